@@ -1,0 +1,226 @@
+//! What a domain says of itself through `catalog.describe`, and what the host demands of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{AggregateName, CommandName, DomainName, EventName, ProjectionName};
+
+/// The format this host reads.
+pub const DESCRIPTOR_FORMAT: u32 = 1;
+
+/// Segments that mean something else in HTTP paths and subjects.
+const RESERVED_NAMES: [&str; 6] = ["domains", "events", "views", "effects", "cmd", "query"];
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Descriptor {
+    pub format: u32,
+    pub domain: DomainName,
+    #[serde(default)]
+    pub aggregates: BTreeMap<AggregateName, AggregateDescriptor>,
+    #[serde(default)]
+    pub projections: BTreeMap<ProjectionName, ProjectionDescriptor>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AggregateDescriptor {
+    #[serde(default)]
+    pub doc: String,
+    pub commands: BTreeMap<CommandName, CommandDescriptor>,
+    pub events: BTreeMap<EventName, EventDescriptor>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart: Option<StateChart>,
+    /// JSON schema of what `inspect` shows.
+    #[serde(default)]
+    pub state_schema: Value,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CommandDescriptor {
+    #[serde(default)]
+    pub doc: String,
+    /// JSON schema of the payload.
+    pub schema: Value,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventDescriptor {
+    #[serde(default)]
+    pub doc: String,
+    /// The version that new events get.
+    pub version: u32,
+    /// Every version that can be read, ascending; the last is `version`.
+    pub reads: Vec<u32>,
+    /// JSON schema of the payload in its newest version.
+    pub schema: Value,
+}
+
+/// A declared life cycle: which command or event moves an aggregate from where to where.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StateChart {
+    pub initial: String,
+    pub states: Vec<String>,
+    pub transitions: Vec<Transition>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transition {
+    pub from: String,
+    pub event: EventName,
+    pub to: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProjectionDescriptor {
+    #[serde(default)]
+    pub doc: String,
+    /// JSON schema of a document.
+    pub schema: Value,
+}
+
+/// Why a descriptor cannot be used. The author's to fix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DescriptorError {
+    #[error("the descriptor is not JSON of the expected shape: {0}")]
+    Shape(String),
+    #[error(
+        "the descriptor has format {found}; this host reads format {DESCRIPTOR_FORMAT}: build with a matching polder-sdk"
+    )]
+    Format { found: u64 },
+    #[error("{kind} may not be named {name:?}: that word has a meaning of its own in paths and subjects")]
+    Reserved { kind: &'static str, name: String },
+    #[error("the domain has neither an aggregate nor a projection")]
+    Empty,
+    #[error("event {event:?} of aggregate {aggregate:?}: {problem}")]
+    Versions { aggregate: AggregateName, event: EventName, problem: &'static str },
+    #[error("the state chart of aggregate {aggregate:?} names {name:?}, which is not one of its {what}")]
+    Chart { aggregate: AggregateName, name: String, what: &'static str },
+}
+
+impl Descriptor {
+    pub fn parse(text: &str) -> Result<Self, DescriptorError> {
+        let value: Value = serde_json::from_str(text).map_err(|error| DescriptorError::Shape(error.to_string()))?;
+        // Looked at first: a newer format may well have another shape, and then its number is the message.
+        match value.get("format").and_then(Value::as_u64) {
+            Some(found) if found != u64::from(DESCRIPTOR_FORMAT) => return Err(DescriptorError::Format { found }),
+            _ => {}
+        }
+        let descriptor: Self =
+            serde_json::from_value(value).map_err(|error| DescriptorError::Shape(error.to_string()))?;
+        descriptor.check()?;
+        Ok(descriptor)
+    }
+
+    fn check(&self) -> Result<(), DescriptorError> {
+        if self.aggregates.is_empty() && self.projections.is_empty() {
+            return Err(DescriptorError::Empty);
+        }
+        check_reserved("a domain", self.domain.as_str())?;
+        for (name, aggregate) in &self.aggregates {
+            check_reserved("an aggregate", name.as_str())?;
+            for (event_name, event) in &aggregate.events {
+                event.check().map_err(|problem| DescriptorError::Versions {
+                    aggregate: name.clone(),
+                    event: event_name.clone(),
+                    problem,
+                })?;
+            }
+            if let Some(chart) = &aggregate.chart {
+                chart.check(name, aggregate)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_reserved(kind: &'static str, name: &str) -> Result<(), DescriptorError> {
+    if RESERVED_NAMES.contains(&name) {
+        return Err(DescriptorError::Reserved { kind, name: name.to_owned() });
+    }
+    Ok(())
+}
+
+impl EventDescriptor {
+    fn check(&self) -> Result<(), &'static str> {
+        if self.reads.first().is_none_or(|first| *first == 0) {
+            return Err("versions are counted from 1, and at least one must be readable");
+        }
+        if !self.reads.is_sorted_by(|a, b| a < b) {
+            return Err("the versions it reads must be listed once each, ascending");
+        }
+        if self.reads.last() != Some(&self.version) {
+            return Err("the newest version it reads must be the one it writes");
+        }
+        Ok(())
+    }
+}
+
+impl StateChart {
+    fn check(&self, aggregate: &AggregateName, owner: &AggregateDescriptor) -> Result<(), DescriptorError> {
+        let states: BTreeSet<&str> = self.states.iter().map(String::as_str).collect();
+        let fail = |name: &str, what| DescriptorError::Chart { aggregate: aggregate.clone(), name: name.into(), what };
+        let ends = self.transitions.iter().flat_map(|transition| [&transition.from, &transition.to]);
+        for state in ends.chain([&self.initial]) {
+            if !states.contains(state.as_str()) {
+                return Err(fail(state, "states"));
+            }
+        }
+        for transition in &self.transitions {
+            if !owner.events.contains_key(&transition.event) {
+                return Err(fail(transition.event.as_str(), "events"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn orders() -> Value {
+        json!({
+            "format": 1,
+            "domain": "orders",
+            "aggregates": { "order": {
+                "commands": { "submit-order": { "schema": {} } },
+                "events": { "order-submitted": { "version": 2, "reads": [1, 2], "schema": {} } },
+                "chart": { "initial": "draft", "states": ["draft", "submitted"],
+                           "transitions": [{ "from": "draft", "event": "order-submitted", "to": "submitted" }] }
+            } },
+            "projections": { "order-summary": { "schema": {} } }
+        })
+    }
+
+    fn refused(change: impl FnOnce(&mut Value)) -> String {
+        let mut value = orders();
+        change(&mut value);
+        Descriptor::parse(&value.to_string()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_good_one_is_read() {
+        let descriptor = Descriptor::parse(&orders().to_string()).unwrap();
+        assert_eq!(descriptor.aggregates.len(), 1);
+    }
+
+    #[test]
+    fn bad_ones_are_named() {
+        assert!(Descriptor::parse("{").unwrap_err().to_string().contains("not JSON"));
+        assert!(refused(|v| v["format"] = json!(7)).contains("format 7"));
+        assert!(refused(|v| v["domain"] = json!("events")).contains("events"));
+        assert!(refused(|v| v["domain"] = json!("No Good")).contains("does not start with"));
+        let event =
+            |v: &mut Value, reads: Value| v["aggregates"]["order"]["events"]["order-submitted"]["reads"] = reads;
+        assert!(refused(|v| event(v, json!([]))).contains("at least one"));
+        assert!(refused(|v| event(v, json!([0, 2]))).contains("from 1"));
+        assert!(refused(|v| event(v, json!([2, 1]))).contains("ascending"));
+        assert!(refused(|v| event(v, json!([1]))).contains("newest"));
+        assert!(refused(|v| v["aggregates"]["order"]["chart"]["initial"] = json!("nowhere")).contains("nowhere"));
+        let transition = |v: &mut Value| v["aggregates"]["order"]["chart"]["transitions"][0]["event"] = json!("lost");
+        assert!(refused(transition).contains("lost"));
+        assert!(refused(|v| *v = json!({"format": 1, "domain": "a"})).contains("neither"));
+    }
+}

@@ -1,0 +1,30 @@
+//! Polder's vocabulary: names, positions, commands, events, acknowledgements, content ids, subjects, limits and the
+//! catalog a domain describes itself with. Pure: no input or output, no waiting, no clock.
+#![forbid(unsafe_code)]
+
+mod acknowledgement;
+mod command;
+mod content_id;
+mod descriptor;
+mod event;
+mod limits;
+mod names;
+mod place;
+mod revision;
+pub mod subject;
+
+pub use acknowledgement::{CommandAck, CommandStatus, Reason};
+pub use command::{Command, Fingerprint};
+pub use content_id::{ContentId, EventContent};
+pub use descriptor::{
+    AggregateDescriptor, CommandDescriptor, DESCRIPTOR_FORMAT, Descriptor, DescriptorError, EventDescriptor,
+    ProjectionDescriptor, StateChart, Transition,
+};
+pub use event::Event;
+pub use limits::Limits;
+pub use names::{
+    AggregateId, AggregateName, CommandId, CommandName, CorrelationId, DomainName, EventName, ID_BYTES_MAX,
+    NAME_BYTES_MAX, NameError, ProjectionName, TenantName,
+};
+pub use place::{Position, Sequence, TimestampMs};
+pub use revision::{REVISION_MARK_BYTES, Revision};

@@ -1,0 +1,35 @@
+//! Where something stands: in a tenant's history, in an aggregate's history, in time.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl $name {
+            /// Before the first.
+            pub const ZERO: Self = Self(0);
+
+            #[must_use]
+            pub fn plus(self, count: u64) -> Self { Self(self.0 + count) }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { self.0.fmt(f) }
+        }
+    )*};
+}
+
+counters! {
+    /// Place of an event in its tenant's history, from 1, gapless, visible only once durable.
+    Position;
+    /// Place of an event in its aggregate's history, from 1, gapless. What optimistic concurrency checks.
+    Sequence;
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    TimestampMs;
+}

@@ -1,0 +1,73 @@
+//! One build of a domain, named by what it is made of.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// BLAKE3 digest of a component's bytes as they were uploaded. Shown as 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Revision([u8; 32]);
+
+/// How much of a revision each record in the journal carries: enough to tell a tenant's revisions apart.
+pub const REVISION_MARK_BYTES: usize = 8;
+
+impl Revision {
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    pub fn mark(&self) -> [u8; REVISION_MARK_BYTES] {
+        let mut mark = [0; REVISION_MARK_BYTES];
+        mark.copy_from_slice(&self.0[..REVISION_MARK_BYTES]);
+        mark
+    }
+
+    /// The first 12 digits: for logs and messages.
+    pub fn short(&self) -> String {
+        let mut text = self.to_string();
+        text.truncate(12);
+        text
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(blake3::Hash::from_bytes(self.0).to_hex().as_str())
+    }
+}
+
+impl fmt::Debug for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.short())
+    }
+}
+
+impl std::str::FromStr for Revision {
+    type Err = RevisionError;
+
+    fn from_str(text: &str) -> Result<Self, RevisionError> {
+        blake3::Hash::from_hex(text).map(|hash| Self(*hash.as_bytes())).map_err(|_| RevisionError)
+    }
+}
+
+impl TryFrom<String> for Revision {
+    type Error = RevisionError;
+    fn try_from(text: String) -> Result<Self, RevisionError> {
+        text.parse()
+    }
+}
+
+impl From<Revision> for String {
+    fn from(revision: Revision) -> String {
+        revision.to_string()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a revision: a revision is 64 hexadecimal digits")]
+pub struct RevisionError;
