@@ -1,0 +1,43 @@
+//! What the journal is asked to keep: one decision of one aggregate about one command.
+
+use polder_core::{
+    AggregateId, AggregateName, CommandId, CommandName, CorrelationId, DomainName, EventName, Fingerprint,
+    REVISION_MARK_BYTES, Reason, Sequence, TenantName, TimestampMs,
+};
+
+#[derive(Debug, Clone)]
+pub struct Decision {
+    pub tenant: TenantName,
+    pub domain: DomainName,
+    pub aggregate: AggregateName,
+    pub aggregate_id: AggregateId,
+    /// Of the revision that decided.
+    pub revision_mark: [u8; REVISION_MARK_BYTES],
+    pub command_id: CommandId,
+    pub command_name: CommandName,
+    pub fingerprint: Fingerprint,
+    /// `None`, or equal to the command's id: the command's id.
+    pub correlation_id: Option<CorrelationId>,
+    pub causation_id: Option<CorrelationId>,
+    pub actor: Option<String>,
+    pub at_ms: TimestampMs,
+    pub outcome: Outcome,
+    /// Where the aggregate stood before the command; its first event here is the next.
+    pub sequence_before: Sequence,
+    pub events: Vec<NewEvent>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Accepted,
+    Rejected(Reason),
+}
+
+/// An event as the domain gave it.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    pub name: EventName,
+    pub version: u32,
+    /// JSON in UTF-8.
+    pub payload: Vec<u8>,
+}

@@ -1,0 +1,53 @@
+//! What can go wrong, sorted by what the reader should do next.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The journal cannot be opened; nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Stop the other host, or choose another folder.
+    #[error("{} is in use by another host", path.display())]
+    InUse { path: PathBuf },
+    /// Restore a copy, or save what can be saved.
+    #[error(
+        "the journal is damaged: {} at byte {offset}: {what}; restore a copy, or run `polder salvage` to save what lies before",
+        file.display()
+    )]
+    Damaged { file: PathBuf, offset: u64, what: String },
+    /// Delete the index folder: it is built again from the journal.
+    #[error("the index in {} cannot be used: {what}; it can be deleted, opening builds it again", path.display())]
+    Index { path: PathBuf, what: String },
+    /// Look at the machine: permissions, space, hardware.
+    #[error("cannot {what} {}", path.display())]
+    Io { what: &'static str, path: PathBuf, source: io::Error },
+}
+
+/// The append did not happen as far as anyone may say; nothing of it may be acknowledged. The writer is of no use any more:
+/// stop taking commands, open again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    #[error("cannot {what}")]
+    Io { what: &'static str, source: io::Error },
+    #[error("the index could not be written: {what}")]
+    Index { what: String },
+    /// An earlier append failed; a failed write or sync is never tried again.
+    #[error("the journal takes nothing more since an append failed: {reason}")]
+    Poisoned { reason: String },
+}
+
+/// Something durable could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// Stop the host and run `polder verify`.
+    #[error("the journal is damaged: {} at byte {offset}: {what}", file.display())]
+    Damaged { file: PathBuf, offset: u64, what: String },
+    /// Stop the host and delete the index folder.
+    #[error("the index cannot be read: {what}")]
+    Index { what: String },
+    #[error("cannot read {}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}

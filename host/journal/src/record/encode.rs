@@ -1,0 +1,160 @@
+//! Turns a decision into a record's bytes, with the content ids of its events. Runs on many threads at once and knows
+//! neither frames nor the tenant's position.
+
+use polder_core::{ContentId, EventContent, Position, Sequence, TenantName};
+
+use super::{
+    CHECKSUM_AT, FLAG_ACTOR, FLAG_CAUSATION, FLAG_CORRELATION, FLAG_REJECTED, LENGTH_AT, POSITION_AT, PREFIX_BYTES,
+    fold,
+};
+use crate::bytes::{put_number, put_text};
+use crate::{AggregateKey, CommandKey, Decision, NewEvent, Outcome};
+
+/// Names, ids and numbers of a usual record, without its events.
+const HEAD_BYTES_TYPICAL: usize = 192;
+/// Name, version, content id and lengths of a usual event, without its payload.
+const EVENT_HEAD_BYTES_TYPICAL: usize = 64;
+
+/// A record ready to be written, and what a writer needs to know about it without reading it again.
+#[derive(Debug, Clone)]
+pub struct EncodedRecord {
+    bytes: Vec<u8>,
+    body_hash: u64,
+    tenant: TenantName,
+    aggregate: AggregateKey,
+    command: CommandKey,
+    sequence_before: Sequence,
+    event_count: u32,
+}
+
+impl EncodedRecord {
+    /// `previous` is the content id of the aggregate's last event, or [`ContentId::NONE`]. Gives the record and the id of
+    /// the aggregate's last event after it: `previous` again when the decision has no events.
+    ///
+    /// # Panics
+    /// When a record would exceed 4 GiB; the limits of every tenant keep it far below.
+    pub fn encode(decision: &Decision, previous: &ContentId) -> (Self, ContentId) {
+        let payload_bytes: usize = decision.events.iter().map(|event| event.payload.len()).sum();
+        let capacity = HEAD_BYTES_TYPICAL + payload_bytes + EVENT_HEAD_BYTES_TYPICAL * decision.events.len();
+        let mut bytes = Vec::with_capacity(capacity);
+        bytes.resize(PREFIX_BYTES, 0);
+        put_head(&mut bytes, decision);
+        put_number(&mut bytes, decision.events.len() as u64);
+        let mut head = *previous;
+        for (event, sequence) in decision.events.iter().zip(decision.sequence_before.0 + 1..) {
+            head = ContentId::of(&head, &content(decision, event, sequence));
+            put_text(&mut bytes, event.name.as_str().as_bytes());
+            put_number(&mut bytes, u64::from(event.version));
+            bytes.extend_from_slice(head.digest());
+            put_text(&mut bytes, &event.payload);
+        }
+        let length = u32::try_from(bytes.len()).expect("limits keep every record far below 4 GiB");
+        bytes[LENGTH_AT..CHECKSUM_AT].copy_from_slice(&length.to_le_bytes());
+        let tenant = &decision.tenant;
+        let aggregate = AggregateKey::of(tenant, &decision.domain, &decision.aggregate, &decision.aggregate_id);
+        let record = Self {
+            body_hash: xxhash_rust::xxh3::xxh3_64(&bytes[PREFIX_BYTES..]),
+            bytes,
+            tenant: tenant.clone(),
+            aggregate,
+            command: CommandKey::of(aggregate, &decision.command_id),
+            sequence_before: decision.sequence_before,
+            event_count: u32::try_from(decision.events.len()).expect("each event takes more than a byte"),
+        };
+        (record, head)
+    }
+
+    pub fn tenant(&self) -> &TenantName {
+        &self.tenant
+    }
+
+    pub fn aggregate(&self) -> AggregateKey {
+        self.aggregate
+    }
+
+    pub fn command(&self) -> CommandKey {
+        self.command
+    }
+
+    pub fn sequence_before(&self) -> Sequence {
+        self.sequence_before
+    }
+
+    pub fn event_count(&self) -> u32 {
+        self.event_count
+    }
+
+    /// What the record takes in a frame.
+    pub fn length(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Adds the record to a frame, with its place in the tenant's history filled in.
+    pub(crate) fn put(&self, frame: &mut Vec<u8>, position_before: Position) {
+        let start = frame.len();
+        frame.extend_from_slice(&self.bytes);
+        let checksum = fold(self.body_hash, position_before.0);
+        frame[start + CHECKSUM_AT..start + POSITION_AT].copy_from_slice(&checksum.to_le_bytes());
+        frame[start + POSITION_AT..start + PREFIX_BYTES].copy_from_slice(&position_before.0.to_le_bytes());
+    }
+}
+
+fn put_head(bytes: &mut Vec<u8>, decision: &Decision) {
+    let correlation = own_correlation(decision);
+    let mut flags = 0;
+    for (flag, present) in [
+        (FLAG_REJECTED, matches!(decision.outcome, Outcome::Rejected(_))),
+        (FLAG_CORRELATION, correlation.is_some()),
+        (FLAG_CAUSATION, decision.causation_id.is_some()),
+        (FLAG_ACTOR, decision.actor.is_some()),
+    ] {
+        flags |= if present { flag } else { 0 };
+    }
+    bytes.push(flags);
+    for text in [
+        decision.tenant.as_str(),
+        decision.domain.as_str(),
+        decision.aggregate.as_str(),
+        decision.aggregate_id.as_str(),
+        decision.command_id.as_str(),
+        decision.command_name.as_str(),
+    ] {
+        put_text(bytes, text.as_bytes());
+    }
+    let causation = decision.causation_id.as_ref().map(|id| id.as_str());
+    for text in [correlation, causation, decision.actor.as_deref()].into_iter().flatten() {
+        put_text(bytes, text.as_bytes());
+    }
+    bytes.extend_from_slice(&decision.revision_mark);
+    bytes.extend_from_slice(&decision.fingerprint.0.to_le_bytes());
+    put_number(bytes, decision.at_ms.0);
+    put_number(bytes, decision.sequence_before.0);
+    if let Outcome::Rejected(reason) = &decision.outcome {
+        put_text(bytes, reason.code.as_bytes());
+        put_text(bytes, reason.message.as_bytes());
+    }
+}
+
+/// `None` when it says no more than the command's id does.
+fn own_correlation(decision: &Decision) -> Option<&str> {
+    let correlation = decision.correlation_id.as_ref()?.as_str();
+    (correlation != decision.command_id.as_str()).then_some(correlation)
+}
+
+fn content<'a>(decision: &'a Decision, event: &'a NewEvent, sequence: u64) -> EventContent<'a> {
+    EventContent {
+        tenant: decision.tenant.as_str(),
+        domain: decision.domain.as_str(),
+        aggregate: decision.aggregate.as_str(),
+        aggregate_id: decision.aggregate_id.as_str(),
+        sequence,
+        name: event.name.as_str(),
+        version: event.version,
+        at_ms: decision.at_ms.0,
+        command_id: decision.command_id.as_str(),
+        correlation_id: own_correlation(decision),
+        causation_id: decision.causation_id.as_ref().map(|id| id.as_str()),
+        actor: decision.actor.as_deref(),
+        payload: &event.payload,
+    }
+}

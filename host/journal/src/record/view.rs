@@ -1,0 +1,358 @@
+//! Reads a record's bytes in place. What comes from a disk may be anything: whatever does not fit together is an error,
+//! never a panic.
+
+use polder_core::{
+    AggregateId, AggregateName, CommandId, ContentId, CorrelationId, DomainName, Event, EventContent, EventName,
+    Fingerprint, Position, REVISION_MARK_BYTES, Reason, Sequence, TimestampMs,
+};
+use serde_json::value::RawValue;
+
+use super::{
+    FLAG_ACTOR, FLAG_CAUSATION, FLAG_CORRELATION, FLAG_REJECTED, FLAGS_KNOWN, LENGTH_AT, PREFIX_BYTES, checksum,
+};
+use crate::bytes::Cursor;
+use crate::{AggregateKey, CommandKey};
+
+/// The shortest event: name and version of one byte each, no payload.
+const EVENT_BYTES_MIN: u64 = 1 + 1 + 32 + 1;
+
+/// Bytes that are no record of this journal: damaged, or written by something else.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a record: {0}")]
+pub struct RecordError(pub(crate) String);
+
+fn bad(what: &str) -> RecordError {
+    RecordError(what.to_owned())
+}
+
+/// A record, read in place.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordView<'a> {
+    bytes: &'a [u8],
+    position_before: Position,
+    tenant: &'a str,
+    domain: &'a str,
+    aggregate: &'a str,
+    aggregate_id: &'a str,
+    command_id: &'a str,
+    command_name: &'a str,
+    correlation_id: Option<&'a str>,
+    causation_id: Option<&'a str>,
+    actor: Option<&'a str>,
+    revision_mark: [u8; REVISION_MARK_BYTES],
+    fingerprint: Fingerprint,
+    at_ms: TimestampMs,
+    sequence_before: Sequence,
+    reason: Option<(&'a str, &'a str)>,
+    event_count: u32,
+    events: Cursor<'a>,
+}
+
+impl<'a> RecordView<'a> {
+    /// Reads the record at the start of `bytes`; more may follow it. Trusts the bytes to be what was written, as those of
+    /// a frame whose hash was checked are; see [`RecordView::read_alone`].
+    pub fn read(bytes: &'a [u8]) -> Result<Self, RecordError> {
+        let length = length_of(bytes).ok_or_else(|| bad("its length is missing"))?;
+        let bytes = bytes.get(..length).ok_or_else(|| bad("it is cut short"))?;
+        let view = Self::fields(bytes).ok_or_else(|| bad("its fields do not fit together"))?;
+        view.check_events()?;
+        Ok(view)
+    }
+
+    /// As [`RecordView::read`], and checks the record's own checksum first: for bytes that come without their frame.
+    pub fn read_alone(bytes: &'a [u8]) -> Result<Self, RecordError> {
+        let mut prefix = Cursor::new(bytes);
+        let fields = (|| Some((prefix.u32()? as usize, prefix.u32()?, prefix.u64()?)))();
+        let (length, expected, position) = fields.ok_or_else(|| bad("its length is missing"))?;
+        let body = bytes.get(PREFIX_BYTES..length).ok_or_else(|| bad("it is cut short"))?;
+        if checksum(body, position) != expected {
+            return Err(bad("its checksum does not match"));
+        }
+        Self::read(bytes)
+    }
+
+    fn fields(bytes: &'a [u8]) -> Option<Self> {
+        let mut cursor = Cursor::new(bytes);
+        let (_length, _checksum) = (cursor.u32()?, cursor.u32()?);
+        let position_before = Position(cursor.u64()?);
+        let flags = cursor.byte()?;
+        if flags & !FLAGS_KNOWN != 0 {
+            return None;
+        }
+        let optional = |cursor: &mut Cursor<'a>, flag| match flags & flag {
+            0 => Some(None),
+            _ => cursor.text().map(Some),
+        };
+        Some(Self {
+            bytes,
+            position_before,
+            tenant: cursor.text()?,
+            domain: cursor.text()?,
+            aggregate: cursor.text()?,
+            aggregate_id: cursor.text()?,
+            command_id: cursor.text()?,
+            command_name: cursor.text()?,
+            correlation_id: optional(&mut cursor, FLAG_CORRELATION)?,
+            causation_id: optional(&mut cursor, FLAG_CAUSATION)?,
+            actor: optional(&mut cursor, FLAG_ACTOR)?,
+            revision_mark: cursor.array()?,
+            fingerprint: Fingerprint(cursor.u64()?),
+            at_ms: TimestampMs(cursor.number()?),
+            sequence_before: Sequence(cursor.number()?),
+            reason: match flags & FLAG_REJECTED {
+                0 => None,
+                _ => Some((cursor.text()?, cursor.text()?)),
+            },
+            event_count: {
+                let count = cursor.number()?;
+                let possible = cursor.rest().len() as u64 / EVENT_BYTES_MIN;
+                u32::try_from(count).ok().filter(|_| count <= possible)?
+            },
+            events: cursor,
+        })
+    }
+
+    /// Once here, so that walking the events cannot fail.
+    fn check_events(&self) -> Result<(), RecordError> {
+        let count = u64::from(self.event_count);
+        if self.position_before.0.checked_add(count).is_none() || self.sequence_before.0.checked_add(count).is_none() {
+            return Err(bad("its position is beyond what can be counted"));
+        }
+        let mut cursor = self.events;
+        for index in 0..self.event_count {
+            next_event(&mut cursor).ok_or_else(|| RecordError(format!("its event {index} cannot be read")))?;
+        }
+        if cursor.rest().is_empty() { Ok(()) } else { Err(bad("more follows its last event")) }
+    }
+
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    pub fn tenant(&self) -> &'a str {
+        self.tenant
+    }
+
+    pub fn domain(&self) -> &'a str {
+        self.domain
+    }
+
+    pub fn aggregate(&self) -> &'a str {
+        self.aggregate
+    }
+
+    pub fn aggregate_id(&self) -> &'a str {
+        self.aggregate_id
+    }
+
+    pub fn command_id(&self) -> &'a str {
+        self.command_id
+    }
+
+    pub fn command_name(&self) -> &'a str {
+        self.command_name
+    }
+
+    /// The command's id where the caller gave none.
+    pub fn correlation_id(&self) -> &'a str {
+        self.correlation_id.unwrap_or(self.command_id)
+    }
+
+    pub fn causation_id(&self) -> Option<&'a str> {
+        self.causation_id
+    }
+
+    pub fn actor(&self) -> Option<&'a str> {
+        self.actor
+    }
+
+    pub fn revision_mark(&self) -> [u8; REVISION_MARK_BYTES] {
+        self.revision_mark
+    }
+
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    pub fn at_ms(&self) -> TimestampMs {
+        self.at_ms
+    }
+
+    /// Why the command was rejected; `None` when it was accepted.
+    pub fn reason(&self) -> Option<Reason> {
+        let (code, message) = self.reason?;
+        Some(Reason { code: code.to_owned(), message: message.to_owned() })
+    }
+
+    pub fn sequence_before(&self) -> Sequence {
+        self.sequence_before
+    }
+
+    /// Where the aggregate stands after the record.
+    pub fn sequence(&self) -> Sequence {
+        self.sequence_before.plus(u64::from(self.event_count))
+    }
+
+    pub fn position_before(&self) -> Position {
+        self.position_before
+    }
+
+    /// Of the record's last event; without events the tenant's last when it was written.
+    pub fn position(&self) -> Position {
+        self.position_before.plus(u64::from(self.event_count))
+    }
+
+    pub fn event_count(&self) -> u32 {
+        self.event_count
+    }
+
+    pub fn events(&self) -> Events<'a> {
+        Events {
+            cursor: self.events,
+            left: self.event_count,
+            position: self.position_before,
+            sequence: self.sequence_before,
+        }
+    }
+
+    /// The content id of the last event.
+    pub fn head(&self) -> Option<ContentId> {
+        self.events().last().map(|event| event.id)
+    }
+
+    pub fn aggregate_key(&self) -> AggregateKey {
+        AggregateKey::of_texts(self.tenant, self.domain, self.aggregate, self.aggregate_id)
+    }
+
+    pub fn command_key(&self) -> CommandKey {
+        CommandKey::of_texts(self.aggregate_key(), self.command_id)
+    }
+
+    /// What the event's content id has to cover.
+    pub fn content(&self, event: &EventView<'a>) -> EventContent<'a> {
+        EventContent {
+            tenant: self.tenant,
+            domain: self.domain,
+            aggregate: self.aggregate,
+            aggregate_id: self.aggregate_id,
+            sequence: event.sequence.0,
+            name: event.name,
+            version: event.version,
+            at_ms: self.at_ms.0,
+            command_id: self.command_id,
+            correlation_id: self.correlation_id,
+            causation_id: self.causation_id,
+            actor: self.actor,
+            payload: event.payload,
+        }
+    }
+
+    /// Computes the content ids of all events again, from the id of the event before; gives the last one.
+    pub fn check_content(&self, previous: &ContentId) -> Result<ContentId, RecordError> {
+        let mut head = *previous;
+        for event in self.events() {
+            head = ContentId::of(&head, &self.content(&event));
+            if head != event.id {
+                let sequence = event.sequence;
+                return Err(RecordError(format!("the content of its event {sequence} does not match the event's id")));
+            }
+        }
+        Ok(head)
+    }
+
+    /// The event as readers outside see it.
+    pub fn to_event(&self, event: &EventView<'a>) -> Result<Event, RecordError> {
+        let named = |error: polder_core::NameError| RecordError(error.to_string());
+        let payload = std::str::from_utf8(event.payload).map_err(|_| bad("a payload is not UTF-8"))?;
+        Ok(Event {
+            id: event.id,
+            position: event.position,
+            domain: DomainName::new(self.domain).map_err(named)?,
+            aggregate: AggregateName::new(self.aggregate).map_err(named)?,
+            aggregate_id: AggregateId::new(self.aggregate_id).map_err(named)?,
+            sequence: event.sequence,
+            name: EventName::new(event.name).map_err(named)?,
+            version: event.version,
+            at_ms: self.at_ms,
+            command_id: CommandId::new(self.command_id).map_err(named)?,
+            correlation_id: CorrelationId::new(self.correlation_id()).map_err(named)?,
+            causation_id: self.causation_id.map(CorrelationId::new).transpose().map_err(named)?,
+            actor: self.actor.map(str::to_owned),
+            payload: RawValue::from_string(payload.to_owned()).map_err(|_| bad("a payload is not JSON"))?,
+        })
+    }
+}
+
+/// One event of a record, read in place.
+#[derive(Debug, Clone, Copy)]
+pub struct EventView<'a> {
+    pub position: Position,
+    pub sequence: Sequence,
+    pub name: &'a str,
+    pub version: u32,
+    pub payload: &'a [u8],
+    pub id: ContentId,
+}
+
+/// The events of a record, in order.
+#[derive(Debug, Clone)]
+pub struct Events<'a> {
+    cursor: Cursor<'a>,
+    left: u32,
+    position: Position,
+    sequence: Sequence,
+}
+
+impl<'a> Iterator for Events<'a> {
+    type Item = EventView<'a>;
+
+    fn next(&mut self) -> Option<EventView<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let (name, version, id, payload) = next_event(&mut self.cursor)?;
+        self.position = self.position.plus(1);
+        self.sequence = self.sequence.plus(1);
+        Some(EventView { position: self.position, sequence: self.sequence, name, version, payload, id })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left as usize, Some(self.left as usize))
+    }
+}
+
+impl ExactSizeIterator for Events<'_> {}
+
+fn next_event<'a>(cursor: &mut Cursor<'a>) -> Option<(&'a str, u32, ContentId, &'a [u8])> {
+    let name = cursor.text()?;
+    let version = u32::try_from(cursor.number()?).ok()?;
+    let id = ContentId::from_digest(cursor.array()?);
+    Some((name, version, id, cursor.blob()?))
+}
+
+/// How long the record at the start of `bytes` says it is.
+pub(crate) fn length_of(bytes: &[u8]) -> Option<usize> {
+    let length = Cursor::new(bytes.get(LENGTH_AT..)?).u32()? as usize;
+    (length >= PREFIX_BYTES).then_some(length)
+}
+
+/// A record of its own, whose bytes were checked when it was read.
+#[derive(Clone)]
+pub struct RecordBuf {
+    bytes: Box<[u8]>,
+}
+
+impl RecordBuf {
+    pub(crate) fn new(bytes: Box<[u8]>) -> Result<Self, RecordError> {
+        RecordView::read_alone(&bytes)?;
+        Ok(Self { bytes })
+    }
+
+    pub fn view(&self) -> RecordView<'_> {
+        RecordView::read(&self.bytes).expect("the same bytes were read when the record was made")
+    }
+}
+
+impl std::fmt::Debug for RecordBuf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.view().fmt(f)
+    }
+}
