@@ -1,1 +1,55 @@
-fn main() {}
+//! `cargo xtask …`: what people and CI do with this repository. Only starts other programs; holds no logic of Polder.
+#![forbid(unsafe_code)]
+
+mod check;
+mod guests;
+mod run;
+mod setup;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Project automation for Polder")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Make sure that guests can be built: the standard library for wasm32-unknown-unknown.
+    Setup,
+    /// Build every guest into target/wasm32-unknown-unknown/guest/.
+    Guests,
+    /// Run every test but the doc tests.
+    Test,
+    /// Formatting, clippy with warnings denied, and who may depend on whom.
+    Check,
+    /// Not for people: what `test` has cargo start each test program through.
+    #[command(hide = true, name = test::RUNNER_TASK)]
+    RunTest {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        program: Vec<std::ffi::OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Setup => setup::setup(),
+        Task::Guests => guests::build().map(drop),
+        Task::Test => test::test(),
+        Task::Check => check::check(),
+        Task::RunTest { program } => return test::run_test_program(&program),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

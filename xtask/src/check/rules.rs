@@ -1,0 +1,60 @@
+//! The architecture's arrows and absences, as tables. Nothing else decides what may depend on what.
+//!
+//! Only what is compiled into a crate counts, not what its tests use.
+
+/// `folder` (a member, or a folder of members when it ends in `/`) may depend on members in `may_use`.
+#[derive(Debug)]
+pub(crate) struct Arrow {
+    pub(crate) folder: &'static str,
+    pub(crate) may_use: &'static [&'static str],
+}
+
+/// `unseen` must not be reached from any member below `folders`, not even through others.
+#[derive(Debug)]
+pub(crate) struct Absence {
+    pub(crate) folders: &'static [&'static str],
+    pub(crate) unseen: &'static [&'static str],
+}
+
+/// Of all members, only `only` may depend on `package` directly.
+#[derive(Debug)]
+pub(crate) struct Edge {
+    pub(crate) package: &'static str,
+    pub(crate) only: &'static str,
+}
+
+/// `cli -> server -> {bridge, engine} -> {sandbox, journal} -> core`, and `guests -> sdk`.
+pub(crate) const ARROWS: &[Arrow] = &[
+    Arrow { folder: "host/core", may_use: &[] },
+    Arrow { folder: "host/journal", may_use: &["host/core"] },
+    Arrow { folder: "host/sandbox", may_use: &["host/core"] },
+    Arrow { folder: "host/import", may_use: &["host/core"] },
+    Arrow { folder: "host/engine", may_use: &["host/core", "host/journal", "host/sandbox"] },
+    Arrow { folder: "host/bridge", may_use: &["host/core", "host/journal"] },
+    Arrow {
+        folder: "host/server",
+        may_use: &["host/core", "host/journal", "host/sandbox", "host/engine", "host/bridge"],
+    },
+    // The command line also measures native rules as the floor of its benchmarks, so it knows the tutorial's guest.
+    Arrow { folder: "host/cli", may_use: &["host/", "guests/orders"] },
+    Arrow { folder: "sdk/", may_use: &["sdk/", "host/core"] },
+    Arrow { folder: "guests/", may_use: &["sdk/"] },
+    Arrow { folder: "tests", may_use: &["host/", "sdk/", "guests/"] },
+    Arrow { folder: "tests/hostile", may_use: &["sdk/"] },
+    Arrow { folder: "tests/hostile/", may_use: &["sdk/"] },
+    Arrow { folder: "xtask", may_use: &[] },
+];
+
+pub(crate) const ABSENCES: &[Absence] = &[
+    Absence { folders: &["guests/", "sdk/", "tests/hostile"], unseen: &["tokio", "wasmtime", "async-nats"] },
+    Absence { folders: &["host/core"], unseen: &["tokio", "wasmtime", "async-nats"] },
+    Absence { folders: &["host/journal", "host/import"], unseen: &["tokio", "wasmtime"] },
+    Absence { folders: &["host/sandbox"], unseen: &["tokio"] },
+];
+
+pub(crate) const EDGES: &[Edge] = &[
+    Edge { package: "wasmtime", only: "host/sandbox" },
+    Edge { package: "async-nats", only: "host/bridge" },
+    Edge { package: "rusqlite", only: "host/engine" },
+    Edge { package: "fjall", only: "host/journal" },
+];

@@ -1,0 +1,128 @@
+//! Builds the standard library for the wasm target from source and puts it beside the compiler's others, where a plain
+//! `cargo build --target` finds it. Takes the sources from the `rust-src` component, else from Debian.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use super::debian;
+use crate::guests::WASM_TARGET;
+use crate::run;
+
+const EMPTY_CRATE: &str = "polder_setup_empty";
+
+pub(crate) fn install() -> Result<()> {
+    let sysroot = run::sysroot()?;
+    let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let _link = provide_sources(&sysroot, scratch.path())?;
+    let built = build(&scratch.path().join(EMPTY_CRATE))?;
+    put_in_place(&built, &sysroot.join("lib/rustlib"))
+}
+
+/// The link to borrowed sources inside the compiler's folder; it goes when the build is over, so that a later
+/// `rustup component add rust-src` finds its place free.
+struct SourceLink(PathBuf);
+
+impl Drop for SourceLink {
+    fn drop(&mut self) {
+        // Nothing to do about a failure: a link that leads nowhere is replaced the next time.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn provide_sources(sysroot: &Path, scratch: &Path) -> Result<Option<SourceLink>> {
+    let place = sysroot.join("lib/rustlib/src/rust/library");
+    if place.join("std/Cargo.toml").is_file() {
+        return Ok(None);
+    }
+    let sources = debian::rust_sources(scratch)?;
+    if place.is_symlink() {
+        fs::remove_file(&place).with_context(|| format!("cannot remove {}", place.display()))?;
+    }
+    let parent = place.parent().unwrap_or(sysroot);
+    fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+    std::os::unix::fs::symlink(&sources, &place).with_context(|| format!("cannot create {}", place.display()))?;
+    Ok(Some(SourceLink(place)))
+}
+
+/// Builds an empty crate together with its own standard library; gives the folder with the compiled libraries.
+fn build(folder: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(folder.join("src"))?;
+    fs::write(folder.join("src/lib.rs"), "")?;
+    let manifest =
+        format!("[package]\nname = \"{EMPTY_CRATE}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n");
+    fs::write(folder.join("Cargo.toml"), manifest)?;
+    let target = folder.join("target");
+    let mut cargo = run::cargo();
+    cargo.current_dir(folder).args(["build", "--release", "--target", WASM_TARGET]);
+    cargo.arg("-Zbuild-std=std,panic_abort,panic_unwind");
+    // Without bitcode in it, a guest's `lto = true` would fail. The bootstrap switch lets a stable cargo build its own std.
+    cargo.env("RUSTFLAGS", "-Cembed-bitcode=yes").env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", &target);
+    cargo.env_remove("CARGO_ENCODED_RUSTFLAGS");
+    run::show(&mut cargo)?;
+    Ok(target.join(WASM_TARGET).join("release/deps"))
+}
+
+/// Copies beside the place first, then renames: whoever looks sees the whole library or none.
+fn put_in_place(built: &Path, libraries: &Path) -> Result<()> {
+    let partial = libraries.join(format!("{WASM_TARGET}.partial"));
+    remove_folder(&partial)?;
+    fs::create_dir_all(partial.join("lib")).with_context(|| format!("cannot create {}", partial.display()))?;
+    let mut copied_count = 0;
+    for entry in fs::read_dir(built)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.ends_with(".rlib") && !name.contains(EMPTY_CRATE) {
+            fs::copy(&path, partial.join("lib").join(&name)).with_context(|| format!("cannot copy {name}"))?;
+            copied_count += 1;
+        }
+    }
+    if copied_count == 0 {
+        bail!("the build left no libraries in {}", built.display());
+    }
+    let place = libraries.join(WASM_TARGET);
+    remove_folder(&place)?;
+    fs::rename(&partial, &place).with_context(|| format!("cannot create {}", place.display()))
+}
+
+fn remove_folder(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_library_replaces_what_was_there_without_the_empty_crate() {
+        let folder = tempfile::tempdir().unwrap();
+        let (built, libraries) = (folder.path().join("deps"), folder.path().join("rustlib"));
+        let place = libraries.join(WASM_TARGET).join("lib");
+        for old in [&built, &place, &libraries.join(format!("{WASM_TARGET}.partial/lib"))] {
+            fs::create_dir_all(old).unwrap();
+            fs::write(old.join("libold.rlib"), "old").unwrap();
+        }
+        fs::write(built.join("libstd-1.rlib"), "new").unwrap();
+        fs::write(built.join(format!("lib{EMPTY_CRATE}-1.rlib")), "").unwrap();
+        fs::remove_file(built.join("libold.rlib")).unwrap();
+        put_in_place(&built, &libraries).unwrap();
+        let names: Vec<_> = fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["libstd-1.rlib"]);
+        assert!(!libraries.join(format!("{WASM_TARGET}.partial")).exists());
+    }
+
+    #[test]
+    fn an_empty_build_replaces_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let libraries = folder.path().join("rustlib");
+        fs::create_dir_all(libraries.join(WASM_TARGET)).unwrap();
+        fs::create_dir_all(folder.path().join("deps")).unwrap();
+        let error = put_in_place(&folder.path().join("deps"), &libraries).unwrap_err();
+        assert!(error.to_string().contains("left no libraries"), "{error}");
+        assert!(libraries.join(WASM_TARGET).is_dir());
+    }
+}

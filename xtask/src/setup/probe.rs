@@ -1,0 +1,22 @@
+//! Finds out by doing it whether a guest could be compiled. A look into folders would not see a half-copied or unusable library.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::guests::WASM_TARGET;
+use crate::run;
+
+/// Compiles an empty guest with link-time optimisation, as guests are: this fails without the library's bitcode.
+pub(crate) fn wasm_works() -> Result<()> {
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let mut rustc: Command = run::rustc();
+    rustc.args(["--crate-name", "probe", "--crate-type", "cdylib", "--edition", "2024", "--target", WASM_TARGET]);
+    rustc.args(["-C", "lto=fat", "-C", "panic=abort", "--out-dir"]).arg(folder.path()).arg("-");
+    let output = rustc.stdin(Stdio::null()).output().context("cannot start rustc")?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{}", said.lines().find(|line| line.starts_with("error")).unwrap_or("rustc failed without a word"));
+    }
+    Ok(())
+}

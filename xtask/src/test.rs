@@ -1,0 +1,149 @@
+//! Runs every test once, in two goes over the same build: first everything near its code, then the integration tests, which
+//! replay through the sandbox the given/when/then cases that the guests' own tests wrote down in the first go.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::workspace::Workspace;
+use crate::{guests, run};
+
+pub(crate) const RUNNER_TASK: &str = "run-test";
+/// The SDK's test kit writes its cases to the folder named by this variable.
+const CASES_VARIABLE: &str = "POLDER_CASES_DIR";
+/// The same folder for the runner, which hands it on to guests only: the SDK's toy domains have no component to be replayed in.
+const GUEST_CASES_VARIABLE: &str = "POLDER_GUEST_CASES_DIR";
+const INTEGRATION_PACKAGE: &str = "polder-tests";
+
+pub(crate) fn test() -> Result<()> {
+    let guests = guests::build()?;
+    let workspace = Workspace::read()?;
+    let cases = workspace.target.join("cases");
+    if cases.exists() {
+        fs::remove_dir_all(&cases).with_context(|| format!("cannot empty {}", cases.display()))?;
+    }
+    fs::create_dir_all(&cases).with_context(|| format!("cannot create {}", cases.display()))?;
+
+    // Always the whole workspace: another choice of packages would mean other features and a second build of everything.
+    let build = ["build", "--workspace", "--lib", "--bins", "--examples", "--tests"];
+    run::show(run::cargo().current_dir(&workspace.root).args(build))?;
+
+    let mut tally = Tally::default();
+    let near =
+        arguments(&["--lib", "--bins", "--examples"], &test_names(&workspace, |name| name != INTEGRATION_PACKAGE));
+    go(&workspace, &near, &cases, &mut tally)?;
+    let case_count = fs::read_dir(&cases)?.count();
+    let integration = test_names(&workspace, |name| name == INTEGRATION_PACKAGE);
+    if !integration.is_empty() {
+        go(&workspace, &arguments(&[], &integration), &cases, &mut tally)?;
+    }
+    println!(
+        "\n{} guests built, {case_count} given/when/then cases recorded by guests, {} test programs run\n\
+         {} passed, {} failed, {} skipped",
+        guests.len(),
+        tally.programs,
+        tally.passed,
+        tally.failed,
+        tally.ignored
+    );
+    ensure!(tally.passed > 0, "no test ran");
+    Ok(())
+}
+
+/// Starts one test program for cargo. Guests' programs are told where to write their cases.
+pub(crate) fn run_test_program(program: &[OsString]) -> ExitCode {
+    let mut command = Command::new(&program[0]);
+    command.args(&program[1..]);
+    let package_folder = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    if let Some(cases) = std::env::var_os(GUEST_CASES_VARIABLE)
+        && is_guest_folder(Path::new(&package_folder))
+    {
+        command.env(CASES_VARIABLE, cases);
+    }
+    match command.status() {
+        Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)),
+        Err(error) => {
+            eprintln!("error: cannot start {}: {error}", program[0].display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_guest_folder(package_folder: &Path) -> bool {
+    package_folder.parent().and_then(Path::file_name).is_some_and(|name| name == "guests")
+}
+
+fn go(workspace: &Workspace, arguments: &[String], cases: &Path, tally: &mut Tally) -> Result<()> {
+    let mut cargo = run::cargo();
+    cargo.current_dir(&workspace.root).args(["test", "--workspace", "--no-fail-fast"]).args(arguments);
+    let runner = std::env::current_exe().context("cannot find this program's own file")?;
+    let host = run::output(run::rustc().arg("-vV"))?;
+    let host = host.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc -vV names no host")?;
+    let variable = format!("CARGO_TARGET_{}_RUNNER", host.to_uppercase().replace(['-', '.'], "_"));
+    cargo.env(variable, format!("{} {RUNNER_TASK}", runner.display())).env(GUEST_CASES_VARIABLE, cases);
+    run::show_lines(&mut cargo, |line| tally.add(line))
+}
+
+fn test_names(workspace: &Workspace, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    let members = workspace.members.iter().filter(|member| wanted(&member.name));
+    members.flat_map(|member| member.tests.iter().cloned()).collect()
+}
+
+fn arguments(targets: &[&str], tests: &[String]) -> Vec<String> {
+    let targets = targets.iter().map(|target| (*target).to_owned());
+    targets.chain(tests.iter().flat_map(|test| [String::from("--test"), test.clone()])).collect()
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Tally {
+    programs: u64,
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Tally {
+    /// Counts the closing line of a test program: `test result: ok. 5 passed; 0 failed; 1 ignored; …`.
+    fn add(&mut self, line: &str) {
+        let Some(result) = line.strip_prefix("test result: ") else { return };
+        self.programs += 1;
+        for part in result.split([';', '.']) {
+            match part.trim().split_once(' ') {
+                Some((count, "passed")) => self.passed += count.parse::<u64>().unwrap_or(0),
+                Some((count, "failed")) => self.failed += count.parse::<u64>().unwrap_or(0),
+                Some((count, "ignored")) => self.ignored += count.parse::<u64>().unwrap_or(0),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_are_added_up() {
+        let mut tally = Tally::default();
+        tally.add("running 3 tests");
+        tally.add("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.04s");
+        tally.add("test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s");
+        assert_eq!(tally, Tally { programs: 2, passed: 5, failed: 4, ignored: 1 });
+    }
+
+    #[test]
+    fn only_guests_record_cases() {
+        assert!(is_guest_folder(Path::new("/any/guests/orders")));
+        assert!(!is_guest_folder(Path::new("/any/sdk/polder-sdk")));
+        assert!(!is_guest_folder(Path::new("/guests")) && !is_guest_folder(Path::new("")));
+    }
+
+    #[test]
+    fn test_targets_are_named_one_by_one() {
+        let arguments = arguments(&["--lib"], &[String::from("a"), String::from("b")]);
+        assert_eq!(arguments, ["--lib", "--test", "a", "--test", "b"]);
+    }
+}
