@@ -1,1 +1,74 @@
+//! The attributes and derives of `polder-sdk`, which re-exports and documents them.
+//!
+//! They only add: what an author writes stays as written, and what is generated sits in `const _` blocks or hidden modules. A wrong
+//! use is reported at the word that is wrong.
 
+use proc_macro::TokenStream;
+use syn::parse_macro_input;
+
+mod aggregate;
+mod chart;
+mod command;
+mod data;
+mod domain;
+mod event;
+mod names;
+mod projection;
+mod rejection;
+mod source;
+mod value_object;
+mod variants;
+
+#[proc_macro_derive(Command, attributes(command, serde))]
+pub fn derive_command(input: TokenStream) -> TokenStream {
+    finish(command::derive(&parse_macro_input!(input)))
+}
+
+#[proc_macro_derive(Event, attributes(event, serde))]
+pub fn derive_event(input: TokenStream) -> TokenStream {
+    finish(event::derive(&parse_macro_input!(input)))
+}
+
+#[proc_macro_derive(Rejection, attributes(rejection))]
+pub fn derive_rejection(input: TokenStream) -> TokenStream {
+    finish(rejection::derive(&parse_macro_input!(input)))
+}
+
+#[proc_macro_derive(StateChart, attributes(chart, on))]
+pub fn derive_state_chart(input: TokenStream) -> TokenStream {
+    finish(chart::derive(&parse_macro_input!(input)))
+}
+
+#[proc_macro_derive(Source)]
+pub fn derive_source(input: TokenStream) -> TokenStream {
+    finish(source::derive(&parse_macro_input!(input)))
+}
+
+#[proc_macro_attribute]
+pub fn aggregate(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    finish(aggregate::expand(attribute.into(), item.into()))
+}
+
+#[proc_macro_attribute]
+pub fn projection(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    finish(projection::expand(attribute.into(), item.into()))
+}
+
+#[proc_macro_attribute]
+pub fn data(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    finish(data::expand(attribute.into(), item.into()))
+}
+
+#[proc_macro_attribute]
+pub fn value_object(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    finish(value_object::expand(attribute.into(), item.into()))
+}
+
+#[proc_macro]
+pub fn domain(input: TokenStream) -> TokenStream {
+    finish(domain::expand(input.into()))
+}
+
+fn finish(expanded: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
+    expanded.unwrap_or_else(|error| error.to_compile_error()).into()
+}

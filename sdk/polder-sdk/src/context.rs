@@ -1,0 +1,88 @@
+//! What a decision may know besides state and command. There is no clock and no randomness behind it.
+
+use std::cell::Cell;
+
+use uuid::Uuid;
+
+use crate::id::Id;
+use crate::messages::CommandRef;
+use crate::timestamp::Timestamp;
+
+/// The namespace of all ids that Polder derives: the UUIDv5 of `polder.derived-id` in the namespace of the nil UUID.
+const NAMESPACE: Uuid = Uuid::from_u128(0x5ff6_6efa_3f8c_5e0f_9f2a_17bb_1c70_d0b1);
+
+/// The circumstances of one command: who asks, when, of which aggregate.
+#[derive(Debug)]
+pub struct Context {
+    aggregate: &'static str,
+    aggregate_id: String,
+    command_id: String,
+    at_ms: u64,
+    actor: Option<String>,
+    ids_given: Cell<u32>,
+}
+
+impl Context {
+    pub(crate) fn new(aggregate: &'static str, aggregate_id: &str) -> Self {
+        Self {
+            aggregate,
+            aggregate_id: aggregate_id.to_owned(),
+            command_id: String::new(),
+            at_ms: 0,
+            actor: None,
+            ids_given: Cell::new(0),
+        }
+    }
+
+    /// Makes this the context of `command`. The buffers stay, so that a warm aggregate allocates nothing here.
+    pub(crate) fn turn_to(&mut self, command: &CommandRef<'_>) {
+        self.command_id.clear();
+        self.command_id.push_str(command.id);
+        self.at_ms = command.at_ms;
+        match (&mut self.actor, command.actor) {
+            (Some(kept), Some(actor)) => {
+                kept.clear();
+                kept.push_str(actor);
+            }
+            (kept, actor) => *kept = actor.map(str::to_owned),
+        }
+        self.ids_given.set(0);
+    }
+
+    /// The id of the aggregate that is asked.
+    pub fn aggregate_id(&self) -> &str {
+        &self.aggregate_id
+    }
+
+    /// The id of the command: unique among those of this aggregate, the same when the command is repeated.
+    pub fn command_id(&self) -> &str {
+        &self.command_id
+    }
+
+    /// When the host accepted the command. The only time there is; the same on every replay.
+    pub fn at(&self) -> Timestamp {
+        Timestamp::from_unix_ms(self.at_ms)
+    }
+
+    /// [`at`](Self::at) in milliseconds since 1970-01-01T00:00:00Z.
+    pub fn at_ms(&self) -> u64 {
+        self.at_ms
+    }
+
+    /// Who asks, where the host knows it.
+    pub fn actor(&self) -> Option<&str> {
+        self.actor.as_deref()
+    }
+
+    /// A new id, another at each call, and the same ones again when the command is handled again.
+    ///
+    /// It is a version 5 UUID (RFC 9562, section 5.5: the first 128 bits of a SHA-1 over namespace and name) of the aggregate's kind
+    /// and id, the command's id and the number of the call. So it is as unique as the command's id is; it is not a secret.
+    pub fn new_id<T>(&self) -> Id<T> {
+        let number = self.ids_given.get();
+        self.ids_given.set(number + 1);
+        // None of the parts can hold a NUL, so no two lists of parts give the same name.
+        let name = format!("{}\0{}\0{}\0{number}", self.aggregate, self.aggregate_id, self.command_id);
+        Id::from_uuid(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
+    }
+}

@@ -1,0 +1,94 @@
+//! What a domain says of itself: the JSON document that `catalog.describe` answers with.
+#![allow(missing_docs, reason = "generated code calls this; people do not")]
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
+use serde_json::{Map, Value, json};
+
+use crate::aggregate::{Aggregate, Command, Event};
+use crate::chart::StateChart;
+use crate::projection::Projection;
+
+/// The format of the descriptor.
+pub(crate) const DESCRIPTOR_FORMAT: u32 = 1;
+
+/// One command, as its enum has it.
+#[derive(Debug)]
+pub struct CommandVariant {
+    pub variant: &'static str,
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub schema: fn() -> Schema,
+}
+
+/// One event, as its enum has it.
+#[derive(Debug)]
+pub struct EventVariant {
+    pub variant: &'static str,
+    pub name: &'static str,
+    pub version: u32,
+    pub doc: &'static str,
+    pub schema: fn() -> Schema,
+}
+
+/// The schema of a `T` that is read.
+pub fn schema_read<T: JsonSchema>() -> Schema {
+    SchemaSettings::draft2020_12().for_deserialize().into_generator().into_root_schema_for::<T>()
+}
+
+/// The schema of a `T` that is written.
+fn schema_written<T: JsonSchema>() -> Schema {
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>()
+}
+
+pub(crate) fn schema_of<T: JsonSchema>() -> Value {
+    schema_read::<T>().to_value()
+}
+
+pub(crate) fn aggregate<A: Aggregate>() -> Value {
+    let commands: Map<String, Value> = A::Command::VARIANTS
+        .iter()
+        .map(|command| (command.name.to_owned(), json!({ "doc": command.doc, "schema": (command.schema)() })))
+        .collect();
+    let events: Map<String, Value> = A::Event::VARIANTS
+        .iter()
+        .map(|event| {
+            let reads: Vec<u32> = (1..=event.version).collect();
+            let about = json!({
+                "doc": event.doc, "version": event.version, "reads": reads, "schema": (event.schema)(),
+            });
+            (event.name.to_owned(), about)
+        })
+        .collect();
+    let mut about = json!({
+        "doc": A::DOC, "commands": commands, "events": events, "state_schema": schema_written::<A>(),
+    });
+    if let Some(chart) = chart::<A>() {
+        about["chart"] = chart;
+    }
+    about
+}
+
+fn chart<A: Aggregate>() -> Option<Value> {
+    let states = A::Chart::STATES;
+    if states.is_empty() {
+        return None;
+    }
+    let event_name =
+        |rust_name: &str| A::Event::VARIANTS.iter().find(|event| event.variant == rust_name).map(|event| event.name);
+    let mut transitions: Vec<Value> = Vec::new();
+    for step in A::Chart::MOVES {
+        // Two commands may lead to the same event; the chart shows the move once.
+        if let Some(event) = event_name(step.event) {
+            let transition = json!({ "from": step.from, "event": event, "to": step.to });
+            if !transitions.contains(&transition) {
+                transitions.push(transition);
+            }
+        }
+    }
+    Some(json!({ "initial": A::default().chart().name(), "states": states, "transitions": transitions }))
+}
+
+pub(crate) fn projection<P: Projection>() -> Value {
+    json!({ "doc": P::DOC, "schema": schema_written::<P>() })
+}

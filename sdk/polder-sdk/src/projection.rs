@@ -1,0 +1,252 @@
+//! The read side as an author sees it: a document type and one function.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::messages::{EventRef, Fault};
+use crate::timestamp::Timestamp;
+
+/// A read model: documents of this type, each a fold over the events that touch it.
+pub trait Projection: ProjectionInfo + Serialize + DeserializeOwned + JsonSchema + Send + 'static {
+    /// What it reads: the events of one aggregate, or of several by [`#[derive(Source)]`](derive@crate::Source).
+    type Event: Source;
+
+    /// Says which documents `event` touches, and how each one changes. The changes run when the document is at hand; which
+    /// documents are touched must follow from the event alone.
+    fn project(event: &Recorded<Self::Event>, documents: &mut Documents<Self>);
+}
+
+/// What `#[projection]` adds.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no name as a projection",
+    label = "the document of a projection carries `#[projection(\"...\")]`"
+)]
+pub trait ProjectionInfo {
+    const NAME: &'static str;
+    const DOC: &'static str;
+}
+
+/// Events that a projection can read. The events of every aggregate are a source.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a source of events for a projection",
+    label = "the events of an aggregate are one; for several aggregates derive `Source` for an enum of their events"
+)]
+pub trait Source: Sized + Send + 'static {
+    /// The kinds of aggregates that are read.
+    #[doc(hidden)]
+    const AGGREGATES: &'static [&'static str];
+
+    /// Reads `event`; none when it happened to an aggregate of another kind.
+    /// # Errors
+    /// When the event is of a kind that is read, but not of a name, version or shape that is known.
+    fn read(event: &EventRef<'_>) -> Result<Option<Self>, Fault>;
+}
+
+/// A recorded event and the circumstances of its recording.
+#[derive(Debug, Clone)]
+pub struct Recorded<E> {
+    /// The fact itself.
+    pub data: E,
+    /// The aggregate it happened to.
+    pub aggregate_id: String,
+    /// Place in the aggregate's own history, from 1.
+    pub sequence: u64,
+    /// Place in the tenant's history, from 1.
+    pub position: u64,
+    /// When the host accepted the command that caused it, in milliseconds since 1970-01-01T00:00:00Z.
+    pub at_ms: u64,
+}
+
+impl<E: Source> Recorded<E> {
+    pub(crate) fn read(event: &EventRef<'_>) -> Result<Option<Self>, Fault> {
+        Ok(E::read(event)?.map(|data| Self {
+            data,
+            aggregate_id: event.aggregate_id.to_owned(),
+            sequence: event.sequence,
+            position: event.position,
+            at_ms: event.at_ms,
+        }))
+    }
+}
+
+impl<E> Recorded<E> {
+    /// [`at_ms`](Self::at_ms) as a point in time.
+    pub fn at(&self) -> Timestamp {
+        Timestamp::from_unix_ms(self.at_ms)
+    }
+}
+
+/// The documents of a projection, to one event: names those it touches and changes them.
+///
+/// Keys are any text; those that are fit for a path save their readers the escaping.
+pub struct Documents<D> {
+    mode: Mode<D>,
+    fault: Option<Fault>,
+}
+
+/// Each event passes twice: once to learn its keys, and once per document to change it.
+enum Mode<D> {
+    Routing { keys: Vec<String> },
+    Applying { key: String, document: Option<D>, effects: Vec<Effect> },
+}
+
+impl<D: Projection> Documents<D> {
+    /// The keys that `event` touches.
+    pub(crate) fn route(event: &Recorded<D::Event>) -> Result<Vec<String>, Fault> {
+        let mut documents = Self { mode: Mode::Routing { keys: Vec::new() }, fault: None };
+        D::project(event, &mut documents);
+        match documents {
+            Self { fault: Some(fault), .. } => Err(fault),
+            Self { mode: Mode::Routing { keys }, .. } => Ok(keys),
+            Self { .. } => Ok(Vec::new()),
+        }
+    }
+
+    /// The one document `key`, ready for events.
+    pub(crate) fn at_hand(key: &str, document: Option<D>) -> Self {
+        Self { mode: Mode::Applying { key: key.to_owned(), document, effects: Vec::new() }, fault: None }
+    }
+
+    /// Folds `event` into the document at hand.
+    pub(crate) fn apply(&mut self, event: &Recorded<D::Event>) -> Result<(), Fault> {
+        D::project(event, self);
+        self.fault.take().map_or(Ok(()), Err)
+    }
+
+    pub(crate) fn document(&self) -> Option<&D> {
+        match &self.mode {
+            Mode::Routing { .. } => None,
+            Mode::Applying { document, .. } => document.as_ref(),
+        }
+    }
+
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        match &mut self.mode {
+            Mode::Routing { .. } => Vec::new(),
+            Mode::Applying { effects, .. } => std::mem::take(effects),
+        }
+    }
+
+    /// Makes `document` the document `key`, whether there was one or not.
+    pub fn put(&mut self, key: impl AsRef<str>, document: D) {
+        self.touch(key.as_ref(), |kept, _| {
+            *kept = Some(document);
+            Ok(())
+        });
+    }
+
+    /// Changes the document `key`, which has to be there: else the event cannot be applied, and the host sets it aside with the reason.
+    /// What `change` returns is left to the host to do: nothing, an [`Effect`], or several.
+    pub fn change<E: Effects>(&mut self, key: impl AsRef<str>, change: impl FnOnce(&mut D) -> E) {
+        self.touch(key.as_ref(), |kept, effects| {
+            let document = kept.as_mut().ok_or("there is no such document to change")?;
+            change(document).add_to(effects);
+            Ok(())
+        });
+    }
+
+    /// Changes the document `key`, which is a default one if it is not there yet.
+    /// What `change` returns is left to the host to do: nothing, an [`Effect`], or several.
+    pub fn upsert<E: Effects>(&mut self, key: impl AsRef<str>, change: impl FnOnce(&mut D) -> E)
+    where
+        D: Default,
+    {
+        self.touch(key.as_ref(), |kept, effects| {
+            change(kept.get_or_insert_default()).add_to(effects);
+            Ok(())
+        });
+    }
+
+    /// Removes the document `key`, if it is there.
+    pub fn delete(&mut self, key: impl AsRef<str>) {
+        self.touch(key.as_ref(), |kept, _| {
+            *kept = None;
+            Ok(())
+        });
+    }
+
+    fn touch(&mut self, key: &str, change: impl FnOnce(&mut Option<D>, &mut Vec<Effect>) -> Result<(), &'static str>) {
+        match &mut self.mode {
+            Mode::Routing { keys } => {
+                if !keys.iter().any(|known| known == key) {
+                    keys.push(key.to_owned());
+                }
+            }
+            Mode::Applying { key: at_hand, document, effects } => {
+                if at_hand == key
+                    && let Err(problem) = change(document, effects)
+                {
+                    let fault = Fault::new(format!("document {key:?} of {}: {problem}", D::NAME));
+                    self.fault.get_or_insert(fault);
+                }
+            }
+        }
+    }
+}
+
+/// Something for the host to do, as data. It is kept once for its key, so that a rebuild does nothing twice.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Effect {
+    /// What is to be done: `notify`.
+    pub kind: String,
+    /// Whom or what it concerns.
+    pub target: String,
+    /// Unique among the effects of the projection.
+    pub key: String,
+    /// The particulars: a JSON object.
+    pub particulars: Map<String, Value>,
+}
+
+impl Effect {
+    /// An effect without particulars.
+    pub fn new(kind: impl Into<String>, target: impl Into<String>, key: impl Into<String>) -> Self {
+        Self { kind: kind.into(), target: target.into(), key: key.into(), particulars: Map::new() }
+    }
+
+    /// The same with one more particular.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.particulars.insert(name.into(), value.into());
+        self
+    }
+
+    /// The particulars as JSON.
+    pub fn payload(&self) -> String {
+        // The alternate form of a value would be indented; this one is compact.
+        Value::Object(self.particulars.clone()).to_string()
+    }
+}
+
+/// What a change may return: `()`, an [`Effect`], an `Option` or a `Vec` of them.
+#[diagnostic::on_unimplemented(
+    message = "a change returns nothing, an `Effect`, an `Option<Effect>` or a `Vec<Effect>`"
+)]
+pub trait Effects {
+    #[doc(hidden)]
+    fn add_to(self, effects: &mut Vec<Effect>);
+}
+
+impl Effects for () {
+    fn add_to(self, _: &mut Vec<Effect>) {}
+}
+
+impl Effects for Effect {
+    fn add_to(self, effects: &mut Vec<Effect>) {
+        effects.push(self);
+    }
+}
+
+impl Effects for Option<Effect> {
+    fn add_to(self, effects: &mut Vec<Effect>) {
+        effects.extend(self);
+    }
+}
+
+impl Effects for Vec<Effect> {
+    fn add_to(self, effects: &mut Vec<Effect>) {
+        effects.extend(self);
+    }
+}

@@ -1,0 +1,136 @@
+//! Points in time, as people write them. Nothing here knows what time it is.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::value::InvalidValue;
+
+const RULE: &str = "a time is written as in RFC 3339, with its offset: 2011-10-11T13:45:40.276+02:00";
+
+/// A point in time to the nanosecond, with the offset from UTC it was written with; years 0 to 9999.
+///
+/// In JSON it is text as of RFC 3339: `2011-10-11T13:45:40.276+02:00`. Two of them are equal, and ordered, by the instant they mean,
+/// whatever their offsets; the offset only says on which day and in which month the place itself saw it.
+#[derive(Clone, Copy)]
+pub struct Timestamp(OffsetDateTime);
+
+impl Timestamp {
+    /// The instant `ms` milliseconds after 1970-01-01T00:00:00Z, with offset zero. Beyond the year 9999 it is the last moment of that year.
+    pub fn from_unix_ms(ms: u64) -> Self {
+        /// 9999-12-31T23:59:59.999Z.
+        const MS_MAX: u64 = 253_402_300_799_999;
+        let ns = i128::from(ms.min(MS_MAX)) * 1_000_000;
+        Self(OffsetDateTime::from_unix_timestamp_nanos(ns).unwrap_or(OffsetDateTime::UNIX_EPOCH))
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z, rounded down; negative before that.
+    pub fn unix_ms(&self) -> i64 {
+        self.0.unix_timestamp() * 1_000 + i64::from(self.0.millisecond())
+    }
+
+    /// Milliseconds from `earlier` to this, rounded down; negative when `earlier` is later.
+    pub fn ms_since(&self, earlier: &Self) -> i64 {
+        (self.0 - earlier.0).whole_nanoseconds().div_euclid(1_000_000) as i64
+    }
+
+    /// Year and month where it was written: `2011-10`.
+    pub fn year_month(&self) -> String {
+        format!("{:04}-{:02}", self.0.year(), u8::from(self.0.month()))
+    }
+
+    /// Day where it was written: `2011-10-11`.
+    pub fn date(&self) -> String {
+        format!("{:04}-{:02}-{:02}", self.0.year(), u8::from(self.0.month()), self.0.day())
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = InvalidValue;
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        OffsetDateTime::parse(text, &Rfc3339).map(Self).map_err(|_| InvalidValue::new("time", &text, RULE.to_owned()))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What was parsed can be written: the year is in 0..=9999 and the offset has no seconds.
+        f.write_str(&self.0.format(&Rfc3339).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl PartialEq for Timestamp {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Timestamp {}
+
+impl PartialOrd for Timestamp {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Timestamp {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+impl Hash for Timestamp {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Timestamp;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(RULE)
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Timestamp, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+impl JsonSchema for Timestamp {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("Timestamp")
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time", "description": RULE })
+    }
+}
