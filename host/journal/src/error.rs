@@ -46,7 +46,7 @@ pub enum ReadError {
     #[error("the journal is damaged: {} at byte {offset}: {what}", file.display())]
     Damaged { file: PathBuf, offset: u64, what: String },
     /// Stop the host and delete the index folder.
-    #[error("the index cannot be read: {what}")]
+    #[error("the index cannot be used: {what}")]
     Index { what: String },
     #[error("cannot read {}", path.display())]
     Io { path: PathBuf, source: io::Error },

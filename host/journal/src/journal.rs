@@ -1,135 +1,153 @@
-//! The journal's outside: kept in memory for the moment.
+//! Opens a journal: takes the folder, makes sure of every frame, brings the index up to date.
 
-use std::collections::HashMap;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use polder_core::{Position, Revision, Sequence, TenantName};
+use crate::active_segment::ActiveSegment;
+use crate::disk::{Disk, FileDisk};
+use crate::error::OpenError;
+use crate::frame::Link;
+use crate::index::{Index, IndexError};
+use crate::progress::Progress;
+use crate::recovery::{Recovered, TornEnd, recover};
+use crate::replay::replay;
+use crate::segments::Segments;
+use crate::shared::Shared;
+use crate::statistics::Counters;
+use crate::{OpenOptions, Reader, Writer};
 
-use crate::{
-    AggregateKey, AppendError, CommandKey, EncodedRecord, OpenError, OpenOptions, ReadError, RecordBuf, Snapshot,
-    Statistics, TenantBatch,
-};
+pub(crate) const SEGMENTS_FOLDER: &str = "journal";
+const INDEX_FOLDER: &str = "index";
+const LOCK_FILE: &str = "lock";
 
 #[derive(Debug)]
 pub struct Journal;
 
-#[derive(Debug, Clone, Default)]
+/// What opening found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OpenReport {
-    /// Bytes of an unfinished last frame that were cut off.
-    pub torn_bytes: u64,
-}
-
-#[derive(Default)]
-struct Kept {
-    records: Vec<RecordBuf>,
-    positions: HashMap<TenantName, Position>,
-    snapshots: HashMap<(AggregateKey, Revision), Snapshot>,
-    statistics: Statistics,
+    pub frames: u64,
+    pub records: u64,
+    /// The writer before ended in order.
+    pub closed: bool,
+    /// A last frame that was never finished, now cut off.
+    pub torn: Option<TornEnd>,
+    /// Records that the index did not have yet.
+    pub records_indexed: u64,
+    /// The index could not be used and was built again.
+    pub index_rebuilt: bool,
 }
 
 impl Journal {
+    /// Opens the journal in `dir`, or begins one. Segments go into `dir/journal`, the index into `dir/index`; `dir/lock` keeps other
+    /// hosts out until the writer and every reader are dropped.
+    ///
     /// # Errors
     /// See [`OpenError`].
-    pub fn open(_dir: &Path, _options: OpenOptions) -> Result<(Writer, Reader, OpenReport), OpenError> {
-        let kept = Arc::new(Mutex::new(Kept::default()));
-        Ok((Writer(Arc::clone(&kept)), Reader(kept), OpenReport::default()))
+    pub fn open(dir: &Path, options: OpenOptions) -> Result<(Writer, Reader, OpenReport), OpenError> {
+        let io = |what, path: &Path| {
+            let path = path.to_owned();
+            move |source| OpenError::Io { what, path, source }
+        };
+        fs::create_dir_all(dir).map_err(io("create", dir))?;
+        let lock = lock(dir)?;
+        let segments = dir.join(SEGMENTS_FOLDER);
+        let disk = FileDisk::new(&segments).map_err(io("create", &segments))?;
+        open(Arc::new(disk), Some(dir.join(INDEX_FOLDER)), Some(lock), &options)
+    }
+
+    /// Opens the journal that a disk holds, with the index in memory: built from the journal each time.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_on(disk: Arc<dyn Disk>, options: OpenOptions) -> Result<(Writer, Reader, OpenReport), OpenError> {
+        open(disk, None, None, &options)
     }
 }
 
-/// The one that appends.
-pub struct Writer(Arc<Mutex<Kept>>);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Appended {
-    /// The position after each record, in their order.
-    pub last_positions: Vec<Position>,
-    pub frames: u64,
-    pub bytes: u64,
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let path = dir.join(LOCK_FILE);
+    let io = |source| OpenError::Io { what: "lock", path: path.clone(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
 }
 
-impl Writer {
-    /// # Errors
-    /// Any error poisons the writer.
-    pub fn append(&mut self, records: Vec<EncodedRecord>) -> Result<Appended, AppendError> {
-        let mut kept = self.0.lock().unwrap();
-        let mut last_positions = Vec::new();
-        for record in records {
-            let before = kept.positions.get(record.tenant()).copied().unwrap_or_default();
-            let mut bytes = Vec::new();
-            record.put(&mut bytes, before);
-            let last = before.plus(u64::from(record.event_count()));
-            kept.records.push(RecordBuf::new(bytes.into()).expect("just encoded"));
-            kept.positions.insert(record.tenant().clone(), last);
-            last_positions.push(last);
+fn open(
+    disk: Arc<dyn Disk>,
+    index_folder: Option<PathBuf>,
+    lock: Option<File>,
+    options: &OpenOptions,
+) -> Result<(Writer, Reader, OpenReport), OpenError> {
+    let folder = index_folder.as_deref();
+    let index_error = |error: IndexError| OpenError::Index {
+        path: index_folder.clone().unwrap_or_default(),
+        what: error.to_string(),
+    };
+    let (index, known, unusable) = match open_index(folder, options) {
+        Ok((index, known)) => (Some(index), known, None),
+        Err(error) => (None, None, Some(error.to_string())),
+    };
+    let recovered = recover(&*disk, options.segment_bytes, known.as_ref())?;
+    let foreign = || "it belongs to another journal".to_owned();
+    let unusable = unusable.or_else(|| (known.is_some() && recovered.known_end.is_none()).then(foreign));
+    let index = match (index, &unusable) {
+        (Some(index), None) => index,
+        (unfit, why) => {
+            drop(unfit);
+            tracing::warn!(why, "the index is built again from the journal");
+            remove_index(folder)?;
+            Index::open(folder, options.index_flush_records).map_err(index_error)?
         }
-        kept.statistics.frames += 1;
-        Ok(Appended { last_positions, frames: 1, bytes: 0 })
-    }
-
-    /// # Errors
-    /// As an append.
-    pub fn close(self) -> Result<(), AppendError> {
-        Ok(())
-    }
+    };
+    let segments = Arc::new(Segments::new(Arc::clone(&disk), recovered.segments.clone()));
+    let records_indexed = replay(&index, &*disk, &recovered.segments, recovered.known_end)?;
+    index.check().map_err(index_error)?;
+    let report = report_of(&recovered, records_indexed, unusable.is_some());
+    let active = active(disk, &segments, &recovered, options)?;
+    let (index, progress) = (Arc::new(index), Arc::new(Progress::default()));
+    let shared = Arc::new(Shared { segments, index, progress, counters: Counters::default(), _lock: lock });
+    let writer = Writer::new(Arc::clone(&shared), active, recovered.link, recovered.epoch + 1);
+    Ok((writer, Reader::new(shared), report))
 }
 
-/// Sees everything that an append has returned for.
-#[derive(Clone)]
-pub struct Reader(Arc<Mutex<Kept>>);
+fn open_index(folder: Option<&Path>, options: &OpenOptions) -> Result<(Index, Option<Link>), IndexError> {
+    let index = Index::open(folder, options.index_flush_records)?;
+    let known = index.checkpoint()?;
+    Ok((index, known))
+}
 
-impl Reader {
-    pub fn history(&self, key: AggregateKey, after: Sequence, limit: usize) -> Result<Vec<RecordBuf>, ReadError> {
-        let kept = self.0.lock().unwrap();
-        let wanted = |record: &&RecordBuf| {
-            let view = record.view();
-            view.event_count() > 0 && view.sequence() > after && view.aggregate_key() == key
-        };
-        Ok(kept.records.iter().filter(wanted).take(limit).cloned().collect())
-    }
+fn remove_index(folder: Option<&Path>) -> Result<(), OpenError> {
+    let Some(folder) = folder.filter(|folder| folder.exists()) else { return Ok(()) };
+    fs::remove_dir_all(folder).map_err(|source| OpenError::Io { what: "remove", path: folder.to_owned(), source })
+}
 
-    pub fn last_of(&self, key: AggregateKey) -> Result<Option<RecordBuf>, ReadError> {
-        Ok(self.history(key, Sequence::ZERO, usize::MAX)?.pop())
-    }
+fn active(
+    disk: Arc<dyn Disk>,
+    segments: &Arc<Segments>,
+    recovered: &Recovered,
+    options: &OpenOptions,
+) -> Result<ActiveSegment, OpenError> {
+    let (address, segment) = recovered.segments.last().cloned().expect("recovery leaves one segment at least");
+    let path = disk.path(address);
+    let place = (address, segment);
+    let (length, ahead) = (options.segment_bytes, options.prepare_ahead);
+    ActiveSegment::new(disk, Arc::clone(segments), place, recovered.offset, length, ahead)
+        .map_err(|source| OpenError::Io { what: "measure", path, source })
+}
 
-    pub fn decision(&self, key: CommandKey) -> Result<Option<RecordBuf>, ReadError> {
-        Ok(self.0.lock().unwrap().records.iter().find(|record| record.view().command_key() == key).cloned())
-    }
-
-    pub fn tenant_batch(
-        &self,
-        tenant: &TenantName,
-        after: Position,
-        _bytes_max: usize,
-    ) -> Result<TenantBatch, ReadError> {
-        let kept = self.0.lock().unwrap();
-        let wanted = |record: &&RecordBuf| {
-            let view = record.view();
-            view.event_count() > 0 && view.position() > after && view.tenant() == tenant.as_str()
-        };
-        let records: Vec<_> = kept.records.iter().filter(wanted).cloned().collect();
-        let last = records.last().map_or(after, |record| record.view().position());
-        Ok(TenantBatch { records, after, last })
-    }
-
-    pub fn last_position(&self, tenant: &TenantName) -> Position {
-        self.0.lock().unwrap().positions.get(tenant).copied().unwrap_or_default()
-    }
-
-    pub fn tenants(&self) -> Vec<TenantName> {
-        self.0.lock().unwrap().positions.keys().cloned().collect()
-    }
-
-    pub fn snapshot(&self, key: AggregateKey, revision: &Revision) -> Result<Option<Snapshot>, ReadError> {
-        Ok(self.0.lock().unwrap().snapshots.get(&(key, *revision)).cloned())
-    }
-
-    pub fn put_snapshot(&self, key: AggregateKey, revision: &Revision, snapshot: &Snapshot) -> Result<(), ReadError> {
-        self.0.lock().unwrap().snapshots.insert((key, *revision), snapshot.clone());
-        Ok(())
-    }
-
-    pub fn statistics(&self) -> Statistics {
-        self.0.lock().unwrap().statistics
+fn report_of(recovered: &Recovered, records_indexed: u64, index_rebuilt: bool) -> OpenReport {
+    OpenReport {
+        frames: recovered.frames,
+        records: recovered.records,
+        closed: recovered.closed,
+        torn: recovered.torn.clone(),
+        records_indexed,
+        index_rebuilt,
     }
 }

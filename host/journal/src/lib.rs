@@ -1,24 +1,45 @@
 //! Polder's append-only truth: decisions as records, records in frames, frames in a hash chain, on disk before anyone
 //! is told. Synchronous, on threads of its own; knows nothing of guests, of the network, or of what events mean.
+//!
+//! The promise: an append that returned is durable and chained; opening restores all of it or refuses; nobody reads what a
+//! crash could still take back.
 #![forbid(unsafe_code)]
 
+mod active_segment;
 mod bytes;
+mod chain;
 mod decision;
+pub mod disk;
 mod error;
+mod frame;
+mod index;
 mod journal;
 mod keys;
 mod options;
+mod progress;
+mod reader;
 mod record;
+mod recovery;
+mod replay;
+mod scan;
+mod segments;
+mod shared;
 mod snapshot;
 mod statistics;
 mod tenant_batch;
+mod window;
+mod writer;
 
 pub use decision::{Decision, NewEvent, Outcome};
 pub use error::{AppendError, OpenError, ReadError};
-pub use journal::{Appended, Journal, OpenReport, Reader, Writer};
+pub use frame::{FRAME_BYTES_MAX, FRAME_FORMAT};
+pub use journal::{Journal, OpenReport};
 pub use keys::{AggregateKey, CommandKey};
 pub use options::{INDEX_FLUSH_RECORDS, OpenOptions, SEGMENT_BYTES};
+pub use reader::Reader;
 pub use record::{EncodedRecord, EventView, Events, RecordBuf, RecordError, RecordView};
+pub use recovery::TornEnd;
 pub use snapshot::Snapshot;
 pub use statistics::Statistics;
 pub use tenant_batch::TenantBatch;
+pub use writer::{Appended, Writer};

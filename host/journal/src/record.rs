@@ -13,13 +13,16 @@ mod encode;
 mod view;
 
 pub use encode::EncodedRecord;
+pub(crate) use view::length_of;
 pub use view::{EventView, Events, RecordBuf, RecordError, RecordView};
 
-pub(crate) const LENGTH_AT: usize = 0;
-pub(crate) const CHECKSUM_AT: usize = 4;
-pub(crate) const POSITION_AT: usize = 8;
+const LENGTH_AT: usize = 0;
+const CHECKSUM_AT: usize = 4;
+const POSITION_AT: usize = 8;
 /// Length, checksum and position.
-pub(crate) const PREFIX_BYTES: usize = 16;
+const PREFIX_BYTES: usize = 16;
+/// Behind the flags.
+const TENANT_AT: usize = PREFIX_BYTES + 1;
 
 const FLAG_REJECTED: u8 = 1;
 const FLAG_CORRELATION: u8 = 1 << 1;

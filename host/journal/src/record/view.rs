@@ -3,12 +3,12 @@
 
 use polder_core::{
     AggregateId, AggregateName, CommandId, ContentId, CorrelationId, DomainName, Event, EventContent, EventName,
-    Fingerprint, Position, REVISION_MARK_BYTES, Reason, Sequence, TimestampMs,
+    Fingerprint, Position, REVISION_MARK_BYTES, Reason, Sequence, TenantName, TimestampMs,
 };
 use serde_json::value::RawValue;
 
 use super::{
-    FLAG_ACTOR, FLAG_CAUSATION, FLAG_CORRELATION, FLAG_REJECTED, FLAGS_KNOWN, LENGTH_AT, PREFIX_BYTES, checksum,
+    FLAG_ACTOR, FLAG_CAUSATION, FLAG_CORRELATION, FLAG_REJECTED, FLAGS_KNOWN, LENGTH_AT, PREFIX_BYTES, TENANT_AT, checksum,
 };
 use crate::bytes::Cursor;
 use crate::{AggregateKey, CommandKey};
@@ -69,6 +69,12 @@ impl<'a> RecordView<'a> {
             return Err(bad("its checksum does not match"));
         }
         Self::read(bytes)
+    }
+
+    /// Whether the record at the start of `bytes` is this tenant's; looks at nothing else.
+    pub(crate) fn is_of(bytes: &[u8], tenant: &TenantName) -> bool {
+        let read = || Cursor::new(bytes.get(TENANT_AT..)?).blob();
+        read() == Some(tenant.as_str().as_bytes())
     }
 
     fn fields(bytes: &'a [u8]) -> Option<Self> {

@@ -1,0 +1,152 @@
+//! Segments as files in one folder: `00000000000000000000.seg`, the number being the address of the first byte.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fs4::FileExt as _;
+
+use super::{Disk, Segment};
+
+const SUFFIX: &str = ".seg";
+/// As many as the largest address has.
+const NAME_DIGITS: usize = 20;
+
+#[derive(Debug)]
+pub struct FileDisk {
+    folder: PathBuf,
+    writable: bool,
+}
+
+impl FileDisk {
+    /// Makes the folder if it is not there.
+    pub fn new(folder: &Path) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        if let Some(parent) = folder.parent() {
+            File::open(parent)?.sync_all()?;
+        }
+        Ok(Self { folder: folder.to_owned(), writable: true })
+    }
+
+    /// For looking only: every change is refused.
+    pub fn read_only(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), writable: false }
+    }
+}
+
+impl Disk for FileDisk {
+    fn segments(&self) -> io::Result<Vec<u64>> {
+        let mut addresses = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            addresses.extend(entry?.file_name().to_str().and_then(address_of));
+        }
+        addresses.sort_unstable();
+        Ok(addresses)
+    }
+
+    fn create(&self, address: u64, length: u64) -> io::Result<Arc<dyn Segment>> {
+        let file = File::options().read(true).write(true).create_new(true).open(self.path(address))?;
+        let segment = FileSegment(file);
+        segment.extend(length)?;
+        segment.sync_length()?;
+        Ok(Arc::new(segment))
+    }
+
+    fn open(&self, address: u64) -> io::Result<Arc<dyn Segment>> {
+        let file = File::options().read(true).write(self.writable).open(self.path(address))?;
+        Ok(Arc::new(FileSegment(file)))
+    }
+
+    fn remove(&self, address: u64) -> io::Result<()> {
+        fs::remove_file(self.path(address))
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
+        File::open(&self.folder)?.sync_all()
+    }
+
+    fn path(&self, address: u64) -> PathBuf {
+        self.folder.join(format!("{address:0NAME_DIGITS$}{SUFFIX}"))
+    }
+}
+
+fn address_of(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(SUFFIX)?;
+    if digits.len() == NAME_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        digits.parse().ok()
+    } else {
+        None
+    }
+}
+
+struct FileSegment(File);
+
+impl Segment for FileSegment {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.0.read_at(&mut buffer[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)
+    }
+
+    fn extend(&self, length: u64) -> io::Result<()> {
+        // Reserved space reads as zeros and costs no writing. Where the blocks are there already but lie beyond the
+        // file's end, reserving does nothing and the length has to be set.
+        self.0.allocate(length)?;
+        if self.length()? < length {
+            self.0.set_len(length)?;
+        }
+        Ok(())
+    }
+
+    fn sync_length(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_names_are_segments() {
+        assert_eq!(address_of("00000000000000000000.seg"), Some(0));
+        assert_eq!(address_of("00000000000067108864.seg"), Some(67_108_864));
+        for name in ["0.seg", "00000000000000000000", "00000000000000000000.seg~", "0000000000000000000x.seg", "+0000000000000000001.seg"] {
+            assert_eq!(address_of(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_looker_cannot_write() {
+        let folder = tempfile::tempdir().unwrap();
+        FileDisk::new(folder.path()).unwrap().create(0, 4096).unwrap();
+        let segment = FileDisk::read_only(folder.path()).open(0).unwrap();
+        assert_eq!(segment.length().unwrap(), 4096);
+        assert!(segment.write_at(0, b"x").is_err());
+    }
+}

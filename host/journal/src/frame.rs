@@ -1,0 +1,268 @@
+//! One frame: a group commit as bytes, chained by hash to the frame before it. Knows nothing of files: a frame is the same
+//! wherever it is kept.
+//!
+//! ```text
+//! magic 8 bytes | hash 32 | hash of the frame before 32 | format u32 | kind u32 | epoch u64 | number u64 | address u64 |
+//! time u64 | length u32 | record count u32 | records
+//! ```
+//!
+//! The BLAKE3 hash covers everything after itself. Numbers are little-endian.
+
+use polder_core::TimestampMs;
+
+use crate::bytes::Cursor;
+use crate::record::length_of;
+use crate::{RecordError, RecordView};
+
+/// A frame, in bytes, unless one record alone is larger: what fits one message of a bus with room to spare.
+pub const FRAME_BYTES_MAX: usize = 256 * 1024;
+/// The frame format this host writes and reads.
+pub const FRAME_FORMAT: u32 = 1;
+
+/// 0xff and 0xfe occur in no UTF-8, so that no name and no payload holds anything that looks like a frame.
+pub(crate) const MAGIC: [u8; 8] = [0xff, b'p', b'o', b'l', b'd', b'e', b'r', 0xfe];
+pub(crate) const HEADER_BYTES: usize = 120;
+const HASH_AT: usize = 8;
+const HASHED_FROM: usize = 40;
+const LENGTH_AT: usize = 112;
+
+pub(crate) type Hash = [u8; 32];
+
+/// The end of a chain: what the next frame continues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) number: u64,
+    pub(crate) hash: Hash,
+}
+
+impl Link {
+    /// Before the first frame.
+    pub(crate) const START: Self = Self { number: 0, hash: [0; 32] };
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FrameKind {
+    Records,
+    /// The last frame of a writer that ended in order. It holds no records.
+    Closing,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FrameHeader {
+    pub(crate) hash: Hash,
+    pub(crate) previous: Hash,
+    pub(crate) kind: FrameKind,
+    /// Counts the writers a journal has had.
+    pub(crate) epoch: u64,
+    pub(crate) number: u64,
+    /// Where the frame lies in the whole journal, in bytes.
+    pub(crate) address: u64,
+    pub(crate) at_ms: TimestampMs,
+    /// With the header, in bytes.
+    pub(crate) length: u32,
+    pub(crate) record_count: u32,
+}
+
+impl FrameHeader {
+    pub(crate) fn link(&self) -> Link {
+        Link { number: self.number, hash: self.hash }
+    }
+
+    pub(crate) fn continues(&self, link: &Link) -> bool {
+        self.number == link.number + 1 && self.previous == link.hash
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FrameError {
+    #[error("no frame begins here")]
+    NoFrame,
+    #[error("the frame is cut short")]
+    CutShort,
+    #[error("the frame's hash does not match its bytes")]
+    Hash,
+    /// The frame is whole, but not for this host.
+    #[error("the frame has format {0}, this host reads format {FRAME_FORMAT}")]
+    Format(u32),
+}
+
+/// A frame whose hash was checked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame<'a> {
+    pub(crate) header: FrameHeader,
+    bytes: &'a [u8],
+}
+
+/// How long the frame at the start of `bytes` says it is. Without the whole frame nothing more can be said of it.
+pub(crate) fn frame_length(header: &[u8]) -> Result<usize, FrameError> {
+    if !header.starts_with(&MAGIC) {
+        return Err(FrameError::NoFrame);
+    }
+    let length = header.get(LENGTH_AT..).and_then(|bytes| Cursor::new(bytes).u32()).ok_or(FrameError::CutShort)?;
+    if (length as usize) < HEADER_BYTES { Err(FrameError::Hash) } else { Ok(length as usize) }
+}
+
+impl<'a> Frame<'a> {
+    /// Reads the frame at the start of `bytes` and checks its hash.
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, FrameError> {
+        let bytes = bytes.get(..frame_length(bytes)?).ok_or(FrameError::CutShort)?;
+        let hash: Hash = *blake3::hash(&bytes[HASHED_FROM..]).as_bytes();
+        if bytes[HASH_AT..HASHED_FROM] != hash {
+            return Err(FrameError::Hash);
+        }
+        let header = read_header(&bytes[HASHED_FROM..], hash)?;
+        Ok(Self { header, bytes })
+    }
+
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Where each record lies in the frame. The hash says that the bytes are what was written; an error here means that
+    /// something else than a writer of this format wrote them.
+    pub(crate) fn record_offsets(&self) -> impl Iterator<Item = Result<usize, RecordError>> + use<'a> {
+        let (bytes, mut offset, mut left) = (self.bytes, HEADER_BYTES, self.header.record_count);
+        std::iter::from_fn(move || {
+            left = left.checked_sub(1)?;
+            let start = offset;
+            let Some(length) = length_of(&bytes[start..]).filter(|length| *length <= bytes.len() - start) else {
+                left = 0;
+                return Some(Err(RecordError("its length goes beyond its frame".to_owned())));
+            };
+            offset += length;
+            Some(Ok(start))
+        })
+    }
+
+    /// The records, each with its offset in the frame.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Result<(usize, RecordView<'a>), RecordError>> + use<'a> {
+        let bytes = self.bytes;
+        self.record_offsets().map(move |offset| {
+            let offset = offset?;
+            Ok((offset, RecordView::read(&bytes[offset..])?))
+        })
+    }
+}
+
+fn read_header(hashed: &[u8], hash: Hash) -> Result<FrameHeader, FrameError> {
+    let mut cursor = Cursor::new(hashed);
+    let mut fields = || {
+        let (previous, format, kind) = (cursor.array()?, cursor.u32()?, cursor.u32()?);
+        let (epoch, number, address, at_ms) = (cursor.u64()?, cursor.u64()?, cursor.u64()?, cursor.u64()?);
+        let (length, record_count) = (cursor.u32()?, cursor.u32()?);
+        let kind = if kind == 0 { FrameKind::Records } else { FrameKind::Closing };
+        let at_ms = TimestampMs(at_ms);
+        Some((format, FrameHeader { hash, previous, kind, epoch, number, address, at_ms, length, record_count }))
+    };
+    match fields().ok_or(FrameError::CutShort)? {
+        (FRAME_FORMAT, header) => Ok(header),
+        (other, _) => Err(FrameError::Format(other)),
+    }
+}
+
+/// Builds frames in one buffer that is used again and again.
+#[derive(Debug, Default)]
+pub(crate) struct FrameBuilder {
+    bytes: Vec<u8>,
+    record_count: u32,
+}
+
+impl FrameBuilder {
+    pub(crate) fn begin(&mut self) {
+        self.bytes.clear();
+        self.bytes.resize(HEADER_BYTES, 0);
+        self.record_count = 0;
+    }
+
+    /// `put` adds the bytes of one record.
+    pub(crate) fn add_record(&mut self, put: impl FnOnce(&mut Vec<u8>)) {
+        put(&mut self.bytes);
+        self.record_count += 1;
+    }
+
+    pub(crate) fn length(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Completes the frame; gives its bytes and the link for the next one.
+    pub(crate) fn finish(
+        &mut self,
+        previous: &Link,
+        kind: FrameKind,
+        epoch: u64,
+        address: u64,
+        at_ms: TimestampMs,
+    ) -> (&[u8], Link) {
+        let number = previous.number + 1;
+        let length = u32::try_from(self.bytes.len()).expect("limits keep every record far below 4 GiB");
+        let kind: u32 = if kind == FrameKind::Records { 0 } else { 1 };
+        let mut header = Vec::with_capacity(HEADER_BYTES);
+        header.extend_from_slice(&MAGIC);
+        header.extend_from_slice(&[0; 32]);
+        header.extend_from_slice(&previous.hash);
+        for number in [FRAME_FORMAT, kind] {
+            header.extend_from_slice(&number.to_le_bytes());
+        }
+        for number in [epoch, number, address, at_ms.0] {
+            header.extend_from_slice(&number.to_le_bytes());
+        }
+        for number in [length, self.record_count] {
+            header.extend_from_slice(&number.to_le_bytes());
+        }
+        self.bytes[..HEADER_BYTES].copy_from_slice(&header);
+        let hash: Hash = *blake3::hash(&self.bytes[HASHED_FROM..]).as_bytes();
+        self.bytes[HASH_AT..HASHED_FROM].copy_from_slice(&hash);
+        (&self.bytes, Link { number, hash })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame() -> Vec<u8> {
+        let mut builder = FrameBuilder::default();
+        builder.begin();
+        let previous = Link { number: 6, hash: [9; 32] };
+        builder.finish(&previous, FrameKind::Closing, 3, 4096, TimestampMs(77)).0.to_vec()
+    }
+
+    #[test]
+    fn header_and_back() {
+        let bytes = frame();
+        let frame = Frame::read(&bytes).unwrap();
+        let header = frame.header;
+        assert_eq!((header.kind, header.epoch, header.number), (FrameKind::Closing, 3, 7));
+        assert_eq!((header.address, header.at_ms, header.record_count), (4096, TimestampMs(77), 0));
+        assert!(header.continues(&Link { number: 6, hash: [9; 32] }));
+        assert!(!header.continues(&Link { number: 5, hash: [9; 32] }));
+        assert!(!header.continues(&Link { number: 6, hash: [8; 32] }));
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let bytes = frame();
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(Frame::read(&flipped).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn every_cut_is_noticed() {
+        let bytes = frame();
+        for length in 0..bytes.len() {
+            assert!(Frame::read(&bytes[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn another_format_is_told_from_damage() {
+        let mut bytes = frame();
+        bytes[72] = 2;
+        let hash = *blake3::hash(&bytes[HASHED_FROM..]).as_bytes();
+        bytes[HASH_AT..HASHED_FROM].copy_from_slice(&hash);
+        assert_eq!(Frame::read(&bytes).unwrap_err(), FrameError::Format(2));
+    }
+}

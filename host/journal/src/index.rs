@@ -1,0 +1,256 @@
+//! Finds records: by aggregate, by command, by a tenant's position. Derived from the journal alone, so that it can be
+//! deleted at any time; never in the way of an acknowledgement.
+//!
+//! New entries live in memory, in an [`Overlay`]. When it is large enough it is frozen, and a thread beside writes it into the
+//! [`Store`] in one sorted, atomic piece, together with the frame it goes up to. What is missing after a crash is
+//! read from the journal again.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use polder_core::{Position, Revision, Sequence, TenantName};
+
+use crate::frame::Link;
+use crate::{AggregateKey, CommandKey, Snapshot};
+
+mod entry;
+mod hasher;
+mod layout;
+mod overlay;
+mod store;
+mod threads;
+
+pub(crate) use entry::{DurableFrame, HistoryEntry, IndexedRecord, Place, Stretch};
+pub(crate) use overlay::Overlay;
+pub(crate) use store::Store;
+pub(crate) use threads::{IndexThreads, Written, start_threads};
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct IndexError(pub(crate) String);
+
+pub(crate) struct Index {
+    store: Option<Store>,
+    layers: RwLock<Layers>,
+    positions: RwLock<HashMap<TenantName, Position>>,
+    /// Where there is no store.
+    snapshots: Mutex<HashMap<(AggregateKey, Revision), Snapshot>>,
+    failure: Mutex<Option<IndexError>>,
+    flush_records: usize,
+}
+
+#[derive(Default)]
+struct Layers {
+    active: Overlay,
+    /// Being written into the store, and found here until it is there.
+    frozen: Option<Arc<Overlay>>,
+}
+
+impl Index {
+    /// Without a folder everything stays in memory.
+    pub(crate) fn open(folder: Option<&Path>, flush_records: usize) -> Result<Self, IndexError> {
+        let store = folder.map(Store::open).transpose()?;
+        let positions = store.as_ref().map(Store::positions).transpose()?.unwrap_or_default();
+        Ok(Self {
+            store,
+            layers: RwLock::default(),
+            positions: RwLock::new(positions.into_iter().collect()),
+            snapshots: Mutex::default(),
+            failure: Mutex::default(),
+            flush_records,
+        })
+    }
+
+    /// The last frame whose records the store knows.
+    pub(crate) fn checkpoint(&self) -> Result<Option<Link>, IndexError> {
+        self.store.as_ref().map_or(Ok(None), Store::checkpoint)
+    }
+
+    pub(crate) fn apply<'a>(&self, frame: &DurableFrame, records: impl Iterator<Item = IndexedRecord<'a>>) {
+        let mut layers = self.layers_mut();
+        let mut positions = self.positions.write().unwrap_or_else(PoisonError::into_inner);
+        for record in records {
+            layers.active.add(frame, &record);
+            match positions.get_mut(record.tenant) {
+                Some(position) => *position = record.position(),
+                None => {
+                    positions.insert(record.tenant.clone(), record.position());
+                }
+            }
+        }
+        layers.active.frame_added(frame);
+    }
+
+    /// Takes the overlay out of use if it is full and the one before is written; it then has to be written.
+    fn freeze(&self, records_min: usize) -> Option<Arc<Overlay>> {
+        self.store.as_ref()?;
+        let mut layers = self.layers_mut();
+        if layers.frozen.is_some() || layers.active.is_empty() || layers.active.record_count() < records_min {
+            return None;
+        }
+        let frozen = Arc::new(std::mem::take(&mut layers.active));
+        layers.frozen = Some(Arc::clone(&frozen));
+        Some(frozen)
+    }
+
+    fn write_frozen(&self, frozen: &Overlay) {
+        let Some(store) = &self.store else { return };
+        match store.write(frozen) {
+            // Only now: whoever does not find an entry here has to find it in the store.
+            Ok(()) => self.layers_mut().frozen = None,
+            Err(error) => *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
+        }
+    }
+
+    /// Writes out what is due, on this thread.
+    pub(crate) fn flush_if_full(&self) -> Result<(), IndexError> {
+        self.flush(self.flush_records)
+    }
+
+    /// Writes out everything, on this thread.
+    pub(crate) fn flush_all(&self) -> Result<(), IndexError> {
+        self.flush(0)
+    }
+
+    fn flush(&self, records_min: usize) -> Result<(), IndexError> {
+        if let Some(frozen) = self.freeze(records_min) {
+            self.write_frozen(&frozen);
+        }
+        self.check()
+    }
+
+    /// An index that could not be written grows in memory for ever; whoever appends has to stop.
+    pub(crate) fn check(&self) -> Result<(), IndexError> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
+    }
+
+    pub(crate) fn command(&self, key: CommandKey) -> Result<Option<Place>, IndexError> {
+        let found = {
+            let layers = self.layers();
+            layers.all().find_map(|overlay| overlay.command(key))
+        };
+        match (found, &self.store) {
+            (None, Some(store)) => store.command(key),
+            (found, _) => Ok(found),
+        }
+    }
+
+    /// Records with events of one aggregate that reach beyond `after`, in order.
+    pub(crate) fn history(
+        &self,
+        key: AggregateKey,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<HistoryEntry>, IndexError> {
+        let (recent, recent_from) = {
+            let layers = self.layers();
+            let recent = layers.all().flat_map(|overlay| overlay.history(key)).copied();
+            let mut recent_from = None;
+            let recent: Vec<_> = recent
+                .inspect(|entry| recent_from = recent_from.or(Some(entry.first)))
+                .filter(|entry| entry.last > after)
+                .take(limit)
+                .collect();
+            (recent, recent_from)
+        };
+        let covered = recent_from.is_some_and(|first| first <= after.plus(1));
+        let Some(store) = self.store.as_ref().filter(|_| !covered) else { return Ok(recent) };
+        let mut entries = store.history(key, after, limit)?;
+        let stored_until = entries.last().map_or(after, |entry| entry.last);
+        // What was just written out is in both.
+        entries.extend(recent.into_iter().filter(|entry| entry.first > stored_until));
+        entries.truncate(limit);
+        Ok(entries)
+    }
+
+    pub(crate) fn last_of(&self, key: AggregateKey) -> Result<Option<HistoryEntry>, IndexError> {
+        let recent = {
+            let layers = self.layers();
+            layers.all().flat_map(|overlay| overlay.history(key).last()).last().copied()
+        };
+        match (recent, &self.store) {
+            (None, Some(store)) => store.last_of(key),
+            (recent, _) => Ok(recent),
+        }
+    }
+
+    /// The parts of the journal that hold a tenant's events after a position: the first may begin before it. As many as hold
+    /// `bytes_max`, one at least.
+    pub(crate) fn stretches(
+        &self,
+        tenant: &TenantName,
+        after: Position,
+        bytes_max: usize,
+    ) -> Result<Vec<Stretch>, IndexError> {
+        let (recent, covered) = {
+            let layers = self.layers();
+            let mut recent = Vec::new();
+            let covers = |overlay: &Overlay| {
+                overlay.stretches(tenant).first().is_some_and(|first| first.first <= after.plus(1))
+            };
+            let newest_covering = layers.all().filter(|overlay| covers(overlay)).count().saturating_sub(1);
+            for overlay in layers.all().skip(newest_covering) {
+                overlay::take_from(overlay.stretches(tenant), after, bytes_max, &mut recent);
+            }
+            (recent, layers.all().any(covers))
+        };
+        let Some(store) = self.store.as_ref().filter(|_| !covered) else { return Ok(recent) };
+        let (mut stretches, exhausted) = store.stretches(tenant, after, bytes_max)?;
+        if exhausted {
+            let stored_until = stretches.last().map_or(0, Stretch::end);
+            // What was just written out is in both.
+            stretches.extend(recent.into_iter().filter(|recent| recent.address >= stored_until));
+        }
+        Ok(stretches)
+    }
+
+    pub(crate) fn position(&self, tenant: &TenantName) -> Position {
+        self.positions.read().unwrap_or_else(PoisonError::into_inner).get(tenant).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn positions(&self) -> HashMap<TenantName, Position> {
+        self.positions.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn snapshot(&self, key: AggregateKey, revision: &Revision) -> Result<Option<Snapshot>, IndexError> {
+        match &self.store {
+            Some(store) => store.snapshot(key, revision),
+            None => {
+                let snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+                Ok(snapshots.get(&(key, *revision)).cloned())
+            }
+        }
+    }
+
+    pub(crate) fn put_snapshot(
+        &self,
+        key: AggregateKey,
+        revision: &Revision,
+        snapshot: &Snapshot,
+    ) -> Result<(), IndexError> {
+        match &self.store {
+            Some(store) => store.put_snapshot(key, revision, snapshot),
+            None => {
+                let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+                snapshots.insert((key, *revision), snapshot.clone());
+                Ok(())
+            }
+        }
+    }
+
+    fn layers(&self) -> RwLockReadGuard<'_, Layers> {
+        self.layers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn layers_mut(&self) -> RwLockWriteGuard<'_, Layers> {
+        self.layers.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Layers {
+    /// Oldest first.
+    fn all(&self) -> impl Iterator<Item = &Overlay> {
+        self.frozen.as_deref().into_iter().chain(std::iter::once(&self.active))
+    }
+}

@@ -1,0 +1,72 @@
+//! What an index keeps: where things lie in the journal.
+
+use polder_core::{Position, Sequence, TenantName};
+
+use crate::frame::Link;
+use crate::{AggregateKey, CommandKey};
+
+/// One record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) address: u64,
+    /// In bytes.
+    pub(crate) length: u32,
+}
+
+/// One record with events, in its aggregate's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HistoryEntry {
+    pub(crate) first: Sequence,
+    pub(crate) last: Sequence,
+    pub(crate) place: Place,
+}
+
+/// Whole frames, one behind the other in one segment, that hold all of a tenant's events from `first` on up to the next
+/// stretch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    pub(crate) first: Position,
+    pub(crate) address: u64,
+    /// In bytes, up to the end of the last frame's last sector.
+    pub(crate) length: u64,
+    /// The address of the segment.
+    pub(crate) segment: u64,
+}
+
+impl Stretch {
+    pub(crate) fn end(&self) -> u64 {
+        self.address + self.length
+    }
+
+    pub(crate) fn is_followed_by(&self, next: &Self) -> bool {
+        self.end() == next.address && self.segment == next.segment
+    }
+}
+
+/// A frame that is durable.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DurableFrame {
+    pub(crate) link: Link,
+    pub(crate) address: u64,
+    /// In whole sectors.
+    pub(crate) length: u64,
+    pub(crate) segment: u64,
+}
+
+/// What an index needs to know of a record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IndexedRecord<'a> {
+    pub(crate) tenant: &'a TenantName,
+    pub(crate) aggregate: AggregateKey,
+    pub(crate) command: CommandKey,
+    pub(crate) sequence_before: Sequence,
+    pub(crate) event_count: u32,
+    pub(crate) position_before: Position,
+    pub(crate) place: Place,
+}
+
+impl IndexedRecord<'_> {
+    pub(crate) fn position(&self) -> Position {
+        self.position_before.plus(u64::from(self.event_count))
+    }
+}

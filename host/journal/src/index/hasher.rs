@@ -1,0 +1,36 @@
+//! Hashes keys that are digests already. Mixes in a number drawn when the process starts, so that nobody outside can choose
+//! keys that fall together.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::LazyLock;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DigestHasher(u64);
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct BuildDigestHasher;
+
+static DRAWN: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0_u8));
+
+impl BuildHasher for BuildDigestHasher {
+    type Hasher = DigestHasher;
+
+    fn build_hasher(&self) -> DigestHasher {
+        DigestHasher(*DRAWN)
+    }
+}
+
+impl Hasher for DigestHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for word in bytes.chunks(8) {
+            let mut padded = [0; 8];
+            padded[..word.len()].copy_from_slice(word);
+            let product = u128::from(self.0 ^ u64::from_le_bytes(padded)) * 0x9e37_79b9_7f4a_7c15;
+            self.0 = (product >> 64) as u64 ^ product as u64;
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

@@ -1,0 +1,150 @@
+//! Keys and values of the store. One keyspace holds every kind of entry, so that writing them out is one atomic piece;
+//! the first byte of a key is the kind.
+//!
+//! | key | value |
+//! |---|---|
+//! | `c` command key | place |
+//! | `h` aggregate key, first sequence | the history entries from there on, 256 at most |
+//! | `m` | format, number and hash of the last frame in the store |
+//! | `p` tenant | last position |
+//! | `t` tenant, 0, first position | stretch |
+//!
+//! Sequences and positions in keys are big-endian, so that keys sort as they count.
+
+use polder_core::{Position, Sequence, TenantName};
+
+use super::IndexError;
+use super::entry::{HistoryEntry, Place, Stretch};
+use crate::bytes::{Cursor, put_number};
+use crate::frame::Link;
+use crate::{AggregateKey, CommandKey};
+
+/// Raised when keys, values or what they mean change; an index of another format is built again.
+const INDEX_FORMAT: u64 = 1;
+/// So that reading the end of a long history does not decode all of it.
+pub(super) const HISTORY_ENTRIES_PER_VALUE_MAX: usize = 256;
+
+pub(super) const CHECKPOINT_KEY: &[u8] = b"m";
+pub(super) const POSITION_PREFIX: &[u8] = b"p";
+
+pub(super) fn command_key(key: CommandKey) -> [u8; 17] {
+    let mut bytes = [b'c'; 17];
+    bytes[1..].copy_from_slice(&key.0);
+    bytes
+}
+
+pub(super) fn history_key(key: AggregateKey, first: Sequence) -> [u8; 25] {
+    let mut bytes = [b'h'; 25];
+    bytes[1..17].copy_from_slice(&key.0);
+    bytes[17..].copy_from_slice(&first.0.to_be_bytes());
+    bytes
+}
+
+pub(super) fn position_key(tenant: &TenantName) -> Vec<u8> {
+    [POSITION_PREFIX, tenant.as_str().as_bytes()].concat()
+}
+
+pub(super) fn stretch_key(tenant: &TenantName, first: Position) -> Vec<u8> {
+    [b"t", tenant.as_str().as_bytes(), &[0], &first.0.to_be_bytes()].concat()
+}
+
+pub(super) fn place_value(place: Place) -> Vec<u8> {
+    let mut value = Vec::with_capacity(12);
+    put_number(&mut value, place.address);
+    put_number(&mut value, u64::from(place.length));
+    value
+}
+
+pub(super) fn read_place(value: &[u8]) -> Result<Place, IndexError> {
+    let mut cursor = Cursor::new(value);
+    (|| take_place(&mut cursor))().ok_or_else(|| broken("place"))
+}
+
+fn take_place(cursor: &mut Cursor<'_>) -> Option<Place> {
+    Some(Place { address: cursor.number()?, length: u32::try_from(cursor.number()?).ok()? })
+}
+
+pub(super) fn history_value(entries: &[HistoryEntry]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(8 * entries.len());
+    let mut address = 0;
+    for entry in entries {
+        put_number(&mut value, entry.last.0 - entry.first.0);
+        // Histories are in the journal's order, so that addresses only grow.
+        put_number(&mut value, entry.place.address - address);
+        put_number(&mut value, u64::from(entry.place.length));
+        address = entry.place.address;
+    }
+    value
+}
+
+/// `key` gives the sequence the value begins with.
+pub(super) fn read_history(key: &[u8], value: &[u8]) -> Result<Vec<HistoryEntry>, IndexError> {
+    let read = || {
+        let mut first = u64::from_be_bytes(*key.last_chunk()?);
+        let mut entries = Vec::new();
+        let (mut cursor, mut address) = (Cursor::new(value), 0_u64);
+        while !cursor.rest().is_empty() {
+            let last = first.checked_add(cursor.number()?)?;
+            address = address.checked_add(cursor.number()?)?;
+            let length = u32::try_from(cursor.number()?).ok()?;
+            let place = Place { address, length };
+            entries.push(HistoryEntry { first: Sequence(first), last: Sequence(last), place });
+            first = last.checked_add(1)?;
+        }
+        Some(entries)
+    };
+    read().ok_or_else(|| broken("history"))
+}
+
+pub(super) fn stretch_value(stretch: &Stretch) -> Vec<u8> {
+    let mut value = Vec::with_capacity(16);
+    for number in [stretch.address, stretch.length, stretch.address - stretch.segment] {
+        put_number(&mut value, number);
+    }
+    value
+}
+
+pub(super) fn read_stretch(key: &[u8], value: &[u8]) -> Result<Stretch, IndexError> {
+    let read = || {
+        let first = Position(u64::from_be_bytes(*key.last_chunk()?));
+        let mut cursor = Cursor::new(value);
+        let (address, length) = (cursor.number()?, cursor.number()?);
+        Some(Stretch { first, address, length, segment: address.checked_sub(cursor.number()?)? })
+    };
+    read().ok_or_else(|| broken("stretch"))
+}
+
+pub(super) fn checkpoint_value(link: &Link) -> Vec<u8> {
+    let mut value = Vec::new();
+    put_number(&mut value, INDEX_FORMAT);
+    put_number(&mut value, link.number);
+    value.extend_from_slice(&link.hash);
+    value
+}
+
+/// `None` when another format wrote it.
+pub(super) fn read_checkpoint(value: &[u8]) -> Result<Option<Link>, IndexError> {
+    let mut cursor = Cursor::new(value);
+    let format = cursor.number().ok_or_else(|| broken("checkpoint"))?;
+    if format != INDEX_FORMAT {
+        return Ok(None);
+    }
+    let link = (|| Some(Link { number: cursor.number()?, hash: cursor.array()? }))();
+    link.map(Some).ok_or_else(|| broken("checkpoint"))
+}
+
+pub(super) fn position_value(position: Position) -> [u8; 8] {
+    position.0.to_be_bytes()
+}
+
+pub(super) fn read_position(key: &[u8], value: &[u8]) -> Result<(TenantName, Position), IndexError> {
+    let read = || {
+        let tenant = std::str::from_utf8(key.strip_prefix(POSITION_PREFIX)?).ok()?;
+        Some((TenantName::new(tenant).ok()?, Position(u64::from_be_bytes(value.try_into().ok()?))))
+    };
+    read().ok_or_else(|| broken("position"))
+}
+
+fn broken(what: &str) -> IndexError {
+    IndexError(format!("a {what} in it cannot be read"))
+}

@@ -1,0 +1,129 @@
+//! Reads what is durable: everything that an append has returned for, and nothing that a crash could still take back.
+
+use std::sync::Arc;
+
+use polder_core::{ContentId, Position, Revision, Sequence, TenantName};
+
+use crate::error::ReadError;
+use crate::index::{IndexError, Place};
+use crate::shared::Shared;
+use crate::{AggregateKey, CommandKey, RecordBuf, Snapshot, Statistics, TenantBatch};
+
+#[derive(Clone)]
+pub struct Reader {
+    shared: Arc<Shared>,
+}
+
+impl From<IndexError> for ReadError {
+    fn from(error: IndexError) -> Self {
+        Self::Index { what: error.to_string() }
+    }
+}
+
+impl Reader {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// The aggregate's records with events beyond `after`, in order, `limit` at most. Their content ids are computed again, each
+    /// from the one before: from the beginning when `after` is zero, else from the first record given.
+    pub fn history(&self, key: AggregateKey, after: Sequence, limit: usize) -> Result<Vec<RecordBuf>, ReadError> {
+        self.catch_up()?;
+        let entries = self.shared.index.history(key, after, limit)?;
+        let mut records: Vec<RecordBuf> = Vec::with_capacity(entries.len());
+        let mut head = (after == Sequence::ZERO).then_some(ContentId::NONE);
+        let mut last = None;
+        for entry in &entries {
+            let record = self.record(entry.place)?;
+            let view = record.view();
+            let damaged = |what: String| self.shared.segments.damaged(entry.place.address, what);
+            let follows = last.is_none_or(|last| view.sequence_before() == last);
+            if view.aggregate_key() != key || view.sequence_before().plus(1) != entry.first || !follows {
+                return Err(damaged("another record is expected here".to_owned()));
+            }
+            if let Some(previous) = head {
+                view.check_content(&previous).map_err(|error| damaged(error.to_string()))?;
+            }
+            (head, last) = (view.head(), Some(view.sequence()));
+            records.push(record);
+        }
+        Ok(records)
+    }
+
+    /// The aggregate's last record with events.
+    pub fn last_of(&self, key: AggregateKey) -> Result<Option<RecordBuf>, ReadError> {
+        self.catch_up()?;
+        self.shared.index.last_of(key)?.map(|entry| self.record(entry.place)).transpose()
+    }
+
+    /// What was decided about a command.
+    pub fn decision(&self, key: CommandKey) -> Result<Option<RecordBuf>, ReadError> {
+        self.catch_up()?;
+        self.shared.index.command(key)?.map(|place| self.record(place)).transpose()
+    }
+
+    /// The tenant's events after a position: as many whole frames as hold about `bytes_max` bytes, one at least if there are
+    /// events at all. Hashes are checked, and that no position is missing.
+    pub fn tenant_batch(
+        &self,
+        tenant: &TenantName,
+        after: Position,
+        bytes_max: usize,
+    ) -> Result<TenantBatch, ReadError> {
+        self.catch_up()?;
+        let stretches = self.shared.index.stretches(tenant, after, bytes_max)?;
+        TenantBatch::read(&self.shared.segments, tenant, after, &stretches)
+    }
+
+    /// The position of the tenant's last event. After the index has stopped it is the last one known; the other methods
+    /// then say what is wrong.
+    pub fn last_position(&self, tenant: &TenantName) -> Position {
+        let _ = self.shared.progress.wait();
+        self.shared.index.position(tenant)
+    }
+
+    /// All tenants that have a record, sorted.
+    pub fn tenants(&self) -> Vec<TenantName> {
+        let _ = self.shared.progress.wait();
+        let mut tenants: Vec<_> = self.shared.index.positions().into_keys().collect();
+        tenants.sort_unstable();
+        tenants
+    }
+
+    /// The state that was saved last for this revision; `None` as well when it does not fit the aggregate's history.
+    pub fn snapshot(&self, key: AggregateKey, revision: &Revision) -> Result<Option<Snapshot>, ReadError> {
+        self.catch_up()?;
+        let Some(snapshot) = self.shared.index.snapshot(key, revision)? else { return Ok(None) };
+        let before = Sequence(snapshot.sequence.0.saturating_sub(1));
+        let Some(entry) = self.shared.index.history(key, before, 1)?.pop() else { return Ok(None) };
+        let record = self.record(entry.place)?;
+        let fits = record.view().events().any(|event| (event.sequence, event.id) == (snapshot.sequence, snapshot.head));
+        Ok(fits.then_some(snapshot))
+    }
+
+    /// Keeps a state, in place of the one before. It may be lost in a crash.
+    pub fn put_snapshot(&self, key: AggregateKey, revision: &Revision, snapshot: &Snapshot) -> Result<(), ReadError> {
+        Ok(self.shared.index.put_snapshot(key, revision, snapshot)?)
+    }
+
+    pub fn statistics(&self) -> Statistics {
+        self.shared.counters.read()
+    }
+
+    fn catch_up(&self) -> Result<(), ReadError> {
+        let stopped = |_| ReadError::Index { what: "the thread that keeps it has stopped".to_owned() };
+        self.shared.progress.wait().map_err(stopped)
+    }
+
+    fn record(&self, place: Place) -> Result<RecordBuf, ReadError> {
+        let mut bytes = vec![0; place.length as usize];
+        self.shared.segments.read(place.address, &mut bytes)?;
+        RecordBuf::new(bytes.into()).map_err(|error| self.shared.segments.damaged(place.address, error.to_string()))
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("statistics", &self.statistics()).finish_non_exhaustive()
+    }
+}

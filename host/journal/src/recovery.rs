@@ -1,0 +1,161 @@
+//! Opens what an earlier writer left: verifies every frame, tells a torn end from damage, cuts off the torn end,
+//! and makes the last frame durable before anyone reads it.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::chain::{Damage, End, judge};
+use crate::disk::{Disk, Segment, whole_sectors};
+use crate::error::OpenError;
+use crate::frame::Link;
+use crate::scan::{SegmentScan, scan_segment};
+
+/// Hashing is what takes the time; reading ahead for more than this gains nothing on small machines.
+const SCAN_THREADS: usize = 2;
+
+/// A journal that was found whole, or was made so.
+pub(crate) struct Recovered {
+    /// With their addresses, ascending; the last is written on.
+    pub(crate) segments: Vec<(u64, Arc<dyn Segment>)>,
+    /// Where the last frame ends in the last segment.
+    pub(crate) offset: u64,
+    pub(crate) link: Link,
+    pub(crate) epoch: u64,
+    pub(crate) closed: bool,
+    pub(crate) frames: u64,
+    pub(crate) records: u64,
+    pub(crate) torn: Option<TornEnd>,
+    /// Where the frame that was known before ends; `None` when this journal does not have it.
+    pub(crate) known_end: Option<u64>,
+}
+
+/// An unfinished frame that was cut off. Nobody was told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TornEnd {
+    pub file: PathBuf,
+    pub offset: u64,
+    pub what: String,
+}
+
+/// `known` is a frame that was durable once, as the index remembers it.
+pub(crate) fn recover(disk: &dyn Disk, segment_bytes: u64, known: Option<&Link>) -> Result<Recovered, OpenError> {
+    let folder = || disk.path(0).parent().map(PathBuf::from).unwrap_or_default();
+    let addresses = disk.segments().map_err(io_error("list", folder()))?;
+    let opened: Vec<_> = addresses
+        .iter()
+        .map(|address| Ok((*address, disk.open(*address).map_err(io_error("open", disk.path(*address)))?)))
+        .collect::<Result<_, OpenError>>()?;
+    let known_end = OnceLock::new();
+    let scans = scan_all(disk, &opened, known, &known_end)?;
+    let at = |Damage { segment, offset, what }| OpenError::Damaged { file: disk.path(addresses[segment]), offset, what };
+    let end = judge(&scans).map_err(at)?;
+    if let Some(known) = known.filter(|known| known.number > end.link.number) {
+        let file = addresses.get(end.segment).map_or_else(folder, |address| disk.path(*address));
+        let (found, known) = (end.link.number, known.number);
+        let what = format!("the journal ends with frame {found}, the index remembers frame {known}");
+        return Err(OpenError::Damaged { file, offset: end.offset, what });
+    }
+    let torn = end.torn.clone().map(|what| TornEnd { file: disk.path(addresses[end.segment]), offset: end.offset, what });
+    let segments = settle(disk, opened, &scans, &end, segment_bytes)?;
+    Ok(Recovered {
+        segments,
+        offset: end.offset,
+        link: end.link,
+        epoch: end.epoch,
+        closed: end.closed,
+        frames: scans.iter().map(|scan| scan.frames).sum(),
+        records: scans.iter().map(|scan| scan.records).sum(),
+        torn,
+        known_end: known_end.into_inner(),
+    })
+}
+
+fn io_error(what: &'static str, path: PathBuf) -> impl FnOnce(io::Error) -> OpenError {
+    move |source| OpenError::Io { what, path, source }
+}
+
+fn scan_all(
+    disk: &dyn Disk,
+    segments: &[(u64, Arc<dyn Segment>)],
+    known: Option<&Link>,
+    known_end: &OnceLock<u64>,
+) -> Result<Vec<SegmentScan>, OpenError> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::with_capacity(segments.len()));
+    let work = || {
+        while let Some((index, (address, segment))) = take(&next, segments) {
+            let scan = scan_segment(&**segment, *address, &mut |frame| {
+                let header = &frame.header;
+                if known.is_some_and(|known| header.link() == *known) {
+                    let _ = known_end.set(header.address + u64::from(header.length));
+                }
+                Ok(())
+            });
+            let scan = scan.map_err(io_error("read", disk.path(*address)));
+            results.lock().unwrap_or_else(PoisonError::into_inner).push((index, scan));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..SCAN_THREADS.min(segments.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, scan)| scan).collect()
+}
+
+fn take<'a, T>(next: &AtomicUsize, items: &'a [T]) -> Option<(usize, &'a T)> {
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    Some((index, items.get(index)?))
+}
+
+/// Makes the folder ready for writing on: no torn bytes, no segments behind the last one in use, that one at full length
+/// and durable.
+fn settle(
+    disk: &dyn Disk,
+    mut segments: Vec<(u64, Arc<dyn Segment>)>,
+    scans: &[SegmentScan],
+    end: &End,
+    segment_bytes: u64,
+) -> Result<Vec<(u64, Arc<dyn Segment>)>, OpenError> {
+    if segments.is_empty() {
+        let created = disk.create(0, whole_sectors(segment_bytes)).map_err(io_error("create", disk.path(0)))?;
+        disk.sync_folder().map_err(io_error("sync the folder of", disk.path(0)))?;
+        return Ok(vec![(0, created)]);
+    }
+    let path = disk.path(segments[end.segment].0);
+    let settled = (|| {
+        let (address, last) = &segments[end.segment];
+        if end.torn.is_some() {
+            last.cut(end.offset)?;
+            last.sync_length()?;
+        }
+        for (unused, _) in &segments[end.segment + 1..] {
+            disk.remove(*unused)?;
+        }
+        last.extend(whole_sectors(last.length()?).max(whole_sectors(segment_bytes)))?;
+        write_last_frame_again(&**last, *address, &scans[end.segment])?;
+        last.sync_length()?;
+        disk.sync_folder()
+    })();
+    settled.map_err(io_error("make ready", path))?;
+    segments.truncate(end.segment + 1);
+    Ok(segments)
+}
+
+/// The last frame may be known to the operating system only. After a sync that failed, even a later sync that succeeds does
+/// not say that it reached the disk; writing it again and syncing that does. All frames before it are durable, or it
+/// would not have been written.
+fn write_last_frame_again(segment: &dyn Segment, address: u64, scan: &SegmentScan) -> io::Result<()> {
+    let Some(last) = &scan.last else { return Ok(()) };
+    let offset = last.address - address;
+    let mut bytes = vec![0; last.length as usize];
+    if segment.read_at(offset, &mut bytes)? < bytes.len() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    segment.write_at(offset, &bytes)
+}

@@ -1,0 +1,63 @@
+//! The segments that are open, found by address. Shared by the one writer and all readers.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::disk::{Disk, Segment};
+use crate::error::ReadError;
+
+pub(crate) struct Segments {
+    disk: Arc<dyn Disk>,
+    by_address: RwLock<BTreeMap<u64, Arc<dyn Segment>>>,
+}
+
+/// One place inside an open segment.
+pub(crate) struct Spot {
+    segment: Arc<dyn Segment>,
+    offset: u64,
+    path: PathBuf,
+}
+
+impl Segments {
+    pub(crate) fn new(disk: Arc<dyn Disk>, segments: Vec<(u64, Arc<dyn Segment>)>) -> Self {
+        Self { disk, by_address: RwLock::new(segments.into_iter().collect()) }
+    }
+
+    pub(crate) fn add(&self, address: u64, segment: Arc<dyn Segment>) {
+        self.by_address.write().unwrap_or_else(PoisonError::into_inner).insert(address, segment);
+    }
+
+    /// The segment that holds `address`; `None` for an address before the first.
+    pub(crate) fn spot(&self, address: u64) -> Option<Spot> {
+        let by_address = self.by_address.read().unwrap_or_else(PoisonError::into_inner);
+        let (start, segment) = by_address.range(..=address).next_back()?;
+        Some(Spot { segment: Arc::clone(segment), offset: address - start, path: self.disk.path(*start) })
+    }
+
+    /// Fills `buffer` from `address` on, all of it within one segment.
+    pub(crate) fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        let spot = self.spot(address).ok_or_else(|| ReadError::Index {
+            what: format!("it names address {address}, which is before the journal's first"),
+        })?;
+        match spot.segment.read_at(spot.offset, buffer) {
+            Ok(count) if count == buffer.len() => Ok(()),
+            Ok(count) => Err(spot.damaged(count as u64, "the file ends here, more is expected".to_owned())),
+            Err(source) => Err(ReadError::Io { path: spot.path, source }),
+        }
+    }
+
+    /// The error for bytes that cannot be right.
+    pub(crate) fn damaged(&self, address: u64, what: String) -> ReadError {
+        match self.spot(address) {
+            Some(spot) => spot.damaged(0, what),
+            None => ReadError::Index { what },
+        }
+    }
+}
+
+impl Spot {
+    fn damaged(self, after: u64, what: String) -> ReadError {
+        ReadError::Damaged { file: self.path, offset: self.offset + after, what }
+    }
+}

@@ -1,0 +1,157 @@
+//! The one that appends. Records become durable here, in the order given, one frame and one sync at a time; nothing is told
+//! or shown before its sync came back. The first failure is the last: nothing is written after it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use polder_core::{Position, TenantName, TimestampMs};
+
+use crate::active_segment::ActiveSegment;
+use crate::disk::whole_sectors;
+use crate::error::AppendError;
+use crate::frame::{FRAME_BYTES_MAX, FrameBuilder, FrameKind, HEADER_BYTES, Link};
+use crate::index::{DurableFrame, IndexThreads, Written, start_threads};
+use crate::shared::Shared;
+use crate::EncodedRecord;
+
+pub struct Writer {
+    shared: Arc<Shared>,
+    active: ActiveSegment,
+    threads: IndexThreads,
+    positions: HashMap<TenantName, Position>,
+    builder: FrameBuilder,
+    link: Link,
+    epoch: u64,
+    poisoned: Option<String>,
+}
+
+/// What an append made durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// The tenant's position after each record, in the order of the records.
+    pub last_positions: Vec<Position>,
+    pub frames: u64,
+    /// Of the frames.
+    pub bytes: u64,
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>, active: ActiveSegment, link: Link, epoch: u64) -> Self {
+        let threads = start_threads(&shared.index, &shared.progress);
+        let positions = shared.index.positions();
+        Self { shared, active, threads, positions, builder: FrameBuilder::default(), link, epoch, poisoned: None }
+    }
+
+    /// Makes the records durable, in their order: in one frame if they fit, with one sync per frame. A frame is written only
+    /// after the one before it is durable; on that rests telling a torn end from damage.
+    ///
+    /// # Errors
+    /// After any error nothing of these records may be acknowledged, though a part may turn out to be durable at the next opening. All
+    /// later appends give [`AppendError::Poisoned`].
+    pub fn append(&mut self, records: Vec<EncodedRecord>) -> Result<Appended, AppendError> {
+        self.guarded(|writer| {
+            let mut appended =
+                Appended { last_positions: Vec::with_capacity(records.len()), frames: 0, bytes: 0 };
+            let mut records = records.into_iter().peekable();
+            while let Some(first) = records.next() {
+                let mut bytes = HEADER_BYTES + first.length();
+                let mut batch = Vec::with_capacity(1 + records.len());
+                batch.push(first);
+                while let Some(next) = records.next_if(|next| bytes + next.length() <= FRAME_BYTES_MAX) {
+                    bytes += next.length();
+                    batch.push(next);
+                }
+                writer.append_frame(batch, &mut appended)?;
+            }
+            Ok(appended)
+        })
+    }
+
+    /// Ends in order: writes a closing frame, so that everything before it lies in the middle, and brings the index up to date. Readers go
+    /// on reading.
+    ///
+    /// # Errors
+    /// As for [`Writer::append`]. What was appended before is durable in any case.
+    pub fn close(mut self) -> Result<(), AppendError> {
+        self.guarded(|writer| {
+            writer.builder.begin();
+            writer.write_frame(FrameKind::Closing).map(|_| ())
+        })?;
+        let Self { shared, threads, .. } = self;
+        drop(threads);
+        shared.index.flush_all().map_err(|error| AppendError::Index { what: error.to_string() })
+    }
+
+    fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, AppendError>) -> Result<T, AppendError> {
+        if let Some(reason) = &self.poisoned {
+            return Err(AppendError::Poisoned { reason: reason.clone() });
+        }
+        let result = match self.shared.index.check() {
+            Ok(()) => work(self),
+            Err(error) => Err(AppendError::Index { what: error.to_string() }),
+        };
+        if let Err(error) = &result {
+            self.poisoned = Some(describe(error));
+        }
+        result
+    }
+
+    fn append_frame(&mut self, records: Vec<EncodedRecord>, appended: &mut Appended) -> Result<(), AppendError> {
+        let from = appended.last_positions.len();
+        let mut events = 0;
+        self.builder.begin();
+        for record in &records {
+            let position = match self.positions.get_mut(record.tenant()) {
+                Some(position) => position,
+                None => self.positions.entry(record.tenant().clone()).or_default(),
+            };
+            self.builder.add_record(|bytes| record.put(bytes, *position));
+            *position = position.plus(u64::from(record.event_count()));
+            events += u64::from(record.event_count());
+            appended.last_positions.push(*position);
+        }
+        let bytes = self.builder.length() as u64;
+        let frame = self.write_frame(FrameKind::Records)?;
+        self.shared.counters.frame(records.len() as u64, events, bytes);
+        appended.frames += 1;
+        appended.bytes += bytes;
+        let last_positions = appended.last_positions[from..].to_vec();
+        self.threads.hand_over(Written { frame, records, last_positions });
+        self.shared.progress.frame_durable();
+        self.active.prepare_next();
+        Ok(())
+    }
+
+    fn write_frame(&mut self, kind: FrameKind) -> Result<DurableFrame, AppendError> {
+        let length = self.builder.length() as u64;
+        let failed = |what| move |source| AppendError::Io { what, source };
+        let address = self.active.make_room(length).map_err(failed("go on to a new segment"))?;
+        let (bytes, link) = self.builder.finish(&self.link, kind, self.epoch, address, now_ms());
+        self.active.write(bytes).map_err(failed("write a frame"))?;
+        let began = Instant::now();
+        self.active.sync().map_err(failed("sync a frame"))?;
+        self.shared.counters.sync(began.elapsed());
+        self.link = link;
+        Ok(DurableFrame { link, address, length: whole_sectors(length), segment: self.active.segment_address() })
+    }
+}
+
+/// With what lies behind it: the first failure is the one that tells what happened.
+fn describe(error: &AppendError) -> String {
+    match error {
+        AppendError::Io { what, source } => format!("cannot {what}: {source}"),
+        other => other.to_string(),
+    }
+}
+
+fn now_ms() -> TimestampMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    TimestampMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("link", &self.link).field("poisoned", &self.poisoned).finish_non_exhaustive()
+    }
+}

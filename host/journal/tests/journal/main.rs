@@ -1,0 +1,4 @@
+//! The journal from outside: one binary, one module per topic. `POLDER_SEED=n` repeats one random history.
+
+mod contract;
+mod support;
