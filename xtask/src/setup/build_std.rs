@@ -33,13 +33,14 @@ impl Drop for SourceLink {
 
 fn provide_sources(sysroot: &Path, scratch: &Path) -> Result<Option<SourceLink>> {
     let place = sysroot.join("lib/rustlib/src/rust/library");
+    // A link into the temporary folder is what an interrupted run left; half of its sources may be gone by now.
+    if fs::read_link(&place).is_ok_and(|target| target.starts_with(std::env::temp_dir())) {
+        fs::remove_file(&place).with_context(|| format!("cannot remove {}", place.display()))?;
+    }
     if place.join("std/Cargo.toml").is_file() {
         return Ok(None);
     }
     let sources = debian::rust_sources(scratch)?;
-    if place.is_symlink() {
-        fs::remove_file(&place).with_context(|| format!("cannot remove {}", place.display()))?;
-    }
     let parent = place.parent().unwrap_or(sysroot);
     fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
     std::os::unix::fs::symlink(&sources, &place).with_context(|| format!("cannot create {}", place.display()))?;

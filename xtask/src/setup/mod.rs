@@ -46,5 +46,7 @@ pub(crate) fn setup() -> Result<()> {
 }
 
 fn by_rustup() -> Result<()> {
-    run::output(std::process::Command::new("rustup").args(["target", "add", WASM_TARGET])).map(drop)
+    let mut rustup = std::process::Command::new("rustup");
+    // Its backtraces would bury the sentence that tells what went wrong.
+    run::output(rustup.args(["target", "add", WASM_TARGET]).env("RUST_BACKTRACE", "0")).map(drop)
 }
