@@ -133,6 +133,14 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
     let told = told(&rules);
     let word = ident.to_string();
     let access = access(&kind, ident, ty);
+    let read = match kind {
+        Kind::Text => quote!(::polder_sdk::__private::read_text(deserializer, Self::checked)),
+        Kind::Number => quote!(::polder_sdk::__private::read_number(deserializer, Self::checked)),
+        Kind::Other => quote! {
+            let value = <#ty as serde::Deserialize>::deserialize(deserializer)?;
+            Self::checked(value).map_err(serde::de::Error::custom)
+        },
+    };
     let literal = literal(&kind, ident, ty, &rules);
     let module = format_ident!("__value_object_{}", ident);
     // The struct moves into a module of its own: privacy then keeps everyone from building it unchecked.
@@ -183,8 +191,7 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
 
                 impl<'de> serde::Deserialize<'de> for #ident {
                     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> ::core::result::Result<Self, D::Error> {
-                        let value = <#ty as serde::Deserialize>::deserialize(deserializer)?;
-                        Self::checked(value).map_err(serde::de::Error::custom)
+                        #read
                     }
                 }
 

@@ -9,7 +9,7 @@ pub use crate::chart::{Move, NoChart};
 pub use crate::describe::{CommandVariant, EventVariant, schema_read};
 pub use crate::payload::{read_command, read_event, unknown_command, unknown_event, upcast, write_event};
 pub use crate::projection::ProjectionInfo;
-pub use crate::value::characters;
+pub use crate::value::{characters, read_number, read_text};
 
 #[cfg(target_arch = "wasm32")]
 #[path = "glue.rs"]

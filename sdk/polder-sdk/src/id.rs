@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::value::InvalidValue;
+use crate::value::{InvalidValue, read_text};
 
 /// Longest id, in bytes: the host's limit for aggregate ids.
 const ID_BYTES_MAX: usize = 128;
@@ -121,7 +121,7 @@ impl<T> Serialize for Id<T> {
 
 impl<'de, T> Deserialize<'de> for Id<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        read_text(deserializer, Self::new)
     }
 }
 

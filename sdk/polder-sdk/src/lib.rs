@@ -3,6 +3,10 @@
 #![cfg_attr(target_arch = "wasm32", deny(unsafe_code))]
 #![warn(missing_docs)]
 
+// The generated bindings name the SDK as guests do.
+#[cfg(target_arch = "wasm32")]
+extern crate self as polder_sdk;
+
 mod aggregate;
 mod chart;
 mod context;
@@ -12,7 +16,10 @@ mod id;
 mod messages;
 mod note;
 mod payload;
+mod place;
 mod projection;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
 mod timestamp;
 mod value;
 

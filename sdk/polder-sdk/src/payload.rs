@@ -1,6 +1,7 @@
-//! JSON in and out. Reading is fast when all is well; only a payload that is refused is read again, to say where and why.
+//! JSON in and out. Reading is fast when all is well; only a payload that is refused is looked at again, to say where and why.
 #![allow(missing_docs, reason = "generated code calls this; people do not")]
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_ignored::Path;
@@ -10,28 +11,47 @@ use serde_json::error::Category;
 use crate::aggregate::{Command, Event};
 use crate::describe::schema_of;
 use crate::messages::{Fault, Rejected};
+use crate::place::{place_at, written};
 
 /// Reads what a caller sent as a command that takes a `T`.
-pub fn read_command<T: DeserializeOwned + schemars::JsonSchema>(payload: &[u8]) -> Result<T, Rejected> {
+pub fn read_command<T: DeserializeOwned + JsonSchema>(payload: &[u8]) -> Result<T, Rejected> {
     // A command without particulars needs no body.
     let payload = if payload.is_empty() { b"{}" } else { payload };
-    let mut unknown = false;
-    let mut reader = serde_json::Deserializer::from_slice(payload);
-    let read = serde_ignored::deserialize(&mut reader, |_| unknown = true).and_then(|value| {
-        reader.end()?;
-        Ok(value)
-    });
-    match read {
-        Ok(value) if !unknown => Ok(value),
-        Ok(_) => Err(unknown_field::<T>(payload)),
-        Err(error) => Err(invalid(problem::<T>(payload, &error))),
+    // serde would take an array as well, and fill the fields by their order.
+    if let Some(told) = no_object(payload) {
+        return Err(invalid(told));
     }
+    let mut unknown = false;
+    match read_strictly(payload, &mut |_| unknown = true) {
+        Ok(value) if !unknown => Ok(value),
+        Ok(_) => Err(invalid(unknown_field::<T>(payload))),
+        Err(error) => Err(invalid(problem(payload, &error))),
+    }
+}
+
+fn no_object(payload: &[u8]) -> Option<String> {
+    if payload.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') {
+        return None;
+    }
+    Some(match serde_json::from_slice::<serde::de::IgnoredAny>(payload) {
+        Ok(_) => "a command takes a JSON object: { … }".to_owned(),
+        Err(error) => problem(payload, &error),
+    })
+}
+
+/// Reads a `T` and tells of each field that nothing reads. Takes the teller as a trait object, because every other one would put the code
+/// that reads a `T` into the component once more.
+fn read_strictly<T: DeserializeOwned>(payload: &[u8], tell: &mut dyn FnMut(&Path<'_>)) -> serde_json::Result<T> {
+    let mut reader = serde_json::Deserializer::from_slice(payload);
+    let value = serde_ignored::deserialize(&mut reader, |path| tell(&path))?;
+    reader.end()?;
+    Ok(value)
 }
 
 /// Reads what was recorded as the newest version of an event.
 pub fn read_event<T: DeserializeOwned>(name: &str, version: u32, payload: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(payload).map_err(|error| {
-        Fault::new(format!("event {name} of version {version} cannot be read: {}", problem::<T>(payload, &error)))
+        Fault::new(format!("event {name} of version {version} cannot be read: {}", problem(payload, &error)))
     })
 }
 
@@ -50,13 +70,15 @@ pub fn unknown_command<C: Command>(name: &str) -> Rejected {
 }
 
 pub fn unknown_event<E: Event>(name: &str, version: u32) -> Fault {
-    let known: Vec<&str> = E::VARIANTS.iter().map(|variant| variant.name).collect();
     match E::VARIANTS.iter().find(|variant| variant.name == name) {
         Some(variant) => Fault::new(format!(
-            "event {name} of version {version} cannot be read: this revision knows versions 1 to {}",
+            "event {name} of version {version} cannot be read: this revision reads versions 1 to {}",
             variant.version
         )),
-        None => Fault::new(format!("there is no event {name:?}; there are {}", known.join(", "))),
+        None => {
+            let known: Vec<&str> = E::VARIANTS.iter().map(|variant| variant.name).collect();
+            Fault::new(format!("there is no event {name:?}; there are {}", known.join(", ")))
+        }
     }
 }
 
@@ -64,62 +86,49 @@ fn invalid(problem: String) -> Rejected {
     Rejected::new("invalid-payload", problem)
 }
 
-/// What is wrong with `payload` as a `T`, with the place.
-fn problem<T: DeserializeOwned>(payload: &[u8], error: &serde_json::Error) -> String {
+/// What is wrong with `payload`, with the place.
+fn problem(payload: &[u8], error: &serde_json::Error) -> String {
+    let told = error.to_string();
     if error.classify() != Category::Data {
-        return format!("this is not JSON: {error}");
+        return format!("this is not JSON: {told}");
     }
-    let mut reader = serde_json::Deserializer::from_slice(payload);
-    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut reader) else {
-        return error.to_string();
-    };
-    let path = error.path().to_string();
-    let problem = error.into_inner().to_string();
     // Line and column mean little in a body that a program wrote; the path says it better.
-    let problem = problem.rfind(" at line ").map_or(problem.as_str(), |end| &problem[..end]);
-    if path == "."
-        || problem.starts_with("unknown field")
-        || problem.starts_with("missing field") && !path.contains('.')
-    {
-        problem.to_owned()
-    } else {
-        format!("`{path}`: {problem}")
+    let told = told.rfind(" at line ").map_or(told.as_str(), |end| &told[..end]);
+    let mut place = place_at(payload, error.line(), error.column());
+    if told.starts_with("unknown field") {
+        // The field itself is in the message.
+        place.pop();
     }
+    if place.is_empty() { told.to_owned() } else { format!("`{}`: {told}", written(&place)) }
 }
 
 /// Names the first field that nothing reads, and what is read there.
-fn unknown_field<T: DeserializeOwned + schemars::JsonSchema>(payload: &[u8]) -> Rejected {
+fn unknown_field<T: DeserializeOwned + JsonSchema>(payload: &[u8]) -> String {
     let mut first = None;
-    let mut reader = serde_json::Deserializer::from_slice(payload);
-    let read: Result<T, _> = serde_ignored::deserialize(&mut reader, |path| {
-        first.get_or_insert_with(|| segments(&path));
+    // That it can be read is known; this time it is about the fields.
+    let _: serde_json::Result<T> = read_strictly(payload, &mut |path| {
+        first.get_or_insert_with(|| segments(path));
     });
-    drop(read);
     let mut place = first.unwrap_or_default();
     let field = place.pop().unwrap_or_default();
     let schema = schema_of::<T>();
-    let expected = match fields_at(&schema, &place) {
-        Some(fields) if !fields.is_empty() => format!("expected one of {}", fields.join(", ")),
-        _ => "nothing is expected there".to_owned(),
+    let told = match fields_at(&schema, &place) {
+        Some(fields) if !fields.is_empty() => format!("unknown field `{field}`, expected one of {}", fields.join(", ")),
+        _ => format!("unknown field `{field}`, there are no fields"),
     };
-    invalid(format!("`{}`: unknown field `{field}`, {expected}", place.join(".")))
+    if place.is_empty() { told } else { format!("`{}`: {told}", written(&place)) }
 }
 
 fn segments(path: &Path<'_>) -> Vec<String> {
-    match path {
-        Path::Root => Vec::new(),
-        Path::Seq { parent, index } => {
-            let mut place = segments(parent);
-            place.push(index.to_string());
-            place
-        }
-        Path::Map { parent, key } => {
-            let mut place = segments(parent);
-            place.push(key.clone());
-            place
-        }
-        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => segments(parent),
-    }
+    let (parent, segment) = match path {
+        Path::Root => return Vec::new(),
+        Path::Seq { parent, index } => (parent, Some(index.to_string())),
+        Path::Map { parent, key } => (parent, Some(key.clone())),
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => (parent, None),
+    };
+    let mut place = segments(parent);
+    place.extend(segment);
+    place
 }
 
 /// The fields of the object that `schema` describes at `place`.
@@ -137,7 +146,7 @@ fn fields_at(schema: &Value, place: &[String]) -> Option<Vec<String>> {
     Some(properties.keys().map(|name| format!("`{name}`")).collect())
 }
 
-/// Follows references, and through the choice that an optional value is.
+/// Follows references, and goes through the choice that an optional value is.
 fn resolved<'a>(root: &'a Value, schema: &'a Value) -> Option<&'a Value> {
     if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
         return resolved(root, root.pointer(reference.strip_prefix('#')?)?);
@@ -148,5 +157,102 @@ fn resolved<'a>(root: &'a Value, schema: &'a Value) -> Option<&'a Value> {
             .find(|choice| choice.get("type").and_then(Value::as_str) != Some("null"))
             .and_then(|choice| resolved(root, choice)),
         None => Some(schema),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::id::Id;
+    use crate::timestamp::Timestamp;
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Shipment {
+        id: Id<()>,
+        parcels: Vec<Parcel>,
+        label: Option<Label>,
+        at: Option<Timestamp>,
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[allow(dead_code)]
+    struct Parcel {
+        grams: u32,
+        labels: Vec<Label>,
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[allow(dead_code)]
+    struct Label {
+        text: String,
+    }
+
+    fn refused(payload: &str) -> String {
+        let rejected = read_command::<Shipment>(payload.as_bytes()).unwrap_err();
+        assert_eq!(rejected.code, "invalid-payload");
+        rejected.message
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        for (payload, told) in [
+            ("{", "this is not JSON: EOF while parsing an object at line 1 column 1"),
+            ("[]", "a command takes a JSON object"),
+            ("7", "a command takes a JSON object"),
+            ("seven", "this is not JSON: expected value at line 1 column 1"),
+            ("", "missing field `id`"),
+            (r#"{"id":"a"}"#, "missing field `parcels`"),
+            (r#"{"id":"a b","parcels":[]}"#, "`id`: \"a b\" is no Id: an id has 1 to 128 characters"),
+            (r#"{"id":7,"parcels":[]}"#, "`id`: invalid type: integer `7`, expected a string"),
+            (r#"{"id":"a","parcels":{}}"#, "`parcels`: invalid type: map, expected a sequence"),
+            (
+                "{\"id\":\"a\",\n \"parcels\":[\n{\"grams\":-1}]}",
+                "`parcels[0].grams`: invalid value: integer `-1`, expected u32",
+            ),
+            (
+                r#"{"id":"a","parcels":[{"grams":1,"labels":[]},{"grams":"2"}]}"#,
+                "`parcels[1].grams`: invalid type: string \"2\", expected u32",
+            ),
+            (r#"{"id":"a","parcels":[{"grams":1}]}"#, "`parcels[0]`: missing field `labels`"),
+            (
+                r#"{"id":"a","parcels":[],"at":"yesterday"}"#,
+                "`at`: \"yesterday\" is no time: a time is written as in RFC 3339",
+            ),
+            (
+                r#"{"id":"a","parcels":[],"colour":1}"#,
+                "unknown field `colour`, expected one of `id`, `parcels`, `label`, `at`",
+            ),
+            (
+                r#"{"id":"a","parcels":[],"label":{"text":"x","size":1}}"#,
+                "`label`: unknown field `size`, expected one of `text`",
+            ),
+            (
+                r#"{"id":"a","parcels":[{"grams":1,"labels":[{"text":"x","size":{"mm":1}}]}]}"#,
+                "`parcels[0].labels[0]`: unknown field `size`, expected one of `text`",
+            ),
+            (r#"{"id":"a","parcels":[]} x"#, "this is not JSON: trailing characters"),
+        ] {
+            let message = refused(payload);
+            assert!(message.starts_with(told), "{payload}\n  {message}");
+        }
+    }
+
+    #[test]
+    fn an_older_reader_passes_over_fields_of_a_newer_writer() {
+        let read: Result<Label, _> = read_event("label-printed", 1, br#"{"text":"x","size":1}"#);
+        assert_eq!(read.unwrap().text, "x");
+    }
+
+    #[test]
+    fn an_event_that_cannot_be_read_is_a_fault_with_name_and_version() {
+        let read: Result<Label, _> = read_event("label-printed", 3, br#"{"text":1}"#);
+        assert_eq!(
+            read.unwrap_err().message,
+            "event label-printed of version 3 cannot be read: `text`: invalid type: integer `1`, expected a string"
+        );
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What a message shows of a value that may be of any length, in characters.
@@ -34,6 +35,63 @@ impl fmt::Display for InvalidValue {
 }
 
 impl std::error::Error for InvalidValue {}
+
+/// Reads a text and checks it while the reader still stands at it, so that a refusal is reported at its place.
+#[doc(hidden)]
+pub fn read_text<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    check: fn(String) -> Result<T, InvalidValue>,
+) -> Result<T, D::Error> {
+    struct Text<T>(fn(String) -> Result<T, InvalidValue>);
+
+    impl<T> Visitor<'_> for Text<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+            self.0(text.to_owned()).map_err(E::custom)
+        }
+    }
+
+    deserializer.deserialize_str(Text(check))
+}
+
+/// Reads a whole number and checks it while the reader still stands at it.
+#[doc(hidden)]
+pub fn read_number<'de, D, N, T>(deserializer: D, check: fn(N) -> Result<T, InvalidValue>) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    N: TryFrom<u64> + TryFrom<i64>,
+{
+    struct Number<N, T>(fn(N) -> Result<T, InvalidValue>);
+
+    impl<N: TryFrom<u64> + TryFrom<i64>, T> Visitor<'_> for Number<N, T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(std::any::type_name::<N>())
+        }
+
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
+            match N::try_from(number) {
+                Ok(number) => self.0(number).map_err(E::custom),
+                Err(_) => Err(E::invalid_value(Unexpected::Unsigned(number), &self)),
+            }
+        }
+
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
+            match N::try_from(number) {
+                Ok(number) => self.0(number).map_err(E::custom),
+                Err(_) => Err(E::invalid_value(Unexpected::Signed(number), &self)),
+            }
+        }
+    }
+
+    deserializer.deserialize_u64(Number(check))
+}
 
 /// Text of 1 to `CHARS_MAX` characters that shows something: not only blanks, and no control characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,7 +152,7 @@ impl<const CHARS_MAX: usize> Serialize for NonEmptyText<CHARS_MAX> {
 
 impl<'de, const CHARS_MAX: usize> Deserialize<'de> for NonEmptyText<CHARS_MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        read_text(deserializer, Self::new)
     }
 }
 
