@@ -1,0 +1,203 @@
+//! The application: received once, then worked on, task after task.
+
+use std::collections::BTreeSet;
+
+use polder_sdk::prelude::*;
+
+use crate::tasks::Task;
+use crate::values::{Channel, Department, Group, Resource};
+
+/// An application for a permit: a case of the office. Its id is the case's.
+#[aggregate("application")]
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Application {
+    receipt: Option<Receipt>,
+}
+
+/// What later decisions need of an application that has been received.
+#[data]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Receipt {
+    department: Department,
+    received_at: Timestamp,
+    /// When the last task was completed; the confirmation of receipt is one.
+    last_at: Timestamp,
+    /// Everyone who has worked on the case.
+    resources: BTreeSet<Resource>,
+}
+
+/// What may be asked of an application.
+#[derive(Debug, Clone, PartialEq, Command)]
+pub enum ApplicationCommand {
+    /// An application has come in, and its receipt is confirmed: the first task of every case.
+    RegisterApplication {
+        channel: Channel,
+        department: Department,
+        /// The group of the case, where it has one.
+        #[serde(default)]
+        group: Option<Group>,
+        /// Who answers for the case.
+        responsible: Resource,
+        started_at: Timestamp,
+        deadline: Timestamp,
+        planned_end: Timestamp,
+        /// When the case ended, where that is known.
+        #[serde(default)]
+        ended_at: Option<Timestamp>,
+        /// When the receipt was confirmed.
+        received_at: Timestamp,
+        /// Who confirmed it.
+        resource: Resource,
+        /// The group of whoever confirmed it.
+        resource_group: Group,
+    },
+    /// A task has been completed for a registered application.
+    RecordTask {
+        task: Task,
+        /// Who did it.
+        resource: Resource,
+        /// The group of whoever did it.
+        resource_group: Group,
+        /// Not before the task that was recorded last.
+        completed_at: Timestamp,
+    },
+}
+
+/// What may have happened to an application. Each event carries what the views add up, so that a view needs no other event.
+#[derive(Debug, Clone, PartialEq, Event)]
+pub enum ApplicationEvent {
+    /// An application was received, and its receipt confirmed.
+    ApplicationRegistered {
+        channel: Channel,
+        department: Department,
+        group: Option<Group>,
+        responsible: Resource,
+        started_at: Timestamp,
+        deadline: Timestamp,
+        planned_end: Timestamp,
+        ended_at: Option<Timestamp>,
+        received_at: Timestamp,
+        resource: Resource,
+        resource_group: Group,
+    },
+    /// A task was completed.
+    TaskRecorded {
+        task: Task,
+        resource: Resource,
+        resource_group: Group,
+        completed_at: Timestamp,
+        /// Of the case.
+        department: Department,
+        /// When the case was received.
+        received_at: Timestamp,
+        /// From the receipt to this task.
+        lead_time_ms: u64,
+        /// From the receipt to the task before this one.
+        lead_time_before_ms: u64,
+        /// Whether the resource had not worked on this case before.
+        resource_is_new: bool,
+    },
+}
+
+/// Why not.
+#[derive(Debug, Clone, PartialEq, Rejection)]
+pub enum ApplicationRejection {
+    #[rejection("this application was registered before, received at {received_at}")]
+    AlreadyRegistered { received_at: Timestamp },
+    #[rejection("this application is not registered yet: register-application comes first")]
+    NotRegistered,
+    #[rejection("the confirmation of receipt is recorded by register-application, once")]
+    ReceiptIsNoTask,
+    #[rejection("a task completed at {completed_at} lies before the last one of this case, at {last_at}")]
+    TaskOutOfOrder { completed_at: Timestamp, last_at: Timestamp },
+}
+
+impl Aggregate for Application {
+    type Command = ApplicationCommand;
+    type Event = ApplicationEvent;
+    type Rejection = ApplicationRejection;
+
+    fn handle(&self, command: ApplicationCommand, _: &Context) -> Result<Vec<ApplicationEvent>, ApplicationRejection> {
+        use ApplicationCommand::*;
+        match (command, &self.receipt) {
+            (RegisterApplication { .. }, Some(receipt)) => {
+                Err(ApplicationRejection::AlreadyRegistered { received_at: receipt.received_at })
+            }
+            (
+                RegisterApplication {
+                    channel,
+                    department,
+                    group,
+                    responsible,
+                    started_at,
+                    deadline,
+                    planned_end,
+                    ended_at,
+                    received_at,
+                    resource,
+                    resource_group,
+                },
+                None,
+            ) => Ok(vec![ApplicationEvent::ApplicationRegistered {
+                channel,
+                department,
+                group,
+                responsible,
+                started_at,
+                deadline,
+                planned_end,
+                ended_at,
+                received_at,
+                resource,
+                resource_group,
+            }]),
+            (RecordTask { .. }, None) => Err(ApplicationRejection::NotRegistered),
+            (RecordTask { task: Task::ConfirmationOfReceipt, .. }, Some(_)) => {
+                Err(ApplicationRejection::ReceiptIsNoTask)
+            }
+            (RecordTask { task, resource, resource_group, completed_at }, Some(receipt)) => {
+                if completed_at < receipt.last_at {
+                    let last_at = receipt.last_at;
+                    return Err(ApplicationRejection::TaskOutOfOrder { completed_at, last_at });
+                }
+                Ok(vec![ApplicationEvent::TaskRecorded {
+                    task,
+                    resource_is_new: !receipt.resources.contains(&resource),
+                    resource,
+                    resource_group,
+                    department: receipt.department.clone(),
+                    received_at: receipt.received_at,
+                    lead_time_ms: receipt.lead_time_ms(&completed_at),
+                    lead_time_before_ms: receipt.lead_time_ms(&receipt.last_at),
+                    completed_at,
+                }])
+            }
+        }
+    }
+
+    fn evolve(&mut self, event: &ApplicationEvent) {
+        match event {
+            ApplicationEvent::ApplicationRegistered { department, received_at, resource, .. } => {
+                self.receipt = Some(Receipt {
+                    department: department.clone(),
+                    received_at: *received_at,
+                    last_at: *received_at,
+                    resources: BTreeSet::from([resource.clone()]),
+                });
+            }
+            ApplicationEvent::TaskRecorded { resource, completed_at, .. } => {
+                if let Some(receipt) = &mut self.receipt {
+                    receipt.last_at = *completed_at;
+                    receipt.resources.insert(resource.clone());
+                }
+            }
+        }
+    }
+}
+
+impl Receipt {
+    fn lead_time_ms(&self, at: &Timestamp) -> u64 {
+        // Never negative: `at` is not before the last task, and no task is before the receipt.
+        at.ms_since(&self.received_at).max(0).unsigned_abs()
+    }
+}

@@ -1,0 +1,185 @@
+//! What people ask about the office: a case, a colleague's work, a department's month.
+
+use std::collections::BTreeMap;
+
+use polder_sdk::prelude::*;
+
+use crate::application::ApplicationEvent;
+use crate::keys::key;
+use crate::tasks::Task;
+use crate::values::{Channel, Department, Group, Resource};
+
+/// All there is about one case. The key is the case's id.
+#[projection("case-file")]
+#[derive(Debug, Clone, PartialEq)]
+pub struct CaseFile {
+    status: CaseStatus,
+    channel: Channel,
+    department: Department,
+    group: Option<Group>,
+    responsible: Resource,
+    started_at: Timestamp,
+    deadline: Timestamp,
+    planned_end: Timestamp,
+    ended_at: Option<Timestamp>,
+    received_at: Timestamp,
+    last_at: Timestamp,
+    /// From the receipt to the last task so far.
+    lead_time_ms: u64,
+    /// Tasks so far, the confirmation of receipt included.
+    tasks: u64,
+    /// The tasks in their order.
+    path: Vec<Step>,
+}
+
+/// How far a case has come.
+#[data]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaseStatus {
+    /// Nothing has been done yet but to confirm the receipt.
+    Received,
+    /// Work has been done, and no end is known.
+    InProgress,
+    /// The end is known.
+    Ended,
+}
+
+/// One task of a case.
+#[data]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    task: Task,
+    resource: Resource,
+    at: Timestamp,
+}
+
+impl Projection for CaseFile {
+    type Event = ApplicationEvent;
+
+    fn project(event: &Recorded<ApplicationEvent>, documents: &mut Documents<Self>) {
+        let case = &event.aggregate_id;
+        match event.data.clone() {
+            ApplicationEvent::ApplicationRegistered {
+                channel,
+                department,
+                group,
+                responsible,
+                started_at,
+                deadline,
+                planned_end,
+                ended_at,
+                received_at,
+                resource,
+                ..
+            } => documents.put(
+                case,
+                CaseFile {
+                    status: if ended_at.is_some() { CaseStatus::Ended } else { CaseStatus::Received },
+                    channel,
+                    department,
+                    group,
+                    responsible,
+                    started_at,
+                    deadline,
+                    planned_end,
+                    ended_at,
+                    received_at,
+                    last_at: received_at,
+                    lead_time_ms: 0,
+                    tasks: 1,
+                    path: vec![Step { task: Task::ConfirmationOfReceipt, resource, at: received_at }],
+                },
+            ),
+            ApplicationEvent::TaskRecorded { task, resource, completed_at, lead_time_ms, .. } => {
+                documents.change(case, |file| {
+                    if file.status == CaseStatus::Received {
+                        file.status = CaseStatus::InProgress;
+                    }
+                    file.last_at = completed_at;
+                    file.lead_time_ms = lead_time_ms;
+                    file.tasks += 1;
+                    file.path.push(Step { task, resource, at: completed_at });
+                });
+            }
+        }
+    }
+}
+
+/// What one resource has done. The key is its name.
+#[projection("resource-workload")]
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ResourceWorkload {
+    resource: String,
+    /// Tasks in all, confirmations of receipt included.
+    tasks: u64,
+    by_task: BTreeMap<Task, u64>,
+    /// Cases it has worked on.
+    cases: u64,
+}
+
+impl Projection for ResourceWorkload {
+    type Event = ApplicationEvent;
+
+    fn project(event: &Recorded<ApplicationEvent>, documents: &mut Documents<Self>) {
+        let (resource, task, case_is_new) = match &event.data {
+            ApplicationEvent::ApplicationRegistered { resource, .. } => (resource, Task::ConfirmationOfReceipt, true),
+            ApplicationEvent::TaskRecorded { resource, task, resource_is_new, .. } => {
+                (resource, *task, *resource_is_new)
+            }
+        };
+        documents.upsert(key(resource.as_str()), |workload| {
+            if workload.tasks == 0 {
+                workload.resource = resource.to_string();
+            }
+            workload.tasks += 1;
+            *workload.by_task.entry(task).or_default() += 1;
+            workload.cases += u64::from(case_is_new);
+        });
+    }
+}
+
+/// The cases that a department received in one month, and how long they have taken so far. The key is department and month:
+/// `General_2011-10`; the month is that of the receipt, where it was written.
+#[projection("department-month")]
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DepartmentMonth {
+    department: String,
+    /// `2011-10`.
+    month: String,
+    cases: u64,
+    /// Tasks for these cases, whenever they were done.
+    tasks: u64,
+    /// Sum over the cases: from the receipt to the last task so far.
+    lead_time_ms_total: u64,
+    /// The total divided by the cases, rounded down.
+    lead_time_ms_mean: u64,
+    /// Of the case that has taken longest.
+    lead_time_ms_max: u64,
+}
+
+impl Projection for DepartmentMonth {
+    type Event = ApplicationEvent;
+
+    fn project(event: &Recorded<ApplicationEvent>, documents: &mut Documents<Self>) {
+        let (department, received_at, cases, lead_time_ms, lead_time_before_ms) = match &event.data {
+            ApplicationEvent::ApplicationRegistered { department, received_at, .. } => {
+                (department, received_at, 1, 0, 0)
+            }
+            ApplicationEvent::TaskRecorded { department, received_at, lead_time_ms, lead_time_before_ms, .. } => {
+                (department, received_at, 0, *lead_time_ms, *lead_time_before_ms)
+            }
+        };
+        let month = received_at.year_month();
+        documents.upsert(format!("{}_{month}", key(department.as_str())), |totals| {
+            if totals.tasks == 0 {
+                totals.department = department.to_string();
+                totals.month = month;
+            }
+            totals.cases += cases;
+            totals.tasks += 1;
+            totals.lead_time_ms_total += lead_time_ms - lead_time_before_ms;
+            totals.lead_time_ms_max = totals.lead_time_ms_max.max(lead_time_ms);
+            totals.lead_time_ms_mean = totals.lead_time_ms_total / totals.cases.max(1);
+        });
+    }
+}
