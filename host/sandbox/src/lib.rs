@@ -1,1 +1,43 @@
+//! Runs domain components in wasmtime: loads and checks them, holds them to their limits, keeps their states warm.
+//!
+//! A guest learns nothing but the arguments of its calls, and whatever it does costs one call of its own: every answer is
+//! checked, every trap ends one [`Instance`] and nothing else. This crate knows no journal, no tenants, no waiting: calls are
+//! synchronous, and whoever calls owns the thread.
+#![deny(unsafe_code)]
 
+mod admission;
+mod answers;
+mod bindings;
+mod call_error;
+mod catalog;
+mod compiled;
+mod component;
+mod handles;
+mod instance;
+mod json;
+mod live;
+mod notes;
+mod profile;
+mod refusal;
+mod resources;
+mod sandbox;
+mod self_check;
+mod watchdog;
+
+pub use admission::{
+    COMPONENT_BYTES_MAX, COMPONENT_DEPTH_MAX, DECLARATIONS_MAX, FUNCTION_BYTES_MAX, INSTANTIATIONS_MAX, LOCALS_MAX,
+};
+pub use answers::{
+    DOCUMENT_KEY_BYTES_MAX, Effect, GuestNewEvent, REJECTION_CODE_BYTES_MAX, REJECTION_MESSAGE_BYTES_MAX,
+};
+pub use bindings::wire::{Command as GuestCommand, Event as GuestEvent};
+pub use call_error::{CallError, CallErrorKind};
+pub use component::{Component, Origin};
+pub use handles::{DocumentHandle, StateHandle};
+pub use instance::Instance;
+pub use json::JSON_DEPTH_MAX;
+pub use notes::{Note, NoteLevel};
+pub use refusal::Refusal;
+pub use resources::{HANDLES_MAX, MEMORY_BYTES_CEILING, TABLE_ELEMENTS_MAX};
+pub use sandbox::{Sandbox, SandboxError, SandboxOptions};
+pub use watchdog::TICK_MS;

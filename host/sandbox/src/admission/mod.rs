@@ -1,0 +1,74 @@
+//! What is checked of a file before anything is compiled or run: cheap, and bounded by the file's size.
+
+mod shape;
+
+use std::borrow::Cow;
+
+use wit_component::ComponentEncoder;
+
+use crate::Refusal;
+pub use shape::{COMPONENT_DEPTH_MAX, DECLARATIONS_MAX, FUNCTION_BYTES_MAX, INSTANTIATIONS_MAX, LOCALS_MAX};
+use shape::{Kind, Shape};
+
+/// Largest file taken, in bytes. At some 2 MB/s this compiles in seconds.
+pub const COMPONENT_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+const DIAGNOSTICS: &str = "polder:domain/diagnostics@0.1.0";
+/// Imported by every component, but only for its types: it has no functions.
+const TYPES: &str = "polder:domain/types@0.1.0";
+const EXPORTS: [&str; 3] =
+    ["polder:domain/catalog@0.1.0", "polder:domain/aggregates@0.1.0", "polder:domain/projections@0.1.0"];
+
+/// The component in `bytes`, or the one that the core module in them makes.
+pub(crate) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
+    check_size(bytes)?;
+    let shape = Shape::of(bytes)?;
+    match shape.kind {
+        Kind::Component => {
+            check_component(&shape)?;
+            Ok(Cow::Borrowed(bytes))
+        }
+        Kind::Module => {
+            check_module_imports(&shape)?;
+            let encoded = encode(bytes)?;
+            check_size(&encoded)?;
+            check_component(&Shape::of(&encoded)?)?;
+            Ok(Cow::Owned(encoded))
+        }
+    }
+}
+
+fn check_size(bytes: &[u8]) -> Result<(), Refusal> {
+    if bytes.len() > COMPONENT_BYTES_MAX {
+        return Err(Refusal::TooLarge { bytes: bytes.len() as u64, bytes_max: COMPONENT_BYTES_MAX as u64 });
+    }
+    Ok(())
+}
+
+fn check_component(shape: &Shape) -> Result<(), Refusal> {
+    refuse_imports(&shape.imports, |import| import == DIAGNOSTICS || import == TYPES)?;
+    let lacking = |name: &&str| !shape.exports.iter().any(|export| export == name);
+    let missing: Vec<String> = EXPORTS.iter().filter(|name| lacking(name)).map(ToString::to_string).collect();
+    if missing.is_empty() { Ok(()) } else { Err(Refusal::WrongWorld(missing)) }
+}
+
+/// Before encoding, which would refuse them too, but in the encoder's words.
+fn check_module_imports(shape: &Shape) -> Result<(), Refusal> {
+    // How a module asks for handles to the resources that it exports itself.
+    let own = |import: &str| import.strip_prefix("[export]").is_some_and(|name| EXPORTS.contains(&name));
+    refuse_imports(&shape.imports, |import| import == DIAGNOSTICS || own(import))
+}
+
+fn refuse_imports(imports: &[String], allowed: impl Fn(&str) -> bool) -> Result<(), Refusal> {
+    let mut foreign: Vec<String> = imports.iter().filter(|import| !allowed(import)).cloned().collect();
+    foreign.dedup();
+    if foreign.is_empty() { Ok(()) } else { Err(Refusal::Imports(foreign)) }
+}
+
+fn encode(module: &[u8]) -> Result<Vec<u8>, Refusal> {
+    ComponentEncoder::default()
+        .validate(true)
+        .module(module)
+        .and_then(|encoder| encoder.encode())
+        .map_err(|error| Refusal::NotEncodable(format!("{error:#}")))
+}

@@ -1,0 +1,121 @@
+//! A domain that was found good: compiled, described, ready for any number of instances on any thread.
+
+use std::sync::Arc;
+
+use polder_core::{Descriptor, Limits, Revision};
+use wasmtime::component::InstancePre;
+
+use crate::bindings::DomainIndices;
+use crate::call_error::{CallError, CallErrorKind};
+use crate::catalog::Catalog;
+use crate::live::{Inside, InstantiateError, Live};
+use crate::resources::{self, TABLE_ELEMENTS_MAX};
+use crate::sandbox::Platform;
+use crate::watchdog::Watchdog;
+use crate::{Instance, Refusal};
+
+/// Bytes of one page of linear memory.
+const PAGE_BYTES: u64 = 64 * 1024;
+
+pub struct Component {
+    /// Digest of the bytes that were loaded.
+    pub revision: Revision,
+    pub descriptor: Descriptor,
+    pub origin: Origin,
+    loaded: Arc<Loaded>,
+}
+
+/// Where the machine code came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    Compiled,
+    /// Compiled, and could not be kept for the next time.
+    CompiledUncached(String),
+    Cached,
+}
+
+/// What instances share.
+pub(crate) struct Loaded {
+    ready: InstancePre<Inside>,
+    exports: DomainIndices,
+    catalog: Catalog,
+    platform: Arc<Platform>,
+}
+
+impl Component {
+    /// A fresh instance, with no state in it yet.
+    pub fn instantiate(&self, limits: &Limits) -> Result<Instance, CallError> {
+        Instance::new(&self.loaded, limits)
+    }
+
+    /// Takes compiled code, whatever made it, through the checks that need it running.
+    pub(crate) fn admit(
+        platform: &Arc<Platform>,
+        code: &wasmtime::component::Component,
+        revision: Revision,
+        origin: Origin,
+        limits: &Limits,
+    ) -> Result<Self, Refusal> {
+        check_resources(code, limits)?;
+        let wrong_types = |error: wasmtime::Error| Refusal::WrongTypes(format!("{error:#}"));
+        let ready = platform.linker.instantiate_pre(code).map_err(wrong_types)?;
+        let exports = DomainIndices::new(&ready).map_err(wrong_types)?;
+        let mut live =
+            Live::instantiate(&ready, &exports, &platform.watchdog, limits).map_err(|error| match error {
+                InstantiateError::Types(problem) => Refusal::WrongTypes(problem),
+                InstantiateError::Start { kind, notes } => {
+                    Refusal::Start(CallError { kind, instance_lost: true, notes })
+                }
+            })?;
+        let text = describe(&mut live, &platform.watchdog)?;
+        let descriptor = Descriptor::parse(&text)?;
+        if describe(&mut live, &platform.watchdog)? != text {
+            return Err(Refusal::DescriptorChanges);
+        }
+        let catalog = Catalog::new(&descriptor);
+        let loaded = Arc::new(Loaded { ready, exports, catalog, platform: Arc::clone(platform) });
+        Ok(Self { revision, descriptor, origin, loaded })
+    }
+}
+
+impl Loaded {
+    pub(crate) fn instantiate(&self, limits: &Limits) -> Result<Live, InstantiateError> {
+        Live::instantiate(&self.ready, &self.exports, self.watchdog(), limits)
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    pub(crate) fn watchdog(&self) -> &Watchdog {
+        &self.platform.watchdog
+    }
+}
+
+/// What it would take at once. The limits would stop it too, but with a less helpful message.
+fn check_resources(code: &wasmtime::component::Component, limits: &Limits) -> Result<(), Refusal> {
+    let Some(needed) = code.resources_required() else {
+        return Err(Refusal::WrongTypes("it instantiates modules that it imports".into()));
+    };
+    let memory_pages_max = resources::memory_bytes_max(limits) / PAGE_BYTES;
+    let bounds = [
+        ("initial memory, in pages of 64 KiB", needed.max_initial_memory_size, memory_pages_max),
+        ("initial table elements", needed.max_initial_table_size, TABLE_ELEMENTS_MAX as u64),
+    ];
+    for (what, needed, allowed) in bounds {
+        match needed {
+            Some(needed) if needed > allowed => return Err(Refusal::Resources { what, needed, allowed }),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn describe(live: &mut Live, watchdog: &Watchdog) -> Result<String, Refusal> {
+    live.call(watchdog, |store, guest| guest.polder_domain_catalog().call_describe(store)).map_err(
+        |kind: CallErrorKind| {
+            let notes = live.take_notes();
+            Refusal::Describe(CallError { kind, instance_lost: true, notes })
+        },
+    )
+}

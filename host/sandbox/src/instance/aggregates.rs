@@ -1,0 +1,86 @@
+//! The write side: states, and what commands do to them.
+
+use polder_core::Reason;
+
+use super::Instance;
+use crate::answers::{self, GuestNewEvent};
+use crate::bindings::wire::{Command, Event};
+use crate::call_error::{CallError, CallErrorKind};
+use crate::handles::StateHandle;
+
+impl Instance {
+    /// The state before the first event.
+    pub fn start(&mut self, aggregate: &str, id: &str) -> Result<StateHandle, CallError> {
+        let index = self.aggregate(aggregate)?;
+        let answer = self.call(|store, guest| guest.polder_domain_aggregates().call_start(store, aggregate, id))?;
+        let resource = answer.map_err(|fault| self.fault(fault))?;
+        Ok(StateHandle { place: self.place(resource), aggregate: index })
+    }
+
+    /// The state that [`save`](Self::save) gave, by this revision.
+    pub fn load(&mut self, aggregate: &str, id: &str, saved: &[u8]) -> Result<StateHandle, CallError> {
+        let index = self.aggregate(aggregate)?;
+        let answer =
+            self.call(|store, guest| guest.polder_domain_aggregates().call_load(store, aggregate, id, saved))?;
+        let resource = answer.map_err(|fault| self.fault(fault))?;
+        Ok(StateHandle { place: self.place(resource), aggregate: index })
+    }
+
+    /// The state after `events`, which follow those it has seen. After an error the state is gone.
+    pub fn evolve(&mut self, state: StateHandle, events: &[Event<'_>]) -> Result<StateHandle, CallError> {
+        let before = self.resource(&state.place)?;
+        let answer = self.call(|store, guest| guest.polder_domain_aggregates().call_evolve(store, before, events))?;
+        let resource = answer.map_err(|fault| self.fault(fault))?;
+        Ok(StateHandle { place: self.place(resource), ..state })
+    }
+
+    /// What the domain decides, and the state with the new events folded in. After an error the state is gone.
+    #[expect(clippy::type_complexity, reason = "a pair of the next state and the decision says it best")]
+    pub fn handle(
+        &mut self,
+        state: StateHandle,
+        command: &Command<'_>,
+    ) -> Result<(StateHandle, Result<Vec<GuestNewEvent>, Reason>), CallError> {
+        let before = self.resource(&state.place)?;
+        let (after, decision) =
+            self.call(|store, guest| guest.polder_domain_aggregates().call_handle(store, before, *command))?;
+        let decision = match decision {
+            Ok(events) => {
+                answers::new_events(events, self.loaded.catalog().events(state.aggregate), &self.limits).map(Ok)
+            }
+            Err(rejection) => answers::reason(rejection).map(Err),
+        };
+        match decision {
+            Ok(decision) => Ok((StateHandle { place: self.place(after), ..state }, decision)),
+            Err(problem) => Err(self.misbehaved_with(after, problem)),
+        }
+    }
+
+    /// The state as bytes that [`load`](Self::load) reads.
+    pub fn save(&mut self, state: &StateHandle) -> Result<Vec<u8>, CallError> {
+        let resource = self.resource(&state.place)?;
+        let saved = self.call(|store, guest| guest.polder_domain_aggregates().state().call_save(store, resource))?;
+        answers::saved_state(saved, &self.limits).map_err(|problem| self.misbehaved(problem))
+    }
+
+    /// The state as JSON.
+    pub fn inspect(&mut self, state: &StateHandle) -> Result<String, CallError> {
+        let resource = self.resource(&state.place)?;
+        let text = self.call(|store, guest| guest.polder_domain_aggregates().state().call_inspect(store, resource))?;
+        answers::inspected(text, &self.limits).map_err(|problem| self.misbehaved(problem))
+    }
+
+    /// Frees the state in the guest's memory.
+    pub fn discard(&mut self, state: StateHandle) -> Result<(), CallError> {
+        let resource = self.resource(&state.place)?;
+        self.drop_resource(resource)
+    }
+
+    fn aggregate(&self, name: &str) -> Result<usize, CallError> {
+        self.loaded.catalog().find(name).ok_or_else(|| CallError {
+            kind: CallErrorKind::Fault(format!("its descriptor lists no aggregate {name:?}")),
+            instance_lost: false,
+            notes: Vec::new(),
+        })
+    }
+}

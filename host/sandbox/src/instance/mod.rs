@@ -1,0 +1,116 @@
+//! One instance of a domain, for one thread at a time. Its calls either answer or end it.
+
+mod aggregates;
+mod projections;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use polder_core::Limits;
+use wasmtime::Store;
+use wasmtime::component::ResourceAny;
+
+use crate::bindings::Domain;
+use crate::bindings::wire::Fault;
+use crate::call_error::{CallError, CallErrorKind, DEAD, STALE};
+use crate::component::Loaded;
+use crate::handles::{InstanceNumber, Place};
+use crate::live::{Inside, InstantiateError, Live};
+use crate::notes::Note;
+
+/// What is shown of a fault's message, in bytes.
+const FAULT_BYTES_MAX: usize = 4 * 1024;
+
+static INSTANCES_MADE: AtomicU64 = AtomicU64::new(0);
+
+pub struct Instance {
+    loaded: Arc<Loaded>,
+    limits: Limits,
+    number: InstanceNumber,
+    /// `None` from the first trap on. The store goes at once: it holds the guest's memory.
+    live: Option<Live>,
+}
+
+impl Instance {
+    pub(crate) fn new(loaded: &Arc<Loaded>, limits: &Limits) -> Result<Self, CallError> {
+        let live = loaded.instantiate(limits).map_err(|error| match error {
+            InstantiateError::Start { kind, notes } => CallError { kind, instance_lost: true, notes },
+            InstantiateError::Types(problem) => {
+                CallError { kind: CallErrorKind::Misbehaved(problem), instance_lost: true, notes: Vec::new() }
+            }
+        })?;
+        let number = InstanceNumber(INSTANCES_MADE.fetch_add(1, Ordering::Relaxed));
+        Ok(Self { loaded: Arc::clone(loaded), limits: *limits, number, live: Some(live) })
+    }
+
+    /// Whether it can still be called.
+    pub fn is_alive(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// The guest's linear memory; 0 when it is dead.
+    pub fn memory_bytes(&self) -> u64 {
+        self.live.as_ref().map_or(0, Live::memory_bytes)
+    }
+
+    /// What the guest noted during the last call, if that gave an answer; those of a failed call are in its error.
+    /// Costs nothing when nothing was noted. The next call drops what is not taken.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        self.live.as_mut().map(Live::take_notes).unwrap_or_default()
+    }
+
+    fn call<T>(
+        &mut self,
+        run: impl FnOnce(&mut Store<Inside>, &Domain) -> wasmtime::Result<T>,
+    ) -> Result<T, CallError> {
+        let Some(live) = &mut self.live else {
+            return Err(CallError::gone(DEAD));
+        };
+        let result = live.call(self.loaded.watchdog(), run);
+        result.map_err(|kind| {
+            let notes = self.take_notes();
+            // wasmtime may not enter a store again after a trap; nor is there anything in it to trust.
+            self.live = None;
+            CallError { kind, instance_lost: true, notes }
+        })
+    }
+
+    fn place(&self, resource: ResourceAny) -> Place {
+        Place { instance: self.number, resource }
+    }
+
+    fn resource(&self, place: &Place) -> Result<ResourceAny, CallError> {
+        if self.live.is_none() {
+            return Err(CallError::gone(DEAD));
+        }
+        if place.instance != self.number {
+            return Err(CallError::gone(STALE));
+        }
+        Ok(place.resource)
+    }
+
+    fn drop_resource(&mut self, resource: ResourceAny) -> Result<(), CallError> {
+        self.call(|store, _| resource.resource_drop(store))
+    }
+
+    fn fault(&mut self, fault: Fault) -> CallError {
+        let mut message = fault.message;
+        message.truncate(message.floor_char_boundary(FAULT_BYTES_MAX));
+        self.failed(CallErrorKind::Fault(message))
+    }
+
+    fn misbehaved(&mut self, problem: String) -> CallError {
+        self.failed(CallErrorKind::Misbehaved(problem))
+    }
+
+    /// As [`misbehaved`](Self::misbehaved), and frees what the guest gave back beside its bad answer.
+    fn misbehaved_with(&mut self, resource: ResourceAny, problem: String) -> CallError {
+        let mut error = self.misbehaved(problem);
+        error.instance_lost = self.drop_resource(resource).is_err();
+        error
+    }
+
+    fn failed(&mut self, kind: CallErrorKind) -> CallError {
+        CallError { kind, instance_lost: false, notes: self.take_notes() }
+    }
+}

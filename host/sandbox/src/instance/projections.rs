@@ -1,0 +1,54 @@
+//! The read side: which documents an event belongs to, and what it does to them.
+
+use super::Instance;
+use crate::answers::{self, Effect};
+use crate::bindings::wire::Event;
+use crate::call_error::CallError;
+use crate::handles::DocumentHandle;
+
+impl Instance {
+    /// For each event the keys of the documents that it belongs to.
+    pub fn route(&mut self, projection: &str, events: &[Event<'_>]) -> Result<Vec<Vec<String>>, CallError> {
+        let answer =
+            self.call(|store, guest| guest.polder_domain_projections().call_route(store, projection, events))?;
+        let routes = answer.map_err(|fault| self.fault(fault))?;
+        answers::routes(routes, events.len()).map_err(|problem| self.misbehaved(problem))
+    }
+
+    /// The document that was saved, or a new one.
+    pub fn open(&mut self, projection: &str, key: &str, saved: Option<&[u8]>) -> Result<DocumentHandle, CallError> {
+        let answer =
+            self.call(|store, guest| guest.polder_domain_projections().call_open(store, projection, key, saved))?;
+        let resource = answer.map_err(|fault| self.fault(fault))?;
+        Ok(DocumentHandle { place: self.place(resource) })
+    }
+
+    /// The document after `events`, and what is to be done. After an error the document is gone.
+    pub fn apply(
+        &mut self,
+        document: DocumentHandle,
+        events: &[Event<'_>],
+    ) -> Result<(DocumentHandle, Vec<Effect>), CallError> {
+        let before = self.resource(&document.place)?;
+        let answer = self.call(|store, guest| guest.polder_domain_projections().call_apply(store, before, events))?;
+        let (after, effects) = answer.map_err(|fault| self.fault(fault))?;
+        match answers::effects(effects, events.len(), &self.limits) {
+            Ok(effects) => Ok((DocumentHandle { place: self.place(after) }, effects)),
+            Err(problem) => Err(self.misbehaved_with(after, problem)),
+        }
+    }
+
+    /// The document as JSON; `None` when it is to be gone.
+    pub fn save_document(&mut self, document: &DocumentHandle) -> Result<Option<Vec<u8>>, CallError> {
+        let resource = self.resource(&document.place)?;
+        let saved =
+            self.call(|store, guest| guest.polder_domain_projections().document().call_save(store, resource))?;
+        answers::document(saved, &self.limits).map_err(|problem| self.misbehaved(problem))
+    }
+
+    /// Frees the document in the guest's memory.
+    pub fn discard_document(&mut self, document: DocumentHandle) -> Result<(), CallError> {
+        let resource = self.resource(&document.place)?;
+        self.drop_resource(resource)
+    }
+}

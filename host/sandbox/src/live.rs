@@ -1,0 +1,137 @@
+//! One guest in memory: its store, the budget of each call, and what went wrong when a call ends without an answer.
+
+use polder_core::Limits;
+use wasmtime::component::InstancePre;
+use wasmtime::{Engine, Store, Trap};
+
+use crate::bindings::{Domain, DomainIndices};
+use crate::call_error::CallErrorKind;
+use crate::notes::{Note, Notes};
+use crate::resources::{self, HANDLES_MAX, Resources};
+use crate::watchdog::Watchdog;
+
+/// What one answer may make the host allocate, in bytes, whatever the tenant's limits say.
+const ANSWER_BYTES_CEILING: u64 = 256 * 1024 * 1024;
+/// What an event of an answer takes beside its payload, in bytes.
+const EVENT_OVERHEAD_BYTES: u64 = 512;
+/// What an answer takes beside its events or its state, in bytes.
+const ANSWER_OVERHEAD_BYTES: u64 = 64 * 1024;
+
+/// What a guest's store holds of the host's.
+pub(crate) struct Inside {
+    pub(crate) resources: Resources,
+    pub(crate) notes: Notes,
+}
+
+pub(crate) struct Live {
+    store: Store<Inside>,
+    guest: Domain,
+    budget: Budget,
+}
+
+/// What each call may spend.
+#[derive(Clone, Copy)]
+pub(crate) struct Budget {
+    fuel_max: u64,
+    wall_ms_max: u64,
+    deadline_ticks: u64,
+    memory_bytes_max: u64,
+}
+
+/// Why there is no instance.
+pub(crate) enum InstantiateError {
+    /// Its exports are not those of the interface.
+    Types(String),
+    /// Its start functions did not end well.
+    Start { kind: CallErrorKind, notes: Vec<Note> },
+}
+
+impl Live {
+    pub(crate) fn instantiate(
+        ready: &InstancePre<Inside>,
+        exports: &DomainIndices,
+        watchdog: &Watchdog,
+        limits: &Limits,
+    ) -> Result<Self, InstantiateError> {
+        let budget = Budget::new(limits, watchdog);
+        let mut store = new_store(ready.engine(), limits);
+        budget.grant(&mut store);
+        watchdog.call_begins();
+        let instance = ready.instantiate(&mut store).map_err(|error| InstantiateError::Start {
+            kind: budget.explain(&error, store.data()),
+            notes: store.data_mut().notes.take(),
+        })?;
+        let guest =
+            exports.load(&mut store, &instance).map_err(|error| InstantiateError::Types(format!("{error:#}")))?;
+        Ok(Self { store, guest, budget })
+    }
+
+    /// Runs one call of the guest. After an error the guest must not be called again.
+    pub(crate) fn call<T>(
+        &mut self,
+        watchdog: &Watchdog,
+        run: impl FnOnce(&mut Store<Inside>, &Domain) -> wasmtime::Result<T>,
+    ) -> Result<T, CallErrorKind> {
+        let inside = self.store.data_mut();
+        inside.notes.clear();
+        inside.resources.exhausted = false;
+        self.budget.grant(&mut self.store);
+        watchdog.call_begins();
+        run(&mut self.store, &self.guest).map_err(|error| self.budget.explain(&error, self.store.data()))
+    }
+
+    pub(crate) fn take_notes(&mut self) -> Vec<Note> {
+        self.store.data_mut().notes.take()
+    }
+
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.store.data().resources.memory_bytes()
+    }
+}
+
+/// A store that holds to `limits`, still without fuel.
+pub(crate) fn new_store(engine: &Engine, limits: &Limits) -> Store<Inside> {
+    let inside = Inside { resources: Resources::new(limits), notes: Notes::new(limits) };
+    let mut store = Store::new(engine, inside);
+    store.limiter(|inside| &mut inside.resources);
+    store.set_hostcall_fuel(answer_bytes_max(limits));
+    store.set_max_component_handles(HANDLES_MAX);
+    store
+}
+
+/// The largest answer that could still be a good one. What is larger is not even copied.
+fn answer_bytes_max(limits: &Limits) -> usize {
+    let event_bytes_max = limits.event_bytes_max.saturating_add(EVENT_OVERHEAD_BYTES);
+    let decision_bytes_max = limits.events_per_command_max.saturating_mul(event_bytes_max);
+    let bytes_max = decision_bytes_max.max(limits.state_bytes_max).saturating_add(ANSWER_OVERHEAD_BYTES);
+    usize::try_from(bytes_max.min(ANSWER_BYTES_CEILING)).unwrap_or(usize::MAX)
+}
+
+impl Budget {
+    pub(crate) fn new(limits: &Limits, watchdog: &Watchdog) -> Self {
+        Self {
+            fuel_max: limits.fuel_per_call_max,
+            wall_ms_max: limits.call_wall_ms_max,
+            deadline_ticks: watchdog.deadline_ticks(limits.call_wall_ms_max),
+            memory_bytes_max: resources::memory_bytes_max(limits),
+        }
+    }
+
+    pub(crate) fn grant(&self, store: &mut Store<Inside>) {
+        store.set_fuel(self.fuel_max).expect("the engine's profile has fuel on");
+        store.set_epoch_deadline(self.deadline_ticks);
+    }
+
+    pub(crate) fn explain(&self, error: &wasmtime::Error, inside: &Inside) -> CallErrorKind {
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => CallErrorKind::OutOfFuel { fuel_max: self.fuel_max },
+            Some(Trap::Interrupt) => CallErrorKind::OutOfTime { ms: self.wall_ms_max },
+            // A guest that is refused memory aborts, by a trap that says nothing.
+            _ if inside.resources.exhausted => CallErrorKind::OutOfMemory { bytes: self.memory_bytes_max },
+            Some(Trap::StackOverflow) => CallErrorKind::Trapped("its calls are nested too deep for the stack".into()),
+            Some(Trap::UnreachableCodeReached) => CallErrorKind::Trapped("it panicked or aborted".into()),
+            Some(trap) => CallErrorKind::Trapped(trap.to_string()),
+            None => CallErrorKind::Misbehaved(error.root_cause().to_string()),
+        }
+    }
+}

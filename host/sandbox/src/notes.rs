@@ -1,0 +1,124 @@
+//! What a guest wants its author to know: the one thing that leaves it beside its answers. Bounded per call; nothing comes back.
+
+use polder_core::Limits;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, WasmStr};
+
+use crate::live::Inside;
+
+/// What one note counts for beside its text, in bytes, so that a million empty notes are not free.
+const NOTE_OVERHEAD_BYTES: usize = 64;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    pub level: NoteLevel,
+    pub message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoteLevel {
+    Error,
+    Warning,
+    Information,
+    Detail,
+}
+
+impl From<u8> for NoteLevel {
+    fn from(level: u8) -> Self {
+        match level {
+            1 => Self::Error,
+            2 => Self::Warning,
+            3 => Self::Information,
+            _ => Self::Detail,
+        }
+    }
+}
+
+/// The notes of one call.
+pub(crate) struct Notes {
+    kept: Vec<Note>,
+    bytes_left: usize,
+    bytes_max: usize,
+    dropped: u64,
+}
+
+impl Notes {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let bytes_max = usize::try_from(limits.diagnostics_bytes_max).unwrap_or(usize::MAX);
+        Self { kept: Vec::new(), bytes_left: bytes_max, bytes_max, dropped: 0 }
+    }
+
+    /// Before each call. Costs nothing when nothing was noted.
+    pub(crate) fn clear(&mut self) {
+        if self.bytes_left != self.bytes_max || self.dropped != 0 {
+            self.kept.clear();
+            self.bytes_left = self.bytes_max;
+            self.dropped = 0;
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<Note> {
+        let mut notes = std::mem::take(&mut self.kept);
+        if self.dropped > 0 {
+            let message = format!("{} more notes were dropped: a call may note {} bytes", self.dropped, self.bytes_max);
+            notes.push(Note { level: NoteLevel::Warning, message });
+        }
+        self.clear();
+        notes
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes_left <= NOTE_OVERHEAD_BYTES
+    }
+
+    fn keep(&mut self, level: u8, message: &str) {
+        let text_bytes = message.floor_char_boundary(self.bytes_left.saturating_sub(NOTE_OVERHEAD_BYTES));
+        self.bytes_left = self.bytes_left.saturating_sub(text_bytes + NOTE_OVERHEAD_BYTES);
+        self.kept.push(Note { level: level.into(), message: message[..text_bytes].to_owned() });
+    }
+}
+
+/// Gives `note` to every component linked by `linker`.
+pub(crate) fn link(linker: &mut Linker<Inside>) -> wasmtime::Result<()> {
+    let note = |mut store: StoreContextMut<'_, Inside>, (level, message): (u8, WasmStr)| {
+        if store.data().notes.is_full() {
+            // Not even looked at: a guest that notes gigabytes pays for them alone.
+            store.data_mut().notes.dropped += 1;
+            return Ok(());
+        }
+        let message = message.to_str(&store)?.into_owned();
+        store.data_mut().notes.keep(level, &message);
+        Ok(())
+    };
+    linker.instance("polder:domain/diagnostics@0.1.0")?.func_wrap("note", note)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notes(diagnostics_bytes_max: u64) -> Notes {
+        Notes::new(&Limits { diagnostics_bytes_max, ..Limits::DEFAULT })
+    }
+
+    #[test]
+    fn a_long_note_is_cut_between_characters() {
+        let mut notes = notes(NOTE_OVERHEAD_BYTES as u64 + 4);
+        notes.keep(1, "äöü");
+        assert!(notes.is_full());
+        assert_eq!(notes.take(), [Note { level: NoteLevel::Error, message: "äö".into() }]);
+    }
+
+    #[test]
+    fn taking_makes_room_again() {
+        let mut notes = notes(1_000);
+        while !notes.is_full() {
+            notes.keep(9, "");
+        }
+        notes.dropped = 3;
+        let taken = notes.take();
+        assert_eq!(taken.first().map(|note| note.level), Some(NoteLevel::Detail));
+        assert!(taken.last().unwrap().message.starts_with("3 more notes"));
+        assert!(!notes.is_full() && notes.take().is_empty());
+    }
+}

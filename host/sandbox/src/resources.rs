@@ -1,0 +1,132 @@
+//! What one instance may hold: linear memory, tables, instances. Refuses growth beyond it and remembers that it did, so that the
+//! abort that follows in the guest gets its right name.
+
+use polder_core::Limits;
+use wasmtime::ResourceLimiter;
+
+/// No limit of a tenant goes beyond this, in bytes. Neither fuel nor the watchdog is looked at inside one bulk instruction, and a
+/// fill of this much memory takes a fraction of a second.
+pub const MEMORY_BYTES_CEILING: u64 = 1024 * 1024 * 1024;
+/// Elements of all tables of one instance; each costs the host a pointer.
+pub const TABLE_ELEMENTS_MAX: usize = 100_000;
+/// Handles that one instance may have given out and not got back; each costs the host some 32 bytes.
+pub const HANDLES_MAX: usize = 500_000;
+
+/// A component is made of a few core modules: the author's, and what the encoder adds.
+const CORE_INSTANCES_MAX: usize = 64;
+const MEMORIES_MAX: usize = 4;
+const TABLES_MAX: usize = 16;
+
+pub(crate) struct Resources {
+    memory_bytes_max: usize,
+    memory_bytes: usize,
+    memory_bytes_granted_last: usize,
+    table_elements: usize,
+    /// Growth was refused since the call began.
+    pub(crate) exhausted: bool,
+}
+
+pub(crate) fn memory_bytes_max(limits: &Limits) -> u64 {
+    limits.memory_bytes_max.min(MEMORY_BYTES_CEILING)
+}
+
+impl Resources {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            memory_bytes_max: usize::try_from(memory_bytes_max(limits)).unwrap_or(usize::MAX),
+            memory_bytes: 0,
+            memory_bytes_granted_last: 0,
+            table_elements: 0,
+            exhausted: false,
+        }
+    }
+
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.memory_bytes as u64
+    }
+}
+
+impl ResourceLimiter for Resources {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let granted = desired.saturating_sub(current);
+        let total = self.memory_bytes.saturating_add(granted);
+        if total > self.memory_bytes_max || maximum.is_some_and(|maximum| desired > maximum) {
+            self.exhausted = true;
+            return Ok(false);
+        }
+        self.memory_bytes = total;
+        self.memory_bytes_granted_last = granted;
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        // The machine had less than the tenant was allowed. For the guest there is no difference.
+        self.memory_bytes -= self.memory_bytes_granted_last;
+        self.memory_bytes_granted_last = 0;
+        self.exhausted = true;
+        Ok(())
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.table_elements.saturating_add(desired.saturating_sub(current));
+        if total > TABLE_ELEMENTS_MAX || maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.table_elements = total;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resources(memory_bytes_max: u64) -> Resources {
+        Resources::new(&Limits { memory_bytes_max, ..Limits::DEFAULT })
+    }
+
+    #[test]
+    fn the_sum_of_all_memories_counts() {
+        let mut resources = resources(300);
+        assert!(resources.memory_growing(0, 100, None).unwrap());
+        assert!(resources.memory_growing(0, 100, None).unwrap());
+        assert!(resources.memory_growing(100, 200, None).unwrap());
+        assert!(!resources.exhausted);
+        assert!(!resources.memory_growing(100, 101, None).unwrap());
+        assert!(resources.exhausted);
+        assert_eq!(resources.memory_bytes(), 300);
+    }
+
+    #[test]
+    fn what_the_machine_refused_is_not_counted() {
+        let mut resources = resources(300);
+        assert!(resources.memory_growing(0, 300, None).unwrap());
+        resources.memory_grow_failed(wasmtime::Error::msg("no")).unwrap();
+        assert_eq!(resources.memory_bytes(), 0);
+        assert!(resources.exhausted);
+    }
+
+    #[test]
+    fn a_tenant_cannot_be_given_more_than_the_ceiling() {
+        assert_eq!(resources(u64::MAX).memory_bytes_max as u64, MEMORY_BYTES_CEILING);
+    }
+
+    #[test]
+    fn tables_are_counted_together() {
+        let mut resources = resources(0);
+        assert!(resources.table_growing(0, TABLE_ELEMENTS_MAX, None).unwrap());
+        assert!(!resources.table_growing(0, 1, None).unwrap());
+    }
+}

@@ -1,0 +1,97 @@
+//! The door: makes the one engine of a host and takes in domains.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use polder_core::{Limits, Revision};
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use crate::component::{Component, Origin};
+use crate::live::Inside;
+use crate::watchdog::Watchdog;
+use crate::{Refusal, admission, compiled, notes, profile, self_check};
+
+#[derive(Debug, Clone, Default)]
+pub struct SandboxOptions {
+    /// What a component may use while it is loaded: its start functions and its description.
+    pub load_limits: Limits,
+}
+
+/// One per host. Cheap to share by reference; instances hold on to what they need of it.
+pub struct Sandbox {
+    platform: Arc<Platform>,
+    options: SandboxOptions,
+}
+
+/// What everything that was loaded shares. The watchdog ends with the last of them, so that no call goes unwatched.
+pub(crate) struct Platform {
+    pub(crate) engine: Engine,
+    pub(crate) linker: Linker<Inside>,
+    pub(crate) watchdog: Watchdog,
+}
+
+/// The host cannot run guests here: the operator's to fix.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SandboxError {
+    #[error("the WebAssembly engine cannot be set up: {0}")]
+    Engine(String),
+    #[error("the watchdog thread cannot be started")]
+    Watchdog(#[source] std::io::Error),
+    #[error("the limit on {limit} is not live on this engine: {found}")]
+    NotLive { limit: &'static str, found: String },
+}
+
+impl Sandbox {
+    pub fn new(options: SandboxOptions) -> Result<Self, SandboxError> {
+        let engine_error = |error: wasmtime::Error| SandboxError::Engine(format!("{error:#}"));
+        let engine = profile::engine().map_err(engine_error)?;
+        let mut linker = Linker::new(&engine);
+        notes::link(&mut linker).map_err(engine_error)?;
+        let watchdog = Watchdog::start(engine.clone()).map_err(SandboxError::Watchdog)?;
+        Ok(Self { platform: Arc::new(Platform { engine, linker, watchdog }), options })
+    }
+
+    /// Trips every limit once, on the engine in use. A host that does not pass must not serve.
+    pub fn self_check(&self) -> Result<(), SandboxError> {
+        self_check::run(&self.platform.engine, &self.platform.watchdog)
+    }
+
+    /// Checks and compiles a component, or the core module of one.
+    pub fn load(&self, bytes: &[u8]) -> Result<Arc<Component>, Refusal> {
+        let code = self.compile(bytes)?;
+        self.admit(&code, Revision::of(bytes), Origin::Compiled)
+    }
+
+    /// As [`load`](Self::load), and keeps the machine code in `cache_folder`, which nobody else may write to. A cache that
+    /// cannot be read or written makes this slower, nothing else; [`Component::origin`] tells.
+    pub fn load_compiled(&self, cache_folder: &Path, bytes: &[u8]) -> Result<Arc<Component>, Refusal> {
+        let revision = Revision::of(bytes);
+        let cache = compiled::Cache::new(cache_folder, &self.platform.engine);
+        if let Some(code) = cache.find(&revision) {
+            return self.admit(&code, revision, Origin::Cached);
+        }
+        let code = self.compile(bytes)?;
+        let origin = match cache.keep(&revision, &code) {
+            Ok(()) => Origin::Compiled,
+            Err(problem) => Origin::CompiledUncached(problem.to_string()),
+        };
+        self.admit(&code, revision, origin)
+    }
+
+    fn compile(&self, bytes: &[u8]) -> Result<wasmtime::component::Component, Refusal> {
+        let component = admission::component(bytes)?;
+        wasmtime::component::Component::from_binary(&self.platform.engine, &component)
+            .map_err(|error| Refusal::Invalid(format!("{error:#}")))
+    }
+
+    fn admit(
+        &self,
+        code: &wasmtime::component::Component,
+        revision: Revision,
+        origin: Origin,
+    ) -> Result<Arc<Component>, Refusal> {
+        Component::admit(&self.platform, code, revision, origin, &self.options.load_limits).map(Arc::new)
+    }
+}
