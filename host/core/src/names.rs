@@ -119,6 +119,13 @@ names! {
     CorrelationId, "correlation id", check_visible_id;
 }
 
+/// What a command sets off carries its id, unless the caller chose another.
+impl From<&CommandId> for CorrelationId {
+    fn from(id: &CommandId) -> Self {
+        Self(Arc::clone(&id.0))
+    }
+}
+
 /// What a message shows of a value that may be of any length.
 fn shorten(text: &str) -> String {
     const SHOWN_CHARS_MAX: usize = 80;

@@ -1,1 +1,27 @@
+//! The command pipeline, the projection scheduler and the deployments: everything between the outer faces and the edges
+//! (journal, sandbox). Knows no HTTP, no NATS, no wasmtime.
+#![forbid(unsafe_code)]
 
+mod answers;
+mod clock;
+mod deployments;
+mod domain;
+mod errors;
+mod guest_rules;
+mod host;
+mod metrics;
+mod options;
+mod pipeline;
+mod projections;
+mod reads;
+mod rules;
+mod tenant;
+
+pub use answers::{
+    AsOf, DeployStatus, Deployed, Direction, Document, DocumentPage, DocumentQuery, DomainInfo, EffectPage,
+    EventFilter, EventPage, Health, ProjectionInfo, RecordedEffect, StateAnswer, WaitFor,
+};
+pub use errors::{DeployError, OpenError, ReadError, SubmitError};
+pub use host::{Host, MAIN_TENANT};
+pub use options::HostOptions;
+pub use rules::{DecidedEvent, Handled, Rules, RulesInstance, StateSlot};

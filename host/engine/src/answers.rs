@@ -1,0 +1,147 @@
+//! What the host is asked and what it answers, apart from commands.
+
+use polder_core::{
+    CorrelationId, Descriptor, DomainName, Event, EventName, Position, ProjectionName, Revision, Sequence, TimestampMs,
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// Which past of an aggregate is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AsOf {
+    Now,
+    /// After this event of the aggregate.
+    Sequence(Sequence),
+    /// After the last event that the host had recorded by then.
+    Time(TimestampMs),
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct StateAnswer {
+    pub sequence: Sequence,
+    /// The revision that folded the state.
+    pub revision: Revision,
+    /// When the last event folded in was recorded.
+    pub at_ms: TimestampMs,
+    pub state: Box<RawValue>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    pub domain: Option<DomainName>,
+    pub name: Option<EventName>,
+    pub correlation_id: Option<CorrelationId>,
+}
+
+#[derive(Debug, Clone)]
+pub struct EventPage {
+    pub events: Vec<Event>,
+    /// Everything up to here has been looked at: the `after` of the next question.
+    pub next: Position,
+}
+
+/// Answer only once the view has seen `position`.
+#[derive(Debug, Clone, Copy)]
+pub struct WaitFor {
+    pub position: Position,
+    /// Wall time; 0 looks once.
+    pub timeout_ms: u64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Document {
+    pub key: String,
+    pub document: Box<RawValue>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct DocumentPage {
+    /// The view has seen the tenant's history up to here.
+    pub position: Position,
+    pub documents: Vec<Document>,
+}
+
+/// Documents of one projection. Fields are named by their path in the document, with dots: `customer.city`.
+#[derive(Debug, Clone, Default)]
+pub struct DocumentQuery {
+    /// All must hold; compared as text with the field's value.
+    pub filters: Vec<(String, String)>,
+    /// `None`: by key.
+    pub order: Option<(String, Direction)>,
+    /// `None`: `DOCUMENTS_PER_PAGE`.
+    pub limit: Option<u32>,
+    /// Skip this many.
+    pub offset: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    Ascending,
+    Descending,
+}
+
+/// Something a projection asked for, recorded once per key.
+#[derive(Debug, Clone, Serialize)]
+pub struct RecordedEffect {
+    /// Counts a tenant's effects, from 1.
+    pub number: u64,
+    pub domain: DomainName,
+    pub projection: ProjectionName,
+    pub kind: String,
+    pub target: String,
+    pub key: String,
+    pub payload: Box<RawValue>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct EffectPage {
+    pub effects: Vec<RecordedEffect>,
+    pub next: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeployStatus {
+    Activated,
+    AlreadyActive,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Deployed {
+    pub status: DeployStatus,
+    pub domain: DomainName,
+    pub revision: Revision,
+    pub previous: Option<Revision>,
+    /// What was checked before, each in a few words.
+    pub checks: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct DomainInfo {
+    pub domain: DomainName,
+    pub revision: Revision,
+    pub descriptor: Descriptor,
+    pub projections: Vec<ProjectionInfo>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ProjectionInfo {
+    pub projection: ProjectionName,
+    /// The revision whose documents readers see; another than the domain's while a rebuild runs.
+    pub revision: Revision,
+    pub position: Position,
+    /// Where the rebuild stands, while one runs.
+    pub rebuilding: Option<Position>,
+    /// Events set aside because the projection could not apply them.
+    pub parked: u64,
+    /// Why it does not advance, when it does not.
+    pub stalled: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Health {
+    /// Commands are taken.
+    pub writable: bool,
+    /// Why not, when not.
+    pub reason: Option<String>,
+}

@@ -1,0 +1,49 @@
+//! One domain of a tenant, and the revision that is active now.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use polder_core::{AggregateName, DomainName, Revision, TenantName, subject};
+
+use crate::rules::Rules;
+
+pub(crate) struct Domain {
+    pub(crate) name: DomainName,
+    active: RwLock<Arc<Active>>,
+}
+
+/// What a revision brings.
+pub(crate) struct Active {
+    pub(crate) revision: Revision,
+    pub(crate) rules: Arc<dyn Rules>,
+    /// Where each aggregate's events appear; part of every acknowledgement.
+    subjects: HashMap<AggregateName, String>,
+}
+
+impl Active {
+    pub(crate) fn new(tenant: &TenantName, rules: Arc<dyn Rules>) -> Arc<Self> {
+        let descriptor = rules.descriptor();
+        let stream = |aggregate: &AggregateName| subject::stream(tenant, &descriptor.domain, aggregate);
+        let subjects = descriptor.aggregates.keys().map(|name| (name.clone(), stream(name))).collect();
+        Arc::new(Self { revision: rules.revision(), rules, subjects })
+    }
+
+    /// `None` for an aggregate that the revision does not have.
+    pub(crate) fn stream_subject(&self, aggregate: &AggregateName) -> Option<&str> {
+        self.subjects.get(aggregate).map(String::as_str)
+    }
+}
+
+impl Domain {
+    pub(crate) fn new(name: DomainName, active: Arc<Active>) -> Arc<Self> {
+        Arc::new(Self { name, active: RwLock::new(active) })
+    }
+
+    pub(crate) fn active(&self) -> Arc<Active> {
+        Arc::clone(&self.active.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn activate(&self, active: Arc<Active>) {
+        *self.active.write().unwrap_or_else(PoisonError::into_inner) = active;
+    }
+}

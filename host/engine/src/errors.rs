@@ -1,0 +1,112 @@
+//! What can go wrong, sorted by what the reader should do next.
+
+use std::path::PathBuf;
+
+use polder_core::{
+    AggregateId, AggregateName, CommandId, CommandName, DomainName, Position, ProjectionName, Revision, Sequence,
+    TenantName,
+};
+
+/// Why a command got no acknowledgement. In every case nothing was recorded.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SubmitError {
+    // The caller fixes the request.
+    #[error("no tenant {0:?}")]
+    UnknownTenant(TenantName),
+    #[error("tenant {tenant:?} has no domain {domain:?}; it has {}", list(known))]
+    UnknownDomain { tenant: TenantName, domain: DomainName, known: Vec<DomainName> },
+    #[error("domain {domain:?} has no aggregate {aggregate:?}; it has {}", list(known))]
+    UnknownAggregate { domain: DomainName, aggregate: AggregateName, known: Vec<AggregateName> },
+    #[error("aggregate {aggregate:?} has no command {command:?}; it has {}", list(known))]
+    UnknownCommand { aggregate: AggregateName, command: CommandName, known: Vec<CommandName> },
+    #[error("the payload is not JSON: {0}")]
+    NotJson(String),
+    #[error("the payload has {bytes} bytes; at most {bytes_max} are allowed")]
+    TooLarge { bytes: u64, bytes_max: u64 },
+    #[error(
+        "command id {0:?} was used before for another command to this aggregate: give each command an id of its own"
+    )]
+    IdReused(CommandId),
+    // The caller reads again and decides anew.
+    #[error("the aggregate is at sequence {actual}, the command expected {expected}")]
+    Conflict { expected: Sequence, actual: Sequence },
+    // The caller waits.
+    #[error("tenant {tenant:?} has {in_flight_max} commands in flight already")]
+    Busy { tenant: TenantName, in_flight_max: u64, retry_after_ms: u64 },
+    // The author of the domain fixes the guest.
+    #[error("domain {domain:?}, revision {}: {reason}", revision.short())]
+    GuestFault { domain: DomainName, revision: Revision, reason: String },
+    // The operator looks after the host.
+    #[error("the host takes no commands: {0}")]
+    ReadOnly(String),
+    #[error("the host is shutting down")]
+    ShuttingDown,
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ReadError {
+    #[error("no tenant {0:?}")]
+    UnknownTenant(TenantName),
+    #[error("tenant {tenant:?} has no domain {domain:?}; it has {}", list(known))]
+    UnknownDomain { tenant: TenantName, domain: DomainName, known: Vec<DomainName> },
+    #[error("domain {domain:?} has no aggregate {aggregate:?}; it has {}", list(known))]
+    UnknownAggregate { domain: DomainName, aggregate: AggregateName, known: Vec<AggregateName> },
+    #[error("domain {domain:?} has no projection {projection:?}; it has {}", list(known))]
+    UnknownProjection { domain: DomainName, projection: ProjectionName, known: Vec<ProjectionName> },
+    #[error("{aggregate} {id:?} has no event{when}")]
+    NoSuchAggregate { aggregate: AggregateName, id: AggregateId, when: String },
+    #[error("{aggregate} {id:?} has no sequence {asked}; its newest is {newest}")]
+    NoSuchSequence { aggregate: AggregateName, id: AggregateId, asked: Sequence, newest: Sequence },
+    #[error("projection {projection:?} has no document {key:?}")]
+    NoSuchDocument { projection: ProjectionName, key: String },
+    #[error("{0}")]
+    BadQuery(String),
+    /// The view did not get there in time; it stands at `reached`.
+    #[error("the view stands at position {reached}, not yet at {asked}: ask again, or with a longer timeout")]
+    Behind { asked: Position, reached: Position },
+    #[error("domain {domain:?}, revision {}: {reason}", revision.short())]
+    GuestFault { domain: DomainName, revision: Revision, reason: String },
+    #[error("the host cannot read its data: {0}")]
+    Storage(String),
+}
+
+/// Why a component did not become the active revision. The active one is untouched.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DeployError {
+    #[error("no tenant {0:?}")]
+    UnknownTenant(TenantName),
+    /// The author fixes the component.
+    #[error("refused: {0}")]
+    Refused(String),
+    #[error("the component describes domain {described:?}, but was deployed as {asked:?}")]
+    OtherDomain { described: DomainName, asked: DomainName },
+    #[error("the host takes no deployments: {0}")]
+    ReadOnly(String),
+    #[error("the host cannot store the component: {0}")]
+    Storage(String),
+}
+
+/// Why a host does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Journal(#[from] polder_journal::OpenError),
+    #[error("the sandbox cannot run here: {0}")]
+    Sandbox(String),
+    #[error("cannot use {}: {source}", path.display())]
+    Folder { path: PathBuf, source: std::io::Error },
+    #[error("cannot read {what} back from the journal: {problem}")]
+    History { what: &'static str, problem: String },
+    #[error("the active revision {revision} of {tenant}/{domain} cannot be loaded: {problem}")]
+    Revision { tenant: TenantName, domain: DomainName, revision: Revision, problem: String },
+    #[error("cannot open the read models of tenant {tenant}: {problem}")]
+    Views { tenant: TenantName, problem: String },
+}
+
+fn list<T: std::fmt::Display>(known: &[T]) -> String {
+    if known.is_empty() {
+        return "none yet".into();
+    }
+    known.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}

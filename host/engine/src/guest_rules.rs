@@ -1,0 +1,113 @@
+//! Rules that run in the sandbox: the pipeline's seam on one side, a component on the other.
+
+use std::sync::Arc;
+
+use polder_core::{Descriptor, Limits, Revision};
+use polder_sandbox::{CallError, Component, GuestCommand, GuestEvent, Instance, NoteLevel, StateHandle};
+
+use crate::rules::{DecidedEvent, Handled, Rules, RulesInstance, StateSlot};
+
+pub(crate) struct GuestRules(pub(crate) Arc<Component>);
+
+impl Rules for GuestRules {
+    fn revision(&self) -> Revision {
+        self.0.revision
+    }
+
+    fn descriptor(&self) -> &Descriptor {
+        &self.0.descriptor
+    }
+
+    fn instantiate(&self, limits: &Limits) -> Result<Box<dyn RulesInstance>, CallError> {
+        Ok(Box::new(GuestInstance { instance: self.0.instantiate(limits)?, states: Vec::new(), free: Vec::new() }))
+    }
+}
+
+/// Gives the sandbox's handles numbers, so that the pipeline need not know what a handle is.
+struct GuestInstance {
+    instance: Instance,
+    states: Vec<Option<StateHandle>>,
+    free: Vec<u32>,
+}
+
+impl GuestInstance {
+    fn keep(&mut self, handle: StateHandle) -> StateSlot {
+        match self.free.pop() {
+            Some(number) => {
+                self.states[number as usize] = Some(handle);
+                StateSlot(number)
+            }
+            None => {
+                self.states.push(Some(handle));
+                StateSlot(u32::try_from(self.states.len() - 1).expect("limits keep states far below 4 billion"))
+            }
+        }
+    }
+
+    /// What the author noted comes out in the host's log.
+    fn log_notes(&mut self) {
+        for note in self.instance.take_notes() {
+            match note.level {
+                NoteLevel::Error => tracing::error!(target: "guest", "{}", note.message),
+                NoteLevel::Warning => tracing::warn!(target: "guest", "{}", note.message),
+                NoteLevel::Information => tracing::info!(target: "guest", "{}", note.message),
+                NoteLevel::Detail => tracing::debug!(target: "guest", "{}", note.message),
+            }
+        }
+    }
+
+    fn give_up(&mut self, slot: &StateSlot) -> StateHandle {
+        self.free.push(slot.0);
+        self.states[slot.0 as usize].take().expect("a slot is given up once: it is not Clone")
+    }
+}
+
+impl RulesInstance for GuestInstance {
+    fn start(&mut self, aggregate: &str, id: &str) -> Result<StateSlot, CallError> {
+        let handle = self.instance.start(aggregate, id)?;
+        Ok(self.keep(handle))
+    }
+
+    fn load(&mut self, aggregate: &str, id: &str, saved: &[u8]) -> Result<StateSlot, CallError> {
+        let handle = self.instance.load(aggregate, id, saved)?;
+        Ok(self.keep(handle))
+    }
+
+    fn evolve(&mut self, state: StateSlot, events: &[GuestEvent<'_>]) -> Result<StateSlot, CallError> {
+        let handle = self.give_up(&state);
+        let next = self.instance.evolve(handle, events)?;
+        Ok(self.keep(next))
+    }
+
+    fn handle(&mut self, state: StateSlot, command: &GuestCommand<'_>) -> Result<Handled, CallError> {
+        let handle = self.give_up(&state);
+        let (next, decision) = self.instance.handle(handle, command)?;
+        self.log_notes();
+        let event = |event: polder_sandbox::GuestNewEvent| DecidedEvent {
+            name: event.name,
+            version: event.version,
+            payload: event.payload,
+        };
+        let decision = decision.map(|events| events.into_iter().map(event).collect());
+        Ok(Handled { state: self.keep(next), decision })
+    }
+
+    fn save(&mut self, state: &StateSlot) -> Result<Vec<u8>, CallError> {
+        let handle = self.states[state.0 as usize].as_ref().expect("a slot that exists has its handle");
+        self.instance.save(handle)
+    }
+
+    fn inspect(&mut self, state: &StateSlot) -> Result<String, CallError> {
+        let handle = self.states[state.0 as usize].as_ref().expect("a slot that exists has its handle");
+        self.instance.inspect(handle)
+    }
+
+    fn discard(&mut self, state: StateSlot) -> Result<(), CallError> {
+        let handle = self.give_up(&state);
+        self.instance.discard(handle)
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.instance.memory_bytes()
+    }
+}

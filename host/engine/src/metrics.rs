@@ -1,0 +1,100 @@
+//! What the host counts about itself, in Prometheus's text format.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use polder_core::{CommandAck, CommandStatus};
+use polder_journal::Statistics;
+
+use crate::SubmitError;
+use crate::pipeline::Reply;
+
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    accepted: AtomicU64,
+    rejected: AtomicU64,
+    repeated: AtomicU64,
+    refused: AtomicU64,
+    faults: AtomicU64,
+}
+
+impl Metrics {
+    /// By the sequencer, once durable.
+    pub(crate) fn answered(&self, reply: &Reply) {
+        match reply {
+            Reply::Acknowledge { ack, .. } => self.acknowledged(ack),
+            Reply::Refuse { .. } => add(&self.refused),
+            Reply::Own { .. } => {}
+        }
+    }
+
+    /// By a worker, without the sequencer.
+    pub(crate) fn answered_at_once(&self, answer: &Result<CommandAck, SubmitError>) {
+        match answer {
+            Ok(ack) => self.acknowledged(ack),
+            Err(_) => add(&self.refused),
+        }
+    }
+
+    pub(crate) fn refused(&self) {
+        add(&self.refused);
+    }
+
+    pub(crate) fn faulted(&self) {
+        add(&self.faults);
+    }
+
+    fn acknowledged(&self, ack: &CommandAck) {
+        match (ack.repeated, ack.status) {
+            (true, _) => add(&self.repeated),
+            (false, CommandStatus::Rejected) => add(&self.rejected),
+            (false, CommandStatus::Accepted | CommandStatus::Pending) => add(&self.accepted),
+        }
+    }
+
+    pub(crate) fn write(&self, text: &mut String, journal: &Statistics, writable: bool) {
+        let commands = [
+            ("accepted", &self.accepted),
+            ("rejected", &self.rejected),
+            ("repeated", &self.repeated),
+            ("refused", &self.refused),
+        ];
+        head(text, "polder_commands_total", "counter", "Commands answered since the host started, by answer.");
+        for (status, count) in commands {
+            line(text, &format!("polder_commands_total{{status=\"{status}\"}}"), count.load(Ordering::Relaxed));
+        }
+        one(
+            text,
+            "polder_guest_faults_total",
+            "counter",
+            "Guest calls that failed.",
+            self.faults.load(Ordering::Relaxed),
+        );
+        one(text, "polder_journal_frames_total", "counter", "Group commits written.", journal.frames);
+        one(text, "polder_journal_events_total", "counter", "Events written.", journal.events);
+        one(text, "polder_journal_bytes_total", "counter", "Bytes of frames written.", journal.bytes);
+        one(text, "polder_journal_syncs_total", "counter", "Syncs of the journal to disk.", journal.syncs);
+        let (sum, max) = (journal.sync_ns_sum / 1_000, journal.sync_ns_max / 1_000);
+        one(text, "polder_journal_sync_microseconds_total", "counter", "Time spent in syncs.", sum);
+        one(text, "polder_journal_sync_microseconds_max", "gauge", "Slowest sync.", max);
+        one(text, "polder_writable", "gauge", "1 while commands are taken.", u64::from(writable));
+    }
+}
+
+/// One metric with one value.
+pub(crate) fn one(text: &mut String, name: &str, kind: &str, help: &str, value: u64) {
+    head(text, name, kind, help);
+    line(text, name, value);
+}
+
+pub(crate) fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+    writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("writing to a string cannot fail");
+}
+
+pub(crate) fn line(text: &mut String, name: &str, value: u64) {
+    writeln!(text, "{name} {value}").expect("writing to a string cannot fail");
+}
+
+fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

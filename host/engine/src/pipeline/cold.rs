@@ -1,0 +1,107 @@
+//! Builds a state from the journal: the newest snapshot of the revision, and the events after it.
+
+use polder_core::{AggregateId, AggregateName, ContentId, Revision, Sequence};
+use polder_journal::{AggregateKey, Reader, RecordBuf};
+use polder_sandbox::{CallError, GuestEvent};
+
+use crate::rules::{RulesInstance, StateSlot};
+
+/// How many records are read, and how many events folded, at a time.
+const RECORDS_PER_READ: usize = 1_024;
+
+/// Which aggregate, for which revision.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) key: AggregateKey,
+    pub(crate) aggregate: &'a AggregateName,
+    pub(crate) id: &'a AggregateId,
+    pub(crate) revision: &'a Revision,
+}
+
+pub(crate) struct Folded {
+    pub(crate) state: StateSlot,
+    pub(crate) sequence: Sequence,
+    pub(crate) head: ContentId,
+    /// Where the snapshot that was used stands; 0 without one.
+    pub(crate) saved: Sequence,
+}
+
+/// Why a state could not be built.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FoldError {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Journal(#[from] polder_journal::ReadError),
+    #[error("the journal is damaged: {0}; run `polder verify`")]
+    Content(#[from] polder_journal::RecordError),
+}
+
+/// Folds the events up to `sequence_max`. Checks each event's content id on the way.
+pub(crate) fn fold_history(
+    instance: &mut dyn RulesInstance,
+    reader: &Reader,
+    wanted: Wanted<'_>,
+    sequence_max: Sequence,
+) -> Result<Folded, FoldError> {
+    let mut folded = begin(instance, reader, wanted, sequence_max)?;
+    loop {
+        let records = reader.history(wanted.key, folded.sequence, RECORDS_PER_READ)?;
+        if records.is_empty() {
+            return Ok(folded);
+        }
+        for record in &records {
+            folded.head = record.view().check_content(&folded.head)?;
+        }
+        let events = wanted_events(&records, sequence_max);
+        let ended = events.len() < records.iter().map(|record| record.view().event_count() as usize).sum();
+        if let Some(last) = events.last() {
+            folded.sequence = Sequence(last.sequence);
+            folded.state = instance.evolve(folded.state, &events)?;
+        }
+        if ended {
+            return Ok(folded);
+        }
+    }
+}
+
+fn begin(
+    instance: &mut dyn RulesInstance,
+    reader: &Reader,
+    wanted: Wanted<'_>,
+    sequence_max: Sequence,
+) -> Result<Folded, FoldError> {
+    let (aggregate, id) = (wanted.aggregate.as_str(), wanted.id.as_str());
+    if let Some(snapshot) = reader.snapshot(wanted.key, wanted.revision)?
+        && snapshot.sequence <= sequence_max
+    {
+        let state = instance.load(aggregate, id, &snapshot.state)?;
+        let saved = snapshot.sequence;
+        return Ok(Folded { state, sequence: saved, head: snapshot.head, saved });
+    }
+    let state = instance.start(aggregate, id)?;
+    Ok(Folded { state, sequence: Sequence::ZERO, head: ContentId::NONE, saved: Sequence::ZERO })
+}
+
+fn wanted_events(records: &[RecordBuf], sequence_max: Sequence) -> Vec<GuestEvent<'_>> {
+    let mut events = Vec::with_capacity(records.len());
+    for record in records {
+        let view = record.view();
+        for event in view.events() {
+            if event.sequence > sequence_max {
+                return events;
+            }
+            events.push(GuestEvent {
+                position: event.position.0,
+                aggregate: view.aggregate(),
+                aggregate_id: view.aggregate_id(),
+                sequence: event.sequence.0,
+                name: event.name,
+                version: event.version,
+                payload: event.payload,
+                at_ms: view.at_ms().0,
+            });
+        }
+    }
+    events
+}

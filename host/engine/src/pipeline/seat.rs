@@ -1,0 +1,133 @@
+//! One domain's place on one worker: the instance that runs its active revision, and the states warm in it.
+
+use std::sync::Arc;
+
+use polder_core::{AggregateId, AggregateName, Limits, Reason, Sequence};
+use polder_journal::{AggregateKey, Reader};
+use polder_sandbox::{CallError, GuestCommand};
+
+use super::cold::{FoldError, Wanted, fold_history};
+use super::snapshots;
+use super::warm::{Warm, WarmStates};
+use crate::domain::{Active, Domain};
+use crate::rules::{DecidedEvent, RulesInstance};
+
+/// An instance is replaced when its memory reaches this share of what it may have, in percent: guest memory never
+/// shrinks, and running into the limit would cost the next caller a fault.
+const MEMORY_PERCENT_MAX: u64 = 75;
+/// Too many warm states: one in so many leaves.
+const EVICTED_SHARE: usize = 8;
+/// Memory is looked at each so many commands.
+const COMMANDS_PER_LOOK: u64 = 64;
+
+pub(super) struct Seat {
+    /// Keeps the domain alive, so that its address stays its key.
+    _domain: Arc<Domain>,
+    active: Arc<Active>,
+    limits: Limits,
+    instance: Box<dyn RulesInstance>,
+    pub(super) states: WarmStates,
+    commands: u64,
+}
+
+/// What has to happen to the seat after a command.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Upkeep {
+    Nothing,
+    /// Its memory is nearly used up.
+    Replace,
+}
+
+impl Seat {
+    pub(super) fn new(domain: &Arc<Domain>, active: &Arc<Active>, limits: Limits) -> Result<Self, CallError> {
+        Ok(Self {
+            _domain: Arc::clone(domain),
+            active: Arc::clone(active),
+            limits,
+            instance: active.rules.instantiate(&limits)?,
+            states: WarmStates::new(active.revision),
+            commands: 0,
+        })
+    }
+
+    /// The aggregate's state, out of the warm ones or built from the journal.
+    pub(super) fn take(
+        &mut self,
+        reader: &Reader,
+        durable: u64,
+        key: AggregateKey,
+        aggregate: &AggregateName,
+        id: &AggregateId,
+    ) -> Result<Warm, FoldError> {
+        if let Some(mut warm) = self.states.take(key) {
+            // Here and not after the command: by now the aggregate's last decision is likely to be durable.
+            if snapshots::due_in_use(&warm) && warm.ticket <= durable {
+                self.save(reader, key, &mut warm);
+            }
+            return Ok(warm);
+        }
+        let wanted = Wanted { key, aggregate, id, revision: &self.active.revision };
+        let folded = fold_history(&mut *self.instance, reader, wanted, Sequence(u64::MAX))?;
+        Ok(Warm::new(folded.state, (folded.sequence, folded.head), folded.saved))
+    }
+
+    /// `(state, command) -> (state, events)`. On an error the state is gone.
+    pub(super) fn handle(
+        &mut self,
+        mut warm: Warm,
+        command: &GuestCommand<'_>,
+    ) -> Result<(Warm, Result<Vec<DecidedEvent>, Reason>), CallError> {
+        let handled = self.instance.handle(warm.state, command)?;
+        warm.state = handled.state;
+        Ok((warm, handled.decision))
+    }
+
+    /// Puts the state back and sees to what has piled up.
+    pub(super) fn put(
+        &mut self,
+        reader: &Reader,
+        durable: u64,
+        key: AggregateKey,
+        warm: Warm,
+    ) -> Result<Upkeep, CallError> {
+        self.states.put(key, warm);
+        if self.states.len() as u64 > self.limits.warm_states_max {
+            self.evict(reader, durable)?;
+        }
+        self.commands += 1;
+        if self.commands.is_multiple_of(COMMANDS_PER_LOOK) && self.is_nearly_full() {
+            return Ok(Upkeep::Replace);
+        }
+        Ok(Upkeep::Nothing)
+    }
+
+    /// Saves what is worth saving, before the seat is given up in good order.
+    pub(super) fn save_all(&mut self, reader: &Reader, durable: u64) {
+        for (key, mut warm) in self.states.drain().collect::<Vec<_>>() {
+            if warm.ticket <= durable && snapshots::due_when_leaving(&warm) {
+                self.save(reader, key, &mut warm);
+            }
+            self.states.put(key, warm);
+        }
+    }
+
+    fn evict(&mut self, reader: &Reader, durable: u64) -> Result<(), CallError> {
+        let count = (self.states.len() / EVICTED_SHARE).max(1);
+        for (key, mut warm) in self.states.take_oldest(count, durable) {
+            if snapshots::due_when_leaving(&warm) {
+                self.save(reader, key, &mut warm);
+            }
+            self.instance.discard(warm.state)?;
+        }
+        Ok(())
+    }
+
+    fn save(&mut self, reader: &Reader, key: AggregateKey, warm: &mut Warm) {
+        let bytes_max = self.limits.state_bytes_max;
+        snapshots::save(&mut *self.instance, reader, &self.active.revision, key, warm, bytes_max);
+    }
+
+    fn is_nearly_full(&self) -> bool {
+        self.instance.memory_bytes() >= self.limits.memory_bytes_max / 100 * MEMORY_PERCENT_MAX
+    }
+}

@@ -1,0 +1,96 @@
+//! The states a worker keeps in guest memory, and which of them goes first when there are too many.
+
+use std::collections::HashMap;
+
+use polder_core::{ContentId, Revision, Sequence};
+use polder_journal::AggregateKey;
+
+use crate::rules::StateSlot;
+
+/// An aggregate whose state is at hand. The truth stays the journal: this may be dropped at any command boundary.
+pub(super) struct Warm {
+    pub(super) state: StateSlot,
+    pub(super) sequence: Sequence,
+    /// Content id of the last event.
+    pub(super) head: ContentId,
+    /// The worker's last decision about it; the state is durable once that is.
+    pub(super) ticket: u64,
+    /// Up to where a snapshot exists.
+    pub(super) saved: Sequence,
+    used: u64,
+}
+
+impl Warm {
+    pub(super) fn new(state: StateSlot, folded: (Sequence, ContentId), saved: Sequence) -> Self {
+        Self { state, sequence: folded.0, head: folded.1, ticket: 0, saved, used: 0 }
+    }
+}
+
+/// The warm states of one domain on one worker.
+pub(super) struct WarmStates {
+    pub(super) revision: Revision,
+    states: HashMap<AggregateKey, Warm>,
+    uses: u64,
+}
+
+impl WarmStates {
+    pub(super) fn new(revision: Revision) -> Self {
+        Self { revision, states: HashMap::new(), uses: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    pub(super) fn take(&mut self, key: AggregateKey) -> Option<Warm> {
+        self.states.remove(&key)
+    }
+
+    pub(super) fn put(&mut self, key: AggregateKey, mut warm: Warm) {
+        self.uses += 1;
+        warm.used = self.uses;
+        self.states.insert(key, warm);
+    }
+
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = (AggregateKey, Warm)> + '_ {
+        self.states.drain()
+    }
+
+    /// Takes out `count` states that were not used for the longest time and are durable. Taking many at once keeps the
+    /// cost per command constant without keeping a list in order.
+    pub(super) fn take_oldest(&mut self, count: usize, durable: u64) -> Vec<(AggregateKey, Warm)> {
+        let mut ages: Vec<(u64, AggregateKey)> = self
+            .states
+            .iter()
+            .filter(|(_, warm)| warm.ticket <= durable)
+            .map(|(key, warm)| (warm.used, *key))
+            .collect();
+        if ages.len() > count {
+            ages.select_nth_unstable_by_key(count, |(used, _)| *used);
+            ages.truncate(count);
+        }
+        ages.into_iter().filter_map(|(_, key)| self.states.remove(&key).map(|warm| (key, warm))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_durable_ones_go_first() {
+        let mut states = WarmStates::new(Revision::of(b"x"));
+        let key = |n: u8| AggregateKey([n; 16]);
+        for n in 0..10 {
+            let mut warm = Warm::new(StateSlot(u32::from(n)), (Sequence(1), ContentId::NONE), Sequence::ZERO);
+            warm.ticket = u64::from(n == 1) * 100;
+            states.put(key(n), warm);
+        }
+        let again = states.take(key(0)).unwrap();
+        states.put(key(0), again);
+        let mut gone: Vec<u32> = states.take_oldest(3, 50).into_iter().map(|(_, warm)| warm.state.0).collect();
+        gone.sort_unstable();
+        assert_eq!(gone, [2, 3, 4], "0 was used again, 1 is not durable");
+        assert_eq!(states.len(), 7);
+    }
+}

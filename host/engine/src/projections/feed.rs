@@ -1,0 +1,341 @@
+//! One view being fed: reads on in the history, folds events into documents, writes documents and checkpoint together.
+//!
+//! A guest that fails costs what was not written yet: the feed goes back to the checkpoint and comes again event by event
+//! (carefully), so that exactly the event that cannot be applied is set aside, with its reason. Later events of its document
+//! queue behind it; other documents go on.
+
+use std::collections::{HashMap, HashSet};
+
+use polder_core::{Limits, Position};
+use polder_journal::{ReadError, Reader, TenantBatch};
+use polder_sandbox::{CallError, Component, DocumentHandle, GuestEvent, Instance};
+use std::sync::Arc;
+
+use super::routing::ByDocument;
+use super::store::{Changes, NewEffect, Parked, View, ViewStore};
+use crate::tenant::Tenant;
+
+/// History read per turn, in bytes.
+const READ_BYTES: usize = 4 * 1024 * 1024;
+/// As above while going carefully: each event is a transaction of its own.
+const READ_BYTES_CAREFULLY: usize = 32 * 1024;
+/// Events of one guest call.
+const EVENTS_PER_CALL: usize = 1_024;
+/// Behind by more than a turn, a feed writes only when this many documents have changed: most change again soon.
+const CHANGED_DOCUMENTS_MAX: usize = 20_000;
+/// Documents kept in guest memory.
+const OPEN_DOCUMENTS_MAX: usize = 40_000;
+/// The key that an event is set aside under when it cannot even be routed.
+const UNROUTED: &str = "";
+
+pub(super) struct Feed {
+    tenant: Arc<Tenant>,
+    view: View,
+    component: Arc<Component>,
+    limits: Limits,
+    /// Everything up to here is folded in, though perhaps not written.
+    cursor: Position,
+    /// Everything up to here is written.
+    written: Position,
+    instance: Option<Instance>,
+    documents: HashMap<String, OpenDocument>,
+    changed: usize,
+    effects: Vec<NewEffect>,
+    blocked: HashSet<String>,
+    /// Up to here events go one by one, because something among them failed.
+    careful_until: Position,
+}
+
+struct OpenDocument {
+    handle: DocumentHandle,
+    is_changed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    More,
+    CaughtUp,
+}
+
+/// Why a turn got nowhere: try again later.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FeedError {
+    #[error("the history cannot be read: {0}")]
+    Journal(#[from] ReadError),
+    #[error("the read models cannot be written: {0}")]
+    Store(#[from] rusqlite::Error),
+    #[error("the guest cannot be run: {0}")]
+    Guest(CallError),
+}
+
+/// Within a turn: the guest's failures are dealt with, the others end the turn.
+enum Trouble {
+    Guest(CallError),
+    Feed(FeedError),
+}
+
+impl From<CallError> for Trouble {
+    fn from(error: CallError) -> Self {
+        Self::Guest(error)
+    }
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Feed(error.into())
+    }
+}
+
+impl Feed {
+    pub(super) fn new(tenant: Arc<Tenant>, view: View, component: Arc<Component>, blocked: Vec<String>) -> Self {
+        Self {
+            limits: tenant.limits,
+            tenant,
+            cursor: view.checkpoint,
+            written: view.checkpoint,
+            component,
+            view,
+            instance: None,
+            documents: HashMap::new(),
+            changed: 0,
+            effects: Vec::new(),
+            blocked: blocked.into_iter().collect(),
+            careful_until: Position::ZERO,
+        }
+    }
+
+    /// Everything up to here can be read.
+    pub(super) fn position(&self) -> Position {
+        // With nothing waiting to be written, the documents are those of the cursor.
+        if self.changed == 0 { self.cursor } else { self.written }
+    }
+
+    /// Folds the next stretch of history.
+    pub(super) fn turn(&mut self, reader: &Reader, store: &ViewStore) -> Result<Turn, FeedError> {
+        let is_careful = self.cursor < self.careful_until;
+        let bytes = if is_careful { READ_BYTES_CAREFULLY } else { READ_BYTES };
+        let batch = reader.tenant_batch(&self.tenant.name, self.cursor, bytes)?;
+        let folded = if is_careful { self.fold_carefully(&batch, store) } else { self.fold(&batch, reader, store) };
+        match folded {
+            Ok(()) if self.cursor < reader.last_position(&self.tenant.name) => Ok(Turn::More),
+            Ok(()) => Ok(Turn::CaughtUp),
+            Err(Trouble::Guest(error)) => {
+                tracing::warn!(projection = %self.view.projection, %error, "a projection failed; its last events come again, one by one");
+                self.careful_until = batch.last().max(self.cursor);
+                self.start_over();
+                Ok(Turn::More)
+            }
+            Err(Trouble::Feed(error)) => {
+                self.start_over();
+                Err(error)
+            }
+        }
+    }
+
+    fn fold(&mut self, batch: &TenantBatch, reader: &Reader, store: &ViewStore) -> Result<(), Trouble> {
+        let events = self.events_of(batch);
+        let mut sorted = ByDocument::default();
+        for (number, chunk) in events.chunks(EVENTS_PER_CALL).enumerate() {
+            let (instance, view) = self.instance()?;
+            let keys = instance.route(view.projection.as_str(), chunk)?;
+            sorted.add(number * EVENTS_PER_CALL, keys);
+        }
+        let mut own = Vec::new();
+        for (key, indexes) in sorted.into_groups() {
+            own.clear();
+            own.extend(indexes.iter().map(|index| events[*index]));
+            if self.blocked.contains(&key) {
+                self.queue_behind(&key, &own, store)?;
+                continue;
+            }
+            for chunk in own.chunks(EVENTS_PER_CALL) {
+                self.apply(&key, chunk, store)?;
+            }
+        }
+        self.cursor = batch.last();
+        let is_caught_up = self.cursor >= reader.last_position(&self.tenant.name);
+        if is_caught_up || self.changed >= CHANGED_DOCUMENTS_MAX {
+            self.write(store, Vec::new())?;
+        }
+        if self.documents.len() > OPEN_DOCUMENTS_MAX {
+            self.write(store, Vec::new())?;
+            self.close_documents();
+        }
+        Ok(())
+    }
+
+    /// One event, one transaction: what fails is known, and what came before is safe.
+    fn fold_carefully(&mut self, batch: &TenantBatch, store: &ViewStore) -> Result<(), Trouble> {
+        for event in self.events_of(batch) {
+            if let Err(reason) = self.fold_one(&event, store)? {
+                self.start_over();
+                // Once more with a fresh instance: what failed may have been what other events had left behind.
+                if let Err(again) = self.fold_one(&event, store)? {
+                    self.start_over();
+                    self.set_aside(&event, &reason, again, store)?;
+                }
+            }
+        }
+        self.cursor = batch.last();
+        self.write(store, Vec::new())
+    }
+
+    /// The inner error is what the guest failed with, and for which document.
+    fn fold_one(&mut self, event: &GuestEvent<'_>, store: &ViewStore) -> Result<Result<(), Failure>, Trouble> {
+        let (instance, view) = self.instance()?;
+        let keys = match instance.route(view.projection.as_str(), &[*event]) {
+            Ok(keys) => keys.into_iter().next().unwrap_or_default(),
+            Err(error) => return Ok(Err(Failure { key: UNROUTED.into(), error })),
+        };
+        let mut parked = Vec::new();
+        for key in keys {
+            if self.blocked.contains(&key) {
+                parked.push(behind(&key, event));
+                continue;
+            }
+            match self.apply(&key, &[*event], store) {
+                Ok(()) => {}
+                Err(Trouble::Guest(error)) => return Ok(Err(Failure { key, error })),
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        self.cursor = Position(event.position);
+        match self.write(store, parked) {
+            Ok(()) => Ok(Ok(())),
+            Err(Trouble::Guest(error)) => {
+                let key = self.documents.iter().find(|(_, open)| open.is_changed).map(|(key, _)| key.clone());
+                Ok(Err(Failure { key: key.unwrap_or_default(), error }))
+            }
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    fn set_aside(
+        &mut self,
+        event: &GuestEvent<'_>,
+        first: &Failure,
+        again: Failure,
+        store: &ViewStore,
+    ) -> Result<(), Trouble> {
+        let position = Position(event.position);
+        let reason = again.error.to_string();
+        tracing::error!(
+            projection = %self.view.projection, %position, document = %again.key, %reason,
+            first = %first.error, "an event is set aside: the projection cannot apply it"
+        );
+        // Nothing of the event was written; from here on its other documents go without it, and this one waits.
+        if again.key != UNROUTED {
+            self.blocked.insert(again.key.clone());
+        }
+        self.cursor = position;
+        self.write(store, vec![Parked { position, key: again.key, reason }])
+    }
+
+    fn queue_behind(&mut self, key: &str, events: &[GuestEvent<'_>], store: &ViewStore) -> Result<(), Trouble> {
+        let parked = events.iter().map(|event| behind(key, event)).collect();
+        let changes = Changes { parked, checkpoint: self.written, ..Changes::default() };
+        Ok(store.write(&self.view, &changes)?)
+    }
+
+    fn apply(&mut self, key: &str, events: &[GuestEvent<'_>], store: &ViewStore) -> Result<(), Trouble> {
+        let (open, was_changed) = match self.documents.remove(key) {
+            Some(open) => (open.handle, open.is_changed),
+            None => {
+                let saved = store.document(self.view.id, key)?;
+                let (instance, view) = self.instance()?;
+                (instance.open(view.projection.as_str(), key, saved.as_deref())?, false)
+            }
+        };
+        let (handle, effects) = self.instance()?.0.apply(open, events)?;
+        self.effects.extend(effects.into_iter().map(new_effect));
+        self.changed += usize::from(!was_changed);
+        self.documents.insert(key.to_owned(), OpenDocument { handle, is_changed: true });
+        Ok(())
+    }
+
+    /// Documents, effects and checkpoint in one transaction.
+    fn write(&mut self, store: &ViewStore, parked: Vec<Parked>) -> Result<(), Trouble> {
+        let mut changes = Changes { parked, checkpoint: self.cursor, ..Changes::default() };
+        if let Some(instance) = &mut self.instance {
+            for (key, open) in self.documents.iter_mut().filter(|(_, open)| open.is_changed) {
+                changes.documents.push((key.clone(), instance.save_document(&open.handle)?));
+            }
+        }
+        if changes.documents.is_empty()
+            && changes.parked.is_empty()
+            && self.effects.is_empty()
+            && self.written == self.cursor
+        {
+            return Ok(());
+        }
+        // In the order of their keys: neighbours share pages.
+        changes.documents.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        changes.effects = std::mem::take(&mut self.effects);
+        store.write(&self.view, &changes)?;
+        self.written = self.cursor;
+        self.changed = 0;
+        for open in self.documents.values_mut() {
+            open.is_changed = false;
+        }
+        Ok(())
+    }
+
+    fn instance(&mut self) -> Result<(&mut Instance, &View), Trouble> {
+        if self.instance.is_none() {
+            let instance = self.component.instantiate(&self.limits);
+            // Not the fault of any event: setting events aside would not help.
+            self.instance = Some(instance.map_err(|error| Trouble::Feed(FeedError::Guest(error)))?);
+        }
+        Ok((self.instance.as_mut().expect("made above when there was none"), &self.view))
+    }
+
+    /// Back to what is written.
+    fn start_over(&mut self) {
+        self.close_documents();
+        self.effects.clear();
+        self.cursor = self.written;
+    }
+
+    /// With the instance all its documents go at once.
+    fn close_documents(&mut self) {
+        self.documents.clear();
+        self.changed = 0;
+        self.instance = None;
+    }
+
+    fn events_of<'a>(&self, batch: &'a TenantBatch) -> Vec<GuestEvent<'a>> {
+        let domain = self.view.domain.as_str();
+        let own = batch.events().filter(|(record, _)| record.domain() == domain);
+        own.map(|(record, event)| GuestEvent {
+            position: event.position.0,
+            aggregate: record.aggregate(),
+            aggregate_id: record.aggregate_id(),
+            sequence: event.sequence.0,
+            name: event.name,
+            version: event.version,
+            payload: event.payload,
+            at_ms: record.at_ms().0,
+        })
+        .collect()
+    }
+}
+
+struct Failure {
+    key: String,
+    error: CallError,
+}
+
+fn behind(key: &str, event: &GuestEvent<'_>) -> Parked {
+    let reason = "an earlier event of this document is set aside".to_owned();
+    Parked { position: Position(event.position), key: key.to_owned(), reason }
+}
+
+fn new_effect(effect: polder_sandbox::Effect) -> NewEffect {
+    NewEffect {
+        kind: effect.kind,
+        target: effect.target,
+        key: effect.key,
+        // The sandbox has checked that it is JSON, and so UTF-8.
+        payload: String::from_utf8_lossy(&effect.payload).into_owned(),
+    }
+}
