@@ -16,7 +16,7 @@ struct Arguments {
 impl Parse for Arguments {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         if !input.peek(LitStr) {
-            return Err(input.error("an aggregate needs a name: `#[aggregate(\"order\")]`"));
+            return Err(syn::Error::new(input.span(), "an aggregate needs a name: `#[aggregate(\"order\")]`"));
         }
         let name: LitStr = input.parse()?;
         names::written_segment(&name)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{DeriveInput, Fields, Ident, Path, Token, Variant};
@@ -33,105 +33,175 @@ impl Parse for Move {
     }
 }
 
-pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
+pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let ident = &input.ident;
-    let (aggregate, chart_span) = aggregate_of(input)?;
-    let states = variants(input, "StateChart")?;
-    let mut moves = Vec::new();
-    let mut state_names = Vec::new();
-    for state in &states {
-        if !matches!(state.fields, Fields::Unit) {
-            return Err(syn::Error::new_spanned(
-                &state.fields,
-                "a state of a chart is a name only: keep data in the aggregate",
-            ));
-        }
-        state_names.push(names::derived(&state.ident)?);
-        moves.extend(moves_of(state)?.into_iter().map(|step| (&state.ident, step)));
-    }
+    let (aggregate, span) = match aggregate_of(input) {
+        Ok(found) => found,
+        Err(error) => return error.to_compile_error(),
+    };
+    let expanded = Chart::of(input).map(|chart| chart.expand(input, &aggregate, span));
+    expanded.unwrap_or_else(|error| {
+        let error = error.to_compile_error();
+        // An empty chart in its place, so that the mistake is not reported again by everything that needs a chart.
+        quote! {
+            #error
 
-    let mut allowed: BTreeMap<(String, String), TokenStream> = BTreeMap::new();
-    let mut targets: BTreeMap<(String, String), (Ident, TokenStream)> = BTreeMap::new();
-    let (mut rows, mut commands, mut events) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-    for (from, step) in &moves {
-        let command = &step.command;
-        allowed
-            .entry((from.to_string(), command.to_string()))
-            .or_insert_with(|| quote!((Self::#from, Command::#command { .. }) => true));
-        commands.entry(command.to_string()).or_insert(command);
-        let (from_name, command_word) = (names::kebab(from), command.to_string());
-        let Some((event, to)) = &step.follows else {
-            rows.push(quote!(::polder_sdk::__private::Move { from: #from_name, command: #command_word, event: "", to: #from_name }));
-            continue;
-        };
-        if !states.iter().any(|state| state.ident == *to) {
-            return Err(syn::Error::new(to.span(), format!("`{ident}` has no state `{to}`")));
+            #[automatically_derived]
+            impl ::polder_sdk::StateChart<#aggregate> for #ident {
+                const STATES: &'static [&'static str] = &[];
+                const MOVES: &'static [::polder_sdk::__private::Move] = &[];
+                fn name(&self) -> &'static str { "" }
+                fn allows(&self, _: &<#aggregate as ::polder_sdk::Aggregate>::Command) -> bool { true }
+                fn after(&self, _: &<#aggregate as ::polder_sdk::Aggregate>::Event) -> ::core::option::Option<Self> {
+                    ::core::option::Option::None
+                }
+            }
         }
-        let key = (from.to_string(), event.to_string());
-        match targets.get(&key) {
-            Some((first, _)) if first != to => {
+    })
+}
+
+struct Chart<'a> {
+    states: Vec<(&'a Ident, String)>,
+    /// By the state that they start from.
+    moves: Vec<(&'a Ident, Move)>,
+}
+
+impl<'a> Chart<'a> {
+    fn of(input: &'a DeriveInput) -> syn::Result<Self> {
+        let mut chart = Self { states: Vec::new(), moves: Vec::new() };
+        for state in variants(input, "StateChart")? {
+            if !matches!(state.fields, Fields::Unit) {
+                return Err(syn::Error::new_spanned(
+                    &state.fields,
+                    "a state of a chart is a name only: keep data in the aggregate",
+                ));
+            }
+            chart.states.push((&state.ident, names::derived(&state.ident)?));
+            chart.moves.extend(moves_of(state)?.into_iter().map(|step| (&state.ident, step)));
+        }
+        let mut targets: BTreeMap<(String, String), &Ident> = BTreeMap::new();
+        for (from, step) in &chart.moves {
+            let Some((event, to)) = &step.follows else { continue };
+            if !chart.states.iter().any(|(state, _)| *state == to) {
+                return Err(syn::Error::new(to.span(), format!("`{}` has no state `{to}`", input.ident)));
+            }
+            let first = *targets.entry((from.to_string(), event.to_string())).or_insert(to);
+            if first != to {
                 return Err(syn::Error::new(
                     to.span(),
                     format!("from `{from}`, `{event}` leads to `{first}` already: an event leads to one state"),
                 ));
             }
-            _ => {
-                targets.insert(
-                    key,
-                    (
-                        to.clone(),
-                        quote!((Self::#from, Event::#event { .. }) => ::core::option::Option::Some(Self::#to)),
-                    ),
-                );
-            }
         }
-        events.entry(event.to_string()).or_insert(event);
-        let (event_word, to_name) = (event.to_string(), names::kebab(to));
-        rows.push(quote! {
-            ::polder_sdk::__private::Move { from: #from_name, command: #command_word, event: #event_word, to: #to_name }
-        });
+        Ok(chart)
     }
-    let (allowed, targets) = (allowed.values(), targets.values().map(|(_, arm)| arm));
-    let state_idents = states.iter().map(|state| &state.ident);
-    let (commands, events) = (commands.values(), events.values());
-    // Without a wildcard, so that the compiler names what the chart has forgotten.
-    let complete = quote_spanned! {chart_span=>
-        fn every_command_has_a_place_in_the_chart(command: &Command) {
-            match command { #(Command::#commands { .. } => {})* }
+
+    fn expand(&self, input: &DeriveInput, aggregate: &Path, span: Span) -> TokenStream {
+        let ident = &input.ident;
+        let commands = Words::of("command", self.moves.iter().map(|(_, step)| &step.command));
+        let events = Words::of("event", self.moves.iter().filter_map(|(_, step)| Some(&step.follows.as_ref()?.0)));
+        let (command_places, event_places) = (commands.places(aggregate, span), events.places(aggregate, span));
+        let (mut rows, mut allowed, mut targets) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        for (from, step) in &self.moves {
+            let (from_name, command, command_place) =
+                (names::kebab(from), step.command.to_string(), commands.place(&step.command));
+            allowed.insert((from.to_string(), command.clone()), quote!((Self::#from, #command_place) => true));
+            let (event, to) = match &step.follows {
+                None => (String::new(), from_name.clone()),
+                Some((event, to)) => {
+                    let event_place = events.place(event);
+                    let arm = quote!((Self::#from, #event_place) => ::core::option::Option::Some(Self::#to));
+                    targets.insert((from.to_string(), event.to_string()), arm);
+                    (event.to_string(), names::kebab(to))
+                }
+            };
+            rows.push(quote! {
+                ::polder_sdk::__private::Move { from: #from_name, command: #command, event: #event, to: #to }
+            });
         }
-        fn every_event_has_a_place_in_the_chart(event: &Event) {
-            match event { #(Event::#events { .. } => {})* }
+        let (allowed, targets) = (allowed.values(), targets.values());
+        let (states, state_names): (Vec<_>, Vec<_>) = self.states.iter().map(|(state, name)| (*state, name)).unzip();
+        quote! {
+            #[automatically_derived]
+            const _: () = {
+                type Command = <#aggregate as ::polder_sdk::Aggregate>::Command;
+                type Event = <#aggregate as ::polder_sdk::Aggregate>::Event;
+
+                #command_places
+                #event_places
+
+                impl ::polder_sdk::StateChart<#aggregate> for #ident {
+                    const STATES: &'static [&'static str] = &[#(#state_names),*];
+                    const MOVES: &'static [::polder_sdk::__private::Move] = &[#(#rows),*];
+
+                    fn name(&self) -> &'static str {
+                        match self { #(Self::#states => #state_names),* }
+                    }
+
+                    fn allows(&self, command: &Command) -> bool {
+                        match (self, ::polder_sdk::Command::index(command)) { #(#allowed,)* _ => false }
+                    }
+
+                    fn after(&self, event: &Event) -> ::core::option::Option<Self> {
+                        match (self, ::polder_sdk::Event::index(event)) { #(#targets,)* _ => ::core::option::Option::None }
+                    }
+                }
+            };
         }
-    };
-    Ok(quote! {
-        #[automatically_derived]
-        const _: () = {
-            type Command = <#aggregate as ::polder_sdk::Aggregate>::Command;
-            type Event = <#aggregate as ::polder_sdk::Aggregate>::Event;
+    }
+}
 
-            #[allow(dead_code)]
-            const _: () = { #complete };
+/// The commands, or the events, that a chart names.
+struct Words<'a> {
+    kind: &'static str,
+    words: BTreeMap<String, &'a Ident>,
+}
 
-            impl ::polder_sdk::StateChart<#aggregate> for #ident {
-                const STATES: &'static [&'static str] = &[#(#state_names),*];
-                const MOVES: &'static [::polder_sdk::__private::Move] = &[#(#rows),*];
+impl<'a> Words<'a> {
+    fn of(kind: &'static str, words: impl Iterator<Item = &'a Ident>) -> Self {
+        let mut found = Self { kind, words: BTreeMap::new() };
+        for word in words {
+            found.words.entry(word.to_string()).or_insert(word);
+        }
+        found
+    }
 
-                fn name(&self) -> &'static str {
-                    match self { #(Self::#state_idents => #state_names),* }
-                }
+    /// The constant that holds a word's place among the variants of its enum.
+    fn place(&self, word: &Ident) -> Ident {
+        format_ident!("{}_{}", self.kind.to_uppercase(), word, span = Span::call_site())
+    }
 
-                #[allow(unreachable_patterns)]
-                fn allows(&self, command: &Command) -> bool {
-                    match (self, command) { #(#allowed,)* _ => false }
-                }
-
-                #[allow(unreachable_patterns)]
-                fn after(&self, event: &Event) -> ::core::option::Option<Self> {
-                    match (self, event) { #(#targets,)* _ => ::core::option::Option::None }
-                }
-            }
+    /// The constants, which stop the build at a word that the enum does not have, and a check that none of the enum's is left out. They
+    /// are worked out by the compiler, because only it knows both enums.
+    fn places(&self, aggregate: &Path, span: Span) -> TokenStream {
+        let owner = aggregate.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+        let all = match self.kind {
+            "command" => quote!(<Command as ::polder_sdk::Command>::WORDS),
+            _ => quote!(<Event as ::polder_sdk::Event>::WORDS),
         };
-    })
+        let places = self.words.iter().map(|(text, word)| {
+            let place = self.place(word);
+            let problem = format!("`{text}` is not one of the {}s of `{owner}`", self.kind);
+            quote_spanned! {word.span()=>
+                #[allow(non_upper_case_globals)]
+                const #place: usize = match ::polder_sdk::__private::place_of(#all, #text) {
+                    ::core::option::Option::Some(place) => place,
+                    ::core::option::Option::None => ::core::panic!(#problem),
+                };
+            }
+        });
+        let words = self.words.keys();
+        let problem = format!("` has no place in this chart: every {} of `{owner}` needs one", self.kind);
+        let complete = quote_spanned! {span=>
+            const _: () = {
+                const FORGOTTEN: &str = ::polder_sdk::__private::forgotten(#all, &[#(#words),*]);
+                const PARTS: &[&str] = &["`", FORGOTTEN, #problem];
+                const PROBLEM: [u8; ::polder_sdk::__private::bytes_count(PARTS)] = ::polder_sdk::__private::bytes_joined(PARTS);
+                ::core::assert!(FORGOTTEN.is_empty(), "{}", ::polder_sdk::__private::text(&PROBLEM));
+            };
+        };
+        quote!(#(#places)* #complete)
+    }
 }
 
 fn aggregate_of(input: &DeriveInput) -> syn::Result<(Path, Span)> {

@@ -9,7 +9,9 @@ use crate::variants::{Distinct, Payload, hidden, payload, reader, rebuild, varia
 
 pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let ident = &input.ident;
-    let (mut readers, mut rows, mut reads, mut name_arms) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut readers, mut rows, mut reads) = (Vec::new(), Vec::new(), Vec::new());
+    let mut words = Vec::new();
+    let (mut index_arms, mut name_arms) = (Vec::new(), Vec::new());
     let mut distinct = Distinct::new("command");
     for variant in variants(input, "Command")? {
         let name = name_of(variant)?;
@@ -35,6 +37,9 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
                 ::core::result::Result::Ok(#build)
             }
         });
+        words.push(rust_name);
+        let index = index_arms.len();
+        index_arms.push(quote!(Self::#variant_ident { .. } => #index));
         name_arms.push(quote!(Self::#variant_ident { .. } => #name));
     }
     Ok(quote! {
@@ -44,6 +49,12 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
 
             impl ::polder_sdk::Command for #ident {
                 const VARIANTS: &'static [::polder_sdk::__private::CommandVariant] = &[#(#rows),*];
+
+                const WORDS: &'static [&'static str] = &[#(#words),*];
+
+                fn index(&self) -> usize {
+                    match self { #(#index_arms),* }
+                }
 
                 fn name(&self) -> &'static str {
                     match self { #(#name_arms),* }

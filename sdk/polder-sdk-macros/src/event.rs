@@ -13,7 +13,8 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let ident = &input.ident;
     let mut distinct = Distinct::new("event");
     let (mut hiddens, mut rows, mut reads, mut writes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut name_arms, mut version_arms) = (Vec::new(), Vec::new());
+    let mut words = Vec::new();
+    let (mut index_arms, mut name_arms, mut version_arms) = (Vec::new(), Vec::new(), Vec::new());
     for variant in variants(input, "Event")? {
         let Attributes { name, version, upcasters } = Attributes::of(variant)?;
         distinct.insert(&name.value(), &variant.ident, name.span())?;
@@ -55,6 +56,9 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
             #(#old)*
         });
         writes.push(write);
+        words.push(rust_name);
+        let index = index_arms.len();
+        index_arms.push(quote!(Self::#variant_ident { .. } => #index));
         name_arms.push(quote!(Self::#variant_ident { .. } => #name));
         version_arms.push(quote!(Self::#variant_ident { .. } => #version));
     }
@@ -65,6 +69,12 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
 
             impl ::polder_sdk::Event for #ident {
                 const VARIANTS: &'static [::polder_sdk::__private::EventVariant] = &[#(#rows),*];
+
+                const WORDS: &'static [&'static str] = &[#(#words),*];
+
+                fn index(&self) -> usize {
+                    match self { #(#index_arms),* }
+                }
 
                 fn name(&self) -> &'static str {
                     match self { #(#name_arms),* }

@@ -36,7 +36,7 @@ pub fn derive_rejection(input: TokenStream) -> TokenStream {
 
 #[proc_macro_derive(StateChart, attributes(chart, on))]
 pub fn derive_state_chart(input: TokenStream) -> TokenStream {
-    finish(chart::derive(&parse_macro_input!(input)))
+    chart::derive(&parse_macro_input!(input)).into()
 }
 
 #[proc_macro_derive(Source)]

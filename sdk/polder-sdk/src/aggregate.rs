@@ -56,6 +56,14 @@ pub trait Command: Sized + Send + 'static {
     #[doc(hidden)]
     const VARIANTS: &'static [CommandVariant];
 
+    /// The Rust names of the variants, in the order of `VARIANTS`.
+    #[doc(hidden)]
+    const WORDS: &'static [&'static str];
+
+    /// Its place among the variants.
+    #[doc(hidden)]
+    fn index(&self) -> usize;
+
     /// The name that callers use: `submit-order`.
     fn name(&self) -> &'static str;
 
@@ -74,6 +82,14 @@ pub trait Command: Sized + Send + 'static {
 pub trait Event: Sized + Send + 'static {
     #[doc(hidden)]
     const VARIANTS: &'static [EventVariant];
+
+    /// The Rust names of the variants, in the order of `VARIANTS`.
+    #[doc(hidden)]
+    const WORDS: &'static [&'static str];
+
+    /// Its place among the variants.
+    #[doc(hidden)]
+    fn index(&self) -> usize;
 
     /// The name it is recorded by: `order-submitted`.
     fn name(&self) -> &'static str;

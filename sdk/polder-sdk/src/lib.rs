@@ -9,6 +9,7 @@ extern crate self as polder_sdk;
 
 mod aggregate;
 mod chart;
+mod compile_time;
 mod context;
 mod describe;
 mod domain;

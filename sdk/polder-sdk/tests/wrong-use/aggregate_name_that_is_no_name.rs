@@ -1,0 +1,7 @@
+use polder_sdk::prelude::*;
+
+#[aggregate("Order")]
+#[derive(Default)]
+struct Order;
+
+fn main() {}

@@ -1,0 +1,7 @@
+use polder_sdk::prelude::*;
+
+#[aggregate]
+#[derive(Default)]
+struct Order;
+
+fn main() {}

@@ -1,0 +1,31 @@
+use polder_sdk::prelude::*;
+
+#[aggregate("order")]
+#[derive(Default)]
+struct Order;
+
+enum OrderCommand {
+    SubmitOrder,
+}
+
+enum OrderEvent {
+    OrderSubmitted,
+}
+
+enum OrderRejection {
+    NoLines,
+}
+
+impl Aggregate for Order {
+    type Command = OrderCommand;
+    type Event = OrderEvent;
+    type Rejection = OrderRejection;
+
+    fn handle(&self, _: OrderCommand, _: &Context) -> Result<Vec<OrderEvent>, OrderRejection> {
+        Ok(vec![OrderEvent::OrderSubmitted])
+    }
+
+    fn evolve(&mut self, _: &OrderEvent) {}
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use polder_sdk::prelude::*;
+
+#[derive(Command)]
+enum OrderCommand {
+    AddLine(String, u32),
+}
+
+fn main() {}

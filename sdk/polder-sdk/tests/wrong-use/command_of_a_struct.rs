@@ -1,0 +1,6 @@
+use polder_sdk::prelude::*;
+
+#[derive(Command)]
+struct SubmitOrder;
+
+fn main() {}

@@ -1,0 +1,6 @@
+polder_sdk::domain! {
+    name: "orders",
+    agregates: [],
+}
+
+fn main() {}

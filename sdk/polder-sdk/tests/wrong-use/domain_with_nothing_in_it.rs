@@ -1,0 +1,5 @@
+polder_sdk::domain! {
+    name: "orders",
+}
+
+fn main() {}

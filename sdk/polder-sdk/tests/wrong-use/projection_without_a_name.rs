@@ -1,0 +1,8 @@
+use polder_sdk::prelude::*;
+
+#[projection]
+struct OrderSummary {
+    total: u64,
+}
+
+fn main() {}

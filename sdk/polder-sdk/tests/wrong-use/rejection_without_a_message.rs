@@ -1,0 +1,8 @@
+use polder_sdk::prelude::*;
+
+#[derive(Rejection)]
+enum OrderRejection {
+    NoLines,
+}
+
+fn main() {}

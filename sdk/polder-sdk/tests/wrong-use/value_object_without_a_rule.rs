@@ -1,0 +1,6 @@
+use polder_sdk::prelude::*;
+
+#[value_object]
+struct Sku(String);
+
+fn main() {}
