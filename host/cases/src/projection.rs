@@ -1,0 +1,70 @@
+//! A case of a projection: every event goes to the documents it is routed to; documents and effects are compared.
+
+use std::collections::BTreeMap;
+
+use polder_sandbox::{DocumentHandle, Effect, GuestEvent, Instance};
+use serde_json::Value;
+
+use crate::ReplayError;
+use crate::case::{ProjectionCase, Recorded, Told};
+use crate::difference::lines_apart;
+
+pub(crate) fn replay(instance: &mut Instance, case: &ProjectionCase) -> Result<Vec<String>, ReplayError> {
+    let payloads: Vec<Vec<u8>> = case.given.iter().map(|given| given.fact.payload.to_string().into_bytes()).collect();
+    let events: Vec<GuestEvent<'_>> =
+        case.given.iter().zip(&payloads).map(|(given, payload)| event(given, payload)).collect();
+    let routes = instance.route(&case.projection, &events)?;
+    let mut open: BTreeMap<String, DocumentHandle> = BTreeMap::new();
+    let mut effects = Vec::new();
+    for (event, keys) in events.iter().zip(routes) {
+        for key in keys {
+            let document = match open.remove(&key) {
+                Some(document) => document,
+                None => instance.open(&case.projection, &key, None)?,
+            };
+            let (document, asked) = instance.apply(document, &[*event])?;
+            effects.extend(asked);
+            open.insert(key, document);
+        }
+    }
+    let mut documents = BTreeMap::new();
+    for (key, document) in open {
+        let saved = instance.save_document(&document)?;
+        let shown: Value = saved.map_or(Ok(Value::Null), |saved| serde_json::from_slice(&saved))?;
+        documents.insert(key, shown);
+        instance.discard_document(document)?;
+    }
+    let told = effects.into_iter().map(told).collect::<Result<Vec<_>, _>>()?;
+    let mut differences = lines_apart(&document_lines(&case.documents), &document_lines(&documents));
+    differences.extend(lines_apart(&effect_lines(&case.effects), &effect_lines(&told)));
+    Ok(differences)
+}
+
+fn event<'a>(given: &'a Recorded, payload: &'a [u8]) -> GuestEvent<'a> {
+    GuestEvent {
+        position: given.position,
+        aggregate: &given.aggregate,
+        aggregate_id: &given.aggregate_id,
+        sequence: given.sequence,
+        name: &given.fact.name,
+        version: given.fact.version,
+        payload,
+        at_ms: given.at_ms,
+    }
+}
+
+fn told(effect: Effect) -> Result<Told, serde_json::Error> {
+    let Effect { kind, target, key, payload } = effect;
+    Ok(Told { kind, target, key, payload: serde_json::from_slice(&payload)? })
+}
+
+fn document_lines(documents: &BTreeMap<String, Value>) -> Vec<String> {
+    documents.iter().map(|(key, document)| format!("document {key} {document}")).collect()
+}
+
+fn effect_lines(effects: &[Told]) -> Vec<String> {
+    effects
+        .iter()
+        .map(|Told { kind, target, key, payload }| format!("effect {kind} {target} {key} {payload}"))
+        .collect()
+}

@@ -1,0 +1,34 @@
+//! Why one row did not become a command. The reason is the same for all rows with the same trouble, so that they can be counted
+//! together; what is special to the row stands in the detail.
+
+use std::fmt;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Without the row's own values: `column "age" is not an integer`.
+    pub reason: String,
+    /// With them; may be empty.
+    pub detail: String,
+}
+
+impl Refusal {
+    pub fn new(reason: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { reason: reason.into(), detail: detail.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)?;
+        if self.detail.is_empty() { Ok(()) } else { write!(f, " ({})", self.detail) }
+    }
+}
+
+/// A value of any length and content, as a message can show it.
+pub(crate) fn shown(text: &str) -> String {
+    const SHOWN_CHARS_MAX: usize = 60;
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
