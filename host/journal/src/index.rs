@@ -186,9 +186,8 @@ impl Index {
         let (recent, covered) = {
             let layers = self.layers();
             let mut recent = Vec::new();
-            let covers = |overlay: &Overlay| {
-                overlay.stretches(tenant).first().is_some_and(|first| first.first <= after.plus(1))
-            };
+            let covers =
+                |overlay: &Overlay| overlay.stretches(tenant).first().is_some_and(|first| first.first <= after.plus(1));
             let newest_covering = layers.all().filter(|overlay| covers(overlay)).count().saturating_sub(1);
             for overlay in layers.all().skip(newest_covering) {
                 overlay::take_from(overlay.stretches(tenant), after, bytes_max, &mut recent);

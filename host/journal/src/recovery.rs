@@ -49,7 +49,8 @@ pub(crate) fn recover(disk: &dyn Disk, segment_bytes: u64, known: Option<&Link>)
         .collect::<Result<_, OpenError>>()?;
     let known_end = OnceLock::new();
     let scans = scan_all(disk, &opened, known, &known_end)?;
-    let at = |Damage { segment, offset, what }| OpenError::Damaged { file: disk.path(addresses[segment]), offset, what };
+    let at =
+        |Damage { segment, offset, what }| OpenError::Damaged { file: disk.path(addresses[segment]), offset, what };
     let end = judge(&scans).map_err(at)?;
     if let Some(known) = known.filter(|known| known.number > end.link.number) {
         let file = addresses.get(end.segment).map_or_else(folder, |address| disk.path(*address));
@@ -57,7 +58,8 @@ pub(crate) fn recover(disk: &dyn Disk, segment_bytes: u64, known: Option<&Link>)
         let what = format!("the journal ends with frame {found}, the index remembers frame {known}");
         return Err(OpenError::Damaged { file, offset: end.offset, what });
     }
-    let torn = end.torn.clone().map(|what| TornEnd { file: disk.path(addresses[end.segment]), offset: end.offset, what });
+    let torn =
+        end.torn.clone().map(|what| TornEnd { file: disk.path(addresses[end.segment]), offset: end.offset, what });
     let segments = settle(disk, opened, &scans, &end, segment_bytes)?;
     Ok(Recovered {
         segments,

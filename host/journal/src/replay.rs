@@ -8,7 +8,7 @@ use crate::disk::{Disk, Segment, whole_sectors};
 use crate::error::OpenError;
 use crate::frame::Frame;
 use crate::index::{DurableFrame, Index, IndexedRecord, Place};
-use crate::scan::{Rest, SegmentScan, resume_scan};
+use crate::scan::{Rest, SegmentScan, scan_part};
 
 /// Begins at address `from`, or with the first frame. Gives the number of records.
 pub(crate) fn replay(
@@ -22,11 +22,13 @@ pub(crate) fn replay(
     let mut records = 0;
     for (address, segment) in &segments[begin..] {
         let start = SegmentScan::starting_at(*address, from.saturating_sub(*address));
-        let scan = resume_scan(&**segment, start, &mut |frame| {
-            apply(index, frame, *address).map_err(|error| error.to_string())?;
-            index.flush_if_full().map_err(|error| error.to_string())
-        });
         let path = disk.path(*address);
+        let scan = segment.used_length().and_then(|used| {
+            scan_part(&**segment, start, used, &mut |frame| {
+                apply(index, frame, *address).map_err(|error| error.to_string())?;
+                index.flush_if_full().map_err(|error| error.to_string())
+            })
+        });
         let scan = scan.map_err(|source| OpenError::Io { what: "read", path: path.clone(), source })?;
         if let Rest::Damaged { offset, what } | Rest::Unfinished { offset, what } = scan.rest {
             return Err(OpenError::Damaged { file: path, offset, what });

@@ -49,16 +49,17 @@ pub(crate) fn scan_segment(
     address: u64,
     visit: &mut dyn FnMut(&Frame<'_>) -> Result<(), String>,
 ) -> io::Result<SegmentScan> {
-    resume_scan(segment, SegmentScan::starting_at(address, 0), visit)
+    scan_part(segment, SegmentScan::starting_at(address, 0), segment.used_length()?, visit)
 }
 
-/// Goes on where an earlier scan stopped.
-pub(crate) fn resume_scan(
+/// From where `scan` stands, as if the segment were in use up to `used` and no further.
+pub(crate) fn scan_part(
     segment: &dyn Segment,
     mut scan: SegmentScan,
+    used: u64,
     visit: &mut dyn FnMut(&Frame<'_>) -> Result<(), String>,
 ) -> io::Result<SegmentScan> {
-    let mut window = Window::new(segment)?;
+    let mut window = Window::new(segment, used);
     let stop = loop {
         let offset = whole_sectors(scan.end);
         if !all_zero(window.get(scan.end, (offset - scan.end) as usize)?) {

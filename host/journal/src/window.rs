@@ -16,16 +16,16 @@ pub(crate) struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    pub(crate) fn new(segment: &'a dyn Segment) -> io::Result<Self> {
-        Ok(Self { segment, length: segment.length()?, start: 0, bytes: Vec::new() })
+    /// What lies behind `length` is taken for zeros.
+    pub(crate) fn new(segment: &'a dyn Segment, length: u64) -> Self {
+        Self { segment, length, start: 0, bytes: Vec::new() }
     }
 
-    /// Of the segment, when the window was opened.
     pub(crate) fn length(&self) -> u64 {
         self.length
     }
 
-    /// `wanted` bytes from `offset` on; fewer only where the segment ends.
+    /// `wanted` bytes from `offset` on; fewer only at the end.
     pub(crate) fn get(&mut self, offset: u64, wanted: usize) -> io::Result<&[u8]> {
         let left = usize::try_from(self.length.saturating_sub(offset)).unwrap_or(usize::MAX);
         let wanted = wanted.min(left);

@@ -7,13 +7,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use polder_core::{Position, TenantName, TimestampMs};
 
+use crate::EncodedRecord;
 use crate::active_segment::ActiveSegment;
 use crate::disk::whole_sectors;
 use crate::error::AppendError;
 use crate::frame::{FRAME_BYTES_MAX, FrameBuilder, FrameKind, HEADER_BYTES, Link};
 use crate::index::{DurableFrame, IndexThreads, Written, start_threads};
 use crate::shared::Shared;
-use crate::EncodedRecord;
 
 pub struct Writer {
     shared: Arc<Shared>,
@@ -51,8 +51,7 @@ impl Writer {
     /// later appends give [`AppendError::Poisoned`].
     pub fn append(&mut self, records: Vec<EncodedRecord>) -> Result<Appended, AppendError> {
         self.guarded(|writer| {
-            let mut appended =
-                Appended { last_positions: Vec::with_capacity(records.len()), frames: 0, bytes: 0 };
+            let mut appended = Appended { last_positions: Vec::with_capacity(records.len()), frames: 0, bytes: 0 };
             let mut records = records.into_iter().peekable();
             while let Some(first) = records.next() {
                 let mut bytes = HEADER_BYTES + first.length();

@@ -6,7 +6,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fs4::FileExt as _;
+use rustix::fs::{Advice, FallocateFlags, SeekFrom, fadvise, fallocate, seek};
+use rustix::io::Errno;
 
 use super::{Disk, Segment};
 
@@ -48,7 +49,7 @@ impl Disk for FileDisk {
 
     fn create(&self, address: u64, length: u64) -> io::Result<Arc<dyn Segment>> {
         let file = File::options().read(true).write(true).create_new(true).open(self.path(address))?;
-        let segment = FileSegment(file);
+        let segment = FileSegment::new(file)?;
         segment.extend(length)?;
         segment.sync_length()?;
         Ok(Arc::new(segment))
@@ -56,7 +57,7 @@ impl Disk for FileDisk {
 
     fn open(&self, address: u64) -> io::Result<Arc<dyn Segment>> {
         let file = File::options().read(true).write(self.writable).open(self.path(address))?;
-        Ok(Arc::new(FileSegment(file)))
+        Ok(Arc::new(FileSegment::new(file)?))
     }
 
     fn remove(&self, address: u64) -> io::Result<()> {
@@ -83,9 +84,31 @@ fn address_of(name: &str) -> Option<u64> {
 
 struct FileSegment(File);
 
+impl FileSegment {
+    fn new(file: File) -> io::Result<Self> {
+        // Reading ahead would fill the cache with the unused rest of a segment in large pieces, each of which would then be written
+        // in whole for one frame.
+        fadvise(&file, 0, None, Advice::Random)?;
+        Ok(Self(file))
+    }
+}
+
 impl Segment for FileSegment {
     fn length(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
+    }
+
+    fn used_length(&self) -> io::Result<u64> {
+        let mut end = 0;
+        loop {
+            match seek(&self.0, SeekFrom::Data(end)) {
+                Ok(begin) => end = seek(&self.0, SeekFrom::Hole(begin))?,
+                Err(Errno::NXIO) => return Ok(end),
+                // A file system that does not know.
+                Err(Errno::INVAL | Errno::OPNOTSUPP) => return self.length(),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -114,13 +137,8 @@ impl Segment for FileSegment {
     }
 
     fn extend(&self, length: u64) -> io::Result<()> {
-        // Reserved space reads as zeros and costs no writing. Where the blocks are there already but lie beyond the
-        // file's end, reserving does nothing and the length has to be set.
-        self.0.allocate(length)?;
-        if self.length()? < length {
-            self.0.set_len(length)?;
-        }
-        Ok(())
+        // Reserved space reads as zeros and costs no writing.
+        Ok(fallocate(&self.0, FallocateFlags::empty(), 0, length)?)
     }
 
     fn sync_length(&self) -> io::Result<()> {
@@ -136,7 +154,13 @@ mod tests {
     fn only_whole_names_are_segments() {
         assert_eq!(address_of("00000000000000000000.seg"), Some(0));
         assert_eq!(address_of("00000000000067108864.seg"), Some(67_108_864));
-        for name in ["0.seg", "00000000000000000000", "00000000000000000000.seg~", "0000000000000000000x.seg", "+0000000000000000001.seg"] {
+        for name in [
+            "0.seg",
+            "00000000000000000000",
+            "00000000000000000000.seg~",
+            "0000000000000000000x.seg",
+            "+0000000000000000001.seg",
+        ] {
             assert_eq!(address_of(name), None, "{name}");
         }
     }

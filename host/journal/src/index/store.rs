@@ -86,8 +86,10 @@ impl Store {
 
     pub(crate) fn positions(&self) -> Result<Vec<(TenantName, Position)>, IndexError> {
         let all = self.entries.prefix(layout::POSITION_PREFIX);
-        all.map(|guard| guard.into_inner().map_err(IndexError::from).and_then(|(key, value)| layout::read_position(&key, &value)))
-            .collect()
+        all.map(|guard| {
+            guard.into_inner().map_err(IndexError::from).and_then(|(key, value)| layout::read_position(&key, &value))
+        })
+        .collect()
     }
 
     pub(crate) fn command(&self, key: CommandKey) -> Result<Option<Place>, IndexError> {

@@ -8,7 +8,8 @@ use polder_core::{
 use serde_json::value::RawValue;
 
 use super::{
-    FLAG_ACTOR, FLAG_CAUSATION, FLAG_CORRELATION, FLAG_REJECTED, FLAGS_KNOWN, LENGTH_AT, PREFIX_BYTES, TENANT_AT, checksum,
+    FLAG_ACTOR, FLAG_CAUSATION, FLAG_CORRELATION, FLAG_REJECTED, FLAGS_KNOWN, LENGTH_AT, PREFIX_BYTES, TENANT_AT,
+    checksum,
 };
 use crate::bytes::Cursor;
 use crate::{AggregateKey, CommandKey};

@@ -1,15 +1,15 @@
 //! What every back end owes: the same cases over files with an index on disk, files with the index in memory, and the faulty
 //! memory while it behaves.
 
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use polder_core::{ContentId, Revision, Sequence};
+use polder_core::Position;
 use polder_journal::disk::{FaultyDisk, FileDisk};
-use polder_journal::{Journal, OpenReport, Reader, Snapshot, Writer};
+use polder_journal::{Journal, OpenReport, Reader, Writer};
 use tempfile::TempDir;
 
-use crate::support::{Model, Remembered, Wish, accept, open, reject, small};
+use crate::support::{Model, Wish, accept, open, open_on, reject, small, tenant};
 
 /// Something that can be opened again and again.
 enum Place {
@@ -28,7 +28,7 @@ impl Place {
         match self {
             Self::Folder(folder) => open(folder.path()),
             Self::Files(folder) => Journal::open_on(Arc::new(FileDisk::new(folder.path()).unwrap()), small()).unwrap(),
-            Self::Memory(disk) => Journal::open_on(Arc::new(disk.after_restart()), small()).unwrap(),
+            Self::Memory(disk) => open_on(disk).unwrap(),
         }
     }
 }
@@ -46,9 +46,10 @@ fn some_wishes(round: usize) -> Vec<Wish> {
 
 #[test]
 fn what_was_appended_is_read() {
-    for place in Place::all().iter().filter(|place| !matches!(place, Place::Memory(_))) {
+    for place in Place::all() {
         let mut model = Model::default();
-        let (mut writer, reader, _) = place.open();
+        let (mut writer, reader, report) = place.open();
+        assert_eq!((report.frames, report.closed), (0, false));
         for round in 0..40 {
             model.append(&mut writer, &some_wishes(round)).unwrap();
             if round % 8 == 0 {
@@ -56,16 +57,131 @@ fn what_was_appended_is_read() {
             }
         }
         model.check(&reader);
+    }
+}
+
+#[test]
+fn everything_survives_a_kill_and_a_close() {
+    for place in Place::all() {
+        let mut model = Model::default();
+        for round in 0..12 {
+            let (mut writer, reader, report) = place.open();
+            assert_eq!(report.closed, round > 0 && round % 3 == 0, "{report:?}");
+            assert_eq!((report.torn, report.index_rebuilt), (None, false));
+            model.check(&reader);
+            for round in 0..round {
+                model.append(&mut writer, &some_wishes(round)).unwrap();
+            }
+            if round % 3 == 2 {
+                writer.close().unwrap();
+                model.check(&reader);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_empty_append_does_nothing() {
+    for place in Place::all() {
+        let (mut writer, reader, _) = place.open();
+        let appended = writer.append(Vec::new()).unwrap();
+        assert_eq!((appended.frames, appended.bytes, appended.last_positions), (0, 0, Vec::new()));
+        assert_eq!(reader.statistics().syncs, 0);
+        assert_eq!(reader.last_position(&tenant("main")), Position::ZERO);
+        assert!(reader.tenant_batch(&tenant("main"), Position::ZERO, 1000).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn many_records_go_into_frames_of_limited_size() {
+    for place in Place::all() {
+        let (mut writer, reader, _) = place.open();
+        let mut model = Model::default();
+        let wishes: Vec<_> = (0..100).map(|number| accept("main", number, &[8_000])).collect();
+        model.append(&mut writer, &wishes).unwrap();
+        let statistics = reader.statistics();
+        assert_eq!((statistics.records, statistics.events), (100, 100));
+        assert_eq!((statistics.frames, statistics.syncs), (4, 4), "800 KB in frames of 256 KiB");
+        model.check(&reader);
         drop((writer, reader));
-        let (mut writer, reader, report) = place.open();
-        assert!(!report.closed && report.torn.is_none(), "{report:?}");
+        model.check(&place.open().1);
+    }
+}
+
+#[test]
+fn one_record_may_be_larger_than_a_frame_and_a_segment() {
+    for place in Place::all() {
+        let (mut writer, reader, _) = place.open();
+        let mut model = Model::default();
+        let wishes = [accept("main", 1, &[5]), accept("main", 2, &[400_000]), accept("main", 1, &[5])];
+        model.append(&mut writer, &wishes).unwrap();
+        assert_eq!(reader.statistics().frames, 3);
+        model.append(&mut writer, &wishes).unwrap();
         model.check(&reader);
-        model.append(&mut writer, &some_wishes(0)).unwrap();
-        writer.close().unwrap();
-        model.check(&reader);
-        drop(reader);
-        let (_writer, reader, report) = place.open();
-        assert!(report.closed);
-        model.check(&reader);
+        drop((writer, reader));
+        model.check(&place.open().1);
+    }
+}
+
+/// Readers see only whole appends' frames, in order, without a gap, and in the end all of them.
+#[test]
+fn readers_follow_a_writer() {
+    const ROUNDS: u64 = 200;
+    for place in Place::all() {
+        let (mut writer, reader, _) = place.open();
+        let done = AtomicBool::new(false);
+        let mut model = Model::default();
+        std::thread::scope(|scope| {
+            let followers: Vec<_> = [1, 2_000, 1_000_000]
+                .map(|bytes_max| {
+                    let (reader, done) = (reader.clone(), &done);
+                    scope.spawn(move || follow(&reader, bytes_max, done))
+                })
+                .into_iter()
+                .collect();
+            for round in 0..ROUNDS {
+                model.append(&mut writer, &some_wishes(round as usize)).unwrap();
+                // Whoever was told may read at once.
+                assert_eq!(reader.last_position(&tenant("main")), Position(4 * (round + 1)));
+            }
+            done.store(true, Ordering::Release);
+            for follower in followers {
+                assert_eq!(follower.join().unwrap(), Position(4 * ROUNDS));
+            }
+        });
+    }
+}
+
+fn follow(reader: &Reader, bytes_max: usize, done: &AtomicBool) -> Position {
+    let mut after = Position::ZERO;
+    loop {
+        let last_round = done.load(Ordering::Acquire);
+        let batch = reader.tenant_batch(&tenant("main"), after, bytes_max).unwrap();
+        for (_, event) in batch.events() {
+            assert_eq!(event.position, after.plus(1));
+            after = event.position;
+        }
+        assert_eq!(batch.last(), after);
+        if last_round && batch.is_empty() {
+            return after;
+        }
+    }
+}
+
+#[test]
+fn a_batch_can_begin_in_the_middle_of_a_record() {
+    for place in Place::all() {
+        let (mut writer, reader, _) = place.open();
+        let mut model = Model::default();
+        model.append(&mut writer, &[accept("main", 1, &[1, 2, 3]), accept("main", 2, &[4])]).unwrap();
+        let positions = |after: u64| {
+            let batch = reader.tenant_batch(&tenant("main"), Position(after), 10).unwrap();
+            batch.events().map(|(_, event)| event.position.0).collect::<Vec<_>>()
+        };
+        assert_eq!(positions(0), [1, 2, 3, 4]);
+        assert_eq!(positions(2), [3, 4]);
+        assert_eq!(positions(3), [4]);
+        assert_eq!(positions(4), [0; 0]);
+        assert_eq!(positions(99), [0; 0]);
     }
 }

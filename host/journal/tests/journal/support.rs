@@ -15,60 +15,60 @@ use polder_journal::{
 };
 
 /// Small segments, small overlays: everything that happens rarely happens often.
-pub fn small() -> OpenOptions {
+pub(crate) fn small() -> OpenOptions {
     OpenOptions { segment_bytes: 8 * 1024, index_flush_records: 16, prepare_ahead: false }
 }
 
-pub fn open_on(disk: &(impl Disk + Clone)) -> Result<(Writer, Reader, OpenReport), OpenError> {
+pub(crate) fn open_on(disk: &(impl Disk + Clone)) -> Result<(Writer, Reader, OpenReport), OpenError> {
     Journal::open_on(Arc::new(disk.clone()), small())
 }
 
-pub fn open(dir: &Path) -> (Writer, Reader, OpenReport) {
+pub(crate) fn open(dir: &Path) -> (Writer, Reader, OpenReport) {
     Journal::open(dir, small()).unwrap()
 }
 
-pub fn tenant(name: &str) -> TenantName {
+pub(crate) fn tenant(name: &str) -> TenantName {
     TenantName::new(name).unwrap()
 }
 
 /// What a test wants recorded, in few words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
-    pub tenant: &'static str,
-    pub aggregate: u8,
+pub(crate) struct Wish {
+    pub(crate) tenant: &'static str,
+    pub(crate) aggregate: u8,
     /// One event per payload; the payload is this many bytes of JSON.
-    pub events: Vec<usize>,
-    pub rejected: bool,
+    pub(crate) events: Vec<usize>,
+    pub(crate) rejected: bool,
 }
 
-pub fn accept(tenant: &'static str, aggregate: u8, events: &[usize]) -> Wish {
+pub(crate) fn accept(tenant: &'static str, aggregate: u8, events: &[usize]) -> Wish {
     Wish { tenant, aggregate, events: events.to_vec(), rejected: false }
 }
 
-pub fn reject(tenant: &'static str, aggregate: u8) -> Wish {
+pub(crate) fn reject(tenant: &'static str, aggregate: u8) -> Wish {
     Wish { tenant, aggregate, events: Vec::new(), rejected: true }
 }
 
 /// A record as the model remembers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remembered {
-    pub tenant: TenantName,
-    pub aggregate: AggregateKey,
-    pub command: CommandKey,
-    pub command_id: String,
-    pub position_before: Position,
-    pub sequence_before: Sequence,
-    pub rejected: bool,
-    pub payloads: Vec<Vec<u8>>,
-    pub ids: Vec<ContentId>,
+pub(crate) struct Remembered {
+    pub(crate) tenant: TenantName,
+    pub(crate) aggregate: AggregateKey,
+    pub(crate) command: CommandKey,
+    pub(crate) command_id: String,
+    pub(crate) position_before: Position,
+    pub(crate) sequence_before: Sequence,
+    pub(crate) rejected: bool,
+    pub(crate) payloads: Vec<Vec<u8>>,
+    pub(crate) ids: Vec<ContentId>,
 }
 
 impl Remembered {
-    pub fn position(&self) -> Position {
+    pub(crate) fn position(&self) -> Position {
         self.position_before.plus(self.payloads.len() as u64)
     }
 
-    pub fn of(view: &RecordView<'_>) -> Self {
+    pub(crate) fn of(view: &RecordView<'_>) -> Self {
         Self {
             tenant: tenant(view.tenant()),
             aggregate: view.aggregate_key(),
@@ -85,8 +85,8 @@ impl Remembered {
 
 /// A plain list of what was acknowledged, and where every aggregate and tenant stands after it.
 #[derive(Debug, Clone, Default)]
-pub struct Model {
-    pub records: Vec<Remembered>,
+pub(crate) struct Model {
+    pub(crate) records: Vec<Remembered>,
     heads: HashMap<AggregateKey, (Sequence, ContentId)>,
     positions: HashMap<TenantName, Position>,
     commands: u64,
@@ -94,7 +94,7 @@ pub struct Model {
 
 impl Model {
     /// The records for the wishes, and what will have to be remembered of them if they are acknowledged.
-    pub fn prepare(&mut self, wishes: &[Wish]) -> (Vec<EncodedRecord>, Vec<Remembered>) {
+    pub(crate) fn prepare(&mut self, wishes: &[Wish]) -> (Vec<EncodedRecord>, Vec<Remembered>) {
         let mut ahead = self.clone();
         let mut records = Vec::new();
         let mut expected = Vec::new();
@@ -111,22 +111,38 @@ impl Model {
     }
 
     fn next(&self, wish: &Wish) -> (EncodedRecord, Remembered) {
+        let (decision, head) = self.decision(wish);
+        let (record, _) = EncodedRecord::encode(&decision, &head);
+        let key = record.aggregate();
+        let remembered = Remembered {
+            command: CommandKey::of(key, &decision.command_id),
+            ids: ids_of(&decision, head),
+            aggregate: key,
+            command_id: decision.command_id.to_string(),
+            position_before: self.positions.get(&decision.tenant).copied().unwrap_or_default(),
+            tenant: decision.tenant,
+            sequence_before: decision.sequence_before,
+            rejected: wish.rejected,
+            payloads: decision.events.into_iter().map(|event| event.payload).collect(),
+        };
+        (record, remembered)
+    }
+
+    /// What an engine would have decided next, and the id of the aggregate's last event.
+    pub(crate) fn decision(&self, wish: &Wish) -> (Decision, ContentId) {
         let tenant = tenant(wish.tenant);
         let (domain, aggregate) = (DomainName::new("orders").unwrap(), AggregateName::new("order").unwrap());
         let aggregate_id = AggregateId::new(&format!("o-{}", wish.aggregate)).unwrap();
         let key = AggregateKey::of(&tenant, &domain, &aggregate, &aggregate_id);
         let (sequence_before, head) = self.heads.get(&key).copied().unwrap_or((Sequence::ZERO, ContentId::NONE));
-        let position_before = self.positions.get(&tenant).copied().unwrap_or_default();
-        let command_id = CommandId::new(&format!("c-{}", self.commands)).unwrap();
-        let events: Vec<_> = wish.events.iter().map(|bytes| event(self.commands, *bytes)).collect();
         let refusal = Reason { code: "full".to_owned(), message: "no room".to_owned() };
         let decision = Decision {
-            tenant: tenant.clone(),
+            tenant,
             domain,
             aggregate,
             aggregate_id,
             revision_mark: [7; 8],
-            command_id: command_id.clone(),
+            command_id: CommandId::new(&format!("c-{}", self.commands)).unwrap(),
             command_name: CommandName::new("submit-order").unwrap(),
             fingerprint: Fingerprint(self.commands),
             correlation_id: None,
@@ -135,25 +151,12 @@ impl Model {
             at_ms: TimestampMs(1_700_000_000_000 + self.commands),
             outcome: if wish.rejected { Outcome::Rejected(refusal) } else { Outcome::Accepted },
             sequence_before,
-            events,
+            events: wish.events.iter().map(|bytes| event(self.commands, *bytes)).collect(),
         };
-        let (record, _) = EncodedRecord::encode(&decision, &head);
-        let payloads: Vec<_> = decision.events.iter().map(|event| event.payload.clone()).collect();
-        let remembered = Remembered {
-            command: CommandKey::of(key, &command_id),
-            ids: ids_of(&decision, head),
-            aggregate: key,
-            command_id: command_id.to_string(),
-            tenant,
-            position_before,
-            sequence_before,
-            rejected: wish.rejected,
-            payloads,
-        };
-        (record, remembered)
+        (decision, head)
     }
 
-    pub fn remember(&mut self, record: Remembered) {
+    pub(crate) fn remember(&mut self, record: Remembered) {
         let count = record.payloads.len() as u64;
         if let Some(head) = record.ids.last() {
             self.heads.insert(record.aggregate, (record.sequence_before.plus(count), *head));
@@ -163,7 +166,11 @@ impl Model {
     }
 
     /// Appends, and remembers what was acknowledged. `Err` gives what may or may not be there now.
-    pub fn append(&mut self, writer: &mut Writer, wishes: &[Wish]) -> Result<(), (AppendError, Vec<Remembered>)> {
+    pub(crate) fn append(
+        &mut self,
+        writer: &mut Writer,
+        wishes: &[Wish],
+    ) -> Result<(), (AppendError, Vec<Remembered>)> {
         let (records, expected) = self.prepare(wishes);
         match writer.append(records) {
             Ok(appended) => {
@@ -176,14 +183,14 @@ impl Model {
         }
     }
 
-    pub fn tenants(&self) -> Vec<TenantName> {
+    pub(crate) fn tenants(&self) -> Vec<TenantName> {
         let mut tenants: Vec<_> = self.positions.keys().cloned().collect();
         tenants.sort();
         tenants
     }
 
     /// Every way of reading gives exactly what is remembered.
-    pub fn check(&self, reader: &Reader) {
+    pub(crate) fn check(&self, reader: &Reader) {
         assert_eq!(reader.tenants(), self.tenants());
         for (tenant, position) in &self.positions {
             assert_eq!(reader.last_position(tenant), *position);
@@ -202,7 +209,7 @@ impl Model {
         }
     }
 
-    pub fn history(&self, key: AggregateKey) -> Vec<Remembered> {
+    pub(crate) fn history(&self, key: AggregateKey) -> Vec<Remembered> {
         let records = self.records.iter().filter(|record| record.aggregate == key && !record.payloads.is_empty());
         records.cloned().collect()
     }
@@ -228,7 +235,7 @@ impl Model {
     }
 
     /// How many of `maybe` are there, as a prefix. They are remembered from now on.
-    pub fn adopt(&mut self, reader: &Reader, maybe: Vec<Remembered>) -> usize {
+    pub(crate) fn adopt(&mut self, reader: &Reader, maybe: Vec<Remembered>) -> usize {
         let mut adopted = 0;
         for (index, record) in maybe.into_iter().enumerate() {
             if reader.decision(record.command).unwrap().is_some() {

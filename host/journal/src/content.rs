@@ -1,0 +1,91 @@
+//! Checks what frames hold, one after the other: that the chain goes on from file to file, that every event's content id follows from its
+//! content and the event before, that sequences and positions have no gap. Relies on no index.
+
+use std::collections::HashMap;
+
+use polder_core::{ContentId, Position, Sequence, TimestampMs};
+
+use crate::frame::{Frame, Link};
+use crate::{AggregateKey, RecordView};
+
+#[derive(Debug)]
+pub(crate) struct ContentCheck {
+    pub(crate) link: Link,
+    pub(crate) frames: u64,
+    pub(crate) bytes: u64,
+    pub(crate) commands: u64,
+    pub(crate) rejected: u64,
+    pub(crate) events: u64,
+    pub(crate) last_at_ms: Option<TimestampMs>,
+    heads: HashMap<AggregateKey, (Sequence, ContentId)>,
+    positions: HashMap<String, Position>,
+}
+
+impl ContentCheck {
+    pub(crate) fn new() -> Self {
+        Self {
+            link: Link::START,
+            frames: 0,
+            bytes: 0,
+            commands: 0,
+            rejected: 0,
+            events: 0,
+            last_at_ms: None,
+            heads: HashMap::new(),
+            positions: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn tenants(&self) -> u64 {
+        self.positions.len() as u64
+    }
+
+    pub(crate) fn aggregates(&self) -> u64 {
+        self.heads.len() as u64
+    }
+
+    pub(crate) fn frame(&mut self, frame: &Frame<'_>) -> Result<(), String> {
+        let header = &frame.header;
+        if !header.continues(&self.link) {
+            return Err(format!("frame {} does not continue frame {}", header.number, self.link.number));
+        }
+        for record in frame.records() {
+            let (offset, view) = record.map_err(|error| error.to_string())?;
+            self.record(&view).map_err(|what| format!("in the record {offset} bytes into the frame: {what}"))?;
+        }
+        self.link = header.link();
+        self.frames += 1;
+        self.bytes += u64::from(header.length);
+        self.last_at_ms = Some(header.at_ms);
+        Ok(())
+    }
+
+    fn record(&mut self, view: &RecordView<'_>) -> Result<(), String> {
+        RecordView::read_alone(view.bytes()).map_err(|error| error.to_string())?;
+        self.position(view)?;
+        if view.event_count() > 0 {
+            let head = self.heads.entry(view.aggregate_key()).or_insert((Sequence::ZERO, ContentId::NONE));
+            if view.sequence_before() != head.0 {
+                return Err(format!("sequence {} follows {}", view.sequence_before().plus(1), head.0));
+            }
+            let content = view.check_content(&head.1).map_err(|error| error.to_string())?;
+            *head = (view.sequence(), content);
+        }
+        self.commands += 1;
+        self.rejected += u64::from(view.reason().is_some());
+        self.events += u64::from(view.event_count());
+        Ok(())
+    }
+
+    fn position(&mut self, view: &RecordView<'_>) -> Result<(), String> {
+        let last = match self.positions.get_mut(view.tenant()) {
+            Some(last) => last,
+            None => self.positions.entry(view.tenant().to_owned()).or_default(),
+        };
+        if view.position_before() != *last {
+            return Err(format!("position {} follows {last}", view.position_before().plus(1)));
+        }
+        *last = view.position();
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! Reads a whole journal and checks it: hashes, chain, content. Changes nothing, uses no index, and may run beside a host.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use polder_core::TimestampMs;
+
+use crate::chain::judge;
+use crate::content::ContentCheck;
+use crate::disk::{Disk, FileDisk, Segment};
+use crate::journal::SEGMENTS_FOLDER;
+use crate::recovery::TornEnd;
+use crate::scan::{Rest, SegmentScan, scan_part};
+
+/// What a journal without damage holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifyReport {
+    pub files: u64,
+    pub frames: u64,
+    /// Of frames, without what fills them up to whole sectors.
+    pub bytes: u64,
+    pub tenants: u64,
+    /// Those with events.
+    pub aggregates: u64,
+    pub commands: u64,
+    /// Of the commands.
+    pub rejected: u64,
+    pub events: u64,
+    /// Hash of the last frame, in hexadecimal: stands for the whole journal.
+    pub head: String,
+    /// When the last frame was written.
+    pub last_at_ms: Option<TimestampMs>,
+    /// The last writer ended in order.
+    pub closed: bool,
+    /// An unfinished end: being written right now, or left by a crash. Nobody was told of it.
+    pub torn: Option<TornEnd>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// Restore a copy, or save what can be saved.
+    #[error(
+        "the journal is damaged: {} at byte {offset}: {what}; restore a copy, or run `polder salvage` to save what lies before",
+        file.display()
+    )]
+    Damaged { file: PathBuf, offset: u64, what: String },
+    #[error("cannot read {}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+/// Verifies the journal in `dir`, the folder it was opened with.
+///
+/// # Errors
+/// [`VerifyError::Damaged`] names the first place that is wrong.
+pub fn verify(dir: &Path) -> Result<VerifyReport, VerifyError> {
+    verify_on(&FileDisk::read_only(&dir.join(SEGMENTS_FOLDER)))
+}
+
+/// As [`verify`], for the journal that a disk holds.
+///
+/// # Errors
+/// As for [`verify`].
+pub fn verify_on(disk: &dyn Disk) -> Result<VerifyReport, VerifyError> {
+    let mut check = ContentCheck::new();
+    let segments = open_all(disk)?;
+    let mut scans = Vec::with_capacity(segments.len());
+    for OpenSegment { address, segment, used } in &segments {
+        let start = SegmentScan::starting_at(*address, 0);
+        let scan = scan_part(&**segment, start, *used, &mut |frame| check.frame(frame));
+        let scan = scan.map_err(|source| VerifyError::Io { path: disk.path(*address), source })?;
+        let stop = matches!(scan.rest, Rest::Damaged { .. });
+        scans.push(scan);
+        if stop {
+            break;
+        }
+    }
+    let file = |segment: usize| disk.path(segments[segment].address);
+    let end = judge(&scans).map_err(|damage| VerifyError::Damaged {
+        file: file(damage.segment),
+        offset: damage.offset,
+        what: damage.what,
+    })?;
+    Ok(VerifyReport {
+        files: segments.len() as u64,
+        frames: check.frames,
+        bytes: check.bytes,
+        tenants: check.tenants(),
+        aggregates: check.aggregates(),
+        commands: check.commands,
+        rejected: check.rejected,
+        events: check.events,
+        head: blake3::Hash::from_bytes(check.link.hash).to_hex().to_string(),
+        last_at_ms: check.last_at_ms,
+        closed: end.closed,
+        torn: end.torn.map(|what| TornEnd { file: file(end.segment), offset: end.offset, what }),
+    })
+}
+
+struct OpenSegment {
+    address: u64,
+    segment: Arc<dyn Segment>,
+    used: u64,
+}
+
+/// A host may be appending meanwhile. How far each segment is in use is asked for from the last to the first: a segment whose next one
+/// was in use before it was asked is full, so that no frame between the two can be missed.
+fn open_all(disk: &dyn Disk) -> Result<Vec<OpenSegment>, VerifyError> {
+    let io = |address| move |source| VerifyError::Io { path: disk.path(address), source };
+    let addresses = disk.segments().map_err(io(0))?;
+    let mut segments = Vec::with_capacity(addresses.len());
+    for address in addresses.into_iter().rev() {
+        let segment = disk.open(address).map_err(io(address))?;
+        let used = segment.used_length().map_err(io(address))?;
+        segments.push(OpenSegment { address, segment, used });
+    }
+    segments.reverse();
+    Ok(segments)
+}
