@@ -3,6 +3,8 @@
 //! They only add: what an author writes stays as written, and what is generated sits in `const _` blocks or hidden modules. A wrong
 //! use is reported at the word that is wrong.
 
+#![forbid(unsafe_code)]
+
 use proc_macro::TokenStream;
 use syn::parse_macro_input;
 

@@ -9,7 +9,7 @@ use crate::messages::CommandRef;
 use crate::timestamp::Timestamp;
 
 /// The namespace of all ids that Polder derives: the UUIDv5 of `polder.derived-id` in the namespace of the nil UUID.
-const NAMESPACE: Uuid = Uuid::from_u128(0x5ff6_6efa_3f8c_5e0f_9f2a_17bb_1c70_d0b1);
+const NAMESPACE: Uuid = Uuid::from_u128(0xda95_9c51_311c_5883_8034_0f72_d594_fa35);
 
 /// The circumstances of one command: who asks, when, of which aggregate.
 #[derive(Debug)]
@@ -84,5 +84,46 @@ impl Context {
         // None of the parts can hold a NUL, so no two lists of parts give the same name.
         let name = format!("{}\0{}\0{}\0{number}", self.aggregate, self.aggregate_id, self.command_id);
         Id::from_uuid(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command<'a>(id: &'a str, actor: Option<&'a str>) -> CommandRef<'a> {
+        CommandRef { id, name: "open-box", payload: b"{}", at_ms: 1_317_040_000_123, actor }
+    }
+
+    #[test]
+    fn the_namespace_is_the_one_it_says() {
+        assert_eq!(NAMESPACE, Uuid::new_v5(&Uuid::nil(), b"polder.derived-id"));
+    }
+
+    #[test]
+    fn ids_differ_between_calls_and_repeat_with_the_command() {
+        let mut cx = Context::new("locker", "l-1");
+        cx.turn_to(&command("c-1", None));
+        let first: [Id<()>; 2] = [cx.new_id(), cx.new_id()];
+        assert_ne!(first[0], first[1]);
+        // By any other implementation of RFC 9562, too.
+        assert_eq!(first[0].as_str(), "11796f93-0511-5adb-a602-568b04c04f06");
+        cx.turn_to(&command("c-1", Some("clerk")));
+        assert_eq!([cx.new_id(), cx.new_id()], first);
+        cx.turn_to(&command("c-2", None));
+        assert_ne!(cx.new_id::<()>(), first[0]);
+        let mut other = Context::new("locker", "l-2");
+        other.turn_to(&command("c-1", None));
+        assert_ne!(other.new_id::<()>(), first[0]);
+    }
+
+    #[test]
+    fn each_command_brings_its_own_circumstances() {
+        let mut cx = Context::new("locker", "l-1");
+        cx.turn_to(&command("c-1", Some("clerk")));
+        assert_eq!((cx.command_id(), cx.actor(), cx.aggregate_id()), ("c-1", Some("clerk"), "l-1"));
+        assert_eq!((cx.at_ms(), cx.at().to_string()), (1_317_040_000_123, "2011-09-26T12:26:40.123Z".to_owned()));
+        cx.turn_to(&command("c-2", None));
+        assert_eq!((cx.command_id(), cx.actor()), ("c-2", None));
     }
 }

@@ -138,3 +138,25 @@ impl<T> JsonSchema for Id<T> {
         json_schema!({ "type": "string", "pattern": "^[A-Za-z0-9_:@=+~-]{1,128}$", "description": RULE })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_keeps_the_hosts_rule() {
+        for good in ["case-10011", "A_b:c@d=e+f~g", &"9".repeat(128)] {
+            assert_eq!(Id::<()>::new(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "a b", "a.b", "a/b", "a*", ">", "é", &"9".repeat(129)] {
+            assert!(Id::<()>::new(bad).unwrap_err().to_string().ends_with(RULE), "{bad}");
+        }
+    }
+
+    #[test]
+    fn in_json_it_is_its_text() {
+        let id: Id<()> = serde_json::from_str("\"o-1\"").unwrap();
+        assert_eq!(serde_json::to_string(&id).unwrap(), "\"o-1\"");
+        assert!(serde_json::from_str::<Id<()>>("\"o 1\"").is_err());
+    }
+}

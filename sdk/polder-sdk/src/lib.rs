@@ -1,4 +1,110 @@
-//! What the author of a domain needs.
+//! What the author of a domain needs, and nothing of the host.
+//!
+//! A *domain* is one bounded context in one WebAssembly component. Its author writes states, enums and functions without side effects; the
+//! attributes and derives of this crate make of them a component that a Polder host can run: JSON in and out, a description of itself, and the
+//! exports of the interface `polder:domain`.
+//!
+//! # The smallest domain
+//!
+//! ```
+//! use polder_sdk::prelude::*;
+//!
+//! /// A till with coins in it.
+//! #[aggregate("till")]
+//! #[derive(Default)]
+//! pub struct Till {
+//!     coins: u64,
+//! }
+//!
+//! #[derive(Command)]
+//! pub enum TillCommand {
+//!     TakeIn { coins: u64 },
+//!     PayOut { coins: u64 },
+//! }
+//!
+//! #[derive(Event)]
+//! pub enum TillEvent {
+//!     CoinsTakenIn { coins: u64 },
+//!     CoinsPaidOut { coins: u64 },
+//! }
+//!
+//! #[derive(Rejection)]
+//! pub enum TillRejection {
+//!     #[rejection("there are {coins} coins only")]
+//!     TooFewCoins { coins: u64 },
+//! }
+//!
+//! impl Aggregate for Till {
+//!     type Command = TillCommand;
+//!     type Event = TillEvent;
+//!     type Rejection = TillRejection;
+//!
+//!     fn handle(&self, command: TillCommand, _: &Context) -> Result<Vec<TillEvent>, TillRejection> {
+//!         match command {
+//!             TillCommand::TakeIn { coins } => Ok(vec![TillEvent::CoinsTakenIn { coins }]),
+//!             TillCommand::PayOut { coins } if coins > self.coins => Err(TillRejection::TooFewCoins { coins: self.coins }),
+//!             TillCommand::PayOut { coins } => Ok(vec![TillEvent::CoinsPaidOut { coins }]),
+//!         }
+//!     }
+//!
+//!     fn evolve(&mut self, event: &TillEvent) {
+//!         match event {
+//!             TillEvent::CoinsTakenIn { coins } => self.coins += coins,
+//!             TillEvent::CoinsPaidOut { coins } => self.coins -= coins,
+//!         }
+//!     }
+//! }
+//!
+//! /// How often a till was used. The key is the till's id.
+//! #[projection("till-usage")]
+//! #[derive(Default)]
+//! pub struct TillUsage {
+//!     times: u64,
+//! }
+//!
+//! impl Projection for TillUsage {
+//!     type Event = TillEvent;
+//!
+//!     fn project(event: &Recorded<TillEvent>, documents: &mut Documents<Self>) {
+//!         documents.upsert(&event.aggregate_id, |usage| usage.times += 1);
+//!     }
+//! }
+//!
+//! domain! {
+//!     name: "tills",
+//!     aggregates: [Till],
+//!     projections: [TillUsage],
+//! }
+//!
+//! # fn main() {
+//! polder_sdk::testing::check(domain(), "
+//!     given  coins-taken-in  coins=5
+//!     when   pay-out         coins=6
+//!     then   rejected        too-few-coins
+//! ");
+//! # }
+//! ```
+//!
+//! Built for `wasm32-unknown-unknown` as a `cdylib`, this is a component's module. Natively it is a plain library, whose [`Domain`] tests and
+//! measurements call without any WebAssembly.
+//!
+//! # What a domain may know
+//!
+//! The arguments of its functions: nothing else comes in. There is no clock, no randomness and no I/O; time, actor and new ids come
+//! with the [`Context`]. What goes out besides the answers is a [`note`] to the host's log, and that answers nothing.
+//!
+//! # Rejections that come without being written
+//!
+//! | code | when |
+//! |---|---|
+//! | `invalid-payload` | the JSON is not what the command takes; the message names the place and what would be right. Unknown fields are refused at any depth, except inside enums that serde has to buffer (`untagged`, internally tagged, `flatten`) |
+//! | `unknown-command` | there is no such command (a host refuses it before) |
+//! | `not-allowed-in-state` | the [`StateChart`](derive@StateChart) does not let the command be asked in this state; the message names those that are |
+//!
+//! # Changing what was recorded
+//!
+//! Event names and fields are storage format. A field with `#[serde(default)]` may be added as it is: older events lack it, and an older
+//! revision passes over it. Any other change is a new version with an upcaster: see [`Event`](derive@Event).
 #![cfg_attr(not(target_arch = "wasm32"), forbid(unsafe_code))]
 #![cfg_attr(target_arch = "wasm32", deny(unsafe_code))]
 #![warn(missing_docs)]
@@ -34,12 +140,245 @@ pub use domain::{Document, Domain, State};
 pub use id::Id;
 pub use messages::{CommandRef, EventRef, Fault, NewEvent, Refused, Rejected};
 pub use note::{Level, note};
-pub use polder_sdk_macros::{
-    Command, Event, Rejection, Source, StateChart, aggregate, data, domain, projection, value_object,
-};
 pub use projection::{Documents, Effect, Effects, Projection, Recorded, Source};
 pub use timestamp::Timestamp;
 pub use value::{InvalidValue, NonEmptyText};
+
+/// Makes an enum the commands of an aggregate.
+///
+/// Each variant is a command. Its name is the variant's in kebab-case, `AddLine` is `add-line`, or what `#[command(name = "...")]` says.
+/// Its payload is the JSON object of its named fields; a variant around one value, `AddLine(NewLine)`, has that value's fields. Doc
+/// comments go into the description of the domain. Fields take serde's attributes for reading, as `#[serde(default)]`.
+///
+/// ```
+/// # use polder_sdk::prelude::*;
+/// #[derive(Command)]
+/// enum OrderCommand {
+///     /// Puts an article on the order.
+///     AddLine { sku: String, quantity: u32, #[serde(default)] gift: bool },
+///     SubmitOrder,
+/// }
+///
+/// let command = OrderCommand::read("add-line", br#"{ "sku": "TEA-250", "quantity": 2 }"#).unwrap();
+/// assert_eq!(command.name(), "add-line");
+/// let refused = OrderCommand::read("add-line", br#"{ "sku": "TEA-250", "quantity": "two" }"#).err().unwrap();
+/// assert_eq!(refused.message, "`quantity`: invalid type: string \"two\", expected u32");
+/// ```
+pub use polder_sdk_macros::Command;
+
+/// Makes an enum the events of an aggregate.
+///
+/// Each variant is an event, named as commands are: `LineAdded` is `line-added`, or what `#[event(name = "...")]` says. Names are
+/// storage format; choose them as if they could never change. Of serde's attributes fields take `default`, `rename` and
+/// `skip_serializing_if`.
+///
+/// # Versions
+///
+/// Events begin at version 1. When the shape of one changes, say `version = 2`, and give a function that makes the event of what version 1
+/// recorded. It takes any type with [`#[data]`](macro@data). Each older version needs its function, and each leads to the newest shape.
+///
+/// ```
+/// # use polder_sdk::prelude::*;
+/// #[derive(Debug, PartialEq, Event)]
+/// enum OrderEvent {
+///     #[event(version = 2, upcast(1 = one_piece))]
+///     LineAdded { sku: String, quantity: u32 },
+/// }
+///
+/// #[data]
+/// struct LineAdded1 { sku: String }
+///
+/// /// In the first version a line was one piece.
+/// fn one_piece(old: LineAdded1) -> OrderEvent {
+///     OrderEvent::LineAdded { sku: old.sku, quantity: 1 }
+/// }
+///
+/// let event = OrderEvent::read("line-added", 1, br#"{ "sku": "TEA-250" }"#).unwrap();
+/// assert_eq!(event, OrderEvent::LineAdded { sku: "TEA-250".to_owned(), quantity: 1 });
+/// ```
+pub use polder_sdk_macros::Event;
+
+/// Makes an enum the reasons to refuse a command.
+///
+/// The code of each is the variant's name in kebab-case, or what `#[rejection("...", code = "...")]` says. The message is a format string that
+/// may name the variant's fields.
+///
+/// ```
+/// # use polder_sdk::prelude::*;
+/// #[derive(Rejection)]
+/// enum OrderRejection {
+///     #[rejection("an order has at most {lines_max} lines")]
+///     TooManyLines { lines_max: usize },
+/// }
+///
+/// let rejection = OrderRejection::TooManyLines { lines_max: 100 };
+/// assert_eq!(rejection.code(), "too-many-lines");
+/// assert_eq!(rejection.message(), "an order has at most 100 lines");
+/// ```
+pub use polder_sdk_macros::Rejection;
+
+/// Makes an enum of states the chart of an aggregate: its life cycle, declared, enforced and described.
+///
+/// At each state stand the moves that leave it: `#[on(Command -> Event -> State)]`. A command alone, `#[on(CancelOrder)]`, may be asked
+/// there, and nothing comes of it. Every command and every event of the aggregate needs a place. The aggregate keeps its state in a field
+/// that it names, `#[aggregate("order", chart = status)]`, and `evolve` sets it.
+///
+/// A command that the chart does not allow is rejected before `handle` sees it, with the code `not-allowed-in-state`. A decision whose event
+/// the chart does not have there, or after which `evolve` leads elsewhere, is a [`Fault`]. Replaying asks no chart: what happened, happened.
+///
+/// ```
+/// # use std::convert::Infallible;
+/// # use polder_sdk::prelude::*;
+/// #[data]
+/// #[derive(Default, StateChart)]
+/// #[chart(aggregate = Door)]
+/// enum Leaf {
+///     #[default]
+///     #[on(OpenDoor -> DoorOpened -> Open)]
+///     Closed,
+///     #[on(CloseDoor -> DoorClosed -> Closed, OpenDoor)]
+///     Open,
+/// }
+///
+/// #[aggregate("door", chart = leaf)]
+/// #[derive(Default)]
+/// struct Door { leaf: Leaf }
+/// # #[derive(Command)] enum DoorCommand { OpenDoor, CloseDoor }
+/// # #[derive(Event)] enum DoorEvent { DoorOpened, DoorClosed }
+/// # impl Aggregate for Door {
+/// #     type Command = DoorCommand; type Event = DoorEvent; type Rejection = Infallible;
+/// #     fn handle(&self, command: DoorCommand, _: &Context) -> Result<Vec<DoorEvent>, Infallible> {
+/// #         Ok(match (command, &self.leaf) {
+/// #             (DoorCommand::OpenDoor, Leaf::Open) => vec![],
+/// #             (DoorCommand::OpenDoor, _) => vec![DoorEvent::DoorOpened],
+/// #             (DoorCommand::CloseDoor, _) => vec![DoorEvent::DoorClosed],
+/// #         })
+/// #     }
+/// #     fn evolve(&mut self, event: &DoorEvent) {
+/// #         self.leaf = match event { DoorEvent::DoorOpened => Leaf::Open, DoorEvent::DoorClosed => Leaf::Closed };
+/// #     }
+/// # }
+/// # domain! { name: "doors", aggregates: [Door] }
+/// # fn main() {
+/// # polder_sdk::testing::check(domain(), "
+/// #     when close-door
+/// #     then rejected not-allowed-in-state close-door is not possible while the door is closed; possible now: open-door
+/// # ");
+/// # polder_sdk::testing::check(domain(), "
+/// #     given door-opened
+/// #     when open-door
+/// #     then nothing
+/// # ");
+/// # }
+/// ```
+pub use polder_sdk_macros::StateChart;
+
+/// Makes an enum of several aggregates' events the source of a projection.
+///
+/// ```
+/// # use std::convert::Infallible;
+/// # use polder_sdk::prelude::*;
+/// # #[aggregate("order")] #[derive(Default)] struct Order;
+/// # #[derive(Command)] enum OrderCommand { Submit }
+/// # #[derive(Event)] enum OrderEvent { OrderSubmitted }
+/// # impl Aggregate for Order {
+/// #     type Command = OrderCommand; type Event = OrderEvent; type Rejection = Infallible;
+/// #     fn handle(&self, _: OrderCommand, _: &Context) -> Result<Vec<OrderEvent>, Infallible> { Ok(vec![OrderEvent::OrderSubmitted]) }
+/// #     fn evolve(&mut self, _: &OrderEvent) {}
+/// # }
+/// # #[aggregate("offer")] #[derive(Default)] struct Offer;
+/// # #[derive(Command)] enum OfferCommand { Make }
+/// # #[derive(Event)] enum OfferEvent { OfferMade }
+/// # impl Aggregate for Offer {
+/// #     type Command = OfferCommand; type Event = OfferEvent; type Rejection = Infallible;
+/// #     fn handle(&self, _: OfferCommand, _: &Context) -> Result<Vec<OfferEvent>, Infallible> { Ok(vec![OfferEvent::OfferMade]) }
+/// #     fn evolve(&mut self, _: &OfferEvent) {}
+/// # }
+/// #[derive(Source)]
+/// enum Seen {
+///     Order(OrderEvent),
+///     Offer(OfferEvent),
+/// }
+///
+/// #[projection("year")]
+/// #[derive(Default)]
+/// struct Year { offers: u64, orders: u64 }
+///
+/// impl Projection for Year {
+///     type Event = Seen;
+///
+///     fn project(event: &Recorded<Seen>, documents: &mut Documents<Self>) {
+///         let year = &event.at().date()[..4];
+///         documents.upsert(year, |totals| match &event.data {
+///             Seen::Order(OrderEvent::OrderSubmitted) => totals.orders += 1,
+///             Seen::Offer(OfferEvent::OfferMade) => totals.offers += 1,
+///         });
+///     }
+/// }
+/// # domain! { name: "sales", aggregates: [Order, Offer], projections: [Year] }
+/// # fn main() {
+/// # polder_sdk::testing::check(domain(), "
+/// #     projection year
+/// #     given order/o-1 order-submitted
+/// #     given offer/o-1 offer-made
+/// #     given offer/o-2 offer-made
+/// #     then document 2026 offers=2 orders=1
+/// # ");
+/// # }
+/// ```
+pub use polder_sdk_macros::Source;
+
+/// Names an aggregate, `#[aggregate("order")]`, and makes its state storable: the type gets serde's derives and a JSON schema. The state of
+/// an aggregate with a [chart](derive@StateChart) names the field that holds its place there: `#[aggregate("order", chart = status)]`.
+///
+/// The name is a segment of paths and subjects: 1 to 63 characters `a-z`, `0-9` and `-`, and a letter first.
+pub use polder_sdk_macros::aggregate;
+
+/// Makes a struct or an enum JSON, both ways, with a schema: for what commands, events, states and documents are made of.
+///
+/// Variants of enums are written in kebab-case (`e-mail`), unless the type says otherwise with serde's `rename_all` or `rename`.
+pub use polder_sdk_macros::data;
+
+/// Puts aggregates and projections together. It adds a function `domain()` that gives the native [`Domain`], and on wasm32 the exports of the
+/// component. It stands once, in the root of the crate.
+///
+/// The build stops when two aggregates or two projections have the same name, or a projection reads an aggregate that is not listed.
+pub use polder_sdk_macros::domain;
+
+/// Names a projection, `#[projection("order-summary")]`, and makes its documents storable: the type gets serde's derives and a JSON schema.
+pub use polder_sdk_macros::projection;
+
+/// Makes a newtype that nobody can build with a value its rule refuses: not its own module, and not a caller's JSON.
+///
+/// | rule | for | meaning |
+/// |---|---|---|
+/// | `length = 1..=32` | `String` | so many characters |
+/// | `chars = "A-Z0-9-"` | `String` | of these only, written as inside the brackets of a regular expression |
+/// | `range = 1..=100` | numbers | from the first to the last |
+/// | `check = function` | any | `fn(&T) -> bool`; needs a `rule` |
+/// | `rule = "it has five letters"` | any | what the message says, instead of what follows from the rules |
+///
+/// All given rules have to hold, and they stand in the JSON schema. The type gets `new`, which fails with [`InvalidValue`], the same as
+/// `TryFrom`, and reading access: `as_str` for text, `get` for others. A number with a range also gets `of`, whose value the
+/// compiler checks.
+///
+/// ```
+/// # use polder_sdk::prelude::*;
+/// #[value_object(length = 1..=32, chars = "A-Z0-9-")]
+/// #[derive(Debug, Clone, PartialEq)]
+/// pub struct Sku(String);
+///
+/// #[value_object(range = 1..=10_000)]
+/// #[derive(Debug, Clone, Copy, PartialEq)]
+/// pub struct Quantity(u32);
+///
+/// # fn main() {
+/// assert_eq!(Sku::new("TEA-250").unwrap().as_str(), "TEA-250");
+/// assert_eq!(Sku::new("tea").unwrap_err().to_string(), "\"tea\" is no Sku: it has 1 to 32 characters of A-Z0-9-");
+/// assert_eq!(Quantity::of::<1>().get(), 1);
+/// # }
+/// ```
+pub use polder_sdk_macros::value_object;
 
 /// Everything an author's file usually needs, in one `use`.
 pub mod prelude {

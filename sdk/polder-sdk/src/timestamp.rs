@@ -123,3 +123,64 @@ impl JsonSchema for Timestamp {
         json_schema!({ "type": "string", "format": "date-time", "description": RULE })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn it_is_the_instant_that_counts() {
+        let (here, there) = (time("2011-10-30T01:30:00+01:00"), time("2011-10-30T02:30:00+02:00"));
+        assert_eq!(here, there);
+        assert!(time("2011-10-30T02:29:59.999+02:00") < here);
+        assert_eq!(here.ms_since(&time("2011-10-30T00:00:00Z")), 1_800_000);
+        assert_eq!(time("2011-10-30T00:00:00Z").ms_since(&here), -1_800_000);
+        assert_eq!(time("2011-10-11T13:45:40.276999+02:00").ms_since(&time("2011-10-11T13:45:40.276+02:00")), 0);
+    }
+
+    #[test]
+    fn month_and_day_are_those_of_the_place() {
+        let new_year = time("2012-01-01T00:30:00+01:00");
+        assert_eq!((new_year.year_month(), new_year.date()), ("2012-01".to_owned(), "2012-01-01".to_owned()));
+        assert_eq!(time("2011-12-31T23:30:00Z").year_month(), "2011-12");
+        assert_eq!(time("2011-12-31T23:30:00Z"), new_year);
+    }
+
+    #[test]
+    fn what_was_written_is_written_again() {
+        for text in [
+            "2011-10-11T13:45:40.276+02:00",
+            "2011-10-11T13:45:40Z",
+            "1969-12-31T23:59:59.999999999Z",
+            "0000-01-01T00:00:00Z",
+            "9999-12-31T23:59:59.999-11:30",
+        ] {
+            assert_eq!(time(text).to_string(), text);
+            let json = serde_json::to_string(&time(text)).unwrap();
+            assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap().to_string(), text);
+        }
+        assert_eq!(time("2011-10-11T13:45:40.276000+02:00").to_string(), "2011-10-11T13:45:40.276+02:00");
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in
+            ["", "2011-10-11", "2011-10-11T13:45:40", "2011-02-30T00:00:00Z", "11.10.2011", "2011-10-11T25:00:00Z"]
+        {
+            assert!(text.parse::<Timestamp>().unwrap_err().to_string().ends_with(RULE), "{text}");
+        }
+    }
+
+    #[test]
+    fn milliseconds_go_there_and_back() {
+        for ms in [0, 1, 1_317_040_000_123, 253_402_300_799_999] {
+            assert_eq!(Timestamp::from_unix_ms(ms).unix_ms(), i64::try_from(ms).unwrap());
+        }
+        assert_eq!(time("1969-12-31T23:59:59.9995Z").unix_ms(), -1);
+        assert_eq!(Timestamp::from_unix_ms(u64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+    }
+}

@@ -169,3 +169,25 @@ impl<const CHARS_MAX: usize> JsonSchema for NonEmptyText<CHARS_MAX> {
         json_schema!({ "type": "string", "minLength": 1, "maxLength": CHARS_MAX, "description": Self::rule() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_shows_something_and_ends() {
+        for good in ["a", " a ", "Bürgeramt", "12345678ü"] {
+            assert_eq!(NonEmptyText::<9>::new(good).unwrap().as_str(), good);
+        }
+        for bad in ["", " ", "\u{a0}", "a\nb", "1234567890"] {
+            let error = NonEmptyText::<9>::new(bad).unwrap_err().to_string();
+            assert!(error.ends_with("it has 1 to 9 characters, not only blanks, no control characters"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_long_value_is_shown_in_part() {
+        let error = NonEmptyText::<9>::new("ä".repeat(10_000)).unwrap_err();
+        assert!(error.to_string().len() < 300);
+    }
+}
