@@ -140,18 +140,19 @@ impl Host {
         Ok(())
     }
 
-    pub fn domains(&self, tenant: &TenantName) -> Result<Vec<DomainInfo>, ReadError> {
-        let tenant = self.inner.tenant_to_read(tenant)?;
-        let info = |domain: Arc<Domain>| {
+    pub async fn domains(&self, tenant: &TenantName) -> Result<Vec<DomainInfo>, ReadError> {
+        let (inner, tenant) = (Arc::clone(&self.inner), self.inner.tenant_to_read(tenant)?);
+        let domains = tenant.domains();
+        let info = move |domain: Arc<Domain>| {
             let active = domain.active();
             DomainInfo {
                 domain: domain.name.clone(),
                 revision: active.revision,
                 descriptor: active.rules.descriptor().clone(),
-                projections: self.inner.projections.info(&tenant.name, &domain.name),
+                projections: inner.projections.info(&tenant.name, &domain.name),
             }
         };
-        Ok(tenant.domains().into_iter().map(info).collect())
+        Ok(blocking(move || domains.into_iter().map(info).collect()).await)
     }
 
     pub async fn state(
