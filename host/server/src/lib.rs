@@ -1,1 +1,28 @@
+//! Polder's HTTP face: turns requests into questions and commands for a [`Host`](polder_engine::Host) and its answers into JSON,
+//! newline-delimited JSON, server-sent events or problem documents (RFC 9457). Decides nothing about domains, and keeps nothing.
+#![forbid(unsafe_code)]
 
+mod app;
+mod body;
+mod commands;
+mod deployments;
+mod effects;
+mod event_stream;
+mod events;
+mod feed;
+mod headers;
+mod history;
+mod json;
+mod kinds;
+mod probes;
+mod problem;
+mod query;
+mod refusals;
+mod routes;
+mod segments;
+mod serve;
+mod state;
+mod views;
+mod waiting;
+
+pub use serve::serve;

@@ -1,0 +1,102 @@
+//! Reads a request's body up to a limit, and never keeps more than that.
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+
+use crate::kinds;
+use crate::problem::Problem;
+
+/// What is still read, and dropped, after a body turned out too large. Closing at once would reset the connection, and a caller who
+/// is still sending would see that instead of the answer.
+const LINGER_BYTES_MAX: u64 = 1024 * 1024;
+
+pub(crate) async fn read(mut body: Body, bytes_max: u64) -> Result<Bytes, Problem> {
+    let announced = body.size_hint().lower();
+    if announced > bytes_max {
+        drop_rest(body, announced).await;
+        return Err(too_large(bytes_max).with("actual", announced));
+    }
+    let Some(first) = next(&mut body).await? else { return Ok(Bytes::new()) };
+    if body.is_end_stream() && first.len() as u64 <= bytes_max {
+        // The usual case: all in one piece, which need not be copied.
+        return Ok(first);
+    }
+    let mut whole = BytesMut::from(first);
+    while whole.len() as u64 <= bytes_max {
+        match next(&mut body).await? {
+            Some(more) => whole.extend_from_slice(&more),
+            None => return Ok(whole.freeze()),
+        }
+    }
+    drop_rest(body, 0).await;
+    Err(too_large(bytes_max))
+}
+
+async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
+    loop {
+        match body.frame().await {
+            None => return Ok(None),
+            Some(Ok(frame)) => {
+                // Trailers mean nothing here.
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+            Some(Err(error)) => {
+                return Err(Problem::new(&kinds::BAD_BODY, format!("the body broke off: {error}")));
+            }
+        }
+    }
+}
+
+async fn drop_rest(mut body: Body, announced: u64) {
+    let mut left = LINGER_BYTES_MAX;
+    if announced > LINGER_BYTES_MAX {
+        return;
+    }
+    loop {
+        match next(&mut body).await {
+            Ok(Some(data)) if (data.len() as u64) < left => left -= data.len() as u64,
+            _ => return,
+        }
+    }
+}
+
+fn too_large(bytes_max: u64) -> Problem {
+    Problem::new(&kinds::TOO_LARGE, format!("the body has more than {bytes_max} bytes, which is the most allowed here"))
+        .with("limit", bytes_max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(sizes: &[usize]) -> Body {
+        let pieces: Vec<_> = sizes.iter().map(|size| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; *size]))).collect();
+        Body::from_stream(futures::stream::iter(pieces))
+    }
+
+    #[tokio::test]
+    async fn a_body_up_to_the_limit_is_read() {
+        assert_eq!(read(Body::empty(), 10).await.ok().unwrap().len(), 0);
+        assert_eq!(read(Body::from("0123456789"), 10).await.ok().unwrap(), "0123456789");
+        assert_eq!(read(pieces(&[4, 6]), 10).await.ok().unwrap().len(), 10);
+        assert_eq!(read(pieces(&[10]), 10).await.ok().unwrap().len(), 10);
+    }
+
+    #[tokio::test]
+    async fn a_larger_one_is_refused() {
+        assert!(read(Body::from("0123456789a"), 10).await.is_err());
+        for sizes in [&[11][..], &[10, 1], &[4, 4, 4], &[4, 4, 2_000_000, 2_000_000]] {
+            assert!(read(pieces(sizes), 10).await.is_err(), "{sizes:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_refused() {
+        let broken = futures::stream::iter([Ok(Bytes::from("{")), Err(std::io::Error::other("gone"))]);
+        assert!(read(Body::from_stream(broken), 10).await.is_err());
+    }
+}

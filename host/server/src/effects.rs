@@ -1,0 +1,28 @@
+//! `GET /v1/{tenant}/{domain}/effects`: what the domain's projections asked for.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use crate::app::App;
+use crate::json::json;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::segments::Segments;
+
+/// Of one answer, when the caller names no limit, and at most.
+const EFFECTS_PER_PAGE: usize = 1_000;
+
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    segments: Segments,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Problem> {
+    let (tenant, domain) = (segments.tenant()?, segments.domain()?);
+    let query = Query::parse(raw.as_deref(), &["after", "limit"])?;
+    let limit = query.number("limit")?.unwrap_or(EFFECTS_PER_PAGE).min(EFFECTS_PER_PAGE);
+    let page = app.host.effects(&tenant, &domain, query.number("after")?.unwrap_or(0), limit).await?;
+    Ok(json(StatusCode::OK, &page))
+}

@@ -1,0 +1,46 @@
+//! `GET /v1/{tenant}/events`: a tenant's history in order of position, to its end or, with `follow=true`, on and on.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use futures::stream;
+use polder_core::Position;
+use polder_engine::EventFilter;
+
+use crate::app::App;
+use crate::event_stream::{Format, respond};
+use crate::feed::{Feed, Follow};
+use crate::headers;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::segments::Segments;
+
+pub(crate) async fn stream(
+    State(app): State<Arc<App>>,
+    segments: Segments,
+    RawQuery(raw): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let tenant = segments.tenant()?;
+    let query = Query::parse(raw.as_deref(), &["after", "domain", "name", "correlation_id", "follow", "limit"])?;
+    let filter = EventFilter {
+        domain: query.named("domain")?,
+        name: query.named("name")?,
+        correlation_id: query.named("correlation_id")?,
+    };
+    // A browser that reconnects repeats the address it was given and says in this header how far it came.
+    let after = match headers::last_event_id(&headers)? {
+        Some(position) => position,
+        None => query.number("after")?.unwrap_or(0),
+    };
+    let limit = query.number("limit")?;
+    let follow = match query.flag("follow")? {
+        true => Some(Follow { positions: app.host.positions(&tenant)?, closing: app.closing.clone() }),
+        false => None,
+    };
+    let feed = Feed::open(app.host.clone(), tenant, filter, Position(after), limit, follow).await?;
+    let pages = stream::try_unfold(feed, |mut feed| async move { Ok(feed.next().await?.map(|page| (page, feed))) });
+    Ok(respond(pages, Format::wanted(&headers)))
+}

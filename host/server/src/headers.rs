@@ -1,0 +1,139 @@
+//! The headers that say how a command is to be handled. What cannot be used is refused, with the header's name.
+//!
+//! | header | meaning |
+//! |---|---|
+//! | `Idempotency-Key` | the command's id; quotes around it are dropped |
+//! | `If-Match` | the sequence the aggregate must stand at: `"5"` or `5` |
+//! | `Correlation-Id`, `Causation-Id` | what the command belongs to, and what caused it |
+//! | `Actor` | who asks |
+
+use std::str::FromStr;
+
+use axum::http::{HeaderMap, HeaderName, header};
+use polder_core::{CommandId, CorrelationId, ID_BYTES_MAX, NameError, Sequence};
+
+use crate::kinds;
+use crate::problem::Problem;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const CORRELATION_ID: HeaderName = HeaderName::from_static("correlation-id");
+const CAUSATION_ID: HeaderName = HeaderName::from_static("causation-id");
+const ACTOR: HeaderName = HeaderName::from_static("actor");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+pub(crate) fn command_id(headers: &HeaderMap) -> Result<Option<CommandId>, Problem> {
+    let Some(text) = one(headers, &IDEMPOTENCY_KEY)? else { return Ok(None) };
+    named(&IDEMPOTENCY_KEY, unquoted(text)).map(Some)
+}
+
+pub(crate) fn correlation_id(headers: &HeaderMap) -> Result<Option<CorrelationId>, Problem> {
+    one(headers, &CORRELATION_ID)?.map(|text| named(&CORRELATION_ID, text)).transpose()
+}
+
+pub(crate) fn causation_id(headers: &HeaderMap) -> Result<Option<CorrelationId>, Problem> {
+    one(headers, &CAUSATION_ID)?.map(|text| named(&CAUSATION_ID, text)).transpose()
+}
+
+pub(crate) fn actor(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(text) = one(headers, &ACTOR)? else { return Ok(None) };
+    if text.is_empty() || text.len() > ID_BYTES_MAX || text.chars().any(char::is_control) {
+        let rule = format!("a name of 1 to {ID_BYTES_MAX} bytes without control characters would be right");
+        return Err(bad_header(&ACTOR, &format!("has {} bytes; {rule}", text.len())));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+pub(crate) fn expected_sequence(headers: &HeaderMap) -> Result<Option<Sequence>, Problem> {
+    let Some(text) = one(headers, &header::IF_MATCH)? else { return Ok(None) };
+    match unquoted(text).parse() {
+        Ok(sequence) => Ok(Some(Sequence(sequence))),
+        Err(_) => Err(bad_header(
+            &header::IF_MATCH,
+            &format!(
+                "is {text:?}; one sequence would be right, as in \"5\" (\"0\": the aggregate must be new). \
+                 A '*', a weak tag and a list say nothing exact, and are refused"
+            ),
+        )),
+    }
+}
+
+/// Where a reader of server-sent events broke off.
+pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let position = |text: &str| {
+        text.parse().map_err(|_| bad_header(&LAST_EVENT_ID, &format!("is {text:?}; a position would be right")))
+    };
+    one(headers, &LAST_EVENT_ID)?.map(position).transpose()
+}
+
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(first) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(bad_header(name, "stands there more than once: give it once"));
+    }
+    match str::from_utf8(first.as_bytes()) {
+        Ok(text) => Ok(Some(text)),
+        Err(_) => Err(bad_header(name, "is not UTF-8")),
+    }
+}
+
+fn named<T: FromStr<Err = NameError>>(name: &HeaderName, text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|error: NameError| bad_header(name, &format!("cannot be used: {error}")))
+}
+
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
+}
+
+/// `problem` goes on after "header x …".
+fn bad_header(name: &HeaderName, problem: &str) -> Problem {
+    Problem::new(&kinds::BAD_HEADER, format!("header {name} {problem}")).with("header", name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn headers(name: &'static str, values: &[&[u8]]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(name, HeaderValue::from_bytes(value).unwrap());
+        }
+        headers
+    }
+
+    fn sequence(text: &str) -> Option<u64> {
+        let headers = headers("if-match", &[text.as_bytes()]);
+        expected_sequence(&headers).ok().map(|sequence| sequence.unwrap().0)
+    }
+
+    #[test]
+    fn a_sequence_may_be_quoted() {
+        assert_eq!((sequence("5"), sequence("\"5\""), sequence("\"0\"")), (Some(5), Some(5), Some(0)));
+        for text in ["*", "W/\"5\"", "\"5\", \"6\"", "", "\"", "\"five\"", "-1", "5.0"] {
+            assert_eq!(sequence(text), None, "{text}");
+        }
+        assert!(expected_sequence(&HeaderMap::new()).ok().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_key_may_be_quoted() {
+        let id = |text: &[u8]| command_id(&headers("idempotency-key", &[text])).ok().flatten();
+        assert_eq!(id(b"row-7").unwrap().as_str(), "row-7");
+        assert_eq!(id(b"\"row-7\"").unwrap().as_str(), "row-7");
+        for text in [&b""[..], b"\"\"", b"two words", "ü".as_bytes(), b"\xff", &[b'x'; 129]] {
+            assert_eq!(id(text), None, "{text:?}");
+        }
+        assert!(command_id(&headers("idempotency-key", &[b"a", b"a"])).is_err());
+    }
+
+    #[test]
+    fn an_actor_is_any_short_text() {
+        let who = |text: &[u8]| actor(&headers("actor", &[text])).ok().flatten();
+        assert_eq!(who("Jörg Müller".as_bytes()).as_deref(), Some("Jörg Müller"));
+        for text in [&b""[..], b"a\tb", b"\xff", &[b'x'; 129]] {
+            assert_eq!(who(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Every kind of problem a caller can meet. The names are part of the interface: clients branch on them.
+
+use axum::http::StatusCode;
+
+pub(crate) struct Kind {
+    /// The last part of the problem's `type`: `urn:polder:problem:` and this.
+    pub(crate) name: &'static str,
+    pub(crate) status: StatusCode,
+    pub(crate) title: &'static str,
+}
+
+const fn kind(status: StatusCode, name: &'static str, title: &'static str) -> Kind {
+    Kind { name, status, title }
+}
+
+// The caller fixes the request.
+pub(crate) const BAD_NAME: Kind = kind(StatusCode::BAD_REQUEST, "bad-name", "A name or id cannot be used");
+pub(crate) const BAD_PATH: Kind = kind(StatusCode::BAD_REQUEST, "bad-path", "The path cannot be read");
+pub(crate) const BAD_QUERY: Kind = kind(StatusCode::BAD_REQUEST, "bad-query", "A query parameter cannot be used");
+pub(crate) const BAD_HEADER: Kind = kind(StatusCode::BAD_REQUEST, "bad-header", "A header cannot be used");
+pub(crate) const BAD_BODY: Kind = kind(StatusCode::BAD_REQUEST, "bad-body", "The body cannot be read");
+pub(crate) const NOT_JSON: Kind = kind(StatusCode::BAD_REQUEST, "not-json", "The payload is not JSON");
+pub(crate) const TOO_LARGE: Kind = kind(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large");
+pub(crate) const METHOD_NOT_ALLOWED: Kind =
+    kind(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This path takes other methods");
+pub(crate) const ID_REUSED: Kind =
+    kind(StatusCode::UNPROCESSABLE_ENTITY, "id-reused", "The idempotency key belongs to another command");
+pub(crate) const COMPONENT_REFUSED: Kind =
+    kind(StatusCode::UNPROCESSABLE_ENTITY, "component-refused", "The component cannot be deployed");
+pub(crate) const OTHER_DOMAIN: Kind =
+    kind(StatusCode::UNPROCESSABLE_ENTITY, "other-domain", "The component describes another domain");
+
+// The caller asks for something that is there.
+pub(crate) const UNKNOWN_ROUTE: Kind = kind(StatusCode::NOT_FOUND, "unknown-route", "Nothing lives at this path");
+pub(crate) const UNKNOWN_TENANT: Kind = kind(StatusCode::NOT_FOUND, "unknown-tenant", "Unknown tenant");
+pub(crate) const UNKNOWN_DOMAIN: Kind = kind(StatusCode::NOT_FOUND, "unknown-domain", "Unknown domain");
+pub(crate) const UNKNOWN_AGGREGATE: Kind = kind(StatusCode::NOT_FOUND, "unknown-aggregate", "Unknown aggregate");
+pub(crate) const UNKNOWN_COMMAND: Kind = kind(StatusCode::NOT_FOUND, "unknown-command", "Unknown command");
+pub(crate) const UNKNOWN_PROJECTION: Kind = kind(StatusCode::NOT_FOUND, "unknown-projection", "Unknown projection");
+pub(crate) const NO_SUCH_AGGREGATE: Kind =
+    kind(StatusCode::NOT_FOUND, "no-such-aggregate", "Nothing has happened to this aggregate");
+pub(crate) const NO_SUCH_SEQUENCE: Kind =
+    kind(StatusCode::NOT_FOUND, "no-such-sequence", "The aggregate has not come that far");
+pub(crate) const NO_SUCH_DOCUMENT: Kind = kind(StatusCode::NOT_FOUND, "no-such-document", "No such document");
+
+// The caller reads again and decides anew, or waits.
+pub(crate) const SEQUENCE_CONFLICT: Kind =
+    kind(StatusCode::CONFLICT, "sequence-conflict", "The aggregate stands elsewhere");
+pub(crate) const BUSY: Kind = kind(StatusCode::TOO_MANY_REQUESTS, "busy", "The tenant has too much in flight");
+pub(crate) const VIEW_BEHIND: Kind = kind(StatusCode::SERVICE_UNAVAILABLE, "view-behind", "The view is not there yet");
+
+// The author of the domain, or the operator, looks after it.
+pub(crate) const GUEST_FAULT: Kind =
+    kind(StatusCode::INTERNAL_SERVER_ERROR, "guest-fault", "The domain failed while it decided");
+pub(crate) const STORAGE_FAILED: Kind =
+    kind(StatusCode::INTERNAL_SERVER_ERROR, "storage-failed", "The host cannot use its data");
+pub(crate) const READ_ONLY: Kind = kind(StatusCode::SERVICE_UNAVAILABLE, "read-only", "The host takes no changes");
+pub(crate) const SHUTTING_DOWN: Kind =
+    kind(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", "The host is shutting down");
+pub(crate) const NOT_READY: Kind = kind(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "The host takes no commands");

@@ -1,0 +1,112 @@
+//! A refusal as it leaves the host: a problem document (RFC 9457). Knows HTTP; knows nothing of why something was refused.
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::kinds::Kind;
+
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+pub(crate) struct Problem {
+    kind: &'static Kind,
+    detail: String,
+    members: Map<String, Value>,
+    retry_after_s: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(flatten)]
+    members: &'a Map<String, Value>,
+}
+
+impl Problem {
+    /// `detail` says what was wrong and what would be right, with the values involved.
+    pub(crate) fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), members: Map::new(), retry_after_s: None }
+    }
+
+    /// Adds a member that programs can read: `known`, `expected`, `actual`, `limit`, …
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds the names that would have been right.
+    pub(crate) fn with_known<T: ToString>(self, known: &[T]) -> Self {
+        let names: Vec<Value> = known.iter().map(|name| Value::String(name.to_string())).collect();
+        self.with("known", names)
+    }
+
+    pub(crate) fn retry_after_ms(mut self, wait_ms: u64) -> Self {
+        // The header counts whole seconds, and 0 would ask for a busy loop.
+        self.retry_after_s = Some(wait_ms.div_ceil(1_000).max(1));
+        self
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.kind.status
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let document = Document {
+            r#type: format!("urn:polder:problem:{}", self.kind.name),
+            title: self.kind.title,
+            status: self.kind.status.as_u16(),
+            detail: &self.detail,
+            members: &self.members,
+        };
+        let body = serde_json::to_vec(&document).expect("strings and numbers always serialize");
+        let mut response = (self.status(), body).into_response();
+        response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds;
+
+    async fn shown(problem: Problem) -> (StatusCode, Option<String>, Value) {
+        let response = problem.into_response();
+        let status = response.status();
+        let retry_after = response.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        let bytes = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        (status, retry_after, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    #[tokio::test]
+    async fn all_members_stand_side_by_side() {
+        let problem = Problem::new(&kinds::UNKNOWN_COMMAND, "no such command").with_known(&["a", "b"]);
+        let (status, retry_after, document) = shown(problem).await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        assert_eq!(retry_after, None);
+        assert_eq!(
+            document,
+            serde_json::json!({ "type": "urn:polder:problem:unknown-command", "title": "Unknown command", "status": 404,
+                                "detail": "no such command", "known": ["a", "b"] })
+        );
+    }
+
+    #[tokio::test]
+    async fn a_wait_is_told_in_whole_seconds_and_never_as_none() {
+        for (wait_ms, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2")] {
+            let (_, retry_after, _) = shown(Problem::new(&kinds::BUSY, "busy").retry_after_ms(wait_ms)).await;
+            assert_eq!(retry_after.as_deref(), Some(seconds), "{wait_ms} ms");
+        }
+    }
+}

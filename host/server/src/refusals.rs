@@ -1,0 +1,92 @@
+//! How each of the host's refusals is told to a caller. Every one gets its kind here and nowhere else.
+
+use polder_core::NameError;
+use polder_engine::{DeployError, ReadError, SubmitError};
+
+use crate::kinds;
+use crate::problem::Problem;
+
+/// A view that is behind usually catches up within this time.
+const VIEW_RETRY_MS: u64 = 1_000;
+
+impl From<NameError> for Problem {
+    fn from(error: NameError) -> Self {
+        Self::new(&kinds::BAD_NAME, error.to_string())
+    }
+}
+
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
+        use SubmitError as E;
+        let detail = error.to_string();
+        match error {
+            E::UnknownTenant(tenant) => Self::new(&kinds::UNKNOWN_TENANT, detail).with("tenant", tenant.as_str()),
+            E::UnknownDomain { known, .. } => Self::new(&kinds::UNKNOWN_DOMAIN, detail).with_known(&known),
+            E::UnknownAggregate { known, .. } => Self::new(&kinds::UNKNOWN_AGGREGATE, detail).with_known(&known),
+            E::UnknownCommand { known, .. } => Self::new(&kinds::UNKNOWN_COMMAND, detail).with_known(&known),
+            E::NotJson(_) => Self::new(&kinds::NOT_JSON, detail),
+            E::TooLarge { bytes, bytes_max } => {
+                Self::new(&kinds::TOO_LARGE, detail).with("actual", bytes).with("limit", bytes_max)
+            }
+            E::IdReused(id) => Self::new(&kinds::ID_REUSED, detail).with("command_id", id.as_str()),
+            E::Conflict { expected, actual } => {
+                Self::new(&kinds::SEQUENCE_CONFLICT, detail).with("expected", expected.0).with("actual", actual.0)
+            }
+            E::Busy { in_flight_max, retry_after_ms, .. } => {
+                Self::new(&kinds::BUSY, detail).with("limit", in_flight_max).retry_after_ms(retry_after_ms)
+            }
+            E::GuestFault { domain, revision, reason } => guest_fault(detail, domain.as_str(), &revision, &reason),
+            E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
+            E::ShuttingDown => Self::new(&kinds::SHUTTING_DOWN, detail),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        use ReadError as E;
+        let detail = error.to_string();
+        match error {
+            E::UnknownTenant(tenant) => Self::new(&kinds::UNKNOWN_TENANT, detail).with("tenant", tenant.as_str()),
+            E::UnknownDomain { known, .. } => Self::new(&kinds::UNKNOWN_DOMAIN, detail).with_known(&known),
+            E::UnknownAggregate { known, .. } => Self::new(&kinds::UNKNOWN_AGGREGATE, detail).with_known(&known),
+            E::UnknownProjection { known, .. } => Self::new(&kinds::UNKNOWN_PROJECTION, detail).with_known(&known),
+            E::NoSuchAggregate { .. } => Self::new(&kinds::NO_SUCH_AGGREGATE, detail),
+            E::NoSuchSequence { asked, newest, .. } => {
+                Self::new(&kinds::NO_SUCH_SEQUENCE, detail).with("asked", asked.0).with("newest", newest.0)
+            }
+            E::NoSuchDocument { key, .. } => Self::new(&kinds::NO_SUCH_DOCUMENT, detail).with("key", key),
+            E::BadQuery(_) => Self::new(&kinds::BAD_QUERY, detail),
+            E::Behind { asked, reached } => Self::new(&kinds::VIEW_BEHIND, detail)
+                .with("asked", asked.0)
+                .with("reached", reached.0)
+                .retry_after_ms(VIEW_RETRY_MS),
+            E::GuestFault { domain, revision, reason } => guest_fault(detail, domain.as_str(), &revision, &reason),
+            E::Storage(_) => Self::new(&kinds::STORAGE_FAILED, detail),
+        }
+    }
+}
+
+impl From<DeployError> for Problem {
+    fn from(error: DeployError) -> Self {
+        use DeployError as E;
+        let detail = error.to_string();
+        match error {
+            E::UnknownTenant(tenant) => Self::new(&kinds::UNKNOWN_TENANT, detail).with("tenant", tenant.as_str()),
+            E::Refused(reason) => Self::new(&kinds::COMPONENT_REFUSED, detail).with("reason", reason),
+            E::OtherDomain { described, asked } => Self::new(&kinds::OTHER_DOMAIN, detail)
+                .with("expected", asked.as_str())
+                .with("actual", described.as_str()),
+            E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
+            E::Storage(_) => Self::new(&kinds::STORAGE_FAILED, detail),
+        }
+    }
+}
+
+fn guest_fault(detail: String, domain: &str, revision: &polder_core::Revision, reason: &str) -> Problem {
+    tracing::warn!(domain, revision = %revision.short(), reason, "a guest failed");
+    Problem::new(&kinds::GUEST_FAULT, detail)
+        .with("domain", domain)
+        .with("revision", revision.to_string())
+        .with("reason", reason)
+}

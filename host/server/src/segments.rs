@@ -1,0 +1,62 @@
+//! The named parts of a request's path, checked against the rule for each kind of name.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use polder_core::{AggregateId, AggregateName, CommandName, DomainName, ProjectionName, TenantName};
+
+use crate::app::App;
+use crate::kinds;
+use crate::problem::Problem;
+
+pub(crate) struct Segments(RawPathParams);
+
+impl Segments {
+    pub(crate) fn tenant(&self) -> Result<TenantName, Problem> {
+        Ok(TenantName::new(self.get("tenant"))?)
+    }
+
+    pub(crate) fn domain(&self) -> Result<DomainName, Problem> {
+        Ok(DomainName::new(self.get("domain"))?)
+    }
+
+    pub(crate) fn aggregate(&self) -> Result<AggregateName, Problem> {
+        Ok(AggregateName::new(self.get("aggregate"))?)
+    }
+
+    pub(crate) fn aggregate_id(&self) -> Result<AggregateId, Problem> {
+        Ok(AggregateId::new(self.get("id"))?)
+    }
+
+    pub(crate) fn command(&self) -> Result<CommandName, Problem> {
+        Ok(CommandName::new(self.get("command"))?)
+    }
+
+    pub(crate) fn projection(&self) -> Result<ProjectionName, Problem> {
+        Ok(ProjectionName::new(self.get("projection"))?)
+    }
+
+    /// A document's key, which may hold any characters.
+    pub(crate) fn key(&self) -> &str {
+        self.get("key")
+    }
+
+    fn get(&self, name: &str) -> &str {
+        // A route without the part is refused by the name rules, as an empty name.
+        self.0.iter().find(|(found, _)| *found == name).map_or("", |(_, value)| value)
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Segments {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        RawPathParams::from_request_parts(parts, app).await.map(Self).map_err(|_| {
+            Problem::new(
+                &kinds::BAD_PATH,
+                "the path is not UTF-8 once its %-escapes are decoded: escape UTF-8 bytes only",
+            )
+        })
+    }
+}

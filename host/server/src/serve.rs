@@ -1,0 +1,77 @@
+//! Takes connections until told to stop, then lets what is under way finish for a bounded time.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use polder_engine::Host;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::routes::router;
+
+/// A connection may stay silent this long before, or within, the head of a request.
+const HEAD_WAIT_MAX: Duration = Duration::from_secs(120);
+/// What is under way at shutdown may take this long.
+const DRAIN_WAIT_MAX: Duration = Duration::from_secs(10);
+/// A pause when the system has no more file descriptors: without it the loop would spin until one is free.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves `host` on `listener` until `shutdown` completes. The host itself stays open: closing it is the caller's.
+///
+/// # Errors
+/// When the listener's address cannot be read. A connection that fails ends only itself.
+pub async fn serve(host: Host, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    let (close, closing) = watch::channel(false);
+    let service = TowerToHyperService::new(router(Arc::new(App { host, closing })));
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT_MAX).pipeline_flush(true);
+
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let connection = builder.serve_connection(TokioIo::new(without_delay(stream)), service.clone());
+                    let watched = graceful.watch(connection);
+                    connections.spawn(async move {
+                        if let Err(error) = watched.await {
+                            tracing::debug!(%error, "a connection ended early");
+                        }
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+
+    drop(listener);
+    close.send_replace(true);
+    if tokio::time::timeout(DRAIN_WAIT_MAX, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests took longer than {} s and were cut off", DRAIN_WAIT_MAX.as_secs());
+    }
+    connections.shutdown().await;
+    Ok(())
+}
+
+/// Answers are small and wanted at once.
+fn without_delay(stream: TcpStream) -> TcpStream {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot switch off delays on a connection");
+    }
+    stream
+}

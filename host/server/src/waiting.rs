@@ -1,0 +1,46 @@
+//! Reading one's own writes: `after` and `timeout_ms` of every question to a view.
+
+use polder_core::Position;
+use polder_engine::WaitFor;
+
+use crate::problem::Problem;
+use crate::query::{Query, bad_parameter};
+
+/// Wall time, when `after` comes without a timeout.
+const WAIT_MS_DEFAULT: u64 = 2_000;
+/// Wall time; beyond it a caller asks again rather than hold a connection.
+const WAIT_MS_MAX: u64 = 60_000;
+
+pub(crate) fn wait(query: &Query) -> Result<Option<WaitFor>, Problem> {
+    let timeout_ms = query.number("timeout_ms")?;
+    if timeout_ms.is_some_and(|timeout_ms| timeout_ms > WAIT_MS_MAX) {
+        return Err(bad_parameter("timeout_ms", &format!("is more than {WAIT_MS_MAX}, the longest wait"))
+            .with("limit", WAIT_MS_MAX));
+    }
+    match (query.number("after")?, timeout_ms) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(bad_parameter("timeout_ms", "says how long, but no \"after\" says for which position")),
+        (Some(after), timeout_ms) => {
+            Ok(Some(WaitFor { position: Position(after), timeout_ms: timeout_ms.unwrap_or(WAIT_MS_DEFAULT) }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(raw: &str) -> Option<Option<(u64, u64)>> {
+        let query = Query::parse(Some(raw), &["after", "timeout_ms"]).ok().unwrap();
+        wait(&query).ok().map(|wait| wait.map(|wait| (wait.position.0, wait.timeout_ms)))
+    }
+
+    #[test]
+    fn a_timeout_needs_a_position() {
+        assert_eq!(read(""), Some(None));
+        assert_eq!(read("after=4"), Some(Some((4, WAIT_MS_DEFAULT))));
+        assert_eq!(read("after=4&timeout_ms=0"), Some(Some((4, 0))));
+        assert_eq!(read("timeout_ms=5"), None);
+        assert_eq!(read("after=4&timeout_ms=60001"), None);
+    }
+}
