@@ -1,1 +1,89 @@
-fn main() {}
+//! `polder`: the command line. Each subcommand is a file; here they are only named and their failures told.
+#![forbid(unsafe_code)]
+
+mod build;
+mod client;
+mod deploy;
+mod doctor;
+mod domains;
+mod effects;
+mod events;
+mod failure;
+mod guest;
+mod import;
+mod logs;
+mod new;
+mod output;
+mod place;
+mod problem;
+mod salvage;
+mod send;
+mod serve;
+mod state;
+mod target;
+mod test;
+mod times;
+mod verify;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::output::Output;
+
+/// A host for business rules in WebAssembly: events are the truth, and nothing is acknowledged that is not on disk.
+#[derive(Parser)]
+#[command(name = "polder", version, propagate_version = true)]
+struct Arguments {
+    /// Answer in JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    New(new::New),
+    Build(build::Build),
+    Test(test::Test),
+    Deploy(deploy::Deploy),
+    Send(send::Send),
+    State(state::State),
+    Events(events::Events),
+    View(view::View),
+    Effects(effects::Effects),
+    Domains(domains::Domains),
+    Import(import::Import),
+    Verify(verify::Verify),
+    Salvage(salvage::Salvage),
+    Doctor(doctor::Doctor),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output::new(arguments.json);
+    let done = match arguments.command {
+        Command::Serve(command) => command.run(&output),
+        Command::New(command) => command.run(&output),
+        Command::Build(command) => command.run(&output),
+        Command::Test(command) => command.run(&output),
+        Command::Deploy(command) => command.run(&output),
+        Command::Send(command) => command.run(&output),
+        Command::State(command) => command.run(&output),
+        Command::Events(command) => command.run(&output),
+        Command::View(command) => command.run(&output),
+        Command::Effects(command) => command.run(&output),
+        Command::Domains(command) => command.run(&output),
+        Command::Import(command) => command.run(&output),
+        Command::Verify(command) => command.run(&output),
+        Command::Salvage(command) => command.run(&output),
+        Command::Doctor(command) => command.run(&output),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(&output),
+    }
+}

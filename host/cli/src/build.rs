@@ -1,0 +1,31 @@
+//! `polder build`: a domain crate becomes a wasm file that a host takes.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::failure::Outcome;
+use crate::guest;
+use crate::output::Output;
+
+/// Build a domain crate and check what comes out as a host would.
+#[derive(Args)]
+pub(crate) struct Build {
+    /// The crate's folder.
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    path: PathBuf,
+}
+
+impl Build {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        let built = guest::build(&self.path, output)?;
+        let (file, domain) = (built.file.display(), &built.component.descriptor.domain);
+        let revision = built.component.revision;
+        let answer = serde_json::json!({
+            "file": file.to_string(), "bytes": built.bytes, "domain": domain, "revision": revision,
+        });
+        output.answer(&answer, || {
+            format!("{file}: domain {domain}, {} KiB, revision {}", built.bytes.div_ceil(1024), revision.short())
+        })
+    }
+}

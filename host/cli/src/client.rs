@@ -1,0 +1,160 @@
+//! Speaks HTTP to a host. Knows paths and problem documents; knows nothing of what the answers mean.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::de::DeserializeOwned;
+
+use crate::failure::Failure;
+use crate::problem::Problem;
+use crate::target::Target;
+
+const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
+/// What a path segment may hold as it is.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+pub(crate) struct Client {
+    http: reqwest::Client,
+    host: String,
+    tenant: String,
+}
+
+/// An answer read whole.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
+    retry_after_s: Option<u64>,
+}
+
+impl Client {
+    pub(crate) fn new(target: &Target) -> Result<Self, Failure> {
+        // A proxy that the environment names is for the world outside, where no host of ours is.
+        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_WAIT_MAX).tcp_nodelay(true).build()?;
+        Ok(Self { http, host: target.host.clone(), tenant: target.tenant.to_string() })
+    }
+
+    /// The address below `/v1/{tenant}` with these segments.
+    pub(crate) fn address(&self, segments: &[&str]) -> String {
+        let mut address = format!("{}/v1/{}", self.host, self.tenant);
+        for segment in segments {
+            address.push('/');
+            address.extend(utf8_percent_encode(segment, ESCAPED));
+        }
+        address
+    }
+
+    pub(crate) fn request(&self, method: Method, segments: &[&str]) -> RequestBuilder {
+        self.http.request(method, self.address(segments))
+    }
+
+    /// A question with those parameters that have a value.
+    pub(crate) fn get(&self, segments: &[&str], parameters: &[(&str, Option<String>)]) -> RequestBuilder {
+        let mut address = self.address(segments);
+        let mut mark = '?';
+        for (name, value) in parameters {
+            if let Some(value) = value {
+                address.extend([mark.to_string().as_str(), *name, "="]);
+                address.extend(utf8_percent_encode(value, ESCAPED));
+                mark = '&';
+            }
+        }
+        self.http.get(address)
+    }
+
+    /// Outside of any tenant: `/readyz`.
+    pub(crate) fn probe(&self, path: &str) -> RequestBuilder {
+        self.http.get(format!("{}{path}", self.host))
+    }
+
+    /// Sends, and takes an answer of any status whole.
+    pub(crate) async fn answer(&self, request: RequestBuilder) -> Result<Answer, Failure> {
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        let (status, retry_after_s) = (response.status(), retry_after_s(response.headers()));
+        let body = response.bytes().await.map_err(|error| self.unreachable(error))?;
+        Ok(Answer { status, body, retry_after_s })
+    }
+
+    /// Sends, and turns any refusal into a failure.
+    pub(crate) async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
+        self.answer(request).await?.good()?.json()
+    }
+
+    /// Sends, and leaves the body to be read as it comes.
+    pub(crate) async fn stream(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (status, retry_after_s) = (response.status(), retry_after_s(response.headers()));
+        let body = response.bytes().await.map_err(|error| self.unreachable(error))?;
+        Err(Answer { status, body, retry_after_s }.refusal())
+    }
+
+    pub(crate) fn unreachable(&self, error: reqwest::Error) -> Failure {
+        let cause = innermost(&error);
+        let host = &self.host;
+        Failure::Failed(if error.is_connect() {
+            anyhow!(
+                "no host answers at {host} ({cause}): start one with `polder serve --data DIR`, or name another with --host"
+            )
+        } else {
+            anyhow!("the connection to {host} broke off ({cause})")
+        })
+    }
+}
+
+impl Answer {
+    pub(crate) fn good(self) -> Result<Self, Failure> {
+        if self.status.is_success() { Ok(self) } else { Err(self.refusal()) }
+    }
+
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            anyhow!("the host's answer cannot be understood ({error}): is it a polder host of this version?").into()
+        })
+    }
+
+    pub(crate) fn refusal(&self) -> Failure {
+        Failure::Problem(Box::new(self.problem()))
+    }
+
+    pub(crate) fn problem(&self) -> Problem {
+        Problem::new(self.status.as_u16(), &self.body, self.retry_after_s)
+    }
+}
+
+/// Runs one conversation with a host.
+pub(crate) fn converse<T>(conversation: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(conversation)
+}
+
+fn retry_after_s(headers: &HeaderMap) -> Option<u64> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_escaped() {
+        let target = Target { host: "http://h".into(), tenant: "main".parse().unwrap() };
+        let client = Client::new(&target).ok().unwrap();
+        assert_eq!(
+            client.address(&["orders", "views", "v", "a/b c?ü"]),
+            "http://h/v1/main/orders/views/v/a%2Fb%20c%3F%C3%BC"
+        );
+    }
+}

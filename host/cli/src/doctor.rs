@@ -1,0 +1,117 @@
+//! `polder doctor`: looks at everything that a host and a domain's author need, and says of each what is wrong and what to do.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use polder_sandbox::{Sandbox, SandboxOptions};
+
+use crate::client::{Client, converse};
+use crate::failure::{Failure, Outcome};
+use crate::guest;
+use crate::output::Output;
+use crate::target::Target;
+
+/// Samples of the disk; the middle one counts.
+const SYNCS: usize = 21;
+/// One sector of most disks.
+const SYNC_BYTES: usize = 4_096;
+/// Beyond this a caller who waits for each command will feel it.
+const SYNC_WAIT_MAX: Duration = Duration::from_millis(10);
+
+/// Look for what would keep a host or a domain's author from working.
+#[derive(Args)]
+pub(crate) struct Doctor {
+    /// The folder whose disk is tried; the system's temporary one by default.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    target: Target,
+}
+
+struct Finding {
+    what: &'static str,
+    /// What was found; or else what is wrong, and what to do.
+    found: Result<String, String>,
+}
+
+impl Doctor {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        let folder = self.data.clone().unwrap_or_else(std::env::temp_dir);
+        let findings = [
+            Finding { what: "version", found: Ok(env!("CARGO_PKG_VERSION").to_owned()) },
+            Finding { what: "sandbox", found: sandbox() },
+            Finding { what: "disk", found: disk(&folder).map_err(|error| format!("{error:#}")) },
+            Finding { what: "wasm target", found: wasm_target() },
+            Finding { what: "host", found: self.host() },
+        ];
+        let answer: Vec<_> = findings
+            .iter()
+            .map(|finding| match &finding.found {
+                Ok(found) => serde_json::json!({ "check": finding.what, "ok": true, "found": found }),
+                Err(problem) => serde_json::json!({ "check": finding.what, "ok": false, "problem": problem }),
+            })
+            .collect();
+        output.answer(&answer, || {
+            findings
+                .iter()
+                .map(|finding| match &finding.found {
+                    Ok(found) => format!("ok       {}: {found}\n", finding.what),
+                    Err(problem) => format!("problem  {}: {problem}\n", finding.what),
+                })
+                .collect()
+        })?;
+        if findings.iter().all(|finding| finding.found.is_ok()) { Ok(()) } else { Err(Failure::Told) }
+    }
+
+    fn host(&self) -> Result<String, String> {
+        let told = |failure: Failure| match failure {
+            Failure::Problem(problem) => problem.to_string(),
+            Failure::Failed(error) => format!("{error:#}"),
+            Failure::Told | Failure::ReaderGone => String::new(),
+        };
+        let client = Client::new(&self.target).map_err(told)?;
+        let answer = converse(client.answer(client.probe("/readyz"))).map_err(told)?;
+        match answer.status.is_success() {
+            true => Ok(format!("{} is ready", self.target.host)),
+            false => Err(format!("{} is up but not ready: {}", self.target.host, answer.problem())),
+        }
+    }
+}
+
+fn sandbox() -> Result<String, String> {
+    let checked = Sandbox::new(SandboxOptions::default()).and_then(|sandbox| sandbox.self_check());
+    match checked {
+        Ok(()) => Ok("its limits on fuel, time and memory are live".to_owned()),
+        Err(error) => Err(format!("{error}: do not run guests of others on this machine")),
+    }
+}
+
+fn disk(folder: &Path) -> Result<String, anyhow::Error> {
+    let mut file = tempfile::tempfile_in(folder).with_context(|| {
+        format!("cannot write to {}: choose another folder, or mend its permissions", folder.display())
+    })?;
+    let mut waits = Vec::with_capacity(SYNCS);
+    for _ in 0..SYNCS {
+        file.write_all(&[0; SYNC_BYTES])?;
+        let start = Instant::now();
+        file.sync_data().with_context(|| format!("cannot sync a file in {}", folder.display()))?;
+        waits.push(start.elapsed());
+    }
+    waits.sort();
+    let middle = waits[SYNCS / 2];
+    let figure =
+        format!("{} syncs in {:.2} ms (the middle one of {SYNCS})", folder.display(), middle.as_secs_f64() * 1e3);
+    anyhow::ensure!(middle <= SYNC_WAIT_MAX, "{figure}: slow, every command waits for one; use a faster disk");
+    Ok(figure)
+}
+
+fn wasm_target() -> Result<String, String> {
+    match guest::is_wasm_target_present() {
+        Ok(true) => Ok(format!("{} is installed", guest::WASM_TARGET)),
+        Ok(false) => Err(format!("domains cannot be built: run `rustup target add {}`", guest::WASM_TARGET)),
+        Err(error) => Err(format!("domains cannot be built: {error:#}")),
+    }
+}

@@ -1,0 +1,65 @@
+//! Reads every row and counts what it would become. Sends nothing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use polder_import::{Import, ReadError, Report, Step};
+use serde::Serialize;
+
+use crate::import::progress::Bar;
+
+#[derive(Default, Serialize)]
+pub(crate) struct Plan {
+    /// Commands by name.
+    commands: BTreeMap<String, u64>,
+    /// Rows that would become none.
+    #[serde(flatten)]
+    unreadable: Unreadable,
+}
+
+#[derive(Default)]
+struct Unreadable(Report);
+
+impl Serialize for Unreadable {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("refused", &self.0.refused_count())?;
+        map.serialize_entry("reasons", &self.0.reasons())?;
+        map.end()
+    }
+}
+
+pub(crate) fn read(rows: Import, bar: &Bar) -> Result<Plan, ReadError> {
+    let mut plan = Plan::default();
+    for step in rows {
+        match step? {
+            Step::Command(command) => *plan.commands.entry(command.name.to_string()).or_default() += 1,
+            Step::Refused { line, refusal } => plan.unreadable.0.refused(line, &refusal),
+        }
+        bar.show(&plan.unreadable.0);
+    }
+    Ok(plan)
+}
+
+impl Plan {
+    pub(crate) fn refused_count(&self) -> u64 {
+        self.unreadable.0.refused_count()
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total: u64 = self.commands.values().sum();
+        write!(f, "{total} commands would be sent")?;
+        for (name, count) in &self.commands {
+            write!(f, "\n  {count} {name}")?;
+        }
+        write!(f, "\n{} rows refused", self.refused_count())?;
+        for reason in self.unreadable.0.reasons() {
+            let lines: Vec<String> = reason.lines.iter().map(u64::to_string).collect();
+            write!(f, "\n  {} × {} (lines {}): {}", reason.count, reason.reason, lines.join(", "), reason.detail)?;
+        }
+        Ok(())
+    }
+}

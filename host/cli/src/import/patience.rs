@@ -1,0 +1,48 @@
+//! How long to go on trying, and how long to pause between two tries. Pure: the clock is the caller's.
+
+use std::time::Duration;
+
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// One command's tries.
+pub(crate) struct Patience {
+    total: Duration,
+    pause: Duration,
+}
+
+impl Patience {
+    pub(crate) fn new(total: Duration) -> Self {
+        Self { total, pause: PAUSE_FIRST }
+    }
+
+    /// How long to pause before the next try; `None`: it has been long enough. `asked` is what the host asked for.
+    pub(crate) fn next(&mut self, waited: Duration, asked: Option<Duration>) -> Option<Duration> {
+        let left = self.total.checked_sub(waited).filter(|left| !left.is_zero())?;
+        let pause = asked.unwrap_or(self.pause);
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        Some(pause.min(left))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_end() {
+        let mut patience = Patience::new(Duration::from_secs(10));
+        let pauses: Vec<_> =
+            (0..6).map(|second| patience.next(Duration::from_secs(second), None).unwrap().as_millis()).collect();
+        assert_eq!(pauses, [50, 100, 200, 400, 800, 1_000]);
+        assert_eq!(patience.next(Duration::from_millis(9_900), None), Some(Duration::from_millis(100)));
+        assert_eq!(patience.next(Duration::from_secs(10), None), None);
+    }
+
+    #[test]
+    fn the_host_may_ask_for_a_longer_one() {
+        let mut patience = Patience::new(Duration::from_secs(10));
+        assert_eq!(patience.next(Duration::ZERO, Some(Duration::from_secs(3))), Some(Duration::from_secs(3)));
+        assert_eq!(patience.next(Duration::from_secs(8), Some(Duration::from_secs(3))), Some(Duration::from_secs(2)));
+    }
+}

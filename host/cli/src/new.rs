@@ -1,0 +1,128 @@
+//! `polder new`: a domain crate that builds and whose tests pass. Writes files; builds nothing.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use polder_core::DomainName;
+
+use crate::failure::Outcome;
+use crate::output::Output;
+
+/// Every file of a new domain crate. What stands in {{braces}} is filled in.
+const FILES: [(&str, &str); 7] = [
+    ("Cargo.toml", include_str!("../template/Cargo.toml.in")),
+    (".gitignore", include_str!("../template/gitignore.in")),
+    ("README.md", include_str!("../template/README.md.in")),
+    ("src/lib.rs", include_str!("../template/src/lib.rs.in")),
+    ("src/ticket.rs", include_str!("../template/src/ticket.rs.in")),
+    ("src/views.rs", include_str!("../template/src/views.rs.in")),
+    ("tests/cases.rs", include_str!("../template/tests/cases.rs.in")),
+];
+/// The SDK in the source tree that this program was built from.
+const SDK_OF_THIS_TREE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/polder-sdk");
+/// Words that rustc or the domain's own files use otherwise.
+const TAKEN_NAMES: [&str; 8] = ["test", "std", "core", "alloc", "polder-sdk", "serde", "ticket", "views"];
+
+/// Make a new domain crate in a folder of its name.
+#[derive(Args)]
+pub(crate) struct New {
+    /// The domain's name, and the folder's: ticket-office.
+    name: DomainName,
+    /// Where polder-sdk lies; by default in the source tree this program was built from, else the published one.
+    #[arg(long, value_name = "DIR")]
+    sdk: Option<PathBuf>,
+}
+
+impl New {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        let folder = PathBuf::from(self.name.as_str());
+        write(&folder, &self.name, self.sdk.as_deref())?;
+        let answer = serde_json::json!({ "folder": folder.display().to_string(), "domain": self.name });
+        output.answer(&answer, || {
+            format!(
+                "{} is a domain crate now. Next:\n  cd {}\n  polder test\n  polder build",
+                folder.display(),
+                folder.display()
+            )
+        })
+    }
+}
+
+fn write(folder: &Path, name: &DomainName, sdk: Option<&Path>) -> Result<()> {
+    ensure!(
+        !TAKEN_NAMES.contains(&name.as_str()),
+        "a domain crate cannot be named {name:?}, which means something else to Rust or in the crate itself: choose another name"
+    );
+    ensure!(!folder.exists(), "{} is there already: choose another name, or remove it first", folder.display());
+    let sdk = match sdk {
+        Some(sdk) => Some(sdk.canonicalize().with_context(|| format!("there is no polder-sdk in {}", sdk.display()))?),
+        None => Path::new(SDK_OF_THIS_TREE).canonicalize().ok(),
+    };
+    if let Some(sdk) = &sdk {
+        let manifest = std::fs::read_to_string(sdk.join("Cargo.toml")).unwrap_or_default();
+        ensure!(manifest.contains("name = \"polder-sdk\""), "there is no polder-sdk in {}", sdk.display());
+    }
+    for (file, template) in FILES {
+        let path = folder.join(file);
+        let text = fill(template, name, sdk.as_deref());
+        let parent = path.parent().unwrap_or(folder);
+        std::fs::create_dir_all(parent)
+            .and_then(|()| std::fs::write(&path, text))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    // What the SDK was tried with is what the new crate begins with. Without the file cargo takes the newest of everything.
+    if let Some(lock) = sdk.map(|sdk| sdk.join("../../Cargo.lock")).filter(|lock| lock.is_file()) {
+        std::fs::copy(&lock, folder.join("Cargo.lock")).with_context(|| format!("cannot copy {}", lock.display()))?;
+    }
+    Ok(())
+}
+
+fn fill(template: &str, name: &DomainName, sdk: Option<&Path>) -> String {
+    let sdk = match sdk {
+        // Quoted as TOML does: a path may hold backslashes and quotes.
+        Some(sdk) => format!("path = {}", serde_json::Value::from(sdk.to_string_lossy())),
+        None => format!("version = \"{}.{}\"", env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR")),
+    };
+    template
+        .replace("{{name}}", name.as_str())
+        .replace("{{crate}}", &name.as_str().replace('-', "_"))
+        .replace("{{sdk}}", &sdk)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> DomainName {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn every_brace_is_filled() {
+        for (file, template) in FILES {
+            let text = fill(template, &name("ticket-office"), None);
+            assert!(
+                !text.contains("{{") || file.ends_with(".rs") && !text.contains("{{name") && !text.contains("{{crate"),
+                "{file}"
+            );
+        }
+        assert!(fill(FILES[0].1, &name("a"), None).contains("polder-sdk = { version = \"0.1\" }"));
+        assert!(fill(FILES[0].1, &name("a"), Some(Path::new("/x y"))).contains("polder-sdk = { path = \"/x y\" }"));
+        assert!(fill(FILES[6].1, &name("ticket-office"), None).contains("use ticket_office::domain;"));
+    }
+
+    #[test]
+    fn what_is_there_is_never_written_over() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("shop");
+        write(&folder, &name("shop"), None).unwrap();
+        assert!(folder.join("src/lib.rs").is_file());
+        assert!(write(&folder, &name("shop"), None).unwrap_err().to_string().contains("is there already"));
+        let error = write(&parent.path().join("core"), &name("core"), None).unwrap_err().to_string();
+        assert!(error.contains("choose another name"), "{error}");
+        let error = write(&parent.path().join("x"), &name("x"), Some(parent.path())).unwrap_err().to_string();
+        assert!(error.contains("there is no polder-sdk"), "{error}");
+        assert!(!parent.path().join("x").exists());
+    }
+}

@@ -1,0 +1,80 @@
+//! Problem documents (RFC 9457) as they come from a host, read for people.
+
+use std::fmt;
+
+use serde_json::Value;
+
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: u16,
+    document: Value,
+    /// Seconds, as the host asked.
+    retry_after_s: Option<u64>,
+}
+
+impl Problem {
+    /// `body` is the answer's; one that is no problem document becomes the detail of one, so that nothing is lost.
+    pub(crate) fn new(status: u16, body: &[u8], retry_after_s: Option<u64>) -> Self {
+        let document = serde_json::from_slice(body)
+            .ok()
+            .filter(|document: &Value| document.get("type").is_some())
+            .unwrap_or_else(|| {
+                let said = String::from_utf8_lossy(body);
+                serde_json::json!({ "type": "about:blank", "status": status, "detail": said.trim() })
+            });
+        Self { status, document, retry_after_s }
+    }
+
+    pub(crate) fn document(&self) -> &Value {
+        &self.document
+    }
+
+    /// The last part of the type: `sequence-conflict`.
+    pub(crate) fn kind(&self) -> &str {
+        self.document["type"].as_str().and_then(|kind| kind.rsplit(':').next()).unwrap_or_default()
+    }
+
+    /// Nothing was wrong with the request: asking again later may well work.
+    pub(crate) fn passes(&self) -> bool {
+        self.status == 429 || self.status == 503
+    }
+
+    pub(crate) fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after_s
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.document["detail"].as_str().filter(|detail| !detail.is_empty()) {
+            Some(detail) => f.write_str(detail)?,
+            None => write!(f, "the host answered with status {}", self.status)?,
+        }
+        match self.kind() {
+            "sequence-conflict" => f.write_str(" (read its state again and decide anew)"),
+            "busy" => f.write_str(" (wait a little and repeat)"),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_told_by_its_detail() {
+        let problem =
+            Problem::new(404, br#"{"type":"urn:polder:problem:unknown-command","detail":"no command x"}"#, None);
+        assert_eq!(problem.kind(), "unknown-command");
+        assert_eq!(problem.to_string(), "no command x");
+        assert!(!problem.passes());
+    }
+
+    #[test]
+    fn an_answer_of_another_kind_is_kept() {
+        let problem = Problem::new(502, b"<html>bad gateway</html>\n", None);
+        assert_eq!(problem.to_string(), "<html>bad gateway</html>");
+        assert_eq!(Problem::new(503, b"", Some(1)).to_string(), "the host answered with status 503");
+    }
+}

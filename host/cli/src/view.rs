@@ -1,0 +1,75 @@
+//! `polder view`: documents of a read model.
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::client::{Client, converse};
+use crate::failure::Outcome;
+use crate::output::Output;
+use crate::place::ViewPlace;
+use crate::target::Target;
+
+/// Show one document of a view, or those that match.
+#[derive(Args)]
+pub(crate) struct View {
+    /// Which view: orders/order-summary.
+    #[arg(value_name = "DOMAIN/PROJECTION")]
+    place: ViewPlace,
+    /// Only this document.
+    #[arg(conflicts_with_all = ["filters", "order", "limit", "offset"])]
+    key: Option<String>,
+    /// Only documents with this value in this field; may be repeated.
+    #[arg(long = "where", value_name = "FIELD:VALUE")]
+    filters: Vec<String>,
+    /// Sort by a field; a minus before it turns the order round.
+    #[arg(long, value_name = "FIELD|-FIELD", allow_hyphen_values = true)]
+    order: Option<String>,
+    /// At most this many.
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+    /// Skip this many.
+    #[arg(long, value_name = "N")]
+    offset: Option<u32>,
+    /// Wait until the view has seen this position, which an acknowledgement names.
+    #[arg(long, value_name = "POSITION")]
+    after: Option<u64>,
+    /// How long to wait for it, in milliseconds.
+    #[arg(long, value_name = "N", requires = "after")]
+    timeout_ms: Option<u64>,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl View {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        let client = Client::new(&self.target)?;
+        let mut segments = vec![self.place.domain.as_str(), "views", self.place.projection.as_str()];
+        segments.extend(self.key.as_deref());
+        let mut parameters = vec![
+            ("order", self.order),
+            ("limit", self.limit.map(|limit| limit.to_string())),
+            ("offset", self.offset.map(|offset| offset.to_string())),
+            ("after", self.after.map(|after| after.to_string())),
+            ("timeout_ms", self.timeout_ms.map(|timeout_ms| timeout_ms.to_string())),
+        ];
+        parameters.extend(self.filters.into_iter().map(|filter| ("where", Some(filter))));
+        let request = client.get(&segments, &parameters);
+        let answer: Value = converse(client.read(request))?;
+        output.answer(&answer, || match self.key {
+            Some(_) => format!("{:#}", answer["document"]),
+            None => list(&answer),
+        })
+    }
+}
+
+fn list(page: &Value) -> String {
+    let mut lines = String::new();
+    let documents = page["documents"].as_array().map_or(&[][..], Vec::as_slice);
+    for document in documents {
+        lines.push_str(&format!("{}  {}\n", document["key"].as_str().unwrap_or_default(), document["document"]));
+    }
+    let count = documents.len();
+    let noun = if count == 1 { "document" } else { "documents" };
+    lines.push_str(&format!("{count} {noun}, as of position {}", page["position"]));
+    lines
+}
