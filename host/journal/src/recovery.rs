@@ -115,15 +115,18 @@ fn take<'a, T>(next: &AtomicUsize, items: &'a [T]) -> Option<(usize, &'a T)> {
     Some((index, items.get(index)?))
 }
 
+/// Segments with the address of their first byte, in order.
+type Addressed = Vec<(u64, Arc<dyn Segment>)>;
+
 /// Makes the folder ready for writing on: no torn bytes, no segments behind the last one in use, that one at full length
 /// and durable.
 fn settle(
     disk: &dyn Disk,
-    mut segments: Vec<(u64, Arc<dyn Segment>)>,
+    mut segments: Addressed,
     scans: &[SegmentScan],
     end: &End,
     segment_bytes: u64,
-) -> Result<Vec<(u64, Arc<dyn Segment>)>, OpenError> {
+) -> Result<Addressed, OpenError> {
     if segments.is_empty() {
         let created = disk.create(0, whole_sectors(segment_bytes)).map_err(io_error("create", disk.path(0)))?;
         disk.sync_folder().map_err(io_error("sync the folder of", disk.path(0)))?;

@@ -25,13 +25,16 @@ const SHORT_MS: u64 = 20;
 const LONG_MS: u64 = 10_000;
 const MEMORY_BYTES: u64 = 1024 * 1024;
 
+/// The limit that is tried, the offending function, the limits it runs under, and what must have stopped it.
+type Case = (&'static str, &'static str, Limits, fn(&CallErrorKind) -> bool);
+
 pub(crate) fn run(engine: &Engine, watchdog: &Watchdog) -> Result<(), SandboxError> {
     let broken = |error: String| SandboxError::Engine(format!("the self-check cannot run: {error}"));
     let bytes = wat::parse_str(OFFENDER).map_err(|error| broken(error.to_string()))?;
     let module = Module::new(engine, bytes).map_err(|error| broken(format!("{error:#}")))?;
     let fuel = limits(SMALL_FUEL, LONG_MS);
     let time = limits(LARGE_FUEL, SHORT_MS);
-    let cases: [(&str, &str, Limits, fn(&CallErrorKind) -> bool); 5] = [
+    let cases: [Case; 5] = [
         ("fuel", "loop", fuel, |kind| matches!(kind, CallErrorKind::OutOfFuel { .. })),
         ("time", "loop", time, |kind| matches!(kind, CallErrorKind::OutOfTime { .. })),
         ("memory", "grow", fuel, |kind| matches!(kind, CallErrorKind::OutOfMemory { .. })),

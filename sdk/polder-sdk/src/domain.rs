@@ -29,11 +29,14 @@ struct AggregateEntry {
     load: fn(&str, &[u8]) -> Result<State, Fault>,
 }
 
+/// The keys of the documents that each event belongs to.
+type Route = fn(&[EventRef<'_>]) -> Result<Vec<Vec<String>>, Fault>;
+
 #[derive(Clone, Copy)]
 struct ProjectionEntry {
     name: &'static str,
     describe: fn() -> Value,
-    route: fn(&[EventRef<'_>]) -> Result<Vec<Vec<String>>, Fault>,
+    route: Route,
     open: fn(&str, Option<&[u8]>) -> Result<Document, Fault>,
 }
 

@@ -1,6 +1,5 @@
 //! A domain through its native door: everything a host may ask of one, and what it gets.
 
-use polder_sdk::prelude::*;
 use polder_sdk::{CommandRef, Domain, EventRef, Fault, NewEvent, Refused, State};
 use serde_json::{Value, json};
 
@@ -86,7 +85,7 @@ mod lockers {
     }
 
     #[data]
-    pub struct Rented1 {}
+    pub(crate) struct Rented1 {}
 
     fn nameless(_: Rented1) -> LockerEvent {
         LockerEvent::Rented {
@@ -97,7 +96,7 @@ mod lockers {
     }
 
     #[data]
-    pub struct Rented2 {
+    pub(crate) struct Rented2 {
         tenant: Id<Tenant>,
     }
 
@@ -169,14 +168,14 @@ mod lockers {
     }
 
     #[derive(Source)]
-    pub enum Seen {
+    pub(crate) enum Seen {
         Locker(LockerEvent),
         Carrier(CarrierEvent),
     }
 
     /// What is known of a box while it is rented.
     #[projection("box-use")]
-    pub struct BoxUse {
+    pub(crate) struct BoxUse {
         tenant: Id<Tenant>,
         visits: u32,
     }

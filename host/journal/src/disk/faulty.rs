@@ -76,7 +76,7 @@ impl FaultyDisk {
     pub fn after_power_loss(&self) -> Self {
         let mut state = self.lock();
         let mut files = state.files.clone();
-        files.retain(|_, file| file.named || state.next() % 2 == 0);
+        files.retain(|_, file| file.named || state.next().is_multiple_of(2));
         for file in files.values_mut() {
             file.lose_power(&mut || state.next());
         }
@@ -166,13 +166,13 @@ impl File {
     }
 
     fn lose_power(&mut self, random: &mut dyn FnMut() -> u64) {
-        let keep_length = random() % 2 == 0;
+        let keep_length = random().is_multiple_of(2);
         let length = if keep_length { self.now.len() } else { self.durable.len() };
         let mut left = self.durable.clone();
         left.resize(length, 0);
         for start in (0..length).step_by(SECTOR) {
             let end = (start + SECTOR).min(length).min(self.now.len());
-            if start < end && random() % 2 == 0 {
+            if start < end && random().is_multiple_of(2) {
                 left[start..end].copy_from_slice(&self.now[start..end]);
             }
         }

@@ -56,8 +56,7 @@ pub(super) fn place_value(place: Place) -> Vec<u8> {
 }
 
 pub(super) fn read_place(value: &[u8]) -> Result<Place, IndexError> {
-    let mut cursor = Cursor::new(value);
-    (|| take_place(&mut cursor))().ok_or_else(|| broken("place"))
+    take_place(&mut Cursor::new(value)).ok_or_else(|| broken("place"))
 }
 
 fn take_place(cursor: &mut Cursor<'_>) -> Option<Place> {

@@ -108,7 +108,7 @@ impl Totals {
 
     fn add_function(&mut self, body: &FunctionBody<'_>) -> Result<(), Refusal> {
         let range = body.range();
-        within((range.end - range.start) as u64, FUNCTION_BYTES_MAX, "bytes of code in one function")?;
+        within(range.end - range.start, FUNCTION_BYTES_MAX, "bytes of code in one function")?;
         for locals in body.get_locals_reader().map_err(|error| invalid(&error))? {
             let (count, _) = locals.map_err(|error| invalid(&error))?;
             self.locals = self.locals.saturating_add(u64::from(count));

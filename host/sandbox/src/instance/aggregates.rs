@@ -35,7 +35,6 @@ impl Instance {
     }
 
     /// What the domain decides, and the state with the new events folded in. After an error the state is gone.
-    #[expect(clippy::type_complexity, reason = "a pair of the next state and the decision says it best")]
     pub fn handle(
         &mut self,
         state: StateHandle,
