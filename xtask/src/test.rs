@@ -19,6 +19,8 @@ const GUEST_CASES_VARIABLE: &str = "POLDER_GUEST_CASES_DIR";
 const INTEGRATION_PACKAGE: &str = "polder-tests";
 
 pub(crate) fn test() -> Result<()> {
+    // Asked before the build, which may replace the file: afterwards the answer would name a deleted one.
+    let runner = std::env::current_exe().context("cannot find this program's own file")?;
     let guests = guests::build()?;
     let workspace = Workspace::read()?;
     let cases = workspace.target.join("cases");
@@ -34,11 +36,11 @@ pub(crate) fn test() -> Result<()> {
     let mut tally = Tally::default();
     let near =
         arguments(&["--lib", "--bins", "--examples"], &test_names(&workspace, |name| name != INTEGRATION_PACKAGE));
-    go(&workspace, &near, &cases, &mut tally)?;
+    go(&workspace, &runner, &near, &cases, &mut tally)?;
     let case_count = fs::read_dir(&cases)?.count();
     let integration = test_names(&workspace, |name| name == INTEGRATION_PACKAGE);
     if !integration.is_empty() {
-        go(&workspace, &arguments(&[], &integration), &cases, &mut tally)?;
+        go(&workspace, &runner, &arguments(&[], &integration), &cases, &mut tally)?;
     }
     println!(
         "\n{} guests built, {case_count} given/when/then cases recorded by guests, {} test programs run\n\
@@ -76,10 +78,9 @@ fn is_guest_folder(package_folder: &Path) -> bool {
     package_folder.parent().and_then(Path::file_name).is_some_and(|name| name == "guests")
 }
 
-fn go(workspace: &Workspace, arguments: &[String], cases: &Path, tally: &mut Tally) -> Result<()> {
+fn go(workspace: &Workspace, runner: &Path, arguments: &[String], cases: &Path, tally: &mut Tally) -> Result<()> {
     let mut cargo = run::cargo();
     cargo.current_dir(&workspace.root).args(["test", "--workspace", "--no-fail-fast"]).args(arguments);
-    let runner = std::env::current_exe().context("cannot find this program's own file")?;
     let host = run::output(run::rustc().arg("-vV"))?;
     let host = host.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc -vV names no host")?;
     let variable = format!("CARGO_TARGET_{}_RUNNER", host.to_uppercase().replace(['-', '.'], "_"));
