@@ -1,6 +1,7 @@
 //! `polder`: the command line. Each subcommand is a file; here they are only named and their failures told.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod build;
 mod client;
 mod deploy;
@@ -60,6 +61,7 @@ enum Command {
     Verify(verify::Verify),
     Salvage(salvage::Salvage),
     Doctor(doctor::Doctor),
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         Command::Verify(command) => command.run(&output),
         Command::Salvage(command) => command.run(&output),
         Command::Doctor(command) => command.run(&output),
+        Command::Bench(command) => command.run(&output),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

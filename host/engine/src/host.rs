@@ -9,7 +9,7 @@ use polder_core::{
     AggregateId, AggregateName, Command, CommandAck, DomainName, Event, Limits, Position, ProjectionName, Revision,
     Sequence, TenantName,
 };
-use polder_journal::{AggregateKey, Journal, OpenOptions, Reader};
+use polder_journal::{AggregateKey, Journal, OpenOptions, Reader, Statistics};
 use polder_sandbox::{Component, Origin, Sandbox, SandboxOptions};
 use tokio::sync::{oneshot, watch};
 
@@ -132,8 +132,14 @@ impl Host {
         self.inner.activate(&tenant, loaded, component, actor).await
     }
 
-    /// Rules that run outside the sandbox, as the floor that benchmarks compare with. Nothing is recorded about them, and
-    /// they have no projections.
+    /// A component's rules alone, for [`Host::attach`].
+    pub fn load(&self, component: &[u8]) -> Result<Arc<dyn Rules>, DeployError> {
+        let loaded = self.inner.components.load(&self.inner.sandbox, component);
+        Ok(Arc::new(GuestRules(loaded.map_err(|error| DeployError::Refused(error.to_string()))?)))
+    }
+
+    /// Puts rules in place without recording it and without projections: for benchmarks of the write side alone, and for
+    /// the native floor they compare with.
     pub fn attach(&self, tenant: &TenantName, rules: Arc<dyn Rules>) -> Result<(), DeployError> {
         let tenant = self.inner.tenant(tenant).ok_or_else(|| DeployError::UnknownTenant(tenant.clone()))?;
         put_in_place(&tenant, rules);
@@ -302,6 +308,10 @@ impl Host {
             }
         }
         text
+    }
+
+    pub fn journal_statistics(&self) -> Statistics {
+        self.inner.reader.statistics()
     }
 
     /// Finishes what is under way, closes the journal cleanly, ends the threads.

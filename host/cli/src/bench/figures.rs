@@ -1,0 +1,77 @@
+//! Times and what is said of many of them.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// Microseconds, by rank.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Latency {
+    pub(super) p50_us: f64,
+    pub(super) p99_us: f64,
+    pub(super) p999_us: f64,
+    pub(super) max_us: f64,
+}
+
+impl Latency {
+    /// Of at least one time.
+    pub(super) fn of(mut times: Vec<Duration>) -> Self {
+        assert!(!times.is_empty(), "a bench measures at least once");
+        times.sort_unstable();
+        let rank = |share: f64| {
+            let index = ((times.len() as f64 * share).ceil() as usize).clamp(1, times.len()) - 1;
+            times[index].as_secs_f64() * 1e6
+        };
+        Self { p50_us: rank(0.50), p99_us: rank(0.99), p999_us: rank(0.999), max_us: rank(1.0) }
+    }
+}
+
+impl std::fmt::Display for Latency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "p50 {:.0} µs, p99 {:.0} µs, p99.9 {:.0} µs", self.p50_us, self.p99_us, self.p999_us)
+    }
+}
+
+pub(super) fn per_second(count: usize, took: Duration) -> f64 {
+    count as f64 / took.as_secs_f64()
+}
+
+/// Resident memory of this process, in bytes; `None` where the system does not tell.
+pub(super) fn resident_bytes() -> Option<u64> {
+    status_field("VmRSS:")
+}
+
+/// As above, at its highest.
+pub(super) fn resident_bytes_peak() -> Option<u64> {
+    status_field("VmHWM:")
+}
+
+/// From here on, the highest is what it was now or later. Where the system does not let it, the peak stays that of the
+/// whole process: too high, never too low.
+pub(super) fn forget_resident_bytes_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// CPU time of this process, all threads.
+pub(super) fn cpu_time() -> anyhow::Result<Duration> {
+    let usage = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Ok(Duration::new(u64::try_from(usage.tv_sec)?, u32::try_from(usage.tv_nsec)?))
+}
+
+fn status_field(name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_are_those_of_the_sorted_times() {
+        let latency = Latency::of((1..=1000).rev().map(Duration::from_micros).collect());
+        assert_eq!((latency.p50_us, latency.p99_us, latency.p999_us, latency.max_us), (500.0, 990.0, 999.0, 1000.0));
+    }
+}

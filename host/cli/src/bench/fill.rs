@@ -1,0 +1,68 @@
+//! `polder bench fill`: a data folder with a history in it, for the benches that need one and for trying a machine out.
+
+use std::io::Read;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::ensure;
+use clap::Args;
+use polder_core::TenantName;
+use polder_engine::{Host, HostOptions, MAIN_TENANT};
+use serde::Serialize;
+
+use super::figures::per_second;
+use super::load::Load;
+use crate::failure::Outcome;
+use crate::output::Output;
+
+pub(super) const IN_FLIGHT: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
+
+/// Fill a data folder with `orders` events, each the answer to a command.
+#[derive(Args)]
+pub(crate) struct Fill {
+    /// The folder to fill; made when missing.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    #[arg(long, default_value_t = 1_000_000)]
+    events: usize,
+    #[arg(long, default_value_t = 10_000)]
+    aggregates: usize,
+    /// The `orders` component [default: the one that `cargo xtask guests` builds beside this program].
+    #[arg(long, value_name = "FILE")]
+    component: Option<PathBuf>,
+    /// Once filled, hold the folder open until stdin ends: so that a kill finds it in use.
+    #[arg(long)]
+    hold: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    events: usize,
+    events_per_second: f64,
+}
+
+impl Fill {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        let component = super::component(self.component.as_deref())?;
+        let host = Host::open(HostOptions::new(&self.data))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(host.deploy(&TenantName::new(MAIN_TENANT)?, component.into(), None, None))?;
+        let began = Instant::now();
+        let events = fill(&host, self.events, self.aggregates)?;
+        let report = Report { events, events_per_second: per_second(events, began.elapsed()) };
+        output.answer(&report, || format!("{events} events, {:.0} per second", report.events_per_second))?;
+        if self.hold {
+            std::io::stdin().read_to_end(&mut Vec::new())?;
+        }
+        runtime.block_on(host.shutdown());
+        Ok(())
+    }
+}
+
+/// Sends at least this many commands, each of which records an event. The host has the orders domain, and no orders yet.
+pub(super) fn fill(host: &Host, events: usize, aggregates: usize) -> anyhow::Result<usize> {
+    ensure!(events >= aggregates, "fewer events than aggregates: {events} are fewer than {aggregates}");
+    let load = Load::new(host.clone(), aggregates, IN_FLIGHT, 0)?;
+    Ok(load.run(0..events.div_ceil(aggregates))?.commands)
+}

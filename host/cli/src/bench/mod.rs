@@ -1,0 +1,91 @@
+//! `polder bench`: what this machine does with Polder, each figure beside its floor from the same run. Programs, not timed
+//! tests: they assert nothing about speed.
+
+mod commands;
+mod figures;
+mod fill;
+mod load;
+mod native;
+mod rebuild;
+mod start;
+mod state;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+
+use crate::failure::Outcome;
+use crate::output::Output;
+
+/// Measure this machine; every figure comes with its floor from the same run.
+#[derive(Args)]
+pub(crate) struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    Commands(commands::Commands),
+    State(state::State),
+    Rebuild(rebuild::Rebuild),
+    Start(start::Start),
+    Fill(fill::Fill),
+}
+
+impl Bench {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        match self.what {
+            What::Commands(bench) => bench.run(output),
+            What::State(bench) => bench.run(output),
+            What::Rebuild(bench) => bench.run(output),
+            What::Start(bench) => bench.run(output),
+            What::Fill(bench) => bench.run(output),
+        }
+    }
+}
+
+/// Where the work is done, and what is run.
+#[derive(Args)]
+struct Place {
+    /// A folder on the disk to be measured; a new one is made in it, and removed at the end.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// The `orders` component [default: the one that `cargo xtask guests` builds beside this program].
+    #[arg(long, value_name = "FILE")]
+    component: Option<PathBuf>,
+}
+
+impl Place {
+    fn folder(&self) -> anyhow::Result<tempfile::TempDir> {
+        tempfile::Builder::new()
+            .prefix("polder-bench-")
+            .tempdir_in(&self.dir)
+            .with_context(|| format!("cannot make a folder in {}", self.dir.display()))
+    }
+
+    fn component(&self) -> anyhow::Result<Vec<u8>> {
+        component(self.component.as_deref())
+    }
+}
+
+fn component(asked: Option<&Path>) -> anyhow::Result<Vec<u8>> {
+    let path = match asked {
+        Some(path) => path.to_owned(),
+        None => beside_this_program().context("cannot tell where this program lies")?,
+    };
+    std::fs::read(&path).with_context(|| {
+        format!(
+            "cannot read the orders component {}: build it with `cargo xtask guests`, or name one with --component",
+            path.display()
+        )
+    })
+}
+
+/// `target/<profile>/polder` and `target/wasm32-unknown-unknown/guest/orders.wasm` share a target folder.
+fn beside_this_program() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let target = program.parent().and_then(Path::parent)?;
+    Some(target.join("wasm32-unknown-unknown").join("guest").join("orders.wasm"))
+}

@@ -1,0 +1,129 @@
+//! `polder bench start`: how long a host takes to be ready with a history on its disk, closed cleanly and killed. Each start
+//! is a process of its own, from its first instruction to the line that says where it listens.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Serialize;
+
+use super::Place;
+use crate::failure::Outcome;
+use crate::output::Output;
+
+/// The line by which a host says that it is ready.
+const READY: &str = "listening on ";
+
+/// Start hosts on a history: after a kill in the middle of work, and after a clean end.
+#[derive(Args)]
+pub(crate) struct Start {
+    #[command(flatten)]
+    place: Place,
+    #[arg(long, default_value_t = 1_000_000)]
+    events: usize,
+    #[arg(long, default_value_t = 10_000)]
+    aggregates: usize,
+    /// Starts of each kind.
+    #[arg(long, default_value_t = 5)]
+    starts: usize,
+}
+
+#[derive(Serialize)]
+struct Report {
+    events: usize,
+    /// The first after the kill finds what the killed host had not put into its indexes.
+    killed_ms: Vec<f64>,
+    closed_ms: Vec<f64>,
+}
+
+impl Start {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        let folder = self.place.folder()?;
+        let program = std::env::current_exe().context("cannot tell where this program lies")?;
+        output.note("writing the history …");
+        let mut filler = self.filler(&program, folder.path())?;
+        let filled = line_of(&mut filler, |_| true);
+        kill(&mut filler)?;
+        filled.context("the history could not be written")?;
+
+        let mut killed_ms = Vec::new();
+        let mut closed_ms = Vec::new();
+        for _ in 0..self.starts {
+            let (mut host, took_ms) = started(&program, folder.path())?;
+            killed_ms.push(took_ms);
+            kill(&mut host)?;
+        }
+        let (host, _) = started(&program, folder.path())?;
+        close(host)?;
+        for _ in 0..self.starts {
+            let (host, took_ms) = started(&program, folder.path())?;
+            closed_ms.push(took_ms);
+            close(host)?;
+        }
+        let report = Report { events: self.events, killed_ms, closed_ms };
+        output.answer(&report, || text(&report))
+    }
+
+    fn filler(&self, program: &Path, folder: &Path) -> anyhow::Result<Child> {
+        let mut command = Command::new(program);
+        command.args(["bench", "fill", "--hold", "--data"]).arg(folder);
+        command.args(["--events", &self.events.to_string(), "--aggregates", &self.aggregates.to_string()]);
+        if let Some(component) = &self.place.component {
+            command.arg("--component").arg(component);
+        }
+        // Its stdin stays open as long as it lives.
+        Ok(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?)
+    }
+}
+
+fn started(program: &Path, folder: &Path) -> anyhow::Result<(Child, f64)> {
+    let began = Instant::now();
+    let mut command = Command::new(program);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder);
+    let mut host = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    match line_of(&mut host, |line| line.starts_with(READY)) {
+        Ok(()) => Ok((host, began.elapsed().as_secs_f64() * 1e3)),
+        Err(error) => {
+            kill(&mut host)?;
+            Err(error)
+        }
+    }
+}
+
+fn line_of(child: &mut Child, wanted: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+    let stdout = child.stdout.take().context("its stdout is piped")?;
+    for line in BufReader::new(stdout).lines() {
+        if wanted(&line?) {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("the process ended before it was ready")
+}
+
+fn kill(child: &mut Child) -> anyhow::Result<()> {
+    child.kill()?;
+    child.wait()?;
+    Ok(())
+}
+
+fn close(mut child: Child) -> anyhow::Result<()> {
+    let id = Pid::from_child(&child);
+    kill_process(id, Signal::TERM)?;
+    let status = child.wait()?;
+    ensure!(status.success(), "the host ended with {status}");
+    Ok(())
+}
+
+fn text(report: &Report) -> String {
+    let list = |times: &[f64]| times.iter().map(|time| format!("{time:.0}")).collect::<Vec<_>>().join(", ");
+    format!(
+        "{} events\n\nready after a kill           {} ms\nready after a clean end      {} ms\n",
+        report.events,
+        list(&report.killed_ms),
+        list(&report.closed_ms)
+    )
+}

@@ -1,0 +1,138 @@
+//! `polder bench state`: what a command costs a large state, compared with a small one. States stay in the guest from command to
+//! command, so the cost should not grow with them.
+
+use std::num::NonZeroUsize;
+
+use clap::Args;
+use polder_core::TenantName;
+use polder_engine::{Host, HostOptions, MAIN_TENANT};
+use serde::Serialize;
+
+use super::Place;
+use super::figures::{Latency, per_second};
+use super::load::Load;
+use crate::failure::Outcome;
+use crate::output::Output;
+
+/// Rounds of both sizes in turn, so that a machine that slows down meets both.
+const ROUNDS: usize = 5;
+
+/// The cost of a command when the state is large, beside the cost when it is small.
+#[derive(Args)]
+pub(crate) struct State {
+    #[command(flatten)]
+    place: Place,
+    /// Lines of a large order.
+    #[arg(long, default_value_t = 1_000)]
+    lines: usize,
+    /// How many commands to time for each size, at least.
+    #[arg(long, default_value_t = 500_000)]
+    commands: usize,
+    #[arg(long, default_value_t = NonZeroUsize::new(256).expect("not zero"))]
+    in_flight: NonZeroUsize,
+}
+
+#[derive(Serialize)]
+struct Report {
+    in_flight: usize,
+    small: Size,
+    large: Size,
+    /// CPU time of the whole process per command: what a command costs, whatever it waits for.
+    cpu_ratio: f64,
+    /// Of time that passed per command, with the disk in it.
+    wall_ratio: f64,
+}
+
+#[derive(Serialize)]
+struct Size {
+    lines: usize,
+    commands: usize,
+    cpu_us_per_command: f64,
+    commands_per_second: f64,
+    latency: Latency,
+}
+
+impl State {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        let folder = self.place.folder()?;
+        let component = self.place.component()?;
+        let (small, large) = (
+            self.open(folder.path().join("small"), &component, 1)?,
+            self.open(folder.path().join("large"), &component, self.lines)?,
+        );
+        let (mut small_runs, mut large_runs) = (Runs::default(), Runs::default());
+        for round in 0..ROUNDS {
+            output.note(&format!("round {} of {ROUNDS} …", round + 1));
+            small_runs.add(&small, self.steps(), round)?;
+            large_runs.add(&large, self.steps(), round)?;
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        for load in [small, large] {
+            runtime.block_on(load.host.clone().shutdown());
+        }
+        let (small, large) = (small_runs.size(1), large_runs.size(self.lines));
+        let report = Report {
+            in_flight: self.in_flight.get(),
+            cpu_ratio: large.cpu_us_per_command / small.cpu_us_per_command,
+            wall_ratio: small.commands_per_second / large.commands_per_second,
+            small,
+            large,
+        };
+        output.answer(&report, || text(&report))
+    }
+
+    /// Steps of each aggregate per round: an even number, so that each round ends with the lines it began with.
+    fn steps(&self) -> usize {
+        self.commands.div_ceil(self.in_flight.get() * ROUNDS * 2).max(1) * 2
+    }
+
+    fn open(&self, data_dir: std::path::PathBuf, component: &[u8], lines: usize) -> anyhow::Result<std::rc::Rc<Load>> {
+        let host = Host::open(HostOptions::new(data_dir))?;
+        host.attach(&TenantName::new(MAIN_TENANT)?, host.load(component)?)?;
+        let load = Load::new(host, self.in_flight.get(), self.in_flight, lines)?;
+        load.run(0..load.preparation())?;
+        Ok(load)
+    }
+}
+
+#[derive(Default)]
+struct Runs {
+    times: Vec<std::time::Duration>,
+    took: std::time::Duration,
+    cpu: std::time::Duration,
+}
+
+impl Runs {
+    fn add(&mut self, load: &std::rc::Rc<Load>, steps: usize, round: usize) -> anyhow::Result<()> {
+        let first = load.preparation() + round * steps;
+        let cpu_before = super::figures::cpu_time()?;
+        let run = load.run(first..first + steps)?;
+        self.cpu += super::figures::cpu_time()? - cpu_before;
+        self.took += run.took;
+        self.times.extend(run.times);
+        Ok(())
+    }
+
+    fn size(self, lines: usize) -> Size {
+        let commands = self.times.len();
+        Size {
+            lines,
+            commands,
+            cpu_us_per_command: self.cpu.as_secs_f64() * 1e6 / commands as f64,
+            commands_per_second: per_second(commands, self.took),
+            latency: Latency::of(self.times),
+        }
+    }
+}
+
+fn text(report: &Report) -> String {
+    let mut text = format!("{} in flight, warm\n\n", report.in_flight);
+    for size in [&report.small, &report.large] {
+        text.push_str(&format!(
+            "{:>6} lines  {:>8.2} µs of CPU per command  {:>9.0} commands/s   {}\n",
+            size.lines, size.cpu_us_per_command, size.commands_per_second, size.latency
+        ));
+    }
+    text.push_str(&format!("\nCPU ratio {:.2}, wall ratio {:.2}\n", report.cpu_ratio, report.wall_ratio));
+    text
+}
