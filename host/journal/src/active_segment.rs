@@ -39,11 +39,15 @@ impl ActiveSegment {
         Ok(Self { disk, segments, segment, address, offset, length, segment_bytes, prepare_ahead, next })
     }
 
-    /// Where the next frame will lie, given its length. Moves on to a new segment if this one has no room for it.
+    /// Where the next frame will lie, given its length. Moves on to a new segment if this one has no room for it. One without
+    /// a frame yet is made longer instead: a segment that was passed over empty could not be told from one that lost its frames.
     pub(crate) fn make_room(&mut self, frame_bytes: u64) -> io::Result<u64> {
         let needed = whole_sectors(frame_bytes);
         if self.length - self.offset < needed {
-            self.move_on(needed)?;
+            match self.offset {
+                0 => self.length = lengthen(&*self.segment, needed)?,
+                _ => self.move_on(needed)?,
+            }
         }
         Ok(self.address + self.offset)
     }
@@ -78,11 +82,8 @@ impl ActiveSegment {
             Some(creation) => creation.join().map_err(|_| io::Error::other("making the next segment panicked"))??,
             None => create(&*self.disk, address, self.segment_bytes.max(needed))?,
         };
-        if segment.length()? < needed {
-            segment.extend(needed)?;
-            segment.sync_length()?;
-        }
-        self.length = segment.length()?;
+        let length = segment.length()?;
+        self.length = if length < needed { lengthen(&*segment, needed)? } else { length };
         self.segments.add(address, Arc::clone(&segment));
         (self.address, self.segment, self.offset) = (address, segment, 0);
         Ok(())
@@ -96,6 +97,12 @@ impl Drop for ActiveSegment {
             let _ = creation.join();
         }
     }
+}
+
+fn lengthen(segment: &dyn Segment, length: u64) -> io::Result<u64> {
+    segment.extend(length)?;
+    segment.sync_length()?;
+    segment.length()
 }
 
 fn create(disk: &dyn Disk, address: u64, length: u64) -> io::Result<Arc<dyn Segment>> {

@@ -98,6 +98,25 @@ fn a_file_without_its_full_length_is_extended() {
     goes_on(&disk, Model::default());
 }
 
+/// Found by the model: the torn frame was the first of its file, and the next one did not fit into what was left empty.
+#[test]
+fn a_file_that_lost_its_only_frame_is_used_for_a_larger_one() {
+    let disk = FaultyDisk::new(1);
+    let mut model = filled(&disk, 1);
+    let (mut writer, _, _) = open_on(&disk).unwrap();
+    let segments = disk.segments().unwrap().len();
+    while disk.segments().unwrap().len() == segments {
+        model.append(&mut writer, &[accept("main", 1, &[1_500])]).unwrap();
+    }
+    drop(writer);
+    let last = *disk.segments().unwrap().last().unwrap();
+    let mut bytes = disk.bytes(last);
+    bytes[600] ^= 1;
+    disk.set_bytes(last, bytes);
+    model.forget_last();
+    goes_on(&disk, model);
+}
+
 #[test]
 fn other_segment_sizes_follow_each_other() {
     let folder = tempfile::tempdir().unwrap();

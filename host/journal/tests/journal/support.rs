@@ -165,6 +165,15 @@ impl Model {
         self.records.push(record);
     }
 
+    /// As if the last record had never been acknowledged.
+    pub(crate) fn forget_last(&mut self) {
+        let mut records = std::mem::take(&mut self.records);
+        records.pop();
+        let mut model = Self { commands: self.commands, ..Self::default() };
+        records.into_iter().for_each(|record| model.remember(record));
+        *self = model;
+    }
+
     /// Appends, and remembers what was acknowledged. `Err` gives what may or may not be there now.
     pub(crate) fn append(
         &mut self,
