@@ -2,6 +2,9 @@
 #![allow(missing_docs, reason = "generated code calls this; people do not")]
 
 /// Stops the build when two names are the same.
+// Tracked, so that the compiler points at the `domain!` only: otherwise it goes on to show lines of the standard library,
+// where its source is installed.
+#[track_caller]
 pub const fn assert_distinct(names: &[&str], problem: &str) {
     let mut i = 0;
     while i < names.len() {
@@ -15,6 +18,8 @@ pub const fn assert_distinct(names: &[&str], problem: &str) {
 }
 
 /// Stops the build when a projection reads what the domain does not have.
+// Tracked for the same reason.
+#[track_caller]
 pub const fn assert_known(read: &[&str], aggregates: &[&str]) {
     let mut i = 0;
     while i < read.len() {

@@ -85,13 +85,13 @@ impl Outcome {
                 if code == found && message.contains(words.as_str()) {
                     return Vec::new();
                 }
-                (vec![format!("rejected {code} {words}")], vec![format!("rejected {found} {message}")])
+                (vec![rejected_line(code, words)], vec![rejected_line(found, message)])
             }
             (Then::Rejected { code, words }, Self::Events(found)) => {
-                (vec![format!("rejected {code} {words}")], found.iter().map(fact_line).collect())
+                (vec![rejected_line(code, words)], found.iter().map(fact_line).collect())
             }
             (Then::Events(wanted), Self::Rejected { code, message }) => {
-                (wanted.iter().map(fact_line).collect(), vec![format!("rejected {code} {message}")])
+                (wanted.iter().map(fact_line).collect(), vec![rejected_line(code, message)])
             }
         };
         lines_apart(&wanted, &found)
@@ -107,6 +107,10 @@ impl Outcome {
             Self::Rejected { code, message } => json!({ "rejected": { "code": code, "message": message } }),
         }
     }
+}
+
+fn rejected_line(code: &str, words: &str) -> String {
+    format!("rejected {code} {words}").trim_end().to_owned()
 }
 
 fn fact_line(fact: &Fact) -> String {
