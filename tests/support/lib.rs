@@ -1,2 +1,14 @@
-//! What the integration tests share: the built binary and guests, a running host, folders of their own.
+//! What the integration tests share: the built binary and guests, a running host, a client, folders of their own.
 #![forbid(unsafe_code)]
+
+mod binary;
+mod client;
+mod host;
+mod paths;
+mod random;
+
+pub use binary::{Ran, polder, polder_with_input};
+pub use client::{Answer, Client, Lines, Request};
+pub use host::Host;
+pub use paths::{guest_file, polder_file, repository_file, shared_data};
+pub use random::Random;

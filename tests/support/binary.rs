@@ -1,0 +1,90 @@
+//! Runs `polder` once, to its end.
+
+use std::fmt;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::paths::polder_file;
+
+/// What a run left behind.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+    /// For messages of failed tests.
+    arguments: String,
+}
+
+/// Runs `polder` in a folder of its own choice, without anything that the environment would add.
+pub fn polder(arguments: &[&str]) -> Ran {
+    run(command(arguments), arguments, b"")
+}
+
+pub fn polder_with_input(arguments: &[&str], input: &[u8]) -> Ran {
+    run(command(arguments), arguments, input)
+}
+
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(polder_file());
+    command.args(arguments).env_remove("POLDER_HOST").env_remove("POLDER_LOG");
+    command
+}
+
+fn run(mut command: Command, arguments: &[&str], input: &[u8]) -> Ran {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("polder starts");
+    // What it does not read it does not want: a closed pipe is no failure.
+    let _ = child.stdin.take().expect("stdin is piped").write_all(input);
+    let output = child.wait_with_output().expect("polder ends");
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).expect("polder writes UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("polder writes UTF-8"),
+        arguments: arguments.join(" "),
+    }
+}
+
+impl Ran {
+    /// It went well, and had nothing to complain of; gives what it said.
+    #[track_caller]
+    pub fn good(&self) -> &str {
+        assert_eq!((self.code, self.stderr.as_str()), (0, ""), "{self}");
+        self.stdout.trim_end()
+    }
+
+    /// It went well; gives the one line of JSON it answered.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(self.good()).unwrap_or_else(|error| panic!("{error}: {self}"))
+    }
+
+    /// It failed with exit code 1, said nothing on stdout, and gives what it said on stderr.
+    #[track_caller]
+    pub fn refused(&self) -> &str {
+        assert_eq!((self.code, self.stdout.as_str()), (1, ""), "{self}");
+        self.stderr.trim_end()
+    }
+
+    /// It was used wrongly, and says how it is used.
+    #[track_caller]
+    pub fn misused(&self) -> &str {
+        assert_eq!((self.code, self.stdout.as_str()), (2, ""), "{self}");
+        self.stderr.trim_end()
+    }
+}
+
+impl fmt::Display for Ran {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { code, stdout, stderr, arguments } = self;
+        write!(f, "polder {arguments}\nended with {code}\n--- stdout\n{stdout}\n--- stderr\n{stderr}")
+    }
+}
+
+/// A path as an argument.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().expect("paths of tests are UTF-8")
+}

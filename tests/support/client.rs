@@ -1,0 +1,194 @@
+//! An HTTP client for tests that wait for each answer. Knows HTTP; knows nothing of what is asked.
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use reqwest::{Body, Method, RequestBuilder, Response};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+use crate::paths::guest_file;
+
+pub struct Client {
+    http: reqwest::Client,
+    address: String,
+    runtime: Runtime,
+}
+
+/// A request in the making.
+pub struct Request<'a> {
+    builder: RequestBuilder,
+    runtime: &'a Runtime,
+    /// For messages of failed tests.
+    what: String,
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    headers: HeaderMap,
+    body: Bytes,
+    what: String,
+}
+
+/// The lines of an answer that may go on without end.
+pub struct Lines<'a> {
+    response: Response,
+    runtime: &'a Runtime,
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    pub fn new(address: &str) -> Self {
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        Self { http, address: address.to_owned(), runtime }
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.request("GET", path).send()
+    }
+
+    pub fn post(&self, path: &str, body: impl Into<Body>) -> Answer {
+        self.request("POST", path).body(body).send()
+    }
+
+    pub fn put(&self, path: &str, body: impl Into<Body>) -> Answer {
+        self.request("PUT", path).body(body).send()
+    }
+
+    pub fn request(&self, method: &str, path: &str) -> Request<'_> {
+        let what = format!("{method} {path}");
+        let method: Method = method.parse().expect("a method");
+        let builder = self.http.request(method, format!("{}{path}", self.address));
+        Request { builder, runtime: &self.runtime, what }
+    }
+
+    /// Puts a built guest on the host.
+    #[track_caller]
+    pub fn deploy(&self, guest: &str) -> Value {
+        let wasm = std::fs::read(guest_file(guest)).expect("a guest can be read");
+        self.put(&format!("/v1/main/domains/{guest}"), wasm).json(200)
+    }
+
+    /// The newest position of the tenant's history.
+    #[track_caller]
+    pub fn position(&self) -> u64 {
+        let mut position = 0;
+        loop {
+            let page = self.get(&format!("/v1/main/events?after={position}&limit=1000"));
+            let events = page.lines();
+            match events.last() {
+                Some(last) => position = last["position"].as_u64().expect("an event has a position"),
+                None => return position,
+            }
+        }
+    }
+}
+
+impl<'a> Request<'a> {
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.builder = self.builder.header(name, value);
+        self
+    }
+
+    /// A value that need not be text.
+    pub fn header_bytes(mut self, name: &str, value: &[u8]) -> Self {
+        self.builder = self.builder.header(name, value);
+        self
+    }
+
+    pub fn body(mut self, body: impl Into<Body>) -> Self {
+        self.builder = self.builder.body(body);
+        self
+    }
+
+    #[track_caller]
+    pub fn send(self) -> Answer {
+        self.try_send().unwrap_or_else(|error| panic!("{error:?}"))
+    }
+
+    /// For hosts that may be gone.
+    pub fn try_send(self) -> Result<Answer, reqwest::Error> {
+        self.runtime.block_on(async {
+            let response = self.builder.send().await?;
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            Ok(Answer { status, headers, body: response.bytes().await?, what: self.what })
+        })
+    }
+
+    /// Reads the answer as it comes.
+    #[track_caller]
+    pub fn lines(self) -> Lines<'a> {
+        let response = self.runtime.block_on(self.builder.send()).expect("an answer");
+        assert_eq!(response.status().as_u16(), 200, "{}", self.what);
+        Lines { response, runtime: self.runtime, buffer: Vec::new() }
+    }
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("headers of answers are text"))
+    }
+
+    pub fn text(&self) -> &str {
+        str::from_utf8(&self.body).expect("answers are UTF-8")
+    }
+
+    /// A JSON answer with this status.
+    #[track_caller]
+    pub fn json(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}: {}", self.what, self.text());
+        assert_eq!(self.header("content-type"), Some("application/json"), "{}", self.what);
+        self.parsed()
+    }
+
+    /// A problem document of this kind, with all that RFC 9457 asks for.
+    #[track_caller]
+    pub fn problem(&self, status: u16, kind: &str) -> Value {
+        assert_eq!(self.status, status, "{}: {}", self.what, self.text());
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{}", self.what);
+        let document = self.parsed();
+        assert_eq!(document["type"], format!("urn:polder:problem:{kind}"), "{}: {document}", self.what);
+        assert_eq!(document["status"], status, "{document}");
+        for member in ["title", "detail"] {
+            assert!(document[member].as_str().is_some_and(|text| !text.is_empty()), "{document}");
+        }
+        document
+    }
+
+    /// Newline-delimited JSON.
+    #[track_caller]
+    pub fn lines(&self) -> Vec<Value> {
+        assert_eq!(self.status, 200, "{}: {}", self.what, self.text());
+        assert_eq!(self.header("content-type"), Some("application/x-ndjson"), "{}", self.what);
+        let line = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}: {line}", self.what));
+        self.text().lines().map(line).collect()
+    }
+
+    #[track_caller]
+    fn parsed(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{}: {error}: {}", self.what, self.text()))
+    }
+}
+
+impl Lines<'_> {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name).map(|value| value.to_str().expect("headers of answers are text"))
+    }
+}
+
+/// `None`: the answer has come to its proper end.
+impl Iterator for Lines<'_> {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                return Some(String::from_utf8(line).expect("answers are UTF-8").trim_end().to_owned());
+            }
+            let chunk = self.runtime.block_on(self.response.chunk()).expect("the answer does not break off");
+            self.buffer.extend_from_slice(&chunk?);
+        }
+    }
+}

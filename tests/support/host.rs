@@ -1,0 +1,87 @@
+//! A host as a child process. It ends with the test, whatever becomes of that.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::NamedTempFile;
+
+use crate::binary::{Ran, command, polder, text};
+use crate::client::Client;
+
+const LISTENING: &str = "listening on ";
+
+pub struct Host {
+    child: Child,
+    address: String,
+    log: NamedTempFile,
+}
+
+impl Host {
+    /// Starts `polder serve` on a data folder and a free port, and waits until it listens.
+    #[track_caller]
+    pub fn start(data: &Path) -> Self {
+        let log = NamedTempFile::new().expect("a file for the host's log");
+        let stderr = File::create(log.path()).expect("the log can be written");
+        let mut child = command(&["serve", "--data", text(data), "--listen", "127.0.0.1:0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .expect("polder starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("stdout is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("stdout can be read");
+        let mut host = Self { child, address: String::new(), log };
+        match line.trim_end().strip_prefix(LISTENING) {
+            Some(address) => host.address = address.to_owned(),
+            None => panic!("the host did not start: {line:?}\n{}", host.log()),
+        }
+        host
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(&self.address)
+    }
+
+    /// Runs `polder` against this host.
+    pub fn polder(&self, arguments: &[&str]) -> Ran {
+        let with_host: Vec<&str> = arguments.iter().copied().chain(["--host", &self.address]).collect();
+        polder(&with_host)
+    }
+
+    /// What it wrote to stderr so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).expect("the log can be read")
+    }
+
+    /// SIGKILL: no chance to tidy up.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the host can be killed");
+        self.child.wait().expect("the host ends");
+    }
+
+    /// SIGTERM, and gives the log once it has ended well.
+    #[track_caller]
+    pub fn stop(mut self) -> String {
+        // The standard library sends SIGKILL only; every shell can send others.
+        let sent = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &self.child.id().to_string()]).status();
+        assert!(sent.expect("a shell").success(), "the host had ended before: {}", self.log());
+        let status = self.child.wait().expect("the host ends");
+        assert!(status.success(), "the host ended with {status}: {}", self.log());
+        self.log()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

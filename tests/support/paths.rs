@@ -1,0 +1,45 @@
+//! Where the things under test lie. Each function says how to make what is missing.
+
+use std::path::{Path, PathBuf};
+
+/// The built command.
+pub fn polder_file() -> PathBuf {
+    made(target().join("debug").join("polder"), "`cargo build --package polder-cli`")
+}
+
+/// A guest's wasm file: `orders`.
+pub fn guest_file(name: &str) -> PathBuf {
+    made(target().join("wasm32-unknown-unknown/guest").join(format!("{name}.wasm")), "`cargo xtask guests`")
+}
+
+/// A file of the repository, by its path from the root.
+pub fn repository_file(path: &str) -> PathBuf {
+    root().join(path)
+}
+
+/// Real data that not every machine has. `None`, and a word about it, where it is missing.
+pub fn shared_data(path: &str) -> Option<PathBuf> {
+    let file = root().parent()?.join("shared/data").join(path);
+    if file.is_file() {
+        return Some(file);
+    }
+    println!("skipped: there is no ../shared/data/{path} beside the repository");
+    None
+}
+
+fn made(file: PathBuf, how: &str) -> PathBuf {
+    assert!(file.is_file(), "{} is missing: run {how}, or all tests with `cargo xtask test`", file.display());
+    file
+}
+
+fn root() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().expect("tests/ lies in the repository").to_owned()
+}
+
+/// Cargo's target folder: the test program is `target/debug/deps/integration-…`.
+fn target() -> PathBuf {
+    let program = std::env::current_exe().expect("a program knows its own file");
+    let target = program.ancestors().nth(3).expect("a test program lies in target/debug/deps");
+    target.to_owned()
+}
