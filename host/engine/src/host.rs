@@ -1,7 +1,7 @@
 //! The host as its outer faces see it: finds tenant and domain, checks what can be checked before anyone works, hands on.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use polder_core::{
     AggregateId, AggregateName, Command, CommandAck, DomainName, Event, Limits, Position, ProjectionName, Revision,
     Sequence, TenantName,
 };
-use polder_journal::{AggregateKey, Journal, OpenOptions, Reader, Statistics};
+use polder_journal::{AggregateKey, EncodedRecord, Journal, OpenOptions, Reader, Statistics};
 use polder_sandbox::{Component, Origin, Sandbox, SandboxOptions};
 use tokio::sync::{oneshot, watch};
 
@@ -19,7 +19,7 @@ use crate::deployments::{Activation, Components, DeploymentStream, SYSTEM_TENANT
 use crate::domain::{Active, Domain};
 use crate::guest_rules::GuestRules;
 use crate::metrics::{Metrics, head, line};
-use crate::pipeline::{Decided, Job, Pipeline, Reply};
+use crate::pipeline::{Job, Pipeline};
 use crate::projections::{self, Projections};
 use crate::reads::{self, Asked};
 use crate::rules::Rules;
@@ -48,7 +48,7 @@ struct Inner {
     metrics: Arc<Metrics>,
     projections: Arc<Projections>,
     /// Gone once the host shuts down.
-    pipeline: std::sync::RwLock<Option<Pipeline>>,
+    pipeline: RwLock<Option<Pipeline>>,
     stopping: Mutex<()>,
 }
 
@@ -91,7 +91,7 @@ impl Host {
                 clock,
                 metrics,
                 projections,
-                pipeline: std::sync::RwLock::new(Some(pipeline)),
+                pipeline: RwLock::new(Some(pipeline)),
                 stopping: Mutex::default(),
             }),
         };
@@ -282,7 +282,7 @@ impl Host {
 
     pub fn health(&self) -> Health {
         let reason = match self.inner.pipeline.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            Some(pipeline) => pipeline.halted(),
+            Some(pipeline) => pipeline.halted().map(str::to_owned),
             None => Some(SubmitError::ShuttingDown.to_string()),
         };
         Health { writable: reason.is_none(), reason }
@@ -392,11 +392,9 @@ impl Inner {
 
         let activation = Activation { tenant: tenant.name.clone(), domain: domain.clone(), revision };
         let proposal = stream.propose(activation, self.clock.now(), actor);
-        let (to, durable) = oneshot::channel();
-        let reply = Reply::Own { tenant: Arc::clone(tenant), to };
-        self.append(Decided { ticket: None, record: Some(proposal.record), reply });
-        let read_only = |error: SubmitError| DeployError::ReadOnly(error.to_string());
-        durable.await.unwrap_or(Err(SubmitError::ShuttingDown)).map_err(read_only)?;
+        let (appending, record) = (Arc::clone(self), proposal.record);
+        let appended = blocking(move || appending.append(record)).await;
+        appended.map_err(|error| DeployError::ReadOnly(error.to_string()))?;
         stream.accept(proposal.activation, proposal.sequence, proposal.head);
 
         let (inner, tenant) = (Arc::clone(self), Arc::clone(tenant));
@@ -404,11 +402,9 @@ impl Inner {
         Ok(Deployed { status: DeployStatus::Activated, domain, revision, previous, checks })
     }
 
-    fn append(&self, decided: Decided) {
-        // Without a pipeline the reply's channel closes unanswered: the host shuts down.
-        if let Some(pipeline) = self.pipeline.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            pipeline.append(decided);
-        }
+    fn append(&self, record: EncodedRecord) -> Result<Position, SubmitError> {
+        let pipeline = self.pipeline.read().unwrap_or_else(PoisonError::into_inner);
+        pipeline.as_ref().ok_or(SubmitError::ShuttingDown)?.append(record)
     }
 
     /// At start: what was active is active again.

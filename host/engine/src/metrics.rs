@@ -7,7 +7,6 @@ use polder_core::{CommandAck, CommandStatus};
 use polder_journal::Statistics;
 
 use crate::SubmitError;
-use crate::pipeline::Reply;
 
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
@@ -19,17 +18,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// By the sequencer, once durable.
-    pub(crate) fn answered(&self, reply: &Reply) {
-        match reply {
-            Reply::Acknowledge { ack, .. } => self.acknowledged(ack),
-            Reply::Refuse { .. } => add(&self.refused),
-            Reply::Own { .. } => {}
-        }
-    }
-
-    /// By a worker, without the sequencer.
-    pub(crate) fn answered_at_once(&self, answer: &Result<CommandAck, SubmitError>) {
+    pub(crate) fn answered(&self, answer: &Result<CommandAck, SubmitError>) {
         match answer {
             Ok(ack) => self.acknowledged(ack),
             Err(_) => add(&self.refused),

@@ -45,6 +45,15 @@ impl Tenant {
         self.domains.write().unwrap_or_else(PoisonError::into_inner).insert(domain.name.clone(), domain);
     }
 
+    /// The history reaches so far. Workers may come in any order.
+    pub(crate) fn reached(&self, position: Position) {
+        self.positions.send_if_modified(|last| {
+            let is_further = *last < position;
+            *last = position.max(*last);
+            is_further
+        });
+    }
+
     /// A place among the commands in flight; `None` when all are taken.
     pub(crate) fn admit(self: &Arc<Self>) -> Option<Admission> {
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);

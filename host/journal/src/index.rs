@@ -1,7 +1,7 @@
 //! Finds records: by aggregate, by command, by a tenant's position. Derived from the journal alone, so that it can be
-//! deleted at any time; never in the way of an acknowledgement.
+//! deleted at any time.
 //!
-//! New entries live in memory, in an [`Overlay`]. When it is large enough it is frozen, and a thread beside writes it into the
+//! New entries live in memory, in an [`Overlay`]; the writer adds them itself, so that whoever was told of a record finds it. When it is large enough it is frozen, and a thread beside writes it into the
 //! [`Store`] in one sorted, atomic piece, together with the frame it goes up to. What is missing after a crash is
 //! read from the journal again.
 
@@ -15,16 +15,16 @@ use crate::frame::Link;
 use crate::{AggregateKey, CommandKey, Snapshot};
 
 mod entry;
+mod flusher;
 mod hasher;
 mod layout;
 mod overlay;
 mod store;
-mod threads;
 
 pub(crate) use entry::{DurableFrame, HistoryEntry, IndexedRecord, Place, Stretch};
+pub(crate) use flusher::Flusher;
 pub(crate) use overlay::Overlay;
 pub(crate) use store::Store;
-pub(crate) use threads::{IndexThreads, Written, start_threads};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

@@ -9,7 +9,6 @@ use crate::disk::{Disk, FileDisk};
 use crate::error::OpenError;
 use crate::frame::Link;
 use crate::index::{Index, IndexError};
-use crate::progress::Progress;
 use crate::recovery::{Recovered, TornEnd, recover};
 use crate::replay::replay;
 use crate::segments::Segments;
@@ -110,8 +109,7 @@ fn open(
     index.check().map_err(index_error)?;
     let report = report_of(&recovered, records_indexed, unusable.is_some());
     let active = active(disk, &segments, &recovered, options)?;
-    let (index, progress) = (Arc::new(index), Arc::new(Progress::default()));
-    let shared = Arc::new(Shared { segments, index, progress, counters: Counters::default(), _lock: lock });
+    let shared = Arc::new(Shared { segments, index: Arc::new(index), counters: Counters::default(), _lock: lock });
     let writer = Writer::new(Arc::clone(&shared), active, recovered.link, recovered.epoch + 1);
     Ok((writer, Reader::new(shared), report))
 }

@@ -18,7 +18,6 @@ mod index;
 mod journal;
 mod keys;
 mod options;
-mod progress;
 mod reader;
 mod record;
 mod recovery;

@@ -28,7 +28,6 @@ impl Reader {
     /// The aggregate's records with events beyond `after`, in order, `limit` at most. Their content ids are computed again, each
     /// from the one before: from the beginning when `after` is zero, else from the first record given.
     pub fn history(&self, key: AggregateKey, after: Sequence, limit: usize) -> Result<Vec<RecordBuf>, ReadError> {
-        self.catch_up()?;
         let entries = self.shared.index.history(key, after, limit)?;
         let mut records: Vec<RecordBuf> = Vec::with_capacity(entries.len());
         let mut head = (after == Sequence::ZERO).then_some(ContentId::NONE);
@@ -52,13 +51,11 @@ impl Reader {
 
     /// The aggregate's last record with events.
     pub fn last_of(&self, key: AggregateKey) -> Result<Option<RecordBuf>, ReadError> {
-        self.catch_up()?;
         self.shared.index.last_of(key)?.map(|entry| self.record(entry.place)).transpose()
     }
 
     /// What was decided about a command.
     pub fn decision(&self, key: CommandKey) -> Result<Option<RecordBuf>, ReadError> {
-        self.catch_up()?;
         self.shared.index.command(key)?.map(|place| self.record(place)).transpose()
     }
 
@@ -70,21 +67,17 @@ impl Reader {
         after: Position,
         bytes_max: usize,
     ) -> Result<TenantBatch, ReadError> {
-        self.catch_up()?;
         let stretches = self.shared.index.stretches(tenant, after, bytes_max)?;
         TenantBatch::read(&self.shared.segments, tenant, after, &stretches)
     }
 
-    /// The position of the tenant's last event. After the index has stopped it is the last one known; the other methods
-    /// then say what is wrong.
+    /// The position of the tenant's last event.
     pub fn last_position(&self, tenant: &TenantName) -> Position {
-        let _ = self.shared.progress.wait();
         self.shared.index.position(tenant)
     }
 
     /// All tenants that have a record, sorted.
     pub fn tenants(&self) -> Vec<TenantName> {
-        let _ = self.shared.progress.wait();
         let mut tenants: Vec<_> = self.shared.index.positions().into_keys().collect();
         tenants.sort_unstable();
         tenants
@@ -92,7 +85,6 @@ impl Reader {
 
     /// The state that was saved last for this revision; `None` as well when it does not fit the aggregate's history.
     pub fn snapshot(&self, key: AggregateKey, revision: &Revision) -> Result<Option<Snapshot>, ReadError> {
-        self.catch_up()?;
         let Some(snapshot) = self.shared.index.snapshot(key, revision)? else { return Ok(None) };
         let before = Sequence(snapshot.sequence.0.saturating_sub(1));
         let Some(entry) = self.shared.index.history(key, before, 1)?.pop() else { return Ok(None) };
@@ -108,11 +100,6 @@ impl Reader {
 
     pub fn statistics(&self) -> Statistics {
         self.shared.counters.read()
-    }
-
-    fn catch_up(&self) -> Result<(), ReadError> {
-        let stopped = |_| ReadError::Index { what: "the thread that keeps it has stopped".to_owned() };
-        self.shared.progress.wait().map_err(stopped)
     }
 
     fn record(&self, place: Place) -> Result<RecordBuf, ReadError> {

@@ -4,14 +4,12 @@ use std::fs::File;
 use std::sync::Arc;
 
 use crate::index::Index;
-use crate::progress::Progress;
 use crate::segments::Segments;
 use crate::statistics::Counters;
 
 pub(crate) struct Shared {
     pub(crate) segments: Arc<Segments>,
     pub(crate) index: Arc<Index>,
-    pub(crate) progress: Arc<Progress>,
     pub(crate) counters: Counters,
     /// Released last, when the index is closed and no reader is left.
     pub(crate) _lock: Option<File>,

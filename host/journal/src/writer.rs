@@ -12,13 +12,13 @@ use crate::active_segment::ActiveSegment;
 use crate::disk::whole_sectors;
 use crate::error::AppendError;
 use crate::frame::{FRAME_BYTES_MAX, FrameBuilder, FrameKind, HEADER_BYTES, Link};
-use crate::index::{DurableFrame, IndexThreads, Written, start_threads};
+use crate::index::{DurableFrame, Flusher, IndexedRecord, Place};
 use crate::shared::Shared;
 
 pub struct Writer {
     shared: Arc<Shared>,
     active: ActiveSegment,
-    threads: IndexThreads,
+    flusher: Flusher,
     positions: HashMap<TenantName, Position>,
     builder: FrameBuilder,
     link: Link,
@@ -38,9 +38,9 @@ pub struct Appended {
 
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, active: ActiveSegment, link: Link, epoch: u64) -> Self {
-        let threads = start_threads(&shared.index, &shared.progress);
+        let flusher = Flusher::start(&shared.index);
         let positions = shared.index.positions();
-        Self { shared, active, threads, positions, builder: FrameBuilder::default(), link, epoch, poisoned: None }
+        Self { shared, active, flusher, positions, builder: FrameBuilder::default(), link, epoch, poisoned: None }
     }
 
     /// Makes the records durable, in their order: in one frame if they fit, with one sync per frame. A frame is written only
@@ -49,19 +49,14 @@ impl Writer {
     /// # Errors
     /// After any error nothing of these records may be acknowledged, though a part may turn out to be durable at the next opening. All
     /// later appends give [`AppendError::Poisoned`].
-    pub fn append(&mut self, records: Vec<EncodedRecord>) -> Result<Appended, AppendError> {
+    pub fn append(&mut self, records: &[EncodedRecord]) -> Result<Appended, AppendError> {
         self.guarded(|writer| {
             let mut appended = Appended { last_positions: Vec::with_capacity(records.len()), frames: 0, bytes: 0 };
-            let mut records = records.into_iter().peekable();
-            while let Some(first) = records.next() {
-                let mut bytes = HEADER_BYTES + first.length();
-                let mut batch = Vec::with_capacity(1 + records.len());
-                batch.push(first);
-                while let Some(next) = records.next_if(|next| bytes + next.length() <= FRAME_BYTES_MAX) {
-                    bytes += next.length();
-                    batch.push(next);
-                }
-                writer.append_frame(batch, &mut appended)?;
+            let mut rest = records;
+            while !rest.is_empty() {
+                let (frame, after) = rest.split_at(fitting_one_frame(rest));
+                writer.append_frame(frame, &mut appended)?;
+                rest = after;
             }
             Ok(appended)
         })
@@ -77,8 +72,8 @@ impl Writer {
             writer.builder.begin();
             writer.write_frame(FrameKind::Closing).map(|_| ())
         })?;
-        let Self { shared, threads, .. } = self;
-        drop(threads);
+        let Self { shared, flusher, .. } = self;
+        drop(flusher);
         shared.index.flush_all().map_err(|error| AppendError::Index { what: error.to_string() })
     }
 
@@ -96,11 +91,11 @@ impl Writer {
         result
     }
 
-    fn append_frame(&mut self, records: Vec<EncodedRecord>, appended: &mut Appended) -> Result<(), AppendError> {
+    fn append_frame(&mut self, records: &[EncodedRecord], appended: &mut Appended) -> Result<(), AppendError> {
         let from = appended.last_positions.len();
         let mut events = 0;
         self.builder.begin();
-        for record in &records {
+        for record in records {
             let position = match self.positions.get_mut(record.tenant()) {
                 Some(position) => position,
                 None => self.positions.entry(record.tenant().clone()).or_default(),
@@ -115,9 +110,8 @@ impl Writer {
         self.shared.counters.frame(records.len() as u64, events, bytes);
         appended.frames += 1;
         appended.bytes += bytes;
-        let last_positions = appended.last_positions[from..].to_vec();
-        self.threads.hand_over(Written { frame, records, last_positions });
-        self.shared.progress.frame_durable();
+        self.shared.index.apply(&frame, indexed(&frame, records, &appended.last_positions[from..]));
+        self.flusher.flush_if_full(&self.shared.index);
         self.active.prepare_next();
         Ok(())
     }
@@ -134,6 +128,38 @@ impl Writer {
         self.link = link;
         Ok(DurableFrame { link, address, length: whole_sectors(length), segment: self.active.segment_address() })
     }
+}
+
+/// How many of the records go into one frame: one at least.
+fn fitting_one_frame(records: &[EncodedRecord]) -> usize {
+    let mut bytes = HEADER_BYTES;
+    let fits = records.iter().take_while(|record| {
+        bytes += record.length();
+        bytes <= FRAME_BYTES_MAX
+    });
+    fits.count().max(1)
+}
+
+/// Where each record of a frame lies.
+fn indexed<'a>(
+    frame: &DurableFrame,
+    records: &'a [EncodedRecord],
+    last_positions: &'a [Position],
+) -> impl Iterator<Item = IndexedRecord<'a>> {
+    let mut address = frame.address + HEADER_BYTES as u64;
+    records.iter().zip(last_positions).map(move |(record, last)| {
+        let place = Place { address, length: record.length() as u32 };
+        address += record.length() as u64;
+        IndexedRecord {
+            tenant: record.tenant(),
+            aggregate: record.aggregate(),
+            command: record.command(),
+            sequence_before: record.sequence_before(),
+            event_count: record.event_count(),
+            position_before: Position(last.0 - u64::from(record.event_count())),
+            place,
+        }
+    })
 }
 
 /// With what lies behind it: the first failure is the one that tells what happened.

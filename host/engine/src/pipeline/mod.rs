@@ -1,16 +1,15 @@
-//! The write path: a worker decides, the sequencer makes it durable, then the caller is told.
+//! The write path: a worker decides, makes it durable, and tells the callers.
 //!
 //! ```text
-//! caller ─ job ─> worker thread (owns states, runs rules) ─ decided ─> sequencer thread ─ append ─> journal
-//! caller <─ acknowledgement ───────────────────────────────────────────── after the sync
+//! caller ─ job ─> worker thread (owns states, runs rules) ─ a batch of records ─> appender ─ one frame, one sync ─> journal
+//! caller <─ acknowledgement ── the same worker, after the sync <──────────────────────┘
 //! ```
 
+mod appender;
+mod batch;
 mod cold;
-mod decided;
 mod job;
-mod progress;
 mod seat;
-mod sequencer;
 mod snapshots;
 mod warm;
 mod worker;
@@ -19,26 +18,25 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 
-use polder_journal::{AggregateKey, Reader, Writer};
+use polder_core::Position;
+use polder_journal::{AggregateKey, EncodedRecord, Reader, Writer};
 
+use appender::Appender;
 pub(crate) use cold::{FoldError, Wanted, fold_history};
-pub(crate) use decided::{Decided, Reply};
 pub(crate) use job::Job;
-pub(crate) use progress::Progress;
 
+use crate::SubmitError;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use sequencer::Sequencer;
-use worker::{ToWorker, Worker};
+use worker::Worker;
 
 /// Told after each append which tenants' histories grew.
-pub(crate) type Grown = Box<dyn Fn(&crate::tenant::Tenant) + Send>;
+pub(crate) type Grown = Box<dyn Fn(&crate::tenant::Tenant) + Send + Sync>;
 
 /// The threads of the write path.
 pub(crate) struct Pipeline {
-    workers: Vec<Sender<ToWorker>>,
-    sequencer: Sender<Decided>,
-    progress: Arc<Progress>,
+    workers: Vec<Sender<Box<Job>>>,
+    appender: Arc<Appender>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -51,54 +49,48 @@ impl Pipeline {
         metrics: &Arc<Metrics>,
         grown: Grown,
     ) -> std::io::Result<Self> {
-        let worker_count = worker_count.max(1);
-        let progress = Arc::new(Progress::new(worker_count));
-        let (to_sequencer, decided) = channel();
-        let sequencer =
-            Sequencer::new(decided, writer, reader.clone(), Arc::clone(&progress), Arc::clone(metrics), grown);
-        let mut threads = vec![spawn("sequencer".into(), move || sequencer.run())?];
-        let mut workers = Vec::with_capacity(worker_count);
-        for number in 0..worker_count {
+        let (appender, grown) = (Arc::new(Appender::new(writer)), Arc::new(grown));
+        let (mut workers, mut threads) = (Vec::new(), Vec::new());
+        for number in 0..worker_count.max(1) {
             let (to_worker, jobs) = channel();
-            let (clock, metrics) = (Arc::clone(clock), Arc::clone(metrics));
-            let worker =
-                Worker::new(number, jobs, to_sequencer.clone(), reader.clone(), Arc::clone(&progress), clock, metrics);
-            threads.push(spawn(format!("worker-{number}"), move || worker.run())?);
+            let (clock, metrics, grown) = (Arc::clone(clock), Arc::clone(metrics), Arc::clone(&grown));
+            let worker = Worker::new(jobs, Arc::clone(&appender), reader.clone(), clock, metrics, grown);
+            threads.push(thread::Builder::new().name(format!("worker-{number}")).spawn(move || worker.run())?);
             workers.push(to_worker);
         }
-        Ok(Self { workers, sequencer: to_sequencer, progress, threads })
+        Ok(Self { workers, appender, threads })
     }
 
     /// Hands the job to the worker that owns its aggregate; its reply comes by the job's own channel, which closes
-    /// unanswered when the host shuts down first.
+    /// unanswered when the worker is gone.
     pub(crate) fn submit(&self, job: Job) {
         let worker = self.worker_of(job.key);
         // A worker that is gone drops the job, and with it the reply: that is how the caller learns of it.
-        drop(self.workers[worker].send(ToWorker::Job(Box::new(job))));
+        drop(self.workers[worker].send(Box::new(job)));
     }
 
-    /// For decisions that no worker makes: the host's own.
-    pub(crate) fn append(&self, decided: Decided) {
-        drop(self.sequencer.send(decided));
+    /// For a decision that no worker makes: the host's own. Blocks until it is durable.
+    pub(crate) fn append(&self, record: EncodedRecord) -> Result<Position, SubmitError> {
+        match self.appender.append(vec![record]) {
+            Ok(positions) => Ok(positions[0]),
+            Err(halted) => Err(SubmitError::ReadOnly(halted.0)),
+        }
     }
 
     /// Why no commands are taken, when none are.
-    pub(crate) fn halted(&self) -> Option<String> {
-        self.progress.halted()
+    pub(crate) fn halted(&self) -> Option<&str> {
+        self.appender.halted()
     }
 
     /// Lets every worker finish what it has, then closes the journal.
     pub(crate) fn stop(self) {
-        for worker in &self.workers {
-            drop(worker.send(ToWorker::Stop));
-        }
         drop(self.workers);
-        drop(self.sequencer);
-        for thread in self.threads.into_iter().rev() {
+        for thread in self.threads {
             if thread.join().is_err() {
                 tracing::error!("a thread of the write path had panicked");
             }
         }
+        self.appender.close();
     }
 
     fn worker_of(&self, key: AggregateKey) -> usize {
@@ -107,8 +99,4 @@ impl Pipeline {
         head.copy_from_slice(&key.0[..8]);
         (u64::from_le_bytes(head) % self.workers.len() as u64) as usize
     }
-}
-
-fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(name).spawn(run)
 }

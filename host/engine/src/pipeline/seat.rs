@@ -61,7 +61,7 @@ impl Seat {
     ) -> Result<Warm, FoldError> {
         if let Some(mut warm) = self.states.take(key) {
             // Here and not after the command: by now the aggregate's last decision is likely to be durable.
-            if snapshots::due_in_use(&warm) && warm.ticket <= durable {
+            if snapshots::due_in_use(&warm) && warm.batch <= durable {
                 self.save(reader, key, &mut warm);
             }
             return Ok(warm);
@@ -101,13 +101,12 @@ impl Seat {
         Ok(Upkeep::Nothing)
     }
 
-    /// Saves what is worth saving, before the seat is given up in good order.
-    pub(super) fn save_all(&mut self, reader: &Reader, durable: u64) {
+    /// Saves what is worth saving, before the seat is given up in good order. All its states are durable.
+    pub(super) fn save_all(&mut self, reader: &Reader) {
         for (key, mut warm) in self.states.drain().collect::<Vec<_>>() {
-            if warm.ticket <= durable && snapshots::due_when_leaving(&warm) {
+            if snapshots::due_when_leaving(&warm) {
                 self.save(reader, key, &mut warm);
             }
-            self.states.put(key, warm);
         }
     }
 

@@ -13,8 +13,8 @@ pub(super) struct Warm {
     pub(super) sequence: Sequence,
     /// Content id of the last event.
     pub(super) head: ContentId,
-    /// The worker's last decision about it; the state is durable once that is.
-    pub(super) ticket: u64,
+    /// The worker's last batch with a decision about it; the state is durable once that is.
+    pub(super) batch: u64,
     /// Up to where a snapshot exists.
     pub(super) saved: Sequence,
     used: u64,
@@ -22,7 +22,7 @@ pub(super) struct Warm {
 
 impl Warm {
     pub(super) fn new(state: StateSlot, folded: (Sequence, ContentId), saved: Sequence) -> Self {
-        Self { state, sequence: folded.0, head: folded.1, ticket: 0, saved, used: 0 }
+        Self { state, sequence: folded.0, head: folded.1, batch: 0, saved, used: 0 }
     }
 }
 
@@ -59,12 +59,8 @@ impl WarmStates {
     /// Takes out `count` states that were not used for the longest time and are durable. Taking many at once keeps the
     /// cost per command constant without keeping a list in order.
     pub(super) fn take_oldest(&mut self, count: usize, durable: u64) -> Vec<(AggregateKey, Warm)> {
-        let mut ages: Vec<(u64, AggregateKey)> = self
-            .states
-            .iter()
-            .filter(|(_, warm)| warm.ticket <= durable)
-            .map(|(key, warm)| (warm.used, *key))
-            .collect();
+        let mut ages: Vec<(u64, AggregateKey)> =
+            self.states.iter().filter(|(_, warm)| warm.batch <= durable).map(|(key, warm)| (warm.used, *key)).collect();
         if ages.len() > count {
             ages.select_nth_unstable_by_key(count, |(used, _)| *used);
             ages.truncate(count);
@@ -83,7 +79,7 @@ mod tests {
         let key = |n: u8| AggregateKey([n; 16]);
         for n in 0..10 {
             let mut warm = Warm::new(StateSlot(u32::from(n)), (Sequence(1), ContentId::NONE), Sequence::ZERO);
-            warm.ticket = u64::from(n == 1) * 100;
+            warm.batch = u64::from(n == 1) * 100;
             states.put(key(n), warm);
         }
         let again = states.take(key(0)).unwrap();

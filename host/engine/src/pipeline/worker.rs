@@ -1,48 +1,47 @@
-//! A thread that owns aggregates: takes their commands one by one, runs the rules on the warm state, and passes what was
-//! decided on to the sequencer. It may decide on a state that is not durable yet; nothing is told before it is.
+//! A thread that owns aggregates: takes the commands that have come, runs the rules on the warm states one command after the
+//! other, makes all that was decided durable in one append, and then tells the callers. Within a batch it decides on
+//! states that are not durable yet; nothing is told, and nothing read from the journal, before they are.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
 
 use polder_core::{CommandAck, CommandId, CommandStatus, CorrelationId, Fingerprint, Position, Reason, Sequence};
 use polder_journal::{AggregateKey, CommandKey, Decision, EncodedRecord, NewEvent, Outcome, Reader, RecordBuf};
 use polder_sandbox::GuestCommand;
 
+use super::batch::{Batch, Reply};
 use super::cold::FoldError;
-use super::progress::Halted;
 use super::seat::{Seat, Upkeep};
 use super::warm::Warm;
-use super::{Decided, Job, Progress, Reply};
+use super::{Appender, Grown, Job};
 use crate::SubmitError;
 use crate::clock::Clock;
 use crate::domain::{Active, Domain};
 use crate::metrics::Metrics;
 use crate::rules::DecidedEvent;
 
-pub(super) enum ToWorker {
-    Job(Box<Job>),
-    Stop,
-}
-
-/// Tickets that are durable are forgotten when this many have piled up.
-const TICKETS_KEPT_MAX: usize = 8_192;
+/// After the last command a worker looks for the next one for so long before it goes to sleep: a caller that comes again at once is
+/// served without the time that waking a thread takes.
+const LOOKING_OUT: Duration = Duration::from_micros(50);
+/// Deciding goes on for as long as the last append took, and at least this long: callers wait for a slow disk anyway, and on a
+/// fast one no caller waits long for those behind.
+const DECIDING_MIN: Duration = Duration::from_millis(1);
 
 pub(super) struct Worker {
-    number: usize,
-    inbox: Receiver<ToWorker>,
-    sequencer: Sender<Decided>,
+    inbox: Receiver<Box<Job>>,
+    appender: Arc<Appender>,
     reader: Reader,
-    progress: Arc<Progress>,
     clock: Arc<Clock>,
     metrics: Arc<Metrics>,
+    grown: Arc<Grown>,
     /// By the address of the domain, which the seat keeps alive.
     seats: HashMap<usize, Seat>,
-    /// Commands with ids of their callers' that may not be durable yet: a repeated one waits for the first.
-    repeatable: HashMap<CommandKey, u64>,
-    /// Aggregates whose state was lost before it was durable: the journal tells the truth about them only afterwards.
-    lost: HashMap<AggregateKey, u64>,
-    ticket: u64,
+    batch: Batch,
+    /// Of the batch that is being decided; all before it are durable.
+    batch_number: u64,
+    last_append: Duration,
 }
 
 /// What the domain decided, and for whom.
@@ -53,44 +52,73 @@ struct Verdict {
 
 impl Worker {
     pub(super) fn new(
-        number: usize,
-        inbox: Receiver<ToWorker>,
-        sequencer: Sender<Decided>,
+        inbox: Receiver<Box<Job>>,
+        appender: Arc<Appender>,
         reader: Reader,
-        progress: Arc<Progress>,
         clock: Arc<Clock>,
         metrics: Arc<Metrics>,
+        grown: Arc<Grown>,
     ) -> Self {
-        let (seats, repeatable, lost) = Default::default();
-        Self { number, inbox, sequencer, reader, progress, clock, metrics, seats, repeatable, lost, ticket: 0 }
+        let (seats, batch) = Default::default();
+        let (batch_number, last_append) = (1, Duration::ZERO);
+        Self { inbox, appender, reader, clock, metrics, grown, seats, batch, batch_number, last_append }
     }
 
+    /// Until there is nobody left to send commands.
     pub(super) fn run(mut self) {
-        while let Ok(ToWorker::Job(job)) = self.inbox.recv() {
-            self.take(*job);
+        while let Some(first) = self.look_out() {
+            let began = Instant::now();
+            let deciding_max = self.last_append.max(DECIDING_MIN);
+            self.take(*first);
+            while !self.batch.is_full()
+                && began.elapsed() < deciding_max
+                && let Ok(next) = self.inbox.try_recv()
+            {
+                self.take(*next);
+            }
+            self.settle();
         }
-        self.leave();
+        // What was in constant use is cheap to start with again.
+        for seat in self.seats.values_mut() {
+            seat.save_all(&self.reader);
+        }
+    }
+
+    fn look_out(&self) -> Option<Box<Job>> {
+        let until = Instant::now() + LOOKING_OUT;
+        loop {
+            match self.inbox.try_recv() {
+                Ok(job) => return Some(job),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) if Instant::now() < until => std::thread::yield_now(),
+                Err(TryRecvError::Empty) => return self.inbox.recv().ok(),
+            }
+        }
     }
 
     fn take(&mut self, job: Job) {
-        // Both say nothing of what is not durable yet, and so need not wait.
-        let answer = match self.earlier(&job) {
+        let repeatable = job.command.id.as_ref().map(|id| CommandKey::of(job.key, id));
+        if repeatable.as_ref().is_some_and(|command| self.batch.holds(command)) {
+            // The first of the two has to be in the journal, where the answer is read from.
+            self.settle();
+        }
+        let answer = match self.earlier(&job, repeatable) {
             Ok(Some(ack)) => Ok(ack),
             Ok(None) => match self.decide(&job) {
-                Ok(verdict) => return self.pass_on(job, verdict),
+                Ok((verdict, warm)) => return self.keep(job, verdict, repeatable, warm),
                 Err(error) => Err(error),
             },
             Err(error) => Err(error),
         };
-        self.metrics.answered_at_once(&answer);
+        // This says nothing of what is not durable yet, and so need not wait.
+        self.metrics.answered(&answer);
         job.answer(answer);
     }
 
-    fn decide(&mut self, job: &Job) -> Result<Verdict, SubmitError> {
-        if let Some(reason) = self.progress.halted() {
-            return Err(SubmitError::ReadOnly(reason));
+    fn decide(&mut self, job: &Job) -> Result<(Verdict, Warm), SubmitError> {
+        if let Some(reason) = self.appender.halted() {
+            return Err(SubmitError::ReadOnly(reason.to_owned()));
         }
-        self.await_lost(job.key)?;
         let active = job.domain.active();
         let mut warm = match self.warm(job, &active) {
             Ok(warm) => warm,
@@ -99,13 +127,11 @@ impl Worker {
         if let Some(expected) = job.command.expected_sequence
             && expected != warm.sequence
         {
-            let actual = warm.sequence;
-            self.put_back(job, warm);
-            return Ok(Verdict { record: None, answer: Err(SubmitError::Conflict { expected, actual }) });
+            let answer = Err(SubmitError::Conflict { expected, actual: warm.sequence });
+            return Ok((Verdict { record: None, answer }, warm));
         }
         let id = job.command.id.clone().unwrap_or_else(new_command_id);
         let at_ms = self.clock.now();
-        let ticket_before = warm.ticket;
         let command = GuestCommand {
             id: id.as_str(),
             name: job.command.name.as_str(),
@@ -116,19 +142,15 @@ impl Worker {
         let decision;
         (warm, decision) = match self.seat(job).handle(warm, &command) {
             Ok(handled) => handled,
-            Err(error) => {
-                self.lose(job.key, ticket_before);
-                return Err(self.failed(job, &active, error.into()));
-            }
+            Err(error) => return Err(self.failed(job, &active, error.into())),
         };
         let (outcome, events) = match decision {
             Ok(events) => (Outcome::Accepted, events),
             Err(reason) => (Outcome::Rejected(reason), Vec::new()),
         };
         let verdict = self.record(job, &active, &mut warm, id, at_ms, outcome, events);
-        warm.ticket = self.ticket + 1;
-        self.put_back(job, warm);
-        Ok(verdict)
+        warm.batch = self.batch_number;
+        Ok((verdict, warm))
     }
 
     /// Writes the decision down and builds its acknowledgement.
@@ -203,12 +225,8 @@ impl Worker {
     }
 
     /// The first acknowledgement of a command that was handled before.
-    fn earlier(&mut self, job: &Job) -> Result<Option<CommandAck>, SubmitError> {
-        let Some(id) = &job.command.id else { return Ok(None) };
-        let key = CommandKey::of(job.key, id);
-        if let Some(ticket) = self.repeatable.get(&key) {
-            self.progress.wait(self.number, *ticket).map_err(read_only)?;
-        }
+    fn earlier(&self, job: &Job, repeatable: Option<CommandKey>) -> Result<Option<CommandAck>, SubmitError> {
+        let (Some(id), Some(key)) = (&job.command.id, repeatable) else { return Ok(None) };
         let record = match self.reader.decision(key) {
             Ok(Some(record)) => record,
             Ok(None) => return Ok(None),
@@ -230,23 +248,34 @@ impl Worker {
         CommandAck { position: view.position(), repeated: true, ..ack }
     }
 
-    /// Everything that changes what the next command sees goes through the sequencer, in order.
-    fn pass_on(&mut self, job: Job, verdict: Verdict) {
-        self.ticket += 1;
-        if let Some(id) = &job.command.id
-            && verdict.record.is_some()
-        {
-            self.forget_durable();
-            self.repeatable.insert(CommandKey::of(job.key, id), self.ticket);
+    /// Puts the decision into the batch, and the state back.
+    fn keep(&mut self, job: Job, verdict: Verdict, repeatable: Option<CommandKey>, warm: Warm) {
+        let Job { domain, key, admission, reply: to, .. } = job;
+        self.batch.push(Reply { answer: verdict.answer, to, admission }, verdict.record, repeatable);
+        self.put_back(&domain, key, warm);
+    }
+
+    /// Makes the batch durable and tells its callers.
+    fn settle(&mut self) {
+        if self.batch.is_empty() {
+            return;
         }
-        let Job { admission, reply: to, .. } = job;
-        let reply = match verdict.answer {
-            Ok(ack) => Reply::Acknowledge { ack, to, admission },
-            Err(error) => Reply::Refuse { error, to, admission },
-        };
-        let decided = Decided { ticket: Some((self.number, self.ticket)), record: verdict.record, reply };
-        // The sequencer outlives the workers unless it panicked; then the reply's channel closes unanswered.
-        drop(self.sequencer.send(decided));
+        let mut batch = std::mem::take(&mut self.batch);
+        let records = batch.take_records();
+        let began = Instant::now();
+        let appended = if records.is_empty() { Ok(Vec::new()) } else { self.appender.append(records) };
+        self.last_append = began.elapsed();
+        self.batch_number += 1;
+        match appended {
+            Ok(positions) => {
+                batch.durable(&positions, |tenant| self.reader.last_position(tenant), &self.grown, &self.metrics);
+            }
+            Err(halted) => {
+                // They hold what is not in the journal, and never will be.
+                self.seats.clear();
+                batch.lost(&halted.0, &self.metrics);
+            }
+        }
     }
 
     fn warm(&mut self, job: &Job, active: &Arc<Active>) -> Result<Warm, FoldError> {
@@ -257,7 +286,7 @@ impl Worker {
         if let std::collections::hash_map::Entry::Vacant(vacant) = self.seats.entry(address) {
             vacant.insert(Seat::new(&job.domain, active, job.admission.tenant().limits)?);
         }
-        let durable = self.progress.durable(self.number);
+        let durable = self.batch_number - 1;
         let seat = self.seats.get_mut(&address).expect("put there above when it was missing");
         seat.take(&self.reader, durable, job.key, &job.command.aggregate, &job.command.aggregate_id)
     }
@@ -266,52 +295,30 @@ impl Worker {
         self.seats.get_mut(&address_of(&job.domain)).expect("a warm state was taken out of it")
     }
 
-    fn put_back(&mut self, job: &Job, warm: Warm) {
-        let durable = self.progress.durable(self.number);
-        let seat = self.seats.get_mut(&address_of(&job.domain)).expect("a warm state was taken out of it");
-        match seat.put(&self.reader, durable, job.key, warm) {
+    fn put_back(&mut self, domain: &Arc<Domain>, key: AggregateKey, warm: Warm) {
+        let durable = self.batch_number - 1;
+        let seat = self.seats.get_mut(&address_of(domain)).expect("the warm state was taken out of it");
+        match seat.put(&self.reader, durable, key, warm) {
             Ok(Upkeep::Nothing) => {}
             Ok(Upkeep::Replace) => {
-                tracing::info!(domain = %job.domain.name, "the guest's memory is nearly full; its states are built anew");
-                seat.save_all(&self.reader, durable);
-                self.give_up(address_of(&job.domain));
+                tracing::info!(domain = %domain.name, "the guest's memory is nearly full; its states are built anew");
+                self.settle();
+                if let Some(mut seat) = self.seats.remove(&address_of(domain)) {
+                    seat.save_all(&self.reader);
+                }
             }
             Err(error) => {
-                tracing::warn!(domain = %job.domain.name, %error, "a state could not be put away; all are built anew");
-                self.give_up(address_of(&job.domain));
+                tracing::warn!(domain = %domain.name, %error, "a state could not be put away; all are built anew");
+                self.give_up(address_of(domain));
             }
         }
     }
 
-    /// Drops a seat with all its states. The decisions they made stand.
+    /// Drops a seat with all its states. The decisions they made stand, and have to be in the journal when the states are
+    /// built again.
     fn give_up(&mut self, address: usize) {
-        let Some(mut seat) = self.seats.remove(&address) else { return };
-        for (key, warm) in seat.states.drain() {
-            self.lost.insert(key, warm.ticket);
-        }
-        self.forget_durable();
-    }
-
-    fn lose(&mut self, key: AggregateKey, ticket: u64) {
-        self.lost.insert(key, ticket);
-        self.forget_durable();
-    }
-
-    fn await_lost(&mut self, key: AggregateKey) -> Result<(), SubmitError> {
-        match self.lost.remove(&key) {
-            Some(ticket) => self.progress.wait(self.number, ticket).map_err(read_only),
-            None => Ok(()),
-        }
-    }
-
-    fn forget_durable(&mut self) {
-        let durable = self.progress.durable(self.number);
-        if self.lost.len() >= TICKETS_KEPT_MAX {
-            self.lost.retain(|_, ticket| *ticket > durable);
-        }
-        if self.repeatable.len() >= TICKETS_KEPT_MAX {
-            self.repeatable.retain(|_, ticket| *ticket > durable);
-        }
+        self.settle();
+        self.seats.remove(&address);
     }
 
     fn failed(&mut self, job: &Job, active: &Active, error: FoldError) -> SubmitError {
@@ -323,23 +330,14 @@ impl Worker {
                 tracing::warn!(domain = %job.domain.name, revision = %active.revision.short(), %error, "a guest failed");
                 if error.instance_lost {
                     self.give_up(address_of(&job.domain));
+                } else {
+                    // This aggregate's state is gone.
+                    self.settle();
                 }
                 fault(error.to_string())
             }
             FoldError::Journal(error) => SubmitError::ReadOnly(error.to_string()),
             FoldError::Content(error) => SubmitError::ReadOnly(error.to_string()),
-        }
-    }
-
-    /// Before the thread ends: what was in constant use is cheap to start with again.
-    fn leave(mut self) {
-        // Whatever this worker decided is durable or lost by the time the wait ends; only durable states are saved.
-        if self.progress.wait(self.number, self.ticket).is_err() {
-            return;
-        }
-        let durable = self.progress.durable(self.number);
-        for seat in self.seats.values_mut() {
-            seat.save_all(&self.reader, durable);
         }
     }
 }
@@ -356,8 +354,4 @@ fn new_event(event: DecidedEvent) -> NewEvent {
 fn new_command_id() -> CommandId {
     let mut buffer = uuid::Uuid::encode_buffer();
     CommandId::new(uuid::Uuid::now_v7().hyphenated().encode_lower(&mut buffer)).expect("a UUID is a good command id")
-}
-
-fn read_only(halted: Halted) -> SubmitError {
-    SubmitError::ReadOnly(halted.0)
 }

@@ -84,7 +84,7 @@ fn everything_survives_a_kill_and_a_close() {
 fn an_empty_append_does_nothing() {
     for place in Place::all() {
         let (mut writer, reader, _) = place.open();
-        let appended = writer.append(Vec::new()).unwrap();
+        let appended = writer.append(&[]).unwrap();
         assert_eq!((appended.frames, appended.bytes, appended.last_positions), (0, 0, Vec::new()));
         assert_eq!(reader.statistics().syncs, 0);
         assert_eq!(reader.last_position(&tenant("main")), Position::ZERO);

@@ -123,7 +123,7 @@ fn a_snapshot_is_given_only_where_it_fits() {
         reader.put_snapshot(key, &two, &wrong).unwrap();
         assert_eq!(reader.snapshot(key, &two).unwrap(), None, "{wrong:?}");
     }
-    writer.append(Vec::new()).unwrap();
+    writer.append(&[]).unwrap();
     writer.close().unwrap();
     drop(reader);
     assert_eq!(open(folder.path()).1.snapshot(key, &one).unwrap(), Some(at(1)));

@@ -181,7 +181,7 @@ impl Model {
         wishes: &[Wish],
     ) -> Result<(), (AppendError, Vec<Remembered>)> {
         let (records, expected) = self.prepare(wishes);
-        match writer.append(records) {
+        match writer.append(&records) {
             Ok(appended) => {
                 let positions: Vec<_> = expected.iter().map(Remembered::position).collect();
                 assert_eq!(appended.last_positions, positions);

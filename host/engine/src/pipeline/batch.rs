@@ -1,0 +1,117 @@
+//! What a worker has decided and not yet made durable, with the callers who wait for it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use polder_core::{CommandAck, Position, TenantName};
+use polder_journal::{CommandKey, EncodedRecord};
+
+use super::Grown;
+use super::job::ReplySender;
+use crate::SubmitError;
+use crate::metrics::Metrics;
+use crate::tenant::{Admission, Tenant};
+
+/// A batch takes at most this many decisions.
+const DECISIONS_MAX: usize = 4_096;
+/// A batch takes at most about this many bytes.
+const BYTES_MAX: usize = 8 * 1024 * 1024;
+
+#[derive(Default)]
+pub(super) struct Batch {
+    records: Vec<EncodedRecord>,
+    replies: Vec<Waiting>,
+    /// Commands that their callers may repeat.
+    repeatable: HashSet<CommandKey>,
+    bytes: usize,
+}
+
+struct Waiting {
+    reply: Reply,
+    /// Index of its record; without one there is nothing to keep. The reply waits all the same: it may tell of what came before.
+    record: Option<usize>,
+}
+
+pub(super) struct Reply {
+    /// An acknowledgement lacks its position until the record has one.
+    pub(super) answer: Result<CommandAck, SubmitError>,
+    pub(super) to: ReplySender,
+    pub(super) admission: Admission,
+}
+
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.replies.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.replies.len() >= DECISIONS_MAX || self.bytes >= BYTES_MAX
+    }
+
+    /// The command is among those decided here.
+    pub(super) fn holds(&self, command: &CommandKey) -> bool {
+        self.repeatable.contains(command)
+    }
+
+    pub(super) fn push(&mut self, reply: Reply, record: Option<EncodedRecord>, command: Option<CommandKey>) {
+        let record = record.map(|record| {
+            self.repeatable.extend(command);
+            self.bytes += record.length();
+            self.records.push(record);
+            self.records.len() - 1
+        });
+        self.replies.push(Waiting { reply, record });
+    }
+
+    pub(super) fn take_records(&mut self) -> Vec<EncodedRecord> {
+        std::mem::take(&mut self.records)
+    }
+
+    /// Everything in it is durable: tells the callers. One who has gone away misses the answer, no more.
+    pub(super) fn durable(
+        self,
+        positions: &[Position],
+        last_position: impl Fn(&TenantName) -> Position,
+        grown: &Grown,
+        metrics: &Metrics,
+    ) {
+        for (tenant, position) in self.last_positions(positions) {
+            tenant.reached(position);
+            grown(&tenant);
+        }
+        for Waiting { reply: Reply { answer, to, admission }, record } in self.replies {
+            let position = match record {
+                Some(index) => positions[index],
+                None => last_position(&admission.tenant().name),
+            };
+            let answer = answer.map(|ack| CommandAck { position, ..ack });
+            metrics.answered(&answer);
+            // The caller's next command finds a place free.
+            drop(admission);
+            drop(to.send(answer));
+        }
+    }
+
+    /// How far the history of each tenant in it reaches now.
+    fn last_positions(&self, positions: &[Position]) -> Vec<(Arc<Tenant>, Position)> {
+        let mut last: Vec<(Arc<Tenant>, Position)> = Vec::new();
+        for waiting in &self.replies {
+            let Some(index) = waiting.record else { continue };
+            let tenant = waiting.reply.admission.tenant();
+            match last.iter_mut().find(|(known, _)| Arc::ptr_eq(known, tenant)) {
+                Some((_, position)) => *position = positions[index],
+                None => last.push((Arc::clone(tenant), positions[index])),
+            }
+        }
+        last
+    }
+
+    /// Nothing of it may be told.
+    pub(super) fn lost(self, reason: &str, metrics: &Metrics) {
+        for Waiting { reply, .. } in self.replies {
+            let answer = Err(SubmitError::ReadOnly(reason.to_owned()));
+            metrics.answered(&answer);
+            drop(reply.to.send(answer));
+        }
+    }
+}
