@@ -521,12 +521,16 @@ fn checks_of(component: &Component) -> Vec<String> {
         "imports nothing but polder:domain/diagnostics".to_owned(),
         "exports the world polder:domain/domain".to_owned(),
         format!(
-            "describes {} aggregates and {} projections",
-            descriptor.aggregates.len(),
-            descriptor.projections.len()
+            "describes {} and {}",
+            counted(descriptor.aggregates.len(), "aggregate"),
+            counted(descriptor.projections.len(), "projection")
         ),
         code,
     ]
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn put_in_place(tenant: &Tenant, rules: Arc<dyn Rules>) {
