@@ -85,6 +85,29 @@ fn the_same_bytes_are_active_already_and_others_take_over() {
     assert_eq!(site.revision(), first["revision"]);
 }
 
+/// A deployment is recorded in the host's own history. Its position there once was taken for one of the tenant's.
+#[test]
+fn a_deployment_does_not_move_the_tenants_history() {
+    let site = Site::new();
+    let lags = || {
+        let metrics = site.client.get("/metrics");
+        let lags = metrics.text().lines().filter(|line| line.starts_with("polder_projection_lag_events{"));
+        lags.map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    site.client.deploy("orders");
+    assert_eq!(lags(), ["0", "0"]);
+    let wait = site.client.get("/v1/main/orders/views/order-summary?after=1&timeout_ms=0");
+    wait.problem(503, "view-behind");
+
+    for number in 1..=3 {
+        let path = format!("/v1/main/orders/order/o-{number}/draft-order");
+        site.client.post(&path, r#"{"customer":"c-1"}"#).json(200);
+    }
+    site.client.put(ORDERS, orders_again()).json(200);
+    let page = site.client.get("/v1/main/orders/views/order-summary?after=3&timeout_ms=30000").json(200);
+    assert_eq!((&page["position"], page["documents"].as_array().unwrap().len()), (&json!(3), 3));
+}
+
 #[test]
 fn what_is_no_domain_is_refused_and_the_active_revision_stays() {
     let mut site = Site::new();

@@ -383,7 +383,7 @@ impl Inner {
         let activation = Activation { tenant: tenant.name.clone(), domain: domain.clone(), revision };
         let proposal = stream.propose(activation, self.clock.now(), actor);
         let (to, durable) = oneshot::channel();
-        let reply = Reply::Own { tenant: Arc::clone(tenant), to };
+        let reply = Reply::Own { to };
         self.append(Decided { ticket: None, record: Some(proposal.record), reply });
         let read_only = |error: SubmitError| DeployError::ReadOnly(error.to_string());
         durable.await.unwrap_or(Err(SubmitError::ShuttingDown)).map_err(read_only)?;
@@ -502,8 +502,10 @@ fn check(command: &Command, domain: &Domain, limits: &Limits) -> Result<(), Subm
     if bytes > limits.command_bytes_max {
         return Err(SubmitError::TooLarge { bytes, bytes_max: limits.command_bytes_max });
     }
-    // The guest reads it again; but what is not JSON at all is not the domain's to judge.
-    match serde_json::from_slice::<serde::de::IgnoredAny>(&command.payload) {
+    // The guest reads it again; but what is not JSON at all is not the domain's to judge. What is passed over is not looked
+    // at for UTF-8, so that comes first.
+    let text = str::from_utf8(&command.payload).map_err(|error| SubmitError::NotJson(error.to_string()))?;
+    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
         Ok(_) => Ok(()),
         Err(error) => Err(SubmitError::NotJson(error.to_string())),
     }

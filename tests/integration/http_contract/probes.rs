@@ -26,5 +26,15 @@ fn what_happens_is_counted() {
     for line in answer.text().lines() {
         assert!(line.starts_with("# HELP ") || line.starts_with("# TYPE ") || is_figure(&line), "{line}");
     }
-    println!("{}", answer.text());
+    for (name, figure) in [
+        ("polder_commands_total{status=\"accepted\"}", 2),
+        ("polder_commands_total{status=\"rejected\"}", 1),
+        ("polder_commands_total{status=\"refused\"}", 1),
+        ("polder_guest_faults_total", 0),
+        ("polder_writable", 1),
+        // Two of the order, one of the deployment.
+        ("polder_journal_events_total", 3),
+    ] {
+        assert!(answer.text().contains(&format!("\n{name} {figure}\n")), "{name} is not {figure}: {}", answer.text());
+    }
 }

@@ -30,18 +30,18 @@ pub(crate) enum Reply {
         to: ReplySender,
         admission: Admission,
     },
-    /// The host's own decision.
+    /// The host's own decision, about whomever: it lies in the host's own history.
     Own {
-        tenant: Arc<Tenant>,
         to: oneshot::Sender<Result<Position, SubmitError>>,
     },
 }
 
 impl Reply {
-    pub(crate) fn tenant(&self) -> &Arc<Tenant> {
+    /// Whose history the decision belongs to; `None`: the host's own.
+    pub(crate) fn tenant(&self) -> Option<&Arc<Tenant>> {
         match self {
-            Self::Acknowledge { admission, .. } | Self::Refuse { admission, .. } => admission.tenant(),
-            Self::Own { tenant, .. } => tenant,
+            Self::Acknowledge { admission, .. } | Self::Refuse { admission, .. } => Some(admission.tenant()),
+            Self::Own { .. } => None,
         }
     }
 
@@ -56,7 +56,7 @@ impl Reply {
                 drop(admission);
                 drop(to.send(Err(error)));
             }
-            Self::Own { to, .. } => drop(to.send(Ok(position))),
+            Self::Own { to } => drop(to.send(Ok(position))),
         }
     }
 
@@ -65,7 +65,7 @@ impl Reply {
         let error = SubmitError::ReadOnly(reason.to_owned());
         match self {
             Self::Acknowledge { to, .. } | Self::Refuse { to, .. } => drop(to.send(Err(error))),
-            Self::Own { to, .. } => drop(to.send(Err(error))),
+            Self::Own { to } => drop(to.send(Err(error))),
         }
     }
 }

@@ -84,12 +84,14 @@ impl Sequencer {
         let mut grown: Vec<(Arc<Tenant>, Position)> = Vec::new();
         for waiting in replies {
             let tenant = waiting.reply.tenant();
-            let position = match waiting.record {
-                Some(index) => {
+            let position = match (waiting.record, tenant) {
+                (Some(index), Some(tenant)) => {
                     note_growth(&mut grown, tenant, positions[index]);
                     positions[index]
                 }
-                None => self.reader.last_position(&tenant.name),
+                (Some(index), None) => positions[index],
+                (None, Some(tenant)) => self.reader.last_position(&tenant.name),
+                (None, None) => Position::ZERO,
             };
             self.metrics.answered(&waiting.reply);
             waiting.reply.durable(position);
