@@ -1,2 +1,7 @@
 //! Polder's integration tests: one binary, one module per thing that is shown.
 #![forbid(unsafe_code)]
+
+mod cli;
+mod deployments;
+mod http_contract;
+mod import;

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde_json::Value;
 
+/// What the type of every problem that a host tells begins with.
+const KIND_PREFIX: &str = "urn:polder:problem:";
+
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: u16,
@@ -29,9 +32,9 @@ impl Problem {
         &self.document
     }
 
-    /// The last part of the type: `sequence-conflict`.
+    /// The last part of the type: `sequence-conflict`. Empty when the answer was no problem document of a host.
     pub(crate) fn kind(&self) -> &str {
-        self.document["type"].as_str().and_then(|kind| kind.rsplit(':').next()).unwrap_or_default()
+        self.document["type"].as_str().and_then(|kind| kind.strip_prefix(KIND_PREFIX)).unwrap_or_default()
     }
 
     /// Nothing was wrong with the request: asking again later may well work.
@@ -74,7 +77,9 @@ mod tests {
     #[test]
     fn an_answer_of_another_kind_is_kept() {
         let problem = Problem::new(502, b"<html>bad gateway</html>\n", None);
-        assert_eq!(problem.to_string(), "<html>bad gateway</html>");
+        assert_eq!((problem.kind(), problem.to_string().as_str()), ("", "<html>bad gateway</html>"));
+        let rejection = br#"{"status":"rejected"}"#;
+        assert_eq!(Problem::new(422, rejection, None).kind(), "");
         assert_eq!(Problem::new(503, b"", Some(1)).to_string(), "the host answered with status 503");
     }
 }

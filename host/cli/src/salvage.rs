@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::failure::Outcome;
 use crate::output::Output;
+use crate::verify::journal_in;
 
 /// Copy the good part of a damaged journal into a new folder.
 #[derive(Args)]
@@ -20,6 +21,7 @@ pub(crate) struct Salvage {
 
 impl Salvage {
     pub(crate) fn run(self, output: &Output) -> Outcome {
+        journal_in(&self.data)?;
         let report = polder_journal::salvage(&self.data, &self.out)?;
         let stopped = report.stopped.as_ref().map(|stopped| {
             serde_json::json!({ "file": stopped.file.display().to_string(), "offset": stopped.offset, "what": stopped.what })

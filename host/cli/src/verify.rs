@@ -1,7 +1,8 @@
 //! `polder verify`: reads a journal from its first byte to its last. Needs no host, and changes nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::ensure;
 use clap::Args;
 
 use crate::failure::Outcome;
@@ -18,6 +19,7 @@ pub(crate) struct Verify {
 
 impl Verify {
     pub(crate) fn run(self, output: &Output) -> Outcome {
+        journal_in(&self.data)?;
         let report = polder_journal::verify(&self.data)?;
         let torn = report.torn.as_ref().map(|torn| {
             serde_json::json!({ "file": torn.file.display().to_string(), "offset": torn.offset, "what": torn.what.to_string() })
@@ -53,4 +55,15 @@ impl Verify {
             text
         })
     }
+}
+
+/// Tells a mistyped folder from a damaged journal.
+pub(crate) fn journal_in(data: &Path) -> Result<(), anyhow::Error> {
+    ensure!(data.exists(), "there is no folder {}: name the one that `polder serve --data` was given", data.display());
+    ensure!(
+        data.join(polder_journal::SEGMENTS_FOLDER).is_dir(),
+        "{} holds no journal: name the folder that `polder serve --data` was given",
+        data.display()
+    );
+    Ok(())
 }

@@ -7,11 +7,13 @@ use polder_core::{
     TenantName,
 };
 
+use crate::MAIN_TENANT;
+
 /// Why a command got no acknowledgement. In every case nothing was recorded.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SubmitError {
     // The caller fixes the request.
-    #[error("no tenant {0:?}")]
+    #[error("there is no tenant {0:?} here; there is {MAIN_TENANT:?}")]
     UnknownTenant(TenantName),
     #[error("tenant {tenant:?} has no domain {domain:?}; it has {}", list(known))]
     UnknownDomain { tenant: TenantName, domain: DomainName, known: Vec<DomainName> },
@@ -46,7 +48,7 @@ pub enum SubmitError {
 /// Why a question has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ReadError {
-    #[error("no tenant {0:?}")]
+    #[error("there is no tenant {0:?} here; there is {MAIN_TENANT:?}")]
     UnknownTenant(TenantName),
     #[error("tenant {tenant:?} has no domain {domain:?}; it has {}", list(known))]
     UnknownDomain { tenant: TenantName, domain: DomainName, known: Vec<DomainName> },
@@ -74,7 +76,7 @@ pub enum ReadError {
 /// Why a component did not become the active revision. The active one is untouched.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DeployError {
-    #[error("no tenant {0:?}")]
+    #[error("there is no tenant {0:?} here; there is {MAIN_TENANT:?}")]
     UnknownTenant(TenantName),
     /// The author fixes the component.
     #[error("refused: {0}")]

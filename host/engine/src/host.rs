@@ -508,8 +508,10 @@ fn check(command: &Command, domain: &Domain, limits: &Limits) -> Result<(), Subm
     if bytes > limits.command_bytes_max {
         return Err(SubmitError::TooLarge { bytes, bytes_max: limits.command_bytes_max });
     }
-    // The guest reads it again; but what is not JSON at all is not the domain's to judge.
-    match serde_json::from_slice::<serde::de::IgnoredAny>(&command.payload) {
+    // The guest reads it again; but what is not JSON at all is not the domain's to judge. What is passed over is not looked
+    // at for UTF-8, so that comes first.
+    let text = str::from_utf8(&command.payload).map_err(|error| SubmitError::NotJson(error.to_string()))?;
+    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
         Ok(_) => Ok(()),
         Err(error) => Err(SubmitError::NotJson(error.to_string())),
     }
@@ -527,12 +529,16 @@ fn checks_of(component: &Component) -> Vec<String> {
         "imports nothing but polder:domain/diagnostics".to_owned(),
         "exports the world polder:domain/domain".to_owned(),
         format!(
-            "describes {} aggregates and {} projections",
-            descriptor.aggregates.len(),
-            descriptor.projections.len()
+            "describes {} and {}",
+            counted(descriptor.aggregates.len(), "aggregate"),
+            counted(descriptor.projections.len(), "projection")
         ),
         code,
     ]
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn put_in_place(tenant: &Tenant, rules: Arc<dyn Rules>) {

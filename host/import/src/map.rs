@@ -16,8 +16,9 @@ use crate::time::zone;
 pub enum MapError {
     #[error("cannot read the map {file}")]
     Unreadable { file: String, source: std::io::Error },
-    #[error("the map is not right: {0}")]
-    Wrong(String),
+    /// `map` is "the map" and, where it was read from one, its file.
+    #[error("{map} is not right: {problem}")]
+    Wrong { map: String, problem: String },
 }
 
 #[derive(Debug, Clone)]
@@ -98,12 +99,18 @@ struct WrittenCommand {
 impl Map {
     pub fn read(file: &Path) -> Result<Self, MapError> {
         let unreadable = |source| MapError::Unreadable { file: file.display().to_string(), source };
-        Self::parse(&std::fs::read_to_string(file).map_err(unreadable)?)
+        let text = std::fs::read_to_string(file).map_err(unreadable)?;
+        Self::understand(&text)
+            .map_err(|problem| MapError::Wrong { map: format!("the map {}", file.display()), problem })
     }
 
     pub fn parse(text: &str) -> Result<Self, MapError> {
-        let written: WrittenMap = toml::from_str(text).map_err(|error| MapError::Wrong(error.to_string()))?;
-        Self::new(written).map_err(MapError::Wrong)
+        Self::understand(text).map_err(|problem| MapError::Wrong { map: String::from("the map"), problem })
+    }
+
+    fn understand(text: &str) -> Result<Self, String> {
+        let written: WrittenMap = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        Self::new(written)
     }
 
     fn new(written: WrittenMap) -> Result<Self, String> {

@@ -16,7 +16,8 @@ use crate::shared::Shared;
 use crate::statistics::Counters;
 use crate::{OpenOptions, Reader, Writer};
 
-pub(crate) const SEGMENTS_FOLDER: &str = "journal";
+/// Below a data folder: where the journal lies.
+pub const SEGMENTS_FOLDER: &str = "journal";
 const INDEX_FOLDER: &str = "index";
 const LOCK_FILE: &str = "lock";
 

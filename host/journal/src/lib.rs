@@ -36,7 +36,7 @@ mod writer;
 pub use decision::{Decision, NewEvent, Outcome};
 pub use error::{AppendError, OpenError, ReadError};
 pub use frame::{FRAME_BYTES_MAX, FRAME_FORMAT};
-pub use journal::{Journal, OpenReport};
+pub use journal::{Journal, OpenReport, SEGMENTS_FOLDER};
 pub use keys::{AggregateKey, CommandKey};
 pub use options::{INDEX_FLUSH_RECORDS, OpenOptions, SEGMENT_BYTES};
 pub use reader::Reader;

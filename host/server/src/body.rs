@@ -9,8 +9,8 @@ use crate::kinds;
 use crate::problem::Problem;
 
 /// What is still read, and dropped, after a body turned out too large. Closing at once would reset the connection, and a caller who
-/// is still sending would see that instead of the answer.
-const LINGER_BYTES_MAX: u64 = 1024 * 1024;
+/// is still sending would see that instead of the answer. Twice the largest upload: who sends still more has not read what it is told.
+const LINGER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 pub(crate) async fn read(mut body: Body, bytes_max: u64) -> Result<Bytes, Problem> {
     let announced = body.size_hint().lower();
@@ -89,7 +89,7 @@ mod tests {
     #[tokio::test]
     async fn a_larger_one_is_refused() {
         assert!(read(Body::from("0123456789a"), 10).await.is_err());
-        for sizes in [&[11][..], &[10, 1], &[4, 4, 4], &[4, 4, 2_000_000, 2_000_000]] {
+        for sizes in [&[11][..], &[10, 1], &[4, 4, 4], &[4, 4, 40_000_000, 40_000_000]] {
             assert!(read(pieces(sizes), 10).await.is_err(), "{sizes:?}");
         }
     }

@@ -12,7 +12,6 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 use polder_import::Map;
 
@@ -50,7 +49,7 @@ pub(crate) struct Import {
 
 impl Import {
     pub(crate) fn run(self, output: &Output) -> Outcome {
-        let map = Map::read(&self.map).with_context(|| self.map.display().to_string())?;
+        let map = Map::read(&self.map)?;
         let rows = polder_import::Import::open(&self.file, map)?;
         let bar = Bar::new(rows.progress(), output.is_watched());
         if self.dry_run {

@@ -1,0 +1,94 @@
+//! `polder verify` and `polder salvage`, on a journal that is good, damaged, or not there.
+
+use std::path::{Path, PathBuf};
+
+use polder_tests::{Host, polder};
+use tempfile::tempdir;
+
+use super::Desk;
+
+/// A data folder of a host that has ended, with some orders in it.
+fn written() -> (tempfile::TempDir, String) {
+    let desk = Desk::open();
+    for number in 1..=20 {
+        desk.host
+            .client()
+            .post(&format!("/v1/main/orders/order/o-{number}/draft-order"), r#"{"customer":"c-1"}"#)
+            .json(200);
+    }
+    let (data, folder) = (desk.data(), desk.folder);
+    desk.host.stop();
+    (folder, data)
+}
+
+fn segment(data: &str) -> PathBuf {
+    let mut files: Vec<_> =
+        std::fs::read_dir(Path::new(data).join("journal")).unwrap().flatten().map(|file| file.path()).collect();
+    files.sort();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "seg"));
+    files.remove(0)
+}
+
+#[test]
+fn a_good_journal_is_told_with_its_head() {
+    let (_folder, data) = written();
+    let told = polder(&["verify", "--data", &data]);
+    // The deployment is one more, of the host's own history.
+    assert!(told.good().starts_with("good: 21 events of 21 aggregates, 21 commands (0 rejected), in "), "{told}");
+    let json = polder(&["verify", "--data", &data, "--json"]).json();
+    assert!(told.good().contains(&format!("\nhead {}", json["head"].as_str().unwrap())), "{told}");
+    assert_eq!((&json["good"], &json["events"], &json["torn"]), (&true.into(), &21.into(), &serde_json::Value::Null));
+}
+
+#[test]
+fn a_flipped_byte_is_told_with_file_and_offset_and_what_lies_before_is_saved() {
+    let (folder, data) = written();
+    let file = segment(&data);
+    let mut bytes = std::fs::read(&file).unwrap();
+    let place = bytes.windows(4).position(|bytes| bytes == b"o-10").expect("the tenth order is in the journal");
+    bytes[place] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+
+    let ran = polder(&["verify", "--data", &data]);
+    let told = ran.refused();
+    assert!(told.starts_with(&format!("error: the journal is damaged: {} at byte ", file.display())), "{told}");
+    let offset: usize = told.split("at byte ").nth(1).unwrap().split(':').next().unwrap().parse().unwrap();
+    assert!(offset <= place, "the damage at {place} is told at {offset}");
+    assert!(told.contains("run `polder salvage`"), "{told}");
+    let serve = polder(&["serve", "--data", &data, "--listen", "127.0.0.1:0"]);
+    assert_eq!((serve.code, serve.stdout.as_str()), (1, ""), "{serve}");
+    assert!(serve.stderr.contains(&format!("{} at byte {offset}", file.display())), "{serve}");
+
+    let out = folder.path().join("saved");
+    let saved = polder(&["salvage", "--data", &data, "--out", out.to_str().unwrap(), "--json"]).json();
+    assert_eq!((&saved["events"], &saved["stopped"]["offset"]), (&10.into(), &offset.into()), "{saved}");
+    polder(&["verify", "--data", out.to_str().unwrap()]).good();
+    let again = polder(&["salvage", "--data", &data, "--out", out.to_str().unwrap()]);
+    assert!(again.refused().contains("saved"), "{again}");
+}
+
+#[test]
+fn a_folder_without_a_journal_is_told_from_a_damaged_one() {
+    let folder = tempdir().unwrap();
+    let (empty, missing) = (folder.path().to_str().unwrap().to_owned(), folder.path().join("none"));
+    let out = folder.path().join("out");
+    for command in [&["verify"][..], &["salvage", "--out", out.to_str().unwrap()]] {
+        let ran = polder(&[command, &["--data", &empty]].concat());
+        let hint = "name the folder that `polder serve --data` was given";
+        assert_eq!(ran.refused(), format!("error: {empty} holds no journal: {hint}"));
+        let ran = polder(&[command, &["--data", missing.to_str().unwrap()]].concat());
+        assert!(ran.refused().starts_with(&format!("error: there is no folder {}: ", missing.display())), "{ran}");
+        assert!(!out.exists());
+    }
+}
+
+#[test]
+fn a_journal_in_use_can_be_verified() {
+    let desk = Desk::open();
+    desk.send("o-1", "draft-order", r#"{"customer":"c-1"}"#);
+    assert!(polder(&["verify", "--data", &desk.data()]).good().starts_with("good: 2 events"));
+    let (_folder, data) = written();
+    let host = Host::start(Path::new(&data));
+    polder(&["verify", "--data", &data]).good();
+    drop(host);
+}

@@ -1,0 +1,34 @@
+//! The command line against a running host: what people read, what programs read, and exit codes.
+
+mod commands;
+mod hosts;
+mod journals;
+mod questions;
+
+use polder_tests::Host;
+use tempfile::TempDir;
+
+/// A host with `orders` on it.
+struct Desk {
+    host: Host,
+    folder: TempDir,
+}
+
+impl Desk {
+    fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::start(&folder.path().join("data"));
+        host.client().deploy("orders");
+        Self { host, folder }
+    }
+
+    /// The data folder, as an argument.
+    fn data(&self) -> String {
+        self.folder.path().join("data").to_str().expect("UTF-8").to_owned()
+    }
+
+    #[track_caller]
+    fn send(&self, id: &str, command: &str, payload: &str) -> String {
+        self.host.polder(&["send", &format!("orders/order/{id}"), command, payload]).good().to_owned()
+    }
+}

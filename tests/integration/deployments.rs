@@ -1,0 +1,190 @@
+//! What is put on a host: taken when it is a domain, refused with the reason when not, and then the active revision stays.
+
+use polder_tests::{Client, Host, guest_file};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const ORDERS: &str = "/v1/main/domains/orders";
+
+struct Site {
+    host: Option<Host>,
+    client: Client,
+    folder: TempDir,
+}
+
+impl Site {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::start(&folder.path().join("data"));
+        Self { client: host.client(), host: Some(host), folder }
+    }
+
+    fn reopen(&mut self) {
+        self.host.take().expect("it runs").kill();
+        let host = Host::start(&self.folder.path().join("data"));
+        self.client = host.client();
+        self.host = Some(host);
+    }
+
+    fn revision(&self) -> Value {
+        self.client.get(ORDERS).json(200)["revision"].clone()
+    }
+
+    /// Puts bytes on the host that it must refuse, and gives why.
+    #[track_caller]
+    fn refused(&self, bytes: impl Into<Vec<u8>>) -> String {
+        let problem = self.client.put(ORDERS, bytes.into()).problem(422, "component-refused");
+        problem["reason"].as_str().expect("a reason").to_owned()
+    }
+}
+
+fn orders() -> Vec<u8> {
+    std::fs::read(guest_file("orders")).unwrap()
+}
+
+/// The same rules in other bytes: a custom section that says nothing.
+fn orders_again() -> Vec<u8> {
+    [orders(), vec![0, 6, 4, b'n', b'o', b't', b'e', b'!']].concat()
+}
+
+fn component(text: &str) -> Vec<u8> {
+    wat::parse_str(text).expect("a component as text")
+}
+
+#[test]
+fn a_domain_is_taken_and_listed() {
+    let site = Site::new();
+    assert_eq!(site.client.get("/v1/main/domains").json(200), json!({ "domains": [] }));
+    let deployed = site.client.deploy("orders");
+    assert_eq!((&deployed["status"], &deployed["previous"]), (&json!("activated"), &Value::Null));
+    assert_eq!(deployed["checks"][2], "describes 1 aggregate and 2 projections");
+    let domains = site.client.get("/v1/main/domains").json(200);
+    let info = &domains["domains"][0];
+    assert_eq!((&info["domain"], &info["revision"]), (&json!("orders"), &deployed["revision"]));
+    assert_eq!(info["descriptor"]["aggregates"]["order"]["chart"]["initial"], "new");
+    assert_eq!(&site.client.get(ORDERS).json(200), info);
+}
+
+#[test]
+fn the_same_bytes_are_active_already_and_others_take_over() {
+    let mut site = Site::new();
+    let first = site.client.deploy("orders");
+    let same = site.client.deploy("orders");
+    assert_eq!((&same["status"], &same["revision"]), (&json!("already-active"), &first["revision"]));
+    site.client.post("/v1/main/orders/order/o-1/draft-order", r#"{"customer":"c-1"}"#).json(200);
+
+    let next = site.client.put(ORDERS, orders_again()).json(200);
+    assert_eq!((&next["status"], &next["previous"]), (&json!("activated"), &first["revision"]));
+    assert_ne!(next["revision"], first["revision"]);
+    site.reopen();
+    assert_eq!(site.revision(), next["revision"]);
+    let line = r#"{"sku":"TEA","quantity":1,"price":5}"#;
+    assert_eq!(site.client.post("/v1/main/orders/order/o-1/add-line", line).json(200)["sequence"], 2);
+    // Back again: the older revision is a revision like any other.
+    assert_eq!(site.client.put(ORDERS, orders()).json(200)["previous"], next["revision"]);
+    assert_eq!(site.revision(), first["revision"]);
+}
+
+/// A deployment is recorded in the host's own history. Its position there once was taken for one of the tenant's.
+#[test]
+fn a_deployment_does_not_move_the_tenants_history() {
+    let site = Site::new();
+    let lags = || {
+        let metrics = site.client.get("/metrics");
+        let lags = metrics.text().lines().filter(|line| line.starts_with("polder_projection_lag_events{"));
+        lags.map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    site.client.deploy("orders");
+    assert_eq!(lags(), ["0", "0"]);
+    let wait = site.client.get("/v1/main/orders/views/order-summary?after=1&timeout_ms=0");
+    wait.problem(503, "view-behind");
+
+    for number in 1..=3 {
+        let path = format!("/v1/main/orders/order/o-{number}/draft-order");
+        site.client.post(&path, r#"{"customer":"c-1"}"#).json(200);
+    }
+    site.client.put(ORDERS, orders_again()).json(200);
+    let page = site.client.get("/v1/main/orders/views/order-summary?after=3&timeout_ms=30000").json(200);
+    assert_eq!((&page["position"], page["documents"].as_array().unwrap().len()), (&json!(3), 3));
+}
+
+#[test]
+fn what_is_no_domain_is_refused_and_the_active_revision_stays() {
+    let mut site = Site::new();
+    let active = site.client.deploy("orders")["revision"].clone();
+    let clock = "wasi:clocks/monotonic-clock@0.2.0";
+    let cut = orders()[..100_000].to_vec();
+    for (what, bytes, wanted) in [
+        ("text", b"not wasm".to_vec(), "the file is not WebAssembly"),
+        ("nothing", Vec::new(), "the file is not WebAssembly"),
+        ("a cut file", cut, "the file is damaged"),
+        (
+            "another import",
+            component(&format!("(component (import \"{clock}\" (instance (export \"now\" (func (result u64))))))")),
+            clock,
+        ),
+        ("a core module's import", component("(module (import \"env\" \"now\" (func (result i64))))"), "env"),
+        ("another world", component("(component)"), "it lacks polder:domain/"),
+        ("a module of nothing", component("(module)"), "is it built with polder-sdk?"),
+        ("too much", vec![b'x'; 8 * 1024 * 1024 + 1], "at most 8388608 are allowed"),
+    ] {
+        let reason = site.refused(bytes);
+        assert!(reason.contains(wanted), "{what}: {reason}");
+        assert_eq!(site.revision(), active, "{what}");
+    }
+
+    // A descriptor that breaks the rules: same length, but no name begins with a capital.
+    let mut broken = orders();
+    let name = b"customer-totals";
+    let places: Vec<usize> =
+        broken.windows(name.len()).enumerate().filter(|(_, bytes)| bytes == name).map(|(place, _)| place).collect();
+    places.iter().for_each(|place| broken[*place] = b'C');
+    let reason = site.refused(broken);
+    assert!(reason.contains("Customer-totals"), "{reason}");
+
+    let problem = site.client.put("/v1/main/domains/shop", orders()).problem(422, "other-domain");
+    assert_eq!((&problem["expected"], &problem["actual"]), (&json!("shop"), &json!("orders")));
+    let problem = site.client.put("/v1/main/domains/Shop", orders()).problem(400, "bad-name");
+    assert!(problem["detail"].as_str().unwrap().contains("a name has 1 to 63"), "{problem}");
+    site.client.put("/v1/other/domains/orders", orders()).problem(404, "unknown-tenant");
+    site.client.put(ORDERS, vec![b'x'; 33 * 1024 * 1024]).problem(413, "too-large");
+
+    for is_reopened in [false, true] {
+        if is_reopened {
+            site.reopen();
+        }
+        assert_eq!(site.revision(), active);
+        let path = format!("/v1/main/orders/order/o-{is_reopened}/draft-order");
+        site.client.post(&path, r#"{"customer":"c-1"}"#).json(200);
+    }
+    assert_eq!(site.client.get("/v1/main/domains").json(200)["domains"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn the_command_refuses_what_the_host_would() {
+    let site = Site::new();
+    let host = site.host.as_ref().expect("it runs");
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, bytes).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let text = file("text.wasm", b"not wasm");
+    let told = host.polder(&["deploy", &text]);
+    assert!(told.refused().contains("text.wasm cannot be deployed: the file is not WebAssembly"), "{told}");
+    let missing = host.polder(&["deploy", "none.wasm"]);
+    assert_eq!(missing.refused(), "error: cannot read none.wasm: No such file or directory (os error 2)");
+    let good = file("orders.wasm", &orders());
+    let other = host.polder(&["deploy", &good, "--domain", "shop"]);
+    assert_eq!(other.refused(), "error: the component describes domain \"orders\", but was deployed as \"shop\"");
+    assert_eq!(host.polder(&["domains"]).good(), "no domains yet: `polder deploy FILE.wasm` brings one");
+
+    let told = host.polder(&["deploy", &good]);
+    assert!(told.good().starts_with("orders is at revision "), "{told}");
+    let again = host.polder(&["deploy", &good, "--json"]).json();
+    assert_eq!(again["status"], "already-active");
+    let next = file("next.wasm", &orders_again());
+    let told = host.polder(&["deploy", &next, "--actor", "me"]);
+    assert!(told.good().contains(", before at "), "{told}");
+}

@@ -1,0 +1,10 @@
+//! What a client may rely on, asked over HTTP of the real program.
+
+mod acknowledgements;
+mod events;
+mod probes;
+mod refusals;
+mod sequences;
+mod shop;
+mod state;
+mod views;
