@@ -1,2 +1,4 @@
 //! Polder's integration tests: one binary, one module per thing that is shown.
 #![forbid(unsafe_code)]
+
+mod readme;
