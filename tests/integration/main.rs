@@ -5,3 +5,4 @@ mod cli;
 mod deployments;
 mod http_contract;
 mod import;
+mod readme;

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod demo;
 mod guests;
 mod run;
 mod setup;
@@ -23,6 +24,8 @@ struct Arguments {
 enum Task {
     /// Make sure that guests can be built: the standard library for wasm32-unknown-unknown.
     Setup,
+    /// Show what Polder does: deploy, commands, views, a crash in the middle of an import. Takes about a minute after the build.
+    Demo(demo::Demo),
     /// Build every guest into target/wasm32-unknown-unknown/guest/.
     Guests,
     /// Run every test but the doc tests.
@@ -40,6 +43,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Setup => setup::setup(),
+        Task::Demo(options) => demo::demo(&options),
         Task::Guests => guests::build().map(drop),
         Task::Test => test::test(),
         Task::Check => check::check(),

@@ -31,7 +31,8 @@ pub(crate) fn build(folder: &Path, output: &Output) -> Result<Built> {
     let package = package(folder)?;
     ensure!(
         is_wasm_target_present()?,
-        "the standard library for {WASM_TARGET} is missing: run `rustup target add {WASM_TARGET}`"
+        "the standard library for {WASM_TARGET} is missing: run `rustup target add {WASM_TARGET}`, or `cargo xtask setup` in \
+         Polder's source tree where rustup cannot"
     );
     output.note(&format!("building {} for {WASM_TARGET}", package.name));
     let status = cargo(folder)

@@ -29,7 +29,7 @@ const TAKEN_NAMES: [&str; 8] = ["test", "std", "core", "alloc", "polder-sdk", "s
 pub(crate) struct New {
     /// The domain's name, and the folder's: ticket-office.
     name: DomainName,
-    /// Where polder-sdk lies; by default in the source tree this program was built from, else the published one.
+    /// Where polder-sdk lies; by default in the source tree that this program was built from.
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 }
@@ -41,9 +41,8 @@ impl New {
         let answer = serde_json::json!({ "folder": folder.display().to_string(), "domain": self.name });
         output.answer(&answer, || {
             format!(
-                "{} is a domain crate now. Next:\n  cd {}\n  polder test\n  polder build",
-                folder.display(),
-                folder.display()
+                "{folder} is a domain crate now. Next:\n  cd {folder}\n  polder test\n  polder build\nREADME.md there tells the rest",
+                folder = folder.display()
             )
         })
     }
@@ -55,35 +54,36 @@ fn write(folder: &Path, name: &DomainName, sdk: Option<&Path>) -> Result<()> {
         "a domain crate cannot be named {name:?}, which means something else to Rust or in the crate itself: choose another name"
     );
     ensure!(!folder.exists(), "{} is there already: choose another name, or remove it first", folder.display());
-    let sdk = match sdk {
-        Some(sdk) => Some(sdk.canonicalize().with_context(|| format!("there is no polder-sdk in {}", sdk.display()))?),
-        None => Path::new(SDK_OF_THIS_TREE).canonicalize().ok(),
-    };
-    if let Some(sdk) = &sdk {
-        let manifest = std::fs::read_to_string(sdk.join("Cargo.toml")).unwrap_or_default();
-        ensure!(manifest.contains("name = \"polder-sdk\""), "there is no polder-sdk in {}", sdk.display());
-    }
+    let sdk = find_sdk(sdk.unwrap_or(Path::new(SDK_OF_THIS_TREE)))?;
     for (file, template) in FILES {
         let path = folder.join(file);
-        let text = fill(template, name, sdk.as_deref());
+        let text = fill(template, name, &sdk);
         let parent = path.parent().unwrap_or(folder);
         std::fs::create_dir_all(parent)
             .and_then(|()| std::fs::write(&path, text))
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     // What the SDK was tried with is what the new crate begins with. Without the file cargo takes the newest of everything.
-    if let Some(lock) = sdk.map(|sdk| sdk.join("../../Cargo.lock")).filter(|lock| lock.is_file()) {
+    let lock = sdk.join("../../Cargo.lock");
+    if lock.is_file() {
         std::fs::copy(&lock, folder.join("Cargo.lock")).with_context(|| format!("cannot copy {}", lock.display()))?;
     }
     Ok(())
 }
 
-fn fill(template: &str, name: &DomainName, sdk: Option<&Path>) -> String {
-    let sdk = match sdk {
-        // Quoted as TOML does: a path may hold backslashes and quotes.
-        Some(sdk) => format!("path = {}", serde_json::Value::from(sdk.to_string_lossy())),
-        None => format!("version = \"{}.{}\"", env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR")),
-    };
+fn find_sdk(folder: &Path) -> Result<PathBuf> {
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+    ensure!(
+        manifest.contains("name = \"polder-sdk\""),
+        "there is no polder-sdk in {}: name the folder sdk/polder-sdk of a source tree of Polder with --sdk",
+        folder.display()
+    );
+    folder.canonicalize().with_context(|| format!("cannot find out where {} is", folder.display()))
+}
+
+fn fill(template: &str, name: &DomainName, sdk: &Path) -> String {
+    // Quoted as TOML does: a path may hold backslashes and quotes.
+    let sdk = serde_json::Value::from(sdk.to_string_lossy()).to_string();
     template
         .replace("{{name}}", name.as_str())
         .replace("{{crate}}", &name.as_str().replace('-', "_"))
@@ -101,15 +101,14 @@ mod tests {
     #[test]
     fn every_brace_is_filled() {
         for (file, template) in FILES {
-            let text = fill(template, &name("ticket-office"), None);
+            let text = fill(template, &name("ticket-office"), Path::new("/sdk"));
             assert!(
                 !text.contains("{{") || file.ends_with(".rs") && !text.contains("{{name") && !text.contains("{{crate"),
                 "{file}"
             );
         }
-        assert!(fill(FILES[0].1, &name("a"), None).contains("polder-sdk = { version = \"0.1\" }"));
-        assert!(fill(FILES[0].1, &name("a"), Some(Path::new("/x y"))).contains("polder-sdk = { path = \"/x y\" }"));
-        assert!(fill(FILES[6].1, &name("ticket-office"), None).contains("use ticket_office::domain;"));
+        assert!(fill(FILES[0].1, &name("a"), Path::new("/x y")).contains("polder-sdk = { path = \"/x y\" }"));
+        assert!(fill(FILES[6].1, &name("ticket-office"), Path::new("/sdk")).contains("use ticket_office::domain;"));
     }
 
     #[test]
@@ -122,7 +121,7 @@ mod tests {
         let error = write(&parent.path().join("core"), &name("core"), None).unwrap_err().to_string();
         assert!(error.contains("choose another name"), "{error}");
         let error = write(&parent.path().join("x"), &name("x"), Some(parent.path())).unwrap_err().to_string();
-        assert!(error.contains("there is no polder-sdk"), "{error}");
+        assert!(error.contains("there is no polder-sdk") && error.contains("--sdk"), "{error}");
         assert!(!parent.path().join("x").exists());
     }
 }

@@ -1,0 +1,178 @@
+//! The README's commands, run as they stand there, one after the other in a folder of their own, against a real host.
+//!
+//! What counts: fenced blocks of the kind `console`. A line that begins with `$ ` is a command, run by `sh`; the lines up to the next one are
+//! what it prints, errors first. `…` stands for anything within a line, and alone on a line for any number of lines. A command ends with exit
+//! code 0, or with the one its comment names: `# exit code 1`. A fenced block whose first line is a comment with the name of a file becomes
+//! that file. `polder serve` goes on in the background, on a free port; the address in the text is replaced by its own.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use polder_tests::{Host, polder_file, repository_file};
+
+const ADDRESS_IN_TEXT: &str = "http://127.0.0.1:7117";
+const ANYTHING: &str = "…";
+const SERVE: &str = "polder serve --data ";
+const EXIT_CODE: &str = "# exit code ";
+
+#[test]
+fn every_command_of_the_readme_does_what_is_shown() {
+    let readme = fs::read_to_string(repository_file("README.md")).expect("there is a README.md");
+    let scratch = tempfile::tempdir().unwrap();
+    let mut reader = Reader { folder: scratch.path().to_owned(), host: None };
+    let steps = steps(&readme);
+    let commands = steps.iter().filter(|step| matches!(step, Step::Run { .. })).count();
+    assert!(commands > 20, "{commands} commands were found in the README: have its blocks another form now?");
+    for step in &steps {
+        reader.follow(step);
+    }
+}
+
+/// What a reader does with one piece of the README.
+#[derive(Debug, PartialEq)]
+enum Step {
+    Write { file: String, text: String },
+    Run { command: String, shown: String },
+}
+
+fn steps(readme: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut lines = readme.lines();
+    while let Some(line) = lines.next() {
+        let Some(kind) = line.strip_prefix("```") else { continue };
+        let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+        let file = block.first().and_then(|first| first.strip_prefix("# ")).filter(|name| name.contains('.'));
+        match (kind, file) {
+            ("console", _) => steps.extend(commands(&block)),
+            (_, Some(file)) => steps.push(Step::Write { file: file.to_owned(), text: block.join("\n") }),
+            _ => {}
+        }
+    }
+    steps
+}
+
+fn commands(block: &[&str]) -> Vec<Step> {
+    let mut commands = Vec::new();
+    for line in block {
+        match (line.strip_prefix("$ "), commands.last_mut()) {
+            (Some(command), _) => commands.push(Step::Run { command: command.to_owned(), shown: String::new() }),
+            (None, Some(Step::Run { shown, .. })) => writeln!(shown, "{line}").unwrap(),
+            (None, _) => panic!("a console block begins with a command, not with {line:?}"),
+        }
+    }
+    commands
+}
+
+struct Reader {
+    folder: PathBuf,
+    host: Option<Host>,
+}
+
+impl Reader {
+    fn follow(&mut self, step: &Step) {
+        match step {
+            Step::Write { file, text } => fs::write(self.folder.join(file), text).unwrap(),
+            Step::Run { command, shown } => self.run(command, shown),
+        }
+    }
+
+    fn run(&mut self, command: &str, shown: &str) {
+        if let Some(folder) = command.strip_prefix("cd ") {
+            self.folder = self.folder.join(folder);
+            assert!(self.folder.is_dir(), "{command}: there is no such folder");
+        } else if let Some(data) = command.strip_prefix(SERVE) {
+            self.host = Some(Host::start(&self.folder.join(data)));
+            assert_eq!(shown.trim_end(), format!("listening on {ADDRESS_IN_TEXT}"));
+        } else if command.starts_with("curl ") && !has_curl() {
+            println!("skipped: there is no curl for {command}");
+        } else {
+            self.shell(command, shown);
+        }
+    }
+
+    fn shell(&self, command: &str, shown: &str) {
+        let (command, shown) = (self.with_address(command), self.with_address(shown));
+        let output = self.sh(&command).output().expect("sh starts");
+        let said = [output.stderr, output.stdout].map(|said| String::from_utf8(said).expect("commands write UTF-8"));
+        let said = said.concat();
+        let code = command.split_once(EXIT_CODE).map_or(0, |(_, code)| code.trim().parse().expect("a number"));
+        assert_eq!(output.status.code(), Some(code), "$ {command}\n{said}");
+        assert!(fits(&shown, &said), "$ {command}\n--- the README shows\n{shown}--- it printed\n{said}");
+    }
+
+    fn sh(&self, command: &str) -> Command {
+        let polder = polder_file();
+        let (binaries, path) = (polder.parent().unwrap(), std::env::var("PATH").unwrap_or_default());
+        let mut sh = Command::new("sh");
+        sh.args(["-c", command]).current_dir(&self.folder).env("PATH", format!("{}:{path}", binaries.display()));
+        // Kept between runs: a new crate's dependencies are built once.
+        sh.env("CARGO_TARGET_DIR", binaries.parent().unwrap().join("readme"));
+        if let Some(host) = &self.host {
+            sh.env("POLDER_HOST", host.address());
+        }
+        sh
+    }
+
+    fn with_address(&self, text: &str) -> String {
+        self.host.as_ref().map_or_else(|| text.to_owned(), |host| text.replace(ADDRESS_IN_TEXT, host.address()))
+    }
+}
+
+fn has_curl() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| Path::new(&folder).join("curl").is_file())
+}
+
+/// Whether `said` is what is `shown`, line by line, but for what is left out.
+fn fits(shown: &str, said: &str) -> bool {
+    let lines = |text: &str| text.lines().map(str::trim_end).map(str::to_owned).collect::<Vec<_>>();
+    lines_fit(&lines(shown), &lines(said))
+}
+
+fn lines_fit(shown: &[String], said: &[String]) -> bool {
+    match shown.split_first() {
+        None => said.is_empty(),
+        Some((first, rest)) if first == ANYTHING => (0..=said.len()).any(|left_out| lines_fit(rest, &said[left_out..])),
+        Some((first, rest)) => {
+            said.split_first().is_some_and(|(line, following)| line_fits(first, line) && lines_fit(rest, following))
+        }
+    }
+}
+
+fn line_fits(shown: &str, said: &str) -> bool {
+    match shown.split_once(ANYTHING) {
+        None => shown == said,
+        Some((start, rest)) => said.strip_prefix(start).is_some_and(|said| {
+            said.char_indices().map(|(at, _)| at).chain([said.len()]).any(|at| line_fits(rest, &said[at..]))
+        }),
+    }
+}
+
+#[test]
+fn shown_output_is_compared_line_by_line() {
+    for (shown, said) in [
+        ("a\n", "a\n"),
+        ("a …\n", "a b c\n"),
+        ("…/x: … KiB\n", "/tmp/x: 3 KiB\n"),
+        ("…\nb\n", "b\n"),
+        ("…\nb\n", "a\nb\nb\n"),
+        ("a\n…\n", "a\n"),
+        ("", ""),
+    ] {
+        assert!(fits(shown, said), "{shown:?} {said:?}");
+    }
+    for (shown, said) in [("a\n", "a\nb\n"), ("a\nb\n", "a\n"), ("a …c\n", "a b\n"), ("…\nb\n", "b\na\n"), ("", "a\n")]
+    {
+        assert!(!fits(shown, said), "{shown:?} {said:?}");
+    }
+}
+
+#[test]
+fn steps_are_found_in_their_order() {
+    let readme = "# R\n```sh\nnot run\n```\n```console\n$ a\nx\ny\n$ b\n```\n```toml\n# m.toml\nk = 1\n```\n```toml\n# a word\n```\n";
+    let run = |command: &str, shown: &str| Step::Run { command: command.into(), shown: shown.into() };
+    let written = Step::Write { file: "m.toml".into(), text: "# m.toml\nk = 1".into() };
+    assert_eq!(steps(readme), [run("a", "x\ny\n"), run("b", ""), written]);
+}

@@ -1,0 +1,130 @@
+//! Compares what callers were told with what is in the history. Pure: both are handed in.
+
+use std::collections::{BTreeSet, HashMap};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::import::Ack;
+
+/// A tenant's history, as far as an audit needs it.
+#[derive(Default)]
+pub(super) struct History {
+    /// By command: where its last event lies.
+    by_command: HashMap<String, Place>,
+    aggregates: BTreeSet<String>,
+    pub(super) events: u64,
+    pub(super) position: u64,
+}
+
+#[derive(Debug, PartialEq)]
+struct Place {
+    aggregate_id: String,
+    sequence: u64,
+    position: u64,
+}
+
+/// What an audit found; an acknowledged command that is missing is an error instead.
+#[derive(Debug, PartialEq)]
+pub(super) struct Audit {
+    /// Acknowledged as accepted, and found where the acknowledgement said.
+    pub(super) found: u64,
+    /// In the history, but nobody was told: durable before the host died, not yet acknowledged.
+    pub(super) untold: u64,
+}
+
+impl History {
+    /// From events as `polder events --json` prints them.
+    pub(super) fn read(lines: &str) -> Result<Self> {
+        let mut history = Self::default();
+        for line in lines.lines() {
+            history.add(line).with_context(|| format!("this is no event: {line}"))?;
+        }
+        Ok(history)
+    }
+
+    fn add(&mut self, line: &str) -> Result<()> {
+        let event: Value = serde_json::from_str(line)?;
+        let text = |field: &str| Some(event[field].as_str()?.to_owned());
+        let (aggregate_id, command_id) = text("aggregate_id").zip(text("command_id")).context("an id is missing")?;
+        let (sequence, position) =
+            event["sequence"].as_u64().zip(event["position"].as_u64()).context("a number is missing")?;
+        ensure!(position > self.position, "position {position} comes after {}", self.position);
+        self.events += 1;
+        self.position = position;
+        self.aggregates.insert(aggregate_id.clone());
+        let earlier = self.by_command.insert(command_id, Place { aggregate_id, sequence, position });
+        // Events of one command lie side by side; any other second event means that a command was handled twice.
+        ensure!(earlier.is_none_or(|earlier| earlier.position + 1 == position), "its command was handled twice");
+        Ok(())
+    }
+
+    pub(super) fn aggregates(&self) -> u64 {
+        self.aggregates.len() as u64
+    }
+
+    /// Every accepted command has to be where its acknowledgement says.
+    pub(super) fn audit(&self, acks: &[Ack]) -> Result<Audit> {
+        let accepted: Vec<&Ack> = acks.iter().filter(|ack| ack.is_accepted).collect();
+        for ack in &accepted {
+            let place =
+                Place { aggregate_id: ack.aggregate_id.clone(), sequence: ack.sequence, position: ack.position };
+            let found = self.by_command.get(&ack.command_id);
+            ensure!(
+                found == Some(&place),
+                "command {} was acknowledged at {place:?}, but the history has it at {found:?}",
+                ack.command_id
+            );
+        }
+        let told: BTreeSet<&str> = accepted.iter().map(|ack| ack.command_id.as_str()).collect();
+        Ok(Audit { found: told.len() as u64, untold: (self.by_command.len() - told.len()) as u64 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(position: u64, aggregate: &str, sequence: u64, command: &str) -> String {
+        serde_json::json!({
+            "position": position, "aggregate_id": aggregate, "sequence": sequence, "command_id": command,
+        })
+        .to_string()
+            + "\n"
+    }
+
+    fn ack(position: u64, aggregate: &str, sequence: u64, command: &str) -> Ack {
+        Ack { command_id: command.into(), aggregate_id: aggregate.into(), sequence, position, is_accepted: true }
+    }
+
+    fn history() -> History {
+        let events =
+            [event(3, "a", 1, "c-1"), event(4, "a", 2, "c-1"), event(5, "b", 1, "c-2"), event(7, "b", 2, "c-3")];
+        History::read(&events.concat()).unwrap()
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_found_and_the_rest_is_counted() {
+        let rejected = Ack { is_accepted: false, ..ack(5, "b", 1, "c-9") };
+        let audit = history().audit(&[ack(4, "a", 2, "c-1"), ack(7, "b", 2, "c-3"), rejected]).unwrap();
+        assert_eq!(audit, Audit { found: 2, untold: 1 });
+        assert_eq!((history().events, history().position, history().aggregates()), (4, 7, 2));
+    }
+
+    #[test]
+    fn a_missing_or_moved_event_is_told() {
+        for wrong in [ack(9, "b", 3, "c-4"), ack(6, "b", 1, "c-2"), ack(5, "a", 1, "c-2"), ack(5, "b", 2, "c-2")] {
+            let error = history().audit(std::slice::from_ref(&wrong)).unwrap_err().to_string();
+            assert!(error.contains(&wrong.command_id), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_history_out_of_order_or_with_a_command_twice_is_refused() {
+        for (second, problem) in [(event(1, "a", 2, "c-2"), "comes after"), (event(3, "a", 2, "c-1"), "handled twice")]
+        {
+            let error = History::read(&(event(1, "a", 1, "c-1") + &second)).err().unwrap();
+            assert!(format!("{error:#}").contains(problem), "{error:#}");
+        }
+    }
+}
