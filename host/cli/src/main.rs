@@ -33,6 +33,10 @@ use clap::{Parser, Subcommand};
 
 use crate::output::Output;
 
+/// Commands, records and acknowledgements are made on one thread and freed on another, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A host for business rules in WebAssembly: events are the truth, and nothing is acknowledged that is not on disk.
 #[derive(Parser)]
 #[command(name = "polder", version, propagate_version = true)]

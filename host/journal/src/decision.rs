@@ -5,6 +5,8 @@ use polder_core::{
     REVISION_MARK_BYTES, Reason, Sequence, TenantName, TimestampMs,
 };
 
+use crate::AggregateKey;
+
 #[derive(Debug, Clone)]
 pub struct Decision {
     pub tenant: TenantName,
@@ -25,6 +27,12 @@ pub struct Decision {
     /// Where the aggregate stood before the command; its first event here is the next.
     pub sequence_before: Sequence,
     pub events: Vec<NewEvent>,
+}
+
+impl Decision {
+    pub fn aggregate_key(&self) -> AggregateKey {
+        AggregateKey::of(&self.tenant, &self.domain, &self.aggregate, &self.aggregate_id)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

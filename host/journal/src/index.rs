@@ -16,7 +16,6 @@ use crate::{AggregateKey, CommandKey, Snapshot};
 
 mod entry;
 mod flusher;
-mod hasher;
 mod layout;
 mod overlay;
 mod store;

@@ -10,6 +10,7 @@ mod bytes;
 mod chain;
 mod content;
 mod decision;
+mod digest_hasher;
 pub mod disk;
 mod error;
 pub mod floor;
@@ -34,6 +35,7 @@ mod window;
 mod writer;
 
 pub use decision::{Decision, NewEvent, Outcome};
+pub use digest_hasher::BuildDigestHasher;
 pub use error::{AppendError, OpenError, ReadError};
 pub use frame::{FRAME_BYTES_MAX, FRAME_FORMAT};
 pub use journal::{Journal, OpenReport, SEGMENTS_FOLDER};

@@ -34,6 +34,9 @@ pub(crate) struct Commands {
     aggregates: usize,
     #[arg(long, default_value_t = NonZeroUsize::new(256).expect("not zero"))]
     in_flight: NonZeroUsize,
+    /// Threads that run guests [default: as `polder serve` has].
+    #[arg(long, value_name = "N")]
+    workers: Option<NonZeroUsize>,
     /// Keep the domain's projections running meanwhile. Off, they are not there, and the figure is the write path's alone.
     #[arg(long)]
     projections: bool,
@@ -93,7 +96,7 @@ impl Commands {
             records_per_second: per_second(records_per_sync * group.len(), group.iter().sum()),
         };
         let report = Report {
-            workers: HostOptions::new("").workers,
+            workers: self.workers(),
             aggregates: self.aggregates,
             in_flight: self.in_flight.get(),
             projections: self.projections,
@@ -107,8 +110,12 @@ impl Commands {
         output.answer(&report, || text(&report))
     }
 
+    fn workers(&self) -> usize {
+        self.workers.map_or_else(|| HostOptions::new("").workers, NonZeroUsize::get)
+    }
+
     fn through(&self, data_dir: std::path::PathBuf, kind: Kind) -> anyhow::Result<(Through, Latency)> {
-        let host = Host::open(HostOptions::new(data_dir))?;
+        let host = Host::open(HostOptions { workers: self.workers(), ..HostOptions::new(data_dir) })?;
         let tenant = TenantName::new(MAIN_TENANT)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         match kind {

@@ -101,7 +101,7 @@ impl DeploymentStream {
                 payload,
             }],
         };
-        let (record, head) = EncodedRecord::encode(&decision, &head);
+        let (record, head) = EncodedRecord::encode(&decision, decision.aggregate_key(), &head);
         Proposal { record, activation, sequence: sequence.plus(1), head }
     }
 

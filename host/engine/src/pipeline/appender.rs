@@ -142,7 +142,7 @@ mod tests {
             sequence_before: Sequence::ZERO,
             events: vec![NewEvent { name: EventName::new("done").unwrap(), version: 1, payload: b"{}".to_vec() }],
         };
-        EncodedRecord::encode(&decision, &ContentId::NONE).0
+        EncodedRecord::encode(&decision, decision.aggregate_key(), &ContentId::NONE).0
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use polder_core::{CommandAck, Position, TenantName};
-use polder_journal::{CommandKey, EncodedRecord};
+use polder_journal::{BuildDigestHasher, CommandKey, EncodedRecord};
 
 use super::Grown;
 use super::job::ReplySender;
@@ -22,7 +22,7 @@ pub(super) struct Batch {
     records: Vec<EncodedRecord>,
     replies: Vec<Waiting>,
     /// Commands that their callers may repeat.
-    repeatable: HashSet<CommandKey>,
+    repeatable: HashSet<CommandKey, BuildDigestHasher>,
     bytes: usize,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use polder_core::{ContentId, Revision, Sequence};
-use polder_journal::AggregateKey;
+use polder_journal::{AggregateKey, BuildDigestHasher};
 
 use crate::rules::StateSlot;
 
@@ -29,13 +29,13 @@ impl Warm {
 /// The warm states of one domain on one worker.
 pub(super) struct WarmStates {
     pub(super) revision: Revision,
-    states: HashMap<AggregateKey, Warm>,
+    states: HashMap<AggregateKey, Warm, BuildDigestHasher>,
     uses: u64,
 }
 
 impl WarmStates {
     pub(super) fn new(revision: Revision) -> Self {
-        Self { revision, states: HashMap::new(), uses: 0 }
+        Self { revision, states: HashMap::default(), uses: 0 }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -191,7 +191,7 @@ impl Worker {
                 sequence_before: warm.sequence,
                 events: events.into_iter().map(new_event).collect(),
             };
-            let (record, head) = EncodedRecord::encode(&decision, &warm.head);
+            let (record, head) = EncodedRecord::encode(&decision, job.key, &warm.head);
             warm.sequence = warm.sequence.plus(decision.events.len() as u64);
             warm.head = head;
             record

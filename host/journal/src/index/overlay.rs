@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use polder_core::{Position, TenantName};
 
 use super::entry::{DurableFrame, HistoryEntry, IndexedRecord, Place, Stretch};
-use super::hasher::BuildDigestHasher;
+use crate::BuildDigestHasher;
 use crate::frame::Link;
 use crate::{AggregateKey, CommandKey};
 

@@ -28,12 +28,12 @@ pub struct EncodedRecord {
 }
 
 impl EncodedRecord {
-    /// `previous` is the content id of the aggregate's last event, or [`ContentId::NONE`]. Gives the record and the id of
+    /// `aggregate` is the key of the decision's aggregate, which whoever decided has at hand; `previous` is the content id of the aggregate's last event, or [`ContentId::NONE`]. Gives the record and the id of
     /// the aggregate's last event after it: `previous` again when the decision has no events.
     ///
     /// # Panics
     /// When a record would exceed 4 GiB; the limits of every tenant keep it far below.
-    pub fn encode(decision: &Decision, previous: &ContentId) -> (Self, ContentId) {
+    pub fn encode(decision: &Decision, aggregate: AggregateKey, previous: &ContentId) -> (Self, ContentId) {
         let payload_bytes: usize = decision.events.iter().map(|event| event.payload.len()).sum();
         let capacity = HEAD_BYTES_TYPICAL + payload_bytes + EVENT_HEAD_BYTES_TYPICAL * decision.events.len();
         let mut bytes = Vec::with_capacity(capacity);
@@ -51,7 +51,7 @@ impl EncodedRecord {
         let length = u32::try_from(bytes.len()).expect("limits keep every record far below 4 GiB");
         bytes[LENGTH_AT..CHECKSUM_AT].copy_from_slice(&length.to_le_bytes());
         let tenant = &decision.tenant;
-        let aggregate = AggregateKey::of(tenant, &decision.domain, &decision.aggregate, &decision.aggregate_id);
+        debug_assert_eq!(aggregate, decision.aggregate_key(), "the key is that of another aggregate");
         let record = Self {
             body_hash: xxhash_rust::xxh3::xxh3_64(&bytes[PREFIX_BYTES..]),
             bytes,

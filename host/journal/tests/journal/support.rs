@@ -112,7 +112,7 @@ impl Model {
 
     fn next(&self, wish: &Wish) -> (EncodedRecord, Remembered) {
         let (decision, head) = self.decision(wish);
-        let (record, _) = EncodedRecord::encode(&decision, &head);
+        let (record, _) = EncodedRecord::encode(&decision, decision.aggregate_key(), &head);
         let key = record.aggregate();
         let remembered = Remembered {
             command: CommandKey::of(key, &decision.command_id),

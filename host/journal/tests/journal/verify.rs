@@ -68,7 +68,7 @@ fn content_that_does_not_follow_is_found() {
         model.append(&mut writer, &[accept("main", 1, &[1])]).unwrap();
         let (mut decision, mut previous) = model.decision(&accept("main", 1, &[1]));
         spoil(&mut decision, &mut previous);
-        writer.append(&[EncodedRecord::encode(&decision, &previous).0]).unwrap();
+        writer.append(&[EncodedRecord::encode(&decision, decision.aggregate_key(), &previous).0]).unwrap();
         match verify(folder.path()) {
             Err(VerifyError::Damaged { offset: 512, what, .. }) => assert!(what.contains(expected), "{what}"),
             other => panic!("{other:?}"),

@@ -5,10 +5,11 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::LazyLock;
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct DigestHasher(u64);
+pub struct DigestHasher(u64);
 
+/// For maps whose keys are [`AggregateKey`](crate::AggregateKey)s or [`CommandKey`](crate::CommandKey)s.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct BuildDigestHasher;
+pub struct BuildDigestHasher;
 
 static DRAWN: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0_u8));
 
