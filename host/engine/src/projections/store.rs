@@ -16,7 +16,7 @@ const SCHEMA_VERSION: i64 = 1;
 
 const SCHEMA: &str = "
     CREATE TABLE views (
-        id INTEGER PRIMARY KEY,
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
         domain TEXT NOT NULL,
         projection TEXT NOT NULL,
         revision TEXT NOT NULL,
@@ -191,9 +191,13 @@ impl ViewStore {
                 .prepare_cached("INSERT OR REPLACE INTO parked (view, position, key, reason) VALUES (?1, ?2, ?3, ?4)")?
                 .execute(params![view.id.0, parked.position.0, parked.key, parked.reason])?;
         }
-        transaction
+        let updated = transaction
             .prepare_cached("UPDATE views SET checkpoint = ?2 WHERE id = ?1")?
             .execute(params![view.id.0, changes.checkpoint.0])?;
+        // Dropped meanwhile: what is left of its last turn must not stay behind.
+        if updated == 0 {
+            return Err(rusqlite::Error::StatementChangedRows(updated));
+        }
         transaction.commit()
     }
 
