@@ -316,3 +316,38 @@ fn create(connection: &mut Connection) -> StoreResult<()> {
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(store: &ViewStore, revision: &[u8]) -> View {
+        let (domain, projection) = ("orders".parse().unwrap(), "summary".parse().unwrap());
+        store.view(&domain, &projection, Revision::of(revision)).unwrap()
+    }
+
+    /// A last turn of the dropped view would write into the new one's documents.
+    #[test]
+    fn a_dropped_views_id_is_not_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ViewStore::open(&folder.path().join("main.sqlite")).unwrap();
+        let (first, second) = (view(&store, b"1"), view(&store, b"2"));
+        assert_eq!((first.live, second.live), (true, false));
+        store.drop_view(second.id).unwrap();
+        assert!(view(&store, b"3").id > second.id);
+    }
+
+    #[test]
+    fn what_a_dropped_view_still_writes_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ViewStore::open(&folder.path().join("main.sqlite")).unwrap();
+        let (first, second) = (view(&store, b"1"), view(&store, b"2"));
+        let parked = || Parked { position: Position(1), key: "o-1".into(), reason: "late".into() };
+        let changes = || Changes { parked: vec![parked()], checkpoint: Position(1), ..Changes::default() };
+        store.write(&second, &changes()).unwrap();
+        store.switch_to(&second).unwrap();
+        assert!(store.write(&first, &changes()).is_err());
+        assert_eq!((store.parked_count(first.id).unwrap(), store.parked_count(second.id).unwrap()), (0, 1));
+        assert_eq!(store.views().unwrap().len(), 1);
+    }
+}
