@@ -9,7 +9,8 @@ use polder_core::{
     AggregateId, AggregateName, Command, CommandAck, DomainName, Event, Limits, Position, ProjectionName, Revision,
     Sequence, TenantName,
 };
-use polder_journal::{AggregateKey, EncodedRecord, Journal, OpenOptions, Reader, Statistics};
+use polder_journal::disk::Disk;
+use polder_journal::{AggregateKey, EncodedRecord, Journal, OpenOptions, OpenReport, Reader, Statistics, Writer};
 use polder_sandbox::{Component, Origin, Sandbox, SandboxOptions};
 use tokio::sync::{oneshot, watch};
 
@@ -57,7 +58,19 @@ impl Host {
     pub fn open(options: HostOptions) -> Result<Self, OpenError> {
         let folder = |source| OpenError::Folder { path: options.data_dir.clone(), source };
         std::fs::create_dir_all(&options.data_dir).map_err(folder)?;
-        let (writer, reader, report) = Journal::open(&options.data_dir, OpenOptions::default())?;
+        let opened = Journal::open(&options.data_dir, OpenOptions::default())?;
+        Self::start(options, opened)
+    }
+
+    /// As [`open`](Self::open), with the journal on this disk instead of in the data folder: for tests whose disk fails.
+    pub fn open_on(disk: Arc<dyn Disk>, options: HostOptions) -> Result<Self, OpenError> {
+        let opened = Journal::open_on(disk, OpenOptions::default())?;
+        Self::start(options, opened)
+    }
+
+    fn start(options: HostOptions, opened: (Writer, Reader, OpenReport)) -> Result<Self, OpenError> {
+        let folder = |source| OpenError::Folder { path: options.data_dir.clone(), source };
+        let (writer, reader, report) = opened;
         if let Some(torn) = &report.torn {
             tracing::warn!(?torn, "an unfinished last frame was cut off; nothing in it was acknowledged");
         }
@@ -129,7 +142,11 @@ impl Host {
         {
             return Err(DeployError::OtherDomain { described: described.clone(), asked: asked.clone() });
         }
-        self.inner.activate(&tenant, loaded, component, actor).await
+        let (inner, actor) = (Arc::clone(&self.inner), actor.map(str::to_owned));
+        // On a task of its own: a caller that goes away must not leave an activation recorded and not taken in.
+        let activating =
+            tokio::spawn(async move { inner.activate(&tenant, loaded, component, actor.as_deref()).await });
+        joined(activating.await)
     }
 
     /// A component's rules alone, for [`Host::attach`].
@@ -332,7 +349,11 @@ impl Host {
         loop {
             // Asked for anew each time: a rebuilt view may have taken the place of the one that was waited for.
             let Some(mut positions) = self.inner.projections.position(tenant, domain, projection) else {
-                return Ok(Position::ZERO);
+                // Nothing moves it: what is asked for will not come.
+                return match wait.map(|wait| wait.position).filter(|asked| *asked > Position::ZERO) {
+                    Some(asked) => Err(ReadError::Behind { asked, reached: Position::ZERO }),
+                    None => Ok(Position::ZERO),
+                };
             };
             let reached = *positions.borrow_and_update();
             let (Some(wait), Some(deadline)) = (wait, deadline) else { return Ok(reached) };
@@ -551,8 +572,10 @@ fn put_in_place(tenant: &Tenant, rules: Arc<dyn Rules>) {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
+    joined(tokio::task::spawn_blocking(work).await)
+}
+
+/// A panic goes on where it was waited for.
+fn joined<T>(ended: Result<T, tokio::task::JoinError>) -> T {
+    ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }

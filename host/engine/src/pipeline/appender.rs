@@ -18,6 +18,18 @@ pub(crate) struct Appender {
 #[error("{0}")]
 pub(crate) struct Halted(pub(crate) String);
 
+const PANICKED: &str = "a thread of the write path has panicked: see the log, and start the host again";
+
+pub(crate) struct HaltOnPanic<'a>(&'a OnceLock<String>);
+
+impl Drop for HaltOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.get_or_init(|| PANICKED.to_owned());
+        }
+    }
+}
+
 type Answer = Result<Vec<Position>, Halted>;
 
 struct Waiting {
@@ -40,7 +52,14 @@ impl Appender {
         }
         self.append_all(writer.as_mut());
         drop(writer);
-        lock(&answer).take().expect("these records waited with the others")
+        // They waited with the others; gone without an answer only when a panic ended the turn that took them along.
+        let answer = lock(&answer).take();
+        answer.unwrap_or_else(|| Err(Halted(PANICKED.to_owned())))
+    }
+
+    /// Appends nothing more when its thread panics before it is dropped.
+    pub(crate) fn halt_on_panic(&self) -> HaltOnPanic<'_> {
+        HaltOnPanic(&self.halted)
     }
 
     /// Why nothing is appended any more, if so.
@@ -81,6 +100,7 @@ impl Appender {
             return Err(Halted(reason.clone()));
         }
         let writer = writer.ok_or_else(|| Halted("the host is shutting down".to_owned()))?;
+        let _halting = self.halt_on_panic();
         match writer.append(records) {
             Ok(appended) => Ok(appended.last_positions),
             Err(error) => Err(self.halt(&error)),
@@ -164,6 +184,22 @@ mod tests {
         positions.sort_unstable();
         assert_eq!(positions, (1..=2 * THREADS * APPENDS).collect::<Vec<_>>(), "each position is given once");
         assert_eq!(reader.last_position(&TenantName::new("main").unwrap()).0, 2 * THREADS * APPENDS);
+    }
+
+    #[test]
+    fn after_a_panic_nothing_is_appended() {
+        let (_folder, appender, _reader) = open();
+        drop(appender.halt_on_panic());
+        appender.append(vec![record(1)]).unwrap();
+        std::thread::scope(|scope| {
+            let panics = scope.spawn(|| {
+                let _halting = appender.halt_on_panic();
+                panic!("on purpose");
+            });
+            assert!(panics.join().is_err());
+        });
+        assert_eq!(appender.halted(), Some(PANICKED));
+        assert_eq!(appender.append(vec![record(2)]), Err(Halted(PANICKED.to_owned())));
     }
 
     #[test]

@@ -6,8 +6,10 @@ use polder_sandbox::{CallError, GuestEvent};
 
 use crate::rules::{RulesInstance, StateSlot};
 
-/// How many records are read, and how many events folded, at a time.
+/// How many records are read at a time.
 const RECORDS_PER_READ: usize = 1_024;
+/// How many events one guest call folds: each has the fuel of one command.
+const EVENTS_PER_CALL: usize = 1_024;
 
 /// Which aggregate, for which revision.
 #[derive(Clone, Copy)]
@@ -55,9 +57,11 @@ pub(crate) fn fold_history(
         }
         let events = wanted_events(&records, sequence_max);
         let ended = events.len() < records.iter().map(|record| record.view().event_count() as usize).sum();
+        for chunk in events.chunks(EVENTS_PER_CALL) {
+            folded.state = instance.evolve(folded.state, chunk)?;
+        }
         if let Some(last) = events.last() {
             folded.sequence = Sequence(last.sequence);
-            folded.state = instance.evolve(folded.state, &events)?;
         }
         if ended {
             return Ok(folded);

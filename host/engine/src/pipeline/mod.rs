@@ -55,7 +55,12 @@ impl Pipeline {
             let (to_worker, jobs) = channel();
             let (clock, metrics, grown) = (Arc::clone(clock), Arc::clone(metrics), Arc::clone(&grown));
             let worker = Worker::new(jobs, Arc::clone(&appender), reader.clone(), clock, metrics, grown);
-            threads.push(thread::Builder::new().name(format!("worker-{number}")).spawn(move || worker.run())?);
+            let (name, halting) = (format!("worker-{number}"), Arc::clone(&appender));
+            threads.push(thread::Builder::new().name(name).spawn(move || {
+                // One worker less would leave some commands without an answer; then rather none are taken.
+                let _halting = halting.halt_on_panic();
+                worker.run();
+            })?);
             workers.push(to_worker);
         }
         Ok(Self { workers, appender, threads })

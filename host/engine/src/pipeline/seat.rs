@@ -30,6 +30,13 @@ pub(super) struct Seat {
     commands: u64,
 }
 
+/// Why a state is not at hand.
+pub(super) enum TakeError {
+    Fold(FoldError),
+    /// The guest ended while it saved the state for a snapshot, which the command itself does not need.
+    Saving,
+}
+
 /// What has to happen to the seat after a command.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Upkeep {
@@ -58,16 +65,16 @@ impl Seat {
         key: AggregateKey,
         aggregate: &AggregateName,
         id: &AggregateId,
-    ) -> Result<Warm, FoldError> {
+    ) -> Result<Warm, TakeError> {
         if let Some(mut warm) = self.states.take(key) {
             // Here and not after the command: by now the aggregate's last decision is likely to be durable.
             if snapshots::due_in_use(&warm) && warm.batch <= durable {
-                self.save(reader, key, &mut warm);
+                self.save(reader, key, &mut warm).map_err(|_| TakeError::Saving)?;
             }
             return Ok(warm);
         }
         let wanted = Wanted { key, aggregate, id, revision: &self.active.revision };
-        let folded = fold_history(&mut *self.instance, reader, wanted, Sequence(u64::MAX))?;
+        let folded = fold_history(&mut *self.instance, reader, wanted, Sequence(u64::MAX)).map_err(TakeError::Fold)?;
         Ok(Warm::new(folded.state, (folded.sequence, folded.head), folded.saved))
     }
 
@@ -104,8 +111,9 @@ impl Seat {
     /// Saves what is worth saving, before the seat is given up in good order. All its states are durable.
     pub(super) fn save_all(&mut self, reader: &Reader) {
         for (key, mut warm) in self.states.drain().collect::<Vec<_>>() {
-            if snapshots::due_when_leaving(&warm) {
-                self.save(reader, key, &mut warm);
+            if snapshots::due_when_leaving(&warm) && self.save(reader, key, &mut warm).is_err() {
+                // With the guest all its states have ended.
+                return;
             }
         }
     }
@@ -114,16 +122,16 @@ impl Seat {
         let count = (self.states.len() / EVICTED_SHARE).max(1);
         for (key, mut warm) in self.states.take_oldest(count, durable) {
             if snapshots::due_when_leaving(&warm) {
-                self.save(reader, key, &mut warm);
+                self.save(reader, key, &mut warm)?;
             }
             self.instance.discard(warm.state)?;
         }
         Ok(())
     }
 
-    fn save(&mut self, reader: &Reader, key: AggregateKey, warm: &mut Warm) {
+    fn save(&mut self, reader: &Reader, key: AggregateKey, warm: &mut Warm) -> Result<(), CallError> {
         let bytes_max = self.limits.state_bytes_max;
-        snapshots::save(&mut *self.instance, reader, &self.active.revision, key, warm, bytes_max);
+        snapshots::save(&mut *self.instance, reader, &self.active.revision, key, warm, bytes_max)
     }
 
     fn is_nearly_full(&self) -> bool {

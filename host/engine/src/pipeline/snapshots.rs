@@ -2,6 +2,7 @@
 
 use polder_core::Revision;
 use polder_journal::{AggregateKey, Reader, Snapshot};
+use polder_sandbox::CallError;
 
 use super::warm::Warm;
 use crate::rules::RulesInstance;
@@ -21,6 +22,9 @@ pub(super) fn due_in_use(warm: &Warm) -> bool {
 }
 
 /// Only for states that are durable: nothing may outlive the events it was made from.
+///
+/// # Errors
+/// When the guest ended over it, and all its states with it.
 pub(super) fn save(
     instance: &mut dyn RulesInstance,
     reader: &Reader,
@@ -28,20 +32,25 @@ pub(super) fn save(
     key: AggregateKey,
     warm: &mut Warm,
     state_bytes_max: u64,
-) {
+) -> Result<(), CallError> {
     // Also after a failure: trying again at each command would cost more than the snapshot saves.
     warm.saved = warm.sequence;
     let state = match instance.save(&warm.state) {
         Ok(state) if state.len() as u64 <= state_bytes_max => state,
         Ok(state) => {
-            return tracing::warn!(bytes = state.len(), state_bytes_max, "a state is too large for a snapshot");
+            tracing::warn!(bytes = state.len(), state_bytes_max, "a state is too large for a snapshot");
+            return Ok(());
         }
-        Err(error) => return tracing::warn!(%error, "a state could not be saved for a snapshot"),
+        Err(error) => {
+            tracing::warn!(%error, "a state could not be saved for a snapshot");
+            return if error.instance_lost { Err(error) } else { Ok(()) };
+        }
     };
     let snapshot = Snapshot { sequence: warm.sequence, head: warm.head, state };
     if let Err(error) = reader.put_snapshot(key, revision, &snapshot) {
         tracing::warn!(%error, "a snapshot could not be written");
     }
+    Ok(())
 }
 
 fn unsaved(warm: &Warm) -> u64 {

@@ -13,7 +13,7 @@ use polder_sandbox::GuestCommand;
 
 use super::batch::{Batch, Reply};
 use super::cold::FoldError;
-use super::seat::{Seat, Upkeep};
+use super::seat::{Seat, TakeError, Upkeep};
 use super::warm::Warm;
 use super::{Appender, Grown, Job};
 use crate::SubmitError;
@@ -279,12 +279,27 @@ impl Worker {
     }
 
     fn warm(&mut self, job: &Job, active: &Arc<Active>) -> Result<Warm, FoldError> {
+        loop {
+            match self.taken(job, active) {
+                Ok(warm) => return Ok(warm),
+                Err(TakeError::Fold(error)) => return Err(error),
+                // The next round builds the state anew, and a state that was just built is not saved.
+                Err(TakeError::Saving) => {
+                    self.metrics.faulted();
+                    self.give_up(address_of(&job.domain));
+                }
+            }
+        }
+    }
+
+    fn taken(&mut self, job: &Job, active: &Arc<Active>) -> Result<Warm, TakeError> {
         let address = address_of(&job.domain);
         if self.seats.get(&address).is_some_and(|seat| seat.states.revision != active.revision) {
             self.give_up(address);
         }
         if let std::collections::hash_map::Entry::Vacant(vacant) = self.seats.entry(address) {
-            vacant.insert(Seat::new(&job.domain, active, job.admission.tenant().limits)?);
+            let seat = Seat::new(&job.domain, active, job.admission.tenant().limits);
+            vacant.insert(seat.map_err(|error| TakeError::Fold(error.into()))?);
         }
         let durable = self.batch_number - 1;
         let seat = self.seats.get_mut(&address).expect("put there above when it was missing");

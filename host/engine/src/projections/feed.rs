@@ -25,6 +25,9 @@ const EVENTS_PER_CALL: usize = 1_024;
 const CHANGED_DOCUMENTS_MAX: usize = 20_000;
 /// Documents kept in guest memory.
 const OPEN_DOCUMENTS_MAX: usize = 40_000;
+/// Share of its memory that the guest may fill before its documents are put away, in percent: running into the limit would
+/// bring the last events back one by one.
+const MEMORY_PERCENT_MAX: u64 = 75;
 /// The key that an event is set aside under when it cannot even be routed.
 const UNROUTED: &str = "";
 
@@ -157,7 +160,7 @@ impl Feed {
         if is_caught_up || self.changed >= CHANGED_DOCUMENTS_MAX {
             self.write(store, Vec::new())?;
         }
-        if self.documents.len() > OPEN_DOCUMENTS_MAX {
+        if self.documents.len() > OPEN_DOCUMENTS_MAX || self.is_nearly_full() {
             self.write(store, Vec::new())?;
             self.close_documents();
         }
@@ -224,11 +227,13 @@ impl Feed {
             first = %first.error, "an event is set aside: the projection cannot apply it"
         );
         // Nothing of the event was written; from here on its other documents go without it, and this one waits.
-        if again.key != UNROUTED {
-            self.blocked.insert(again.key.clone());
-        }
         self.cursor = position;
-        self.write(store, vec![Parked { position, key: again.key, reason }])
+        self.write(store, vec![Parked { position, key: again.key.clone(), reason }])?;
+        // Only now: if that failed, the event comes again, and is to be set aside for its own reason again.
+        if again.key != UNROUTED {
+            self.blocked.insert(again.key);
+        }
+        Ok(())
     }
 
     fn queue_behind(&mut self, key: &str, events: &[GuestEvent<'_>], store: &ViewStore) -> Result<(), Trouble> {
@@ -289,8 +294,13 @@ impl Feed {
         Ok((self.instance.as_mut().expect("made above when there was none"), &self.view))
     }
 
+    fn is_nearly_full(&self) -> bool {
+        let bytes_max = self.limits.memory_bytes_max / 100 * MEMORY_PERCENT_MAX;
+        self.instance.as_ref().is_some_and(|instance| instance.memory_bytes() >= bytes_max)
+    }
+
     /// Back to what is written.
-    fn start_over(&mut self) {
+    pub(super) fn start_over(&mut self) {
         self.close_documents();
         self.effects.clear();
         self.cursor = self.written;

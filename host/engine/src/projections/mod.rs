@@ -14,7 +14,7 @@ mod store;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use polder_core::{DomainName, Position, ProjectionName, Revision, TenantName};
 use polder_journal::Reader;
@@ -40,6 +40,9 @@ type Tenants = RwLock<HashMap<TenantName, Arc<TenantViews>>>;
 struct TenantViews {
     store: ViewStore,
     feeds: RwLock<Vec<Arc<FeedSlot>>>,
+    /// Held while views are added, switched or dropped: a rebuilt view either takes the place of the old one or makes
+    /// room for a newer revision's, never both.
+    changing: Mutex<()>,
 }
 
 /// Gives a revision's component back, if it can still be had.
@@ -61,7 +64,7 @@ impl Projections {
     pub(crate) fn open(&self, tenant: &TenantName) -> Result<(), String> {
         let store =
             ViewStore::open(&self.folder.join(format!("{tenant}.sqlite"))).map_err(|error| error.to_string())?;
-        let views = Arc::new(TenantViews { store, feeds: RwLock::default() });
+        let views = Arc::new(TenantViews { store, feeds: RwLock::default(), changing: Mutex::default() });
         self.tenants.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone(), views);
         Ok(())
     }
@@ -75,6 +78,7 @@ impl Projections {
         restore: Restore<'_>,
     ) -> StoreResult<()> {
         let Some(views) = self.views(&tenant.name) else { return Ok(()) };
+        let changing = views.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let descriptor = &component.descriptor;
         let (domain, revision) = (&descriptor.domain, component.revision);
         for old in views.store.views()?.into_iter().filter(|view| view.domain == *domain && view.revision != revision) {
@@ -94,6 +98,7 @@ impl Projections {
                 views.feed(tenant, view, Arc::clone(component))?;
             }
         }
+        drop(changing);
         self.wake(&tenant.name);
         Ok(())
     }
@@ -179,21 +184,33 @@ impl TenantViews {
     }
 
     fn turn(&self, feed: &FeedSlot, reader: &Reader) -> Turned {
-        let was_live = feed.live.load(Ordering::Acquire);
-        let turned = feed.turn(reader, &self.store);
-        if !was_live && feed.live.load(Ordering::Acquire) {
-            let view = &feed.view;
-            self.retire(|other| {
-                other.view.id != view.id && other.view.domain == view.domain && other.view.projection == view.projection
-            });
+        feed.turn(reader, &self.store, &|| self.go_live(feed))
+    }
+
+    /// The view has caught up: it takes the place of the one before.
+    fn go_live(&self, feed: &FeedSlot) -> StoreResult<()> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if feed.live.load(Ordering::Acquire) || feed.retired.load(Ordering::Acquire) {
+            return Ok(());
         }
-        turned
+        let view = &feed.view;
+        self.store.switch_to(view)?;
+        feed.live.store(true, Ordering::Release);
+        tracing::info!(projection = %view.projection, revision = %view.revision.short(), "a rebuilt view is live");
+        self.retire(|other| {
+            other.view.id != view.id && other.view.domain == view.domain && other.view.projection == view.projection
+        });
+        Ok(())
     }
 
     fn retire(&self, which: impl Fn(&FeedSlot) -> bool) {
         self.feeds.write().unwrap_or_else(PoisonError::into_inner).retain(|feed| {
             let goes = which(feed);
-            feed.retired.fetch_or(goes, Ordering::AcqRel);
+            if goes {
+                feed.retired.store(true, Ordering::Release);
+                // Who waits for it has to look for the view that took its place.
+                feed.position.send_modify(|_| ());
+            }
             !goes
         });
     }

@@ -2,6 +2,7 @@
 //! costs nothing; one that cannot go on is tried again after a while.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -76,7 +77,11 @@ impl Scheduler {
 impl Shared {
     fn run(&self, turn: &dyn Fn(&Arc<FeedSlot>) -> Turned) {
         while let Some(feed) = self.next() {
-            match turn(&feed) {
+            let turned = catch_unwind(AssertUnwindSafe(|| turn(&feed))).unwrap_or_else(|_| {
+                tracing::error!(projection = %feed.view.projection, "a turn of a projection panicked; it is tried again");
+                Turned::Stuck
+            });
+            match turned {
                 Turned::More => self.lock().ready.push_back(feed),
                 Turned::Stuck => self.lock().later.push((Instant::now() + RETRY_AFTER, feed)),
                 Turned::Done => {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::feed::{Feed, FeedError, Turn};
 use super::scheduler::Turned;
-use super::store::{View, ViewStore};
+use super::store::{StoreResult, View, ViewStore};
 use crate::tenant::Tenant;
 
 pub(super) struct FeedSlot {
@@ -53,16 +53,20 @@ impl FeedSlot {
     }
 
     /// One turn, and once everything is folded in, the switch from the view before.
-    pub(super) fn turn(&self, reader: &Reader, store: &ViewStore) -> Turned {
+    pub(super) fn turn(&self, reader: &Reader, store: &ViewStore, go_live: &dyn Fn() -> StoreResult<()>) -> Turned {
         if self.retired.load(Ordering::Acquire) {
             return Turned::Done;
         }
-        let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut feed = self.feed.lock().unwrap_or_else(|poisoned| {
+            // A turn panicked halfway: what it had not written is not to be trusted.
+            let mut feed = poisoned.into_inner();
+            feed.start_over();
+            self.feed.clear_poison();
+            feed
+        });
         let turned = feed.turn(reader, store).and_then(|turn| {
             if turn == Turn::CaughtUp && !self.live.load(Ordering::Acquire) {
-                store.switch_to(&self.view)?;
-                self.live.store(true, Ordering::Release);
-                tracing::info!(projection = %self.view.projection, revision = %self.view.revision.short(), "a rebuilt view is live");
+                go_live()?;
             }
             Ok(turn)
         });

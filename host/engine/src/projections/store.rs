@@ -16,7 +16,7 @@ const SCHEMA_VERSION: i64 = 1;
 
 const SCHEMA: &str = "
     CREATE TABLE views (
-        id INTEGER PRIMARY KEY,
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
         domain TEXT NOT NULL,
         projection TEXT NOT NULL,
         revision TEXT NOT NULL,
@@ -191,9 +191,13 @@ impl ViewStore {
                 .prepare_cached("INSERT OR REPLACE INTO parked (view, position, key, reason) VALUES (?1, ?2, ?3, ?4)")?
                 .execute(params![view.id.0, parked.position.0, parked.key, parked.reason])?;
         }
-        transaction
+        let updated = transaction
             .prepare_cached("UPDATE views SET checkpoint = ?2 WHERE id = ?1")?
             .execute(params![view.id.0, changes.checkpoint.0])?;
+        // Dropped meanwhile: what is left of its last turn must not stay behind.
+        if updated == 0 {
+            return Err(rusqlite::Error::StatementChangedRows(updated));
+        }
         transaction.commit()
     }
 
@@ -311,4 +315,39 @@ fn create(connection: &mut Connection) -> StoreResult<()> {
     transaction.execute_batch(SCHEMA)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(store: &ViewStore, revision: &[u8]) -> View {
+        let (domain, projection) = ("orders".parse().unwrap(), "summary".parse().unwrap());
+        store.view(&domain, &projection, Revision::of(revision)).unwrap()
+    }
+
+    /// A last turn of the dropped view would write into the new one's documents.
+    #[test]
+    fn a_dropped_views_id_is_not_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ViewStore::open(&folder.path().join("main.sqlite")).unwrap();
+        let (first, second) = (view(&store, b"1"), view(&store, b"2"));
+        assert_eq!((first.live, second.live), (true, false));
+        store.drop_view(second.id).unwrap();
+        assert!(view(&store, b"3").id > second.id);
+    }
+
+    #[test]
+    fn what_a_dropped_view_still_writes_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ViewStore::open(&folder.path().join("main.sqlite")).unwrap();
+        let (first, second) = (view(&store, b"1"), view(&store, b"2"));
+        let parked = || Parked { position: Position(1), key: "o-1".into(), reason: "late".into() };
+        let changes = || Changes { parked: vec![parked()], checkpoint: Position(1), ..Changes::default() };
+        store.write(&second, &changes()).unwrap();
+        store.switch_to(&second).unwrap();
+        assert!(store.write(&first, &changes()).is_err());
+        assert_eq!((store.parked_count(first.id).unwrap(), store.parked_count(second.id).unwrap()), (0, 1));
+        assert_eq!(store.views().unwrap().len(), 1);
+    }
 }
