@@ -1,15 +1,17 @@
 //! One domain of a tenant, and the revision that is active now.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use arc_swap::{ArcSwap, Guard};
 use polder_core::{AggregateName, DomainName, Revision, TenantName, subject};
 
 use crate::rules::Rules;
 
 pub(crate) struct Domain {
     pub(crate) name: DomainName,
-    active: RwLock<Arc<Active>>,
+    /// Asked for by every thread at every command.
+    active: ArcSwap<Active>,
 }
 
 /// What a revision brings.
@@ -36,14 +38,15 @@ impl Active {
 
 impl Domain {
     pub(crate) fn new(name: DomainName, active: Arc<Active>) -> Arc<Self> {
-        Arc::new(Self { name, active: RwLock::new(active) })
+        Arc::new(Self { name, active: ArcSwap::new(active) })
     }
 
-    pub(crate) fn active(&self) -> Arc<Active> {
-        Arc::clone(&self.active.read().unwrap_or_else(PoisonError::into_inner))
+    /// To be dropped soon: for longer, take a full [`Arc`] out of it.
+    pub(crate) fn active(&self) -> Guard<Arc<Active>> {
+        self.active.load()
     }
 
     pub(crate) fn activate(&self, active: Arc<Active>) {
-        *self.active.write().unwrap_or_else(PoisonError::into_inner) = active;
+        self.active.store(active);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use arc_swap::Guard;
 use bytes::Bytes;
 use polder_core::{
     AggregateId, AggregateName, Command, CommandAck, DomainName, Event, Limits, Position, ProjectionName, Revision,
@@ -20,7 +21,7 @@ use crate::deployments::{Activation, Components, DeploymentStream, SYSTEM_TENANT
 use crate::domain::{Active, Domain};
 use crate::guest_rules::GuestRules;
 use crate::metrics::{Metrics, head, line};
-use crate::pipeline::{Job, Pipeline};
+use crate::pipeline::{Job, Pipeline, Target};
 use crate::projections::{self, Projections};
 use crate::reads::{self, Asked};
 use crate::rules::Rules;
@@ -388,7 +389,7 @@ impl Inner {
         let key = AggregateKey::of(&command.tenant, &command.domain, &command.aggregate, &command.aggregate_id);
         let pipeline = self.pipeline.read().unwrap_or_else(PoisonError::into_inner);
         let pipeline = pipeline.as_ref().ok_or(SubmitError::ShuttingDown)?;
-        pipeline.submit(Job { command, domain, key, admission, reply });
+        pipeline.submit(Job { command, target: Target { domain, key, admission }, reply });
         Ok(())
     }
 
@@ -474,7 +475,7 @@ impl Inner {
             let (name, known) = (tenant.name.clone(), tenant.domain_names());
             return Err(ReadError::UnknownDomain { tenant: name, domain: domain.clone(), known });
         };
-        Ok(Found { active: found.active(), tenant })
+        Ok(Found { active: Guard::into_inner(found.active()), tenant })
     }
 
     fn find(&self, tenant: &TenantName, domain: &DomainName, aggregate: &AggregateName) -> Result<Found, ReadError> {

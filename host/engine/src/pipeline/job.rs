@@ -14,16 +14,13 @@ pub(crate) type ReplySender = oneshot::Sender<Result<CommandAck, SubmitError>>;
 
 pub(crate) struct Job {
     pub(crate) command: Command,
-    pub(crate) domain: Arc<Domain>,
-    pub(crate) key: AggregateKey,
-    pub(crate) admission: Admission,
+    pub(crate) target: Target,
     pub(crate) reply: ReplySender,
 }
 
-impl Job {
-    /// For answers that say nothing of what is not durable yet.
-    pub(crate) fn answer(self, answer: Result<CommandAck, SubmitError>) {
-        // The caller may have gone away; the answer is then nobody's.
-        drop(self.reply.send(answer));
-    }
+/// Where the command goes, found before it is handed to a worker.
+pub(crate) struct Target {
+    pub(crate) domain: Arc<Domain>,
+    pub(crate) key: AggregateKey,
+    pub(crate) admission: Admission,
 }

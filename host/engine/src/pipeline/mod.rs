@@ -23,7 +23,7 @@ use polder_journal::{AggregateKey, EncodedRecord, Reader, Writer};
 
 use appender::Appender;
 pub(crate) use cold::{FoldError, Wanted, fold_history};
-pub(crate) use job::Job;
+pub(crate) use job::{Job, Target};
 
 use crate::SubmitError;
 use crate::clock::Clock;
@@ -69,7 +69,7 @@ impl Pipeline {
     /// Hands the job to the worker that owns its aggregate; its reply comes by the job's own channel, which closes
     /// unanswered when the worker is gone.
     pub(crate) fn submit(&self, job: Job) {
-        let worker = self.worker_of(job.key);
+        let worker = self.worker_of(job.target.key);
         // A worker that is gone drops the job, and with it the reply: that is how the caller learns of it.
         drop(self.workers[worker].send(Box::new(job)));
     }

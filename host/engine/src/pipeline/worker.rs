@@ -7,12 +7,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use polder_core::{CommandAck, CommandId, CommandStatus, CorrelationId, Fingerprint, Position, Reason, Sequence};
+use polder_core::{
+    Command, CommandAck, CommandId, CommandStatus, CorrelationId, Fingerprint, Position, Reason, Sequence, TimestampMs,
+};
 use polder_journal::{AggregateKey, CommandKey, Decision, EncodedRecord, NewEvent, Outcome, Reader, RecordBuf};
 use polder_sandbox::GuestCommand;
 
 use super::batch::{Batch, Reply};
 use super::cold::FoldError;
+use super::job::{ReplySender, Target};
 use super::seat::{Seat, TakeError, Upkeep};
 use super::warm::Warm;
 use super::{Appender, Grown, Job};
@@ -97,160 +100,82 @@ impl Worker {
     }
 
     fn take(&mut self, job: Job) {
-        let repeatable = job.command.id.as_ref().map(|id| CommandKey::of(job.key, id));
+        let Job { command, target, reply } = job;
+        let repeatable = command.id.as_ref().map(|id| CommandKey::of(target.key, id));
         if repeatable.as_ref().is_some_and(|command| self.batch.holds(command)) {
             // The first of the two has to be in the journal, where the answer is read from.
             self.settle();
         }
-        let answer = match self.earlier(&job, repeatable) {
+        let answer = match self.earlier(&target, &command, repeatable) {
             Ok(Some(ack)) => Ok(ack),
-            Ok(None) => match self.decide(&job) {
-                Ok((verdict, warm)) => return self.keep(job, verdict, repeatable, warm),
+            Ok(None) => match self.decide(&target, command) {
+                Ok((verdict, warm)) => return self.keep(target, reply, verdict, repeatable, warm),
                 Err(error) => Err(error),
             },
             Err(error) => Err(error),
         };
         // This says nothing of what is not durable yet, and so need not wait.
         self.metrics.answered(&answer);
-        job.answer(answer);
+        // The caller may have gone away; the answer is then nobody's.
+        drop(reply.send(answer));
     }
 
-    fn decide(&mut self, job: &Job) -> Result<(Verdict, Warm), SubmitError> {
+    fn decide(&mut self, target: &Target, command: Command) -> Result<(Verdict, Warm), SubmitError> {
         if let Some(reason) = self.appender.halted() {
             return Err(SubmitError::ReadOnly(reason.to_owned()));
         }
-        let active = job.domain.active();
-        let mut warm = match self.warm(job, &active) {
+        let active = target.domain.active();
+        let mut warm = match self.warm(target, &active, &command) {
             Ok(warm) => warm,
-            Err(error) => return Err(self.failed(job, &active, error)),
+            Err(error) => return Err(self.failed(target, &active, error)),
         };
-        if let Some(expected) = job.command.expected_sequence
+        if let Some(expected) = command.expected_sequence
             && expected != warm.sequence
         {
             let answer = Err(SubmitError::Conflict { expected, actual: warm.sequence });
             return Ok((Verdict { record: None, answer }, warm));
         }
-        let id = job.command.id.clone().unwrap_or_else(new_command_id);
+        let id = command.id.clone().unwrap_or_else(new_command_id);
         let at_ms = self.clock.now();
-        let command = GuestCommand {
+        let asked = GuestCommand {
             id: id.as_str(),
-            name: job.command.name.as_str(),
-            payload: &job.command.payload,
+            name: command.name.as_str(),
+            payload: &command.payload,
             at_ms: at_ms.0,
-            actor: job.command.actor.as_deref(),
+            actor: command.actor.as_deref(),
         };
         let decision;
-        (warm, decision) = match self.seat(job).handle(warm, &command) {
+        (warm, decision) = match self.seat(target).handle(warm, &asked) {
             Ok(handled) => handled,
-            Err(error) => return Err(self.failed(job, &active, error.into())),
+            Err(error) => return Err(self.failed(target, &active, error.into())),
         };
-        let (outcome, events) = match decision {
-            Ok(events) => (Outcome::Accepted, events),
-            Err(reason) => (Outcome::Rejected(reason), Vec::new()),
-        };
-        let verdict = self.record(job, &active, &mut warm, id, at_ms, outcome, events);
+        let verdict = record(target.key, &active, &mut warm, command, id, at_ms, decision);
         warm.batch = self.batch_number;
         Ok((verdict, warm))
     }
 
-    /// Writes the decision down and builds its acknowledgement.
-    #[expect(clippy::too_many_arguments, reason = "each is one field of the record")]
-    fn record(
-        &self,
-        job: &Job,
-        active: &Active,
-        warm: &mut Warm,
-        id: CommandId,
-        at_ms: polder_core::TimestampMs,
-        outcome: Outcome,
-        events: Vec<DecidedEvent>,
-    ) -> Verdict {
-        let command = &job.command;
-        let correlation_id = command.correlation_id.clone().unwrap_or_else(|| CorrelationId::from(&id));
-        let (status, reason) = match &outcome {
-            Outcome::Accepted => (CommandStatus::Accepted, None),
-            Outcome::Rejected(reason) => (CommandStatus::Rejected, Some(reason.clone())),
-        };
-        // Nobody can repeat a command whose id the host made up; without events it leaves nothing worth keeping.
-        let is_kept = !events.is_empty() || command.id.is_some();
-        let record = is_kept.then(|| {
-            let decision = Decision {
-                tenant: command.tenant.clone(),
-                domain: command.domain.clone(),
-                aggregate: command.aggregate.clone(),
-                aggregate_id: command.aggregate_id.clone(),
-                revision_mark: active.revision.mark(),
-                command_id: id.clone(),
-                command_name: command.name.clone(),
-                fingerprint: Fingerprint::of(&command.name, &command.payload),
-                correlation_id: command.correlation_id.clone(),
-                causation_id: command.causation_id.clone(),
-                actor: command.actor.clone(),
-                at_ms,
-                outcome,
-                sequence_before: warm.sequence,
-                events: events.into_iter().map(new_event).collect(),
-            };
-            let (record, head) = EncodedRecord::encode(&decision, job.key, &warm.head);
-            warm.sequence = warm.sequence.plus(decision.events.len() as u64);
-            warm.head = head;
-            record
-        });
-        let ack = self.acknowledgement(job, active, status, id, warm.sequence, correlation_id, reason);
-        Verdict { record, answer: Ok(ack) }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "each is one field of the acknowledgement")]
-    fn acknowledgement(
-        &self,
-        job: &Job,
-        active: &Active,
-        status: CommandStatus,
-        command_id: CommandId,
-        sequence: Sequence,
-        correlation_id: CorrelationId,
-        reason: Option<Reason>,
-    ) -> CommandAck {
-        CommandAck {
-            status,
-            command_id,
-            aggregate_id: job.command.aggregate_id.clone(),
-            sequence,
-            position: Position::ZERO,
-            correlation_id,
-            stream_subject: active.stream_subject(&job.command.aggregate).unwrap_or_default().to_owned(),
-            reason,
-            repeated: false,
-        }
-    }
-
     /// The first acknowledgement of a command that was handled before.
-    fn earlier(&self, job: &Job, repeatable: Option<CommandKey>) -> Result<Option<CommandAck>, SubmitError> {
-        let (Some(id), Some(key)) = (&job.command.id, repeatable) else { return Ok(None) };
+    fn earlier(
+        &self,
+        target: &Target,
+        command: &Command,
+        repeatable: Option<CommandKey>,
+    ) -> Result<Option<CommandAck>, SubmitError> {
+        let (Some(id), Some(key)) = (&command.id, repeatable) else { return Ok(None) };
         let record = match self.reader.decision(key) {
             Ok(Some(record)) => record,
             Ok(None) => return Ok(None),
             Err(error) => return Err(SubmitError::ReadOnly(error.to_string())),
         };
-        if record.view().fingerprint() != Fingerprint::of(&job.command.name, &job.command.payload) {
+        if record.view().fingerprint() != Fingerprint::of(&command.name, &command.payload) {
             return Err(SubmitError::IdReused(id.clone()));
         }
-        Ok(Some(self.repeat(job, id, &record)))
-    }
-
-    fn repeat(&self, job: &Job, id: &CommandId, record: &RecordBuf) -> CommandAck {
-        let view = record.view();
-        let reason = view.reason();
-        let status = if reason.is_some() { CommandStatus::Rejected } else { CommandStatus::Accepted };
-        let correlation_id = CorrelationId::new(view.correlation_id()).unwrap_or_else(|_| CorrelationId::from(id));
-        let active = job.domain.active();
-        let ack = self.acknowledgement(job, &active, status, id.clone(), view.sequence(), correlation_id, reason);
-        CommandAck { position: view.position(), repeated: true, ..ack }
+        Ok(Some(repeat(&target.domain.active(), command, id, &record)))
     }
 
     /// Puts the decision into the batch, and the state back.
-    fn keep(&mut self, job: Job, verdict: Verdict, repeatable: Option<CommandKey>, warm: Warm) {
-        let Job { domain, key, admission, reply: to, .. } = job;
+    fn keep(&mut self, target: Target, to: ReplySender, verdict: Verdict, repeatable: Option<CommandKey>, warm: Warm) {
+        let Target { domain, key, admission } = target;
         self.batch.push(Reply { answer: verdict.answer, to, admission }, verdict.record, repeatable);
         self.put_back(&domain, key, warm);
     }
@@ -278,36 +203,36 @@ impl Worker {
         }
     }
 
-    fn warm(&mut self, job: &Job, active: &Arc<Active>) -> Result<Warm, FoldError> {
+    fn warm(&mut self, target: &Target, active: &Arc<Active>, command: &Command) -> Result<Warm, FoldError> {
         loop {
-            match self.taken(job, active) {
+            match self.taken(target, active, command) {
                 Ok(warm) => return Ok(warm),
                 Err(TakeError::Fold(error)) => return Err(error),
                 // The next round builds the state anew, and a state that was just built is not saved.
                 Err(TakeError::Saving) => {
                     self.metrics.faulted();
-                    self.give_up(address_of(&job.domain));
+                    self.give_up(address_of(&target.domain));
                 }
             }
         }
     }
 
-    fn taken(&mut self, job: &Job, active: &Arc<Active>) -> Result<Warm, TakeError> {
-        let address = address_of(&job.domain);
+    fn taken(&mut self, target: &Target, active: &Arc<Active>, command: &Command) -> Result<Warm, TakeError> {
+        let address = address_of(&target.domain);
         if self.seats.get(&address).is_some_and(|seat| seat.states.revision != active.revision) {
             self.give_up(address);
         }
         if let std::collections::hash_map::Entry::Vacant(vacant) = self.seats.entry(address) {
-            let seat = Seat::new(&job.domain, active, job.admission.tenant().limits);
+            let seat = Seat::new(&target.domain, active, target.admission.tenant().limits);
             vacant.insert(seat.map_err(|error| TakeError::Fold(error.into()))?);
         }
         let durable = self.batch_number - 1;
         let seat = self.seats.get_mut(&address).expect("put there above when it was missing");
-        seat.take(&self.reader, durable, job.key, &job.command.aggregate, &job.command.aggregate_id)
+        seat.take(&self.reader, durable, target.key, &command.aggregate, &command.aggregate_id)
     }
 
-    fn seat(&mut self, job: &Job) -> &mut Seat {
-        self.seats.get_mut(&address_of(&job.domain)).expect("a warm state was taken out of it")
+    fn seat(&mut self, target: &Target) -> &mut Seat {
+        self.seats.get_mut(&address_of(&target.domain)).expect("a warm state was taken out of it")
     }
 
     fn put_back(&mut self, domain: &Arc<Domain>, key: AggregateKey, warm: Warm) {
@@ -336,15 +261,15 @@ impl Worker {
         self.seats.remove(&address);
     }
 
-    fn failed(&mut self, job: &Job, active: &Active, error: FoldError) -> SubmitError {
+    fn failed(&mut self, target: &Target, active: &Active, error: FoldError) -> SubmitError {
         let fault =
-            |reason| SubmitError::GuestFault { domain: job.domain.name.clone(), revision: active.revision, reason };
+            |reason| SubmitError::GuestFault { domain: target.domain.name.clone(), revision: active.revision, reason };
         match error {
             FoldError::Call(error) => {
                 self.metrics.faulted();
-                tracing::warn!(domain = %job.domain.name, revision = %active.revision.short(), %error, "a guest failed");
+                tracing::warn!(domain = %target.domain.name, revision = %active.revision.short(), %error, "a guest failed");
                 if error.instance_lost {
-                    self.give_up(address_of(&job.domain));
+                    self.give_up(address_of(&target.domain));
                 } else {
                     // This aggregate's state is gone.
                     self.settle();
@@ -354,6 +279,82 @@ impl Worker {
             FoldError::Journal(error) => SubmitError::ReadOnly(error.to_string()),
             FoldError::Content(error) => SubmitError::ReadOnly(error.to_string()),
         }
+    }
+}
+
+/// Writes the decision down and builds its acknowledgement.
+fn record(
+    key: AggregateKey,
+    active: &Active,
+    warm: &mut Warm,
+    command: Command,
+    id: CommandId,
+    at_ms: TimestampMs,
+    decision: Result<Vec<DecidedEvent>, Reason>,
+) -> Verdict {
+    let correlation_id = command.correlation_id.clone().unwrap_or_else(|| CorrelationId::from(&id));
+    let (status, outcome, reason, events) = match decision {
+        Ok(events) => (CommandStatus::Accepted, Outcome::Accepted, None, events),
+        Err(reason) => (CommandStatus::Rejected, Outcome::Rejected(reason.clone()), Some(reason), Vec::new()),
+    };
+    let mut ack = acknowledgement(active, &command, status, id.clone(), correlation_id, reason);
+    // Nobody can repeat a command whose id the host made up; without events it leaves nothing worth keeping.
+    let is_kept = !events.is_empty() || command.id.is_some();
+    let record = is_kept.then(|| {
+        let decision = Decision {
+            fingerprint: Fingerprint::of(&command.name, &command.payload),
+            tenant: command.tenant,
+            domain: command.domain,
+            aggregate: command.aggregate,
+            aggregate_id: command.aggregate_id,
+            revision_mark: active.revision.mark(),
+            command_id: id,
+            command_name: command.name,
+            correlation_id: command.correlation_id,
+            causation_id: command.causation_id,
+            actor: command.actor,
+            at_ms,
+            outcome,
+            sequence_before: warm.sequence,
+            events: events.into_iter().map(new_event).collect(),
+        };
+        let (record, head) = EncodedRecord::encode(&decision, key, &warm.head);
+        warm.sequence = warm.sequence.plus(decision.events.len() as u64);
+        warm.head = head;
+        record
+    });
+    ack.sequence = warm.sequence;
+    Verdict { record, answer: Ok(ack) }
+}
+
+fn repeat(active: &Active, command: &Command, id: &CommandId, record: &RecordBuf) -> CommandAck {
+    let view = record.view();
+    let reason = view.reason();
+    let status = if reason.is_some() { CommandStatus::Rejected } else { CommandStatus::Accepted };
+    let correlation_id = CorrelationId::new(view.correlation_id()).unwrap_or_else(|_| CorrelationId::from(id));
+    let ack = acknowledgement(active, command, status, id.clone(), correlation_id, reason);
+    CommandAck { sequence: view.sequence(), position: view.position(), repeated: true, ..ack }
+}
+
+/// As far as it is known before the decision has its place.
+fn acknowledgement(
+    active: &Active,
+    command: &Command,
+    status: CommandStatus,
+    command_id: CommandId,
+    correlation_id: CorrelationId,
+    reason: Option<Reason>,
+) -> CommandAck {
+    CommandAck {
+        status,
+        command_id,
+        aggregate_id: command.aggregate_id.clone(),
+        sequence: Sequence::ZERO,
+        position: Position::ZERO,
+        correlation_id,
+        stream_subject: active.stream_subject(&command.aggregate).unwrap_or_default().to_owned(),
+        reason,
+        repeated: false,
     }
 }
 

@@ -15,8 +15,8 @@ use super::routing::ByDocument;
 use super::store::{Changes, NewEffect, Parked, View, ViewStore};
 use crate::tenant::Tenant;
 
-/// History read per turn, in bytes.
-const READ_BYTES: usize = 4 * 1024 * 1024;
+/// History read per turn, in bytes. The more, the more events of one document are folded in one call.
+const READ_BYTES: usize = 16 * 1024 * 1024;
 /// As above while going carefully: each event is a transaction of its own.
 const READ_BYTES_CAREFULLY: usize = 32 * 1024;
 /// Events of one guest call.
