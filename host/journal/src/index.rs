@@ -88,7 +88,8 @@ impl Index {
         if layers.frozen.is_some() || layers.active.is_empty() || layers.active.record_count() < records_min {
             return None;
         }
-        let frozen = Arc::new(std::mem::take(&mut layers.active));
+        let next = layers.active.as_large();
+        let frozen = Arc::new(std::mem::replace(&mut layers.active, next));
         layers.frozen = Some(Arc::clone(&frozen));
         Some(frozen)
     }

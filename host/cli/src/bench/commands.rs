@@ -1,12 +1,14 @@
 //! `polder bench commands`: durable commands per second in one process, and what one caller alone waits, beside the floors.
 
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 use polder_core::TenantName;
 use polder_engine::{Host, HostOptions, MAIN_TENANT};
 use serde::Serialize;
+use tokio::runtime::Runtime;
 
 use super::Place;
 use super::figures::{Latency, per_second};
@@ -17,9 +19,11 @@ use crate::output::Output;
 
 /// A typical record of this load in the journal, in bytes: what the raw floor writes per command.
 const RECORD_BYTES: usize = 300;
-/// One caller alone sends this many commands.
-const ALONE_COMMANDS: usize = 3_000;
-/// The raw floor syncs this many times.
+/// One caller alone, and the disk alone, take turns this many times: a disk that changes its pace meets both.
+const ALONE_ROUNDS: usize = 20;
+/// Commands, and syncs, in each round.
+const ALONE_COMMANDS: usize = 200;
+/// The raw floor of many records per sync syncs this many times.
 const FLOOR_SYNCS: usize = 2_000;
 
 /// Durable commands per second, in-process: `orders` in the sandbox, JSON, fsync before every acknowledgement.
@@ -79,19 +83,17 @@ impl Commands {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let folder = self.place.folder()?;
         output.note("native floor …");
-        let (native_floor, _) = self.through(folder.path().join("native"), Kind::Native)?;
+        let native_floor = self.through(folder.path().join("native"), Kind::Native)?;
         output.note("component …");
-        let (component, one_caller) = self.through(folder.path().join("component"), Kind::Component)?;
-        output.note("raw floor …");
+        let component = self.through(folder.path().join("component"), Kind::Component)?;
+        output.note("one caller, and the raw floor …");
+        let (one_caller, sync) = self.alone(folder.path())?;
         let records_per_sync = (component.commands_per_sync.round() as usize).max(1);
-        let single = folder.path().join("raw-single");
         let grouped = folder.path().join("raw-grouped");
-        std::fs::create_dir_all(&single)?;
         std::fs::create_dir_all(&grouped)?;
-        let sync = polder_journal::floor::append_and_sync(&single, RECORD_BYTES, 1, FLOOR_SYNCS)?;
         let group = polder_journal::floor::append_and_sync(&grouped, RECORD_BYTES, records_per_sync, FLOOR_SYNCS)?;
         let raw_floor = Raw {
-            sync: Latency::of(sync),
+            sync,
             records_per_sync,
             records_per_second: per_second(records_per_sync * group.len(), group.iter().sum()),
         };
@@ -114,20 +116,8 @@ impl Commands {
         self.workers.map_or_else(|| HostOptions::new("").workers, NonZeroUsize::get)
     }
 
-    fn through(&self, data_dir: std::path::PathBuf, kind: Kind) -> anyhow::Result<(Through, Latency)> {
-        let host = Host::open(HostOptions { workers: self.workers(), ..HostOptions::new(data_dir) })?;
-        let tenant = TenantName::new(MAIN_TENANT)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        match kind {
-            Kind::Native => host.attach(&tenant, Arc::new(NativeRules::orders()?))?,
-            Kind::Component if self.projections => {
-                runtime.block_on(host.deploy(&tenant, self.place.component()?.into(), None, None))?;
-            }
-            Kind::Component => {
-                let component = host.load(&self.place.component()?)?;
-                host.attach(&tenant, component)?;
-            }
-        }
+    fn through(&self, data_dir: PathBuf, kind: Kind) -> anyhow::Result<Through> {
+        let (host, runtime) = self.open(data_dir, kind)?;
         let load = Load::new(host.clone(), self.aggregates, self.in_flight, 0)?;
         // Every order exists and is warm before the clock starts.
         let first = load.preparation();
@@ -136,16 +126,44 @@ impl Commands {
         let steps = self.commands.div_ceil(self.aggregates).max(1);
         let run = load.run(first..first + steps)?;
         let syncs = host.journal_statistics().syncs - syncs_before;
-        let alone = Load::new(host.clone(), 1, NonZeroUsize::MIN, 0)?;
-        let alone = alone.run(first + steps..first + steps + ALONE_COMMANDS)?;
         runtime.block_on(host.shutdown());
-        let through = Through {
+        Ok(Through {
             commands: run.commands,
             commands_per_second: per_second(run.commands, run.took),
             latency: Latency::of(run.times),
             commands_per_sync: run.commands as f64 / syncs.max(1) as f64,
-        };
-        Ok((through, Latency::of(alone.times)))
+        })
+    }
+
+    /// One caller who sends the next command when the one before is acknowledged, and a record per sync without a host.
+    fn alone(&self, folder: &Path) -> anyhow::Result<(Latency, Latency)> {
+        let (host, runtime) = self.open(folder.join("alone"), Kind::Component)?;
+        let load = Load::new(host.clone(), 1, NonZeroUsize::MIN, 0)?;
+        load.run(0..load.preparation())?;
+        let (mut commands, mut syncs) = (Vec::new(), Vec::new());
+        for round in 0..ALONE_ROUNDS {
+            let first = load.preparation() + round * ALONE_COMMANDS;
+            commands.extend(load.run(first..first + ALONE_COMMANDS)?.times);
+            let raw = folder.join(format!("raw-{round}"));
+            std::fs::create_dir_all(&raw)?;
+            syncs.extend(polder_journal::floor::append_and_sync(&raw, RECORD_BYTES, 1, ALONE_COMMANDS)?);
+        }
+        runtime.block_on(host.shutdown());
+        Ok((Latency::of(commands), Latency::of(syncs)))
+    }
+
+    fn open(&self, data_dir: PathBuf, kind: Kind) -> anyhow::Result<(Host, Runtime)> {
+        let host = Host::open(HostOptions { workers: self.workers(), ..HostOptions::new(data_dir) })?;
+        let tenant = TenantName::new(MAIN_TENANT)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        match kind {
+            Kind::Native => host.attach(&tenant, Arc::new(NativeRules::orders()?))?,
+            Kind::Component if self.projections => {
+                runtime.block_on(host.deploy(&tenant, self.place.component()?.into(), None, None))?;
+            }
+            Kind::Component => host.attach(&tenant, host.load(&self.place.component()?)?)?,
+        }
+        Ok((host, runtime))
     }
 }
 

@@ -20,6 +20,15 @@ pub(crate) struct Overlay {
 }
 
 impl Overlay {
+    /// An empty one with room for as much: growing on the way would stop the writer now and then.
+    pub(crate) fn as_large(&self) -> Self {
+        Self {
+            commands: HashMap::with_capacity_and_hasher(self.commands.len(), BuildDigestHasher),
+            histories: HashMap::with_capacity_and_hasher(self.histories.len(), BuildDigestHasher),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn add(&mut self, frame: &DurableFrame, record: &IndexedRecord<'_>) {
         self.record_count += 1;
         // The first stays: a repeated command is answered as it was the first time.
