@@ -42,7 +42,7 @@ fn refused_rows_are_grouped_by_reason_and_the_rest_goes_on() {
     log.rows[5][TIME] = String::from("1999-01-01 00:00:00+01:00");
     // Line 11: a cell too many. Line 12: not text. Line 13: of a case that was never registered.
     let mut csv = log.csv();
-    csv.extend_from_slice(&log.csv().split(|byte| *byte == b'\n').nth(1).unwrap().to_vec());
+    csv.extend_from_slice(log.csv().split(|byte| *byte == b'\n').nth(1).unwrap());
     csv.extend_from_slice(b",more\n");
     csv.extend_from_slice(&[b"\xFF,".repeat(14), b"x\n".to_vec()].concat());
     let mut stray = log.rows[2].clone();
