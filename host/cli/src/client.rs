@@ -101,6 +101,8 @@ impl Client {
             anyhow!(
                 "no host answers at {host} ({cause}): start one with `polder serve --data DIR`, or name another with --host"
             )
+        } else if error.is_timeout() {
+            anyhow!("{host} took the request and gave no answer in time: is the host busy, or stopped?")
         } else {
             anyhow!("the connection to {host} broke off ({cause})")
         })
