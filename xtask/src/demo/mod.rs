@@ -184,8 +184,8 @@ impl Play {
         self.stage.text(&said.stderr);
         let plan = self.polder.ask(None, &[&plan[..], &["--json"]].concat())?;
         let plan: Value = serde_json::from_str(&plan.stdout).context("the importer's plan is not JSON")?;
-        let commands = plan["commands"].as_object().into_iter().flatten();
-        self.rows = commands.filter_map(|(_, count)| count.as_u64()).sum();
+        let commands = plan["commands"].as_object().with_context(|| format!("{source} cannot be imported"))?;
+        self.rows = commands.values().filter_map(Value::as_u64).sum();
         ensure!(self.rows > 1, "{source} has too few rows to be interrupted");
         self.stage.text(&format!("Log: {source}."));
         Ok(())
