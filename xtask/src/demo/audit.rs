@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::import::Ack;
@@ -24,11 +24,15 @@ struct Place {
     position: u64,
 }
 
-/// What an audit found; an acknowledged command that is missing is an error instead.
+/// What an audit found.
 #[derive(Debug, PartialEq)]
 pub(super) struct Audit {
     /// Acknowledged as accepted, and found where the acknowledgement said.
     pub(super) found: u64,
+    /// Acknowledged as accepted, and not found there. There must be none.
+    pub(super) missing: u64,
+    /// Tells of the first missing one.
+    pub(super) problem: Option<String>,
     /// In the history, but nobody was told: durable before the host died, not yet acknowledged.
     pub(super) untold: u64,
 }
@@ -63,21 +67,35 @@ impl History {
         self.aggregates.len() as u64
     }
 
-    /// Every accepted command has to be where its acknowledgement says.
-    pub(super) fn audit(&self, acks: &[Ack]) -> Result<Audit> {
-        let accepted: Vec<&Ack> = acks.iter().filter(|ack| ack.is_accepted).collect();
-        for ack in &accepted {
-            let place =
-                Place { aggregate_id: ack.aggregate_id.clone(), sequence: ack.sequence, position: ack.position };
-            let found = self.by_command.get(&ack.command_id);
-            ensure!(
-                found == Some(&place),
-                "command {} was acknowledged at {place:?}, but the history has it at {found:?}",
-                ack.command_id
-            );
+    /// Looks for every accepted command where its acknowledgement says.
+    pub(super) fn audit(&self, acks: &[Ack]) -> Audit {
+        let mut audit = Audit { found: 0, missing: 0, problem: None, untold: 0 };
+        let mut told = BTreeSet::new();
+        for ack in acks.iter().filter(|ack| ack.is_accepted) {
+            let Ack { command_id, sequence, position, .. } = ack;
+            let place = Place { aggregate_id: ack.aggregate_id.clone(), sequence: *sequence, position: *position };
+            let found = self.by_command.get(command_id);
+            told.insert(command_id.as_str());
+            if found == Some(&place) {
+                audit.found += 1;
+                continue;
+            }
+            audit.missing += 1;
+            audit.problem.get_or_insert_with(|| {
+                format!("command {command_id} was acknowledged at {place:?}, but the history has it at {found:?}")
+            });
         }
-        let told: BTreeSet<&str> = accepted.iter().map(|ack| ack.command_id.as_str()).collect();
-        Ok(Audit { found: told.len() as u64, untold: (self.by_command.len() - told.len()) as u64 })
+        audit.untold = self.by_command.keys().filter(|command| !told.contains(command.as_str())).count() as u64;
+        audit
+    }
+}
+
+impl Audit {
+    pub(super) fn verdict(&self) -> Result<()> {
+        match &self.problem {
+            None => Ok(()),
+            Some(problem) => bail!("{} acknowledged commands are missing: {problem}", self.missing),
+        }
     }
 }
 
@@ -106,15 +124,18 @@ mod tests {
     #[test]
     fn what_was_acknowledged_is_found_and_the_rest_is_counted() {
         let rejected = Ack { is_accepted: false, ..ack(5, "b", 1, "c-9") };
-        let audit = history().audit(&[ack(4, "a", 2, "c-1"), ack(7, "b", 2, "c-3"), rejected]).unwrap();
-        assert_eq!(audit, Audit { found: 2, untold: 1 });
+        let audit = history().audit(&[ack(4, "a", 2, "c-1"), ack(7, "b", 2, "c-3"), rejected]);
+        assert_eq!(audit, Audit { found: 2, missing: 0, problem: None, untold: 1 });
+        assert!(audit.verdict().is_ok());
         assert_eq!((history().events, history().position, history().aggregates()), (4, 7, 2));
     }
 
     #[test]
     fn a_missing_or_moved_event_is_told() {
         for wrong in [ack(9, "b", 3, "c-4"), ack(6, "b", 1, "c-2"), ack(5, "a", 1, "c-2"), ack(5, "b", 2, "c-2")] {
-            let error = history().audit(std::slice::from_ref(&wrong)).unwrap_err().to_string();
+            let audit = history().audit(&[ack(4, "a", 2, "c-1"), wrong.clone()]);
+            assert_eq!((audit.found, audit.missing), (1, 1), "{wrong:?}");
+            let error = audit.verdict().unwrap_err().to_string();
             assert!(error.contains(&wrong.command_id), "{error}");
         }
     }

@@ -184,8 +184,8 @@ impl Play {
         self.stage.text(&said.stderr);
         let plan = self.polder.ask(None, &[&plan[..], &["--json"]].concat())?;
         let plan: Value = serde_json::from_str(&plan.stdout).context("the importer's plan is not JSON")?;
-        let commands = plan["commands"].as_object().into_iter().flatten();
-        self.rows = commands.filter_map(|(_, count)| count.as_u64()).sum();
+        let commands = plan["commands"].as_object().with_context(|| format!("{source} cannot be imported"))?;
+        self.rows = commands.values().filter_map(Value::as_u64).sum();
         ensure!(self.rows > 1, "{source} has too few rows to be interrupted");
         self.stage.text(&format!("Log: {source}."));
         Ok(())
@@ -214,15 +214,17 @@ impl Play {
         self.stage.gap();
         let host = self.serve("host-2.log")?;
         let history = self.history(&host, "permits")?;
-        let audit = history.audit(&before_kill.acks)?;
+        let audit = history.audit(&before_kill.acks);
         self.stage.text(&format!(
             "The importer had {} acknowledgements. Compared one by one with `polder events`: {} accepted commands are there, each\n\
-             at the position and sequence it was told, none twice; 0 missing. {} more had reached the disk, and nobody was told yet.",
+             at the position and sequence it was told, none twice; {} missing. {} more had reached the disk, and nobody was told yet.",
             grouped(before_kill.acks.len() as u64),
             grouped(audit.found),
+            grouped(audit.missing),
             grouped(audit.untold),
         ));
-        Ok((host, Lost { acknowledged: audit.found, before: history.events }))
+        audit.verdict()?;
+        Ok((host, Lost { acknowledged: audit.found, missing: audit.missing, before: history.events }))
     }
 
     fn finish_import(&mut self, mut host: Host, lost: &Lost) -> Result<Finished> {
@@ -238,7 +240,7 @@ impl Play {
             anyhow::bail!("the import did not finish: {problem}");
         }
         let history = self.history(&host, "permits")?;
-        history.audit(&imported.acks)?;
+        history.audit(&imported.acks).verdict()?;
         self.stage.text(&format!(
             "{} accepted, {} already handled, {} refused",
             grouped(imported.accepted),
@@ -253,6 +255,7 @@ impl Play {
         );
         let documents = self.views(&host, &history)?;
         self.show(None, &["verify", "--data", "data"])?;
+        self.stage.text("(That counts the order's events too, and those of the host's own history: the deployments.)");
         Ok(Finished { host, imported, history, documents })
     }
 
@@ -292,14 +295,15 @@ impl Play {
         self.stage.closing("Summary");
         self.stage.text(&format!(
             "history    {} events of {} cases; {documents} documents in permits/department-month agree with it\n\
-             SIGKILL    {} commands were acknowledged before it, 0 of them are missing\n\
+             SIGKILL    {} commands were acknowledged before it, {} of them are missing\n\
              import     {} commands answered in {:.1} s over HTTP, importer and host on this machine: {} commands/s\n\
              fsyncs     {} since the restart, for {} newly recorded commands: one for every {:.0}\n\
-             journal    every hash and link verified\n\
+             journal    verified from its first byte to its last, while the host runs\n\
              time       {:.0} s in all",
             grouped(history.events),
             grouped(history.aggregates()),
             grouped(lost.acknowledged),
+            grouped(lost.missing),
             grouped(answered),
             imported.elapsed.as_secs_f64(),
             grouped((answered as f64 / imported.elapsed.as_secs_f64()) as u64),
@@ -332,6 +336,8 @@ impl Play {
 struct Lost {
     /// Accepted commands whose acknowledgement had arrived.
     acknowledged: u64,
+    /// Those of them that are not in the history.
+    missing: u64,
     /// Events in the history after the restart.
     before: u64,
 }
