@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use fjall::config::{BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry};
+use fjall::config::{BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry, PinningPolicy};
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions};
 use polder_core::{ContentId, Position, Revision, Sequence, TenantName};
 
@@ -45,6 +45,8 @@ impl Store {
         let entries = database.keyspace("entries", || {
             KeyspaceCreateOptions::default()
                 .filter_policy(FilterPolicy::all(filter))
+                // Every command asks all of them whether it was there before.
+                .filter_block_pinning_policy(PinningPolicy::all(true))
                 // Keys are digests: there is nothing to compress.
                 .data_block_compression_policy(CompressionPolicy::all(CompressionType::None))
                 .index_block_compression_policy(CompressionPolicy::all(CompressionType::None))
