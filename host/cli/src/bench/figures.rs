@@ -18,11 +18,11 @@ impl Latency {
     pub(super) fn of(mut times: Vec<Duration>) -> Self {
         assert!(!times.is_empty(), "a bench measures at least once");
         times.sort_unstable();
-        let rank = |share: f64| {
-            let index = ((times.len() as f64 * share).ceil() as usize).clamp(1, times.len()) - 1;
+        let rank = |per_mille: usize| {
+            let index = (times.len() * per_mille).div_ceil(1_000).max(1) - 1;
             times[index].as_secs_f64() * 1e6
         };
-        Self { p50_us: rank(0.50), p99_us: rank(0.99), p999_us: rank(0.999), max_us: rank(1.0) }
+        Self { p50_us: rank(500), p99_us: rank(990), p999_us: rank(999), max_us: rank(1_000) }
     }
 }
 
