@@ -20,7 +20,7 @@ impl Latency {
         times.sort_unstable();
         let rank = |per_mille: usize| {
             let index = (times.len() * per_mille).div_ceil(1_000).max(1) - 1;
-            times[index].as_secs_f64() * 1e6
+            times[index].as_nanos() as f64 / 1e3
         };
         Self { p50_us: rank(500), p99_us: rank(990), p999_us: rank(999), max_us: rank(1_000) }
     }
