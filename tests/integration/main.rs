@@ -3,6 +3,7 @@
 
 mod cli;
 mod deployments;
+mod engine;
 mod http_contract;
 mod import;
 mod readme;

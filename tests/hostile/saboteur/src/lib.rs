@@ -1,0 +1,115 @@
+//! A domain that does what no domain should: each bad thing has a command. Whatever it does has to stay its own affair.
+#![forbid(unsafe_code)]
+
+use std::convert::Infallible;
+use std::hint::black_box;
+
+use polder_sdk::prelude::*;
+
+/// What is taken at a time by a machine that hoards, in bytes.
+const HOARD_BYTES: usize = 1024 * 1024;
+
+#[aggregate("machine")]
+#[derive(Debug, Clone, Default)]
+pub struct Machine {
+    #[serde(serialize_with = "brittle")]
+    turns: u64,
+}
+
+/// From here on the state of a machine cannot be saved.
+const TURNS_SAVED_MAX: u64 = 1_000;
+/// As many events as one decision may have.
+const RUSH_TURNS: usize = 1_000;
+
+fn brittle<S: serde::Serializer>(turns: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    assert!(*turns < TURNS_SAVED_MAX, "brittle on purpose");
+    serializer.serialize_u64(*turns)
+}
+
+#[derive(Debug, Clone, Command)]
+pub enum MachineCommand {
+    /// The one good thing.
+    Turn,
+    /// Turns as often as one command may.
+    Rush,
+    /// An event that the projection cannot bear.
+    Curse,
+    /// Panics.
+    Break,
+    /// Never ends.
+    Spin,
+    /// Takes all memory there is.
+    Hoard,
+    /// Calls itself until the stack ends.
+    Sink,
+    /// Decides on more than anyone may.
+    Flood,
+}
+
+#[derive(Debug, Clone, Event)]
+pub enum MachineEvent {
+    MachineTurned,
+    MachineCursed,
+}
+
+impl Aggregate for Machine {
+    type Command = MachineCommand;
+    type Event = MachineEvent;
+    type Rejection = Infallible;
+
+    fn handle(&self, command: MachineCommand, _: &Context) -> Result<Vec<MachineEvent>, Infallible> {
+        match command {
+            MachineCommand::Turn => Ok(vec![MachineEvent::MachineTurned]),
+            MachineCommand::Rush => Ok(vec![MachineEvent::MachineTurned; RUSH_TURNS]),
+            MachineCommand::Curse => Ok(vec![MachineEvent::MachineCursed]),
+            MachineCommand::Break => panic!("broken on purpose"),
+            MachineCommand::Spin => loop {
+                black_box(());
+            },
+            MachineCommand::Hoard => {
+                let mut hoard: Vec<Vec<u8>> = Vec::new();
+                loop {
+                    // Taken, not filled: that would use up the fuel first.
+                    hoard.push(black_box(Vec::with_capacity(HOARD_BYTES)));
+                }
+            }
+            MachineCommand::Sink => Ok(vec![MachineEvent::MachineTurned; sunk(0) as usize]),
+            MachineCommand::Flood => Ok(vec![MachineEvent::MachineTurned; 100_000]),
+        }
+    }
+
+    fn evolve(&mut self, event: &MachineEvent) {
+        match event {
+            MachineEvent::MachineTurned => self.turns += 1,
+            MachineEvent::MachineCursed => {}
+        }
+    }
+}
+
+fn sunk(depth: u64) -> u64 {
+    if depth == u64::MAX { depth } else { black_box(sunk(black_box(depth + 1))) + 1 }
+}
+
+/// How often a machine has turned. The key is the machine's id.
+#[projection("ledger")]
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    turns: u64,
+}
+
+impl Projection for Ledger {
+    type Event = MachineEvent;
+
+    fn project(event: &Recorded<MachineEvent>, documents: &mut Documents<Self>) {
+        documents.upsert(&event.aggregate_id, |ledger| match event.data {
+            MachineEvent::MachineTurned => ledger.turns += 1,
+            MachineEvent::MachineCursed => panic!("cursed on purpose"),
+        });
+    }
+}
+
+polder_sdk::domain! {
+    name: "saboteur",
+    aggregates: [Machine],
+    projections: [Ledger],
+}

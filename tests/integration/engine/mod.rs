@@ -1,0 +1,11 @@
+//! The engine in this process: command pipeline, projections, time travel, and what becomes of them when guests or disks fail.
+
+mod concurrency;
+mod deployments;
+mod disk;
+mod door;
+mod hostile;
+mod kills;
+mod laws;
+mod snapshots;
+mod time_travel;
