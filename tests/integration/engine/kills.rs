@@ -37,7 +37,7 @@ fn documents_and_checkpoint_stay_together() {
 fn load_until_killed(host: Host, random: &mut Random, kill: u64, acknowledged: &Mutex<BTreeSet<String>>) {
     let (told, answers) = channel();
     let until = 1 + random.below(400);
-    let seed = random.next();
+    let seed = random.number();
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
             let (client, told) = (host.client(), told.clone());
