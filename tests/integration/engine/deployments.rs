@@ -41,7 +41,7 @@ async fn commands_go_on_while_revisions_change() {
         })
     };
     let writers = ["TEA", "POT", "CUP", "CAN"].map(write);
-    for mark in 1..=5 {
+    for mark in 1..=3 {
         let deployed = door.deploy(another_revision(&component("orders"), mark)).await;
         assert_eq!(deployed.status, DeployStatus::Activated);
     }
@@ -73,7 +73,7 @@ async fn a_rebuild_that_is_overtaken_leaves_nothing_behind() {
         last = door.accept(&order, name, payload).await.position;
     }
     let mut newest = None;
-    for mark in 1..=12 {
+    for mark in 1..=6 {
         newest = Some(door.deploy(another_revision(&component("orders"), mark)).await.revision);
     }
     // Waits for the rebuild, not only for the position: the view of an older revision may be as far.
@@ -95,7 +95,7 @@ async fn a_rebuild_that_is_overtaken_leaves_nothing_behind() {
 async fn a_deployment_whose_caller_goes_away_is_finished() {
     let folder = tempfile::tempdir().unwrap();
     let door = Door::orders(folder.path()).await;
-    for mark in 1..=20 {
+    for mark in 1..=8 {
         let tenant = tenant();
         let mut deploying =
             Box::pin(door.host.deploy(&tenant, another_revision(&component("orders"), mark), None, None));

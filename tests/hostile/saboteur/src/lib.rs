@@ -74,7 +74,7 @@ impl Aggregate for Machine {
                 }
             }
             MachineCommand::Sink => Ok(vec![MachineEvent::MachineTurned; sunk(0) as usize]),
-            MachineCommand::Flood => Ok(vec![MachineEvent::MachineTurned; 100_000]),
+            MachineCommand::Flood => Ok(vec![MachineEvent::MachineTurned; RUSH_TURNS + 1]),
         }
     }
 
