@@ -326,6 +326,38 @@ mod tests {
         store.view(&domain, &projection, Revision::of(revision)).unwrap()
     }
 
+    /// Wherever it stops, nothing of it is there: neither documents without their checkpoint, nor the other way round.
+    #[test]
+    fn documents_and_checkpoint_are_written_together_or_not_at_all() {
+        for failing in ["INSERT ON effects", "INSERT ON parked", "UPDATE ON views"] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = ViewStore::open(&folder.path().join("main.sqlite")).unwrap();
+            let view = view(&store, b"1");
+            let text = |text: &str| text.to_owned();
+            let changes = Changes {
+                documents: vec![(text("o-1"), Some(b"{}".to_vec()))],
+                effects: vec![NewEffect { kind: text("k"), target: text("t"), key: text("1"), payload: text("{}") }],
+                parked: vec![Parked { position: Position(1), key: text("o-2"), reason: text("late") }],
+                checkpoint: Position(1),
+            };
+            let fail = format!("CREATE TRIGGER fail BEFORE {failing} BEGIN SELECT RAISE(ABORT, 'on purpose'); END");
+            store.writer().execute_batch(&fail).unwrap();
+            assert!(store.write(&view, &changes).is_err(), "{failing}");
+            let effects = |store: &ViewStore| -> u64 {
+                store.writer().query_row("SELECT count(*) FROM effects", [], |row| row.get(0)).unwrap()
+            };
+            assert_eq!(store.document(view.id, "o-1").unwrap(), None, "{failing}");
+            assert_eq!((effects(&store), store.parked_count(view.id).unwrap()), (0, 0), "{failing}");
+            assert_eq!(store.views().unwrap()[0].checkpoint, Position::ZERO, "{failing}");
+
+            store.writer().execute_batch("DROP TRIGGER fail").unwrap();
+            store.write(&view, &changes).unwrap();
+            assert_eq!(store.document(view.id, "o-1").unwrap().as_deref(), Some(&b"{}"[..]));
+            assert_eq!((effects(&store), store.parked_count(view.id).unwrap()), (1, 1));
+            assert_eq!(store.views().unwrap()[0].checkpoint, Position(1));
+        }
+    }
+
     /// A last turn of the dropped view would write into the new one's documents.
     #[test]
     fn a_dropped_views_id_is_not_used_again() {
