@@ -55,10 +55,12 @@ impl fmt::Display for Plan {
         for (name, count) in &self.commands {
             write!(f, "\n  {count} {name}")?;
         }
-        write!(f, "\n{} rows refused", self.refused_count())?;
+        let refused = self.refused_count();
+        write!(f, "\n{refused} {} refused", if refused == 1 { "row" } else { "rows" })?;
         for reason in self.unreadable.0.reasons() {
             let lines: Vec<String> = reason.lines.iter().map(u64::to_string).collect();
-            write!(f, "\n  {} × {} (lines {}): {}", reason.count, reason.reason, lines.join(", "), reason.detail)?;
+            let noun = if lines.len() == 1 { "line" } else { "lines" };
+            write!(f, "\n  {} × {} ({noun} {}): {}", reason.count, reason.reason, lines.join(", "), reason.detail)?;
         }
         Ok(())
     }
