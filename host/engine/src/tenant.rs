@@ -15,6 +15,8 @@ pub(crate) struct Tenant {
     /// The newest durable position.
     pub(crate) positions: watch::Sender<Position>,
     in_flight: AtomicU64,
+    /// CPU time that its commands took, in nanoseconds.
+    cpu_ns: AtomicU64,
     domains: RwLock<BTreeMap<DomainName, Arc<Domain>>>,
 }
 
@@ -25,6 +27,7 @@ impl Tenant {
             limits,
             positions: watch::Sender::new(last),
             in_flight: AtomicU64::new(0),
+            cpu_ns: AtomicU64::new(0),
             domains: RwLock::default(),
         })
     }
@@ -52,6 +55,15 @@ impl Tenant {
             *last = position.max(*last);
             is_further
         });
+    }
+
+    /// Its commands took so much CPU time more, in nanoseconds.
+    pub(crate) fn used(&self, cpu_ns: u64) {
+        self.cpu_ns.fetch_add(cpu_ns, Ordering::Relaxed);
+    }
+
+    pub(crate) fn cpu_ns(&self) -> u64 {
+        self.cpu_ns.load(Ordering::Relaxed)
     }
 
     /// A place among the commands in flight; `None` when all are taken.
