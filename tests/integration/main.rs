@@ -6,4 +6,5 @@ mod deployments;
 mod engine;
 mod http_contract;
 mod import;
+mod isolation;
 mod readme;

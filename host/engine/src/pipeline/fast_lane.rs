@@ -139,6 +139,7 @@ impl FastLane {
                     self.settle();
                     self.worker.give_up(address_of(&domain));
                 }
+                self.worker.metrics().went_slow();
                 let ticket = Ticket::new(&domain, &self.to_self);
                 // If its thread is gone, the ticket comes back at once, and the caller learns of it by his reply's end.
                 drop(self.slow_lane.send(Lent { job, loan, lender: self.number, ticket }));

@@ -74,6 +74,9 @@ impl<T> FairQueue<T> {
         if !line.items.is_empty() {
             self.arrivals += 1;
             self.next.push(Reverse((line.used, self.arrivals, tenant)));
+        } else if self.next.is_empty() {
+            // Nobody waits: what was used was taken from nobody.
+            self.used_min = self.used_min.max(line.used);
         }
         self.lines.insert(tenant, line);
         if self.lines.len() > 2 * self.next.len() + EMPTY_LINES_MAX {

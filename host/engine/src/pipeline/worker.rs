@@ -112,6 +112,10 @@ impl Worker {
         self.last_append
     }
 
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Before the thread ends: what was in constant use is cheap to start with again.
     pub(super) fn save_all(&mut self) {
         for seat in self.seats.values_mut() {
