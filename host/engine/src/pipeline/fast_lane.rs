@@ -149,8 +149,8 @@ impl FastLane {
     }
 
     fn decide(&mut self, job: Job) {
-        match self.worker.decided(job) {
-            Ok(Some(decided)) => self.worker.keep(decided),
+        match self.worker.rule(job) {
+            Ok(Some(ruling)) => self.worker.keep(ruling),
             Ok(None) => {}
             // Guests are pure: what ran for a slice and was cut off may run again from the start.
             Err(job) => self.route(job),

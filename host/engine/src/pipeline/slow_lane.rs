@@ -114,9 +114,9 @@ impl SlowLane {
             desk.worker.give_up(address_of(&domain));
         }
         let mut cpu_time = CpuTime::now();
-        let decided = loop {
-            match desk.worker.decided(*job) {
-                Ok(decided) => break decided,
+        let ruling = loop {
+            match desk.worker.rule(*job) {
+                Ok(ruling) => break ruling,
                 // The tenant was given more while this ran with less.
                 Err(again) => job = again,
             }
@@ -126,8 +126,8 @@ impl SlowLane {
         if used_ns > SLICE_NS {
             domain.conduct.overran();
         }
-        if let Some(decided) = decided {
-            let (unsettled, decided_on) = decided.split();
+        if let Some(ruling) = ruling {
+            let (unsettled, decided_on) = ruling.split();
             let (signal, durable) = channel();
             ticket.give_back(unsettled, Durable { _signal: signal });
             // Nothing is ever sent: it ends when the lender lets go of its half.

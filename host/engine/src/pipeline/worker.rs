@@ -52,7 +52,7 @@ pub(super) struct Worker {
 }
 
 /// What a domain decided, with the state it decided on.
-pub(super) struct Decided {
+pub(super) struct Ruling {
     target: Target,
     to: ReplySender,
     verdict: Verdict,
@@ -60,7 +60,7 @@ pub(super) struct Decided {
     warm: Warm,
 }
 
-impl Decided {
+impl Ruling {
     pub(super) fn split(self) -> (Unsettled, DecidedOn) {
         let Self { target: Target { domain, key, admission }, to, verdict, repeatable, warm } = self;
         let reply = Reply { answer: verdict.answer, to, admission };
@@ -149,7 +149,7 @@ impl Worker {
     ///
     /// # Errors
     /// The job itself, when its call was ended by its slice.
-    pub(super) fn decided(&mut self, job: Job) -> Result<Option<Decided>, Box<Job>> {
+    pub(super) fn rule(&mut self, job: Job) -> Result<Option<Ruling>, Box<Job>> {
         let Job { command, target, reply } = job;
         let repeatable = command.id.as_ref().map(|id| CommandKey::of(target.key, id));
         if repeatable.as_ref().is_some_and(|command| self.batch.holds(command)) {
@@ -159,7 +159,7 @@ impl Worker {
         let answer = match self.earlier(&target, &command, repeatable) {
             Ok(Some(ack)) => Ok(ack),
             Ok(None) => match self.decide(&target, command) {
-                Ok((verdict, warm)) => return Ok(Some(Decided { target, to: reply, verdict, repeatable, warm })),
+                Ok((verdict, warm)) => return Ok(Some(Ruling { target, to: reply, verdict, repeatable, warm })),
                 Err(Failure::Overran(command)) => return Err(Box::new(Job { command: *command, target, reply })),
                 Err(Failure::Refused(error)) => Err(error),
             },
@@ -226,8 +226,8 @@ impl Worker {
     }
 
     /// Puts the decision into the batch, and the state back.
-    pub(super) fn keep(&mut self, decided: Decided) {
-        let (unsettled, DecidedOn { domain, key, warm }) = decided.split();
+    pub(super) fn keep(&mut self, ruling: Ruling) {
+        let (unsettled, DecidedOn { domain, key, warm }) = ruling.split();
         self.keep_unsettled(unsettled);
         // In this order: putting the state back may give all states up, and what they decided has to be durable then.
         self.put_back(&domain, key, warm);
