@@ -75,6 +75,7 @@ impl FastLane {
     }
 
     fn decide_for_a_while(&mut self) {
+        self.worker.begin_batch();
         let began = Instant::now();
         let deciding_max = self.worker.last_append().max(DECIDING_MIN);
         let mut is_time_up = false;

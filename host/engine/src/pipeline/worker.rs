@@ -19,7 +19,7 @@ use super::conduct::overran_slice;
 use super::job::{ReplySender, Target};
 use super::seat::{Seat, TakeError, Upkeep};
 use super::warm::Warm;
-use super::{Appender, Grown, Job};
+use super::{Appender, Decided, Grown, Job};
 use crate::SubmitError;
 use crate::clock::Clock;
 use crate::domain::{Active, Domain};
@@ -48,6 +48,8 @@ pub(super) struct Worker {
     batch: Batch,
     /// Of the batch that is being decided; all before it are durable.
     batch_number: u64,
+    /// Others leave their records to this worker, which is about to append.
+    decided: Decided,
     last_append: Duration,
 }
 
@@ -99,8 +101,14 @@ impl Worker {
     pub(super) fn new(shared: Shared, allowance: fn(&Limits) -> Limits) -> Self {
         let Shared { appender, reader, clock, metrics, grown } = shared;
         let (seats, batch) = Default::default();
-        let (batch_number, last_append) = (1, Duration::ZERO);
-        Self { appender, reader, clock, metrics, grown, allowance, seats, batch, batch_number, last_append }
+        let (batch_number, decided, last_append) = (1, Decided::No, Duration::ZERO);
+        Self { appender, reader, clock, metrics, grown, allowance, seats, batch, batch_number, decided, last_append }
+    }
+
+    /// Others leave their records to this worker, which settles soon.
+    pub(super) fn begin_batch(&mut self) {
+        self.appender.decide();
+        self.decided = Decided::Yes;
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -250,13 +258,14 @@ impl Worker {
 
     /// Makes the batch durable and tells its callers.
     pub(super) fn settle(&mut self) {
-        if self.batch.is_empty() {
+        let decided = std::mem::replace(&mut self.decided, Decided::No);
+        if self.batch.is_empty() && decided == Decided::No {
             return;
         }
         let mut batch = std::mem::take(&mut self.batch);
         let records = batch.take_records();
         let began = Instant::now();
-        let appended = if records.is_empty() { Ok(Vec::new()) } else { self.appender.append(records) };
+        let appended = self.appender.append(records, decided);
         self.last_append = began.elapsed();
         self.batch_number += 1;
         match appended {
