@@ -8,3 +8,4 @@ mod http_contract;
 mod import;
 mod isolation;
 mod readme;
+mod tenants;

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::failure::Failure;
 use crate::problem::Problem;
-use crate::target::Target;
+use crate::target::{Address, Target};
 
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
 /// What a path segment may hold as it is.
@@ -20,7 +20,8 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 pub(crate) struct Client {
     http: reqwest::Client,
     host: String,
-    tenant: String,
+    /// What paths begin with, below `/v1`: a tenant, or `tenants`.
+    scope: String,
 }
 
 /// An answer read whole.
@@ -32,14 +33,23 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) fn new(target: &Target) -> Result<Self, Failure> {
-        // A proxy that the environment names is for the world outside, where no host of ours is.
-        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_WAIT_MAX).tcp_nodelay(true).build()?;
-        Ok(Self { http, host: target.host.clone(), tenant: target.tenant.to_string() })
+        Self::scoped(&target.address, target.tenant.as_str())
     }
 
-    /// The address below `/v1/{tenant}` with these segments.
+    /// For what concerns tenants as a whole.
+    pub(crate) fn of_tenants(address: &Address) -> Result<Self, Failure> {
+        Self::scoped(address, "tenants")
+    }
+
+    fn scoped(address: &Address, scope: &str) -> Result<Self, Failure> {
+        // A proxy that the environment names is for the world outside, where no host of ours is.
+        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_WAIT_MAX).tcp_nodelay(true).build()?;
+        Ok(Self { http, host: address.host.clone(), scope: scope.to_owned() })
+    }
+
+    /// The address below `/v1/{scope}` with these segments.
     pub(crate) fn address(&self, segments: &[&str]) -> String {
-        let mut address = format!("{}/v1/{}", self.host, self.tenant);
+        let mut address = format!("{}/v1/{}", self.host, self.scope);
         for segment in segments {
             address.push('/');
             address.extend(utf8_percent_encode(segment, ESCAPED));
@@ -152,7 +162,8 @@ mod tests {
 
     #[test]
     fn segments_are_escaped() {
-        let target = Target { host: "http://h".into(), tenant: "main".parse().unwrap() };
+        let address = Address { host: "http://h".into() };
+        let target = Target { address, tenant: "main".parse().unwrap() };
         let client = Client::new(&target).ok().unwrap();
         assert_eq!(
             client.address(&["orders", "views", "v", "a/b c?ü"]),

@@ -5,11 +5,18 @@ use polder_core::TenantName;
 
 pub(crate) const HOST_DEFAULT: &str = "http://127.0.0.1:7117";
 
+/// Which host.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Target {
+pub(crate) struct Address {
     /// Where the host listens.
     #[arg(long, env = "POLDER_HOST", default_value = HOST_DEFAULT, value_name = "URL", value_parser = host_url)]
     pub(crate) host: String,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Target {
+    #[command(flatten)]
+    pub(crate) address: Address,
     /// Whose domains and history.
     #[arg(long, default_value = "main")]
     pub(crate) tenant: TenantName,

@@ -23,7 +23,7 @@ use crate::failure::Outcome;
 use crate::output::Output;
 
 /// The tenant that loops.
-const LOOPING_TENANT: &str = "main";
+const LOOPING_TENANT: &str = "looping";
 
 /// One tenant sends normal commands at a steady rate: alone, and beside another that sends only looping ones.
 #[derive(Args)]
@@ -71,6 +71,7 @@ impl Neighbours {
         let normal = TenantName::new(MAIN_TENANT)?;
         let looping = TenantName::new(LOOPING_TENANT)?;
         host.attach(&normal, host.load(&self.place.component()?)?)?;
+        runtime.block_on(host.add_tenant(&looping, None))?;
         let saboteur = super::guest(self.saboteur.as_deref(), "saboteur", "--saboteur")?;
         host.attach(&looping, host.load(&saboteur)?)?;
         let load = Load::new(host.clone(), self.aggregates, NonZeroUsize::MIN, 0)?;

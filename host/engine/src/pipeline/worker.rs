@@ -286,7 +286,7 @@ impl Worker {
                 Ok(warm) => return Ok(warm),
                 Err(TakeError::Fold(error)) => return Err(error),
                 // The next round builds the state anew, and a state that was just built is not saved.
-                Err(TakeError::Saving(error)) if overran_slice(&error.kind, limits_of(target)) => {
+                Err(TakeError::Saving(error)) if overran_slice(&error.kind, &limits_of(target)) => {
                     return Err(error.into());
                 }
                 Err(TakeError::Saving(_)) => {
@@ -299,11 +299,12 @@ impl Worker {
 
     fn taken(&mut self, target: &Target, active: &Arc<Active>, command: &Command) -> Result<Warm, TakeError> {
         let address = address_of(&target.domain);
-        if self.seats.get(&address).is_some_and(|seat| seat.states.revision != active.revision) {
+        let limits = (self.allowance)(&limits_of(target));
+        if self.seats.get(&address).is_some_and(|seat| !seat.suits(active, &limits)) {
             self.give_up(address);
         }
         if let std::collections::hash_map::Entry::Vacant(vacant) = self.seats.entry(address) {
-            let seat = Seat::new(&target.domain, active, (self.allowance)(limits_of(target)));
+            let seat = Seat::new(&target.domain, active, limits);
             vacant.insert(seat.map_err(|error| TakeError::Fold(error.into()))?);
         }
         let durable = self.batch_number - 1;
@@ -356,7 +357,7 @@ impl Worker {
             // This aggregate's state is gone.
             self.settle();
         }
-        if overran_slice(&error.kind, limits_of(target)) {
+        if overran_slice(&error.kind, &limits_of(target)) {
             target.domain.conduct.overran();
             return Failure::Overran(Box::new(command));
         }
@@ -446,8 +447,8 @@ fn acknowledgement(
     }
 }
 
-fn limits_of(target: &Target) -> &Limits {
-    &target.admission.tenant().limits
+fn limits_of(target: &Target) -> Limits {
+    target.admission.tenant().limits()
 }
 
 pub(super) fn address_of(domain: &Arc<Domain>) -> usize {
