@@ -28,6 +28,7 @@ impl Verify {
             "good": true, "files": report.files, "frames": report.frames, "bytes": report.bytes, "tenants": report.tenants,
             "aggregates": report.aggregates, "commands": report.commands, "rejected": report.rejected,
             "events": report.events, "head": report.head, "last_at_ms": report.last_at_ms, "closed": report.closed, "torn": torn,
+            "sealed": report.sealed,
         });
         output.answer(&answer, || {
             let mut text = format!(
@@ -43,6 +44,9 @@ impl Verify {
             );
             if let Some(at) = report.last_at_ms {
                 text.push_str(&format!(", written {}", rfc3339(at.0)));
+            }
+            for (tenant, records) in &report.sealed {
+                text.push_str(&format!("\n{records} records of tenant {tenant} cannot be read: its key is destroyed, or lost"));
             }
             if let Some(torn) = &report.torn {
                 text.push_str(&format!(

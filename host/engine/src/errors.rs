@@ -128,6 +128,9 @@ pub enum OpenError {
     History { what: &'static str, problem: String },
     #[error("the active revision {revision} of {tenant}/{domain} cannot be loaded: {problem}")]
     Revision { tenant: TenantName, domain: DomainName, revision: Revision, problem: String },
+    /// Restore the key from a copy.
+    #[error("the key of tenant {tenant} is missing: nothing of its history can be read without {}; restore it from a copy of the data folder", path.display())]
+    Key { tenant: TenantName, path: PathBuf },
     #[error("cannot open the read models of tenant {tenant}: {problem}")]
     Views { tenant: TenantName, problem: String },
 }

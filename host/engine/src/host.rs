@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use arc_swap::ArcSwap;
 use polder_core::{Command, CommandAck, Limits, TenantName};
 use polder_journal::disk::Disk;
-use polder_journal::{AggregateKey, Journal, OpenOptions, OpenReport, Reader, Statistics, Writer};
+use polder_journal::{
+    AggregateKey, Journal, KEYS_FOLDER, Keyring, OpenOptions, OpenReport, Reader, Statistics, Writer,
+};
 use polder_sandbox::{Sandbox, SandboxOptions};
 use tokio::sync::oneshot;
 
@@ -68,7 +70,9 @@ impl Host {
 
     /// As [`open`](Self::open), with the journal on this disk instead of in the data folder: for tests whose disk fails.
     pub fn open_on(disk: Arc<dyn Disk>, options: HostOptions) -> Result<Self, OpenError> {
-        let opened = Journal::open_on(disk, OpenOptions::default())?;
+        let folder = |source| OpenError::Folder { path: options.data_dir.clone(), source };
+        let keys = Keyring::open(&options.data_dir.join(KEYS_FOLDER)).map_err(folder)?;
+        let opened = Journal::open_on(disk, keys, OpenOptions::default())?;
         Self::start(options, opened)
     }
 
@@ -87,6 +91,9 @@ impl Host {
         let system_terms = Terms { limits: Limits::DEFAULT, is_suspended: false };
         let system = Tenant::new(system_tenant(), system_terms, &reader);
 
+        for (name, entry) in tenant_book.iter() {
+            tenants::make_sure_of_key(name, entry, &reader, &report, &options)?;
+        }
         let serve = |(name, entry): (&TenantName, &Entry)| {
             (name.clone(), Tenant::new(name.clone(), tenants::terms(entry, options.limits), &reader))
         };

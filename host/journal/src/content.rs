@@ -1,35 +1,43 @@
 //! Checks what frames hold, one after the other: that the chain goes on from file to file, that every event's content id follows from its
 //! content and the event before, that sequences and positions have no gap. Relies on no index.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use polder_core::{ContentId, Position, Sequence, TimestampMs};
 
 use crate::frame::{Frame, Link};
+use crate::keyring::Keyring;
+use crate::opened_frame::{OpenedFrame, Record};
+use crate::record::check;
 use crate::{AggregateKey, RecordView};
 
 #[derive(Debug)]
-pub(crate) struct ContentCheck {
+pub(crate) struct ContentCheck<'a> {
+    keys: &'a Keyring,
     pub(crate) link: Link,
     pub(crate) frames: u64,
     pub(crate) bytes: u64,
     pub(crate) commands: u64,
     pub(crate) rejected: u64,
     pub(crate) events: u64,
+    /// Records that are sealed with a key that is not there, by tenant.
+    pub(crate) sealed: BTreeMap<String, u64>,
     pub(crate) last_at_ms: Option<TimestampMs>,
     heads: HashMap<AggregateKey, (Sequence, ContentId)>,
     positions: HashMap<String, Position>,
 }
 
-impl ContentCheck {
-    pub(crate) fn new() -> Self {
+impl<'a> ContentCheck<'a> {
+    pub(crate) fn new(keys: &'a Keyring) -> Self {
         Self {
+            keys,
             link: Link::START,
             frames: 0,
             bytes: 0,
             commands: 0,
             rejected: 0,
             events: 0,
+            sealed: BTreeMap::new(),
             last_at_ms: None,
             heads: HashMap::new(),
             positions: HashMap::new(),
@@ -49,9 +57,16 @@ impl ContentCheck {
         if !header.continues(&self.link) {
             return Err(format!("frame {} does not continue frame {}", header.number, self.link.number));
         }
-        for record in frame.records() {
-            let (offset, view) = record.map_err(|error| error.to_string())?;
-            self.record(&view).map_err(|what| format!("in the record {offset} bytes into the frame: {what}"))?;
+        for record in frame.record_offsets() {
+            let (offset, length) = record.map_err(|error| error.to_string())?;
+            check(&frame.bytes()[offset..offset + length]).map_err(|error| at(offset, &error.to_string()))?;
+        }
+        let opened = OpenedFrame::new(frame, self.keys).map_err(|error| error.to_string())?;
+        for record in opened.records() {
+            match record.map_err(|error| error.to_string())? {
+                (offset, Record::Readable(view)) => self.record(&view).map_err(|what| at(offset, &what))?,
+                (_, Record::Sealed { tenant }) => *self.sealed.entry(tenant.to_owned()).or_default() += 1,
+            }
         }
         self.link = header.link();
         self.frames += 1;
@@ -61,7 +76,6 @@ impl ContentCheck {
     }
 
     fn record(&mut self, view: &RecordView<'_>) -> Result<(), String> {
-        RecordView::read_alone(view.bytes()).map_err(|error| error.to_string())?;
         self.position(view)?;
         if view.event_count() > 0 {
             let head = self.heads.entry(view.aggregate_key()).or_insert((Sequence::ZERO, ContentId::NONE));
@@ -88,4 +102,8 @@ impl ContentCheck {
         *last = view.position();
         Ok(())
     }
+}
+
+fn at(offset: usize, what: &str) -> String {
+    format!("in the record {offset} bytes into the frame: {what}")
 }

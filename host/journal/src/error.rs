@@ -48,6 +48,9 @@ pub enum ReadError {
     /// Stop the host and delete the index folder.
     #[error("the index cannot be used: {what}")]
     Index { what: String },
+    /// Nothing brings it back, unless there is a copy of the key.
+    #[error("the tenant's key is not there: its data was destroyed, or the key is lost")]
+    Sealed,
     #[error("cannot read {}", path.display())]
     Io { path: PathBuf, source: io::Error },
 }

@@ -10,9 +10,9 @@
 
 use polder_core::TimestampMs;
 
+use crate::RecordError;
 use crate::bytes::Cursor;
 use crate::record::length_of;
-use crate::{RecordError, RecordView};
 
 /// A frame, in bytes, unless one record alone is larger: what fits one message of a bus with room to spare.
 pub const FRAME_BYTES_MAX: usize = 256 * 1024;
@@ -118,9 +118,9 @@ impl<'a> Frame<'a> {
         self.bytes
     }
 
-    /// Where each record lies in the frame. The hash says that the bytes are what was written; an error here means that
+    /// Where each record lies in the frame, and how long it is. The hash says that the bytes are what was written; an error here means that
     /// something else than a writer of this format wrote them.
-    pub(crate) fn record_offsets(&self) -> impl Iterator<Item = Result<usize, RecordError>> + use<'a> {
+    pub(crate) fn record_offsets(&self) -> impl Iterator<Item = Result<(usize, usize), RecordError>> + use<'a> {
         let (bytes, mut offset, mut left) = (self.bytes, HEADER_BYTES, self.header.record_count);
         std::iter::from_fn(move || {
             left = left.checked_sub(1)?;
@@ -130,16 +130,7 @@ impl<'a> Frame<'a> {
                 return Some(Err(RecordError("its length goes beyond its frame".to_owned())));
             };
             offset += length;
-            Some(Ok(start))
-        })
-    }
-
-    /// The records, each with its offset in the frame.
-    pub(crate) fn records(&self) -> impl Iterator<Item = Result<(usize, RecordView<'a>), RecordError>> + use<'a> {
-        let bytes = self.bytes;
-        self.record_offsets().map(move |offset| {
-            let offset = offset?;
-            Ok((offset, RecordView::read(&bytes[offset..])?))
+            Some(Ok((start, length)))
         })
     }
 }
@@ -182,6 +173,11 @@ impl FrameBuilder {
 
     pub(crate) fn length(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// The bytes of one record, `offset` bytes into the frame.
+    pub(crate) fn record(&mut self, offset: usize, length: usize) -> &mut [u8] {
+        &mut self.bytes[offset..offset + length]
     }
 
     /// Completes the frame; gives its bytes and the link for the next one.

@@ -1,16 +1,21 @@
 //! Opens a journal: takes the folder, makes sure of every frame, brings the index up to date.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use polder_core::TenantName;
 
 use crate::active_segment::ActiveSegment;
 use crate::disk::{Disk, FileDisk};
 use crate::error::OpenError;
 use crate::frame::Link;
 use crate::index::{Index, IndexError};
+use crate::keyring::Keyring;
 use crate::recovery::{Recovered, TornEnd, recover};
-use crate::replay::replay;
+use crate::replay::{Replayed, replay};
 use crate::segments::Segments;
 use crate::shared::Shared;
 use crate::statistics::Counters;
@@ -18,6 +23,8 @@ use crate::{OpenOptions, Reader, Writer};
 
 /// Below a data folder: where the journal lies.
 pub const SEGMENTS_FOLDER: &str = "journal";
+/// Below a data folder: where the tenants' keys lie.
+pub const KEYS_FOLDER: &str = "keys";
 const INDEX_FOLDER: &str = "index";
 const LOCK_FILE: &str = "lock";
 
@@ -38,10 +45,12 @@ pub struct OpenReport {
     pub records_indexed: u64,
     /// The index could not be used and was built again.
     pub index_rebuilt: bool,
+    /// Among the records that were indexed now: tenants whose key is not there, so that nothing of theirs could be indexed.
+    pub sealed: BTreeSet<TenantName>,
 }
 
 impl Journal {
-    /// Opens the journal in `dir`, or begins one. Segments go into `dir/journal`, the index into `dir/index`; `dir/lock` keeps other
+    /// Opens the journal in `dir`, or begins one. Segments go into `dir/journal`, the index into `dir/index`, keys into `dir/keys`; `dir/lock` keeps other
     /// hosts out until the writer and every reader are dropped.
     ///
     /// # Errors
@@ -55,15 +64,21 @@ impl Journal {
         let lock = lock(dir)?;
         let segments = dir.join(SEGMENTS_FOLDER);
         let disk = FileDisk::new(&segments).map_err(io("create", &segments))?;
-        open(Arc::new(disk), Some(dir.join(INDEX_FOLDER)), Some(lock), &options)
+        let keys = dir.join(KEYS_FOLDER);
+        let keys = Keyring::open(&keys).map_err(io("use the keys in", &keys))?;
+        open(Arc::new(disk), keys, Some(dir.join(INDEX_FOLDER)), Some(lock), &options)
     }
 
-    /// Opens the journal that a disk holds, with the index in memory: built from the journal each time.
+    /// Opens the journal that a disk holds, with these keys and with the index in memory: built from the journal each time.
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub fn open_on(disk: Arc<dyn Disk>, options: OpenOptions) -> Result<(Writer, Reader, OpenReport), OpenError> {
-        open(disk, None, None, &options)
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        keys: Keyring,
+        options: OpenOptions,
+    ) -> Result<(Writer, Reader, OpenReport), OpenError> {
+        open(disk, keys, None, None, &options)
     }
 }
 
@@ -80,6 +95,7 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
 
 fn open(
     disk: Arc<dyn Disk>,
+    keys: Keyring,
     index_folder: Option<PathBuf>,
     lock: Option<File>,
     options: &OpenOptions,
@@ -106,13 +122,22 @@ fn open(
         }
     };
     let segments = Arc::new(Segments::new(Arc::clone(&disk), recovered.segments.clone()));
-    let records_indexed = replay(&index, &*disk, &recovered.segments, recovered.known_end)?;
+    let replayed = replay(&index, &keys, &*disk, &recovered.segments, recovered.known_end)?;
     index.check().map_err(index_error)?;
-    let report = report_of(&recovered, records_indexed, unusable.is_some());
+    let report = report_of(&recovered, replayed, unusable.is_some());
+    let mark = writers_mark(&*disk)?;
     let active = active(disk, &segments, &recovered, options)?;
-    let shared = Arc::new(Shared { segments, index: Arc::new(index), counters: Counters::default(), _lock: lock });
-    let writer = Writer::new(Arc::clone(&shared), active, recovered.link, recovered.epoch + 1);
+    let shared =
+        Arc::new(Shared { segments, index: Arc::new(index), counters: Counters::default(), keys, _lock: lock });
+    let writer = Writer::new(Arc::clone(&shared), active, recovered.link, recovered.epoch + 1, mark);
     Ok((writer, Reader::new(shared), report))
+}
+
+/// See [`Sealer`](crate::record::Sealer).
+fn writers_mark(disk: &dyn Disk) -> Result<u32, OpenError> {
+    let failed =
+        |error| OpenError::Io { what: "get a random number for", path: disk.path(0), source: io::Error::other(error) };
+    getrandom::u32().map_err(failed)
 }
 
 fn open_index(folder: Option<&Path>, options: &OpenOptions) -> Result<(Index, Option<Link>), IndexError> {
@@ -140,13 +165,14 @@ fn active(
         .map_err(|source| OpenError::Io { what: "measure", path, source })
 }
 
-fn report_of(recovered: &Recovered, records_indexed: u64, index_rebuilt: bool) -> OpenReport {
+fn report_of(recovered: &Recovered, replayed: Replayed, index_rebuilt: bool) -> OpenReport {
     OpenReport {
         frames: recovered.frames,
         records: recovered.records,
         closed: recovered.closed,
         torn: recovered.torn.clone(),
-        records_indexed,
+        records_indexed: replayed.records,
         index_rebuilt,
+        sealed: replayed.sealed,
     }
 }

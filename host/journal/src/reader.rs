@@ -6,6 +6,8 @@ use polder_core::{ContentId, Position, Revision, Sequence, TenantName};
 
 use crate::error::ReadError;
 use crate::index::{IndexError, Place};
+use crate::keyring::Keyring;
+use crate::record::{open_snapshot, seal_snapshot};
 use crate::shared::Shared;
 use crate::{AggregateKey, CommandKey, RecordBuf, Snapshot, Statistics, TenantBatch};
 
@@ -68,7 +70,7 @@ impl Reader {
         bytes_max: usize,
     ) -> Result<TenantBatch, ReadError> {
         let stretches = self.shared.index.stretches(tenant, after, bytes_max)?;
-        TenantBatch::read(&self.shared.segments, tenant, after, &stretches)
+        TenantBatch::read(&self.shared, tenant, after, &stretches)
     }
 
     /// The position of the tenant's last event.
@@ -94,13 +96,30 @@ impl Reader {
         let before = Sequence(snapshot.sequence.0.saturating_sub(1));
         let Some(entry) = self.shared.index.history(key, before, 1)?.pop() else { return Ok(None) };
         let record = self.record(entry.place)?;
-        let fits = record.view().events().any(|event| (event.sequence, event.id) == (snapshot.sequence, snapshot.head));
-        Ok(fits.then_some(snapshot))
+        let view = record.view();
+        if !view.events().any(|event| (event.sequence, event.id) == (snapshot.sequence, snapshot.head)) {
+            return Ok(None);
+        }
+        match self.shared.keys.get_by_text(view.tenant()) {
+            Some(key) => Ok(open_snapshot(&snapshot.state, &key.snapshots).map(|state| Snapshot { state, ..snapshot })),
+            None => Ok(Some(snapshot)),
+        }
     }
 
     /// Keeps a state, in place of the one before. It may be lost in a crash.
     pub fn put_snapshot(&self, key: AggregateKey, revision: &Revision, snapshot: &Snapshot) -> Result<(), ReadError> {
-        Ok(self.shared.index.put_snapshot(key, revision, snapshot)?)
+        let Some(last) = self.last_of(key)? else { return Ok(()) };
+        let sealed = match self.shared.keys.get_by_text(last.view().tenant()) {
+            Some(key) => seal_snapshot(&snapshot.state, &key.snapshots)
+                .map_err(|error| ReadError::Index { what: error.to_string() })?,
+            None => snapshot.state.clone(),
+        };
+        Ok(self.shared.index.put_snapshot(key, revision, &Snapshot { state: sealed, ..*snapshot })?)
+    }
+
+    /// The tenants' keys: whose records are sealed, and the way to make them unreadable for good.
+    pub fn keys(&self) -> &Keyring {
+        &self.shared.keys
     }
 
     pub fn statistics(&self) -> Statistics {
@@ -110,7 +129,10 @@ impl Reader {
     fn record(&self, place: Place) -> Result<RecordBuf, ReadError> {
         let mut bytes = vec![0; place.length as usize];
         self.shared.segments.read(place.address, &mut bytes)?;
-        RecordBuf::new(bytes.into()).map_err(|error| self.shared.segments.damaged(place.address, error.to_string()))
+        match RecordBuf::new(bytes.into(), place.address, &self.shared.keys) {
+            Ok(record) => record.ok_or(ReadError::Sealed),
+            Err(error) => Err(self.shared.segments.damaged(place.address, error.to_string())),
+        }
     }
 }
 

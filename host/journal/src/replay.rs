@@ -1,5 +1,6 @@
 //! Reads the end of the journal into the index: what was durable before the index had it on disk.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use polder_core::TenantName;
@@ -8,24 +9,35 @@ use crate::disk::{Disk, Segment, whole_sectors};
 use crate::error::OpenError;
 use crate::frame::Frame;
 use crate::index::{DurableFrame, Index, IndexedRecord, Place};
+use crate::keyring::Keyring;
+use crate::opened_frame::{OpenedFrame, Record};
 use crate::scan::{Rest, SegmentScan, scan_part};
 
-/// Begins at address `from`, or with the first frame. Gives the number of records.
+/// What the index did not have yet.
+#[derive(Default)]
+pub(crate) struct Replayed {
+    pub(crate) records: u64,
+    /// Tenants with records that are sealed with a key that is not there.
+    pub(crate) sealed: BTreeSet<TenantName>,
+}
+
+/// Begins at address `from`, or with the first frame.
 pub(crate) fn replay(
     index: &Index,
+    keys: &Keyring,
     disk: &dyn Disk,
     segments: &[(u64, Arc<dyn Segment>)],
     from: Option<u64>,
-) -> Result<u64, OpenError> {
+) -> Result<Replayed, OpenError> {
     let from = from.unwrap_or(0);
     let begin = segments.partition_point(|(address, _)| *address <= from).saturating_sub(1);
-    let mut records = 0;
+    let mut replayed = Replayed::default();
     for (address, segment) in &segments[begin..] {
         let start = SegmentScan::starting_at(*address, from.saturating_sub(*address));
         let path = disk.path(*address);
         let scan = segment.used_length().and_then(|used| {
             scan_part(&**segment, start, used, &mut |frame| {
-                apply(index, frame, *address).map_err(|error| error.to_string())?;
+                apply(index, keys, frame, *address, &mut replayed.sealed).map_err(|error| error.to_string())?;
                 index.flush_if_full().map_err(|error| error.to_string())
             })
         });
@@ -33,16 +45,29 @@ pub(crate) fn replay(
         if let Rest::Damaged { offset, what } | Rest::Unfinished { offset, what } = scan.rest {
             return Err(OpenError::Damaged { file: path, offset, what });
         }
-        records += scan.records;
+        replayed.records += scan.records;
     }
-    Ok(records)
+    Ok(replayed)
 }
 
-fn apply(index: &Index, frame: &Frame<'_>, segment: u64) -> Result<(), Box<dyn std::error::Error>> {
+fn apply(
+    index: &Index,
+    keys: &Keyring,
+    frame: &Frame<'_>,
+    segment: u64,
+    sealed: &mut BTreeSet<TenantName>,
+) -> Result<(), Box<dyn std::error::Error>> {
     let mut tenants: Vec<TenantName> = Vec::new();
     let mut views = Vec::with_capacity(frame.header.record_count as usize);
-    for record in frame.records() {
-        let (offset, view) = record?;
+    let opened = OpenedFrame::new(frame, keys)?;
+    for record in opened.records() {
+        let (offset, view) = match record? {
+            (offset, Record::Readable(view)) => (offset, view),
+            (_, Record::Sealed { tenant }) => {
+                sealed.insert(TenantName::new(tenant)?);
+                continue;
+            }
+        };
         let known = tenants.iter().position(|tenant| tenant.as_str() == view.tenant());
         let tenant = match known {
             Some(tenant) => tenant,

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use crate::index::Index;
+use crate::keyring::Keyring;
 use crate::segments::Segments;
 use crate::statistics::Counters;
 
@@ -11,6 +12,7 @@ pub(crate) struct Shared {
     pub(crate) segments: Arc<Segments>,
     pub(crate) index: Arc<Index>,
     pub(crate) counters: Counters,
+    pub(crate) keys: Keyring,
     /// Released last, when the index is closed and no reader is left.
     pub(crate) _lock: Option<File>,
 }

@@ -6,7 +6,8 @@ use crate::disk::whole_sectors;
 use crate::error::ReadError;
 use crate::frame::Frame;
 use crate::index::Stretch;
-use crate::segments::Segments;
+use crate::record::{Opened, open};
+use crate::shared::Shared;
 use crate::{EventView, RecordView};
 
 pub struct TenantBatch {
@@ -46,7 +47,7 @@ impl TenantBatch {
     }
 
     pub(crate) fn read(
-        segments: &Segments,
+        shared: &Shared,
         tenant: &TenantName,
         after: Position,
         stretches: &[Stretch],
@@ -59,39 +60,59 @@ impl TenantBatch {
             let (address, length) = (run[0].address, run.iter().map(|stretch| stretch.length).sum::<u64>());
             let length = usize::try_from(length).map_err(|_| too_long(length))?;
             batch.bytes.resize(begin + length, 0);
-            segments.read(address, &mut batch.bytes[begin..])?;
-            batch.take_run(begin, tenant).map_err(|(at, what)| segments.damaged(address + at as u64, what))?;
+            shared.segments.read(address, &mut batch.bytes[begin..])?;
+            batch.take_run(begin, address, tenant, shared)?;
         }
         Ok(batch)
     }
 
-    /// Checks the frames from `begin` on and notes the tenant's records. Errors say where in the run.
-    fn take_run(&mut self, begin: usize, tenant: &TenantName) -> Result<(), (usize, String)> {
+    /// Checks the frames from `begin` on, which lie at address `from`, opens the tenant's records and notes them.
+    fn take_run(&mut self, begin: usize, from: u64, tenant: &TenantName, shared: &Shared) -> Result<(), ReadError> {
         let mut offset = begin;
         while offset < self.bytes.len() {
-            let at = |what: String| (offset - begin, what);
-            let frame = Frame::read(&self.bytes[offset..]).map_err(|error| at(error.to_string()))?;
-            for record in frame.record_offsets() {
-                let start = record.map_err(|error| at(error.to_string()))?;
-                let bytes = &frame.bytes()[start..];
-                if !RecordView::is_of(bytes, tenant) {
-                    continue;
+            let frame = Frame::read(&self.bytes[offset..]).map_err(|error| error.to_string());
+            let found = frame.and_then(|frame| Ok((frame.header, own_records(&frame, tenant)?)));
+            let address = from + (offset - begin) as u64;
+            let damaged = |what| shared.segments.damaged(address, what);
+            let (header, own) = found.map_err(damaged)?;
+            for (start, length) in own {
+                let bytes = &mut self.bytes[offset + start..offset + start + length];
+                match open(bytes, address + start as u64, &shared.keys) {
+                    Ok(Opened::Readable) => self.take_record(offset + start).map_err(damaged)?,
+                    Ok(Opened::Closed) => return Err(ReadError::Sealed),
+                    Err(error) => return Err(damaged(error.to_string())),
                 }
-                let view = RecordView::read(bytes).map_err(|error| at(error.to_string()))?;
-                if view.event_count() == 0 || view.position() <= self.last {
-                    continue;
-                }
-                let expected = if self.records.is_empty() { view.position_before().min(self.last) } else { self.last };
-                if view.position_before() != expected {
-                    return Err(at(format!("position {} follows {expected}", view.position_before().plus(1))));
-                }
-                self.last = view.position();
-                self.records.push(offset + start);
             }
-            offset += whole_sectors(u64::from(frame.header.length)) as usize;
+            offset += whole_sectors(u64::from(header.length)) as usize;
         }
         Ok(())
     }
+
+    fn take_record(&mut self, offset: usize) -> Result<(), String> {
+        let view = RecordView::read(&self.bytes[offset..]).map_err(|error| error.to_string())?;
+        if view.event_count() == 0 || view.position() <= self.last {
+            return Ok(());
+        }
+        let expected = if self.records.is_empty() { view.position_before().min(self.last) } else { self.last };
+        if view.position_before() != expected {
+            return Err(format!("position {} follows {expected}", view.position_before().plus(1)));
+        }
+        self.last = view.position();
+        self.records.push(offset);
+        Ok(())
+    }
+}
+
+/// Where the tenant's records lie in the frame, and how long they are.
+fn own_records(frame: &Frame<'_>, tenant: &TenantName) -> Result<Vec<(usize, usize)>, String> {
+    let mut own = Vec::new();
+    for record in frame.record_offsets() {
+        let (start, length) = record.map_err(|error| error.to_string())?;
+        if RecordView::is_of(&frame.bytes()[start..], tenant) {
+            own.push((start, length));
+        }
+    }
+    Ok(own)
 }
 
 fn too_long(length: u64) -> ReadError {

@@ -1,5 +1,6 @@
 //! Reads a whole journal and checks it: hashes, chain, content. Changes nothing, uses no index, and may run beside a host.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use polder_core::TimestampMs;
 use crate::chain::judge;
 use crate::content::ContentCheck;
 use crate::disk::{Disk, FileDisk, Segment};
-use crate::journal::SEGMENTS_FOLDER;
+use crate::journal::{KEYS_FOLDER, SEGMENTS_FOLDER};
+use crate::keyring::Keyring;
 use crate::recovery::TornEnd;
 use crate::scan::{Rest, SegmentScan, scan_part};
 
@@ -28,6 +30,9 @@ pub struct VerifyReport {
     /// Of the commands.
     pub rejected: u64,
     pub events: u64,
+    /// Records that nobody can read, by tenant: those of removed tenants, whose keys are destroyed. They are in none of the counts above
+    /// but those of frames and bytes; the chain covers them all the same.
+    pub sealed: BTreeMap<String, u64>,
     /// Hash of the last frame, in hexadecimal: stands for the whole journal.
     pub head: String,
     /// When the last frame was written.
@@ -56,15 +61,17 @@ pub enum VerifyError {
 /// # Errors
 /// [`VerifyError::Damaged`] names the first place that is wrong.
 pub fn verify(dir: &Path) -> Result<VerifyReport, VerifyError> {
-    verify_on(&FileDisk::read_only(&dir.join(SEGMENTS_FOLDER)))
+    let folder = dir.join(KEYS_FOLDER);
+    let keys = Keyring::read(&folder).map_err(|source| VerifyError::Io { path: folder, source })?;
+    verify_on(&FileDisk::read_only(&dir.join(SEGMENTS_FOLDER)), &keys)
 }
 
 /// As [`verify`], for the journal that a disk holds.
 ///
 /// # Errors
 /// As for [`verify`].
-pub fn verify_on(disk: &dyn Disk) -> Result<VerifyReport, VerifyError> {
-    let mut check = ContentCheck::new();
+pub fn verify_on(disk: &dyn Disk, keys: &Keyring) -> Result<VerifyReport, VerifyError> {
+    let mut check = ContentCheck::new(keys);
     let segments = open_all(disk)?;
     let mut scans = Vec::with_capacity(segments.len());
     for OpenSegment { address, segment, used } in &segments {
@@ -92,6 +99,7 @@ pub fn verify_on(disk: &dyn Disk) -> Result<VerifyReport, VerifyError> {
         commands: check.commands,
         rejected: check.rejected,
         events: check.events,
+        sealed: check.sealed,
         head: blake3::Hash::from_bytes(check.link.hash).to_hex().to_string(),
         last_at_ms: check.last_at_ms,
         closed: end.closed,

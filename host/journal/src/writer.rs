@@ -13,6 +13,7 @@ use crate::disk::whole_sectors;
 use crate::error::AppendError;
 use crate::frame::{FRAME_BYTES_MAX, FrameBuilder, FrameKind, HEADER_BYTES, Link};
 use crate::index::{DurableFrame, Flusher, IndexedRecord, Place};
+use crate::record::Sealer;
 use crate::shared::Shared;
 
 pub struct Writer {
@@ -23,6 +24,8 @@ pub struct Writer {
     builder: FrameBuilder,
     link: Link,
     epoch: u64,
+    /// Of this writer alone: see [`Sealer`].
+    mark: u32,
     poisoned: Option<String>,
 }
 
@@ -37,10 +40,10 @@ pub struct Appended {
 }
 
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>, active: ActiveSegment, link: Link, epoch: u64) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, active: ActiveSegment, link: Link, epoch: u64, mark: u32) -> Self {
         let flusher = Flusher::start(&shared.index);
         let positions = shared.index.positions();
-        Self { shared, active, flusher, positions, builder: FrameBuilder::default(), link, epoch, poisoned: None }
+        Self { shared, active, flusher, positions, builder: FrameBuilder::default(), link, epoch, mark, poisoned: None }
     }
 
     /// Makes the records durable, in their order: in one frame if they fit, with one sync per frame. A frame is written only
@@ -70,7 +73,7 @@ impl Writer {
     pub fn close(mut self) -> Result<(), AppendError> {
         self.guarded(|writer| {
             writer.builder.begin();
-            writer.write_frame(FrameKind::Closing).map(|_| ())
+            writer.write_frame(FrameKind::Closing, &[]).map(|_| ())
         })?;
         let Self { shared, flusher, .. } = self;
         drop(flusher);
@@ -106,7 +109,7 @@ impl Writer {
             appended.last_positions.push(*position);
         }
         let bytes = self.builder.length() as u64;
-        let frame = self.write_frame(FrameKind::Records)?;
+        let frame = self.write_frame(FrameKind::Records, records)?;
         self.shared.counters.frame(records.len() as u64, events, bytes);
         appended.frames += 1;
         appended.bytes += bytes;
@@ -116,10 +119,16 @@ impl Writer {
         Ok(())
     }
 
-    fn write_frame(&mut self, kind: FrameKind) -> Result<DurableFrame, AppendError> {
+    fn write_frame(&mut self, kind: FrameKind, records: &[EncodedRecord]) -> Result<DurableFrame, AppendError> {
         let length = self.builder.length() as u64;
         let failed = |what| move |source| AppendError::Io { what, source };
         let address = self.active.make_room(length).map_err(failed("go on to a new segment"))?;
+        let (mut sealer, mut offset) = (Sealer::new(&self.shared.keys, self.mark), HEADER_BYTES);
+        for record in records {
+            let bytes = self.builder.record(offset, record.length());
+            sealer.complete(bytes, record.tenant(), address + offset as u64);
+            offset += record.length();
+        }
         let (bytes, link) = self.builder.finish(&self.link, kind, self.epoch, address, now_ms());
         self.active.write(bytes).map_err(failed("write a frame"))?;
         let began = Instant::now();

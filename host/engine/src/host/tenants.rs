@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use polder_core::{LimitChanges, Limits, TenantName};
+use polder_journal::{KEYS_FOLDER, OpenReport, Reader};
 
 use super::{Host, Inner};
 use crate::answers::{DomainRevision, LimitInfo, TenantChanged, TenantInfo};
 use crate::system::SystemStream;
 use crate::tenant::{Tenant, Terms};
 use crate::tenants::{Entry, RESERVED_NAMES, TenantFact};
-use crate::{ReadError, TenantError};
+use crate::{HostOptions, OpenError, ReadError, TenantError};
 
 impl Host {
     /// Makes a tenant with nothing in it. Nothing changes when it is there already.
@@ -20,7 +21,12 @@ impl Host {
         }
         self.change(name, actor, |inner, name| match inner.entry(name) {
             Some(_) => Ok(None),
-            None => Ok(Some(TenantFact::TenantAdded { tenant: name.clone() })),
+            None => {
+                // First, as nothing of the tenant may be recorded without it.
+                let created = inner.reader.keys().create(name);
+                created.map_err(|error| TenantError::Storage(error.to_string()))?;
+                Ok(Some(TenantFact::TenantAdded { tenant: name.clone() }))
+            }
         })
         .await
     }
@@ -143,6 +149,25 @@ impl Inner {
             limits: Limits::ALL.iter().map(limit).collect(),
         }
     }
+}
+
+/// Every tenant has a key. The first one, which every host begins with, gets it at the first start; any other without one has lost it.
+pub(super) fn make_sure_of_key(
+    name: &TenantName,
+    entry: &Entry,
+    reader: &Reader,
+    report: &OpenReport,
+    options: &HostOptions,
+) -> Result<(), OpenError> {
+    let keys = reader.keys();
+    if keys.has(name) {
+        return Ok(());
+    }
+    if entry.added.is_some() || reader.record_bytes(name) > 0 || report.sealed.contains(name) {
+        let path = options.data_dir.join(KEYS_FOLDER).join(format!("{name}.key"));
+        return Err(OpenError::Key { tenant: name.clone(), path });
+    }
+    keys.create(name).map_err(|source| OpenError::Folder { path: options.data_dir.join(KEYS_FOLDER), source })
 }
 
 pub(super) fn terms(entry: &Entry, defaults: Limits) -> Terms {

@@ -3,9 +3,9 @@
 
 use polder_core::{ContentId, EventContent, Position, Sequence, TenantName};
 
+use super::seal::MARK_BYTES;
 use super::{
     CHECKSUM_AT, FLAG_ACTOR, FLAG_CAUSATION, FLAG_CORRELATION, FLAG_REJECTED, LENGTH_AT, POSITION_AT, PREFIX_BYTES,
-    fold,
 };
 use crate::bytes::{put_number, put_text};
 use crate::{AggregateKey, CommandKey, Decision, NewEvent, Outcome};
@@ -19,7 +19,6 @@ const EVENT_HEAD_BYTES_TYPICAL: usize = 64;
 #[derive(Debug, Clone)]
 pub struct EncodedRecord {
     bytes: Vec<u8>,
-    body_hash: u64,
     tenant: TenantName,
     aggregate: AggregateKey,
     command: CommandKey,
@@ -53,7 +52,6 @@ impl EncodedRecord {
         let tenant = &decision.tenant;
         debug_assert_eq!(aggregate, decision.aggregate_key(), "the key is that of another aggregate");
         let record = Self {
-            body_hash: xxhash_rust::xxh3::xxh3_64(&bytes[PREFIX_BYTES..]),
             bytes,
             tenant: tenant.clone(),
             aggregate,
@@ -89,12 +87,11 @@ impl EncodedRecord {
         self.bytes.len()
     }
 
-    /// Adds the record to a frame, with its place in the tenant's history filled in.
+    /// Adds the record to a frame, with its place in the tenant's history filled in. To be completed by a
+    /// [`Sealer`](super::Sealer).
     pub(crate) fn put(&self, frame: &mut Vec<u8>, position_before: Position) {
         let start = frame.len();
         frame.extend_from_slice(&self.bytes);
-        let checksum = fold(self.body_hash, position_before.0);
-        frame[start + CHECKSUM_AT..start + POSITION_AT].copy_from_slice(&checksum.to_le_bytes());
         frame[start + POSITION_AT..start + PREFIX_BYTES].copy_from_slice(&position_before.0.to_le_bytes());
     }
 }
@@ -111,8 +108,9 @@ fn put_head(bytes: &mut Vec<u8>, decision: &Decision) {
         flags |= if present { flag } else { 0 };
     }
     bytes.push(flags);
+    put_text(bytes, decision.tenant.as_str().as_bytes());
+    bytes.extend_from_slice(&[0; MARK_BYTES]);
     for text in [
-        decision.tenant.as_str(),
         decision.domain.as_str(),
         decision.aggregate.as_str(),
         decision.aggregate_id.as_str(),

@@ -8,10 +8,11 @@ use polder_core::{
 use serde_json::value::RawValue;
 
 use super::{
-    FLAG_ACTOR, FLAG_CAUSATION, FLAG_CORRELATION, FLAG_REJECTED, FLAGS_KNOWN, LENGTH_AT, PREFIX_BYTES, TENANT_AT,
-    checksum,
+    CHECKSUM_AT, FLAG_ACTOR, FLAG_CAUSATION, FLAG_CORRELATION, FLAG_REJECTED, FLAGS_KNOWN, LENGTH_AT, Opened,
+    POSITION_AT, PREFIX_BYTES, TENANT_AT, checksum, open,
 };
 use crate::bytes::Cursor;
+use crate::keyring::Keyring;
 use crate::{AggregateKey, CommandKey};
 
 /// The shortest event: name and version of one byte each, no payload.
@@ -50,26 +51,14 @@ pub struct RecordView<'a> {
 }
 
 impl<'a> RecordView<'a> {
-    /// Reads the record at the start of `bytes`; more may follow it. Trusts the bytes to be what was written, as those of
-    /// a frame whose hash was checked are; see [`RecordView::read_alone`].
+    /// Reads the record at the start of `bytes`, which is not sealed; more may follow it. Trusts the bytes to be what was written, as
+    /// those of a frame whose hash was checked are.
     pub fn read(bytes: &'a [u8]) -> Result<Self, RecordError> {
         let length = length_of(bytes).ok_or_else(|| bad("its length is missing"))?;
         let bytes = bytes.get(..length).ok_or_else(|| bad("it is cut short"))?;
         let view = Self::fields(bytes).ok_or_else(|| bad("its fields do not fit together"))?;
         view.check_events()?;
         Ok(view)
-    }
-
-    /// As [`RecordView::read`], and checks the record's own checksum first: for bytes that come without their frame.
-    pub fn read_alone(bytes: &'a [u8]) -> Result<Self, RecordError> {
-        let mut prefix = Cursor::new(bytes);
-        let fields = (|| Some((prefix.u32()? as usize, prefix.u32()?, prefix.u64()?)))();
-        let (length, expected, position) = fields.ok_or_else(|| bad("its length is missing"))?;
-        let body = bytes.get(PREFIX_BYTES..length).ok_or_else(|| bad("it is cut short"))?;
-        if checksum(body, position) != expected {
-            return Err(bad("its checksum does not match"));
-        }
-        Self::read(bytes)
     }
 
     /// Whether the record at the start of `bytes` is this tenant's; looks at nothing else.
@@ -93,7 +82,11 @@ impl<'a> RecordView<'a> {
         Some(Self {
             bytes,
             position_before,
-            tenant: cursor.text()?,
+            tenant: {
+                let tenant = cursor.text()?;
+                let _mark = cursor.u32()?;
+                tenant
+            },
             domain: cursor.text()?,
             aggregate: cursor.text()?,
             aggregate_id: cursor.text()?,
@@ -335,6 +328,16 @@ fn next_event<'a>(cursor: &mut Cursor<'a>) -> Option<(&'a str, u32, ContentId, &
     Some((name, version, id, cursor.blob()?))
 }
 
+/// Checks a record's own checksum: for bytes that come without their frame. To be asked before the record is opened.
+pub(crate) fn check(record: &[u8]) -> Result<(), RecordError> {
+    let length = length_of(record).filter(|length| *length == record.len()).ok_or_else(|| bad("it is cut short"))?;
+    let expected = Cursor::new(&record[CHECKSUM_AT..POSITION_AT]).u32();
+    if length < PREFIX_BYTES || expected != Some(checksum(record)) {
+        return Err(bad("its checksum does not match"));
+    }
+    Ok(())
+}
+
 /// How long the record at the start of `bytes` says it is.
 pub(crate) fn length_of(bytes: &[u8]) -> Option<usize> {
     let length = Cursor::new(bytes.get(LENGTH_AT..)?).u32()? as usize;
@@ -348,9 +351,14 @@ pub struct RecordBuf {
 }
 
 impl RecordBuf {
-    pub(crate) fn new(bytes: Box<[u8]>) -> Result<Self, RecordError> {
-        RecordView::read_alone(&bytes)?;
-        Ok(Self { bytes })
+    /// From what lies at `address`; `None` when it is sealed with a key that is gone.
+    pub(crate) fn new(mut bytes: Box<[u8]>, address: u64, keys: &Keyring) -> Result<Option<Self>, RecordError> {
+        check(&bytes)?;
+        if open(&mut bytes, address, keys)? == Opened::Closed {
+            return Ok(None);
+        }
+        RecordView::read(&bytes)?;
+        Ok(Some(Self { bytes }))
     }
 
     pub fn view(&self) -> RecordView<'_> {

@@ -9,7 +9,7 @@ use polder_journal::disk::{FaultyDisk, FileDisk};
 use polder_journal::{Journal, OpenReport, Reader, Writer};
 use tempfile::TempDir;
 
-use crate::support::{Model, Wish, accept, open, open_on, reject, small, tenant};
+use crate::support::{Model, Wish, accept, keys, open, open_on, reject, small, tenant};
 
 /// Something that can be opened again and again.
 enum Place {
@@ -27,7 +27,9 @@ impl Place {
     fn open(&self) -> (Writer, Reader, OpenReport) {
         match self {
             Self::Folder(folder) => open(folder.path()),
-            Self::Files(folder) => Journal::open_on(Arc::new(FileDisk::new(folder.path()).unwrap()), small()).unwrap(),
+            Self::Files(folder) => {
+                Journal::open_on(Arc::new(FileDisk::new(folder.path()).unwrap()), keys(), small()).unwrap()
+            }
             Self::Memory(disk) => open_on(disk).unwrap(),
         }
     }

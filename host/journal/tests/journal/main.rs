@@ -4,6 +4,7 @@ mod contract;
 mod index;
 mod model;
 mod recovery;
+mod sealing;
 mod support;
 mod sweeps;
 mod verify;

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use polder_journal::disk::{Fault, FaultyDisk};
 use polder_journal::{AppendError, OpenError, Reader, Writer, verify_on};
 
-use crate::support::{Model, Remembered, Wish, accept, open_on, reject};
+use crate::support::{Model, Remembered, Wish, accept, keys, open_on, reject};
 
 /// As many seeds as one run tries; `POLDER_HISTORIES` asks for more, `POLDER_SEED` for one of them again.
 const HISTORIES: u64 = 400;
@@ -96,7 +96,7 @@ impl World {
             assert!(matches!(error, AppendError::Poisoned { .. }), "{error}");
         }
         // A disk without power cannot be read; one that refused a write can.
-        if verify_on(&self.disk).is_ok() {
+        if verify_on(&self.disk, &keys()).is_ok() {
             let mut model = self.model.clone();
             model.adopt(reader, self.maybe.clone());
             model.check(reader);
@@ -116,7 +116,7 @@ impl World {
         self.open = None;
         self.next_process(power_loss, random);
         self.open(random);
-        verify_on(&self.disk).unwrap();
+        verify_on(&self.disk, &keys()).unwrap();
     }
 
     /// What the next process finds, with a fault on its way now and then: opening writes, too.

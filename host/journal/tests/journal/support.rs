@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use polder_core::{
     AggregateId, AggregateName, CommandId, CommandName, ContentId, DomainName, EventName, Fingerprint, Position,
@@ -10,7 +10,7 @@ use polder_core::{
 };
 use polder_journal::disk::Disk;
 use polder_journal::{
-    AggregateKey, AppendError, CommandKey, Decision, EncodedRecord, Journal, NewEvent, OpenError, OpenOptions,
+    AggregateKey, AppendError, CommandKey, Decision, EncodedRecord, Journal, Keyring, NewEvent, OpenError, OpenOptions,
     OpenReport, Outcome, Reader, RecordView, Writer,
 };
 
@@ -19,12 +19,27 @@ pub(crate) fn small() -> OpenOptions {
     OpenOptions { segment_bytes: 8 * 1024, index_flush_records: 16, prepare_ahead: false }
 }
 
+/// One tenant of the tests has a key, the other has none.
+pub(crate) const SEALED: &str = "main";
+
+/// The same for all journals of the tests.
+pub(crate) fn keys() -> Keyring {
+    static KEYS: LazyLock<Keyring> = LazyLock::new(|| {
+        let keys = Keyring::default();
+        keys.create(&tenant(SEALED)).unwrap();
+        keys
+    });
+    KEYS.clone()
+}
+
 pub(crate) fn open_on(disk: &(impl Disk + Clone)) -> Result<(Writer, Reader, OpenReport), OpenError> {
-    Journal::open_on(Arc::new(disk.clone()), small())
+    Journal::open_on(Arc::new(disk.clone()), keys(), small())
 }
 
 pub(crate) fn open(dir: &Path) -> (Writer, Reader, OpenReport) {
-    Journal::open(dir, small()).unwrap()
+    let opened = Journal::open(dir, small()).unwrap();
+    opened.1.keys().create(&tenant(SEALED)).unwrap();
+    opened
 }
 
 pub(crate) fn tenant(name: &str) -> TenantName {

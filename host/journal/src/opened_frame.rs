@@ -1,0 +1,45 @@
+//! A frame's records made readable: a copy of the frame in which everything that a key is there for is opened.
+
+use crate::frame::Frame;
+use crate::keyring::Keyring;
+use crate::record::{Opened, open, tenant_of};
+use crate::{RecordError, RecordView};
+
+pub(crate) struct OpenedFrame {
+    bytes: Vec<u8>,
+    records: Vec<(usize, Opened)>,
+}
+
+#[expect(clippy::large_enum_variant, reason = "one at a time, taken apart as soon as it is made")]
+pub(crate) enum Record<'a> {
+    Readable(RecordView<'a>),
+    /// The key is not there.
+    Sealed {
+        tenant: &'a str,
+    },
+}
+
+impl OpenedFrame {
+    pub(crate) fn new(frame: &Frame<'_>, keys: &Keyring) -> Result<Self, RecordError> {
+        let mut bytes = frame.bytes().to_vec();
+        let mut records = Vec::with_capacity(frame.header.record_count as usize);
+        for record in frame.record_offsets() {
+            let (offset, length) = record?;
+            let address = frame.header.address + offset as u64;
+            records.push((offset, open(&mut bytes[offset..offset + length], address, keys)?));
+        }
+        Ok(Self { bytes, records })
+    }
+
+    /// Each with its offset in the frame.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Result<(usize, Record<'_>), RecordError>> {
+        self.records.iter().map(|(offset, opened)| {
+            let bytes = &self.bytes[*offset..];
+            let record = match opened {
+                Opened::Readable => Record::Readable(RecordView::read(bytes)?),
+                Opened::Closed => Record::Sealed { tenant: tenant_of(bytes).map(|(tenant, _)| tenant)? },
+            };
+            Ok((*offset, record))
+        })
+    }
+}
