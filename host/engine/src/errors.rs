@@ -8,11 +8,14 @@ use polder_core::{
 };
 
 use crate::MAIN_TENANT;
+use crate::system::SYSTEM_TENANT;
 
 /// Why a command got no acknowledgement. In every case nothing was recorded.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SubmitError {
     // The caller fixes the request.
+    #[error("tenant {SYSTEM_TENANT:?} is the host's own history: it takes no commands; name another tenant")]
+    SystemTenant,
     #[error("there is no tenant {0:?} here; there is {MAIN_TENANT:?}")]
     UnknownTenant(TenantName),
     #[error("tenant {tenant:?} has no domain {domain:?}; it has {}", list(known))]
@@ -48,6 +51,8 @@ pub enum SubmitError {
 /// Why a question has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ReadError {
+    #[error("tenant {SYSTEM_TENANT:?} is the host's own history: it has events, but no states and no views")]
+    SystemTenant,
     #[error("there is no tenant {0:?} here; there is {MAIN_TENANT:?}")]
     UnknownTenant(TenantName),
     #[error("tenant {tenant:?} has no domain {domain:?}; it has {}", list(known))]
@@ -76,6 +81,8 @@ pub enum ReadError {
 /// Why a component did not become the active revision. The active one is untouched.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DeployError {
+    #[error("tenant {SYSTEM_TENANT:?} is the host's own history: it has no domains; name another tenant")]
+    SystemTenant,
     #[error("there is no tenant {0:?} here; there is {MAIN_TENANT:?}")]
     UnknownTenant(TenantName),
     /// The author fixes the component.

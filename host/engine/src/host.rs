@@ -1,28 +1,28 @@
 //! The host as its outer faces see it: finds tenant and domain, checks what can be checked before anyone works, hands on.
 
+mod administration;
+mod deploying;
 mod queries;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use bytes::Bytes;
-use polder_core::{Command, CommandAck, DomainName, Limits, Position, Revision, TenantName};
+use polder_core::{Command, CommandAck, Limits, TenantName};
 use polder_journal::disk::Disk;
-use polder_journal::{AggregateKey, EncodedRecord, Journal, OpenOptions, OpenReport, Reader, Statistics, Writer};
-use polder_sandbox::{Component, Origin, Sandbox, SandboxOptions};
+use polder_journal::{AggregateKey, Journal, OpenOptions, OpenReport, Reader, Statistics, Writer};
+use polder_sandbox::{Sandbox, SandboxOptions};
 use tokio::sync::oneshot;
 
 use crate::answers::*;
 use crate::clock::Clock;
-use crate::deployments::{Activation, Components, DeploymentStream, SYSTEM_TENANT};
-use crate::domain::{Active, Domain};
-use crate::guest_rules::GuestRules;
+use crate::deployments::{Components, Deployments};
+use crate::domain::Domain;
 use crate::metrics::{Metrics, head, line};
 use crate::pipeline::{Job, Pipeline, Target};
 use crate::projections::Projections;
-use crate::rules::Rules;
+use crate::system::{SYSTEM_TENANT, SystemStream, system_tenant};
 use crate::tenant::Tenant;
-use crate::{DeployError, HostOptions, OpenError, SubmitError};
+use crate::{HostOptions, OpenError, SubmitError};
 
 /// The one tenant there is unless others are made.
 pub const MAIN_TENANT: &str = "main";
@@ -39,8 +39,10 @@ struct Inner {
     tenants: BTreeMap<TenantName, Arc<Tenant>>,
     sandbox: Sandbox,
     components: Components,
-    /// One deployment at a time.
-    deployments: tokio::sync::Mutex<DeploymentStream>,
+    /// The host's own: nobody sends it commands.
+    system: Arc<Tenant>,
+    stream: Arc<tokio::sync::Mutex<SystemStream>>,
+    deployments: Mutex<Deployments>,
     reader: Reader,
     clock: Arc<Clock>,
     metrics: Arc<Metrics>,
@@ -74,8 +76,10 @@ impl Host {
         let sandbox = Sandbox::new(SandboxOptions::default()).map_err(|error| OpenError::Sandbox(error.to_string()))?;
         sandbox.self_check().map_err(|error| OpenError::Sandbox(error.to_string()))?;
         let components = Components::open(&options.data_dir).map_err(folder)?;
-        let deployments = DeploymentStream::read(&reader)
-            .map_err(|error| OpenError::History { what: "the deployments", problem: error.to_string() })?;
+        let mut deployments = Deployments::default();
+        let stream = SystemStream::read(&reader, &mut [&mut deployments])
+            .map_err(|error| OpenError::History { what: "the host's own history", problem: error.to_string() })?;
+        let system = Tenant::new(system_tenant(), options.limits, reader.last_position(&system_tenant()));
 
         let main = TenantName::new(MAIN_TENANT).expect("a good name");
         let main = Tenant::new(main.clone(), options.limits, reader.last_position(&main));
@@ -90,13 +94,14 @@ impl Host {
         let grown = Box::new(move |tenant: &Tenant| fed.wake(&tenant.name));
         let pipeline = Pipeline::start(options.workers, writer, &reader, &clock, &metrics, grown).map_err(folder)?;
 
-        let active: Vec<Activation> = deployments.active().collect();
         let host = Self {
             inner: Arc::new(Inner {
                 tenants,
                 sandbox,
                 components,
-                deployments: tokio::sync::Mutex::new(deployments),
+                system,
+                stream: Arc::new(tokio::sync::Mutex::new(stream)),
+                deployments: Mutex::new(deployments),
                 reader,
                 clock,
                 metrics,
@@ -105,9 +110,7 @@ impl Host {
                 stopping: Mutex::default(),
             }),
         };
-        for activation in active {
-            host.inner.restore(activation)?;
-        }
+        host.inner.restore_all()?;
         Ok(host)
     }
 
@@ -116,48 +119,6 @@ impl Host {
         let (reply, answer) = oneshot::channel();
         self.inner.dispatch(command, reply).inspect_err(|_| self.inner.metrics.refused())?;
         answer.await.unwrap_or(Err(SubmitError::ShuttingDown))
-    }
-
-    /// Checks, compiles, records and activates a component. `asked`: refuse unless it describes this domain.
-    pub async fn deploy(
-        &self,
-        tenant: &TenantName,
-        component: Bytes,
-        asked: Option<&DomainName>,
-        actor: Option<&str>,
-    ) -> Result<Deployed, DeployError> {
-        let tenant = self.inner.tenant(tenant).ok_or_else(|| DeployError::UnknownTenant(tenant.clone()))?;
-        let loading = (Arc::clone(&self.inner), component.clone());
-        let loaded = blocking(move || {
-            let (inner, bytes) = loading;
-            inner.components.load(&inner.sandbox, &bytes).map_err(|error| DeployError::Refused(error.to_string()))
-        });
-        let loaded = loaded.await?;
-        let described = &loaded.descriptor.domain;
-        if let Some(asked) = asked
-            && asked != described
-        {
-            return Err(DeployError::OtherDomain { described: described.clone(), asked: asked.clone() });
-        }
-        let (inner, actor) = (Arc::clone(&self.inner), actor.map(str::to_owned));
-        // On a task of its own: a caller that goes away must not leave an activation recorded and not taken in.
-        let activating =
-            tokio::spawn(async move { inner.activate(&tenant, loaded, component, actor.as_deref()).await });
-        joined(activating.await)
-    }
-
-    /// A component's rules alone, for [`Host::attach`].
-    pub fn load(&self, component: &[u8]) -> Result<Arc<dyn Rules>, DeployError> {
-        let loaded = self.inner.components.load(&self.inner.sandbox, component);
-        Ok(Arc::new(GuestRules(loaded.map_err(|error| DeployError::Refused(error.to_string()))?)))
-    }
-
-    /// Puts rules in place without recording it and without projections: for benchmarks of the write side alone, and for
-    /// the native floor they compare with.
-    pub fn attach(&self, tenant: &TenantName, rules: Arc<dyn Rules>) -> Result<(), DeployError> {
-        let tenant = self.inner.tenant(tenant).ok_or_else(|| DeployError::UnknownTenant(tenant.clone()))?;
-        put_in_place(&tenant, rules);
-        Ok(())
     }
 
     pub fn health(&self) -> Health {
@@ -207,7 +168,10 @@ impl Inner {
         command: Command,
         reply: oneshot::Sender<Result<CommandAck, SubmitError>>,
     ) -> Result<(), SubmitError> {
-        let tenant = self.tenant(&command.tenant).ok_or_else(|| SubmitError::UnknownTenant(command.tenant.clone()))?;
+        let tenant = self.tenant(&command.tenant).ok_or_else(|| match command.tenant.as_str() {
+            SYSTEM_TENANT => SubmitError::SystemTenant,
+            _ => SubmitError::UnknownTenant(command.tenant.clone()),
+        })?;
         let domain = tenant.domain(&command.domain).ok_or_else(|| SubmitError::UnknownDomain {
             tenant: tenant.name.clone(),
             domain: command.domain.clone(),
@@ -224,64 +188,6 @@ impl Inner {
         let pipeline = pipeline.as_ref().ok_or(SubmitError::ShuttingDown)?;
         pipeline.submit(Job { command, target: Target { domain, key, admission }, reply });
         Ok(())
-    }
-
-    /// Records the activation, then puts it in place.
-    async fn activate(
-        self: &Arc<Self>,
-        tenant: &Arc<Tenant>,
-        component: Arc<Component>,
-        bytes: Bytes,
-        actor: Option<&str>,
-    ) -> Result<Deployed, DeployError> {
-        let mut stream = self.deployments.lock().await;
-        let (domain, revision) = (component.descriptor.domain.clone(), component.revision);
-        let previous = tenant.domain(&domain).map(|domain| domain.active().revision);
-        let checks = checks_of(&component);
-        if previous == Some(revision) {
-            return Ok(Deployed { status: DeployStatus::AlreadyActive, domain, revision, previous, checks });
-        }
-        let storing = Arc::clone(self);
-        let stored = blocking(move || storing.components.store(revision, &bytes)).await;
-        stored.map_err(|error| DeployError::Storage(error.to_string()))?;
-
-        let activation = Activation { tenant: tenant.name.clone(), domain: domain.clone(), revision };
-        let proposal = stream.propose(activation, self.clock.now(), actor);
-        let (appending, record) = (Arc::clone(self), proposal.record);
-        let appended = blocking(move || appending.append(record)).await;
-        appended.map_err(|error| DeployError::ReadOnly(error.to_string()))?;
-        stream.accept(proposal.activation, proposal.sequence, proposal.head);
-
-        let (inner, tenant) = (Arc::clone(self), Arc::clone(tenant));
-        blocking(move || inner.put_in_place(&tenant, &component)).await.map_err(DeployError::Storage)?;
-        Ok(Deployed { status: DeployStatus::Activated, domain, revision, previous, checks })
-    }
-
-    fn append(&self, record: EncodedRecord) -> Result<Position, SubmitError> {
-        let pipeline = self.pipeline.read().unwrap_or_else(PoisonError::into_inner);
-        pipeline.as_ref().ok_or(SubmitError::ShuttingDown)?.append(record)
-    }
-
-    /// At start: what was active is active again.
-    fn restore(&self, activation: Activation) -> Result<(), OpenError> {
-        let Activation { tenant, domain, revision } = activation;
-        let failed =
-            |problem: String| OpenError::Revision { tenant: tenant.clone(), domain: domain.clone(), revision, problem };
-        let owner = self.tenant(&tenant).ok_or_else(|| failed("its tenant is not known here".into()))?;
-        let component = self.components.restore(&self.sandbox, revision).map_err(|error| failed(error.to_string()))?;
-        self.put_in_place(&owner, &component).map_err(failed)
-    }
-
-    fn put_in_place(&self, tenant: &Arc<Tenant>, component: &Arc<Component>) -> Result<(), String> {
-        put_in_place(tenant, Arc::new(GuestRules(Arc::clone(component))));
-        let restore = |revision: Revision| match self.components.restore(&self.sandbox, revision) {
-            Ok(component) => Some(component),
-            Err(error) => {
-                tracing::warn!(%revision, %error, "an old revision cannot be loaded; its views stand still until they are rebuilt");
-                None
-            }
-        };
-        self.projections.activate(tenant, component, &restore).map_err(|error| error.to_string())
     }
 
     fn stop(&self) {
@@ -323,39 +229,6 @@ fn check(command: &Command, domain: &Domain, limits: &Limits) -> Result<(), Subm
     match serde_json::from_str::<serde::de::IgnoredAny>(text) {
         Ok(_) => Ok(()),
         Err(error) => Err(SubmitError::NotJson(error.to_string())),
-    }
-}
-
-/// What the sandbox made sure of before the component was let in.
-fn checks_of(component: &Component) -> Vec<String> {
-    let descriptor = &component.descriptor;
-    let code = match &component.origin {
-        Origin::Compiled => "compiled".to_owned(),
-        Origin::CompiledUncached(problem) => format!("compiled, not kept for the next start: {problem}"),
-        Origin::Cached => "compiled before".to_owned(),
-    };
-    vec![
-        "imports nothing but polder:domain/diagnostics".to_owned(),
-        "exports the world polder:domain/domain".to_owned(),
-        format!(
-            "describes {} and {}",
-            counted(descriptor.aggregates.len(), "aggregate"),
-            counted(descriptor.projections.len(), "projection")
-        ),
-        code,
-    ]
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
-fn put_in_place(tenant: &Tenant, rules: Arc<dyn Rules>) {
-    let name = rules.descriptor().domain.clone();
-    let active = Active::new(&tenant.name, rules);
-    match tenant.domain(&name) {
-        Some(domain) => domain.activate(active),
-        None => tenant.insert(Domain::new(name, active)),
     }
 }
 

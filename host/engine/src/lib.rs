@@ -15,6 +15,7 @@ mod pipeline;
 mod projections;
 mod reads;
 mod rules;
+mod system;
 mod tenant;
 
 pub use answers::{

@@ -29,6 +29,8 @@ pub(crate) const COMPONENT_REFUSED: Kind =
     kind(StatusCode::UNPROCESSABLE_ENTITY, "component-refused", "The component cannot be deployed");
 pub(crate) const OTHER_DOMAIN: Kind =
     kind(StatusCode::UNPROCESSABLE_ENTITY, "other-domain", "The component describes another domain");
+pub(crate) const SYSTEM_TENANT: Kind =
+    kind(StatusCode::FORBIDDEN, "system-tenant", "This tenant is the host's own history");
 
 // The caller asks for something that is there.
 pub(crate) const UNKNOWN_ROUTE: Kind = kind(StatusCode::NOT_FOUND, "unknown-route", "Nothing lives at this path");

@@ -20,6 +20,7 @@ impl From<SubmitError> for Problem {
         use SubmitError as E;
         let detail = error.to_string();
         match error {
+            E::SystemTenant => Self::new(&kinds::SYSTEM_TENANT, detail),
             E::UnknownTenant(tenant) => Self::new(&kinds::UNKNOWN_TENANT, detail).with("tenant", tenant.as_str()),
             E::UnknownDomain { known, .. } => Self::new(&kinds::UNKNOWN_DOMAIN, detail).with_known(&known),
             E::UnknownAggregate { known, .. } => Self::new(&kinds::UNKNOWN_AGGREGATE, detail).with_known(&known),
@@ -47,6 +48,7 @@ impl From<ReadError> for Problem {
         use ReadError as E;
         let detail = error.to_string();
         match error {
+            E::SystemTenant => Self::new(&kinds::SYSTEM_TENANT, detail),
             E::UnknownTenant(tenant) => Self::new(&kinds::UNKNOWN_TENANT, detail).with("tenant", tenant.as_str()),
             E::UnknownDomain { known, .. } => Self::new(&kinds::UNKNOWN_DOMAIN, detail).with_known(&known),
             E::UnknownAggregate { known, .. } => Self::new(&kinds::UNKNOWN_AGGREGATE, detail).with_known(&known),
@@ -72,6 +74,7 @@ impl From<DeployError> for Problem {
         use DeployError as E;
         let detail = error.to_string();
         match error {
+            E::SystemTenant => Self::new(&kinds::SYSTEM_TENANT, detail),
             E::UnknownTenant(tenant) => Self::new(&kinds::UNKNOWN_TENANT, detail).with("tenant", tenant.as_str()),
             E::Refused(reason) => Self::new(&kinds::COMPONENT_REFUSED, detail).with("reason", reason),
             E::OtherDomain { described, asked } => Self::new(&kinds::OTHER_DOMAIN, detail)

@@ -45,9 +45,8 @@ fn unknown_names_are_told_with_the_known_ones() {
         ("GET", "/v1/main/domains/order", "unknown-domain", json!(["orders"])),
         ("GET", "/v1/other/domains", "unknown-tenant", Value::Null),
         ("GET", "/v1/other/events", "unknown-tenant", Value::Null),
-        // The host's own history is nobody's to read or to write.
-        ("GET", "/v1/system/events", "unknown-tenant", Value::Null),
-        ("POST", "/v1/system/deployments/domain/main:orders/activate-revision", "unknown-tenant", Value::Null),
+        ("GET", "/v1/system/deployment/domain/main:orders/events", "unknown-domain", json!(["deployments"])),
+        ("GET", "/v1/system/deployments/domains/main:orders/events", "unknown-aggregate", json!(["domain"])),
     ] {
         let problem = shop.client.request(method, path).send().problem(404, kind);
         assert_eq!(problem["known"], known, "{method} {path}: {problem}");
@@ -56,6 +55,26 @@ fn unknown_names_are_told_with_the_known_ones() {
         }
         assert_eq!(shop.client.position(), 2, "{method} {path}");
     }
+}
+
+#[test]
+fn the_hosts_own_history_is_read_and_nothing_else() {
+    let shop = Shop::open();
+    let revision = shop.client.get("/v1/main/domains/orders").json(200)["revision"].clone();
+    let events = shop.client.get("/v1/system/events?domain=deployments").lines();
+    let history = shop.client.get("/v1/system/deployments/domain/main:orders/events").lines();
+    assert_eq!((events.len(), &events), (1, &history));
+    assert_eq!((&events[0]["name"], &events[0]["sequence"]), (&json!("revision-activated"), &json!(1)));
+    assert_eq!(events[0]["payload"], json!({ "tenant": "main", "domain": "orders", "revision": revision }));
+    for (method, path) in [
+        ("POST", "/v1/system/deployments/domain/main:orders/record"),
+        ("GET", "/v1/system/deployments/domain/main:orders"),
+        ("GET", "/v1/system/deployments/views/domains"),
+        ("PUT", "/v1/system/domains/orders"),
+    ] {
+        says(&shop.client.request(method, path).send().problem(403, "system-tenant"), "the host's own history");
+    }
+    assert_eq!(shop.client.get("/v1/system/events?domain=deployments").lines().len(), 1);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::answers::*;
 use crate::domain::{Active, Domain};
 use crate::projections;
 use crate::reads::{self, Asked};
+use crate::system::KINDS;
 use crate::tenant::Tenant;
 
 impl Host {
@@ -60,10 +61,10 @@ impl Host {
         from: Sequence,
         limit: usize,
     ) -> Result<Vec<Event>, ReadError> {
-        let (inner, found) = (Arc::clone(&self.inner), self.inner.find(tenant, domain, aggregate)?);
+        let (inner, tenant) = (Arc::clone(&self.inner), self.inner.find_history(tenant, domain, aggregate)?);
         let (domain, aggregate, id) = (domain.clone(), aggregate.clone(), id.clone());
         blocking(move || {
-            let asked = Asked { tenant: &found.tenant, domain: &domain, aggregate: &aggregate, id: &id };
+            let asked = Asked { tenant: &tenant, domain: &domain, aggregate: &aggregate, id: &id };
             reads::history(&inner.reader, &asked, from, limit)
         })
         .await
@@ -184,11 +185,38 @@ impl Host {
 
 impl Inner {
     fn tenant_to_read(&self, name: &TenantName) -> Result<Arc<Tenant>, ReadError> {
+        if *name == self.system.name {
+            return Ok(Arc::clone(&self.system));
+        }
         self.tenant(name).ok_or_else(|| ReadError::UnknownTenant(name.clone()))
+    }
+
+    /// Whose history an aggregate's events are in.
+    fn find_history(
+        &self,
+        tenant: &TenantName,
+        domain: &DomainName,
+        aggregate: &AggregateName,
+    ) -> Result<Arc<Tenant>, ReadError> {
+        if *tenant != self.system.name {
+            return Ok(self.find(tenant, domain, aggregate)?.tenant);
+        }
+        let Some((_, known)) = KINDS.iter().find(|(known, _)| *known == domain.as_str()) else {
+            let known = KINDS.iter().map(|(domain, _)| DomainName::new(domain).expect("a good name")).collect();
+            return Err(ReadError::UnknownDomain { tenant: tenant.clone(), domain: domain.clone(), known });
+        };
+        if *known != aggregate.as_str() {
+            let known = vec![AggregateName::new(known).expect("a good name")];
+            return Err(ReadError::UnknownAggregate { domain: domain.clone(), aggregate: aggregate.clone(), known });
+        }
+        Ok(Arc::clone(&self.system))
     }
 
     fn find_domain(&self, tenant: &TenantName, domain: &DomainName) -> Result<Found, ReadError> {
         let tenant = self.tenant_to_read(tenant)?;
+        if tenant.name == self.system.name {
+            return Err(ReadError::SystemTenant);
+        }
         let Some(found) = tenant.domain(domain) else {
             let (name, known) = (tenant.name.clone(), tenant.domain_names());
             return Err(ReadError::UnknownDomain { tenant: name, domain: domain.clone(), known });

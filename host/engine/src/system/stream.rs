@@ -1,0 +1,128 @@
+//! Reads the host's own history at start and keeps where each of its aggregates stands, so that the next fact goes behind the last.
+
+use std::collections::HashMap;
+
+use polder_core::{
+    AggregateName, CommandId, CommandName, ContentId, DomainName, EventName, Fingerprint, Position,
+    REVISION_MARK_BYTES, Sequence, TimestampMs,
+};
+use polder_journal::{AggregateKey, Decision, EncodedRecord, NewEvent, Outcome, ReadError, Reader, RecordError};
+
+use super::fact::{ReadFacts, Written, written};
+use super::{Fact, Noted, system_tenant};
+
+/// How much of the stream is read at a time, in bytes.
+const READ_BYTES: usize = 1024 * 1024;
+/// No revision of a domain decided this: the host did.
+const HOST_MARK: [u8; REVISION_MARK_BYTES] = [0; REVISION_MARK_BYTES];
+/// What every fact was recorded by.
+const COMMAND: &str = "record";
+
+/// Where each aggregate of the host's own history stands. Whoever holds it may record: one administrative act at a time.
+#[derive(Debug, Default)]
+pub(crate) struct SystemStream {
+    heads: HashMap<AggregateKey, (Sequence, ContentId)>,
+}
+
+/// The history holds something this host does not understand.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StreamError {
+    #[error(transparent)]
+    Journal(#[from] ReadError),
+    #[error("{name} version {version} of domain {domain:?}, at position {position}: {problem}")]
+    Event { domain: String, name: String, version: u32, position: Position, problem: String },
+    #[error("the journal is damaged: {0}; run `polder verify`")]
+    Damaged(#[from] RecordError),
+}
+
+/// A fact on its way into the journal.
+pub(crate) struct Proposal {
+    key: AggregateKey,
+    sequence: Sequence,
+    id: ContentId,
+    at_ms: TimestampMs,
+    actor: Option<String>,
+}
+
+impl SystemStream {
+    /// Hands every fact to the book of its domain, in order. Each book has another domain.
+    pub(crate) fn read(reader: &Reader, books: &mut [&mut dyn ReadFacts]) -> Result<Self, StreamError> {
+        let mut stream = Self::default();
+        let mut after = Position::ZERO;
+        loop {
+            let batch = reader.tenant_batch(&system_tenant(), after, READ_BYTES)?;
+            if batch.is_empty() {
+                return Ok(stream);
+            }
+            after = batch.last();
+            for (record, event) in batch.events() {
+                let refused = |problem: String| StreamError::Event {
+                    domain: record.domain().to_owned(),
+                    name: event.name.to_owned(),
+                    version: event.version,
+                    position: event.position,
+                    problem,
+                };
+                let (sequence, id) = (event.sequence, event.id);
+                let head = stream.heads.entry(record.aggregate_key()).or_insert((Sequence::ZERO, ContentId::NONE));
+                record.check_content(&head.1)?;
+                *head = (sequence, id);
+                let noted = Noted {
+                    position: event.position,
+                    sequence,
+                    id,
+                    at_ms: record.at_ms(),
+                    actor: record.actor().map(str::to_owned),
+                };
+                let Some(book) = books.iter_mut().find(|book| book.domain() == record.domain()) else {
+                    return Err(refused("this version of polder has no such domain".into()));
+                };
+                let payload = str::from_utf8(event.payload).map_err(|error| refused(error.to_string()))?;
+                let written = Written { name: event.name, version: event.version, payload };
+                book.read(&written, &noted).map_err(|error| refused(error.to_string()))?;
+            }
+        }
+    }
+
+    /// The record of a fact, behind the last one about the same aggregate.
+    pub(crate) fn propose<F: Fact>(
+        &self,
+        fact: &F,
+        at_ms: TimestampMs,
+        actor: Option<&str>,
+    ) -> (EncodedRecord, Proposal) {
+        let (tenant, aggregate_id) = (system_tenant(), fact.aggregate_id());
+        let domain = DomainName::new(F::DOMAIN).expect("a good name");
+        let aggregate = AggregateName::new(F::AGGREGATE).expect("a good name");
+        let key = AggregateKey::of(&tenant, &domain, &aggregate, &aggregate_id);
+        let (sequence, head) = self.heads.get(&key).copied().unwrap_or((Sequence::ZERO, ContentId::NONE));
+        let (name, version, payload) = written(fact);
+        let command_name = CommandName::new(COMMAND).expect("a good name");
+        let decision = Decision {
+            tenant,
+            domain,
+            aggregate,
+            aggregate_id,
+            revision_mark: HOST_MARK,
+            command_id: CommandId::new(&format!("fact-{}", sequence.plus(1))).expect("a good id"),
+            fingerprint: Fingerprint::of(&command_name, &payload),
+            command_name,
+            correlation_id: None,
+            causation_id: None,
+            actor: actor.map(str::to_owned),
+            at_ms,
+            outcome: Outcome::Accepted,
+            sequence_before: sequence,
+            events: vec![NewEvent { name: EventName::new(&name).expect("a good name"), version, payload }],
+        };
+        let (record, id) = EncodedRecord::encode(&decision, key, &head);
+        (record, Proposal { key, sequence: sequence.plus(1), id, at_ms, actor: decision.actor })
+    }
+
+    /// Once the proposal is durable.
+    pub(crate) fn accept(&mut self, proposal: Proposal, position: Position) -> Noted {
+        let Proposal { key, sequence, id, at_ms, actor } = proposal;
+        self.heads.insert(key, (sequence, id));
+        Noted { position, sequence, id, at_ms, actor }
+    }
+}
