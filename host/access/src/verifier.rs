@@ -20,20 +20,26 @@ pub struct KnownKey {
     pub is_revoked: bool,
 }
 
-#[derive(Default)]
 pub struct Verifier {
     state: RwLock<State>,
 }
 
 type Keys = BTreeMap<KeyId, PublicKey>;
 
-#[derive(Default)]
 struct State {
     /// Those that count.
     keys: Arc<Keys>,
     /// A key was made known, be it revoked since.
     is_closed: bool,
     verified: HashMap<blake3::Hash, Arc<Verified>>,
+}
+
+impl State {
+    fn new(known: &[KnownKey]) -> Self {
+        let good = known.iter().filter(|key| !key.is_revoked);
+        let keys = good.map(|key| (key.public_key.id(), key.public_key)).collect();
+        Self { keys: Arc::new(keys), is_closed: !known.is_empty(), verified: HashMap::new() }
+    }
 }
 
 struct Verified {
@@ -43,17 +49,15 @@ struct Verified {
 
 impl Verifier {
     pub fn new(known: &[KnownKey]) -> Self {
-        let verifier = Self::default();
-        verifier.set_keys(known);
-        verifier
+        Self { state: RwLock::new(State::new(known)) }
     }
 
-    /// From now on these keys count, and no others. What other keys signed is forgotten.
-    pub fn set_keys(&self, known: &[KnownKey]) {
-        let good = known.iter().filter(|key| !key.is_revoked);
-        let keys = good.map(|key| (key.public_key.id(), key.public_key)).collect();
+    /// From now on the keys that `known` gives count, and no others; what was remembered is forgotten. It is asked while nobody else
+    /// can set keys, so that of two who do, the later list wins.
+    pub fn set_keys<E>(&self, known: impl FnOnce() -> Result<Vec<KnownKey>, E>) -> Result<(), E> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        *state = State { keys: Arc::new(keys), is_closed: !known.is_empty(), verified: HashMap::new() };
+        *state = State::new(&known()?);
+        Ok(())
     }
 
     /// No key was ever made known: there is nobody who could have issued a token. Once one was, revoking it does not open the
@@ -161,16 +165,20 @@ mod tests {
     fn an_unknown_or_revoked_key_is_as_good_as_none() {
         let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let token = claims().sign(&key).unwrap();
-        let verifier = Verifier::default();
+        let verifier = Verifier::new(&[]);
+        let set = |known: Vec<KnownKey>| verifier.set_keys(|| Ok::<_, ()>(known)).unwrap();
         assert!(verifier.is_open());
         assert_eq!(verifier.verify(&token, NOW_S), Err(TokenError::Invalid));
-        verifier.set_keys(&[known(&other, false)]);
+        set(vec![known(&other, false)]);
         assert_eq!(verifier.verify(&token, NOW_S), Err(TokenError::Invalid));
-        verifier.set_keys(&[known(&other, false), known(&key, false)]);
+        set(vec![known(&other, false), known(&key, false)]);
         assert!(verifier.verify(&token, NOW_S).is_ok());
         // Also one that is remembered, and also the last key: the door stays closed.
-        verifier.set_keys(&[known(&other, true), known(&key, true)]);
+        set(vec![known(&other, true), known(&key, true)]);
         assert_eq!((verifier.verify(&token, NOW_S), cached(&verifier)), (Err(TokenError::Invalid), 0));
+        assert!(!verifier.is_open());
+        // A list that cannot be had changes nothing.
+        assert_eq!(verifier.set_keys(|| Err("unreadable")), Err("unreadable"));
         assert!(!verifier.is_open());
     }
 

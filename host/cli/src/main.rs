@@ -24,6 +24,7 @@ mod state;
 mod target;
 mod test;
 mod times;
+mod token;
 mod verify;
 mod view;
 
@@ -61,6 +62,7 @@ enum Command {
     View(view::View),
     Effects(effects::Effects),
     Domains(domains::Domains),
+    Token(token::Token),
     Import(import::Import),
     Verify(verify::Verify),
     Salvage(salvage::Salvage),
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
         Command::View(command) => command.run(&output),
         Command::Effects(command) => command.run(&output),
         Command::Domains(command) => command.run(&output),
+        Command::Token(command) => command.run(&output),
         Command::Import(command) => command.run(&output),
         Command::Verify(command) => command.run(&output),
         Command::Salvage(command) => command.run(&output),

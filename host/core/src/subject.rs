@@ -8,8 +8,8 @@
 //! | `{tenant}.query.{domain}.catalog`, `….effects` | publish: what the domain is; what its projections asked for |
 //! | `{tenant}.state.{domain}.{aggregate}.{id}` | publish: a question for a state, now or in the past |
 //! | `{tenant}.admin.{act}.{domain}` | publish: `deploy` (an upload of code), `rollback`, … |
-//! | `{tenant}.admin.act-for-others` | publish: may name another actor than itself |
 //! | `$host.admin.tenant.{act}.{tenant}`, `$host.admin.key.{act}` | publish: what only those who run the host may do |
+//! | `{tenant}.admin.act-for-others`, `$host.admin.act-for-others` | publish: to name another actor than oneself |
 //! | `$host.metrics` | publish: a question for the counters |
 //!
 //! No name or id can hold a dot, `*` or `>`, so a subject that is made of them has as many tokens as it seems to have.
@@ -67,6 +67,11 @@ pub fn catalog(tenant: &TenantName, domain: &DomainName) -> String {
     format!("{tenant}.query.{domain}.catalog")
 }
 
+/// The catalogs of all domains.
+pub fn catalogs(tenant: &TenantName) -> Pattern {
+    Pattern::new(&format!("{tenant}.query.*.catalog")).expect("names and stars make a pattern")
+}
+
 pub fn effects(tenant: &TenantName, domain: &DomainName) -> String {
     format!("{tenant}.query.{domain}.effects")
 }
@@ -80,8 +85,9 @@ pub fn admin(tenant: &TenantName, act: &str, domain: &DomainName) -> String {
     format!("{tenant}.admin.{act}.{domain}")
 }
 
-pub fn act_for_others(tenant: &TenantName) -> String {
-    format!("{tenant}.admin.act-for-others")
+/// To name another actor than oneself. `realm`: a tenant's name, or [`HOST`].
+pub fn act_for_others(realm: &str) -> String {
+    format!("{realm}.admin.act-for-others")
 }
 
 /// What is done to a tenant as a whole: `add`, `suspend`, `remove`.

@@ -2,6 +2,7 @@
 
 mod administration;
 mod deploying;
+mod keys;
 mod queries;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use polder_journal::{AggregateKey, Journal, OpenOptions, OpenReport, Reader, Sta
 use polder_sandbox::{Sandbox, SandboxOptions};
 use tokio::sync::oneshot;
 
+use crate::access::Keys;
 use crate::answers::*;
 use crate::clock::Clock;
 use crate::deployments::{Components, Deployments};
@@ -43,6 +45,7 @@ struct Inner {
     system: Arc<Tenant>,
     stream: Arc<tokio::sync::Mutex<SystemStream>>,
     deployments: Mutex<Deployments>,
+    keys: Mutex<Keys>,
     reader: Reader,
     clock: Arc<Clock>,
     metrics: Arc<Metrics>,
@@ -76,8 +79,8 @@ impl Host {
         let sandbox = Sandbox::new(SandboxOptions::default()).map_err(|error| OpenError::Sandbox(error.to_string()))?;
         sandbox.self_check().map_err(|error| OpenError::Sandbox(error.to_string()))?;
         let components = Components::open(&options.data_dir).map_err(folder)?;
-        let mut deployments = Deployments::default();
-        let stream = SystemStream::read(&reader, &mut [&mut deployments])
+        let (mut deployments, mut keys) = (Deployments::default(), Keys::default());
+        let stream = SystemStream::read(&reader, &mut [&mut deployments, &mut keys])
             .map_err(|error| OpenError::History { what: "the host's own history", problem: error.to_string() })?;
         let system = Tenant::new(system_tenant(), options.limits, reader.last_position(&system_tenant()));
 
@@ -102,6 +105,7 @@ impl Host {
                 system,
                 stream: Arc::new(tokio::sync::Mutex::new(stream)),
                 deployments: Mutex::new(deployments),
+                keys: Mutex::new(keys),
                 reader,
                 clock,
                 metrics,

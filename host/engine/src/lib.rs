@@ -2,6 +2,7 @@
 //! (journal, sandbox). Knows no HTTP, no NATS, no wasmtime.
 #![forbid(unsafe_code)]
 
+mod access;
 mod answers;
 mod clock;
 mod deployments;
@@ -19,10 +20,10 @@ mod system;
 mod tenant;
 
 pub use answers::{
-    AsOf, DeployStatus, Deployed, Direction, Document, DocumentPage, DocumentQuery, DomainInfo, EffectPage,
-    EventFilter, EventPage, Health, ProjectionInfo, RecordedEffect, StateAnswer, WaitFor,
+    AccessKey, AsOf, DeployStatus, Deployed, Direction, Document, DocumentPage, DocumentQuery, DomainInfo, EffectPage,
+    EventFilter, EventPage, Health, ProjectionInfo, RecordedEffect, Revocation, StateAnswer, WaitFor,
 };
-pub use errors::{DeployError, OpenError, ReadError, SubmitError};
+pub use errors::{DeployError, KeyError, OpenError, ReadError, SubmitError};
 pub use host::{Host, MAIN_TENANT};
 pub use options::HostOptions;
 pub use rules::{DecidedEvent, Handled, Rules, RulesInstance, StateSlot};

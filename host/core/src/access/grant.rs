@@ -35,6 +35,11 @@ impl Grant {
         self.scope.covers(subject) && self.permissions.may_subscribe(subject)
     }
 
+    /// As [`Permissions::may_publish_within`].
+    pub fn may_publish_within(&self, space: &Pattern) -> bool {
+        self.scope.covers(space.as_str()) && self.permissions.may_publish_within(space)
+    }
+
     /// As [`Permissions::may_subscribe_within`].
     pub fn may_subscribe_within(&self, space: &Pattern) -> bool {
         self.scope.covers(space.as_str()) && self.permissions.may_subscribe_within(space)
@@ -104,10 +109,11 @@ mod tests {
             let found = [
                 grant.may_publish(subject),
                 grant.may_subscribe(subject),
+                grant.may_publish_within(&space(subject)),
                 grant.may_subscribe_within(&space(subject)),
                 grant.may_subscribe_to_all(&space(subject)),
             ];
-            assert_eq!(found, [expected; 4], "{scope} {subject}");
+            assert_eq!(found, [expected; 5], "{scope} {subject}");
         }
         assert!(!grant("acme").may_subscribe_within(&space("*.orders.>")));
     }

@@ -22,17 +22,26 @@ impl Permissions {
         allows(&self.subscribe, subject) && !allows(&self.deny, subject)
     }
 
-    /// Some subject of `space` may be subscribed to. Exact but for denials that only together cover all that is allowed: then
+    /// Some subject of `space` may be published to. Exact but for denials that only together cover all that is allowed: then
     /// this says yes, and each subject is still refused.
+    pub fn may_publish_within(&self, space: &Pattern) -> bool {
+        self.allows_within(&self.publish, space)
+    }
+
+    /// As [`may_publish_within`](Self::may_publish_within).
     pub fn may_subscribe_within(&self, space: &Pattern) -> bool {
-        let visible = |common: Pattern| !self.deny.iter().any(|deny| deny.contains(&common));
-        self.subscribe.iter().filter_map(|allow| allow.intersection(space)).any(visible)
+        self.allows_within(&self.subscribe, space)
     }
 
     /// Every subject of `space` may be subscribed to.
     pub fn may_subscribe_to_all(&self, space: &Pattern) -> bool {
         self.subscribe.iter().any(|allow| allow.contains(space))
             && !self.deny.iter().any(|deny| deny.intersection(space).is_some())
+    }
+
+    fn allows_within(&self, allowed: &[Pattern], space: &Pattern) -> bool {
+        let is_left = |common: Pattern| !self.deny.iter().any(|deny| deny.contains(&common));
+        allowed.iter().filter_map(|allow| allow.intersection(space)).any(is_left)
     }
 }
 
