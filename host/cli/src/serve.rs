@@ -23,7 +23,7 @@ pub(crate) struct Serve {
     /// Where to listen; port 0 takes a free one. Beyond loopback only once there are access keys.
     #[arg(long, default_value = "127.0.0.1:7117", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// Threads that run guests; one more than processors by default.
+    /// Threads that run guests; as many as processors by default.
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
 }

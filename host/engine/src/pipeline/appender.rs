@@ -1,16 +1,30 @@
-//! The way to the disk, shared by all workers. Whoever comes while another appends leaves its records, and whoever appends next
-//! takes along all that were left: as many syncs as the disk can do, each for everyone who waits.
+//! The way to the disk, shared by all workers. Whoever comes while others still decide leaves its records to the last of them, who
+//! takes along all that were left: a sync costs as much as deciding on dozens of commands, and so is made for everyone at once.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use polder_core::Position;
 use polder_journal::{AppendError, EncodedRecord, Writer};
 
+/// Records wait no longer than this for those who still decide: one of them may be held up by a slow guest.
+const GATHERING_MAX: Duration = Duration::from_micros(500);
+
 pub(crate) struct Appender {
     /// `None` once closed.
     writer: Mutex<Option<Writer>>,
-    waiting: Mutex<Vec<Waiting>>,
+    gathered: Mutex<Gathered>,
+    /// Somebody's records are appended, or nobody decides any more.
+    changed: Condvar,
+    gathering_max: Duration,
     halted: OnceLock<String>,
+}
+
+#[derive(Default)]
+struct Gathered {
+    waiting: Vec<Waiting>,
+    /// So many will come with records, soon.
+    deciding: usize,
 }
 
 /// Nothing is appended any more: the journal failed, or the host shuts down. Says why.
@@ -37,21 +51,52 @@ struct Waiting {
     answer: Arc<Mutex<Option<Answer>>>,
 }
 
+/// Whether who appends was counted among those that decide.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decided {
+    No,
+    Yes,
+}
+
 impl Appender {
     pub(crate) fn new(writer: Writer) -> Self {
-        Self { writer: Mutex::new(Some(writer)), waiting: Mutex::default(), halted: OnceLock::new() }
+        Self {
+            writer: Mutex::new(Some(writer)),
+            gathered: Mutex::default(),
+            changed: Condvar::new(),
+            gathering_max: GATHERING_MAX,
+            halted: OnceLock::new(),
+        }
     }
 
-    /// Makes the records durable, in their order, and gives the tenant's position after each. Blocks until they are.
-    pub(crate) fn append(&self, records: Vec<EncodedRecord>) -> Answer {
+    /// Others leave their records to the caller, who has to say soon that it [`Decided`].
+    pub(crate) fn decide(&self) {
+        lock(&self.gathered).deciding += 1;
+    }
+
+    /// Makes the records durable, in their order, and gives the tenant's position after each. Blocks until they are. Without records
+    /// it only says that the caller decides no more.
+    pub(crate) fn append(&self, records: Vec<EncodedRecord>, decided: Decided) -> Answer {
         let answer = Arc::default();
-        lock(&self.waiting).push(Waiting { records, answer: Arc::clone(&answer) });
+        let mut gathered = lock(&self.gathered);
+        gathered.deciding -= usize::from(decided == Decided::Yes);
+        if records.is_empty() {
+            if gathered.deciding == 0 {
+                self.changed.notify_one();
+            }
+            return Ok(Vec::new());
+        }
+        gathered.waiting.push(Waiting { records, answer: Arc::clone(&answer) });
+        let others_decide = |gathered: &mut Gathered| gathered.deciding > 0 && lock(&answer).is_none();
+        let waited = self.changed.wait_timeout_while(gathered, self.gathering_max, others_decide);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
         let mut writer = lock(&self.writer);
         if let Some(answer) = lock(&answer).take() {
             return answer;
         }
         self.append_all(writer.as_mut());
         drop(writer);
+        self.changed.notify_all();
         // They waited with the others; gone without an answer only when a panic ended the turn that took them along.
         let answer = lock(&answer).take();
         answer.unwrap_or_else(|| Err(Halted(PANICKED.to_owned())))
@@ -77,7 +122,7 @@ impl Appender {
     }
 
     fn append_all(&self, writer: Option<&mut Writer>) {
-        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        let waiting = std::mem::take(&mut lock(&self.gathered).waiting);
         let (mut records, mut answers) = (Vec::new(), Vec::with_capacity(waiting.len()));
         for Waiting { records: more, answer } in waiting {
             answers.push((more.len(), answer));
@@ -173,7 +218,8 @@ mod tests {
             let append = |thread| {
                 move || {
                     let numbers = thread * APPENDS..(thread + 1) * APPENDS;
-                    let append = |number| appender.append(vec![record(number), record(number + 1_000)]).unwrap();
+                    let append =
+                        |number| appender.append(vec![record(number), record(number + 1_000)], Decided::No).unwrap();
                     numbers.flat_map(append).map(|position| position.0).collect::<Vec<_>>()
                 }
             };
@@ -187,10 +233,48 @@ mod tests {
     }
 
     #[test]
+    fn who_still_decides_takes_the_others_along() {
+        let (_folder, mut appender, reader) = open();
+        appender.gathering_max = Duration::from_secs(3_600);
+        appender.decide();
+        appender.decide();
+        std::thread::scope(|scope| {
+            scope.spawn(|| appender.append(vec![record(1)], Decided::Yes).unwrap());
+            while lock(&appender.gathered).waiting.is_empty() {
+                std::thread::yield_now();
+            }
+            appender.append(vec![record(2)], Decided::Yes).unwrap();
+        });
+        assert_eq!(reader.last_position(&TenantName::new("main").unwrap()).0, 2);
+        assert_eq!(reader.statistics().frames, 1);
+    }
+
+    #[test]
+    fn who_decided_nothing_lets_the_others_go() {
+        let (_folder, mut appender, reader) = open();
+        appender.gathering_max = Duration::from_secs(3_600);
+        appender.decide();
+        appender.decide();
+        std::thread::scope(|scope| {
+            scope.spawn(|| appender.append(vec![record(1)], Decided::Yes).unwrap());
+            appender.append(Vec::new(), Decided::Yes).unwrap();
+        });
+        assert_eq!(reader.last_position(&TenantName::new("main").unwrap()).0, 1);
+    }
+
+    #[test]
+    fn nobody_waits_for_ever_for_who_decides() {
+        let (_folder, appender, reader) = open();
+        appender.decide();
+        appender.append(vec![record(1)], Decided::No).unwrap();
+        assert_eq!(reader.last_position(&TenantName::new("main").unwrap()).0, 1);
+    }
+
+    #[test]
     fn after_a_panic_nothing_is_appended() {
         let (_folder, appender, _reader) = open();
         drop(appender.halt_on_panic());
-        appender.append(vec![record(1)]).unwrap();
+        appender.append(vec![record(1)], Decided::No).unwrap();
         std::thread::scope(|scope| {
             let panics = scope.spawn(|| {
                 let _halting = appender.halt_on_panic();
@@ -199,15 +283,15 @@ mod tests {
             assert!(panics.join().is_err());
         });
         assert_eq!(appender.halted(), Some(PANICKED));
-        assert_eq!(appender.append(vec![record(2)]), Err(Halted(PANICKED.to_owned())));
+        assert_eq!(appender.append(vec![record(2)], Decided::No), Err(Halted(PANICKED.to_owned())));
     }
 
     #[test]
     fn a_closed_journal_takes_nothing() {
         let (_folder, appender, reader) = open();
-        appender.append(vec![record(1)]).unwrap();
+        appender.append(vec![record(1)], Decided::No).unwrap();
         appender.close();
-        assert!(appender.append(vec![record(2)]).unwrap_err().to_string().contains("shutting down"));
+        assert!(appender.append(vec![record(2)], Decided::No).unwrap_err().to_string().contains("shutting down"));
         assert_eq!(reader.last_position(&TenantName::new("main").unwrap()).0, 1);
     }
 }

@@ -21,7 +21,7 @@ use std::thread::{self, JoinHandle};
 use polder_core::Position;
 use polder_journal::{AggregateKey, EncodedRecord, Reader, Writer};
 
-use appender::Appender;
+use appender::{Appender, Decided};
 pub(crate) use cold::{FoldError, Wanted, fold_history};
 pub(crate) use job::{Job, Target};
 
@@ -76,7 +76,7 @@ impl Pipeline {
 
     /// For a decision that no worker makes: the host's own. Blocks until it is durable.
     pub(crate) fn append(&self, record: EncodedRecord) -> Result<Position, SubmitError> {
-        match self.appender.append(vec![record]) {
+        match self.appender.append(vec![record], Decided::No) {
             Ok(positions) => Ok(positions[0]),
             Err(halted) => Err(SubmitError::ReadOnly(halted.0)),
         }

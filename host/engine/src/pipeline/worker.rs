@@ -18,7 +18,7 @@ use super::cold::FoldError;
 use super::job::{ReplySender, Target};
 use super::seat::{Seat, TakeError, Upkeep};
 use super::warm::Warm;
-use super::{Appender, Grown, Job};
+use super::{Appender, Decided, Grown, Job};
 use crate::SubmitError;
 use crate::clock::Clock;
 use crate::domain::{Active, Domain};
@@ -44,6 +44,8 @@ pub(super) struct Worker {
     batch: Batch,
     /// Of the batch that is being decided; all before it are durable.
     batch_number: u64,
+    /// Others leave their records to this worker, which is about to append.
+    decided: Decided,
     last_append: Duration,
 }
 
@@ -63,13 +65,15 @@ impl Worker {
         grown: Arc<Grown>,
     ) -> Self {
         let (seats, batch) = Default::default();
-        let (batch_number, last_append) = (1, Duration::ZERO);
-        Self { inbox, appender, reader, clock, metrics, grown, seats, batch, batch_number, last_append }
+        let (batch_number, decided, last_append) = (1, Decided::No, Duration::ZERO);
+        Self { inbox, appender, reader, clock, metrics, grown, seats, batch, batch_number, decided, last_append }
     }
 
     /// Until there is nobody left to send commands.
     pub(super) fn run(mut self) {
         while let Some(first) = self.look_out() {
+            self.appender.decide();
+            self.decided = Decided::Yes;
             let began = Instant::now();
             let deciding_max = self.last_append.max(DECIDING_MIN);
             self.take(*first);
@@ -182,13 +186,14 @@ impl Worker {
 
     /// Makes the batch durable and tells its callers.
     fn settle(&mut self) {
-        if self.batch.is_empty() {
+        let decided = std::mem::replace(&mut self.decided, Decided::No);
+        if self.batch.is_empty() && decided == Decided::No {
             return;
         }
         let mut batch = std::mem::take(&mut self.batch);
         let records = batch.take_records();
         let began = Instant::now();
-        let appended = if records.is_empty() { Ok(Vec::new()) } else { self.appender.append(records) };
+        let appended = self.appender.append(records, decided);
         self.last_append = began.elapsed();
         self.batch_number += 1;
         match appended {
