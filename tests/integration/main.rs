@@ -8,3 +8,4 @@ mod engine;
 mod http_contract;
 mod import;
 mod readme;
+mod tenants;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use anyhow::anyhow;
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use polder_core::subject;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
@@ -21,7 +20,8 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 pub(crate) struct Client {
     http: reqwest::Client,
     host: String,
-    tenant: String,
+    /// What paths begin with, below `/v1`: a tenant, or `tenants`.
+    scope: String,
 }
 
 /// An answer read whole.
@@ -33,15 +33,20 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) fn new(target: &Target) -> Result<Self, Failure> {
-        Self::open(&target.connection, target.tenant.as_str())
+        Self::scoped(&target.connection, target.tenant.as_str())
     }
 
-    /// For what concerns a host as a whole.
-    pub(crate) fn of_host(connection: &Connection) -> Result<Self, Failure> {
-        Self::open(connection, subject::HOST)
+    /// For what concerns tenants as a whole.
+    pub(crate) fn of_tenants(connection: &Connection) -> Result<Self, Failure> {
+        Self::scoped(connection, "tenants")
     }
 
-    fn open(connection: &Connection, tenant: &str) -> Result<Self, Failure> {
+    /// For the keys that tokens are signed with.
+    pub(crate) fn of_keys(connection: &Connection) -> Result<Self, Failure> {
+        Self::scoped(connection, "keys")
+    }
+
+    fn scoped(connection: &Connection, scope: &str) -> Result<Self, Failure> {
         // A proxy that the environment names is for the world outside, where no host of ours is.
         let http = reqwest::Client::builder()
             .no_proxy()
@@ -49,12 +54,12 @@ impl Client {
             .tcp_nodelay(true)
             .default_headers(authorization(connection.token.as_deref())?)
             .build()?;
-        Ok(Self { http, host: connection.host.clone(), tenant: tenant.to_owned() })
+        Ok(Self { http, host: connection.host.clone(), scope: scope.to_owned() })
     }
 
-    /// The address below `/v1/{tenant}` with these segments.
+    /// The address below `/v1/{scope}` with these segments.
     pub(crate) fn address(&self, segments: &[&str]) -> String {
-        let mut address = format!("{}/v1/{}", self.host, self.tenant);
+        let mut address = format!("{}/v1/{}", self.host, self.scope);
         for segment in segments {
             address.push('/');
             address.extend(utf8_percent_encode(segment, ESCAPED));
@@ -180,7 +185,7 @@ mod tests {
     #[test]
     fn segments_are_escaped() {
         let connection = Connection { host: "http://h".into(), token: None };
-        let client = Client::open(&connection, "main").ok().unwrap();
+        let client = Client::scoped(&connection, "main").ok().unwrap();
         assert_eq!(
             client.address(&["orders", "views", "v", "a/b c?ü"]),
             "http://h/v1/main/orders/views/v/a%2Fb%20c%3F%C3%BC"

@@ -22,6 +22,7 @@ mod send;
 mod serve;
 mod state;
 mod target;
+mod tenant;
 mod test;
 mod times;
 mod token;
@@ -63,6 +64,7 @@ enum Command {
     Effects(effects::Effects),
     Domains(domains::Domains),
     Token(token::Token),
+    Tenant(tenant::Tenant),
     Import(import::Import),
     Verify(verify::Verify),
     Salvage(salvage::Salvage),
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
         Command::Effects(command) => command.run(&output),
         Command::Domains(command) => command.run(&output),
         Command::Token(command) => command.run(&output),
+        Command::Tenant(command) => command.run(&output),
         Command::Import(command) => command.run(&output),
         Command::Verify(command) => command.run(&output),
         Command::Salvage(command) => command.run(&output),

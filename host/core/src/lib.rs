@@ -22,7 +22,7 @@ pub use descriptor::{
     ProjectionDescriptor, StateChart, Transition,
 };
 pub use event::Event;
-pub use limits::Limits;
+pub use limits::{Limit, LimitChanges, LimitError, LimitOverrides, Limits};
 pub use names::{
     AggregateId, AggregateName, CommandId, CommandName, CorrelationId, DomainName, EventName, ID_BYTES_MAX,
     NAME_BYTES_MAX, NameError, ProjectionName, TenantName,

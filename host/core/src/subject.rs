@@ -95,6 +95,11 @@ pub fn host_tenant(act: &str, tenant: &TenantName) -> String {
     format!("{HOST}.admin.tenant.{act}.{tenant}")
 }
 
+/// To list all tenants.
+pub fn host_tenants() -> String {
+    format!("{HOST}.admin.tenant.list")
+}
+
 /// What is done to the keys that sign tokens: `add`, `list`, `revoke`.
 pub fn host_key(act: &str) -> String {
     format!("{HOST}.admin.key.{act}")

@@ -2,10 +2,12 @@
 
 use polder_core::{
     AggregateId, CorrelationId, Descriptor, DomainName, Event, EventName, Position, ProjectionName, Revision, Sequence,
-    TimestampMs,
+    TenantName, TimestampMs,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
+
+pub use crate::tenants::Act;
 
 /// Which past of an aggregate is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +156,47 @@ pub struct ProjectionInfo {
     pub parked: u64,
     /// Why it does not advance, when it does not.
     pub stalled: Option<String>,
+}
+
+/// A tenant, and what it has and may.
+#[derive(Debug, Clone, Serialize)]
+pub struct TenantInfo {
+    pub tenant: TenantName,
+    /// `None` for the tenant that every host begins with.
+    pub added: Option<Act>,
+    /// Commands are refused since then.
+    pub suspended: Option<Act>,
+    pub domains: Vec<DomainRevision>,
+    pub position: Position,
+    /// What its records take in the journal.
+    pub record_bytes: u64,
+    pub commands_in_flight: u64,
+    pub limits: Vec<LimitInfo>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct DomainRevision {
+    pub domain: DomainName,
+    pub revision: Revision,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct LimitInfo {
+    pub name: &'static str,
+    pub value: u64,
+    pub default: u64,
+    /// Set for this tenant, not the default.
+    pub is_own: bool,
+    pub meaning: &'static str,
+}
+
+/// What an administrative act left behind.
+#[derive(Debug, Clone, Serialize)]
+pub struct TenantChanged {
+    /// `false`: it was so before, and nothing was recorded.
+    pub changed: bool,
+    #[serde(flatten)]
+    pub tenant: TenantInfo,
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -7,7 +7,6 @@ use polder_core::{
     TenantName,
 };
 
-use crate::MAIN_TENANT;
 use crate::system::SYSTEM_TENANT;
 
 /// Why a command got no acknowledgement. In every case nothing was recorded.
@@ -16,8 +15,10 @@ pub enum SubmitError {
     // The caller fixes the request.
     #[error("tenant {SYSTEM_TENANT:?} is the host's own history: it takes no commands; name another tenant")]
     SystemTenant,
-    #[error("there is no tenant {0:?} here; there is {MAIN_TENANT:?}")]
+    #[error("there is no tenant {0:?} here")]
     UnknownTenant(TenantName),
+    #[error("tenant {0:?} is suspended: it takes no commands until it is resumed; reads go on")]
+    TenantSuspended(TenantName),
     #[error("tenant {tenant:?} has no domain {domain:?}; it has {}", list(known))]
     UnknownDomain { tenant: TenantName, domain: DomainName, known: Vec<DomainName> },
     #[error("domain {domain:?} has no aggregate {aggregate:?}; it has {}", list(known))]
@@ -26,7 +27,7 @@ pub enum SubmitError {
     UnknownCommand { aggregate: AggregateName, command: CommandName, known: Vec<CommandName> },
     #[error("the payload is not JSON: {0}")]
     NotJson(String),
-    #[error("the payload has {bytes} bytes; at most {bytes_max} are allowed")]
+    #[error("the payload has {bytes} bytes; at most {bytes_max} are allowed (limit command_bytes_max)")]
     TooLarge { bytes: u64, bytes_max: u64 },
     #[error(
         "command id {0:?} was used before for another command to this aggregate: give each command an id of its own"
@@ -36,12 +37,17 @@ pub enum SubmitError {
     #[error("the aggregate is at sequence {actual}, the command expected {expected}")]
     Conflict { expected: Sequence, actual: Sequence },
     // The caller waits.
-    #[error("tenant {tenant:?} has {in_flight_max} commands in flight already")]
-    Busy { tenant: TenantName, in_flight_max: u64, retry_after_ms: u64 },
+    #[error("tenant {tenant:?} is at its limit {limit}, {value}: try again in {retry_after_ms} ms")]
+    Busy { tenant: TenantName, limit: &'static str, value: u64, retry_after_ms: u64 },
     // The author of the domain fixes the guest.
     #[error("domain {domain:?}, revision {}: {reason}", revision.short())]
     GuestFault { domain: DomainName, revision: Revision, reason: String },
     // The operator looks after the host.
+    #[error(
+        "tenant {tenant:?} is full: its records take {bytes} bytes, at its limit storage_bytes_max, {storage_bytes_max}, or beyond; \
+         commands are taken again when the limit is raised, and reads go on"
+    )]
+    StorageFull { tenant: TenantName, bytes: u64, storage_bytes_max: u64 },
     #[error("the host takes no commands: {0}")]
     ReadOnly(String),
     #[error("the host is shutting down")]
@@ -53,7 +59,7 @@ pub enum SubmitError {
 pub enum ReadError {
     #[error("tenant {SYSTEM_TENANT:?} is the host's own history: it has events, but no states and no views")]
     SystemTenant,
-    #[error("there is no tenant {0:?} here; there is {MAIN_TENANT:?}")]
+    #[error("there is no tenant {0:?} here")]
     UnknownTenant(TenantName),
     #[error("tenant {tenant:?} has no domain {domain:?}; it has {}", list(known))]
     UnknownDomain { tenant: TenantName, domain: DomainName, known: Vec<DomainName> },
@@ -83,7 +89,7 @@ pub enum ReadError {
 pub enum DeployError {
     #[error("tenant {SYSTEM_TENANT:?} is the host's own history: it has no domains; name another tenant")]
     SystemTenant,
-    #[error("there is no tenant {0:?} here; there is {MAIN_TENANT:?}")]
+    #[error("there is no tenant {0:?} here")]
     UnknownTenant(TenantName),
     /// The author fixes the component.
     #[error("refused: {0}")]
@@ -105,6 +111,19 @@ pub enum KeyError {
     Unknown(AggregateId),
     #[error("the host takes no changes: {0}")]
     ReadOnly(String),
+}
+
+/// Why nothing was decided about a tenant.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TenantError {
+    #[error("there is no tenant {0:?} here")]
+    Unknown(TenantName),
+    #[error("{0:?} is reserved: give the tenant another name")]
+    Reserved(TenantName),
+    #[error("the host takes no changes: {0}")]
+    ReadOnly(String),
+    #[error("the host cannot keep the tenant's data: {0}")]
+    Storage(String),
 }
 
 /// Why a host does not start.

@@ -4,10 +4,12 @@ mod administration;
 mod deploying;
 mod keys;
 mod queries;
+mod tenants;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use arc_swap::ArcSwap;
 use polder_core::{Command, CommandAck, Limits, TenantName};
 use polder_journal::disk::Disk;
 use polder_journal::{AggregateKey, Journal, OpenOptions, OpenReport, Reader, Statistics, Writer};
@@ -23,13 +25,12 @@ use crate::metrics::{Metrics, head, line};
 use crate::pipeline::{Job, Pipeline, Target};
 use crate::projections::Projections;
 use crate::system::{SYSTEM_TENANT, SystemStream, system_tenant};
-use crate::tenant::Tenant;
+use crate::tenant::{Tenant, Terms};
+use crate::tenants::{Entry, Tenants};
 use crate::{HostOptions, OpenError, SubmitError};
 
 /// The one tenant there is unless others are made.
 pub const MAIN_TENANT: &str = "main";
-/// What a caller is told to wait when its tenant has too many commands in flight, in milliseconds.
-const BUSY_RETRY_AFTER_MS: u64 = 1_000;
 
 /// One open data folder and the threads that serve it. Clones share it.
 #[derive(Clone)]
@@ -38,7 +39,11 @@ pub struct Host {
 }
 
 struct Inner {
-    tenants: BTreeMap<TenantName, Arc<Tenant>>,
+    /// Replaced as a whole when one comes or goes: found at every command, without a lock.
+    tenants: ArcSwap<HashMap<TenantName, Arc<Tenant>>>,
+    tenant_book: Mutex<Tenants>,
+    /// Of tenants that have none of their own.
+    limits: Limits,
     sandbox: Sandbox,
     components: Components,
     /// The host's own: nobody sends it commands.
@@ -79,14 +84,17 @@ impl Host {
         let sandbox = Sandbox::new(SandboxOptions::default()).map_err(|error| OpenError::Sandbox(error.to_string()))?;
         sandbox.self_check().map_err(|error| OpenError::Sandbox(error.to_string()))?;
         let components = Components::open(&options.data_dir).map_err(folder)?;
-        let (mut deployments, mut keys) = (Deployments::default(), Keys::default());
-        let stream = SystemStream::read(&reader, &mut [&mut deployments, &mut keys])
+        let (mut tenant_book, mut deployments, mut keys) =
+            (Tenants::default(), Deployments::default(), Keys::default());
+        let stream = SystemStream::read(&reader, &mut [&mut tenant_book, &mut deployments, &mut keys])
             .map_err(|error| OpenError::History { what: "the host's own history", problem: error.to_string() })?;
-        let system = Tenant::new(system_tenant(), options.limits, reader.last_position(&system_tenant()));
+        let system_terms = Terms { limits: Limits::DEFAULT, is_suspended: false };
+        let system = Tenant::new(system_tenant(), system_terms, &reader);
 
-        let main = TenantName::new(MAIN_TENANT).expect("a good name");
-        let main = Tenant::new(main.clone(), options.limits, reader.last_position(&main));
-        let tenants = BTreeMap::from([(main.name.clone(), main)]);
+        let serve = |(name, entry): (&TenantName, &Entry)| {
+            (name.clone(), Tenant::new(name.clone(), tenants::terms(entry, options.limits), &reader))
+        };
+        let tenants: HashMap<_, _> = tenant_book.iter().map(serve).collect();
         let projections = Arc::new(Projections::start(&options.data_dir, options.workers, &reader).map_err(folder)?);
         for tenant in tenants.keys() {
             let open = projections.open(tenant);
@@ -94,12 +102,18 @@ impl Host {
         }
         let (clock, metrics) = (Arc::new(Clock::default()), Arc::new(Metrics::default()));
         let fed = Arc::clone(&projections);
-        let grown = Box::new(move |tenant: &Tenant| fed.wake(&tenant.name));
+        let counted = reader.clone();
+        let grown = Box::new(move |tenant: &Tenant| {
+            tenant.takes(counted.record_bytes(&tenant.name));
+            fed.wake(&tenant.name);
+        });
         let pipeline = Pipeline::start(options.workers, writer, &reader, &clock, &metrics, grown).map_err(folder)?;
 
         let host = Self {
             inner: Arc::new(Inner {
-                tenants,
+                tenants: ArcSwap::from_pointee(tenants),
+                tenant_book: Mutex::new(tenant_book),
+                limits: options.limits,
                 sandbox,
                 components,
                 system,
@@ -139,7 +153,7 @@ impl Host {
         let inner = &self.inner;
         inner.metrics.write(&mut text, &inner.reader.statistics(), self.health().writable);
         head(&mut text, "polder_projection_lag_events", "gauge", "Events a view has not folded in yet.");
-        for tenant in inner.tenants.values() {
+        for tenant in inner.tenants.load().values() {
             let newest = tenant.positions.borrow().0;
             for domain in tenant.domains() {
                 for view in inner.projections.info(&tenant.name, &domain.name) {
@@ -181,12 +195,9 @@ impl Inner {
             domain: command.domain.clone(),
             known: tenant.domain_names(),
         })?;
-        check(&command, &domain, &tenant.limits)?;
-        let admission = tenant.admit().ok_or_else(|| SubmitError::Busy {
-            tenant: tenant.name.clone(),
-            in_flight_max: tenant.limits.commands_in_flight_max,
-            retry_after_ms: BUSY_RETRY_AFTER_MS,
-        })?;
+        let terms = tenant.terms();
+        check(&command, &domain, &terms.limits)?;
+        let admission = tenant.admit(&terms)?;
         let key = AggregateKey::of(&command.tenant, &command.domain, &command.aggregate, &command.aggregate_id);
         let pipeline = self.pipeline.read().unwrap_or_else(PoisonError::into_inner);
         let pipeline = pipeline.as_ref().ok_or(SubmitError::ShuttingDown)?;
@@ -204,8 +215,7 @@ impl Inner {
     }
 
     fn tenant(&self, name: &TenantName) -> Option<Arc<Tenant>> {
-        debug_assert!(!self.tenants.contains_key(SYSTEM_TENANT), "the host's own history is nobody's tenant");
-        self.tenants.get(name).cloned()
+        self.tenants.load().get(name).cloned()
     }
 }
 

@@ -18,12 +18,14 @@ mod reads;
 mod rules;
 mod system;
 mod tenant;
+mod tenants;
 
 pub use answers::{
-    AccessKey, AsOf, DeployStatus, Deployed, Direction, Document, DocumentPage, DocumentQuery, DomainInfo, EffectPage,
-    EventFilter, EventPage, Health, ProjectionInfo, RecordedEffect, Revocation, StateAnswer, WaitFor,
+    AccessKey, Act, AsOf, DeployStatus, Deployed, Direction, Document, DocumentPage, DocumentQuery, DomainInfo,
+    DomainRevision, EffectPage, EventFilter, EventPage, Health, LimitInfo, ProjectionInfo, RecordedEffect, Revocation,
+    StateAnswer, TenantChanged, TenantInfo, WaitFor,
 };
-pub use errors::{DeployError, KeyError, OpenError, ReadError, SubmitError};
+pub use errors::{DeployError, KeyError, OpenError, ReadError, SubmitError, TenantError};
 pub use host::{Host, MAIN_TENANT};
 pub use options::HostOptions;
 pub use rules::{DecidedEvent, Handled, Rules, RulesInstance, StateSlot};

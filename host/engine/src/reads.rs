@@ -52,7 +52,7 @@ pub(crate) fn state(
     };
     let fault =
         |reason: String| ReadError::GuestFault { domain: asked.domain.clone(), revision: active.revision, reason };
-    let mut instance = active.rules.instantiate(&asked.tenant.limits).map_err(|error| fault(error.to_string()))?;
+    let mut instance = active.rules.instantiate(&asked.tenant.limits()).map_err(|error| fault(error.to_string()))?;
     let wanted = Wanted { key: asked.key(), aggregate: asked.aggregate, id: asked.id, revision: &active.revision };
     let folded = fold_history(&mut *instance, reader, wanted, sequence_max).map_err(|error| match error {
         FoldError::Call(error) => fault(error.to_string()),

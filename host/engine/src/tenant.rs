@@ -1,32 +1,68 @@
-//! One tenant of the host: its limits, its domains, and how far its history reaches.
+//! One tenant as the host serves it: its terms, its domains, what is in flight, and how far its history reaches.
+
+mod rate;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use arc_swap::{ArcSwap, Guard};
 use polder_core::{DomainName, Limits, Position, TenantName};
+use polder_journal::Reader;
 use tokio::sync::watch;
 
+use crate::SubmitError;
 use crate::domain::Domain;
+use rate::Rate;
+
+/// What a caller is told to wait when its tenant has too many commands in flight, in milliseconds.
+const IN_FLIGHT_RETRY_MS: u64 = 1_000;
 
 pub(crate) struct Tenant {
     pub(crate) name: TenantName,
-    pub(crate) limits: Limits,
+    /// Asked for at every command; replaced as a whole.
+    terms: ArcSwap<Terms>,
     /// The newest durable position.
     pub(crate) positions: watch::Sender<Position>,
+    /// Of its records in the journal.
+    record_bytes: AtomicU64,
     in_flight: AtomicU64,
+    rate: Rate,
     domains: RwLock<BTreeMap<DomainName, Arc<Domain>>>,
 }
 
+/// What was decided about a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) limits: Limits,
+    pub(crate) is_suspended: bool,
+}
+
 impl Tenant {
-    pub(crate) fn new(name: TenantName, limits: Limits, last: Position) -> Arc<Self> {
-        Arc::new(Self {
-            name,
-            limits,
-            positions: watch::Sender::new(last),
+    pub(crate) fn new(name: TenantName, terms: Terms, reader: &Reader) -> Arc<Self> {
+        let tenant = Self {
+            terms: ArcSwap::from_pointee(terms),
+            positions: watch::Sender::new(reader.last_position(&name)),
+            record_bytes: AtomicU64::new(reader.record_bytes(&name)),
             in_flight: AtomicU64::new(0),
+            rate: Rate::new(),
             domains: RwLock::default(),
-        })
+            name,
+        };
+        Arc::new(tenant)
+    }
+
+    /// To be dropped soon.
+    pub(crate) fn terms(&self) -> Guard<Arc<Terms>> {
+        self.terms.load()
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.terms.load().limits
+    }
+
+    pub(crate) fn set_terms(&self, terms: Terms) {
+        self.terms.store(Arc::new(terms));
     }
 
     pub(crate) fn domain(&self, name: &DomainName) -> Option<Arc<Domain>> {
@@ -54,12 +90,45 @@ impl Tenant {
         });
     }
 
-    /// A place among the commands in flight; `None` when all are taken.
-    pub(crate) fn admit(self: &Arc<Self>) -> Option<Admission> {
+    /// Its records take so much. Only ever more; workers may come in any order.
+    pub(crate) fn takes(&self, record_bytes: u64) {
+        self.record_bytes.fetch_max(record_bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn record_bytes(&self) -> u64 {
+        self.record_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// A place among the commands in flight, if the terms allow for one more command.
+    pub(crate) fn admit(self: &Arc<Self>, terms: &Terms) -> Result<Admission, SubmitError> {
+        let limits = &terms.limits;
+        if terms.is_suspended {
+            return Err(SubmitError::TenantSuspended(self.name.clone()));
+        }
+        let bytes = self.record_bytes();
+        if bytes >= limits.storage_bytes_max {
+            let (tenant, storage_bytes_max) = (self.name.clone(), limits.storage_bytes_max);
+            return Err(SubmitError::StorageFull { tenant, bytes, storage_bytes_max });
+        }
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
-        // Made before the check: dropping it gives the place back also when there was none.
+        // Made before the checks: dropping it gives the place back also when there was none.
         let admission = Admission(Arc::clone(self));
-        (before < self.limits.commands_in_flight_max).then_some(admission)
+        if before >= limits.commands_in_flight_max {
+            return Err(self.busy("commands_in_flight_max", limits.commands_in_flight_max, IN_FLIGHT_RETRY_MS));
+        }
+        let per_second_max = limits.commands_per_second_max;
+        match self.rate.take(per_second_max) {
+            Ok(()) => Ok(admission),
+            Err(wait_ms) => Err(self.busy("commands_per_second_max", per_second_max, wait_ms)),
+        }
+    }
+
+    fn busy(&self, limit: &'static str, value: u64, retry_after_ms: u64) -> SubmitError {
+        SubmitError::Busy { tenant: self.name.clone(), limit, value, retry_after_ms }
     }
 }
 
@@ -81,16 +150,43 @@ impl Drop for Admission {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use polder_journal::{Journal, OpenOptions};
+
+    fn tenant() -> Arc<Tenant> {
+        let folder = tempfile::tempdir().unwrap();
+        let (_writer, reader, _) = Journal::open(folder.path(), OpenOptions::default()).unwrap();
+        Tenant::new(TenantName::new("main").unwrap(), terms(Limits::DEFAULT), &reader)
+    }
+
+    fn terms(limits: Limits) -> Terms {
+        Terms { limits, is_suspended: false }
+    }
+
+    fn refusal(admitted: Result<Admission, SubmitError>) -> String {
+        admitted.err().expect("refused").to_string()
+    }
 
     #[test]
     fn places_are_given_back() {
-        let limits = Limits { commands_in_flight_max: 2, ..Limits::DEFAULT };
-        let tenant = Tenant::new(TenantName::new("main").unwrap(), limits, Position::ZERO);
-        let first = tenant.admit().unwrap();
-        let _second = tenant.admit().unwrap();
-        assert!(tenant.admit().is_none());
-        assert!(tenant.admit().is_none(), "a refused command takes no place");
+        let (tenant, terms) = (tenant(), terms(Limits { commands_in_flight_max: 2, ..Limits::DEFAULT }));
+        let first = tenant.admit(&terms).unwrap();
+        let _second = tenant.admit(&terms).unwrap();
+        assert!(refusal(tenant.admit(&terms)).contains("limit commands_in_flight_max, 2"));
+        assert!(tenant.admit(&terms).is_err(), "a refused command takes no place");
         drop(first);
-        assert!(tenant.admit().is_some());
+        assert!(tenant.admit(&terms).is_ok());
+    }
+
+    #[test]
+    fn what_is_refused_takes_no_place() {
+        let tenant = tenant();
+        let slow = terms(Limits { commands_per_second_max: 1, ..Limits::DEFAULT });
+        drop(tenant.admit(&slow).unwrap());
+        assert!(refusal(tenant.admit(&slow)).contains("commands_per_second_max, 1"));
+        assert!(refusal(tenant.admit(&Terms { is_suspended: true, ..slow })).contains("suspended"));
+        tenant.takes(1_024);
+        let full = terms(Limits { storage_bytes_max: 1_024, ..Limits::DEFAULT });
+        assert!(refusal(tenant.admit(&full)).contains("storage_bytes_max, 1024"));
+        assert_eq!(tenant.in_flight(), 0);
     }
 }

@@ -20,7 +20,7 @@ mod layout;
 mod overlay;
 mod store;
 
-pub(crate) use entry::{DurableFrame, HistoryEntry, IndexedRecord, Place, Stretch};
+pub(crate) use entry::{DurableFrame, Extent, HistoryEntry, IndexedRecord, Place, Stretch};
 pub(crate) use flusher::Flusher;
 pub(crate) use overlay::Overlay;
 pub(crate) use store::Store;
@@ -32,7 +32,7 @@ pub(crate) struct IndexError(pub(crate) String);
 pub(crate) struct Index {
     store: Option<Store>,
     layers: RwLock<Layers>,
-    positions: RwLock<HashMap<TenantName, Position>>,
+    extents: RwLock<HashMap<TenantName, Extent>>,
     /// Where there is no store.
     snapshots: Mutex<HashMap<(AggregateKey, Revision), Snapshot>>,
     failure: Mutex<Option<IndexError>>,
@@ -50,11 +50,11 @@ impl Index {
     /// Without a folder everything stays in memory.
     pub(crate) fn open(folder: Option<&Path>, flush_records: usize) -> Result<Self, IndexError> {
         let store = folder.map(Store::open).transpose()?;
-        let positions = store.as_ref().map(Store::positions).transpose()?.unwrap_or_default();
+        let extents = store.as_ref().map(Store::extents).transpose()?.unwrap_or_default();
         Ok(Self {
             store,
             layers: RwLock::default(),
-            positions: RwLock::new(positions.into_iter().collect()),
+            extents: RwLock::new(extents),
             snapshots: Mutex::default(),
             failure: Mutex::default(),
             flush_records,
@@ -68,15 +68,15 @@ impl Index {
 
     pub(crate) fn apply<'a>(&self, frame: &DurableFrame, records: impl Iterator<Item = IndexedRecord<'a>>) {
         let mut layers = self.layers_mut();
-        let mut positions = self.positions.write().unwrap_or_else(PoisonError::into_inner);
+        let mut extents = self.extents.write().unwrap_or_else(PoisonError::into_inner);
         for record in records {
-            layers.active.add(frame, &record);
-            match positions.get_mut(record.tenant) {
-                Some(position) => *position = record.position(),
-                None => {
-                    positions.insert(record.tenant.clone(), record.position());
-                }
-            }
+            let extent = match extents.get_mut(record.tenant) {
+                Some(extent) => extent,
+                None => extents.entry(record.tenant.clone()).or_default(),
+            };
+            extent.position = record.position();
+            extent.bytes += u64::from(record.place.length);
+            layers.active.add(frame, &record, *extent);
         }
         layers.active.frame_added(frame);
     }
@@ -204,12 +204,13 @@ impl Index {
         Ok(stretches)
     }
 
-    pub(crate) fn position(&self, tenant: &TenantName) -> Position {
-        self.positions.read().unwrap_or_else(PoisonError::into_inner).get(tenant).copied().unwrap_or_default()
+    pub(crate) fn extent(&self, tenant: &TenantName) -> Extent {
+        self.extents.read().unwrap_or_else(PoisonError::into_inner).get(tenant).copied().unwrap_or_default()
     }
 
     pub(crate) fn positions(&self) -> HashMap<TenantName, Position> {
-        self.positions.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let extents = self.extents.read().unwrap_or_else(PoisonError::into_inner);
+        extents.iter().map(|(tenant, extent)| (tenant.clone(), extent.position)).collect()
     }
 
     pub(crate) fn snapshot(&self, key: AggregateKey, revision: &Revision) -> Result<Option<Snapshot>, IndexError> {

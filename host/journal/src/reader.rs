@@ -73,7 +73,12 @@ impl Reader {
 
     /// The position of the tenant's last event.
     pub fn last_position(&self, tenant: &TenantName) -> Position {
-        self.shared.index.position(tenant)
+        self.shared.index.extent(tenant).position
+    }
+
+    /// What all of the tenant's records take in the journal, in bytes, without what frames add.
+    pub fn record_bytes(&self, tenant: &TenantName) -> u64 {
+        self.shared.index.extent(tenant).bytes
     }
 
     /// All tenants that have a record, sorted.

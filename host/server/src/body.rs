@@ -12,11 +12,12 @@ use crate::problem::Problem;
 /// is still sending would see that instead of the answer. Twice the largest upload: who sends still more has not read what it is told.
 const LINGER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-pub(crate) async fn read(mut body: Body, bytes_max: u64) -> Result<Bytes, Problem> {
+/// `limit` names what `bytes_max` is.
+pub(crate) async fn read(mut body: Body, bytes_max: u64, limit: &str) -> Result<Bytes, Problem> {
     let announced = body.size_hint().lower();
     if announced > bytes_max {
         drop_rest(body, announced).await;
-        return Err(too_large(bytes_max).with("actual", announced));
+        return Err(too_large(bytes_max, limit).with("actual", announced));
     }
     let Some(first) = next(&mut body).await? else { return Ok(Bytes::new()) };
     if body.is_end_stream() && first.len() as u64 <= bytes_max {
@@ -31,7 +32,7 @@ pub(crate) async fn read(mut body: Body, bytes_max: u64) -> Result<Bytes, Proble
         }
     }
     drop_rest(body, 0).await;
-    Err(too_large(bytes_max))
+    Err(too_large(bytes_max, limit))
 }
 
 async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
@@ -64,9 +65,9 @@ async fn drop_rest(mut body: Body, announced: u64) {
     }
 }
 
-fn too_large(bytes_max: u64) -> Problem {
-    Problem::new(&kinds::TOO_LARGE, format!("the body has more than {bytes_max} bytes, which is the most allowed here"))
-        .with("limit", bytes_max)
+fn too_large(bytes_max: u64, limit: &str) -> Problem {
+    let detail = format!("the body has more than {bytes_max} bytes, which is the most allowed here (limit {limit})");
+    Problem::new(&kinds::TOO_LARGE, detail).with("limit", bytes_max).with("limit_name", limit)
 }
 
 #[cfg(test)]
@@ -80,23 +81,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_up_to_the_limit_is_read() {
-        assert_eq!(read(Body::empty(), 10).await.ok().unwrap().len(), 0);
-        assert_eq!(read(Body::from("0123456789"), 10).await.ok().unwrap(), "0123456789");
-        assert_eq!(read(pieces(&[4, 6]), 10).await.ok().unwrap().len(), 10);
-        assert_eq!(read(pieces(&[10]), 10).await.ok().unwrap().len(), 10);
+        assert_eq!(read(Body::empty(), 10, "ten").await.ok().unwrap().len(), 0);
+        assert_eq!(read(Body::from("0123456789"), 10, "ten").await.ok().unwrap(), "0123456789");
+        assert_eq!(read(pieces(&[4, 6]), 10, "ten").await.ok().unwrap().len(), 10);
+        assert_eq!(read(pieces(&[10]), 10, "ten").await.ok().unwrap().len(), 10);
     }
 
     #[tokio::test]
     async fn a_larger_one_is_refused() {
-        assert!(read(Body::from("0123456789a"), 10).await.is_err());
+        assert!(read(Body::from("0123456789a"), 10, "ten").await.is_err());
         for sizes in [&[11][..], &[10, 1], &[4, 4, 4], &[4, 4, 40_000_000, 40_000_000]] {
-            assert!(read(pieces(sizes), 10).await.is_err(), "{sizes:?}");
+            assert!(read(pieces(sizes), 10, "ten").await.is_err(), "{sizes:?}");
         }
     }
 
     #[tokio::test]
     async fn a_body_that_breaks_off_is_refused() {
         let broken = futures::stream::iter([Ok(Bytes::from("{")), Err(std::io::Error::other("gone"))]);
-        assert!(read(Body::from_stream(broken), 10).await.is_err());
+        assert!(read(Body::from_stream(broken), 10, "ten").await.is_err());
     }
 }

@@ -41,7 +41,7 @@ pub(crate) async fn submit(
         causation_id: headers::causation_id(&parts.headers)?,
         actor,
     };
-    let payload = body::read(sent, bytes_max).await?;
+    let payload = body::read(sent, bytes_max, "command_bytes_max").await?;
     if !payload.is_empty() {
         command.payload = payload;
     }

@@ -35,7 +35,7 @@ pub(crate) async fn deploy(
     let (tenant, domain) = (segments.tenant()?, segments.domain()?);
     let (parts, sent) = request.into_parts();
     let actor = caller.actor(&parts.headers, tenant.as_str())?;
-    let component = body::read(sent, COMPONENT_BYTES_MAX).await?;
+    let component = body::read(sent, COMPONENT_BYTES_MAX, "of uploads").await?;
     let deployed = app.host.deploy(&tenant, component, Some(&domain), actor.as_deref()).await?;
     Ok(json(StatusCode::OK, &deployed))
 }

@@ -1,4 +1,4 @@
-//! `/v1/$host/keys`: the public keys of those who issue tokens.
+//! `/v1/keys`: the public keys of those who issue tokens.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>) -> Response {
 pub(crate) async fn add(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, Problem> {
     let (parts, sent) = request.into_parts();
     let actor = caller.actor(&parts.headers, subject::HOST)?;
-    let sent = body::read(sent, BODY_BYTES_MAX).await?;
+    let sent = body::read(sent, BODY_BYTES_MAX, "of a key").await?;
     let NewKey { public_key } = serde_json::from_slice(&sent)
         .map_err(|error| Problem::new(&kinds::BAD_BODY, format!("the body cannot be used: {error}")))?;
     let id = AggregateId::new(public_key.id().as_str())?;

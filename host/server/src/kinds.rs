@@ -29,6 +29,9 @@ pub(crate) const COMPONENT_REFUSED: Kind =
     kind(StatusCode::UNPROCESSABLE_ENTITY, "component-refused", "The component cannot be deployed");
 pub(crate) const OTHER_DOMAIN: Kind =
     kind(StatusCode::UNPROCESSABLE_ENTITY, "other-domain", "The component describes another domain");
+pub(crate) const RESERVED_NAME: Kind = kind(StatusCode::BAD_REQUEST, "reserved-name", "The name is the host's own");
+pub(crate) const BAD_LIMIT: Kind = kind(StatusCode::UNPROCESSABLE_ENTITY, "bad-limit", "A limit cannot be set so");
+pub(crate) const TENANT_SUSPENDED: Kind = kind(StatusCode::FORBIDDEN, "tenant-suspended", "The tenant is suspended");
 pub(crate) const SYSTEM_TENANT: Kind =
     kind(StatusCode::FORBIDDEN, "system-tenant", "This tenant is the host's own history");
 
@@ -57,6 +60,9 @@ pub(crate) const SEQUENCE_CONFLICT: Kind =
 pub(crate) const KEY_KNOWN: Kind = kind(StatusCode::CONFLICT, "key-known", "The key is known already");
 pub(crate) const BUSY: Kind = kind(StatusCode::TOO_MANY_REQUESTS, "busy", "The tenant has too much in flight");
 pub(crate) const VIEW_BEHIND: Kind = kind(StatusCode::SERVICE_UNAVAILABLE, "view-behind", "The view is not there yet");
+
+pub(crate) const STORAGE_FULL: Kind =
+    kind(StatusCode::INSUFFICIENT_STORAGE, "storage-full", "The tenant has used up its storage");
 
 // The author of the domain, or the operator, looks after it.
 pub(crate) const GUEST_FAULT: Kind =

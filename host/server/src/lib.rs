@@ -24,6 +24,7 @@ mod routes;
 mod segments;
 mod serve;
 mod state;
+mod tenants;
 mod views;
 mod waiting;
 

@@ -1,7 +1,7 @@
 //! How each of the host's refusals is told to a caller. Every one gets its kind here and nowhere else.
 
 use polder_core::NameError;
-use polder_engine::{DeployError, KeyError, ReadError, SubmitError};
+use polder_engine::{DeployError, KeyError, ReadError, SubmitError, TenantError};
 
 use crate::kinds;
 use crate::problem::Problem;
@@ -33,9 +33,16 @@ impl From<SubmitError> for Problem {
             E::Conflict { expected, actual } => {
                 Self::new(&kinds::SEQUENCE_CONFLICT, detail).with("expected", expected.0).with("actual", actual.0)
             }
-            E::Busy { in_flight_max, retry_after_ms, .. } => {
-                Self::new(&kinds::BUSY, detail).with("limit", in_flight_max).retry_after_ms(retry_after_ms)
-            }
+            E::Busy { limit, value, retry_after_ms, .. } => Self::new(&kinds::BUSY, detail)
+                .with("limit", value)
+                .with("limit_name", limit)
+                .with("retry_after_ms", retry_after_ms)
+                .retry_after_ms(retry_after_ms),
+            E::TenantSuspended(_) => Self::new(&kinds::TENANT_SUSPENDED, detail),
+            E::StorageFull { bytes, storage_bytes_max, .. } => Self::new(&kinds::STORAGE_FULL, detail)
+                .with("actual", bytes)
+                .with("limit", storage_bytes_max)
+                .with("limit_name", "storage_bytes_max"),
             E::GuestFault { domain, revision, reason } => guest_fault(detail, domain.as_str(), &revision, &reason),
             E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
             E::ShuttingDown => Self::new(&kinds::SHUTTING_DOWN, detail),
@@ -93,6 +100,19 @@ impl From<KeyError> for Problem {
         match error {
             E::Known(key) => Self::new(&kinds::KEY_KNOWN, detail).with("key", key.as_str()),
             E::Unknown(key) => Self::new(&kinds::UNKNOWN_KEY, detail).with("key", key.as_str()),
+            E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
+        }
+    }
+}
+
+impl From<TenantError> for Problem {
+    fn from(error: TenantError) -> Self {
+        use TenantError as E;
+        let detail = error.to_string();
+        match error {
+            E::Unknown(tenant) => Self::new(&kinds::UNKNOWN_TENANT, detail).with("tenant", tenant.as_str()),
+            E::Reserved(_) => Self::new(&kinds::RESERVED_NAME, detail),
+            E::Storage(_) => Self::new(&kinds::STORAGE_FAILED, detail),
             E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
         }
     }

@@ -8,13 +8,13 @@ use axum::Router;
 use axum::handler::Handler;
 use axum::http::{Method, Uri};
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use crate::access::{Demand, authenticated, demand, permitted};
 use crate::app::App;
 use crate::kinds;
 use crate::problem::Problem;
-use crate::{commands, deployments, effects, events, history, keys, probes, state, views};
+use crate::{commands, deployments, effects, events, history, keys, probes, state, tenants, views};
 
 type Row = (&'static str, &'static str, Demand, MethodRouter<Arc<App>>);
 
@@ -33,9 +33,15 @@ fn rows() -> Vec<Row> {
         ("/v1/{tenant}/domains", "GET", demand::catalogs, get(deployments::list)),
         ("/v1/{tenant}/domains/{domain}", "GET", demand::catalog, get(deployments::one)),
         ("/v1/{tenant}/domains/{domain}", "PUT", demand::deploy, put(deployments::deploy)),
-        ("/v1/$host/keys", "GET", demand::list_keys, get(keys::list)),
-        ("/v1/$host/keys", "POST", demand::add_key, post(keys::add)),
-        ("/v1/$host/keys/{key}", "DELETE", demand::revoke_key, delete(keys::revoke)),
+        ("/v1/tenants", "GET", demand::list_tenants, get(tenants::list)),
+        ("/v1/tenants/{tenant}", "GET", demand::show_tenant, get(tenants::one)),
+        ("/v1/tenants/{tenant}", "PUT", demand::add_tenant, put(tenants::add)),
+        ("/v1/tenants/{tenant}/limits", "PATCH", demand::limit_tenant, patch(tenants::limits)),
+        ("/v1/tenants/{tenant}/suspend", "POST", demand::suspend_tenant, post(tenants::suspend)),
+        ("/v1/tenants/{tenant}/resume", "POST", demand::resume_tenant, post(tenants::resume)),
+        ("/v1/keys", "GET", demand::list_keys, get(keys::list)),
+        ("/v1/keys", "POST", demand::add_key, post(keys::add)),
+        ("/v1/keys/{key}", "DELETE", demand::revoke_key, delete(keys::revoke)),
         ("/metrics", "GET", demand::metrics, get(probes::metrics)),
     ]
 }

@@ -13,7 +13,7 @@ use super::site::{Site, claims};
 fn a_revoked_key_is_refused_at_once_and_after_a_restart() {
     let mut site = Site::open();
     let (second, operator) = (SigningKey::generate().unwrap(), site.operator());
-    let add = || operator.post("/v1/$host/keys", json!({ "public_key": second.public_key() }).to_string());
+    let add = || operator.post("/v1/keys", json!({ "public_key": second.public_key() }).to_string());
     assert_eq!(add().json(200)["added_by"], "ann");
     add().problem(409, "key-known");
     let token = claims("main subscribe main.>").sign(&second).unwrap();
@@ -22,17 +22,17 @@ fn a_revoked_key_is_refused_at_once_and_after_a_restart() {
     site.reopen();
     assert_eq!(read(&site).lines().len(), 1);
 
-    let revoke = format!("/v1/$host/keys/{}", second.id());
+    let revoke = format!("/v1/keys/{}", second.id());
     let revoked = site.operator().request("DELETE", &revoke).send().json(200);
     assert_eq!(revoked["revoked"]["by"], "ann");
     read(&site).problem(401, "not-authenticated");
     // Once more changes nothing, and there is no way back.
     assert_eq!(site.operator().request("DELETE", &revoke).send().json(200), revoked);
     let again = json!({ "public_key": second.public_key() }).to_string();
-    site.operator().post("/v1/$host/keys", again).problem(409, "key-known");
+    site.operator().post("/v1/keys", again).problem(409, "key-known");
     site.reopen();
     read(&site).problem(401, "not-authenticated");
-    assert_eq!(site.operator().get("/v1/$host/keys").json(200)["keys"].as_array().unwrap().len(), 2);
+    assert_eq!(site.operator().get("/v1/keys").json(200)["keys"].as_array().unwrap().len(), 2);
 }
 
 #[test]
@@ -49,10 +49,10 @@ fn what_is_no_public_key_is_refused() {
         &json!({ "public_key": "00".repeat(32), "private_key": private }).to_string(),
         &json!({ "public_key": format!("01{}", "00".repeat(31)) }).to_string(),
     ] {
-        operator.post("/v1/$host/keys", body.to_owned()).problem(400, "bad-body");
+        operator.post("/v1/keys", body.to_owned()).problem(400, "bad-body");
     }
-    operator.post("/v1/$host/keys", vec![b' '; 2_000]).problem(413, "too-large");
-    operator.request("DELETE", "/v1/$host/keys/no.key").send().problem(400, "bad-name");
+    operator.post("/v1/keys", vec![b' '; 2_000]).problem(413, "too-large");
+    operator.request("DELETE", "/v1/keys/no.key").send().problem(400, "bad-name");
 }
 
 /// The first key closes the door of a running host; the last one that goes does not open it again.
@@ -77,7 +77,7 @@ fn a_host_without_keys_asks_nobody_until_it_has_one() {
     let key = made["key"].as_str().unwrap();
     let revoked = host.polder(&["token", "key", "revoke", key, "--token", operator.good()]);
     assert!(revoked.good().contains(", revoked ") && revoked.good().ends_with(" by ann"), "{revoked}");
-    host.client().with_token(operator.good()).get("/v1/$host/keys").problem(401, "not-authenticated");
+    host.client().with_token(operator.good()).get("/v1/keys").problem(401, "not-authenticated");
     host.client().get("/v1/main/events").problem(401, "not-authenticated");
 
     // Where it runs, its data folder cannot be changed from outside; once it stands still, it can.

@@ -104,9 +104,15 @@ pub(crate) const REQUESTS: &[(&str, &str, &str, &str, u16)] = &[
     ("GET", "/v1/main/domains/orders", "", "publish main.query.orders.catalog", 200),
     ("PUT", "/v1/main/domains/orders", "no wasm", "publish main.admin.deploy.orders", 422),
     ("GET", "/metrics", "", "publish $host.metrics", 200),
-    ("GET", "/v1/$host/keys", "", "publish $host.admin.key.list", 200),
-    ("POST", "/v1/$host/keys", "{}", "publish $host.admin.key.add", 400),
-    ("DELETE", "/v1/$host/keys/key-0000000000000000", "", "publish $host.admin.key.revoke", 404),
+    ("GET", "/v1/tenants", "", "publish $host.admin.tenant.list", 200),
+    ("GET", "/v1/tenants/main", "", "publish $host.admin.tenant.show.main", 200),
+    ("PUT", "/v1/tenants/main", "", "publish $host.admin.tenant.add.main", 200),
+    ("PATCH", "/v1/tenants/main/limits", "{}", "publish $host.admin.tenant.limits.main", 400),
+    ("POST", "/v1/tenants/none/suspend", "", "publish $host.admin.tenant.suspend.none", 404),
+    ("POST", "/v1/tenants/main/resume", "", "publish $host.admin.tenant.resume.main", 200),
+    ("GET", "/v1/keys", "", "publish $host.admin.key.list", 200),
+    ("POST", "/v1/keys", "{}", "publish $host.admin.key.add", 400),
+    ("DELETE", "/v1/keys/key-0000000000000000", "", "publish $host.admin.key.revoke", 404),
 ];
 
 /// The kind of a problem, and its document without the subject, which the path gives away anyhow.

@@ -65,10 +65,7 @@ fn a_refusal_says_what_would_be_right() {
         ),
         (&["orders/orde/o-1", "add-line"], "domain \"orders\" has no aggregate \"orde\"; it has order".to_owned()),
         (&["order/order/o-1", "add-line"], "tenant \"main\" has no domain \"order\"; it has orders".to_owned()),
-        (
-            &["orders/order/o-1", "add-line", "--tenant", "other"],
-            "there is no tenant \"other\" here; there is \"main\"".to_owned(),
-        ),
+        (&["orders/order/o-1", "add-line", "--tenant", "other"], "there is no tenant \"other\" here".to_owned()),
         (&["orders/order/o-1", "add-line", "{"], "the payload is not JSON: EOF while parsing".to_owned()),
         (
             &["orders/order/o-1", "submit-order", "--if-sequence", "9"],

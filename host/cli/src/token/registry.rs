@@ -35,7 +35,7 @@ impl Registry {
         let body = serde_json::json!({ "public_key": key });
         self.change(
             async |host| Ok(host.add_key(&id, &key.to_string(), actor).await?),
-            |client| client.request(Method::POST, &["keys"]).json(&body),
+            |client| client.request(Method::POST, &[]).json(&body),
             actor,
         )
     }
@@ -44,17 +44,13 @@ impl Registry {
         let key = aggregate_id(id)?;
         self.change(
             async |host| Ok(host.revoke_key(&key, actor).await?),
-            |client| client.request(Method::DELETE, &["keys", id.as_str()]),
+            |client| client.request(Method::DELETE, &[id.as_str()]),
             actor,
         )
     }
 
     pub(crate) fn list(&self) -> Result<Value, Failure> {
-        self.change(
-            async |host| Ok(serde_json::json!({ "keys": host.keys() })),
-            |client| client.get(&["keys"], &[]),
-            None,
-        )
+        self.change(async |host| Ok(serde_json::json!({ "keys": host.keys() })), |client| client.get(&[], &[]), None)
     }
 
     fn change<T: serde::Serialize>(
@@ -64,7 +60,7 @@ impl Registry {
         actor: Option<&str>,
     ) -> Result<Value, Failure> {
         let Some(data) = &self.data else {
-            let client = Client::of_host(&self.connection)?;
+            let client = Client::of_keys(&self.connection)?;
             let mut request = request(&client);
             if let Some(actor) = actor {
                 request = request.header("actor", actor);

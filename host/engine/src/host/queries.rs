@@ -150,7 +150,7 @@ impl Host {
     }
 
     pub fn limits(&self, tenant: &TenantName) -> Result<Limits, ReadError> {
-        Ok(self.inner.tenant_to_read(tenant)?.limits)
+        Ok(self.inner.tenant_to_read(tenant)?.limits())
     }
 
     /// How far the view is, once it is as far as asked.

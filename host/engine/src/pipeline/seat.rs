@@ -57,6 +57,11 @@ impl Seat {
         })
     }
 
+    /// It runs this revision under these limits.
+    pub(super) fn suits(&self, active: &Active, limits: &Limits) -> bool {
+        self.states.revision == active.revision && self.limits == *limits
+    }
+
     /// The aggregate's state, out of the warm ones or built from the journal.
     pub(super) fn take(
         &mut self,

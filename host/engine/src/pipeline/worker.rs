@@ -224,11 +224,12 @@ impl Worker {
 
     fn taken(&mut self, target: &Target, active: &Arc<Active>, command: &Command) -> Result<Warm, TakeError> {
         let address = address_of(&target.domain);
-        if self.seats.get(&address).is_some_and(|seat| seat.states.revision != active.revision) {
+        let limits = target.admission.tenant().limits();
+        if self.seats.get(&address).is_some_and(|seat| !seat.suits(active, &limits)) {
             self.give_up(address);
         }
         if let std::collections::hash_map::Entry::Vacant(vacant) = self.seats.entry(address) {
-            let seat = Seat::new(&target.domain, active, target.admission.tenant().limits);
+            let seat = Seat::new(&target.domain, active, limits);
             vacant.insert(seat.map_err(|error| TakeError::Fold(error.into()))?);
         }
         let durable = self.batch_number - 1;

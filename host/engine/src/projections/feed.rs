@@ -92,7 +92,7 @@ impl From<rusqlite::Error> for Trouble {
 impl Feed {
     pub(super) fn new(tenant: Arc<Tenant>, view: View, component: Arc<Component>, blocked: Vec<String>) -> Self {
         Self {
-            limits: tenant.limits,
+            limits: tenant.limits(),
             tenant,
             cursor: view.checkpoint,
             written: view.checkpoint,
@@ -115,6 +115,12 @@ impl Feed {
 
     /// Folds the next stretch of history.
     pub(super) fn turn(&mut self, reader: &Reader, store: &ViewStore) -> Result<Turn, FeedError> {
+        let limits = self.tenant.limits();
+        if limits != self.limits {
+            // The instance was made with the limits before.
+            self.start_over();
+            self.limits = limits;
+        }
         let is_careful = self.cursor < self.careful_until;
         let bytes = if is_careful { READ_BYTES_CAREFULLY } else { READ_BYTES };
         let batch = reader.tenant_batch(&self.tenant.name, self.cursor, bytes)?;

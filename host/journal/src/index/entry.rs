@@ -43,6 +43,14 @@ impl Stretch {
     }
 }
 
+/// How far a tenant's history reaches, and what it takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) position: Position,
+    /// Of all its records, without what frames add.
+    pub(crate) bytes: u64,
+}
+
 /// A frame that is durable.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DurableFrame {

@@ -6,7 +6,7 @@
 //! | `c` command key | place |
 //! | `h` aggregate key, first sequence | the history entries from there on, 256 at most |
 //! | `m` | format, number and hash of the last frame in the store |
-//! | `p` tenant | last position |
+//! | `p` tenant | last position, bytes of its records |
 //! | `t` tenant, 0, first position | stretch |
 //!
 //! Sequences and positions in keys are big-endian, so that keys sort as they count.
@@ -14,18 +14,18 @@
 use polder_core::{Position, Sequence, TenantName};
 
 use super::IndexError;
-use super::entry::{HistoryEntry, Place, Stretch};
+use super::entry::{Extent, HistoryEntry, Place, Stretch};
 use crate::bytes::{Cursor, put_number};
 use crate::frame::Link;
 use crate::{AggregateKey, CommandKey};
 
 /// Raised when keys, values or what they mean change; an index of another format is built again.
-const INDEX_FORMAT: u64 = 1;
+const INDEX_FORMAT: u64 = 2;
 /// So that reading the end of a long history does not decode all of it.
 pub(super) const HISTORY_ENTRIES_PER_VALUE_MAX: usize = 256;
 
 pub(super) const CHECKPOINT_KEY: &[u8] = b"m";
-pub(super) const POSITION_PREFIX: &[u8] = b"p";
+pub(super) const EXTENT_PREFIX: &[u8] = b"p";
 
 pub(super) fn command_key(key: CommandKey) -> [u8; 17] {
     let mut bytes = [b'c'; 17];
@@ -40,8 +40,8 @@ pub(super) fn history_key(key: AggregateKey, first: Sequence) -> [u8; 25] {
     bytes
 }
 
-pub(super) fn position_key(tenant: &TenantName) -> Vec<u8> {
-    [POSITION_PREFIX, tenant.as_str().as_bytes()].concat()
+pub(super) fn extent_key(tenant: &TenantName) -> Vec<u8> {
+    [EXTENT_PREFIX, tenant.as_str().as_bytes()].concat()
 }
 
 pub(super) fn stretch_key(tenant: &TenantName, first: Position) -> Vec<u8> {
@@ -132,14 +132,19 @@ pub(super) fn read_checkpoint(value: &[u8]) -> Result<Option<Link>, IndexError> 
     link.map(Some).ok_or_else(|| broken("checkpoint"))
 }
 
-pub(super) fn position_value(position: Position) -> [u8; 8] {
-    position.0.to_be_bytes()
+pub(super) fn extent_value(extent: Extent) -> Vec<u8> {
+    let mut value = Vec::with_capacity(16);
+    put_number(&mut value, extent.position.0);
+    put_number(&mut value, extent.bytes);
+    value
 }
 
-pub(super) fn read_position(key: &[u8], value: &[u8]) -> Result<(TenantName, Position), IndexError> {
+pub(super) fn read_extent(key: &[u8], value: &[u8]) -> Result<(TenantName, Extent), IndexError> {
     let read = || {
-        let tenant = std::str::from_utf8(key.strip_prefix(POSITION_PREFIX)?).ok()?;
-        Some((TenantName::new(tenant).ok()?, Position(u64::from_be_bytes(value.try_into().ok()?))))
+        let tenant = std::str::from_utf8(key.strip_prefix(EXTENT_PREFIX)?).ok()?;
+        let mut cursor = Cursor::new(value);
+        let extent = Extent { position: Position(cursor.number()?), bytes: cursor.number()? };
+        Some((TenantName::new(tenant).ok()?, extent))
     };
     read().ok_or_else(|| broken("position"))
 }

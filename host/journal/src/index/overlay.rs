@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use polder_core::{Position, TenantName};
 
-use super::entry::{DurableFrame, HistoryEntry, IndexedRecord, Place, Stretch};
+use super::entry::{DurableFrame, Extent, HistoryEntry, IndexedRecord, Place, Stretch};
 use crate::BuildDigestHasher;
 use crate::frame::Link;
 use crate::{AggregateKey, CommandKey};
@@ -14,7 +14,7 @@ pub(crate) struct Overlay {
     commands: HashMap<CommandKey, Place, BuildDigestHasher>,
     histories: HashMap<AggregateKey, Vec<HistoryEntry>, BuildDigestHasher>,
     stretches: HashMap<TenantName, Vec<Stretch>>,
-    positions: HashMap<TenantName, Position>,
+    extents: HashMap<TenantName, Extent>,
     record_count: usize,
     last_frame: Option<Link>,
 }
@@ -29,14 +29,15 @@ impl Overlay {
         }
     }
 
-    pub(crate) fn add(&mut self, frame: &DurableFrame, record: &IndexedRecord<'_>) {
+    /// `extent` is the tenant's with this record.
+    pub(crate) fn add(&mut self, frame: &DurableFrame, record: &IndexedRecord<'_>, extent: Extent) {
         self.record_count += 1;
         // The first stays: a repeated command is answered as it was the first time.
         self.commands.entry(record.command).or_insert(record.place);
-        match self.positions.get_mut(record.tenant) {
-            Some(position) => *position = record.position(),
+        match self.extents.get_mut(record.tenant) {
+            Some(known) => *known = extent,
             None => {
-                self.positions.insert(record.tenant.clone(), record.position());
+                self.extents.insert(record.tenant.clone(), extent);
             }
         }
         if record.event_count == 0 {
@@ -107,10 +108,10 @@ impl Overlay {
         stretches
     }
 
-    pub(crate) fn sorted_positions(&self) -> Vec<(&TenantName, Position)> {
-        let mut positions: Vec<_> = self.positions.iter().map(|(tenant, position)| (tenant, *position)).collect();
-        positions.sort_unstable_by_key(|(tenant, _)| *tenant);
-        positions
+    pub(crate) fn sorted_extents(&self) -> Vec<(&TenantName, Extent)> {
+        let mut extents: Vec<_> = self.extents.iter().map(|(tenant, extent)| (tenant, *extent)).collect();
+        extents.sort_unstable_by_key(|(tenant, _)| *tenant);
+        extents
     }
 }
 

@@ -4,13 +4,14 @@
 //! made visible at once. Single inserts would write everything twice more. So either all of an overlay is in the
 //! store, with the frame it goes up to, or nothing of it. Snapshots are large and few; they are inserted one by one.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use fjall::config::{BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry, PinningPolicy};
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions};
 use polder_core::{ContentId, Position, Revision, Sequence, TenantName};
 
-use super::entry::{HistoryEntry, Place, Stretch};
+use super::entry::{Extent, HistoryEntry, Place, Stretch};
 use super::layout::{self, HISTORY_ENTRIES_PER_VALUE_MAX};
 use super::{IndexError, Overlay};
 use crate::bytes::{Cursor, put_number};
@@ -68,8 +69,8 @@ impl Store {
             }
         }
         ingestion.write(layout::CHECKPOINT_KEY, layout::checkpoint_value(&last_frame))?;
-        for (tenant, position) in overlay.sorted_positions() {
-            ingestion.write(layout::position_key(tenant), layout::position_value(position))?;
+        for (tenant, extent) in overlay.sorted_extents() {
+            ingestion.write(layout::extent_key(tenant), layout::extent_value(extent))?;
         }
         for (tenant, stretches) in overlay.sorted_stretches() {
             for stretch in joined(stretches) {
@@ -86,10 +87,10 @@ impl Store {
         }
     }
 
-    pub(crate) fn positions(&self) -> Result<Vec<(TenantName, Position)>, IndexError> {
-        let all = self.entries.prefix(layout::POSITION_PREFIX);
+    pub(crate) fn extents(&self) -> Result<HashMap<TenantName, Extent>, IndexError> {
+        let all = self.entries.prefix(layout::EXTENT_PREFIX);
         all.map(|guard| {
-            guard.into_inner().map_err(IndexError::from).and_then(|(key, value)| layout::read_position(&key, &value))
+            guard.into_inner().map_err(IndexError::from).and_then(|(key, value)| layout::read_extent(&key, &value))
         })
         .collect()
     }

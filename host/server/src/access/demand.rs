@@ -57,6 +57,34 @@ pub(crate) fn deploy(at: &Segments) -> Result<Wanted, Problem> {
     Ok(Wanted::Publish(subject::admin(&at.tenant()?, "deploy", &at.domain()?)))
 }
 
+pub(crate) fn list_tenants(_: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::Publish(subject::host_tenants()))
+}
+
+pub(crate) fn show_tenant(at: &Segments) -> Result<Wanted, Problem> {
+    tenant(at, "show")
+}
+
+pub(crate) fn add_tenant(at: &Segments) -> Result<Wanted, Problem> {
+    tenant(at, "add")
+}
+
+pub(crate) fn limit_tenant(at: &Segments) -> Result<Wanted, Problem> {
+    tenant(at, "limits")
+}
+
+pub(crate) fn suspend_tenant(at: &Segments) -> Result<Wanted, Problem> {
+    tenant(at, "suspend")
+}
+
+pub(crate) fn resume_tenant(at: &Segments) -> Result<Wanted, Problem> {
+    tenant(at, "resume")
+}
+
+fn tenant(at: &Segments, act: &str) -> Result<Wanted, Problem> {
+    Ok(Wanted::Publish(subject::host_tenant(act, &at.tenant()?)))
+}
+
 pub(crate) fn add_key(_: &Segments) -> Result<Wanted, Problem> {
     Ok(Wanted::Publish(subject::host_key("add")))
 }

@@ -1,0 +1,85 @@
+//! `polder tenant`: who has domains and histories on a host, and what each may use.
+
+mod limits;
+mod show;
+
+use clap::{Args, Subcommand};
+use polder_core::TenantName;
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::client::{Client, converse};
+use crate::failure::Outcome;
+use crate::output::Output;
+use crate::target::Connection;
+
+/// Add tenants, look at them, limit, suspend and resume them.
+#[derive(Args)]
+pub(crate) struct Tenant {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Make a tenant with nothing in it.
+    Add(One),
+    /// List all tenants.
+    List(show::List),
+    /// Show a tenant: its domains, what it takes, and every limit.
+    Show(show::Show),
+    Limits(limits::Limits),
+    /// Refuse the tenant's commands from now on; reads go on.
+    Suspend(One),
+    /// Take the tenant's commands again.
+    Resume(One),
+}
+
+/// One tenant, and who decides about it.
+#[derive(Args)]
+struct One {
+    tenant: TenantName,
+    /// Who decides, for the record.
+    #[arg(long)]
+    actor: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Tenant {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        match self.what {
+            What::Add(one) => one.change(output, (Method::PUT, &[]), ("is here now", "was here before")),
+            What::List(list) => list.run(output),
+            What::Show(show) => show.run(output),
+            What::Limits(limits) => limits.run(output),
+            What::Suspend(one) => one.change(
+                output,
+                (Method::POST, &["suspend"]),
+                ("is suspended: its commands are refused, reads go on", "was suspended before"),
+            ),
+            What::Resume(one) => {
+                one.change(output, (Method::POST, &["resume"]), ("takes commands again", "was not suspended"))
+            }
+        }
+    }
+}
+
+impl One {
+    /// `words` tell what is so now, and what was so before already.
+    fn change(self, output: &Output, (method, below): (Method, &[&str]), words: (&str, &str)) -> Outcome {
+        let answer = self.ask(method, below, Vec::new())?;
+        let words = if answer["changed"] == true { words.0 } else { words.1 };
+        output.answer(&answer, || format!("{} {words}", self.tenant))
+    }
+
+    fn ask(&self, method: Method, below: &[&str], body: Vec<u8>) -> Result<Value, crate::failure::Failure> {
+        let client = Client::of_tenants(&self.connection)?;
+        let segments = [&[self.tenant.as_str()], below].concat();
+        let mut request = client.request(method, &segments).body(body);
+        if let Some(actor) = &self.actor {
+            request = request.header("actor", actor);
+        }
+        converse(client.read(request))
+    }
+}

@@ -1,0 +1,150 @@
+//! Adds tenants, changes what they may, suspends and resumes them; tells which there are. Knows nothing of what they own.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+
+use polder_core::{LimitChanges, Limits, TenantName};
+
+use super::{Host, Inner};
+use crate::answers::{DomainRevision, LimitInfo, TenantChanged, TenantInfo};
+use crate::system::SystemStream;
+use crate::tenant::{Tenant, Terms};
+use crate::tenants::{Entry, RESERVED_NAMES, TenantFact};
+use crate::{ReadError, TenantError};
+
+impl Host {
+    /// Makes a tenant with nothing in it. Nothing changes when it is there already.
+    pub async fn add_tenant(&self, name: &TenantName, actor: Option<&str>) -> Result<TenantChanged, TenantError> {
+        if RESERVED_NAMES.contains(&name.as_str()) {
+            return Err(TenantError::Reserved(name.clone()));
+        }
+        self.change(name, actor, |inner, name| match inner.entry(name) {
+            Some(_) => Ok(None),
+            None => Ok(Some(TenantFact::TenantAdded { tenant: name.clone() })),
+        })
+        .await
+    }
+
+    pub async fn change_limits(
+        &self,
+        name: &TenantName,
+        changes: LimitChanges,
+        actor: Option<&str>,
+    ) -> Result<TenantChanged, TenantError> {
+        self.change(name, actor, move |inner, name| {
+            let own = inner.known_entry(name)?.limits;
+            let is_same = own.clone().changed(&changes) == own;
+            Ok((!is_same).then(|| TenantFact::TenantLimitsChanged { tenant: name.clone(), limits: changes }))
+        })
+        .await
+    }
+
+    /// From here on its commands are refused; reads go on.
+    pub async fn suspend(&self, name: &TenantName, actor: Option<&str>) -> Result<TenantChanged, TenantError> {
+        self.change(name, actor, |inner, name| {
+            let is_suspended = inner.known_entry(name)?.suspended.is_some();
+            Ok((!is_suspended).then(|| TenantFact::TenantSuspended { tenant: name.clone() }))
+        })
+        .await
+    }
+
+    pub async fn resume(&self, name: &TenantName, actor: Option<&str>) -> Result<TenantChanged, TenantError> {
+        self.change(name, actor, |inner, name| {
+            let is_suspended = inner.known_entry(name)?.suspended.is_some();
+            Ok(is_suspended.then(|| TenantFact::TenantResumed { tenant: name.clone() }))
+        })
+        .await
+    }
+
+    /// All tenants, by name.
+    pub fn tenants(&self) -> Vec<TenantInfo> {
+        let tenants = self.inner.tenants.load();
+        let mut infos: Vec<_> = tenants.values().map(|tenant| self.inner.info(tenant)).collect();
+        infos.sort_unstable_by(|a, b| a.tenant.cmp(&b.tenant));
+        infos
+    }
+
+    pub fn tenant(&self, name: &TenantName) -> Result<TenantInfo, ReadError> {
+        let tenant = self.inner.tenant(name).ok_or_else(|| ReadError::UnknownTenant(name.clone()))?;
+        Ok(self.inner.info(&tenant))
+    }
+
+    /// Records what `decide` says is to be recorded, if anything, and puts it into effect.
+    async fn change(
+        &self,
+        name: &TenantName,
+        actor: Option<&str>,
+        decide: impl FnOnce(&Inner, &TenantName) -> Result<Option<TenantFact>, TenantError> + Send + 'static,
+    ) -> Result<TenantChanged, TenantError> {
+        let (name, actor) = (name.clone(), actor.map(str::to_owned));
+        let act = move |inner: &Arc<Inner>, stream: &mut SystemStream| {
+            let fact = decide(inner, &name)?;
+            let changed = fact.is_some();
+            if let Some(fact) = fact {
+                let recorded = inner.record(stream, &inner.tenant_book, fact, actor.as_deref());
+                recorded.map_err(|error| TenantError::ReadOnly(error.to_string()))?;
+                inner.put_into_effect(&name).map_err(TenantError::Storage)?;
+            }
+            let tenant = inner.tenant(&name).ok_or_else(|| TenantError::Unknown(name.clone()))?;
+            Ok(TenantChanged { changed, tenant: inner.info(&tenant) })
+        };
+        self.inner.administer(act).await
+    }
+}
+
+impl Inner {
+    /// After each decision about the tenant.
+    fn put_into_effect(&self, name: &TenantName) -> Result<(), String> {
+        let Some(entry) = self.entry(name) else { return Ok(()) };
+        let terms = terms(&entry, self.limits);
+        match self.tenant(name) {
+            Some(tenant) => tenant.set_terms(terms),
+            None => {
+                let tenant = Tenant::new(name.clone(), terms, &self.reader);
+                self.projections.open(name)?;
+                let mut tenants = HashMap::clone(&self.tenants.load());
+                tenants.insert(name.clone(), tenant);
+                self.tenants.store(Arc::new(tenants));
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&self, name: &TenantName) -> Option<Entry> {
+        self.tenant_book.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    fn known_entry(&self, name: &TenantName) -> Result<Entry, TenantError> {
+        self.entry(name).ok_or_else(|| TenantError::Unknown(name.clone()))
+    }
+
+    fn info(&self, tenant: &Tenant) -> TenantInfo {
+        let entry = self.entry(&tenant.name).unwrap_or_default();
+        let limits = tenant.limits();
+        let limit = |limit: &'static polder_core::Limit| LimitInfo {
+            name: limit.name,
+            value: limit.of(&limits),
+            default: limit.of(&self.limits),
+            is_own: entry.limits.get(limit.name).is_some(),
+            meaning: limit.meaning,
+        };
+        let revision = |domain: Arc<crate::domain::Domain>| DomainRevision {
+            domain: domain.name.clone(),
+            revision: domain.active().revision,
+        };
+        TenantInfo {
+            tenant: tenant.name.clone(),
+            added: entry.added,
+            suspended: entry.suspended,
+            domains: tenant.domains().into_iter().map(revision).collect(),
+            position: *tenant.positions.borrow(),
+            record_bytes: tenant.record_bytes(),
+            commands_in_flight: tenant.in_flight(),
+            limits: Limits::ALL.iter().map(limit).collect(),
+        }
+    }
+}
+
+pub(super) fn terms(entry: &Entry, defaults: Limits) -> Terms {
+    Terms { limits: defaults.with(&entry.limits), is_suspended: entry.suspended.is_some() }
+}

@@ -1,0 +1,98 @@
+//! Which tenants there are, and what was decided about each: folded from the facts in the host's own history.
+
+use std::collections::BTreeMap;
+
+use polder_core::{AggregateId, LimitChanges, LimitOverrides, TenantName, TimestampMs};
+use serde::{Deserialize, Serialize};
+
+use crate::MAIN_TENANT;
+use crate::system::{Book, Fact, Noted, SYSTEM_TENANT};
+
+/// Names that no tenant can have: the host's own history, and what paths begin with.
+pub(crate) const RESERVED_NAMES: [&str; 3] = [SYSTEM_TENANT, "tenants", "keys"];
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(clippy::enum_variant_names, reason = "they are the names of events")]
+pub(crate) enum TenantFact {
+    TenantAdded { tenant: TenantName },
+    TenantLimitsChanged { tenant: TenantName, limits: LimitChanges },
+    TenantSuspended { tenant: TenantName },
+    TenantResumed { tenant: TenantName },
+}
+
+/// Every tenant there ever was.
+#[derive(Debug)]
+pub(crate) struct Tenants {
+    entries: BTreeMap<TenantName, Entry>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Entry {
+    /// `None` for the tenant that every host begins with.
+    pub(crate) added: Option<Act>,
+    pub(crate) suspended: Option<Act>,
+    pub(crate) limits: LimitOverrides,
+}
+
+/// When something was decided, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Act {
+    pub at_ms: TimestampMs,
+    /// `None`: nobody was named.
+    pub actor: Option<String>,
+}
+
+impl Default for Tenants {
+    fn default() -> Self {
+        let main = TenantName::new(MAIN_TENANT).expect("a good name");
+        Self { entries: BTreeMap::from([(main, Entry::default())]) }
+    }
+}
+
+impl Tenants {
+    pub(crate) fn get(&self, name: &TenantName) -> Option<&Entry> {
+        self.entries.get(name)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&TenantName, &Entry)> {
+        self.entries.iter()
+    }
+}
+
+impl Fact for TenantFact {
+    const DOMAIN: &'static str = "tenants";
+    const AGGREGATE: &'static str = "tenant";
+
+    fn aggregate_id(&self) -> AggregateId {
+        AggregateId::new(self.tenant().as_str()).expect("a name is a good id")
+    }
+}
+
+impl TenantFact {
+    fn tenant(&self) -> &TenantName {
+        match self {
+            Self::TenantAdded { tenant }
+            | Self::TenantLimitsChanged { tenant, .. }
+            | Self::TenantSuspended { tenant }
+            | Self::TenantResumed { tenant } => tenant,
+        }
+    }
+}
+
+impl Book for Tenants {
+    type Fact = TenantFact;
+
+    fn fold(&mut self, fact: TenantFact, noted: &Noted) {
+        let act = Act { at_ms: noted.at_ms, actor: noted.actor.clone() };
+        let entry = self.entries.entry(fact.tenant().clone()).or_default();
+        match fact {
+            TenantFact::TenantAdded { .. } => entry.added = Some(act),
+            TenantFact::TenantLimitsChanged { limits, .. } => {
+                entry.limits = std::mem::take(&mut entry.limits).changed(&limits);
+            }
+            TenantFact::TenantSuspended { .. } => entry.suspended = Some(act),
+            TenantFact::TenantResumed { .. } => entry.suspended = None,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What a tenant may use: each limit refuses by its name, holds for that tenant alone, and can be changed while it works.
+
+use serde_json::json;
+
+use super::{Town, says};
+
+#[test]
+fn a_limit_can_be_set_looked_at_and_taken_back() {
+    let mut town = Town::with(&["acme"]);
+    let answer = town.limit("acme", "command_bytes_max", Some(40)).json(200);
+    assert_eq!(answer["changed"], true);
+    for reopened in [false, true] {
+        if reopened {
+            town.reopen();
+        }
+        let tenant = town.client.get("/v1/tenants/acme").json(200);
+        let limits = tenant["limits"].as_array().unwrap();
+        let own: Vec<_> = limits.iter().filter(|limit| limit["is_own"] == true).collect();
+        assert_eq!(own.len(), 1, "{own:?}");
+        assert_eq!((&own[0]["name"], &own[0]["value"]), (&json!("command_bytes_max"), &json!(40)));
+        assert_eq!(limits.len(), 12);
+        let problem = town.draft("acme", "o-1", &"x".repeat(60)).problem(413, "too-large");
+        says(&problem, "limit command_bytes_max");
+        assert_eq!(problem["limit"], 40);
+    }
+    assert_eq!(town.limit("acme", "command_bytes_max", Some(40)).json(200)["changed"], false);
+    town.limit("acme", "command_bytes_max", None).json(200);
+    town.draft("acme", "o-1", &"x".repeat(60)).json(200);
+}
+
+#[test]
+fn what_cannot_be_set_says_what_can() {
+    let town = Town::with(&["acme"]);
+    let unknown = town.limit("acme", "fuel", Some(1)).problem(422, "bad-limit");
+    says(&unknown, "there is no limit \"fuel\"");
+    assert!(unknown["known"].as_array().unwrap().contains(&json!("fuel_per_call_max")));
+    says(&town.limit("acme", "call_wall_ms_max", Some(0)).problem(422, "bad-limit"), "goes from 10 to 60000");
+    let patch = |body: &str| town.client.request("PATCH", "/v1/tenants/acme/limits").body(body.to_owned()).send();
+    for body in ["", "{}", "[]", "{\"warm_states_max\":-1}", "{\"warm_states_max\":\"7\"}", "{\"warm_states_max\":1.5}"]
+    {
+        says(&patch(body).problem(400, "bad-body"), "would be right");
+    }
+    town.limit("brook", "warm_states_max", Some(7)).problem(404, "unknown-tenant");
+    assert_eq!(town.facts("acme").len(), 1, "nothing was changed");
+}
+
+/// The instance that runs is another tenant's concern too: only the one whose limit is set is held back, at its next command.
+#[test]
+fn a_new_limit_holds_for_a_domain_that_runs_already() {
+    let town = Town::with(&["acme", "brook"]);
+    for tenant in ["acme", "brook"] {
+        town.draft(tenant, "o-1", "c").json(200);
+    }
+    town.limit("acme", "fuel_per_call_max", Some(1_000)).json(200);
+    let problem = town.line("acme", "o-1").problem(500, "guest-fault");
+    says(&problem, "fuel_per_call_max");
+    town.line("brook", "o-1").json(200);
+    town.limit("acme", "fuel_per_call_max", None).json(200);
+    assert_eq!(town.line("acme", "o-1").json(200)["sequence"], 2);
+}
+
+#[test]
+fn too_many_a_second_are_told_when_to_come_again() {
+    let town = Town::with(&["acme", "brook"]);
+    town.limit("acme", "commands_per_second_max", Some(1)).json(200);
+    town.draft("acme", "o-1", "c").json(200);
+    let answer = town.line("acme", "o-1");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    let problem = answer.problem(429, "busy");
+    says(&problem, "commands_per_second_max, 1");
+    let wait_ms = problem["retry_after_ms"].as_u64().unwrap();
+    assert!((1..=1_000).contains(&wait_ms), "{problem}");
+    town.draft("brook", "o-1", "c").json(200);
+    // As long as it was told to, and no longer.
+    std::thread::sleep(std::time::Duration::from_millis(wait_ms));
+    town.line("acme", "o-1").json(200);
+}
+
+#[test]
+fn a_full_tenant_is_read_and_takes_no_commands() {
+    let mut town = Town::with(&["acme", "brook"]);
+    town.limit("acme", "storage_bytes_max", Some(1_024)).json(200);
+    let refused = (0..100).find(|number| town.draft("acme", &format!("o-{number}"), "c").status != 200);
+    let accepted = refused.expect("a kilobyte is full at some time");
+    assert!((2..20).contains(&accepted), "{accepted} commands were accepted");
+    for reopened in [false, true] {
+        if reopened {
+            town.reopen();
+        }
+        let problem = town.draft("acme", "o-x", "c").problem(507, "storage-full");
+        says(&problem, "storage_bytes_max, 1024");
+        assert!(problem["actual"].as_u64() >= Some(1_024), "{problem}");
+        assert_eq!(town.client.get("/v1/acme/events").lines().len(), accepted as usize);
+        assert_eq!(town.client.get("/v1/tenants/acme").json(200)["record_bytes"], problem["actual"]);
+    }
+    town.draft("brook", "o-1", "c").json(200);
+    town.limit("acme", "storage_bytes_max", None).json(200);
+    town.draft("acme", "o-x", "c").json(200);
+}
