@@ -7,5 +7,6 @@ mod deployments;
 mod engine;
 mod http_contract;
 mod import;
+mod isolation;
 mod readme;
 mod tenants;

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 use polder_core::{AggregateName, DomainName, Revision, TenantName, subject};
 
+use crate::pipeline::Conduct;
 use crate::rules::Rules;
 
 pub(crate) struct Domain {
     pub(crate) name: DomainName,
     /// Asked for by every thread at every command.
     active: ArcSwap<Active>,
+    pub(crate) conduct: Conduct,
 }
 
 /// What a revision brings.
@@ -38,7 +40,7 @@ impl Active {
 
 impl Domain {
     pub(crate) fn new(name: DomainName, active: Arc<Active>) -> Arc<Self> {
-        Arc::new(Self { name, active: ArcSwap::new(active) })
+        Arc::new(Self { name, active: ArcSwap::new(active), conduct: Conduct::default() })
     }
 
     /// To be dropped soon: for longer, take a full [`Arc`] out of it.

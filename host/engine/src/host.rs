@@ -152,6 +152,11 @@ impl Host {
         let mut text = String::new();
         let inner = &self.inner;
         inner.metrics.write(&mut text, &inner.reader.statistics(), self.health().writable);
+        head(&mut text, "polder_tenant_cpu_microseconds_total", "counter", "CPU time that a tenant's commands took.");
+        for tenant in inner.tenants.load().values() {
+            let name = format!("polder_tenant_cpu_microseconds_total{{tenant=\"{}\"}}", tenant.name);
+            line(&mut text, &name, tenant.cpu_ns() / 1_000);
+        }
         head(&mut text, "polder_projection_lag_events", "gauge", "Events a view has not folded in yet.");
         for tenant in inner.tenants.load().values() {
             let newest = tenant.positions.borrow().0;

@@ -15,6 +15,7 @@ pub(crate) struct Metrics {
     repeated: AtomicU64,
     refused: AtomicU64,
     faults: AtomicU64,
+    slow: AtomicU64,
 }
 
 impl Metrics {
@@ -31,6 +32,10 @@ impl Metrics {
 
     pub(crate) fn faulted(&self) {
         add(&self.faults);
+    }
+
+    pub(crate) fn went_slow(&self) {
+        add(&self.slow);
     }
 
     fn acknowledged(&self, ack: &CommandAck) {
@@ -58,6 +63,13 @@ impl Metrics {
             "counter",
             "Guest calls that failed.",
             self.faults.load(Ordering::Relaxed),
+        );
+        one(
+            text,
+            "polder_slow_lane_commands_total",
+            "counter",
+            "Commands that went to the slow lane.",
+            self.slow.load(Ordering::Relaxed),
         );
         one(text, "polder_journal_frames_total", "counter", "Group commits written.", journal.frames);
         one(text, "polder_journal_events_total", "counter", "Events written.", journal.events);

@@ -27,6 +27,8 @@ pub(crate) struct Tenant {
     /// Of its records in the journal.
     record_bytes: AtomicU64,
     in_flight: AtomicU64,
+    /// CPU time that its commands took, in nanoseconds.
+    cpu_ns: AtomicU64,
     rate: Rate,
     domains: RwLock<BTreeMap<DomainName, Arc<Domain>>>,
 }
@@ -45,6 +47,7 @@ impl Tenant {
             positions: watch::Sender::new(reader.last_position(&name)),
             record_bytes: AtomicU64::new(reader.record_bytes(&name)),
             in_flight: AtomicU64::new(0),
+            cpu_ns: AtomicU64::new(0),
             rate: Rate::new(),
             domains: RwLock::default(),
             name,
@@ -88,6 +91,15 @@ impl Tenant {
             *last = position.max(*last);
             is_further
         });
+    }
+
+    /// Its commands took so much CPU time more, in nanoseconds.
+    pub(crate) fn used(&self, cpu_ns: u64) {
+        self.cpu_ns.fetch_add(cpu_ns, Ordering::Relaxed);
+    }
+
+    pub(crate) fn cpu_ns(&self) -> u64 {
+        self.cpu_ns.load(Ordering::Relaxed)
     }
 
     /// Its records take so much. Only ever more; workers may come in any order.

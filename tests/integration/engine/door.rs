@@ -17,26 +17,26 @@ use serde_json::Value;
 const WAIT_MS: u64 = 60_000;
 
 /// A domain on a host, with one kind of aggregate.
-pub(super) struct Door {
-    pub(super) host: Host,
+pub(crate) struct Door {
+    pub(crate) host: Host,
     domain: DomainName,
     aggregate: AggregateName,
 }
 
-pub(super) fn tenant() -> TenantName {
+pub(crate) fn tenant() -> TenantName {
     TenantName::new(MAIN_TENANT).unwrap()
 }
 
-pub(super) fn options(folder: &Path) -> HostOptions {
+pub(crate) fn options(folder: &Path) -> HostOptions {
     HostOptions { workers: 2, ..HostOptions::new(folder) }
 }
 
-pub(super) fn component(guest: &str) -> Bytes {
+pub(crate) fn component(guest: &str) -> Bytes {
     std::fs::read(guest_file(guest)).expect("a guest can be read").into()
 }
 
 /// The same domain with another digest: a custom section that nobody reads.
-pub(super) fn another_revision(component: &Bytes, mark: u8) -> Bytes {
+pub(crate) fn another_revision(component: &Bytes, mark: u8) -> Bytes {
     // Id 0, then the length of what follows: a name of one letter, and the mark.
     let section = [0, 3, 1, b'x', mark];
     [component, &section[..]].concat().into()
@@ -44,35 +44,39 @@ pub(super) fn another_revision(component: &Bytes, mark: u8) -> Bytes {
 
 impl Door {
     /// Opens a host in the folder, and deploys the guest whose name is also its domain's.
-    pub(super) async fn open(folder: &Path, guest: &str, aggregate: &str) -> Self {
+    pub(crate) async fn open(folder: &Path, guest: &str, aggregate: &str) -> Self {
         Self::with(Host::open(options(folder)).unwrap(), guest, aggregate).await
     }
 
-    pub(super) async fn open_with(folder: &Path, limits: Limits, guest: &str, aggregate: &str) -> Self {
+    pub(crate) async fn open_with(folder: &Path, limits: Limits, guest: &str, aggregate: &str) -> Self {
         let options = HostOptions { limits, ..options(folder) };
         Self::with(Host::open(options).unwrap(), guest, aggregate).await
     }
 
-    pub(super) async fn open_on(disk: &FaultyDisk, folder: &Path, guest: &str, aggregate: &str) -> Self {
+    pub(crate) async fn open_on(disk: &FaultyDisk, folder: &Path, guest: &str, aggregate: &str) -> Self {
         Self::with(Host::open_on(Arc::new(disk.clone()), options(folder)).unwrap(), guest, aggregate).await
     }
 
+    /// To a domain that is there, or will be.
+    pub(crate) fn at(host: Host, domain: &str, aggregate: &str) -> Self {
+        Self { host, domain: DomainName::new(domain).unwrap(), aggregate: AggregateName::new(aggregate).unwrap() }
+    }
+
     async fn with(host: Host, guest: &str, aggregate: &str) -> Self {
-        let door =
-            Self { host, domain: DomainName::new(guest).unwrap(), aggregate: AggregateName::new(aggregate).unwrap() };
+        let door = Self::at(host, guest, aggregate);
         door.deploy(component(guest)).await;
         door
     }
 
-    pub(super) async fn orders(folder: &Path) -> Self {
+    pub(crate) async fn orders(folder: &Path) -> Self {
         Self::open(folder, "orders", "order").await
     }
 
-    pub(super) async fn deploy(&self, component: Bytes) -> polder_engine::Deployed {
+    pub(crate) async fn deploy(&self, component: Bytes) -> polder_engine::Deployed {
         self.host.deploy(&tenant(), component, Some(&self.domain), None).await.unwrap()
     }
 
-    pub(super) fn command(&self, id: &str, name: &str, payload: &Value) -> Command {
+    pub(crate) fn command(&self, id: &str, name: &str, payload: &Value) -> Command {
         Command {
             tenant: tenant(),
             domain: self.domain.clone(),
@@ -88,11 +92,11 @@ impl Door {
         }
     }
 
-    pub(super) async fn send(&self, id: &str, name: &str, payload: Value) -> Result<CommandAck, SubmitError> {
+    pub(crate) async fn send(&self, id: &str, name: &str, payload: Value) -> Result<CommandAck, SubmitError> {
         self.host.submit(self.command(id, name, &payload)).await
     }
 
-    pub(super) async fn send_as(
+    pub(crate) async fn send_as(
         &self,
         command_id: &str,
         id: &str,
@@ -105,7 +109,7 @@ impl Door {
 
     /// The command has to be accepted.
     #[track_caller]
-    pub(super) fn accept<'a>(
+    pub(crate) fn accept<'a>(
         &'a self,
         id: &'a str,
         name: &'a str,
@@ -119,20 +123,20 @@ impl Door {
         }
     }
 
-    pub(super) async fn history(&self, id: &str) -> Vec<Event> {
+    pub(crate) async fn history(&self, id: &str) -> Vec<Event> {
         let (tenant, id) = (tenant(), AggregateId::new(id).unwrap());
         let history = self.host.history(&tenant, &self.domain, &self.aggregate, &id, Sequence(1), usize::MAX);
         history.await.unwrap()
     }
 
-    pub(super) async fn state(&self, id: &str, as_of: AsOf) -> Result<(u64, Value), ReadError> {
+    pub(crate) async fn state(&self, id: &str, as_of: AsOf) -> Result<(u64, Value), ReadError> {
         let id = AggregateId::new(id).unwrap();
         let answer = self.host.state(&tenant(), &self.domain, &self.aggregate, &id, as_of).await?;
         Ok((answer.sequence.0, serde_json::from_str(answer.state.get()).unwrap()))
     }
 
     /// Every event of the tenant.
-    pub(super) async fn events(&self) -> Vec<Event> {
+    pub(crate) async fn events(&self) -> Vec<Event> {
         let mut events = Vec::new();
         let mut after = Position::ZERO;
         loop {
@@ -146,7 +150,7 @@ impl Door {
     }
 
     /// Every document of a projection, once it has seen `position`.
-    pub(super) async fn documents(&self, projection: &str, position: Position) -> Vec<(String, Value)> {
+    pub(crate) async fn documents(&self, projection: &str, position: Position) -> Vec<(String, Value)> {
         let (projection, wait) = (ProjectionName::new(projection).unwrap(), WaitFor { position, timeout_ms: WAIT_MS });
         let query = polder_engine::DocumentQuery { limit: Some(10_000), ..Default::default() };
         let page = self.host.documents(&tenant(), &self.domain, &projection, &query, Some(wait)).await.unwrap();
@@ -154,18 +158,18 @@ impl Door {
         page.documents.into_iter().map(|document| (document.key, parsed(document.document.get()))).collect()
     }
 
-    pub(super) fn position(&self) -> Position {
+    pub(crate) fn position(&self) -> Position {
         *self.host.positions(&tenant()).unwrap().borrow()
     }
 
-    pub(super) async fn projection(&self, name: &str) -> polder_engine::ProjectionInfo {
+    pub(crate) async fn projection(&self, name: &str) -> polder_engine::ProjectionInfo {
         let domains = self.host.domains(&tenant()).await.unwrap();
         let domain = domains.into_iter().find(|domain| domain.domain == self.domain).unwrap();
         domain.projections.into_iter().find(|projection| projection.projection.as_str() == name).unwrap()
     }
 
     /// Ends in order; the folder is free afterwards.
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         self.host.shutdown().await;
     }
 }

@@ -3,7 +3,7 @@
 mod concurrency;
 mod deployments;
 mod disk;
-mod door;
+pub(crate) mod door;
 mod hostile;
 mod kills;
 mod laws;

@@ -61,7 +61,7 @@ impl Load {
     }
 
     /// The `step`-th command of an aggregate.
-    fn command(&self, id: &AggregateId, step: usize) -> anyhow::Result<Command> {
+    pub(super) fn command(&self, id: &AggregateId, step: usize) -> anyhow::Result<Command> {
         let [draft, add, remove] = &self.names;
         let (name, payload) = match step.checked_sub(self.preparation()) {
             None if step == 0 => (draft, Bytes::from_static(DRAFT)),

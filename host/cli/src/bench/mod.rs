@@ -6,6 +6,7 @@ mod figures;
 mod fill;
 mod load;
 mod native;
+mod neighbours;
 mod rebuild;
 mod start;
 mod state;
@@ -29,6 +30,7 @@ pub(crate) struct Bench {
 enum What {
     Commands(commands::Commands),
     State(state::State),
+    Neighbours(neighbours::Neighbours),
     Rebuild(rebuild::Rebuild),
     Start(start::Start),
     Fill(fill::Fill),
@@ -39,6 +41,7 @@ impl Bench {
         match self.what {
             What::Commands(bench) => bench.run(output),
             What::State(bench) => bench.run(output),
+            What::Neighbours(bench) => bench.run(output),
             What::Rebuild(bench) => bench.run(output),
             What::Start(bench) => bench.run(output),
             What::Fill(bench) => bench.run(output),
@@ -71,21 +74,26 @@ impl Place {
 }
 
 fn component(asked: Option<&Path>) -> anyhow::Result<Vec<u8>> {
+    guest(asked, "orders", "--component")
+}
+
+/// The file asked for by `option`, or the guest that is built beside this program.
+fn guest(asked: Option<&Path>, name: &str, option: &str) -> anyhow::Result<Vec<u8>> {
     let path = match asked {
         Some(path) => path.to_owned(),
-        None => beside_this_program().context("cannot tell where this program lies")?,
+        None => beside_this_program(name).context("cannot tell where this program lies")?,
     };
     std::fs::read(&path).with_context(|| {
         format!(
-            "cannot read the orders component {}: build it with `cargo xtask guests`, or name one with --component",
+            "cannot read the {name} component {}: build it with `cargo xtask guests`, or name one with {option}",
             path.display()
         )
     })
 }
 
 /// `target/<profile>/polder` and `target/wasm32-unknown-unknown/guest/orders.wasm` share a target folder.
-fn beside_this_program() -> Option<PathBuf> {
+fn beside_this_program(guest: &str) -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?;
     let target = program.parent().and_then(Path::parent)?;
-    Some(target.join("wasm32-unknown-unknown").join("guest").join("orders.wasm"))
+    Some(target.join("wasm32-unknown-unknown").join("guest").join(format!("{guest}.wasm")))
 }

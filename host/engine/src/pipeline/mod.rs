@@ -1,20 +1,43 @@
 //! The write path: a worker decides, makes it durable, and tells the callers.
 //!
 //! ```text
-//! caller ─ job ─> worker thread (owns states, runs rules) ─ a batch of records ─> appender ─ one frame, one sync ─> journal
-//! caller <─ acknowledgement ── the same worker, after the sync <──────────────────────┘
+//! caller ─ job ─> fast lane (owns states, runs rules) ─ a batch of records ─> appender ─ one frame, one sync ─> journal
+//!        <─ acknowledgement ── the same thread, after the sync <──────────────────────┘
+//!                   │ ^
+//!   commands of a   v │ decisions
+//!   slow domain   slow lane (runs rules where the machine has time left)
 //! ```
+//!
+//! **No tenant waits for another's guest.** Three things see to it:
+//!
+//! - A worker serves the tenants that wait fairly, by the CPU time their commands took ([`queue`]).
+//! - A call on the fast lane has a slice of a few milliseconds ([`conduct`]): so long may a looping guest hold up its worker, once. The call
+//!   is cut off, and runs again from the start on the slow lane with all that the tenant's limits allow; guests are pure, so
+//!   nothing is lost by it, and the verdict is the same as ever.
+//! - The domain stays on the slow lane for a while, longer each time ([`loans`]). Its thread gives way to every other, and so takes
+//!   from nobody what he could use ([`slow_lane`]).
+//!
+//! The worker that owns an aggregate appends all of its records, whichever lane they come from: the lanes hand a domain
+//! over through the journal, when nothing of it is undecided or not durable.
 
 mod appender;
 mod batch;
 mod cold;
+mod conduct;
+mod cpu_time;
+mod fast_lane;
 mod job;
+mod loans;
+mod priority;
+mod queue;
 mod seat;
+mod slow_lane;
 mod snapshots;
 mod warm;
 mod worker;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 
@@ -23,20 +46,28 @@ use polder_journal::{AggregateKey, EncodedRecord, Reader, Writer};
 
 use appender::{Appender, Decided};
 pub(crate) use cold::{FoldError, Wanted, fold_history};
+pub(crate) use conduct::Conduct;
 pub(crate) use job::{Job, Target};
 
 use crate::SubmitError;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use worker::Worker;
+use fast_lane::FastLane;
+use job::Message;
+use slow_lane::SlowLane;
+use worker::Shared;
 
 /// Told after each append which tenants' histories grew.
 pub(crate) type Grown = Box<dyn Fn(&crate::tenant::Tenant) + Send + Sync>;
 
+/// So many workers share a thread of the slow lane. More would not help: all they may use is what nobody else needs.
+const WORKERS_PER_SLOW_LANE: usize = 2;
+
 /// The threads of the write path.
 pub(crate) struct Pipeline {
-    workers: Vec<Sender<Box<Job>>>,
+    workers: Vec<Sender<Message>>,
     appender: Arc<Appender>,
+    is_stopping: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -49,21 +80,45 @@ impl Pipeline {
         metrics: &Arc<Metrics>,
         grown: Grown,
     ) -> std::io::Result<Self> {
-        let (appender, grown) = (Arc::new(Appender::new(writer)), Arc::new(grown));
-        let (mut workers, mut threads) = (Vec::new(), Vec::new());
-        for number in 0..worker_count.max(1) {
-            let (to_worker, jobs) = channel();
-            let (clock, metrics, grown) = (Arc::clone(clock), Arc::clone(metrics), Arc::clone(&grown));
-            let worker = Worker::new(jobs, Arc::clone(&appender), reader.clone(), clock, metrics, grown);
-            let (name, halting) = (format!("worker-{number}"), Arc::clone(&appender));
-            threads.push(thread::Builder::new().name(name).spawn(move || {
-                // One worker less would leave some commands without an answer; then rather none are taken.
-                let _halting = halting.halt_on_panic();
-                worker.run();
-            })?);
-            workers.push(to_worker);
+        let worker_count = worker_count.max(1);
+        let shared = Shared {
+            appender: Arc::new(Appender::new(writer)),
+            reader: reader.clone(),
+            clock: Arc::clone(clock),
+            metrics: Arc::clone(metrics),
+            grown: Arc::new(grown),
+        };
+        let mut pipeline = Self {
+            workers: Vec::new(),
+            appender: Arc::clone(&shared.appender),
+            is_stopping: Arc::default(),
+            threads: Vec::new(),
+        };
+        let mut slow_lanes = Vec::new();
+        for number in 0..(worker_count / WORKERS_PER_SLOW_LANE).max(1) {
+            let (to_slow_lane, inbox) = channel();
+            let slow_lane = SlowLane::new(inbox, worker_count, &shared, &pipeline.is_stopping);
+            pipeline.spawn(format!("slow-lane-{number}"), move || slow_lane.run())?;
+            slow_lanes.push(to_slow_lane);
         }
-        Ok(Self { workers, appender, threads })
+        for number in 0..worker_count {
+            let (to_worker, inbox) = channel();
+            let slow_lane = slow_lanes[number % slow_lanes.len()].clone();
+            let fast_lane = FastLane::new(number, (to_worker.clone(), inbox), slow_lane, shared.clone());
+            pipeline.spawn(format!("worker-{number}"), move || fast_lane.run())?;
+            pipeline.workers.push(to_worker);
+        }
+        Ok(pipeline)
+    }
+
+    fn spawn(&mut self, name: String, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        let halting = Arc::clone(&self.appender);
+        self.threads.push(thread::Builder::new().name(name).spawn(move || {
+            // One worker less would leave some commands without an answer; then rather none are taken.
+            let _halting = halting.halt_on_panic();
+            run();
+        })?);
+        Ok(())
     }
 
     /// Hands the job to the worker that owns its aggregate; its reply comes by the job's own channel, which closes
@@ -71,7 +126,7 @@ impl Pipeline {
     pub(crate) fn submit(&self, job: Job) {
         let worker = self.worker_of(job.target.key);
         // A worker that is gone drops the job, and with it the reply: that is how the caller learns of it.
-        drop(self.workers[worker].send(Box::new(job)));
+        drop(self.workers[worker].send(Message::Command(Box::new(job))));
     }
 
     /// For a decision that no worker makes: the host's own. Blocks until it is durable.
@@ -87,9 +142,13 @@ impl Pipeline {
         self.appender.halted()
     }
 
-    /// Lets every worker finish what it has, then closes the journal.
+    /// Lets every worker finish what it has, the slow lanes what they are at, then closes the journal.
     pub(crate) fn stop(self) {
-        drop(self.workers);
+        self.is_stopping.store(true, Ordering::Relaxed);
+        for worker in &self.workers {
+            // One that is gone has stopped already.
+            drop(worker.send(Message::Stop));
+        }
         for thread in self.threads {
             if thread.join().is_err() {
                 tracing::error!("a thread of the write path had panicked");

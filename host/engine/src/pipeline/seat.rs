@@ -27,6 +27,8 @@ pub(super) struct Seat {
     limits: Limits,
     instance: Box<dyn RulesInstance>,
     pub(super) states: WarmStates,
+    /// Since somebody last looked.
+    pub(super) was_used: bool,
     commands: u64,
 }
 
@@ -34,7 +36,7 @@ pub(super) struct Seat {
 pub(super) enum TakeError {
     Fold(FoldError),
     /// The guest ended while it saved the state for a snapshot, which the command itself does not need.
-    Saving,
+    Saving(CallError),
 }
 
 /// What has to happen to the seat after a command.
@@ -53,6 +55,7 @@ impl Seat {
             limits,
             instance: active.rules.instantiate(&limits)?,
             states: WarmStates::new(active.revision),
+            was_used: true,
             commands: 0,
         })
     }
@@ -74,7 +77,7 @@ impl Seat {
         if let Some(mut warm) = self.states.take(key) {
             // Here and not after the command: by now the aggregate's last decision is likely to be durable.
             if snapshots::due_in_use(&warm) && warm.batch <= durable {
-                self.save(reader, key, &mut warm).map_err(|_| TakeError::Saving)?;
+                self.save(reader, key, &mut warm).map_err(TakeError::Saving)?;
             }
             return Ok(warm);
         }
@@ -103,6 +106,7 @@ impl Seat {
         warm: Warm,
     ) -> Result<Upkeep, CallError> {
         self.states.put(key, warm);
+        self.was_used = true;
         if self.states.len() as u64 > self.limits.warm_states_max {
             self.evict(reader, durable)?;
         }

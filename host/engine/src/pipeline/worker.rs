@@ -1,20 +1,21 @@
-//! A thread that owns aggregates: takes the commands that have come, runs the rules on the warm states one command after the
-//! other, makes all that was decided durable in one append, and then tells the callers. Within a batch it decides on
-//! states that are not durable yet; nothing is told, and nothing read from the journal, before they are.
+//! What a lane's thread does with a command: runs the rules on the warm state, collects what was decided, makes all of it durable in
+//! one append, and then tells the callers. Within a batch it decides on states that are not durable yet; nothing is
+//! told, and nothing read from the journal, before they are.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use polder_core::{
-    Command, CommandAck, CommandId, CommandStatus, CorrelationId, Fingerprint, Position, Reason, Sequence, TimestampMs,
+    Command, CommandAck, CommandId, CommandStatus, CorrelationId, Fingerprint, Limits, Position, Reason, Sequence,
+    TimestampMs,
 };
 use polder_journal::{AggregateKey, CommandKey, Decision, EncodedRecord, NewEvent, Outcome, Reader, RecordBuf};
-use polder_sandbox::GuestCommand;
+use polder_sandbox::{CallErrorKind, GuestCommand};
 
 use super::batch::{Batch, Reply};
 use super::cold::FoldError;
+use super::conduct::overran_slice;
 use super::job::{ReplySender, Target};
 use super::seat::{Seat, TakeError, Upkeep};
 use super::warm::Warm;
@@ -25,20 +26,23 @@ use crate::domain::{Active, Domain};
 use crate::metrics::Metrics;
 use crate::rules::DecidedEvent;
 
-/// After the last command a worker looks for the next one for so long before it goes to sleep: a caller that comes again at once is
-/// served without the time that waking a thread takes.
-const LOOKING_OUT: Duration = Duration::from_micros(50);
-/// Deciding goes on for as long as the last append took, and at least this long: callers wait for a slow disk anyway, and on a
-/// fast one no caller waits long for those behind.
-const DECIDING_MIN: Duration = Duration::from_millis(1);
+/// What all workers share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) appender: Arc<Appender>,
+    pub(super) reader: Reader,
+    pub(super) clock: Arc<Clock>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) grown: Arc<Grown>,
+}
 
 pub(super) struct Worker {
-    inbox: Receiver<Box<Job>>,
     appender: Arc<Appender>,
     reader: Reader,
     clock: Arc<Clock>,
     metrics: Arc<Metrics>,
     grown: Arc<Grown>,
+    allowance: fn(&Limits) -> Limits,
     /// By the address of the domain, which the seat keeps alive.
     seats: HashMap<usize, Seat>,
     batch: Batch,
@@ -49,61 +53,111 @@ pub(super) struct Worker {
     last_append: Duration,
 }
 
-/// What the domain decided, and for whom.
+/// What a domain decided, with the state it decided on.
+pub(super) struct Ruling {
+    target: Target,
+    to: ReplySender,
+    verdict: Verdict,
+    repeatable: Option<CommandKey>,
+    warm: Warm,
+}
+
+impl Ruling {
+    pub(super) fn split(self) -> (Unsettled, DecidedOn) {
+        let Self { target: Target { domain, key, admission }, to, verdict, repeatable, warm } = self;
+        let reply = Reply { answer: verdict.answer, to, admission };
+        (Unsettled { reply, record: verdict.record, repeatable }, DecidedOn { domain, key, warm })
+    }
+}
+
+/// Whose state has to be put back.
+pub(super) struct DecidedOn {
+    domain: Arc<Domain>,
+    key: AggregateKey,
+    warm: Warm,
+}
+
+/// A decision on its way to the journal.
+pub(super) struct Unsettled {
+    reply: Reply,
+    record: Option<EncodedRecord>,
+    repeatable: Option<CommandKey>,
+}
+
 struct Verdict {
     record: Option<EncodedRecord>,
     answer: Result<CommandAck, SubmitError>,
 }
 
+/// Why there is no verdict.
+enum Failure {
+    Refused(SubmitError),
+    /// The call was ended by its slice. Nothing came of it.
+    Overran(Box<Command>),
+}
+
 impl Worker {
-    pub(super) fn new(
-        inbox: Receiver<Box<Job>>,
-        appender: Arc<Appender>,
-        reader: Reader,
-        clock: Arc<Clock>,
-        metrics: Arc<Metrics>,
-        grown: Arc<Grown>,
-    ) -> Self {
+    /// `allowance`: what a call may use, of what the tenant's limits give it.
+    pub(super) fn new(shared: Shared, allowance: fn(&Limits) -> Limits) -> Self {
+        let Shared { appender, reader, clock, metrics, grown } = shared;
         let (seats, batch) = Default::default();
         let (batch_number, decided, last_append) = (1, Decided::No, Duration::ZERO);
-        Self { inbox, appender, reader, clock, metrics, grown, seats, batch, batch_number, decided, last_append }
+        Self { appender, reader, clock, metrics, grown, allowance, seats, batch, batch_number, decided, last_append }
     }
 
-    /// Until there is nobody left to send commands.
-    pub(super) fn run(mut self) {
-        while let Some(first) = self.look_out() {
-            self.appender.decide();
-            self.decided = Decided::Yes;
-            let began = Instant::now();
-            let deciding_max = self.last_append.max(DECIDING_MIN);
-            self.take(*first);
-            while !self.batch.is_full()
-                && began.elapsed() < deciding_max
-                && let Ok(next) = self.inbox.try_recv()
-            {
-                self.take(*next);
-            }
-            self.settle();
-        }
-        // What was in constant use is cheap to start with again.
+    /// Others leave their records to this worker, which settles soon.
+    pub(super) fn begin_batch(&mut self) {
+        self.appender.decide();
+        self.decided = Decided::Yes;
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.batch.is_full()
+    }
+
+    /// How long the last append took.
+    pub(super) fn last_append(&self) -> Duration {
+        self.last_append
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Before the thread ends: what was in constant use is cheap to start with again.
+    pub(super) fn save_all(&mut self) {
         for seat in self.seats.values_mut() {
             seat.save_all(&self.reader);
         }
     }
 
-    fn look_out(&self) -> Option<Box<Job>> {
-        let until = Instant::now() + LOOKING_OUT;
-        loop {
-            match self.inbox.try_recv() {
-                Ok(job) => return Some(job),
-                Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) if Instant::now() < until => std::thread::yield_now(),
-                Err(TryRecvError::Empty) => return self.inbox.recv().ok(),
+    /// Instances that no command has used since this was called last are given back, with their memory. Everything decided has
+    /// to be durable.
+    pub(super) fn rest(&mut self) {
+        let reader = &self.reader;
+        self.seats.retain(|_, seat| {
+            let was_used = std::mem::take(&mut seat.was_used);
+            if !was_used {
+                seat.save_all(reader);
             }
-        }
+            was_used
+        });
     }
 
-    fn take(&mut self, job: Job) {
+    pub(super) fn has_seat(&self, address: usize) -> bool {
+        self.seats.contains_key(&address)
+    }
+
+    /// There is nothing to give back.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.seats.is_empty()
+    }
+
+    /// Decides and answers what can be answered at once.
+    ///
+    /// # Errors
+    /// The job itself, when its call was ended by its slice.
+    pub(super) fn rule(&mut self, job: Job) -> Result<Option<Ruling>, Box<Job>> {
         let Job { command, target, reply } = job;
         let repeatable = command.id.as_ref().map(|id| CommandKey::of(target.key, id));
         if repeatable.as_ref().is_some_and(|command| self.batch.holds(command)) {
@@ -113,8 +167,9 @@ impl Worker {
         let answer = match self.earlier(&target, &command, repeatable) {
             Ok(Some(ack)) => Ok(ack),
             Ok(None) => match self.decide(&target, command) {
-                Ok((verdict, warm)) => return self.keep(target, reply, verdict, repeatable, warm),
-                Err(error) => Err(error),
+                Ok((verdict, warm)) => return Ok(Some(Ruling { target, to: reply, verdict, repeatable, warm })),
+                Err(Failure::Overran(command)) => return Err(Box::new(Job { command: *command, target, reply })),
+                Err(Failure::Refused(error)) => Err(error),
             },
             Err(error) => Err(error),
         };
@@ -122,16 +177,17 @@ impl Worker {
         self.metrics.answered(&answer);
         // The caller may have gone away; the answer is then nobody's.
         drop(reply.send(answer));
+        Ok(None)
     }
 
-    fn decide(&mut self, target: &Target, command: Command) -> Result<(Verdict, Warm), SubmitError> {
+    fn decide(&mut self, target: &Target, command: Command) -> Result<(Verdict, Warm), Failure> {
         if let Some(reason) = self.appender.halted() {
-            return Err(SubmitError::ReadOnly(reason.to_owned()));
+            return Err(Failure::Refused(SubmitError::ReadOnly(reason.to_owned())));
         }
         let active = target.domain.active();
         let mut warm = match self.warm(target, &active, &command) {
             Ok(warm) => warm,
-            Err(error) => return Err(self.failed(target, &active, error)),
+            Err(error) => return Err(self.failed(target, &active, command, error)),
         };
         if let Some(expected) = command.expected_sequence
             && expected != warm.sequence
@@ -151,7 +207,7 @@ impl Worker {
         let decision;
         (warm, decision) = match self.seat(target).handle(warm, &asked) {
             Ok(handled) => handled,
-            Err(error) => return Err(self.failed(target, &active, error.into())),
+            Err(error) => return Err(self.failed(target, &active, command, error.into())),
         };
         let verdict = record(target.key, &active, &mut warm, command, id, at_ms, decision);
         warm.batch = self.batch_number;
@@ -178,14 +234,30 @@ impl Worker {
     }
 
     /// Puts the decision into the batch, and the state back.
-    fn keep(&mut self, target: Target, to: ReplySender, verdict: Verdict, repeatable: Option<CommandKey>, warm: Warm) {
-        let Target { domain, key, admission } = target;
-        self.batch.push(Reply { answer: verdict.answer, to, admission }, verdict.record, repeatable);
+    pub(super) fn keep(&mut self, ruling: Ruling) {
+        let (unsettled, DecidedOn { domain, key, warm }) = ruling.split();
+        self.keep_unsettled(unsettled);
+        // In this order: putting the state back may give all states up, and what they decided has to be durable then.
         self.put_back(&domain, key, warm);
     }
 
+    /// Puts back the state of a decision that others have made durable.
+    pub(super) fn put_back_durable(&mut self, decided_on: DecidedOn) {
+        if self.appender.halted().is_some() {
+            // It holds what is not in the journal, and never will be.
+            return self.seats.clear();
+        }
+        let DecidedOn { domain, key, mut warm } = decided_on;
+        warm.batch = 0;
+        self.put_back(&domain, key, warm);
+    }
+
+    pub(super) fn keep_unsettled(&mut self, unsettled: Unsettled) {
+        self.batch.push(unsettled.reply, unsettled.record, unsettled.repeatable);
+    }
+
     /// Makes the batch durable and tells its callers.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         let decided = std::mem::replace(&mut self.decided, Decided::No);
         if self.batch.is_empty() && decided == Decided::No {
             return;
@@ -214,7 +286,10 @@ impl Worker {
                 Ok(warm) => return Ok(warm),
                 Err(TakeError::Fold(error)) => return Err(error),
                 // The next round builds the state anew, and a state that was just built is not saved.
-                Err(TakeError::Saving) => {
+                Err(TakeError::Saving(error)) if overran_slice(&error.kind, &limits_of(target)) => {
+                    return Err(error.into());
+                }
+                Err(TakeError::Saving(_)) => {
                     self.metrics.faulted();
                     self.give_up(address_of(&target.domain));
                 }
@@ -224,7 +299,7 @@ impl Worker {
 
     fn taken(&mut self, target: &Target, active: &Arc<Active>, command: &Command) -> Result<Warm, TakeError> {
         let address = address_of(&target.domain);
-        let limits = target.admission.tenant().limits();
+        let limits = (self.allowance)(&limits_of(target));
         if self.seats.get(&address).is_some_and(|seat| !seat.suits(active, &limits)) {
             self.give_up(address);
         }
@@ -255,6 +330,9 @@ impl Worker {
             }
             Err(error) => {
                 tracing::warn!(domain = %domain.name, %error, "a state could not be put away; all are built anew");
+                if let CallErrorKind::OutOfFuel { .. } | CallErrorKind::OutOfTime { .. } = error.kind {
+                    domain.conduct.overran();
+                }
                 self.give_up(address_of(domain));
             }
         }
@@ -262,29 +340,34 @@ impl Worker {
 
     /// Drops a seat with all its states. The decisions they made stand, and have to be in the journal when the states are
     /// built again.
-    fn give_up(&mut self, address: usize) {
+    pub(super) fn give_up(&mut self, address: usize) {
         self.settle();
         self.seats.remove(&address);
     }
 
-    fn failed(&mut self, target: &Target, active: &Active, error: FoldError) -> SubmitError {
-        let fault =
-            |reason| SubmitError::GuestFault { domain: target.domain.name.clone(), revision: active.revision, reason };
-        match error {
-            FoldError::Call(error) => {
-                self.metrics.faulted();
-                tracing::warn!(domain = %target.domain.name, revision = %active.revision.short(), %error, "a guest failed");
-                if error.instance_lost {
-                    self.give_up(address_of(&target.domain));
-                } else {
-                    // This aggregate's state is gone.
-                    self.settle();
-                }
-                fault(error.to_string())
-            }
-            FoldError::Journal(error) => SubmitError::ReadOnly(error.to_string()),
-            FoldError::Content(error) => SubmitError::ReadOnly(error.to_string()),
+    fn failed(&mut self, target: &Target, active: &Active, command: Command, error: FoldError) -> Failure {
+        let error = match error {
+            FoldError::Call(error) => error,
+            FoldError::Journal(error) => return Failure::Refused(SubmitError::ReadOnly(error.to_string())),
+            FoldError::Content(error) => return Failure::Refused(SubmitError::ReadOnly(error.to_string())),
+        };
+        if error.instance_lost {
+            self.give_up(address_of(&target.domain));
+        } else {
+            // This aggregate's state is gone.
+            self.settle();
         }
+        if overran_slice(&error.kind, &limits_of(target)) {
+            target.domain.conduct.overran();
+            return Failure::Overran(Box::new(command));
+        }
+        self.metrics.faulted();
+        tracing::warn!(domain = %target.domain.name, revision = %active.revision.short(), %error, "a guest failed");
+        Failure::Refused(SubmitError::GuestFault {
+            domain: target.domain.name.clone(),
+            revision: active.revision,
+            reason: error.to_string(),
+        })
     }
 }
 
@@ -364,7 +447,11 @@ fn acknowledgement(
     }
 }
 
-fn address_of(domain: &Arc<Domain>) -> usize {
+fn limits_of(target: &Target) -> Limits {
+    target.admission.tenant().limits()
+}
+
+pub(super) fn address_of(domain: &Arc<Domain>) -> usize {
     Arc::as_ptr(domain).addr()
 }
 

@@ -32,6 +32,8 @@ pub enum MachineCommand {
     Turn,
     /// Turns as often as one command may.
     Rush,
+    /// Turns once, after a lot of work.
+    Toil { rounds: u64 },
     /// An event that the projection cannot bear.
     Curse,
     /// Panics.
@@ -61,6 +63,12 @@ impl Aggregate for Machine {
         match command {
             MachineCommand::Turn => Ok(vec![MachineEvent::MachineTurned]),
             MachineCommand::Rush => Ok(vec![MachineEvent::MachineTurned; RUSH_TURNS]),
+            MachineCommand::Toil { rounds } => {
+                for round in 0..rounds {
+                    black_box(round);
+                }
+                Ok(vec![MachineEvent::MachineTurned])
+            }
             MachineCommand::Curse => Ok(vec![MachineEvent::MachineCursed]),
             MachineCommand::Break => panic!("broken on purpose"),
             MachineCommand::Spin => loop {

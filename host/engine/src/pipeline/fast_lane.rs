@@ -1,0 +1,185 @@
+//! A thread that owns aggregates. It takes the commands that have come, fairly between tenants, and decides them; each call has a short
+//! slice. A domain that overruns it is lent to the slow lane: its commands go there one by one, and what was
+//! decided comes back here to be made durable, so that each aggregate's records are appended by one thread only.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::time::{Duration, Instant};
+
+use super::conduct::slice_of;
+use super::cpu_time::CpuTime;
+use super::job::{Durable, Job, Lent, Message, Returned, Ticket};
+use super::loans::{Loans, Route};
+use super::queue::FairQueue;
+use super::worker::{Shared, Worker, address_of};
+use crate::domain::Domain;
+
+/// After the last command a worker looks for the next one for so long before it goes to sleep: a caller that comes again at once is
+/// served without the time that waking a thread takes.
+const LOOKING_OUT: Duration = Duration::from_micros(50);
+/// Deciding goes on for as long as the last append took, and at least this long: callers wait for a slow disk anyway, and on a
+/// fast one no caller waits long for those behind.
+const DECIDING_MIN: Duration = Duration::from_millis(1);
+/// How often it is looked whether a domain's instance is still used. One that is not goes after at most twice this time.
+pub(super) const REST_EVERY: Duration = Duration::from_secs(30);
+/// Commands of one tenant before it is looked who has used the least.
+const COMMANDS_PER_TURN: usize = 16;
+
+pub(super) struct FastLane {
+    number: usize,
+    inbox: Receiver<Message>,
+    to_self: Sender<Message>,
+    slow_lane: Sender<Lent>,
+    queue: FairQueue<Box<Job>>,
+    loans: Loans<Domain, Box<Job>>,
+    worker: Worker,
+    /// Lent commands whose decision is in the batch.
+    lent_in_batch: Vec<(Arc<Domain>, Durable)>,
+    rested: Instant,
+    is_stopping: bool,
+}
+
+impl FastLane {
+    pub(super) fn new(
+        number: usize,
+        (to_self, inbox): (Sender<Message>, Receiver<Message>),
+        slow_lane: Sender<Lent>,
+        shared: Shared,
+    ) -> Self {
+        let (queue, loans, lent_in_batch) = Default::default();
+        let worker = Worker::new(shared, slice_of);
+        let (rested, is_stopping) = (Instant::now(), false);
+        Self { number, inbox, to_self, slow_lane, queue, loans, worker, lent_in_batch, rested, is_stopping }
+    }
+
+    /// Until it is told to stop and nothing is left to do.
+    pub(super) fn run(mut self) {
+        loop {
+            if self.queue.is_empty() {
+                if self.is_stopping && self.loans.is_nothing_outstanding() {
+                    break;
+                }
+                if let Some(message) = self.look_out() {
+                    self.receive(message);
+                }
+            }
+            self.decide_for_a_while();
+            self.settle();
+            if self.rested.elapsed() >= REST_EVERY {
+                self.worker.rest();
+                self.loans.forget_quiet();
+                self.rested = Instant::now();
+            }
+        }
+        self.worker.save_all();
+    }
+
+    fn decide_for_a_while(&mut self) {
+        self.worker.begin_batch();
+        let began = Instant::now();
+        let deciding_max = self.worker.last_append().max(DECIDING_MIN);
+        let mut is_time_up = false;
+        let mut cpu_time = CpuTime::now();
+        while !is_time_up {
+            while let Ok(message) = self.inbox.try_recv() {
+                self.receive(message);
+            }
+            self.queue.begin_turn();
+            let mut tenant = None;
+            for _ in 0..COMMANDS_PER_TURN {
+                let Some(job) = self.queue.pop() else { break };
+                if tenant.is_none() {
+                    tenant = Some(Arc::clone(job.tenant()));
+                }
+                self.route(job);
+                is_time_up = self.worker.is_full() || began.elapsed() >= deciding_max;
+                if is_time_up {
+                    break;
+                }
+            }
+            let Some(tenant) = tenant else { break };
+            let used_ns = cpu_time.lap_ns();
+            tenant.used(used_ns);
+            self.queue.end_turn(used_ns);
+        }
+    }
+
+    /// The next message; `None` when it is time to rest.
+    fn look_out(&self) -> Option<Message> {
+        let until = Instant::now() + LOOKING_OUT;
+        loop {
+            match self.inbox.try_recv() {
+                Ok(message) => return Some(message),
+                Err(TryRecvError::Empty) if Instant::now() < until => std::thread::yield_now(),
+                // Nothing wakes a host that has nothing to do.
+                Err(_) if self.worker.is_at_rest() && self.loans.is_empty() => return self.inbox.recv().ok(),
+                Err(_) => return self.inbox.recv_timeout(REST_EVERY).ok(),
+            }
+        }
+    }
+
+    fn receive(&mut self, message: Message) {
+        match message {
+            Message::Command(job) => self.queue.push(Arc::as_ptr(job.tenant()).addr(), job),
+            Message::Returned(returned) => self.take_back(*returned),
+            Message::Stop => self.is_stopping = true,
+        }
+    }
+
+    fn route(&mut self, job: Box<Job>) {
+        let is_slow = job.target.domain.conduct.is_slow();
+        if !is_slow && self.loans.is_empty() {
+            return self.decide(*job);
+        }
+        let domain = Arc::clone(&job.target.domain);
+        match self.loans.route(&domain, is_slow, job) {
+            Route::Own(job) => self.decide(*job),
+            Route::Lend { item: job, loan, is_new } => {
+                if is_new {
+                    // The slow lane builds the states from the journal.
+                    self.settle();
+                    self.worker.give_up(address_of(&domain));
+                }
+                self.worker.metrics().went_slow();
+                let ticket = Ticket::new(&domain, &self.to_self);
+                // If its thread is gone, the ticket comes back at once, and the caller learns of it by his reply's end.
+                drop(self.slow_lane.send(Lent { job, loan, lender: self.number, ticket }));
+            }
+            Route::Held => {}
+        }
+    }
+
+    fn decide(&mut self, job: Job) {
+        match self.worker.rule(job) {
+            Ok(Some(ruling)) => self.worker.keep(ruling),
+            Ok(None) => {}
+            // Guests are pure: what ran for a slice and was cut off may run again from the start.
+            Err(job) => self.route(job),
+        }
+    }
+
+    fn take_back(&mut self, returned: Returned) {
+        match returned.unsettled {
+            Some((unsettled, durable)) => {
+                self.worker.keep_unsettled(unsettled);
+                self.lent_in_batch.push((returned.domain, durable));
+            }
+            None => self.done(&returned.domain),
+        }
+    }
+
+    fn settle(&mut self) {
+        self.worker.settle();
+        for (domain, durable) in std::mem::take(&mut self.lent_in_batch) {
+            drop(durable);
+            self.done(&domain);
+        }
+    }
+
+    /// What waited for it has its turn again, with the tenant's other commands.
+    fn done(&mut self, domain: &Arc<Domain>) {
+        for job in self.loans.returned(domain) {
+            self.queue.push(Arc::as_ptr(job.tenant()).addr(), job);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The thread for domains whose calls take long. It gives way to every other thread of the machine, so that however long a guest runs,
+//! those on the first lane do not notice; and it serves its tenants fairly, one call at a time, each with the whole of
+//! what the tenant's limits allow.
+//!
+//! It holds no lock while others wait for the disk, as it may be stopped anywhere: a decision goes back to the lender, which makes
+//! it durable. Only then does it go on.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Instant;
+
+use super::conduct::SLICE_MS;
+use super::cpu_time::CpuTime;
+use super::fast_lane::REST_EVERY;
+use super::job::{Durable, Lent};
+use super::priority;
+use super::queue::FairQueue;
+use super::worker::{Shared, Worker, address_of};
+use crate::SubmitError;
+
+/// More CPU time than this is more than a slice, in nanoseconds.
+const SLICE_NS: u64 = SLICE_MS * 1_000_000;
+
+pub(super) struct SlowLane {
+    inbox: Receiver<Lent>,
+    queue: FairQueue<Lent>,
+    /// By lender: a domain's states are those of the lender's aggregates.
+    desks: Vec<Desk>,
+    rested: Instant,
+    is_stopping: Arc<AtomicBool>,
+}
+
+struct Desk {
+    worker: Worker,
+    /// The loan that the domain's states belong to, by the domain's address.
+    loans: HashMap<usize, u64>,
+}
+
+impl SlowLane {
+    pub(super) fn new(
+        inbox: Receiver<Lent>,
+        lender_count: usize,
+        shared: &Shared,
+        is_stopping: &Arc<AtomicBool>,
+    ) -> Self {
+        let desk = |_| Desk { worker: Worker::new(shared.clone(), |limits| *limits), loans: HashMap::new() };
+        let desks = (0..lender_count).map(desk).collect();
+        let (queue, rested) = (FairQueue::default(), Instant::now());
+        Self { inbox, queue, desks, rested, is_stopping: Arc::clone(is_stopping) }
+    }
+
+    /// Until there is nobody left to lend.
+    pub(super) fn run(mut self) {
+        priority::give_way();
+        loop {
+            while let Ok(lent) = self.inbox.try_recv() {
+                self.push(lent);
+            }
+            if self.rested.elapsed() >= REST_EVERY {
+                self.rest();
+            }
+            if self.queue.is_empty() {
+                match self.wait() {
+                    Ok(lent) => self.push(lent),
+                    Err(RecvTimeoutError::Timeout) => continue,
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            }
+            self.queue.begin_turn();
+            if let Some(lent) = self.queue.pop() {
+                let used_ns = self.run_one(lent);
+                self.queue.end_turn(used_ns);
+            }
+        }
+        for desk in &mut self.desks {
+            desk.worker.save_all();
+        }
+    }
+
+    fn wait(&self) -> Result<Lent, RecvTimeoutError> {
+        if self.desks.iter().all(|desk| desk.worker.is_at_rest()) {
+            // Nothing wakes a host that has nothing to do.
+            return self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected);
+        }
+        self.inbox.recv_timeout(REST_EVERY)
+    }
+
+    fn rest(&mut self) {
+        for desk in &mut self.desks {
+            desk.worker.rest();
+            let worker = &desk.worker;
+            desk.loans.retain(|address, _| worker.has_seat(*address));
+        }
+        self.rested = Instant::now();
+    }
+
+    fn push(&mut self, lent: Lent) {
+        self.queue.push(Arc::as_ptr(lent.job.tenant()).addr(), lent);
+    }
+
+    /// Gives the CPU time it took, in nanoseconds.
+    fn run_one(&mut self, lent: Lent) -> u64 {
+        let Lent { mut job, loan, lender, ticket } = lent;
+        if self.is_stopping.load(Ordering::Relaxed) {
+            // Each may take as long as a call may: a host that shuts down waits for the one that has begun, no more.
+            drop(job.reply.send(Err(SubmitError::ShuttingDown)));
+            return 0;
+        }
+        let (tenant, domain) = (Arc::clone(job.tenant()), Arc::clone(&job.target.domain));
+        let desk = &mut self.desks[lender];
+        if desk.loans.insert(address_of(&domain), loan) != Some(loan) {
+            desk.worker.give_up(address_of(&domain));
+        }
+        let mut cpu_time = CpuTime::now();
+        let ruling = loop {
+            match desk.worker.rule(*job) {
+                Ok(ruling) => break ruling,
+                // The tenant was given more while this ran with less.
+                Err(again) => job = again,
+            }
+        };
+        let used_ns = cpu_time.lap_ns();
+        tenant.used(used_ns);
+        if used_ns > SLICE_NS {
+            domain.conduct.overran();
+        }
+        if let Some(ruling) = ruling {
+            let (unsettled, decided_on) = ruling.split();
+            let (signal, durable) = channel();
+            ticket.give_back(unsettled, Durable { _signal: signal });
+            // Nothing is ever sent: it ends when the lender lets go of its half.
+            let _ = durable.recv();
+            desk.worker.put_back_durable(decided_on);
+        }
+        used_ns
+    }
+}
