@@ -67,6 +67,8 @@ pub enum ReadError {
     UnknownAggregate { domain: DomainName, aggregate: AggregateName, known: Vec<AggregateName> },
     #[error("domain {domain:?} has no projection {projection:?}; it has {}", list(known))]
     UnknownProjection { domain: DomainName, projection: ProjectionName, known: Vec<ProjectionName> },
+    #[error("tenant {tenant:?} has no component of revision {revision}")]
+    UnknownRevision { tenant: TenantName, revision: Revision },
     #[error("{aggregate} {id:?} has no event{when}")]
     NoSuchAggregate { aggregate: AggregateName, id: AggregateId, when: String },
     #[error("{aggregate} {id:?} has no sequence {asked}; its newest is {newest}")]
@@ -102,6 +104,17 @@ pub enum DeployError {
     Storage(String),
 }
 
+/// Why a key was not made known or revoked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum KeyError {
+    #[error("key {0:?} is known already: a key is made known once, and one that was revoked stays so")]
+    Known(AggregateId),
+    #[error("there is no key {0:?} here")]
+    Unknown(AggregateId),
+    #[error("the host takes no changes: {0}")]
+    ReadOnly(String),
+}
+
 /// Why nothing was decided about a tenant.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum TenantError {
@@ -109,10 +122,23 @@ pub enum TenantError {
     Unknown(TenantName),
     #[error("{0:?} is reserved: give the tenant another name")]
     Reserved(TenantName),
+    #[error("tenant {0:?} was removed, and its name is never used again: give the tenant another name")]
+    Removed(TenantName),
+    #[error("removing tenant {tenant:?} destroys all it has: give its name again to confirm, not {given:?}")]
+    Unconfirmed { tenant: TenantName, given: String },
     #[error("the host takes no changes: {0}")]
     ReadOnly(String),
     #[error("the host cannot keep the tenant's data: {0}")]
     Storage(String),
+}
+
+/// Why a tenant's data is not gone yet. It is tried again when the host starts.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EraseError {
+    #[error("cannot remove its files: {0}")]
+    Files(#[from] std::io::Error),
+    #[error("cannot remove its saved states: {0}")]
+    Journal(#[from] polder_journal::ReadError),
 }
 
 /// Why a host does not start.

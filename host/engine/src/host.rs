@@ -2,7 +2,9 @@
 
 mod administration;
 mod deploying;
+mod keys;
 mod queries;
+mod removal;
 mod tenants;
 
 use std::collections::HashMap;
@@ -12,16 +14,17 @@ use arc_swap::ArcSwap;
 use polder_core::{Command, CommandAck, Limits, TenantName};
 use polder_journal::disk::Disk;
 use polder_journal::{
-    AggregateKey, Journal, KEYS_FOLDER, Keyring, OpenOptions, OpenReport, Reader, Statistics, Writer,
+    AggregateKey, Journal, Keyring, OpenOptions, OpenReport, Reader, Statistics, TENANT_KEYS_FOLDER, Writer,
 };
 use polder_sandbox::{Sandbox, SandboxOptions};
 use tokio::sync::oneshot;
 
+use crate::access::Keys;
 use crate::answers::*;
 use crate::clock::Clock;
 use crate::deployments::{Components, Deployments};
 use crate::domain::Domain;
-use crate::metrics::{Metrics, head, line};
+use crate::metrics::{Metrics, head, line, one};
 use crate::pipeline::{Job, Pipeline, Target};
 use crate::projections::Projections;
 use crate::system::{SYSTEM_TENANT, SystemStream, system_tenant};
@@ -44,12 +47,13 @@ struct Inner {
     tenant_book: Mutex<Tenants>,
     /// Of tenants that have none of their own.
     limits: Limits,
-    sandbox: Sandbox,
-    components: Components,
+    sandbox: Arc<Sandbox>,
+    components: Arc<Components>,
     /// The host's own: nobody sends it commands.
     system: Arc<Tenant>,
     stream: Arc<tokio::sync::Mutex<SystemStream>>,
     deployments: Mutex<Deployments>,
+    keys: Mutex<Keys>,
     reader: Reader,
     clock: Arc<Clock>,
     metrics: Arc<Metrics>,
@@ -71,7 +75,7 @@ impl Host {
     /// As [`open`](Self::open), with the journal on this disk instead of in the data folder: for tests whose disk fails.
     pub fn open_on(disk: Arc<dyn Disk>, options: HostOptions) -> Result<Self, OpenError> {
         let folder = |source| OpenError::Folder { path: options.data_dir.clone(), source };
-        let keys = Keyring::open(&options.data_dir.join(KEYS_FOLDER)).map_err(folder)?;
+        let keys = Keyring::open(&options.data_dir.join(TENANT_KEYS_FOLDER)).map_err(folder)?;
         let opened = Journal::open_on(disk, keys, OpenOptions::default())?;
         Self::start(options, opened)
     }
@@ -85,24 +89,24 @@ impl Host {
         let sandbox = Sandbox::new(SandboxOptions::default()).map_err(|error| OpenError::Sandbox(error.to_string()))?;
         sandbox.self_check().map_err(|error| OpenError::Sandbox(error.to_string()))?;
         let components = Components::open(&options.data_dir).map_err(folder)?;
-        let (mut tenant_book, mut deployments) = (Tenants::default(), Deployments::default());
-        let stream = SystemStream::read(&reader, &mut [&mut tenant_book, &mut deployments])
+        let (mut tenant_book, mut deployments, mut keys) =
+            (Tenants::default(), Deployments::default(), Keys::default());
+        let stream = SystemStream::read(&reader, &mut [&mut tenant_book, &mut deployments, &mut keys])
             .map_err(|error| OpenError::History { what: "the host's own history", problem: error.to_string() })?;
         let system_terms = Terms { limits: Limits::DEFAULT, is_suspended: false };
         let system = Tenant::new(system_tenant(), system_terms, &reader);
 
-        for (name, entry) in tenant_book.iter() {
+        for (name, entry) in tenant_book.present() {
             tenants::make_sure_of_key(name, entry, &reader, &report, &options)?;
         }
         let serve = |(name, entry): (&TenantName, &Entry)| {
             (name.clone(), Tenant::new(name.clone(), tenants::terms(entry, options.limits), &reader))
         };
-        let tenants: HashMap<_, _> = tenant_book.iter().map(serve).collect();
-        let projections = Arc::new(Projections::start(&options.data_dir, options.workers, &reader).map_err(folder)?);
-        for tenant in tenants.keys() {
-            let open = projections.open(tenant);
-            open.map_err(|problem| OpenError::Views { tenant: tenant.clone(), problem })?;
-        }
+        let tenants: HashMap<_, _> = tenant_book.present().map(serve).collect();
+        let (sandbox, components) = (Arc::new(sandbox), Arc::new(components));
+        let restore = deploying::old_revisions(&sandbox, &components);
+        let projections = Projections::start(&options.data_dir, options.workers, &reader, restore).map_err(folder)?;
+        let projections = Arc::new(projections);
         let (clock, metrics) = (Arc::new(Clock::default()), Arc::new(Metrics::default()));
         let fed = Arc::clone(&projections);
         let counted = reader.clone();
@@ -122,6 +126,7 @@ impl Host {
                 system,
                 stream: Arc::new(tokio::sync::Mutex::new(stream)),
                 deployments: Mutex::new(deployments),
+                keys: Mutex::new(keys),
                 reader,
                 clock,
                 metrics,
@@ -131,6 +136,7 @@ impl Host {
             }),
         };
         host.inner.restore_all()?;
+        host.inner.finish_removals();
         Ok(host)
     }
 
@@ -154,16 +160,21 @@ impl Host {
         let mut text = String::new();
         let inner = &self.inner;
         inner.metrics.write(&mut text, &inner.reader.statistics(), self.health().writable);
+        let compilations = inner.components.compilations();
+        one(&mut text, "polder_components_compiled_total", "counter", "Components compiled.", compilations);
+        let open_count = inner.projections.open_count() as u64;
+        one(&mut text, "polder_tenants_views_open", "gauge", "Tenants whose views are open.", open_count);
         head(&mut text, "polder_tenant_cpu_microseconds_total", "counter", "CPU time that a tenant's commands took.");
         for tenant in inner.tenants.load().values() {
             let name = format!("polder_tenant_cpu_microseconds_total{{tenant=\"{}\"}}", tenant.name);
             line(&mut text, &name, tenant.cpu_ns() / 1_000);
         }
-        head(&mut text, "polder_projection_lag_events", "gauge", "Events a view has not folded in yet.");
+        let help = "Events a view has not folded in yet; views that are closed have folded in all.";
+        head(&mut text, "polder_projection_lag_events", "gauge", help);
         for tenant in inner.tenants.load().values() {
             let newest = tenant.positions.borrow().0;
             for domain in tenant.domains() {
-                for view in inner.projections.info(&tenant.name, &domain.name) {
+                for view in inner.projections.info_if_open(&tenant.name, &domain.name) {
                     let labels = format!(
                         "tenant=\"{}\",domain=\"{}\",projection=\"{}\"",
                         tenant.name, domain.name, view.projection

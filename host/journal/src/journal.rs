@@ -24,7 +24,7 @@ use crate::{OpenOptions, Reader, Writer};
 /// Below a data folder: where the journal lies.
 pub const SEGMENTS_FOLDER: &str = "journal";
 /// Below a data folder: where the tenants' keys lie.
-pub const KEYS_FOLDER: &str = "keys";
+pub const TENANT_KEYS_FOLDER: &str = "tenant-keys";
 const INDEX_FOLDER: &str = "index";
 const LOCK_FILE: &str = "lock";
 
@@ -50,7 +50,7 @@ pub struct OpenReport {
 }
 
 impl Journal {
-    /// Opens the journal in `dir`, or begins one. Segments go into `dir/journal`, the index into `dir/index`, keys into `dir/keys`; `dir/lock` keeps other
+    /// Opens the journal in `dir`, or begins one. Segments go into `dir/journal`, the index into `dir/index`, the tenants' keys into `dir/tenant-keys`; `dir/lock` keeps other
     /// hosts out until the writer and every reader are dropped.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl Journal {
         let lock = lock(dir)?;
         let segments = dir.join(SEGMENTS_FOLDER);
         let disk = FileDisk::new(&segments).map_err(io("create", &segments))?;
-        let keys = dir.join(KEYS_FOLDER);
+        let keys = dir.join(TENANT_KEYS_FOLDER);
         let keys = Keyring::open(&keys).map_err(io("use the keys in", &keys))?;
         open(Arc::new(disk), keys, Some(dir.join(INDEX_FOLDER)), Some(lock), &options)
     }

@@ -40,7 +40,7 @@ pub use decision::{Decision, NewEvent, Outcome};
 pub use digest_hasher::BuildDigestHasher;
 pub use error::{AppendError, OpenError, ReadError};
 pub use frame::{FRAME_BYTES_MAX, FRAME_FORMAT};
-pub use journal::{Journal, KEYS_FOLDER, OpenReport, SEGMENTS_FOLDER};
+pub use journal::{Journal, OpenReport, SEGMENTS_FOLDER, TENANT_KEYS_FOLDER};
 pub use keyring::Keyring;
 pub use keys::{AggregateKey, CommandKey};
 pub use options::{INDEX_FLUSH_RECORDS, OpenOptions, SEGMENT_BYTES};

@@ -11,6 +11,9 @@ use crate::record::{open_snapshot, seal_snapshot};
 use crate::shared::Shared;
 use crate::{AggregateKey, CommandKey, RecordBuf, Snapshot, Statistics, TenantBatch};
 
+/// How much of a whole history is read at a time, in bytes.
+const HISTORY_READ_BYTES: usize = 4 * 1024 * 1024;
+
 #[derive(Clone)]
 pub struct Reader {
     shared: Arc<Shared>,
@@ -120,6 +123,24 @@ impl Reader {
     /// The tenants' keys: whose records are sealed, and the way to make them unreadable for good.
     pub fn keys(&self) -> &Keyring {
         &self.shared.keys
+    }
+
+    /// Removes every state of the tenant's aggregates that one of these revisions saved, also from the disk. Reads the tenant's
+    /// whole history, to learn which aggregates there are.
+    pub fn remove_snapshots(&self, tenant: &TenantName, revisions: &[Revision]) -> Result<(), ReadError> {
+        let mut after = Position::ZERO;
+        loop {
+            let batch = self.tenant_batch(tenant, after, HISTORY_READ_BYTES)?;
+            if batch.is_empty() {
+                break;
+            }
+            let mut keys: Vec<_> = batch.records().map(|record| record.aggregate_key()).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            self.shared.index.remove_snapshots(&keys, revisions)?;
+            after = batch.last();
+        }
+        Ok(self.shared.index.purge_snapshots()?)
     }
 
     pub fn statistics(&self) -> Statistics {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::content::ContentCheck;
 use crate::disk::{Disk, FileDisk, Segment};
 use crate::frame::Frame;
-use crate::journal::{KEYS_FOLDER, SEGMENTS_FOLDER};
+use crate::journal::{SEGMENTS_FOLDER, TENANT_KEYS_FOLDER};
 use crate::keyring::Keyring;
 use crate::scan::{Rest, scan_segment};
 
@@ -56,7 +56,7 @@ pub fn salvage(dir: &Path, out: &Path) -> Result<SalvageReport, SalvageError> {
     let source = FileDisk::read_only(&dir.join(SEGMENTS_FOLDER));
     let addresses = source.segments().map_err(failed("list", dir))?;
     fs::create_dir_all(out).map_err(failed("create", out))?;
-    let (own_keys, copied_keys) = (dir.join(KEYS_FOLDER), out.join(KEYS_FOLDER));
+    let (own_keys, copied_keys) = (dir.join(TENANT_KEYS_FOLDER), out.join(TENANT_KEYS_FOLDER));
     let keys = Keyring::read(&own_keys).map_err(failed("read the keys in", &own_keys))?;
     keys.copy_into(&copied_keys).map_err(failed("copy the keys into", &copied_keys))?;
     let target = FileDisk::new(&into).map_err(failed("create", &into))?;

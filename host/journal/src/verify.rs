@@ -10,7 +10,7 @@ use polder_core::TimestampMs;
 use crate::chain::judge;
 use crate::content::ContentCheck;
 use crate::disk::{Disk, FileDisk, Segment};
-use crate::journal::{KEYS_FOLDER, SEGMENTS_FOLDER};
+use crate::journal::{SEGMENTS_FOLDER, TENANT_KEYS_FOLDER};
 use crate::keyring::Keyring;
 use crate::recovery::TornEnd;
 use crate::scan::{Rest, SegmentScan, scan_part};
@@ -61,7 +61,7 @@ pub enum VerifyError {
 /// # Errors
 /// [`VerifyError::Damaged`] names the first place that is wrong.
 pub fn verify(dir: &Path) -> Result<VerifyReport, VerifyError> {
-    let folder = dir.join(KEYS_FOLDER);
+    let folder = dir.join(TENANT_KEYS_FOLDER);
     let keys = Keyring::read(&folder).map_err(|source| VerifyError::Io { path: folder, source })?;
     verify_on(&FileDisk::read_only(&dir.join(SEGMENTS_FOLDER)), &keys)
 }

@@ -30,10 +30,18 @@ pub(crate) const COMPONENT_REFUSED: Kind =
 pub(crate) const OTHER_DOMAIN: Kind =
     kind(StatusCode::UNPROCESSABLE_ENTITY, "other-domain", "The component describes another domain");
 pub(crate) const RESERVED_NAME: Kind = kind(StatusCode::BAD_REQUEST, "reserved-name", "The name is the host's own");
+pub(crate) const TENANT_REMOVED: Kind =
+    kind(StatusCode::CONFLICT, "tenant-removed", "A tenant of this name was removed");
+pub(crate) const UNCONFIRMED: Kind = kind(StatusCode::CONFLICT, "unconfirmed", "The removal was not confirmed");
 pub(crate) const BAD_LIMIT: Kind = kind(StatusCode::UNPROCESSABLE_ENTITY, "bad-limit", "A limit cannot be set so");
 pub(crate) const TENANT_SUSPENDED: Kind = kind(StatusCode::FORBIDDEN, "tenant-suspended", "The tenant is suspended");
 pub(crate) const SYSTEM_TENANT: Kind =
     kind(StatusCode::FORBIDDEN, "system-tenant", "This tenant is the host's own history");
+
+// The caller gets a token, or one that permits more.
+pub(crate) const NOT_AUTHENTICATED: Kind =
+    kind(StatusCode::UNAUTHORIZED, "not-authenticated", "It is not known who asks");
+pub(crate) const NOT_PERMITTED: Kind = kind(StatusCode::FORBIDDEN, "not-permitted", "The token does not permit this");
 
 // The caller asks for something that is there.
 pub(crate) const UNKNOWN_ROUTE: Kind = kind(StatusCode::NOT_FOUND, "unknown-route", "Nothing lives at this path");
@@ -42,6 +50,8 @@ pub(crate) const UNKNOWN_DOMAIN: Kind = kind(StatusCode::NOT_FOUND, "unknown-dom
 pub(crate) const UNKNOWN_AGGREGATE: Kind = kind(StatusCode::NOT_FOUND, "unknown-aggregate", "Unknown aggregate");
 pub(crate) const UNKNOWN_COMMAND: Kind = kind(StatusCode::NOT_FOUND, "unknown-command", "Unknown command");
 pub(crate) const UNKNOWN_PROJECTION: Kind = kind(StatusCode::NOT_FOUND, "unknown-projection", "Unknown projection");
+pub(crate) const UNKNOWN_REVISION: Kind = kind(StatusCode::NOT_FOUND, "unknown-revision", "Unknown revision");
+pub(crate) const UNKNOWN_KEY: Kind = kind(StatusCode::NOT_FOUND, "unknown-key", "Unknown key");
 pub(crate) const NO_SUCH_AGGREGATE: Kind =
     kind(StatusCode::NOT_FOUND, "no-such-aggregate", "Nothing has happened to this aggregate");
 pub(crate) const NO_SUCH_SEQUENCE: Kind =
@@ -51,6 +61,7 @@ pub(crate) const NO_SUCH_DOCUMENT: Kind = kind(StatusCode::NOT_FOUND, "no-such-d
 // The caller reads again and decides anew, or waits.
 pub(crate) const SEQUENCE_CONFLICT: Kind =
     kind(StatusCode::CONFLICT, "sequence-conflict", "The aggregate stands elsewhere");
+pub(crate) const KEY_KNOWN: Kind = kind(StatusCode::CONFLICT, "key-known", "The key is known already");
 pub(crate) const BUSY: Kind = kind(StatusCode::TOO_MANY_REQUESTS, "busy", "The tenant has too much in flight");
 pub(crate) const VIEW_BEHIND: Kind = kind(StatusCode::SERVICE_UNAVAILABLE, "view-behind", "The view is not there yet");
 

@@ -3,19 +3,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{RawQuery, Request, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
-use polder_core::{LimitChanges, Limits};
-use polder_engine::{TenantChanged, TenantInfo};
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+use polder_core::{LimitChanges, Limits, Position, TenantName, subject};
+use polder_engine::{EventFilter, SYSTEM_TENANT, TenantChanged, TenantInfo};
 use serde::Serialize;
 
+use crate::access::{Caller, Sight};
 use crate::app::App;
+use crate::body;
+use crate::event_stream::{Format, respond};
+use crate::feed::{Feed, Wanted};
 use crate::json::json;
 use crate::kinds;
 use crate::problem::Problem;
+use crate::query::Query;
 use crate::segments::Segments;
-use crate::{body, headers};
 
 /// A change names each limit once; this is far more than that takes.
 const CHANGE_BYTES_MAX: u64 = 64 * 1024;
@@ -36,10 +42,11 @@ pub(crate) async fn one(State(app): State<Arc<App>>, segments: Segments) -> Resu
 /// `PUT /v1/tenants/{tenant}`: 201 when it is new, 200 when it was there.
 pub(crate) async fn add(
     State(app): State<Arc<App>>,
+    caller: Caller,
     segments: Segments,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let actor = headers::actor(&headers)?;
+    let actor = caller.actor(&headers, subject::HOST)?;
     let changed = app.host.add_tenant(&segments.tenant()?, actor.as_deref()).await?;
     let status = if changed.changed { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json(status, &changed))
@@ -48,32 +55,72 @@ pub(crate) async fn add(
 /// `PATCH /v1/tenants/{tenant}/limits`: `{"fuel_per_call_max": 5000000, "event_bytes_max": null}`; null is the default again.
 pub(crate) async fn limits(
     State(app): State<Arc<App>>,
+    caller: Caller,
     segments: Segments,
     request: Request,
 ) -> Result<Response, Problem> {
     let tenant = segments.tenant()?;
     let (parts, sent) = request.into_parts();
-    let actor = headers::actor(&parts.headers)?;
+    let actor = caller.actor(&parts.headers, subject::HOST)?;
     let changes = changes(&body::read(sent, CHANGE_BYTES_MAX, "of a change").await?)?;
     Ok(changed(app.host.change_limits(&tenant, changes, actor.as_deref()).await?))
 }
 
 pub(crate) async fn suspend(
     State(app): State<Arc<App>>,
+    caller: Caller,
     segments: Segments,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let actor = headers::actor(&headers)?;
+    let actor = caller.actor(&headers, subject::HOST)?;
     Ok(changed(app.host.suspend(&segments.tenant()?, actor.as_deref()).await?))
 }
 
 pub(crate) async fn resume(
     State(app): State<Arc<App>>,
+    caller: Caller,
     segments: Segments,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let actor = headers::actor(&headers)?;
+    let actor = caller.actor(&headers, subject::HOST)?;
     Ok(changed(app.host.resume(&segments.tenant()?, actor.as_deref()).await?))
+}
+
+/// `DELETE /v1/tenants/{tenant}?confirm={tenant}`: all it has is gone.
+pub(crate) async fn remove(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    segments: Segments,
+    RawQuery(raw): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (tenant, actor) = (segments.tenant()?, caller.actor(&headers, subject::HOST)?);
+    let query = Query::parse(raw.as_deref(), &["confirm"])?;
+    let confirmed = query.one("confirm")?.unwrap_or_default();
+    app.host.remove_tenant(&tenant, confirmed, actor.as_deref()).await?;
+    Ok(json(StatusCode::OK, &serde_json::json!({ "removed": tenant })))
+}
+
+/// `GET /v1/tenants/{tenant}/facts`: what was decided about the tenant and its domains, out of the host's own history.
+pub(crate) async fn facts(
+    State(app): State<Arc<App>>,
+    segments: Segments,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let tenant = app.host.tenant(&segments.tenant()?)?.tenant;
+    let system = TenantName::new(SYSTEM_TENANT)?;
+    let filter = EventFilter { about: Some(tenant), ..EventFilter::default() };
+    // Who may export the tenant may see all of it.
+    let wanted = Wanted { tenant: system, filter, sight: Sight::All, after: Position::ZERO, limit: None };
+    let feed = Feed::open(app.host.clone(), wanted, None).await?;
+    let pages = stream::try_unfold(feed, |mut feed| async move { Ok(feed.next().await?.map(|page| (page, feed))) });
+    Ok(respond(pages, Format::wanted(&headers)))
+}
+
+/// `GET /v1/tenants/{tenant}/components/{revision}`: a component as it was uploaded.
+pub(crate) async fn component(State(app): State<Arc<App>>, segments: Segments) -> Result<Response, Problem> {
+    let component = app.host.component(&segments.tenant()?, segments.revision()?).await?;
+    Ok(([(CONTENT_TYPE, "application/wasm")], component).into_response())
 }
 
 fn changed(changed: TenantChanged) -> Response {
