@@ -61,13 +61,15 @@ async fn fails_and_comes_back(fault: Fault, call: u64, said: &str) {
     }
 }
 
-/// A folder of its own, with what was deployed: the views are built again.
+/// A folder of its own, with what was deployed and the tenants' keys: the views are built again.
 fn with_components_of(folder: &TempDir) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
-    std::fs::create_dir(copy.path().join("components")).unwrap();
-    for file in std::fs::read_dir(folder.path().join("components")).unwrap() {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), copy.path().join("components").join(file.file_name())).unwrap();
+    for part in ["components", "tenant-keys"] {
+        std::fs::create_dir(copy.path().join(part)).unwrap();
+        for file in std::fs::read_dir(folder.path().join(part)).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), copy.path().join(part).join(file.file_name())).unwrap();
+        }
     }
     copy
 }
