@@ -8,8 +8,10 @@ mod load;
 mod native;
 mod neighbours;
 mod rebuild;
+mod served;
 mod start;
 mod state;
+mod tenants;
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +35,7 @@ enum What {
     Neighbours(neighbours::Neighbours),
     Rebuild(rebuild::Rebuild),
     Start(start::Start),
+    Tenants(tenants::Tenants),
     Fill(fill::Fill),
 }
 
@@ -44,6 +47,7 @@ impl Bench {
             What::Neighbours(bench) => bench.run(output),
             What::Rebuild(bench) => bench.run(output),
             What::Start(bench) => bench.run(output),
+            What::Tenants(bench) => bench.run(output),
             What::Fill(bench) => bench.run(output),
         }
     }

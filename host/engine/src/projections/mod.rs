@@ -126,6 +126,11 @@ impl Projections {
         tenants.values().filter(|views| views.is_open()).count()
     }
 
+    /// How many tenants' views have not been looked after since the start.
+    pub(crate) fn unseen_count(&self) -> usize {
+        self.scheduler.queue().unseen_count()
+    }
+
     /// Its documents are gone when this returns, also from the disk.
     pub(crate) fn remove(&self, tenant: &TenantName) -> std::io::Result<()> {
         let views = self.tenants.write().unwrap_or_else(PoisonError::into_inner).remove(tenant);
