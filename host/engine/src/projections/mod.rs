@@ -111,7 +111,9 @@ impl Projections {
         domain: &DomainName,
         projection: &ProjectionName,
     ) -> Option<watch::Receiver<Position>> {
-        self.views(tenant)?.opened()?.position(domain, projection)
+        let views = self.views(tenant)?;
+        views.used();
+        views.opened()?.position(domain, projection)
     }
 
     /// For reading: see [`ViewStore::read`].
