@@ -70,6 +70,7 @@ impl Inner {
 
     fn erase_all(&self, name: &TenantName) -> Result<(), EraseError> {
         self.projections.remove(name)?;
+        self.gate.forget(name);
         let own: Vec<Revision> = self.revisions_of(|tenant| tenant == name);
         // Which snapshots are the tenant's is known from its records: while they can be read.
         if self.reader.keys().has(name) {
