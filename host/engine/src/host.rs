@@ -4,6 +4,7 @@ mod administration;
 mod deploying;
 mod keys;
 mod queries;
+mod removal;
 mod tenants;
 
 use std::collections::HashMap;
@@ -21,7 +22,7 @@ use crate::answers::*;
 use crate::clock::Clock;
 use crate::deployments::{Components, Deployments};
 use crate::domain::Domain;
-use crate::metrics::{Metrics, head, line};
+use crate::metrics::{Metrics, head, line, one};
 use crate::pipeline::{Job, Pipeline, Target};
 use crate::projections::Projections;
 use crate::system::{SYSTEM_TENANT, SystemStream, system_tenant};
@@ -44,8 +45,8 @@ struct Inner {
     tenant_book: Mutex<Tenants>,
     /// Of tenants that have none of their own.
     limits: Limits,
-    sandbox: Sandbox,
-    components: Components,
+    sandbox: Arc<Sandbox>,
+    components: Arc<Components>,
     /// The host's own: nobody sends it commands.
     system: Arc<Tenant>,
     stream: Arc<tokio::sync::Mutex<SystemStream>>,
@@ -94,12 +95,11 @@ impl Host {
         let serve = |(name, entry): (&TenantName, &Entry)| {
             (name.clone(), Tenant::new(name.clone(), tenants::terms(entry, options.limits), &reader))
         };
-        let tenants: HashMap<_, _> = tenant_book.iter().map(serve).collect();
-        let projections = Arc::new(Projections::start(&options.data_dir, options.workers, &reader).map_err(folder)?);
-        for tenant in tenants.keys() {
-            let open = projections.open(tenant);
-            open.map_err(|problem| OpenError::Views { tenant: tenant.clone(), problem })?;
-        }
+        let tenants: HashMap<_, _> = tenant_book.present().map(serve).collect();
+        let (sandbox, components) = (Arc::new(sandbox), Arc::new(components));
+        let restore = deploying::old_revisions(&sandbox, &components);
+        let projections = Projections::start(&options.data_dir, options.workers, &reader, restore).map_err(folder)?;
+        let projections = Arc::new(projections);
         let (clock, metrics) = (Arc::new(Clock::default()), Arc::new(Metrics::default()));
         let fed = Arc::clone(&projections);
         let counted = reader.clone();
@@ -129,6 +129,7 @@ impl Host {
             }),
         };
         host.inner.restore_all()?;
+        host.inner.finish_removals();
         Ok(host)
     }
 
@@ -152,16 +153,21 @@ impl Host {
         let mut text = String::new();
         let inner = &self.inner;
         inner.metrics.write(&mut text, &inner.reader.statistics(), self.health().writable);
+        let compilations = inner.components.compilations();
+        one(&mut text, "polder_components_compiled_total", "counter", "Components compiled.", compilations);
+        let open_count = inner.projections.open_count() as u64;
+        one(&mut text, "polder_tenants_views_open", "gauge", "Tenants whose views are open.", open_count);
         head(&mut text, "polder_tenant_cpu_microseconds_total", "counter", "CPU time that a tenant's commands took.");
         for tenant in inner.tenants.load().values() {
             let name = format!("polder_tenant_cpu_microseconds_total{{tenant=\"{}\"}}", tenant.name);
             line(&mut text, &name, tenant.cpu_ns() / 1_000);
         }
-        head(&mut text, "polder_projection_lag_events", "gauge", "Events a view has not folded in yet.");
+        let help = "Events a view has not folded in yet; views that are closed have folded in all.";
+        head(&mut text, "polder_projection_lag_events", "gauge", help);
         for tenant in inner.tenants.load().values() {
             let newest = tenant.positions.borrow().0;
             for domain in tenant.domains() {
-                for view in inner.projections.info(&tenant.name, &domain.name) {
+                for view in inner.projections.info_if_open(&tenant.name, &domain.name) {
                     let labels = format!(
                         "tenant=\"{}\",domain=\"{}\",projection=\"{}\"",
                         tenant.name, domain.name, view.projection
