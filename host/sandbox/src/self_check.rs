@@ -36,7 +36,7 @@ const TALKER: &str = r#"(component
         (func (export "talk") (result i32) (i32.store (i32.const 4) (i32.const 1000000)) (i32.const 0)))
     (core instance $i (instantiate $m (with "" (instance (export "new" (func $new))))))
     (func (export "hoard") (canon lift (core func $i "hoard")))
-    (func (export "talk") (result (list u8)) (canon lift (core func $i "talk") (memory $i "memory"))))"#;
+    (func (export "talk") (result (list u8)) (canon lift (core func $i "talk") (memory (core memory $i "memory")))))"#;
 
 const SMALL_FUEL: u64 = 100_000;
 /// Some seconds of looping: a loop ends even where the watchdog is dead.
@@ -255,7 +255,7 @@ mod tests {
         let check = || {
             found(
                 |config| {
-                    config.max_wasm_stack(32 * 1024 * 1024);
+                    config.max_wasm_stack(2 * 1024 * 1024);
                 },
                 new_store,
             )
