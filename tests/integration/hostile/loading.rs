@@ -35,7 +35,11 @@ async fn a_domain_that_does_not_start_or_describe_itself_is_refused() {
 async fn a_second_module_in_a_domain_is_held_to_the_same_limits() {
     let (mut yard, mut wrong) = (Yard::open().await, Vec::new());
     for (what, module, reason) in [
-        ("a start that loops", "(module (func $f (loop $again (br $again))) (start $f))", "used up its fuel"),
+        (
+            "a start that loops",
+            "(module (func $f (loop $again (br $again))) (start $f))",
+            "cannot be started: the domain's code ",
+        ),
         ("a start that recurses", "(module (func $f (call $f)) (start $f))", "nested too deep for the stack"),
         (
             "memory beyond the limit",
