@@ -5,6 +5,7 @@ mod deploying;
 mod keys;
 mod queries;
 mod removal;
+mod taking_over;
 mod tenants;
 
 use std::collections::HashMap;
@@ -20,8 +21,9 @@ use tokio::sync::oneshot;
 use crate::access::Keys;
 use crate::answers::*;
 use crate::clock::Clock;
-use crate::deployments::{Components, Deployments};
+use crate::deployments::{Components, Deployments, Turns};
 use crate::domain::Domain;
+use crate::gate::Gate;
 use crate::metrics::{Metrics, head, line, one};
 use crate::pipeline::{Job, Pipeline, Target};
 use crate::projections::Projections;
@@ -51,6 +53,8 @@ struct Inner {
     system: Arc<Tenant>,
     stream: Arc<tokio::sync::Mutex<SystemStream>>,
     deployments: Mutex<Deployments>,
+    turns: Turns,
+    gate: Gate,
     keys: Mutex<Keys>,
     reader: Reader,
     clock: Arc<Clock>,
@@ -119,6 +123,8 @@ impl Host {
                 system,
                 stream: Arc::new(tokio::sync::Mutex::new(stream)),
                 deployments: Mutex::new(deployments),
+                turns: Turns::default(),
+                gate: Gate::new(reader.clone()),
                 keys: Mutex::new(keys),
                 reader,
                 clock,
@@ -212,13 +218,15 @@ impl Inner {
         let key = AggregateKey::of(&command.tenant, &command.domain, &command.aggregate, &command.aggregate_id);
         let pipeline = self.pipeline.read().unwrap_or_else(PoisonError::into_inner);
         let pipeline = pipeline.as_ref().ok_or(SubmitError::ShuttingDown)?;
-        pipeline.submit(Job { command, target: Target { domain, key, admission }, reply });
+        let passage = domain.passage.begin();
+        pipeline.submit(Job { command, target: Target { domain, key, admission, passage }, reply });
         Ok(())
     }
 
     fn stop(&self) {
         let _one_at_a_time = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
         let pipeline = self.pipeline.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.gate.stop();
         if let Some(pipeline) = pipeline {
             self.projections.stop();
             pipeline.stop();

@@ -1,5 +1,7 @@
 //! What goes wrong before a domain is let in: its start, and what it says of itself. The revision before stays.
 
+use polder_engine::DeployOptions;
+
 use super::guests::{rogue, with_parasite};
 use super::yard::Yard;
 
@@ -81,6 +83,6 @@ async fn a_second_module_in_a_domain_is_held_to_the_same_limits() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // The way itself is good: one that does nothing is taken.
     let harmless = with_parasite("(module (memory 1) (table 100 funcref) (func $f) (start $f))");
-    yard.host.deploy(&super::yard::tenant("main"), harmless.into(), None, None).await.unwrap();
+    yard.host.deploy(&super::yard::tenant("main"), harmless.into(), DeployOptions::default()).await.unwrap();
     yard.good_call("t-1").await;
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use polder_core::{
     AggregateId, AggregateName, Command, CommandAck, CommandName, CommandStatus, DomainName, Limits, TenantName,
 };
-use polder_engine::{AsOf, DeployError, Host, HostOptions, MAIN_TENANT, ReadError, SubmitError};
+use polder_engine::{AsOf, DeployError, DeployOptions, Host, HostOptions, MAIN_TENANT, ReadError, SubmitError};
 use tempfile::TempDir;
 
 use super::guests::good;
@@ -38,7 +38,7 @@ impl Yard {
         host.add_tenant(&tenant(NEIGHBOUR), None).await.unwrap();
         let mut yard = Self { host, neighbours_turns: 0, _folder: folder };
         for name in [MAIN_TENANT, NEIGHBOUR] {
-            yard.host.deploy(&tenant(name), good("rogue").into(), None, None).await.unwrap();
+            yard.host.deploy(&tenant(name), good("rogue").into(), DeployOptions::default()).await.unwrap();
         }
         yard.neighbour_goes_on().await;
         yard
@@ -83,7 +83,7 @@ impl Yard {
 
     /// Deploys to `main`, and gives why it was refused.
     pub(crate) async fn refusal(&self, component: impl Into<Bytes>) -> String {
-        match self.host.deploy(&tenant(MAIN_TENANT), component.into(), None, None).await {
+        match self.host.deploy(&tenant(MAIN_TENANT), component.into(), DeployOptions::default()).await {
             Err(DeployError::Refused(reason)) => reason,
             other => panic!("{other:?}"),
         }
