@@ -168,6 +168,9 @@ impl Host {
             let name = format!("polder_tenant_cpu_microseconds_total{{tenant=\"{}\"}}", tenant.name);
             line(&mut text, &name, tenant.cpu_ns() / 1_000);
         }
+        let unseen_count = inner.projections.unseen_count() as u64;
+        let help = "Tenants whose views were not looked after since the start.";
+        one(&mut text, "polder_tenants_views_to_look_at", "gauge", help, unseen_count);
         let help = "Events a view has not folded in yet; views that are closed have folded in all.";
         head(&mut text, "polder_projection_lag_events", "gauge", help);
         for tenant in inner.tenants.load().values() {

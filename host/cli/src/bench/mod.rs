@@ -9,9 +9,11 @@ mod native;
 mod neighbours;
 mod rebuild;
 mod replay;
+mod served;
 mod start;
 mod state;
 mod switch;
+mod tenants;
 
 use std::path::{Path, PathBuf};
 
@@ -37,6 +39,7 @@ enum What {
     Start(start::Start),
     Replay(replay::Replay),
     Switch(switch::Switch),
+    Tenants(tenants::Tenants),
     Fill(fill::Fill),
 }
 
@@ -50,6 +53,7 @@ impl Bench {
             What::Start(bench) => bench.run(output),
             What::Replay(bench) => bench.run(output),
             What::Switch(bench) => bench.run(output),
+            What::Tenants(bench) => bench.run(output),
             What::Fill(bench) => bench.run(output),
         }
     }
