@@ -2,6 +2,7 @@
 
 mod administration;
 mod deploying;
+mod judging;
 mod queries;
 mod tenants;
 
@@ -19,6 +20,7 @@ use crate::answers::*;
 use crate::clock::Clock;
 use crate::deployments::{Components, Deployments};
 use crate::domain::Domain;
+use crate::health::{self, Withdrawals};
 use crate::metrics::{Metrics, head, line};
 use crate::pipeline::{Job, Pipeline, Target};
 use crate::projections::Projections;
@@ -103,7 +105,10 @@ impl Host {
             tenant.takes(counted.record_bytes(&tenant.name));
             fed.wake(&tenant.name);
         });
-        let pipeline = Pipeline::start(options.workers, writer, &reader, &clock, &metrics, grown).map_err(folder)?;
+        let (withdrawals, condemned) = Withdrawals::new();
+        let pipeline =
+            Pipeline::start(options.workers, writer, &reader, &clock, &metrics, grown, withdrawals, options.is_audited)
+                .map_err(folder)?;
 
         let host = Self {
             inner: Arc::new(Inner {
@@ -124,6 +129,7 @@ impl Host {
             }),
         };
         host.inner.restore_all()?;
+        judging::start(&host.inner, condemned).map_err(folder)?;
         Ok(host)
     }
 
@@ -152,6 +158,9 @@ impl Host {
             let name = format!("polder_tenant_cpu_microseconds_total{{tenant=\"{}\"}}", tenant.name);
             line(&mut text, &name, tenant.cpu_ns() / 1_000);
         }
+        let tenants: Vec<_> = inner.tenants.load().values().cloned().collect();
+        let pipeline = inner.pipeline.read().unwrap_or_else(PoisonError::into_inner);
+        health::write(&mut text, &tenants, pipeline.as_ref().and_then(Pipeline::audit_counts));
         head(&mut text, "polder_projection_lag_events", "gauge", "Events a view has not folded in yet.");
         for tenant in inner.tenants.load().values() {
             let newest = tenant.positions.borrow().0;
@@ -197,6 +206,14 @@ impl Inner {
         })?;
         let terms = tenant.terms();
         check(&command, &domain, &terms.limits)?;
+        let active = domain.active();
+        active.health.admit().map_err(|closed| SubmitError::OutOfService {
+            domain: domain.name.clone(),
+            revision: active.revision,
+            reason: closed.reason,
+            retry_after_ms: closed.retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX).max(1)),
+        })?;
+        drop(active);
         let admission = tenant.admit(&terms)?;
         let key = AggregateKey::of(&command.tenant, &command.domain, &command.aggregate, &command.aggregate_id);
         let pipeline = self.pipeline.read().unwrap_or_else(PoisonError::into_inner);

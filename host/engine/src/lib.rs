@@ -8,6 +8,7 @@ mod deployments;
 mod domain;
 mod errors;
 mod guest_rules;
+mod health;
 mod host;
 mod metrics;
 mod options;

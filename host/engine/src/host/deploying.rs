@@ -11,6 +11,7 @@ use crate::answers::{DeployStatus, Deployed};
 use crate::deployments::{Activation, DeploymentFact};
 use crate::domain::{Active, Domain};
 use crate::guest_rules::GuestRules;
+use crate::health::Standing;
 use crate::rules::Rules;
 use crate::system::{SYSTEM_TENANT, SystemStream};
 use crate::tenant::Tenant;
@@ -55,7 +56,7 @@ impl Host {
     /// the native floor they compare with.
     pub fn attach(&self, tenant: &TenantName, rules: Arc<dyn Rules>) -> Result<(), DeployError> {
         let tenant = self.inner.tenant_to_deploy(tenant)?;
-        put_in_place(&tenant, rules);
+        put_in_place(&tenant, rules, Standing::Attached);
         Ok(())
     }
 }
@@ -88,7 +89,7 @@ impl Inner {
         let fact = DeploymentFact::RevisionActivated { tenant: tenant.name.clone(), domain: domain.clone(), revision };
         let recorded = self.record(stream, &self.deployments, fact, actor);
         recorded.map_err(|error| DeployError::ReadOnly(error.to_string()))?;
-        self.put_in_place(tenant, component).map_err(DeployError::Storage)?;
+        self.put_in_place(tenant, component, Standing::New).map_err(DeployError::Storage)?;
         Ok(Deployed { status: DeployStatus::Activated, domain, revision, previous, checks })
     }
 
@@ -104,11 +105,11 @@ impl Inner {
             |problem: String| OpenError::Revision { tenant: tenant.clone(), domain: domain.clone(), revision, problem };
         let owner = self.tenant(&tenant).ok_or_else(|| failed("its tenant is not known here".into()))?;
         let component = self.components.restore(&self.sandbox, revision).map_err(|error| failed(error.to_string()))?;
-        self.put_in_place(&owner, &component).map_err(failed)
+        self.put_in_place(&owner, &component, Standing::Proven).map_err(failed)
     }
 
-    fn put_in_place(&self, tenant: &Arc<Tenant>, component: &Arc<Component>) -> Result<(), String> {
-        put_in_place(tenant, Arc::new(GuestRules(Arc::clone(component))));
+    fn put_in_place(&self, tenant: &Arc<Tenant>, component: &Arc<Component>, standing: Standing) -> Result<(), String> {
+        put_in_place(tenant, Arc::new(GuestRules(Arc::clone(component))), standing);
         let restore = |revision: Revision| match self.components.restore(&self.sandbox, revision) {
             Ok(component) => Some(component),
             Err(error) => {
@@ -144,9 +145,9 @@ fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-fn put_in_place(tenant: &Tenant, rules: Arc<dyn Rules>) {
+fn put_in_place(tenant: &Tenant, rules: Arc<dyn Rules>, standing: Standing) {
     let name = rules.descriptor().domain.clone();
-    let active = Active::new(&tenant.name, rules);
+    let active = Active::new(&tenant.name, rules, standing);
     match tenant.domain(&name) {
         Some(domain) => domain.activate(active),
         None => tenant.insert(Domain::new(name, active)),
