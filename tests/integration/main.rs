@@ -1,6 +1,7 @@
 //! Polder's integration tests: one binary, one module per thing that is shown.
 #![forbid(unsafe_code)]
 
+mod access;
 mod cli;
 mod deployments;
 mod engine;

@@ -11,6 +11,7 @@ use crate::paths::guest_file;
 pub struct Client {
     http: reqwest::Client,
     address: String,
+    token: Option<String>,
     runtime: Runtime,
 }
 
@@ -41,7 +42,13 @@ impl Client {
     pub fn new(address: &str) -> Self {
         let http = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Self { http, address: address.to_owned(), runtime }
+        Self { http, address: address.to_owned(), token: None, runtime }
+    }
+
+    /// Shows this token with every request.
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
     }
 
     pub fn get(&self, path: &str) -> Answer {
@@ -59,7 +66,10 @@ impl Client {
     pub fn request(&self, method: &str, path: &str) -> Request<'_> {
         let what = format!("{method} {path}");
         let method: Method = method.parse().expect("a method");
-        let builder = self.http.request(method, format!("{}{path}", self.address));
+        let mut builder = self.http.request(method, format!("{}{path}", self.address));
+        if let Some(token) = &self.token {
+            builder = builder.bearer_auth(token);
+        }
         Request { builder, runtime: &self.runtime, what }
     }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 use anyhow::anyhow;
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::failure::Failure;
 use crate::problem::Problem;
-use crate::target::{Address, Target};
+use crate::target::{Connection, Target};
 
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
 /// What a path segment may hold as it is.
@@ -33,18 +33,28 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) fn new(target: &Target) -> Result<Self, Failure> {
-        Self::scoped(&target.address, target.tenant.as_str())
+        Self::scoped(&target.connection, target.tenant.as_str())
     }
 
     /// For what concerns tenants as a whole.
-    pub(crate) fn of_tenants(address: &Address) -> Result<Self, Failure> {
-        Self::scoped(address, "tenants")
+    pub(crate) fn of_tenants(connection: &Connection) -> Result<Self, Failure> {
+        Self::scoped(connection, "tenants")
     }
 
-    fn scoped(address: &Address, scope: &str) -> Result<Self, Failure> {
+    /// For the keys that tokens are signed with.
+    pub(crate) fn of_keys(connection: &Connection) -> Result<Self, Failure> {
+        Self::scoped(connection, "keys")
+    }
+
+    fn scoped(connection: &Connection, scope: &str) -> Result<Self, Failure> {
         // A proxy that the environment names is for the world outside, where no host of ours is.
-        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_WAIT_MAX).tcp_nodelay(true).build()?;
-        Ok(Self { http, host: address.host.clone(), scope: scope.to_owned() })
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .connect_timeout(CONNECT_WAIT_MAX)
+            .tcp_nodelay(true)
+            .default_headers(authorization(connection.token.as_deref())?)
+            .build()?;
+        Ok(Self { http, host: connection.host.clone(), scope: scope.to_owned() })
     }
 
     /// The address below `/v1/{scope}` with these segments.
@@ -144,6 +154,18 @@ pub(crate) fn converse<T>(conversation: impl Future<Output = Result<T, Failure>>
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(conversation)
 }
 
+fn authorization(token: Option<&str>) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::new();
+    // An empty variable is how shells say that there is none.
+    if let Some(token) = token.filter(|token| !token.is_empty()) {
+        let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| anyhow!("what --token or POLDER_TOKEN holds is no token: it has characters that none has"))?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    Ok(headers)
+}
+
 fn retry_after_s(headers: &HeaderMap) -> Option<u64> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()
 }
@@ -162,9 +184,8 @@ mod tests {
 
     #[test]
     fn segments_are_escaped() {
-        let address = Address { host: "http://h".into() };
-        let target = Target { address, tenant: "main".parse().unwrap() };
-        let client = Client::new(&target).ok().unwrap();
+        let connection = Connection { host: "http://h".into(), token: None };
+        let client = Client::scoped(&connection, "main").ok().unwrap();
         assert_eq!(
             client.address(&["orders", "views", "v", "a/b c?ü"]),
             "http://h/v1/main/orders/views/v/a%2Fb%20c%3F%C3%BC"

@@ -75,8 +75,8 @@ impl Doctor {
         let client = Client::new(&self.target).map_err(told)?;
         let answer = converse(client.answer(client.probe("/readyz"))).map_err(told)?;
         match answer.status.is_success() {
-            true => Ok(format!("{} is ready", self.target.address.host)),
-            false => Err(format!("{} is up but not ready: {}", self.target.address.host, answer.problem())),
+            true => Ok(format!("{} is ready", self.target.connection.host)),
+            false => Err(format!("{} is up but not ready: {}", self.target.connection.host, answer.problem())),
         }
     }
 }

@@ -25,6 +25,7 @@ mod target;
 mod tenant;
 mod test;
 mod times;
+mod token;
 mod verify;
 mod view;
 
@@ -62,6 +63,7 @@ enum Command {
     View(view::View),
     Effects(effects::Effects),
     Domains(domains::Domains),
+    Token(token::Token),
     Tenant(tenant::Tenant),
     Import(import::Import),
     Verify(verify::Verify),
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
         Command::View(command) => command.run(&output),
         Command::Effects(command) => command.run(&output),
         Command::Domains(command) => command.run(&output),
+        Command::Token(command) => command.run(&output),
         Command::Tenant(command) => command.run(&output),
         Command::Import(command) => command.run(&output),
         Command::Verify(command) => command.run(&output),

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use polder_engine::{Host, HostOptions};
 use tokio::net::TcpListener;
@@ -20,8 +20,8 @@ pub(crate) struct Serve {
     /// The folder that holds everything; made when missing, used by one host at a time.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Where to listen; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:7117", value_name = "ADDRESS", value_parser = loopback)]
+    /// Where to listen; port 0 takes a free one. Beyond loopback only once there are access keys.
+    #[arg(long, default_value = "127.0.0.1:7117", value_name = "ADDRESS")]
     listen: SocketAddr,
     /// Threads that run guests; as many as processors by default.
     #[arg(long, value_name = "N")]
@@ -43,10 +43,7 @@ impl Serve {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let host = Host::open(options).with_context(|| format!("cannot serve {}", self.data.display()))?;
-        let listened = TcpListener::bind(self.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}: choose another address with --listen", self.listen));
-        let served = match listened {
+        let served = match self.listen(&host).await {
             Ok(listener) => {
                 let address = format!("http://{}", listener.local_addr()?);
                 output.answer(&serde_json::json!({ "listening": address }), || format!("listening on {address}"))?;
@@ -62,18 +59,32 @@ impl Serve {
         host.shutdown().await;
         Ok(served?)
     }
+
+    async fn listen(&self, host: &Host) -> anyhow::Result<TcpListener> {
+        let has_keys = !host.keys().is_empty();
+        check_reach(has_keys, self.listen, &self.data)?;
+        if !has_keys {
+            tracing::info!(
+                "there are no access keys, so the host listens on loopback only, and asks nobody there who they are; \
+                 `polder token key new` makes the first"
+            );
+        }
+        TcpListener::bind(self.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}: choose another address with --listen", self.listen))
+    }
 }
 
-/// Nobody proves who they are yet, so only this machine may ask.
-fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr =
-        text.parse().map_err(|_| "an address and a port would be right, as in 127.0.0.1:7117".to_owned())?;
-    if address.ip().is_loopback() {
-        return Ok(address);
+/// Without keys nobody proves who they are, so only this machine may ask.
+fn check_reach(has_keys: bool, listen: SocketAddr, data: &Path) -> anyhow::Result<()> {
+    if has_keys || listen.ip().is_loopback() {
+        return Ok(());
     }
-    Err("without authentication a host listens on loopback only, where no other machine reaches it: 127.0.0.1:7117 would be \
-         right, behind a proxy that knows who asks"
-        .to_owned())
+    bail!(
+        "without access keys a host listens on loopback only, and {listen} can be reached from elsewhere: make a key with \
+         `polder token key new --data {}`, or listen on 127.0.0.1:7117",
+        data.display()
+    )
 }
 
 #[cfg(test)]
@@ -81,15 +92,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_loopback_is_listened_on() {
-        for text in ["127.0.0.1:7117", "127.0.0.2:0", "[::1]:80"] {
-            assert!(loopback(text).is_ok(), "{text}");
+    fn without_keys_only_loopback_is_listened_on() {
+        let check = |has_keys, listen: &str| check_reach(has_keys, listen.parse().unwrap(), Path::new("data"));
+        for listen in ["127.0.0.1:7117", "127.0.0.2:0", "[::1]:80"] {
+            assert!(check(false, listen).is_ok() && check(true, listen).is_ok(), "{listen}");
         }
-        for text in ["0.0.0.0:7117", "[::]:7117", "192.168.1.5:7117"] {
-            assert!(loopback(text).unwrap_err().contains("loopback only"), "{text}");
-        }
-        for text in ["7117", "localhost", ""] {
-            assert!(loopback(text).unwrap_err().contains("127.0.0.1:7117"), "{text}");
+        for listen in ["0.0.0.0:7117", "[::]:7117", "192.168.1.5:7117"] {
+            assert!(check(true, listen).is_ok(), "{listen}");
+            let refused = check(false, listen).unwrap_err().to_string();
+            assert!(
+                refused.contains("loopback only") && refused.contains("polder token key new --data data"),
+                "{refused}"
+            );
         }
     }
 }

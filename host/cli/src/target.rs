@@ -1,25 +1,27 @@
-//! Which host and which tenant a command speaks to.
+//! Which host and which tenant a command speaks to, and by what right.
 
 use clap::Args;
 use polder_core::TenantName;
 
 pub(crate) const HOST_DEFAULT: &str = "http://127.0.0.1:7117";
 
-/// Which host.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Address {
-    /// Where the host listens.
-    #[arg(long, env = "POLDER_HOST", default_value = HOST_DEFAULT, value_name = "URL", value_parser = host_url)]
-    pub(crate) host: String,
-}
-
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Target {
     #[command(flatten)]
-    pub(crate) address: Address,
+    pub(crate) connection: Connection,
     /// Whose domains and history.
     #[arg(long, default_value = "main")]
     pub(crate) tenant: TenantName,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Connection {
+    /// Where the host listens.
+    #[arg(long, env = "POLDER_HOST", default_value = HOST_DEFAULT, value_name = "URL", value_parser = host_url)]
+    pub(crate) host: String,
+    /// What `polder token issue` gave. Other programs on this machine can read it here, but not in POLDER_TOKEN.
+    #[arg(long, env = "POLDER_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
 }
 
 fn host_url(text: &str) -> Result<String, String> {

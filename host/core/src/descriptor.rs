@@ -11,7 +11,8 @@ use crate::{AggregateName, CommandName, DomainName, EventName, ProjectionName};
 pub const DESCRIPTOR_FORMAT: u32 = 1;
 
 /// Segments that mean something else in HTTP paths and subjects.
-const RESERVED_NAMES: [&str; 6] = ["domains", "events", "views", "effects", "cmd", "query"];
+const RESERVED_NAMES: [&str; 9] =
+    ["domains", "events", "views", "effects", "catalog", "cmd", "query", "state", "admin"];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Descriptor {
@@ -130,6 +131,9 @@ impl Descriptor {
                 chart.check(name, aggregate)?;
             }
         }
+        for name in self.projections.keys() {
+            check_reserved("a projection", name.as_str())?;
+        }
         Ok(())
     }
 }
@@ -211,6 +215,8 @@ mod tests {
         assert!(Descriptor::parse("{").unwrap_err().to_string().contains("not JSON"));
         assert!(refused(|v| v["format"] = json!(7)).contains("format 7"));
         assert!(refused(|v| v["domain"] = json!("events")).contains("events"));
+        assert!(refused(|v| v["domain"] = json!("admin")).contains("a domain may not be named"));
+        assert!(refused(|v| v["projections"]["effects"] = json!({ "schema": {} })).contains("a projection may not"));
         assert!(refused(|v| v["domain"] = json!("No Good")).contains("does not start with"));
         let event =
             |v: &mut Value, reads: Value| v["aggregates"]["order"]["events"]["order-submitted"]["reads"] = reads;

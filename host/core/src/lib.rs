@@ -1,7 +1,8 @@
-//! Polder's vocabulary: names, positions, commands, events, acknowledgements, content ids, subjects, limits and the
+//! Polder's vocabulary: names, positions, commands, events, acknowledgements, content ids, subjects, permissions, limits and the
 //! catalog a domain describes itself with. Pure: no input or output, no waiting, no clock.
 #![forbid(unsafe_code)]
 
+pub mod access;
 mod acknowledgement;
 mod command;
 mod content_id;

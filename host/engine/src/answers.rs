@@ -1,8 +1,8 @@
 //! What the host is asked and what it answers, apart from commands.
 
 use polder_core::{
-    CorrelationId, Descriptor, DomainName, Event, EventName, Position, ProjectionName, Revision, Sequence, TenantName,
-    TimestampMs,
+    AggregateId, CorrelationId, Descriptor, DomainName, Event, EventName, Position, ProjectionName, Revision, Sequence,
+    TenantName, TimestampMs,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -81,6 +81,23 @@ pub struct DocumentQuery {
 pub enum Direction {
     Ascending,
     Descending,
+}
+
+/// A key that tokens are signed with, as far as the host knows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct AccessKey {
+    pub id: AggregateId,
+    pub public_key: String,
+    pub added_at_ms: TimestampMs,
+    pub added_by: Option<String>,
+    /// `None`: it counts.
+    pub revoked: Option<Revocation>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Revocation {
+    pub at_ms: TimestampMs,
+    pub by: Option<String>,
 }
 
 /// Something a projection asked for, recorded once per key.

@@ -105,6 +105,17 @@ pub enum DeployError {
     Storage(String),
 }
 
+/// Why a key was not made known or revoked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum KeyError {
+    #[error("key {0:?} is known already: a key is made known once, and one that was revoked stays so")]
+    Known(AggregateId),
+    #[error("there is no key {0:?} here")]
+    Unknown(AggregateId),
+    #[error("the host takes no changes: {0}")]
+    ReadOnly(String),
+}
+
 /// Why nothing was decided about a tenant.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum TenantError {

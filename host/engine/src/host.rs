@@ -3,6 +3,7 @@
 mod administration;
 mod deploying;
 mod judging;
+mod keys;
 mod queries;
 mod tenants;
 
@@ -16,6 +17,7 @@ use polder_journal::{AggregateKey, Journal, OpenOptions, OpenReport, Reader, Sta
 use polder_sandbox::{Sandbox, SandboxOptions};
 use tokio::sync::oneshot;
 
+use crate::access::Keys;
 use crate::answers::*;
 use crate::clock::Clock;
 use crate::deployments::{Components, Deployments};
@@ -50,6 +52,7 @@ struct Inner {
     system: Arc<Tenant>,
     stream: Arc<tokio::sync::Mutex<SystemStream>>,
     deployments: Mutex<Deployments>,
+    keys: Mutex<Keys>,
     reader: Reader,
     clock: Arc<Clock>,
     metrics: Arc<Metrics>,
@@ -83,8 +86,9 @@ impl Host {
         let sandbox = Sandbox::new(SandboxOptions::default()).map_err(|error| OpenError::Sandbox(error.to_string()))?;
         sandbox.self_check().map_err(|error| OpenError::Sandbox(error.to_string()))?;
         let components = Components::open(&options.data_dir).map_err(folder)?;
-        let (mut tenant_book, mut deployments) = (Tenants::default(), Deployments::default());
-        let stream = SystemStream::read(&reader, &mut [&mut tenant_book, &mut deployments])
+        let (mut tenant_book, mut deployments, mut keys) =
+            (Tenants::default(), Deployments::default(), Keys::default());
+        let stream = SystemStream::read(&reader, &mut [&mut tenant_book, &mut deployments, &mut keys])
             .map_err(|error| OpenError::History { what: "the host's own history", problem: error.to_string() })?;
         let system_terms = Terms { limits: Limits::DEFAULT, is_suspended: false };
         let system = Tenant::new(system_tenant(), system_terms, &reader);
@@ -120,6 +124,7 @@ impl Host {
                 system,
                 stream: Arc::new(tokio::sync::Mutex::new(stream)),
                 deployments: Mutex::new(deployments),
+                keys: Mutex::new(keys),
                 reader,
                 clock,
                 metrics,

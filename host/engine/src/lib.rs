@@ -2,6 +2,7 @@
 //! (journal, sandbox). Knows no HTTP, no NATS, no wasmtime.
 #![forbid(unsafe_code)]
 
+mod access;
 mod answers;
 mod clock;
 mod deployments;
@@ -21,11 +22,11 @@ mod tenant;
 mod tenants;
 
 pub use answers::{
-    Act, AsOf, DeployStatus, Deployed, Direction, Document, DocumentPage, DocumentQuery, DomainInfo, DomainRevision,
-    EffectPage, EventFilter, EventPage, Health, LimitInfo, ProjectionInfo, RecordedEffect, StateAnswer, TenantChanged,
-    TenantInfo, WaitFor,
+    AccessKey, Act, AsOf, DeployStatus, Deployed, Direction, Document, DocumentPage, DocumentQuery, DomainInfo,
+    DomainRevision, EffectPage, EventFilter, EventPage, Health, LimitInfo, ProjectionInfo, RecordedEffect, Revocation,
+    StateAnswer, TenantChanged, TenantInfo, WaitFor,
 };
-pub use errors::{DeployError, OpenError, ReadError, SubmitError, TenantError};
+pub use errors::{DeployError, KeyError, OpenError, ReadError, SubmitError, TenantError};
 pub use host::{Host, MAIN_TENANT};
 pub use options::HostOptions;
 pub use rules::{DecidedEvent, Handled, Rules, RulesInstance, StateSlot};

@@ -9,7 +9,7 @@ use crate::MAIN_TENANT;
 use crate::system::{Book, Fact, Noted, SYSTEM_TENANT};
 
 /// Names that no tenant can have: the host's own history, and what paths begin with.
-pub(crate) const RESERVED_NAMES: [&str; 2] = [SYSTEM_TENANT, "tenants"];
+pub(crate) const RESERVED_NAMES: [&str; 3] = [SYSTEM_TENANT, "tenants", "keys"];
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -8,6 +8,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use polder_core::{Command, CommandStatus};
 
+use crate::access::Caller;
 use crate::app::App;
 use crate::json::json;
 use crate::problem::Problem;
@@ -19,12 +20,14 @@ const NO_PAYLOAD: Bytes = Bytes::from_static(b"{}");
 
 pub(crate) async fn submit(
     State(app): State<Arc<App>>,
+    caller: Caller,
     segments: Segments,
     request: Request,
 ) -> Result<Response, Problem> {
     let tenant = segments.tenant()?;
     let bytes_max = app.host.limits(&tenant)?.command_bytes_max;
     let (parts, sent) = request.into_parts();
+    let actor = caller.actor(&parts.headers, tenant.as_str())?;
     let mut command = Command {
         tenant,
         domain: segments.domain()?,
@@ -36,7 +39,7 @@ pub(crate) async fn submit(
         expected_sequence: headers::expected_sequence(&parts.headers)?,
         correlation_id: headers::correlation_id(&parts.headers)?,
         causation_id: headers::causation_id(&parts.headers)?,
-        actor: headers::actor(&parts.headers)?,
+        actor,
     };
     let payload = body::read(sent, bytes_max, "command_bytes_max").await?;
     if !payload.is_empty() {

@@ -6,12 +6,13 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use futures::stream;
-use polder_core::Position;
+use polder_core::{Position, subject};
 use polder_engine::EventFilter;
 
+use crate::access::Caller;
 use crate::app::App;
 use crate::event_stream::{Format, respond};
-use crate::feed::{Feed, Follow};
+use crate::feed::{Feed, Follow, Wanted};
 use crate::headers;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -19,6 +20,7 @@ use crate::segments::Segments;
 
 pub(crate) async fn stream(
     State(app): State<Arc<App>>,
+    caller: Caller,
     segments: Segments,
     RawQuery(raw): RawQuery,
     headers: HeaderMap,
@@ -30,6 +32,7 @@ pub(crate) async fn stream(
         name: query.named("name")?,
         correlation_id: query.named("correlation_id")?,
     };
+    let sight = caller.sight(subject::events(&tenant, filter.domain.as_ref(), None, filter.name.as_ref()))?;
     // A browser that reconnects repeats the address it was given and says in this header how far it came.
     let after = match headers::last_event_id(&headers)? {
         Some(position) => position,
@@ -40,7 +43,8 @@ pub(crate) async fn stream(
         true => Some(Follow { positions: app.host.positions(&tenant)?, closing: app.closing.clone() }),
         false => None,
     };
-    let feed = Feed::open(app.host.clone(), tenant, filter, Position(after), limit, follow).await?;
+    let wanted = Wanted { tenant, filter, sight, after: Position(after), limit };
+    let feed = Feed::open(app.host.clone(), wanted, follow).await?;
     let pages = stream::try_unfold(feed, |mut feed| async move { Ok(feed.next().await?.map(|page| (page, feed))) });
     Ok(respond(pages, Format::wanted(&headers)))
 }

@@ -7,6 +7,8 @@ use polder_core::{Event, Position, TenantName};
 use polder_engine::{EventFilter, EventPage, Host, ReadError};
 use tokio::sync::watch;
 
+use crate::access::Sight;
+
 /// The most that stands in memory for one reader.
 pub(crate) const EVENTS_PER_PAGE: usize = 256;
 /// After this long without an event a reader who follows gets an empty page, so that something can be sent.
@@ -14,14 +16,19 @@ const QUIET_MAX: Duration = Duration::from_secs(15);
 
 pub(crate) struct Feed {
     host: Host,
-    tenant: TenantName,
-    filter: EventFilter,
-    after: Position,
-    /// Events still to be given.
-    left: u64,
+    wanted: Wanted,
     follow: Option<Follow>,
     /// Read ahead of the answer, so that a refusal still has a status.
     first: Option<EventPage>,
+}
+
+pub(crate) struct Wanted {
+    pub(crate) tenant: TenantName,
+    pub(crate) filter: EventFilter,
+    pub(crate) sight: Sight,
+    pub(crate) after: Position,
+    /// Events still to be given; `None`: all.
+    pub(crate) limit: Option<u64>,
 }
 
 pub(crate) struct Follow {
@@ -36,33 +43,33 @@ enum Woken {
 }
 
 impl Feed {
-    pub(crate) async fn open(
-        host: Host,
-        tenant: TenantName,
-        filter: EventFilter,
-        after: Position,
-        limit: Option<u64>,
-        follow: Option<Follow>,
-    ) -> Result<Self, ReadError> {
-        let mut feed = Self { host, tenant, filter, after, left: limit.unwrap_or(u64::MAX), follow, first: None };
+    pub(crate) async fn open(host: Host, wanted: Wanted, follow: Option<Follow>) -> Result<Self, ReadError> {
+        let mut feed = Self { host, wanted, follow, first: None };
         feed.first = Some(feed.page().await?);
         Ok(feed)
     }
 
     /// The next events; an empty page when there was none for a while; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<Event>>, ReadError> {
-        while self.left > 0 {
-            let page = match self.first.take() {
+        while self.wanted.limit != Some(0) {
+            let mut page = match self.first.take() {
                 Some(page) => page,
                 None => self.page().await?,
             };
-            self.after = page.next.max(self.after);
+            let moved = page.next > self.wanted.after;
+            self.wanted.after = page.next.max(self.wanted.after);
+            self.wanted.sight.filter(&self.wanted.tenant, &mut page.events);
             if !page.events.is_empty() {
-                self.left = self.left.saturating_sub(page.events.len() as u64);
+                let given = page.events.len() as u64;
+                self.wanted.limit = self.wanted.limit.map(|left| left.saturating_sub(given));
                 return Ok(Some(page.events));
             }
+            // A page of which nothing passed is not the end.
+            if moved {
+                continue;
+            }
             let Some(follow) = &mut self.follow else { return Ok(None) };
-            match follow.wait(self.after).await {
+            match follow.wait(self.wanted.after).await {
                 Woken::Moved => {}
                 Woken::Quiet => return Ok(Some(Vec::new())),
                 Woken::Closing => return Ok(None),
@@ -72,8 +79,9 @@ impl Feed {
     }
 
     async fn page(&self) -> Result<EventPage, ReadError> {
-        let limit = self.left.min(EVENTS_PER_PAGE as u64) as usize;
-        self.host.events(&self.tenant, &self.filter, self.after, limit).await
+        let Wanted { tenant, filter, after, limit, .. } = &self.wanted;
+        let limit = limit.map_or(EVENTS_PER_PAGE, |left| left.min(EVENTS_PER_PAGE as u64) as usize);
+        self.host.events(tenant, filter, *after, limit).await
     }
 }
 

@@ -6,9 +6,10 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use futures::stream;
-use polder_core::{AggregateId, AggregateName, DomainName, Event, Sequence, TenantName};
+use polder_core::{AggregateId, AggregateName, DomainName, Event, Sequence, TenantName, subject};
 use polder_engine::{Host, ReadError};
 
+use crate::access::{Caller, Sight};
 use crate::app::App;
 use crate::event_stream::{Format, respond};
 use crate::feed::EVENTS_PER_PAGE;
@@ -22,6 +23,7 @@ struct History {
     domain: DomainName,
     aggregate: AggregateName,
     id: AggregateId,
+    sight: Sight,
     /// The sequence of the next event wanted.
     from: Sequence,
     /// Events still to be given.
@@ -32,16 +34,19 @@ struct History {
 
 pub(crate) async fn stream(
     State(app): State<Arc<App>>,
+    caller: Caller,
     segments: Segments,
     RawQuery(raw): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = Query::parse(raw.as_deref(), &["from", "limit"])?;
+    let (tenant, domain, aggregate) = (segments.tenant()?, segments.domain()?, segments.aggregate()?);
     let mut history = History {
         host: app.host.clone(),
-        tenant: segments.tenant()?,
-        domain: segments.domain()?,
-        aggregate: segments.aggregate()?,
+        sight: caller.sight(subject::events(&tenant, Some(&domain), Some(&aggregate), None))?,
+        tenant,
+        domain,
+        aggregate,
         id: segments.aggregate_id()?,
         from: Sequence(query.number("from")?.unwrap_or(1)),
         left: query.number("limit")?.unwrap_or(u64::MAX),
@@ -55,17 +60,21 @@ pub(crate) async fn stream(
 
 impl History {
     async fn next(&mut self) -> Result<Option<Vec<Event>>, ReadError> {
-        if self.left == 0 {
-            return Ok(None);
+        while self.left > 0 {
+            let mut page = match self.first.take() {
+                Some(page) => page,
+                None => self.page().await?,
+            };
+            let Some(last) = page.last() else { return Ok(None) };
+            self.from = last.sequence.plus(1);
+            self.sight.filter(&self.tenant, &mut page);
+            // A page of which nothing is seen is not the end.
+            if !page.is_empty() {
+                self.left = self.left.saturating_sub(page.len() as u64);
+                return Ok(Some(page));
+            }
         }
-        let page = match self.first.take() {
-            Some(page) => page,
-            None => self.page().await?,
-        };
-        let Some(last) = page.last() else { return Ok(None) };
-        self.from = last.sequence.plus(1);
-        self.left = self.left.saturating_sub(page.len() as u64);
-        Ok(Some(page))
+        Ok(None)
     }
 
     async fn page(&self) -> Result<Vec<Event>, ReadError> {

@@ -35,6 +35,11 @@ pub(crate) const TENANT_SUSPENDED: Kind = kind(StatusCode::FORBIDDEN, "tenant-su
 pub(crate) const SYSTEM_TENANT: Kind =
     kind(StatusCode::FORBIDDEN, "system-tenant", "This tenant is the host's own history");
 
+// The caller gets a token, or one that permits more.
+pub(crate) const NOT_AUTHENTICATED: Kind =
+    kind(StatusCode::UNAUTHORIZED, "not-authenticated", "It is not known who asks");
+pub(crate) const NOT_PERMITTED: Kind = kind(StatusCode::FORBIDDEN, "not-permitted", "The token does not permit this");
+
 // The caller asks for something that is there.
 pub(crate) const UNKNOWN_ROUTE: Kind = kind(StatusCode::NOT_FOUND, "unknown-route", "Nothing lives at this path");
 pub(crate) const UNKNOWN_TENANT: Kind = kind(StatusCode::NOT_FOUND, "unknown-tenant", "Unknown tenant");
@@ -42,6 +47,7 @@ pub(crate) const UNKNOWN_DOMAIN: Kind = kind(StatusCode::NOT_FOUND, "unknown-dom
 pub(crate) const UNKNOWN_AGGREGATE: Kind = kind(StatusCode::NOT_FOUND, "unknown-aggregate", "Unknown aggregate");
 pub(crate) const UNKNOWN_COMMAND: Kind = kind(StatusCode::NOT_FOUND, "unknown-command", "Unknown command");
 pub(crate) const UNKNOWN_PROJECTION: Kind = kind(StatusCode::NOT_FOUND, "unknown-projection", "Unknown projection");
+pub(crate) const UNKNOWN_KEY: Kind = kind(StatusCode::NOT_FOUND, "unknown-key", "Unknown key");
 pub(crate) const NO_SUCH_AGGREGATE: Kind =
     kind(StatusCode::NOT_FOUND, "no-such-aggregate", "Nothing has happened to this aggregate");
 pub(crate) const NO_SUCH_SEQUENCE: Kind =
@@ -51,6 +57,7 @@ pub(crate) const NO_SUCH_DOCUMENT: Kind = kind(StatusCode::NOT_FOUND, "no-such-d
 // The caller reads again and decides anew, or waits.
 pub(crate) const SEQUENCE_CONFLICT: Kind =
     kind(StatusCode::CONFLICT, "sequence-conflict", "The aggregate stands elsewhere");
+pub(crate) const KEY_KNOWN: Kind = kind(StatusCode::CONFLICT, "key-known", "The key is known already");
 pub(crate) const BUSY: Kind = kind(StatusCode::TOO_MANY_REQUESTS, "busy", "The tenant has too much in flight");
 pub(crate) const VIEW_BEHIND: Kind = kind(StatusCode::SERVICE_UNAVAILABLE, "view-behind", "The view is not there yet");
 

@@ -2,6 +2,7 @@
 //! newline-delimited JSON, server-sent events or problem documents (RFC 9457). Decides nothing about domains, and keeps nothing.
 #![forbid(unsafe_code)]
 
+mod access;
 mod app;
 mod body;
 mod commands;
@@ -13,6 +14,7 @@ mod feed;
 mod headers;
 mod history;
 mod json;
+mod keys;
 mod kinds;
 mod probes;
 mod problem;

@@ -1,6 +1,6 @@
 //! A refusal as it leaves the host: a problem document (RFC 9457). Knows HTTP; knows nothing of why something was refused.
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 use crate::kinds::Kind;
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// What would let the caller in, as RFC 6750 names it.
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 
 pub(crate) struct Problem {
     kind: &'static Kind,
@@ -68,6 +70,9 @@ impl IntoResponse for Problem {
         let body = serde_json::to_vec(&document).expect("strings and numbers always serialize");
         let mut response = (self.status(), body).into_response();
         response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
+        if self.status() == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, BEARER);
+        }
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -1,7 +1,7 @@
 //! How each of the host's refusals is told to a caller. Every one gets its kind here and nowhere else.
 
 use polder_core::NameError;
-use polder_engine::{DeployError, ReadError, SubmitError, TenantError};
+use polder_engine::{DeployError, KeyError, ReadError, SubmitError, TenantError};
 
 use crate::kinds;
 use crate::problem::Problem;
@@ -99,6 +99,18 @@ impl From<DeployError> for Problem {
                 .with("actual", described.as_str()),
             E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
             E::Storage(_) => Self::new(&kinds::STORAGE_FAILED, detail),
+        }
+    }
+}
+
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Self {
+        use KeyError as E;
+        let detail = error.to_string();
+        match error {
+            E::Known(key) => Self::new(&kinds::KEY_KNOWN, detail).with("key", key.as_str()),
+            E::Unknown(key) => Self::new(&kinds::UNKNOWN_KEY, detail).with("key", key.as_str()),
+            E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
         }
     }
 }

@@ -1,56 +1,81 @@
-//! Which path and method reach which handler. Everything else is answered with what would have been right.
+//! Which path and method reach which handler, and what whoever asks must be permitted. Everything else is answered with what would
+//! have been right.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::handler::Handler;
 use axum::http::{Method, Uri};
-use axum::routing::{MethodRouter, get, patch, post, put};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
+use crate::access::{Demand, authenticated, demand, permitted};
 use crate::app::App;
 use crate::kinds;
 use crate::problem::Problem;
-use crate::{commands, deployments, effects, events, history, probes, state, tenants, views};
+use crate::{commands, deployments, effects, events, history, keys, probes, state, tenants, views};
 
-const ROUTES: &str = "PUT or GET /v1/{tenant}/domains/{domain}, GET /v1/{tenant}/domains, \
-    POST /v1/{tenant}/{domain}/{aggregate}/{id}/{command}, GET /v1/{tenant}/{domain}/{aggregate}/{id}, \
-    GET /v1/{tenant}/{domain}/{aggregate}/{id}/events, GET /v1/{tenant}/events, \
-    GET /v1/{tenant}/{domain}/views/{projection}, GET /v1/{tenant}/{domain}/views/{projection}/{key}, \
-    GET /v1/{tenant}/{domain}/effects, GET /v1/tenants, PUT or GET /v1/tenants/{tenant}, \
-    PATCH /v1/tenants/{tenant}/limits, POST /v1/tenants/{tenant}/suspend, POST /v1/tenants/{tenant}/resume, GET /healthz, GET /readyz, GET /metrics";
+type Row = (&'static str, &'static str, Demand, MethodRouter<Arc<App>>);
+
+/// For those who watch over the host: they have no token.
+const PROBES: &str = "GET /healthz, GET /readyz";
+
+fn rows() -> Vec<Row> {
+    vec![
+        ("/v1/{tenant}/{domain}/{aggregate}/{id}/{command}", "POST", demand::command, post(commands::submit)),
+        ("/v1/{tenant}/{domain}/{aggregate}/{id}", "GET", demand::state, get(state::get)),
+        ("/v1/{tenant}/{domain}/{aggregate}/{id}/events", "GET", demand::history, get(history::stream)),
+        ("/v1/{tenant}/events", "GET", demand::events, get(events::stream)),
+        ("/v1/{tenant}/{domain}/views/{projection}", "GET", demand::view, get(views::list)),
+        ("/v1/{tenant}/{domain}/views/{projection}/{key}", "GET", demand::view, get(views::one)),
+        ("/v1/{tenant}/{domain}/effects", "GET", demand::effects, get(effects::list)),
+        ("/v1/{tenant}/domains", "GET", demand::catalogs, get(deployments::list)),
+        ("/v1/{tenant}/domains/{domain}", "GET", demand::catalog, get(deployments::one)),
+        ("/v1/{tenant}/domains/{domain}", "PUT", demand::deploy, put(deployments::deploy)),
+        ("/v1/tenants", "GET", demand::list_tenants, get(tenants::list)),
+        ("/v1/tenants/{tenant}", "GET", demand::show_tenant, get(tenants::one)),
+        ("/v1/tenants/{tenant}", "PUT", demand::add_tenant, put(tenants::add)),
+        ("/v1/tenants/{tenant}/limits", "PATCH", demand::limit_tenant, patch(tenants::limits)),
+        ("/v1/tenants/{tenant}/suspend", "POST", demand::suspend_tenant, post(tenants::suspend)),
+        ("/v1/tenants/{tenant}/resume", "POST", demand::resume_tenant, post(tenants::resume)),
+        ("/v1/keys", "GET", demand::list_keys, get(keys::list)),
+        ("/v1/keys", "POST", demand::add_key, post(keys::add)),
+        ("/v1/keys/{key}", "DELETE", demand::revoke_key, delete(keys::revoke)),
+        ("/metrics", "GET", demand::metrics, get(probes::metrics)),
+    ]
+}
 
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let routes: [(&str, &'static str, MethodRouter<Arc<App>>); 17] = [
-        ("/v1/{tenant}/{domain}/{aggregate}/{id}/{command}", "POST", post(commands::submit)),
-        ("/v1/{tenant}/domains", "GET", get(deployments::list)),
-        ("/v1/{tenant}/domains/{domain}", "GET, PUT", put(deployments::deploy).get(deployments::one)),
-        ("/v1/{tenant}/events", "GET", get(events::stream)),
-        ("/v1/{tenant}/{domain}/effects", "GET", get(effects::list)),
-        ("/v1/{tenant}/{domain}/views/{projection}", "GET", get(views::list)),
-        ("/v1/{tenant}/{domain}/views/{projection}/{key}", "GET", get(views::one)),
-        ("/v1/{tenant}/{domain}/{aggregate}/{id}", "GET", get(state::get)),
-        ("/v1/{tenant}/{domain}/{aggregate}/{id}/events", "GET", get(history::stream)),
-        ("/v1/tenants", "GET", get(tenants::list)),
-        ("/v1/tenants/{tenant}", "GET, PUT", put(tenants::add).get(tenants::one)),
-        ("/v1/tenants/{tenant}/limits", "PATCH", patch(tenants::limits)),
-        ("/v1/tenants/{tenant}/suspend", "POST", post(tenants::suspend)),
-        ("/v1/tenants/{tenant}/resume", "POST", post(tenants::resume)),
-        ("/healthz", "GET", get(probes::healthz)),
-        ("/readyz", "GET", get(probes::readyz)),
-        ("/metrics", "GET", get(probes::metrics)),
-    ];
-    let mut router = Router::new();
-    for (path, methods, handler) in routes {
-        router = router.route(path, handler.fallback(move |method: Method| other_method(method, methods)));
+    let known = || from_fn_with_state(Arc::clone(&app), authenticated);
+    let mut described = Vec::new();
+    let mut paths: BTreeMap<&str, (Vec<&str>, MethodRouter<Arc<App>>)> = BTreeMap::new();
+    for (path, method, demand, handler) in rows() {
+        described.push(format!("{method} {path}"));
+        let gated = handler.layer(from_fn_with_state((Arc::clone(&app), demand), permitted));
+        let (methods, all) = paths.remove(path).unwrap_or_default();
+        paths.insert(path, ([methods, vec![method]].concat(), all.merge(gated)));
     }
-    router.fallback(unknown_route).with_state(app)
+    let mut router = Router::new();
+    for (path, (methods, handler)) in paths {
+        let methods: Arc<str> = methods.join(", ").into();
+        let other = move |method: Method| other_method(method, Arc::clone(&methods));
+        router = router.route(path, handler.fallback(other.layer(known())));
+    }
+    for (path, handler) in [("/healthz", get(probes::healthz)), ("/readyz", get(probes::readyz))] {
+        router = router.route(path, handler.fallback(|method| other_method(method, "GET".into())));
+    }
+    let there_are: Arc<str> = format!("{}, {PROBES}", described.join(", ")).into();
+    let unknown = move |method: Method, uri: Uri| unknown_route(method, uri, Arc::clone(&there_are));
+    router.fallback(unknown.layer(known())).with_state(app)
 }
 
-async fn other_method(method: Method, methods: &'static str) -> Problem {
+async fn other_method(method: Method, methods: Arc<str>) -> Problem {
     let detail = format!("this path does not take {method}; it takes {methods}");
-    Problem::new(&kinds::METHOD_NOT_ALLOWED, detail).with("method", method.as_str()).with("expected", methods)
+    Problem::new(&kinds::METHOD_NOT_ALLOWED, detail).with("method", method.as_str()).with("expected", &*methods)
 }
 
-async fn unknown_route(method: Method, uri: Uri) -> Problem {
-    let detail = format!("nothing lives at {method} {}; there are: {ROUTES}", uri.path());
+async fn unknown_route(method: Method, uri: Uri, there_are: Arc<str>) -> Problem {
+    let detail = format!("nothing lives at {method} {}; there are: {there_are}", uri.path());
     Problem::new(&kinds::UNKNOWN_ROUTE, detail).with("path", uri.path())
 }

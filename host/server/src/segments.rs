@@ -37,6 +37,11 @@ impl Segments {
         Ok(ProjectionName::new(self.get("projection"))?)
     }
 
+    /// A key that tokens are signed with.
+    pub(crate) fn key_id(&self) -> Result<AggregateId, Problem> {
+        Ok(AggregateId::new(self.get("key"))?)
+    }
+
     /// A document's key, which may hold any characters.
     pub(crate) fn key(&self) -> &str {
         self.get("key")

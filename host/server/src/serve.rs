@@ -8,12 +8,14 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use polder_access::Verifier;
 use polder_engine::Host;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::keys;
 use crate::routes::router;
 
 /// A connection may stay silent this long before, or within, the head of a request.
@@ -26,10 +28,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves `host` on `listener` until `shutdown` completes. The host itself stays open: closing it is the caller's.
 ///
 /// # Errors
-/// When the listener's address cannot be read. A connection that fails ends only itself.
+/// When the listener's address cannot be read, or the host's keys cannot. A connection that fails ends only itself.
 pub async fn serve(host: Host, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let (close, closing) = watch::channel(false);
-    let service = TowerToHyperService::new(router(Arc::new(App { host, closing })));
+    let verifier = Verifier::new(&keys::known(&host).map_err(io::Error::other)?);
+    let service = TowerToHyperService::new(router(Arc::new(App { host, verifier, closing })));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT_MAX).pipeline_flush(true);
 

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use polder_core::{LimitChanges, Limits};
+use polder_core::{LimitChanges, Limits, subject};
 use polder_engine::{TenantChanged, TenantInfo};
 use serde::Serialize;
 
+use crate::access::Caller;
 use crate::app::App;
+use crate::body;
 use crate::json::json;
 use crate::kinds;
 use crate::problem::Problem;
 use crate::segments::Segments;
-use crate::{body, headers};
 
 /// A change names each limit once; this is far more than that takes.
 const CHANGE_BYTES_MAX: u64 = 64 * 1024;
@@ -36,10 +37,11 @@ pub(crate) async fn one(State(app): State<Arc<App>>, segments: Segments) -> Resu
 /// `PUT /v1/tenants/{tenant}`: 201 when it is new, 200 when it was there.
 pub(crate) async fn add(
     State(app): State<Arc<App>>,
+    caller: Caller,
     segments: Segments,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let actor = headers::actor(&headers)?;
+    let actor = caller.actor(&headers, subject::HOST)?;
     let changed = app.host.add_tenant(&segments.tenant()?, actor.as_deref()).await?;
     let status = if changed.changed { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json(status, &changed))
@@ -48,31 +50,34 @@ pub(crate) async fn add(
 /// `PATCH /v1/tenants/{tenant}/limits`: `{"fuel_per_call_max": 5000000, "event_bytes_max": null}`; null is the default again.
 pub(crate) async fn limits(
     State(app): State<Arc<App>>,
+    caller: Caller,
     segments: Segments,
     request: Request,
 ) -> Result<Response, Problem> {
     let tenant = segments.tenant()?;
     let (parts, sent) = request.into_parts();
-    let actor = headers::actor(&parts.headers)?;
+    let actor = caller.actor(&parts.headers, subject::HOST)?;
     let changes = changes(&body::read(sent, CHANGE_BYTES_MAX, "of a change").await?)?;
     Ok(changed(app.host.change_limits(&tenant, changes, actor.as_deref()).await?))
 }
 
 pub(crate) async fn suspend(
     State(app): State<Arc<App>>,
+    caller: Caller,
     segments: Segments,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let actor = headers::actor(&headers)?;
+    let actor = caller.actor(&headers, subject::HOST)?;
     Ok(changed(app.host.suspend(&segments.tenant()?, actor.as_deref()).await?))
 }
 
 pub(crate) async fn resume(
     State(app): State<Arc<App>>,
+    caller: Caller,
     segments: Segments,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let actor = headers::actor(&headers)?;
+    let actor = caller.actor(&headers, subject::HOST)?;
     Ok(changed(app.host.resume(&segments.tenant()?, actor.as_deref()).await?))
 }
 

@@ -23,15 +23,19 @@ pub(crate) struct Edge {
     pub(crate) only: &'static str,
 }
 
-/// `cli -> {server, import, cases} -> engine -> {sandbox, journal} -> core`, and `guests -> sdk`.
+/// `cli -> {server, import, cases} -> {engine, access} -> {sandbox, journal} -> core`, and `guests -> sdk`.
 pub(crate) const ARROWS: &[Arrow] = &[
     Arrow { folder: "host/core", may_use: &[] },
+    Arrow { folder: "host/access", may_use: &["host/core"] },
     Arrow { folder: "host/journal", may_use: &["host/core"] },
     Arrow { folder: "host/sandbox", may_use: &["host/core"] },
     Arrow { folder: "host/import", may_use: &["host/core"] },
     Arrow { folder: "host/cases", may_use: &["host/core", "host/sandbox"] },
     Arrow { folder: "host/engine", may_use: &["host/core", "host/journal", "host/sandbox"] },
-    Arrow { folder: "host/server", may_use: &["host/core", "host/journal", "host/sandbox", "host/engine"] },
+    Arrow {
+        folder: "host/server",
+        may_use: &["host/core", "host/journal", "host/sandbox", "host/engine", "host/access"],
+    },
     // The command line also measures native rules as the floor of its benchmarks, so it knows the tutorial's guest, and the SDK
     // to run it with.
     Arrow { folder: "host/cli", may_use: &["host/", "guests/orders", "sdk/polder-sdk"] },
@@ -46,7 +50,7 @@ pub(crate) const ARROWS: &[Arrow] = &[
 pub(crate) const ABSENCES: &[Absence] = &[
     Absence { folders: &["guests/", "sdk/", "tests/hostile"], unseen: &["tokio", "wasmtime", "async-nats"] },
     Absence { folders: &["host/core"], unseen: &["tokio", "wasmtime", "async-nats"] },
-    Absence { folders: &["host/journal", "host/import"], unseen: &["tokio", "wasmtime"] },
+    Absence { folders: &["host/access", "host/journal", "host/import"], unseen: &["tokio", "wasmtime"] },
     Absence { folders: &["host/sandbox"], unseen: &["tokio"] },
 ];
 
@@ -54,4 +58,6 @@ pub(crate) const EDGES: &[Edge] = &[
     Edge { package: "wasmtime", only: "host/sandbox" },
     Edge { package: "rusqlite", only: "host/engine" },
     Edge { package: "fjall", only: "host/journal" },
+    Edge { package: "jsonwebtoken", only: "host/access" },
+    Edge { package: "ed25519-dalek", only: "host/access" },
 ];

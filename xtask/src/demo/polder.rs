@@ -95,6 +95,7 @@ impl Polder {
     fn command(&self, host: Option<&Host>, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.current_dir(&self.folder).args(words).env_remove("POLDER_LOG").env_remove("POLDER_HOST");
+        command.env_remove("POLDER_TOKEN");
         if let Some(host) = host {
             command.env("POLDER_HOST", &host.address);
         }

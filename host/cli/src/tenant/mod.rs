@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::client::{Client, converse};
 use crate::failure::Outcome;
 use crate::output::Output;
-use crate::target::Address;
+use crate::target::Connection;
 
 /// Add tenants, look at them, limit, suspend and resume them.
 #[derive(Args)]
@@ -43,7 +43,7 @@ struct One {
     #[arg(long)]
     actor: Option<String>,
     #[command(flatten)]
-    address: Address,
+    connection: Connection,
 }
 
 impl Tenant {
@@ -74,7 +74,7 @@ impl One {
     }
 
     fn ask(&self, method: Method, below: &[&str], body: Vec<u8>) -> Result<Value, crate::failure::Failure> {
-        let client = Client::of_tenants(&self.address)?;
+        let client = Client::of_tenants(&self.connection)?;
         let segments = [&[self.tenant.as_str()], below].concat();
         let mut request = client.request(method, &segments).body(body);
         if let Some(actor) = &self.actor {

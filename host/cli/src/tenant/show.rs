@@ -7,25 +7,25 @@ use serde_json::Value;
 use crate::client::{Client, converse};
 use crate::failure::Outcome;
 use crate::output::Output;
-use crate::target::Address;
+use crate::target::Connection;
 use crate::times::rfc3339;
 
 #[derive(Args)]
 pub(super) struct List {
     #[command(flatten)]
-    address: Address,
+    connection: Connection,
 }
 
 #[derive(Args)]
 pub(super) struct Show {
     tenant: TenantName,
     #[command(flatten)]
-    address: Address,
+    connection: Connection,
 }
 
 impl List {
     pub(super) fn run(self, output: &Output) -> Outcome {
-        let client = Client::of_tenants(&self.address)?;
+        let client = Client::of_tenants(&self.connection)?;
         let answer: Value = converse(client.read(client.get(&[], &[])))?;
         output.answer(&answer, || answer["tenants"].as_array().into_iter().flatten().map(line).collect())
     }
@@ -33,7 +33,7 @@ impl List {
 
 impl Show {
     pub(super) fn run(self, output: &Output) -> Outcome {
-        let client = Client::of_tenants(&self.address)?;
+        let client = Client::of_tenants(&self.connection)?;
         let tenant: Value = converse(client.read(client.get(&[self.tenant.as_str()], &[])))?;
         output.answer(&tenant, || describe(&tenant))
     }

@@ -12,6 +12,7 @@ use polder_core::TenantName;
 pub(crate) use fact::{Book, Fact, Noted};
 pub(crate) use stream::SystemStream;
 
+use crate::access::KeyFact;
 use crate::deployments::DeploymentFact;
 use crate::tenants::TenantFact;
 
@@ -19,7 +20,7 @@ use crate::tenants::TenantFact;
 pub(crate) const SYSTEM_TENANT: &str = "system";
 
 /// The domains of the host's own history, each with its kind of aggregate: what can be asked for its events.
-pub(crate) const KINDS: &[(&str, &str)] = &[kind::<TenantFact>(), kind::<DeploymentFact>()];
+pub(crate) const KINDS: &[(&str, &str)] = &[kind::<TenantFact>(), kind::<DeploymentFact>(), kind::<KeyFact>()];
 
 const fn kind<F: Fact>() -> (&'static str, &'static str) {
     (F::DOMAIN, F::AGGREGATE)

@@ -1,0 +1,83 @@
+//! Where a host's public keys are changed: in its data folder while it is stopped, or through the host while it runs. Either way the change
+//! is a fact in the host's own history.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use polder_access::{KeyFolder, KeyId, PublicKey};
+use polder_core::AggregateId;
+use polder_engine::{Host, HostOptions};
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::client::{Client, converse};
+use crate::failure::Failure;
+use crate::target::Connection;
+
+#[derive(Args)]
+pub(crate) struct Registry {
+    /// The data folder of a host that is not running. Without it, the running host is asked.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Registry {
+    /// Where the private keys are that are kept beside the data.
+    pub(crate) fn key_folder(&self) -> Option<KeyFolder> {
+        self.data.as_deref().map(KeyFolder::of_data)
+    }
+
+    pub(crate) fn add(&self, key: &PublicKey, actor: Option<&str>) -> Result<Value, Failure> {
+        let id = aggregate_id(&key.id())?;
+        let body = serde_json::json!({ "public_key": key });
+        self.change(
+            async |host| Ok(host.add_key(&id, &key.to_string(), actor).await?),
+            |client| client.request(Method::POST, &[]).json(&body),
+            actor,
+        )
+    }
+
+    pub(crate) fn revoke(&self, id: &KeyId, actor: Option<&str>) -> Result<Value, Failure> {
+        let key = aggregate_id(id)?;
+        self.change(
+            async |host| Ok(host.revoke_key(&key, actor).await?),
+            |client| client.request(Method::DELETE, &[id.as_str()]),
+            actor,
+        )
+    }
+
+    pub(crate) fn list(&self) -> Result<Value, Failure> {
+        self.change(async |host| Ok(serde_json::json!({ "keys": host.keys() })), |client| client.get(&[], &[]), None)
+    }
+
+    fn change<T: serde::Serialize>(
+        &self,
+        in_folder: impl AsyncFnOnce(&Host) -> anyhow::Result<T>,
+        request: impl FnOnce(&Client) -> reqwest::RequestBuilder,
+        actor: Option<&str>,
+    ) -> Result<Value, Failure> {
+        let Some(data) = &self.data else {
+            let client = Client::of_keys(&self.connection)?;
+            let mut request = request(&client);
+            if let Some(actor) = actor {
+                request = request.header("actor", actor);
+            }
+            return converse(client.read(request));
+        };
+        converse(async {
+            let host = Host::open(HostOptions::new(data)).with_context(|| {
+                format!("cannot open {}; a host that runs is spoken to with --host instead of --data", data.display())
+            })?;
+            let done = in_folder(&host).await;
+            host.shutdown().await;
+            Ok(serde_json::to_value(done?)?)
+        })
+    }
+}
+
+fn aggregate_id(key: &KeyId) -> Result<AggregateId, Failure> {
+    Ok(AggregateId::new(key.as_str())?)
+}

@@ -1,0 +1,65 @@
+//! What is recorded of keys, and which there are after it.
+
+use std::collections::BTreeMap;
+
+use polder_core::AggregateId;
+use serde::{Deserialize, Serialize};
+
+use crate::AccessKey;
+use crate::system::{Book, Fact, Noted};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum KeyFact {
+    /// `public_key` as the outer face wrote it, which has checked it.
+    KeyAdded {
+        key: AggregateId,
+        public_key: String,
+    },
+    KeyRevoked {
+        key: AggregateId,
+    },
+}
+
+/// Every key there ever was.
+#[derive(Debug, Default)]
+pub(crate) struct Keys(BTreeMap<AggregateId, AccessKey>);
+
+impl Fact for KeyFact {
+    const DOMAIN: &'static str = "access";
+    const AGGREGATE: &'static str = "key";
+
+    fn aggregate_id(&self) -> AggregateId {
+        let (Self::KeyAdded { key, .. } | Self::KeyRevoked { key }) = self;
+        key.clone()
+    }
+}
+
+impl Book for Keys {
+    type Fact = KeyFact;
+
+    fn fold(&mut self, fact: KeyFact, noted: &Noted) {
+        let (at_ms, actor) = (noted.at_ms, noted.actor.clone());
+        match fact {
+            KeyFact::KeyAdded { key: id, public_key } => {
+                let key = AccessKey { id: id.clone(), public_key, added_at_ms: at_ms, added_by: actor, revoked: None };
+                self.0.insert(id, key);
+            }
+            KeyFact::KeyRevoked { key } => {
+                if let Some(key) = self.0.get_mut(&key) {
+                    key.revoked = Some(crate::Revocation { at_ms, by: actor });
+                }
+            }
+        }
+    }
+}
+
+impl Keys {
+    pub(crate) fn get(&self, id: &AggregateId) -> Option<&AccessKey> {
+        self.0.get(id)
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &AccessKey> {
+        self.0.values()
+    }
+}

@@ -1,0 +1,88 @@
+//! The one who asks, once it is known who that is.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use polder_core::access::{Grant, Pattern};
+use polder_core::subject;
+
+use super::Sight;
+use super::demand::Wanted;
+use crate::app::App;
+use crate::headers;
+use crate::kinds;
+use crate::problem::Problem;
+
+#[derive(Debug, Clone)]
+pub(crate) enum Caller {
+    /// The host has no keys: whoever reaches it may do everything, and is who they say.
+    Anyone,
+    Known(Arc<Grant>),
+}
+
+impl Caller {
+    pub(crate) fn check(&self, wanted: &Wanted) -> Result<(), Problem> {
+        let Self::Known(grant) = self else { return Ok(()) };
+        let is_allowed = match wanted {
+            Wanted::Publish(subject) => grant.may_publish(subject),
+            Wanted::PublishWithin(space) => grant.may_publish_within(space),
+            Wanted::SubscribeWithin(space) => grant.may_subscribe_within(space),
+        };
+        if is_allowed { Ok(()) } else { Err(not_permitted(wanted)) }
+    }
+
+    /// For answers that list only what may be asked for one by one.
+    pub(crate) fn may_publish(&self, subject: &str) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::Known(grant) => grant.may_publish(subject),
+        }
+    }
+
+    /// Which events of `space` the caller sees. Refused when it would see none.
+    pub(crate) fn sight(&self, space: Pattern) -> Result<Sight, Problem> {
+        match self {
+            Self::Known(grant) if !grant.may_subscribe_to_all(&space) => {
+                self.check(&Wanted::SubscribeWithin(space))?;
+                Ok(Sight::Some(Arc::clone(grant)))
+            }
+            _ => Ok(Sight::All),
+        }
+    }
+
+    /// In whose name the request is recorded: the token's, unless its holder may act for others and names one. `realm` is the tenant
+    /// that the request is about, or [`subject::HOST`].
+    pub(crate) fn actor(&self, headers: &HeaderMap, realm: &str) -> Result<Option<String>, Problem> {
+        let named = headers::actor(headers)?;
+        let Self::Known(grant) = self else { return Ok(named) };
+        match named {
+            Some(named) if named != grant.actor => {
+                self.check(&Wanted::Publish(subject::act_for_others(realm)))?;
+                Ok(Some(named))
+            }
+            _ => Ok(Some(grant.actor.clone())),
+        }
+    }
+}
+
+fn not_permitted(wanted: &Wanted) -> Problem {
+    let (verb, subject) = match wanted {
+        Wanted::Publish(subject) => ("publish", subject.as_str()),
+        Wanted::PublishWithin(space) => ("publish", space.as_str()),
+        Wanted::SubscribeWithin(space) => ("subscribe", space.as_str()),
+    };
+    let detail = format!("the token does not permit this: it would have to {verb} on {subject}");
+    Problem::new(&kinds::NOT_PERMITTED, detail).with("verb", verb).with("subject", subject)
+}
+
+/// Left by the gate. A route without one lets nobody in.
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Self>().cloned();
+        caller.ok_or_else(|| Problem::new(&kinds::NOT_PERMITTED, "nobody is let in here"))
+    }
+}

@@ -1,0 +1,102 @@
+//! What each kind of request needs permission for, from its path alone. Fails only when a part of the path is no name.
+
+use polder_core::access::Pattern;
+use polder_core::subject;
+
+use crate::problem::Problem;
+use crate::segments::Segments;
+
+pub(crate) type Demand = fn(&Segments) -> Result<Wanted, Problem>;
+
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    Publish(String),
+    /// Something of it; the answer then holds only what is permitted.
+    PublishWithin(Pattern),
+    /// As above.
+    SubscribeWithin(Pattern),
+}
+
+pub(crate) fn command(at: &Segments) -> Result<Wanted, Problem> {
+    let (aggregate, id, name) = (at.aggregate()?, at.aggregate_id()?, at.command()?);
+    Ok(Wanted::Publish(subject::command(&at.tenant()?, &at.domain()?, &aggregate, &id, &name)))
+}
+
+pub(crate) fn state(at: &Segments) -> Result<Wanted, Problem> {
+    let (aggregate, id) = (at.aggregate()?, at.aggregate_id()?);
+    Ok(Wanted::Publish(subject::state(&at.tenant()?, &at.domain()?, &aggregate, &id)))
+}
+
+pub(crate) fn history(at: &Segments) -> Result<Wanted, Problem> {
+    let (domain, aggregate) = (at.domain()?, at.aggregate()?);
+    at.aggregate_id()?;
+    Ok(Wanted::SubscribeWithin(subject::events(&at.tenant()?, Some(&domain), Some(&aggregate), None)))
+}
+
+pub(crate) fn events(at: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::SubscribeWithin(subject::events(&at.tenant()?, None, None, None)))
+}
+
+pub(crate) fn view(at: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::Publish(subject::view(&at.tenant()?, &at.domain()?, &at.projection()?)))
+}
+
+pub(crate) fn effects(at: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::Publish(subject::effects(&at.tenant()?, &at.domain()?)))
+}
+
+pub(crate) fn catalog(at: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::Publish(subject::catalog(&at.tenant()?, &at.domain()?)))
+}
+
+pub(crate) fn catalogs(at: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::PublishWithin(subject::catalogs(&at.tenant()?)))
+}
+
+pub(crate) fn deploy(at: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::Publish(subject::admin(&at.tenant()?, "deploy", &at.domain()?)))
+}
+
+pub(crate) fn list_tenants(_: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::Publish(subject::host_tenants()))
+}
+
+pub(crate) fn show_tenant(at: &Segments) -> Result<Wanted, Problem> {
+    tenant(at, "show")
+}
+
+pub(crate) fn add_tenant(at: &Segments) -> Result<Wanted, Problem> {
+    tenant(at, "add")
+}
+
+pub(crate) fn limit_tenant(at: &Segments) -> Result<Wanted, Problem> {
+    tenant(at, "limits")
+}
+
+pub(crate) fn suspend_tenant(at: &Segments) -> Result<Wanted, Problem> {
+    tenant(at, "suspend")
+}
+
+pub(crate) fn resume_tenant(at: &Segments) -> Result<Wanted, Problem> {
+    tenant(at, "resume")
+}
+
+fn tenant(at: &Segments, act: &str) -> Result<Wanted, Problem> {
+    Ok(Wanted::Publish(subject::host_tenant(act, &at.tenant()?)))
+}
+
+pub(crate) fn add_key(_: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::Publish(subject::host_key("add")))
+}
+
+pub(crate) fn list_keys(_: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::Publish(subject::host_key("list")))
+}
+
+pub(crate) fn revoke_key(_: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::Publish(subject::host_key("revoke")))
+}
+
+pub(crate) fn metrics(_: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::Publish(subject::host_metrics()))
+}

@@ -1,0 +1,12 @@
+//! Who asks, and whether they may: before anything is looked up, so that a refusal is the same whether what was asked for is
+//! there or not.
+
+mod caller;
+pub(crate) mod demand;
+mod gate;
+mod sight;
+
+pub(crate) use caller::Caller;
+pub(crate) use demand::Demand;
+pub(crate) use gate::{authenticated, permitted};
+pub(crate) use sight::Sight;

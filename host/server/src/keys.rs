@@ -1,0 +1,84 @@
+//! `/v1/keys`: the public keys of those who issue tokens.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use polder_access::{KnownKey, PublicKey};
+use polder_core::{AggregateId, subject};
+use polder_engine::{AccessKey, Host, KeyError};
+use serde::{Deserialize, Serialize};
+
+use crate::access::Caller;
+use crate::app::App;
+use crate::body;
+use crate::json::json;
+use crate::kinds;
+use crate::problem::Problem;
+use crate::segments::Segments;
+
+/// A key and what is written around it.
+const BODY_BYTES_MAX: u64 = 1024;
+
+#[derive(Serialize)]
+struct Keys {
+    keys: Vec<AccessKey>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewKey {
+    public_key: PublicKey,
+}
+
+pub(crate) async fn list(State(app): State<Arc<App>>) -> Response {
+    json(StatusCode::OK, &Keys { keys: app.host.keys() })
+}
+
+/// `POST`: `{"public_key": "…"}`. The private part stays with the caller.
+pub(crate) async fn add(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, Problem> {
+    let (parts, sent) = request.into_parts();
+    let actor = caller.actor(&parts.headers, subject::HOST)?;
+    let sent = body::read(sent, BODY_BYTES_MAX, "of a key").await?;
+    let NewKey { public_key } = serde_json::from_slice(&sent)
+        .map_err(|error| Problem::new(&kinds::BAD_BODY, format!("the body cannot be used: {error}")))?;
+    let id = AggregateId::new(public_key.id().as_str())?;
+    let host = app.host.clone();
+    change(app, async move { host.add_key(&id, &public_key.to_string(), actor.as_deref()).await }).await
+}
+
+/// `DELETE`: revokes. What the key signed is refused from the next request on.
+pub(crate) async fn revoke(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, Problem> {
+    let actor = caller.actor(request.headers(), subject::HOST)?;
+    let (id, host) = (segments.key_id()?, app.host.clone());
+    change(app, async move { host.revoke_key(&id, actor.as_deref()).await }).await
+}
+
+/// On a task of its own: a caller that goes away must not leave a key revoked in the history and good at the gate.
+async fn change(
+    app: Arc<App>,
+    recorded: impl Future<Output = Result<AccessKey, KeyError>> + Send + 'static,
+) -> Result<Response, Problem> {
+    let changing = tokio::spawn(async move {
+        let key = recorded.await?;
+        app.verifier.set_keys(|| known(&app.host)).map_err(|problem| Problem::new(&kinds::STORAGE_FAILED, problem))?;
+        Ok(json(StatusCode::OK, &key))
+    });
+    changing.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+/// The host's keys as the verifier takes them. Fails when the history holds what this version cannot read: to go on without a key
+/// might open a door.
+pub(crate) fn known(host: &Host) -> Result<Vec<KnownKey>, String> {
+    let known = |key: AccessKey| match key.public_key.parse() {
+        Ok(public_key) => Ok(KnownKey { public_key, is_revoked: key.revoked.is_some() }),
+        Err(error) => Err(format!("key {} in the host's own history cannot be used: {error}", key.id)),
+    };
+    host.keys().into_iter().map(known).collect()
+}

@@ -1,0 +1,8 @@
+//! Who may do what, asked of the built host over HTTP: a token is needed, it permits what it says, and a refusal tells nothing.
+
+mod actors;
+mod events;
+mod keys;
+mod permissions;
+mod site;
+mod tokens;

@@ -1,0 +1,100 @@
+//! A token permits what it says, and nothing beside it.
+
+use super::site::{REQUESTS, Site, without_subject};
+
+/// Every route is reached with its own permission alone, and with every permission but its own it is not. (Of events a part may be
+/// permitted: see `events`.)
+#[test]
+fn each_route_needs_its_own_permission() {
+    let site = Site::open();
+    for (_, _, _, own, _) in REQUESTS.iter().filter(|(_, _, _, own, _)| own.starts_with("publish ")) {
+        let only = site.client(&format!("$host {own}"));
+        let all_but = site.client(&format!("$host publish > subscribe > deny {}", own.trim_start_matches("publish ")));
+        for (method, path, body, needed, status) in REQUESTS {
+            let send = |client: &polder_tests::Client| client.request(method, path).body(*body).send();
+            let (few, many) = (send(&only), send(&all_but));
+            let (permitted, refused) = if needed == own { (few, many) } else { (many, few) };
+            assert_eq!(permitted.status, *status, "{method} {path} with {own}: {}", permitted.text());
+            let problem = refused.problem(403, "not-permitted");
+            assert_eq!(problem["verb"], needed.split_once(' ').unwrap().0, "{problem}");
+        }
+    }
+}
+
+#[test]
+fn the_list_of_domains_holds_what_may_be_asked_about() {
+    let site = Site::open();
+    let names = |permissions: &str| {
+        let domains = site.client(permissions).get("/v1/main/domains").json(200);
+        domains["domains"].as_array().unwrap().iter().map(|info| info["domain"].to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names("main publish main.query.>"), ["\"orders\""]);
+    assert_eq!(names("main publish main.query.permits.catalog"), [""; 0]);
+    site.client("main publish main.cmd.>").get("/v1/main/domains").problem(403, "not-permitted");
+    // Nor is it told beside the name of one that is not there.
+    let problem =
+        site.client("main publish main.query.none.>").get("/v1/main/domains/none").problem(404, "unknown-domain");
+    assert_eq!(problem["known"], serde_json::json!([]));
+}
+
+/// Whether it is there or not: the refusal is the same, but for the subject that the path itself names.
+#[test]
+fn a_refusal_tells_nothing_of_what_is_there() {
+    let site = Site::open();
+    let few = site.client("main publish main.query.none.>");
+    let stranger = site.client("other publish > subscribe >");
+    let send = |client: &polder_tests::Client, path: &str| {
+        let method = if path.ends_with("-order") { "POST" } else { "GET" };
+        without_subject(client.request(method, path).send().problem(403, "not-permitted"))
+    };
+    for (there, others) in [
+        (
+            "/v1/main/orders/order/o-1/draft-order",
+            &["/v1/none/orders/order/o-1/draft-order", "/v1/main/orders/order/o-1/no-order"][..],
+        ),
+        (
+            "/v1/main/orders/order/o-1",
+            &["/v1/main/orders/order/o-9", "/v1/main/none/order/o-1", "/v1/none/x/y/z", "/v1/system/a/b/c"],
+        ),
+        ("/v1/main/orders/order/o-1/events", &["/v1/main/orders/order/o-9/events", "/v1/none/orders/order/o-1/events"]),
+        ("/v1/main/events", &["/v1/none/events", "/v1/system/events"]),
+        ("/v1/main/orders/views/order-summary", &["/v1/main/orders/views/none", "/v1/none/orders/views/none"]),
+        ("/v1/main/domains/orders", &["/v1/main/domains/shop", "/v1/none/domains/orders"]),
+        ("/v1/main/orders/effects", &["/v1/main/shop/effects", "/v1/none/orders/effects"]),
+    ] {
+        for client in [&few, &stranger] {
+            let expected = send(client, there);
+            for path in others {
+                assert_eq!(send(client, path), expected, "{path}");
+            }
+        }
+    }
+    // One's own tenant that is not there: who may ask learns that it is not.
+    stranger.get("/v1/other/events").problem(404, "unknown-tenant");
+}
+
+#[test]
+fn a_tenants_token_is_good_for_that_tenant_only() {
+    let site = Site::open();
+    let main = site.client("main publish > subscribe >");
+    for (method, path, body, needed, status) in REQUESTS {
+        let answer = main.request(method, path).body(*body).send();
+        if needed.contains("$host") {
+            answer.problem(403, "not-permitted");
+        } else {
+            assert_eq!(answer.status, *status, "{method} {path}: {}", answer.text());
+        }
+    }
+    main.get("/v1/system/events").problem(403, "not-permitted");
+}
+
+#[test]
+fn names_cannot_smuggle_wildcards_or_tokens() {
+    let site = Site::open();
+    let client = site.client("main publish main.state.orders.order.o-1");
+    for path in
+        ["/v1/main/orders/order/o-1.x", "/v1/main/orders/order/*", "/v1/main/orders/*/o-1", "/v1/main/orders/order/%3E"]
+    {
+        client.get(path).problem(400, "bad-name");
+    }
+}

@@ -1,0 +1,124 @@
+//! A host that asks everyone for a token, with `orders` on it and one order; and a key that signs tokens.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use polder_access::{Claims, KeyFolder, SigningKey};
+use polder_tests::{Client, Host, polder};
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) struct Site {
+    pub(crate) host: Option<Host>,
+    pub(crate) key: SigningKey,
+    folder: TempDir,
+}
+
+impl Site {
+    pub(crate) fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let made =
+            polder(&["token", "key", "new", "--data", data.to_str().unwrap(), "--actor", "root", "--json"]).json();
+        let key = KeyFolder::of_data(&data).read(&made["key"].as_str().unwrap().parse().unwrap()).unwrap();
+        let site = Self { host: Some(Host::start(&data)), key, folder };
+        let operator = site.operator();
+        operator.deploy("orders");
+        operator.post("/v1/main/orders/order/o-1/draft-order", r#"{"customer":"c-1"}"#).json(200);
+        site
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        self.host.as_ref().expect("it runs")
+    }
+
+    /// Kills the host and starts it again.
+    pub(crate) fn reopen(&mut self) {
+        self.stop();
+        self.host = Some(Host::start(&self.data()));
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.host.take().expect("it runs").kill();
+    }
+
+    pub(crate) fn nobody(&self) -> Client {
+        self.host().client()
+    }
+
+    /// May do everything.
+    pub(crate) fn operator(&self) -> Client {
+        self.client("$host publish > subscribe >")
+    }
+
+    pub(crate) fn client(&self, permissions: &str) -> Client {
+        self.nobody().with_token(&self.token(permissions))
+    }
+
+    pub(crate) fn token(&self, permissions: &str) -> String {
+        claims(permissions).sign(&self.key).unwrap()
+    }
+}
+
+/// `main publish main.cmd.> subscribe main.> deny …`: good for an hour, in the name of ann.
+pub(crate) fn claims(text: &str) -> Claims {
+    let (scope, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let (mut publish, mut subscribe, mut deny) = (Vec::new(), Vec::new(), Vec::new());
+    let mut list = &mut publish;
+    for word in rest.split_whitespace() {
+        match word {
+            "publish" => list = &mut publish,
+            "subscribe" => list = &mut subscribe,
+            "deny" => list = &mut deny,
+            pattern => list.push(pattern.parse().unwrap()),
+        }
+    }
+    let scope = scope.to_owned().try_into().unwrap();
+    let issued_at_s = now_s();
+    Claims { scope, actor: "ann".into(), issued_at_s, expires_at_s: issued_at_s + 3_600, publish, subscribe, deny }
+}
+
+pub(crate) fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// One request to each route, each with what it needs and the status it gets when permitted.
+pub(crate) const REQUESTS: &[(&str, &str, &str, &str, u16)] = &[
+    (
+        "POST",
+        "/v1/main/orders/order/o-1/draft-order",
+        r#"{"customer":"c"}"#,
+        "publish main.cmd.orders.order.o-1.draft-order",
+        422,
+    ),
+    ("GET", "/v1/main/orders/order/o-1", "", "publish main.state.orders.order.o-1", 200),
+    ("GET", "/v1/main/orders/order/o-1/events", "", "subscribe main.orders.order.*.v1", 200),
+    ("GET", "/v1/main/events", "", "subscribe main.*.*.order-drafted.*", 200),
+    ("GET", "/v1/main/orders/views/order-summary", "", "publish main.query.orders.order-summary", 200),
+    ("GET", "/v1/main/orders/views/customer-totals/c-1?after=1", "", "publish main.query.orders.customer-totals", 404),
+    ("GET", "/v1/main/orders/effects", "", "publish main.query.orders.effects", 200),
+    ("GET", "/v1/main/domains/orders", "", "publish main.query.orders.catalog", 200),
+    ("PUT", "/v1/main/domains/orders", "no wasm", "publish main.admin.deploy.orders", 422),
+    ("GET", "/metrics", "", "publish $host.metrics", 200),
+    ("GET", "/v1/tenants", "", "publish $host.admin.tenant.list", 200),
+    ("GET", "/v1/tenants/main", "", "publish $host.admin.tenant.show.main", 200),
+    ("PUT", "/v1/tenants/main", "", "publish $host.admin.tenant.add.main", 200),
+    ("PATCH", "/v1/tenants/main/limits", "{}", "publish $host.admin.tenant.limits.main", 400),
+    ("POST", "/v1/tenants/none/suspend", "", "publish $host.admin.tenant.suspend.none", 404),
+    ("POST", "/v1/tenants/main/resume", "", "publish $host.admin.tenant.resume.main", 200),
+    ("GET", "/v1/keys", "", "publish $host.admin.key.list", 200),
+    ("POST", "/v1/keys", "{}", "publish $host.admin.key.add", 400),
+    ("DELETE", "/v1/keys/key-0000000000000000", "", "publish $host.admin.key.revoke", 404),
+];
+
+/// The kind of a problem, and its document without the subject, which the path gives away anyhow.
+pub(crate) fn without_subject(mut problem: Value) -> Value {
+    let subject = problem["subject"].as_str().expect("a refusal names its subject").to_owned();
+    problem["detail"] = problem["detail"].as_str().unwrap().replace(&subject, "").into();
+    problem["subject"] = Value::Null;
+    problem
+}
