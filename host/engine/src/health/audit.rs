@@ -1,4 +1,4 @@
-//! Runs samples of live commands again, on a thread that gives way to every other: where it does not keep up, samples are
+//! Runs samples of live commands again, on a thread that gets next to nothing of a busy machine: where it does not keep up, samples are
 //! dropped and counted, and no command waits.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -69,7 +69,7 @@ struct Auditor {
 
 impl Auditor {
     fn run(self) {
-        priority::give_way();
+        priority::stand_back();
         for sample in &self.samples {
             // Only of what is still active is there something to find.
             if self.is_stopping.load(Ordering::Relaxed) || sample.domain.active().revision != sample.active.revision {
@@ -83,6 +83,12 @@ impl Auditor {
     fn note(&self, sample: Sample, finding: Finding) {
         let counter = match finding {
             Finding::Same => &self.counts.same,
+            Finding::Differs(_) => &self.counts.different,
+            Finding::Inconclusive(_) => &self.counts.inconclusive,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        match finding {
+            Finding::Same => {}
             Finding::Differs(what) => {
                 let command = &sample.command;
                 let cause = format!(
@@ -92,13 +98,10 @@ impl Auditor {
                 );
                 let Sample { tenant, domain, active, .. } = sample;
                 self.withdrawals.condemn(Condemned { tenant, domain, active, cause, ground: Ground::Impure });
-                &self.counts.different
             }
             Finding::Inconclusive(problem) => {
                 tracing::debug!(domain = %sample.domain.name, problem, "a command could not be run again");
-                &self.counts.inconclusive
             }
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }

@@ -21,8 +21,10 @@ const MEMORY_PERCENT_MAX: u64 = 75;
 const EVICTED_SHARE: usize = 8;
 /// Looking at states for samples may take this share of the time that commands take, in percent …
 const SAMPLING_PERCENT_MAX: u128 = 1;
-/// … of which each is taken to need so many nanoseconds.
+/// … of which each is taken to need so many nanoseconds …
 const COMMAND_NS: u128 = 3_000;
+/// … from this command on: of the few samples before, none is left out.
+const SAMPLED_FREELY: u64 = 256;
 /// Memory is looked at each so many commands.
 const COMMANDS_PER_LOOK: u64 = 64;
 
@@ -133,7 +135,7 @@ impl Seat {
     /// The command that is being decided is to be run a second time.
     pub(super) fn is_sampled(&self) -> bool {
         let number = self.commands + 1;
-        health::is_sampled(number) && number >= self.sampled_next
+        health::is_sampled(number) && (number < SAMPLED_FREELY || number >= self.sampled_next)
     }
 
     /// The state as JSON, for a sample; `None` when it is too long.
