@@ -73,6 +73,15 @@ impl Client {
 
     /// A question with those parameters that have a value.
     pub(crate) fn get(&self, segments: &[&str], parameters: &[(&str, Option<String>)]) -> RequestBuilder {
+        self.request_with(Method::GET, segments, parameters)
+    }
+
+    pub(crate) fn request_with(
+        &self,
+        method: Method,
+        segments: &[&str],
+        parameters: &[(&str, Option<String>)],
+    ) -> RequestBuilder {
         let mut address = self.address(segments);
         let mut mark = '?';
         for (name, value) in parameters {
@@ -82,7 +91,7 @@ impl Client {
                 mark = '&';
             }
         }
-        self.http.get(address)
+        self.http.request(method, address)
     }
 
     /// Outside of any tenant: `/readyz`.

@@ -34,6 +34,8 @@ pub struct EventFilter {
     pub domain: Option<DomainName>,
     pub name: Option<EventName>,
     pub correlation_id: Option<CorrelationId>,
+    /// In the host's own history: only what was decided about this tenant.
+    pub about: Option<TenantName>,
 }
 
 #[derive(Debug, Clone)]

@@ -70,6 +70,8 @@ pub enum ReadError {
     UnknownAggregate { domain: DomainName, aggregate: AggregateName, known: Vec<AggregateName> },
     #[error("domain {domain:?} has no projection {projection:?}; it has {}", list(known))]
     UnknownProjection { domain: DomainName, projection: ProjectionName, known: Vec<ProjectionName> },
+    #[error("tenant {tenant:?} has no component of revision {revision}")]
+    UnknownRevision { tenant: TenantName, revision: Revision },
     #[error("{aggregate} {id:?} has no event{when}")]
     NoSuchAggregate { aggregate: AggregateName, id: AggregateId, when: String },
     #[error("{aggregate} {id:?} has no sequence {asked}; its newest is {newest}")]
@@ -123,10 +125,23 @@ pub enum TenantError {
     Unknown(TenantName),
     #[error("{0:?} is reserved: give the tenant another name")]
     Reserved(TenantName),
+    #[error("tenant {0:?} was removed, and its name is never used again: give the tenant another name")]
+    Removed(TenantName),
+    #[error("removing tenant {tenant:?} destroys all it has: give its name again to confirm, not {given:?}")]
+    Unconfirmed { tenant: TenantName, given: String },
     #[error("the host takes no changes: {0}")]
     ReadOnly(String),
     #[error("the host cannot keep the tenant's data: {0}")]
     Storage(String),
+}
+
+/// Why a tenant's data is not gone yet. It is tried again when the host starts.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EraseError {
+    #[error("cannot remove its files: {0}")]
+    Files(#[from] std::io::Error),
+    #[error("cannot remove its saved states: {0}")]
+    Journal(#[from] polder_journal::ReadError),
 }
 
 /// Why a host does not start.
@@ -142,8 +157,6 @@ pub enum OpenError {
     History { what: &'static str, problem: String },
     #[error("the active revision {revision} of {tenant}/{domain} cannot be loaded: {problem}")]
     Revision { tenant: TenantName, domain: DomainName, revision: Revision, problem: String },
-    #[error("cannot open the read models of tenant {tenant}: {problem}")]
-    Views { tenant: TenantName, problem: String },
 }
 
 fn list<T: std::fmt::Display>(known: &[T]) -> String {

@@ -5,6 +5,7 @@ mod deploying;
 mod judging;
 mod keys;
 mod queries;
+mod removal;
 mod tenants;
 
 use std::collections::HashMap;
@@ -23,7 +24,7 @@ use crate::clock::Clock;
 use crate::deployments::{Components, Deployments};
 use crate::domain::Domain;
 use crate::health::{self, Withdrawals};
-use crate::metrics::{Metrics, head, line};
+use crate::metrics::{Metrics, head, line, one};
 use crate::pipeline::{Job, Pipeline, Target};
 use crate::projections::Projections;
 use crate::system::{SYSTEM_TENANT, SystemStream, system_tenant};
@@ -46,8 +47,8 @@ struct Inner {
     tenant_book: Mutex<Tenants>,
     /// Of tenants that have none of their own.
     limits: Limits,
-    sandbox: Sandbox,
-    components: Components,
+    sandbox: Arc<Sandbox>,
+    components: Arc<Components>,
     /// The host's own: nobody sends it commands.
     system: Arc<Tenant>,
     stream: Arc<tokio::sync::Mutex<SystemStream>>,
@@ -96,12 +97,11 @@ impl Host {
         let serve = |(name, entry): (&TenantName, &Entry)| {
             (name.clone(), Tenant::new(name.clone(), tenants::terms(entry, options.limits), &reader))
         };
-        let tenants: HashMap<_, _> = tenant_book.iter().map(serve).collect();
-        let projections = Arc::new(Projections::start(&options.data_dir, options.workers, &reader).map_err(folder)?);
-        for tenant in tenants.keys() {
-            let open = projections.open(tenant);
-            open.map_err(|problem| OpenError::Views { tenant: tenant.clone(), problem })?;
-        }
+        let tenants: HashMap<_, _> = tenant_book.present().map(serve).collect();
+        let (sandbox, components) = (Arc::new(sandbox), Arc::new(components));
+        let restore = deploying::old_revisions(&sandbox, &components);
+        let projections = Projections::start(&options.data_dir, options.workers, &reader, restore).map_err(folder)?;
+        let projections = Arc::new(projections);
         let (clock, metrics) = (Arc::new(Clock::default()), Arc::new(Metrics::default()));
         let fed = Arc::clone(&projections);
         let counted = reader.clone();
@@ -134,6 +134,7 @@ impl Host {
             }),
         };
         host.inner.restore_all()?;
+        host.inner.finish_removals();
         judging::start(&host.inner, condemned).map_err(folder)?;
         Ok(host)
     }
@@ -158,6 +159,10 @@ impl Host {
         let mut text = String::new();
         let inner = &self.inner;
         inner.metrics.write(&mut text, &inner.reader.statistics(), self.health().writable);
+        let compilations = inner.components.compilations();
+        one(&mut text, "polder_components_compiled_total", "counter", "Components compiled.", compilations);
+        let open_count = inner.projections.open_count() as u64;
+        one(&mut text, "polder_tenants_views_open", "gauge", "Tenants whose views are open.", open_count);
         head(&mut text, "polder_tenant_cpu_microseconds_total", "counter", "CPU time that a tenant's commands took.");
         for tenant in inner.tenants.load().values() {
             let name = format!("polder_tenant_cpu_microseconds_total{{tenant=\"{}\"}}", tenant.name);
@@ -166,11 +171,12 @@ impl Host {
         let tenants: Vec<_> = inner.tenants.load().values().cloned().collect();
         let pipeline = inner.pipeline.read().unwrap_or_else(PoisonError::into_inner);
         health::write(&mut text, &tenants, pipeline.as_ref().and_then(Pipeline::audit_counts));
-        head(&mut text, "polder_projection_lag_events", "gauge", "Events a view has not folded in yet.");
+        let help = "Events a view has not folded in yet; views that are closed have folded in all.";
+        head(&mut text, "polder_projection_lag_events", "gauge", help);
         for tenant in inner.tenants.load().values() {
             let newest = tenant.positions.borrow().0;
             for domain in tenant.domains() {
-                for view in inner.projections.info(&tenant.name, &domain.name) {
+                for view in inner.projections.info_if_open(&tenant.name, &domain.name) {
                     let labels = format!(
                         "tenant=\"{}\",domain=\"{}\",projection=\"{}\"",
                         tenant.name, domain.name, view.projection

@@ -30,3 +30,4 @@ pub use errors::{DeployError, KeyError, OpenError, ReadError, SubmitError, Tenan
 pub use host::{Host, MAIN_TENANT};
 pub use options::HostOptions;
 pub use rules::{DecidedEvent, Handled, Rules, RulesInstance, StateSlot};
+pub use system::SYSTEM_TENANT;

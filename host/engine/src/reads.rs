@@ -136,7 +136,14 @@ pub(crate) fn events(
 fn passes(filter: &EventFilter, record: &RecordView<'_>, name: &str) -> bool {
     filter.domain.as_ref().is_none_or(|domain| domain.as_str() == record.domain())
         && filter.name.as_ref().is_none_or(|wanted| wanted.as_str() == name)
+        && filter.about.as_ref().is_none_or(|tenant| is_about(record, tenant))
         && filter.correlation_id.as_ref().is_none_or(|wanted| wanted.as_str() == record.correlation_id())
+}
+
+/// About the tenant itself, or about something of it: `acme:orders`.
+fn is_about(record: &RecordView<'_>, tenant: &TenantName) -> bool {
+    let rest = record.aggregate_id().strip_prefix(tenant.as_str());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }
 
 pub(crate) fn storage(error: impl std::fmt::Display) -> ReadError {

@@ -3,8 +3,8 @@
 mod rate;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 
 use arc_swap::{ArcSwap, Guard};
 use polder_core::{DomainName, Limits, Position, TenantName};
@@ -27,6 +27,10 @@ pub(crate) struct Tenant {
     /// Of its records in the journal.
     record_bytes: AtomicU64,
     in_flight: AtomicU64,
+    /// Takes no commands any more: it is being removed.
+    is_closing: AtomicBool,
+    /// Told when the last command of a closing tenant is done.
+    quiet: (Mutex<()>, Condvar),
     /// CPU time that its commands took, in nanoseconds.
     cpu_ns: AtomicU64,
     rate: Rate,
@@ -47,6 +51,8 @@ impl Tenant {
             positions: watch::Sender::new(reader.last_position(&name)),
             record_bytes: AtomicU64::new(reader.record_bytes(&name)),
             in_flight: AtomicU64::new(0),
+            is_closing: AtomicBool::new(false),
+            quiet: Default::default(),
             cpu_ns: AtomicU64::new(0),
             rate: Rate::new(),
             domains: RwLock::default(),
@@ -126,9 +132,13 @@ impl Tenant {
             let (tenant, storage_bytes_max) = (self.name.clone(), limits.storage_bytes_max);
             return Err(SubmitError::StorageFull { tenant, bytes, storage_bytes_max });
         }
-        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let before = self.in_flight.fetch_add(1, Ordering::SeqCst);
         // Made before the checks: dropping it gives the place back also when there was none.
         let admission = Admission(Arc::clone(self));
+        // Counted first: whoever closes the tenant sees this command, or is seen here.
+        if self.is_closing.load(Ordering::SeqCst) {
+            return Err(SubmitError::UnknownTenant(self.name.clone()));
+        }
         if before >= limits.commands_in_flight_max {
             return Err(self.busy("commands_in_flight_max", limits.commands_in_flight_max, IN_FLIGHT_RETRY_MS));
         }
@@ -137,6 +147,19 @@ impl Tenant {
             Ok(()) => Ok(admission),
             Err(wait_ms) => Err(self.busy("commands_per_second_max", per_second_max, wait_ms)),
         }
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::SeqCst)
+    }
+
+    /// Takes no more commands, and waits for those in flight. Each has a bounded time, and so has this.
+    pub(crate) fn close(&self) {
+        self.is_closing.store(true, Ordering::SeqCst);
+        let (lock, quiet) = &self.quiet;
+        let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_flight = |_: &mut ()| self.in_flight.load(Ordering::SeqCst) > 0;
+        drop(quiet.wait_while(guard, in_flight).unwrap_or_else(PoisonError::into_inner));
     }
 
     fn busy(&self, limit: &'static str, value: u64, retry_after_ms: u64) -> SubmitError {
@@ -155,7 +178,12 @@ impl Admission {
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let before = self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+        if before == 1 && self.0.is_closing() {
+            let (lock, quiet) = &self.0.quiet;
+            drop(lock.lock().unwrap_or_else(PoisonError::into_inner));
+            quiet.notify_all();
+        }
     }
 }
 
@@ -187,6 +215,23 @@ mod tests {
         assert!(tenant.admit(&terms).is_err(), "a refused command takes no place");
         drop(first);
         assert!(tenant.admit(&terms).is_ok());
+    }
+
+    #[test]
+    fn closing_waits_for_what_is_in_flight() {
+        let (tenant, terms) = (tenant(), terms(Limits::DEFAULT));
+        let admission = tenant.admit(&terms).unwrap();
+        std::thread::scope(|scope| {
+            let closing = scope.spawn(|| tenant.close());
+            while !tenant.is_closing() {
+                std::thread::yield_now();
+            }
+            assert!(refusal(tenant.admit(&terms)).contains("there is no tenant"));
+            assert!(!closing.is_finished(), "one is in flight");
+            drop(admission);
+            closing.join().unwrap();
+        });
+        assert_eq!(tenant.in_flight(), 0);
     }
 
     #[test]

@@ -15,10 +15,27 @@ pub(crate) const RESERVED_NAMES: [&str; 3] = [SYSTEM_TENANT, "tenants", "keys"];
 #[serde(rename_all = "kebab-case")]
 #[allow(clippy::enum_variant_names, reason = "they are the names of events")]
 pub(crate) enum TenantFact {
-    TenantAdded { tenant: TenantName },
-    TenantLimitsChanged { tenant: TenantName, limits: LimitChanges },
-    TenantSuspended { tenant: TenantName },
-    TenantResumed { tenant: TenantName },
+    TenantAdded {
+        tenant: TenantName,
+    },
+    TenantLimitsChanged {
+        tenant: TenantName,
+        limits: LimitChanges,
+    },
+    TenantSuspended {
+        tenant: TenantName,
+    },
+    TenantResumed {
+        tenant: TenantName,
+    },
+    /// It is gone for everyone; what it left behind is being removed.
+    TenantRemoved {
+        tenant: TenantName,
+    },
+    /// Nothing of it is left but what the host's own history says.
+    TenantErased {
+        tenant: TenantName,
+    },
 }
 
 /// Every tenant there ever was.
@@ -33,6 +50,8 @@ pub(crate) struct Entry {
     pub(crate) added: Option<Act>,
     pub(crate) suspended: Option<Act>,
     pub(crate) limits: LimitOverrides,
+    pub(crate) removed: Option<Act>,
+    pub(crate) is_erased: bool,
 }
 
 /// When something was decided, and by whom.
@@ -55,8 +74,15 @@ impl Tenants {
         self.entries.get(name)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&TenantName, &Entry)> {
-        self.entries.iter()
+    /// Those that were not removed.
+    pub(crate) fn present(&self) -> impl Iterator<Item = (&TenantName, &Entry)> {
+        self.entries.iter().filter(|(_, entry)| entry.removed.is_none())
+    }
+
+    /// Those whose removal was begun and not finished.
+    pub(crate) fn half_removed(&self) -> Vec<TenantName> {
+        let half = self.entries.iter().filter(|(_, entry)| entry.removed.is_some() && !entry.is_erased);
+        half.map(|(name, _)| name.clone()).collect()
     }
 }
 
@@ -75,7 +101,9 @@ impl TenantFact {
             Self::TenantAdded { tenant }
             | Self::TenantLimitsChanged { tenant, .. }
             | Self::TenantSuspended { tenant }
-            | Self::TenantResumed { tenant } => tenant,
+            | Self::TenantResumed { tenant }
+            | Self::TenantRemoved { tenant }
+            | Self::TenantErased { tenant } => tenant,
         }
     }
 }
@@ -93,6 +121,8 @@ impl Book for Tenants {
             }
             TenantFact::TenantSuspended { .. } => entry.suspended = Some(act),
             TenantFact::TenantResumed { .. } => entry.suspended = None,
+            TenantFact::TenantRemoved { .. } => entry.removed = Some(act),
+            TenantFact::TenantErased { .. } => entry.is_erased = true,
         }
     }
 }

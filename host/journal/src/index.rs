@@ -239,6 +239,22 @@ impl Index {
         }
     }
 
+    pub(crate) fn remove_snapshots(&self, keys: &[AggregateKey], revisions: &[Revision]) -> Result<(), IndexError> {
+        let all = keys.iter().flat_map(|key| revisions.iter().map(move |revision| (*key, *revision)));
+        match &self.store {
+            Some(store) => all.into_iter().try_for_each(|(key, revision)| store.remove_snapshot(key, &revision)),
+            None => {
+                let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+                all.for_each(|pair| drop(snapshots.remove(&pair)));
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn purge_snapshots(&self) -> Result<(), IndexError> {
+        self.store.as_ref().map_or(Ok(()), Store::purge_snapshots)
+    }
+
     fn layers(&self) -> RwLockReadGuard<'_, Layers> {
         self.layers.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,6 +9,9 @@ use crate::index::{IndexError, Place};
 use crate::shared::Shared;
 use crate::{AggregateKey, CommandKey, RecordBuf, Snapshot, Statistics, TenantBatch};
 
+/// How much of a whole history is read at a time, in bytes.
+const HISTORY_READ_BYTES: usize = 4 * 1024 * 1024;
+
 #[derive(Clone)]
 pub struct Reader {
     shared: Arc<Shared>,
@@ -101,6 +104,24 @@ impl Reader {
     /// Keeps a state, in place of the one before. It may be lost in a crash.
     pub fn put_snapshot(&self, key: AggregateKey, revision: &Revision, snapshot: &Snapshot) -> Result<(), ReadError> {
         Ok(self.shared.index.put_snapshot(key, revision, snapshot)?)
+    }
+
+    /// Removes every state of the tenant's aggregates that one of these revisions saved, also from the disk. Reads the tenant's
+    /// whole history, to learn which aggregates there are.
+    pub fn remove_snapshots(&self, tenant: &TenantName, revisions: &[Revision]) -> Result<(), ReadError> {
+        let mut after = Position::ZERO;
+        loop {
+            let batch = self.tenant_batch(tenant, after, HISTORY_READ_BYTES)?;
+            if batch.is_empty() {
+                break;
+            }
+            let mut keys: Vec<_> = batch.records().map(|record| record.aggregate_key()).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            self.shared.index.remove_snapshots(&keys, revisions)?;
+            after = batch.last();
+        }
+        Ok(self.shared.index.purge_snapshots()?)
     }
 
     pub fn statistics(&self) -> Statistics {

@@ -31,6 +31,7 @@ pub(crate) async fn stream(
         domain: query.named("domain")?,
         name: query.named("name")?,
         correlation_id: query.named("correlation_id")?,
+        about: None,
     };
     let sight = caller.sight(subject::events(&tenant, filter.domain.as_ref(), None, filter.name.as_ref()))?;
     // A browser that reconnects repeats the address it was given and says in this header how far it came.

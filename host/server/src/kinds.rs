@@ -30,6 +30,9 @@ pub(crate) const COMPONENT_REFUSED: Kind =
 pub(crate) const OTHER_DOMAIN: Kind =
     kind(StatusCode::UNPROCESSABLE_ENTITY, "other-domain", "The component describes another domain");
 pub(crate) const RESERVED_NAME: Kind = kind(StatusCode::BAD_REQUEST, "reserved-name", "The name is the host's own");
+pub(crate) const TENANT_REMOVED: Kind =
+    kind(StatusCode::CONFLICT, "tenant-removed", "A tenant of this name was removed");
+pub(crate) const UNCONFIRMED: Kind = kind(StatusCode::CONFLICT, "unconfirmed", "The removal was not confirmed");
 pub(crate) const BAD_LIMIT: Kind = kind(StatusCode::UNPROCESSABLE_ENTITY, "bad-limit", "A limit cannot be set so");
 pub(crate) const TENANT_SUSPENDED: Kind = kind(StatusCode::FORBIDDEN, "tenant-suspended", "The tenant is suspended");
 pub(crate) const SYSTEM_TENANT: Kind =
@@ -47,6 +50,7 @@ pub(crate) const UNKNOWN_DOMAIN: Kind = kind(StatusCode::NOT_FOUND, "unknown-dom
 pub(crate) const UNKNOWN_AGGREGATE: Kind = kind(StatusCode::NOT_FOUND, "unknown-aggregate", "Unknown aggregate");
 pub(crate) const UNKNOWN_COMMAND: Kind = kind(StatusCode::NOT_FOUND, "unknown-command", "Unknown command");
 pub(crate) const UNKNOWN_PROJECTION: Kind = kind(StatusCode::NOT_FOUND, "unknown-projection", "Unknown projection");
+pub(crate) const UNKNOWN_REVISION: Kind = kind(StatusCode::NOT_FOUND, "unknown-revision", "Unknown revision");
 pub(crate) const UNKNOWN_KEY: Kind = kind(StatusCode::NOT_FOUND, "unknown-key", "Unknown key");
 pub(crate) const NO_SUCH_AGGREGATE: Kind =
     kind(StatusCode::NOT_FOUND, "no-such-aggregate", "Nothing has happened to this aggregate");

@@ -70,6 +70,7 @@ impl From<ReadError> for Problem {
             E::UnknownDomain { known, .. } => Self::new(&kinds::UNKNOWN_DOMAIN, detail).with_known(&known),
             E::UnknownAggregate { known, .. } => Self::new(&kinds::UNKNOWN_AGGREGATE, detail).with_known(&known),
             E::UnknownProjection { known, .. } => Self::new(&kinds::UNKNOWN_PROJECTION, detail).with_known(&known),
+            E::UnknownRevision { .. } => Self::new(&kinds::UNKNOWN_REVISION, detail),
             E::NoSuchAggregate { .. } => Self::new(&kinds::NO_SUCH_AGGREGATE, detail),
             E::NoSuchSequence { asked, newest, .. } => {
                 Self::new(&kinds::NO_SUCH_SEQUENCE, detail).with("asked", asked.0).with("newest", newest.0)
@@ -122,6 +123,10 @@ impl From<TenantError> for Problem {
         match error {
             E::Unknown(tenant) => Self::new(&kinds::UNKNOWN_TENANT, detail).with("tenant", tenant.as_str()),
             E::Reserved(_) => Self::new(&kinds::RESERVED_NAME, detail),
+            E::Removed(_) => Self::new(&kinds::TENANT_REMOVED, detail),
+            E::Unconfirmed { tenant, given } => {
+                Self::new(&kinds::UNCONFIRMED, detail).with("expected", tenant.as_str()).with("actual", given)
+            }
             E::Storage(_) => Self::new(&kinds::STORAGE_FAILED, detail),
             E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use polder_core::{AggregateId, AggregateName, CommandName, DomainName, ProjectionName, TenantName};
+use polder_core::{AggregateId, AggregateName, CommandName, DomainName, ProjectionName, Revision, TenantName};
 
 use crate::app::App;
 use crate::kinds;
@@ -35,6 +35,16 @@ impl Segments {
 
     pub(crate) fn projection(&self) -> Result<ProjectionName, Problem> {
         Ok(ProjectionName::new(self.get("projection"))?)
+    }
+
+    pub(crate) fn revision(&self) -> Result<Revision, Problem> {
+        let digits = self.get("revision");
+        digits.parse().map_err(|_| {
+            Problem::new(
+                &kinds::BAD_NAME,
+                format!("{digits:?} is no revision: its 64 hexadecimal digits would be right"),
+            )
+        })
     }
 
     /// A key that tokens are signed with.

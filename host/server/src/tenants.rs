@@ -3,19 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{RawQuery, Request, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
-use polder_core::{LimitChanges, Limits, subject};
-use polder_engine::{TenantChanged, TenantInfo};
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+use polder_core::{LimitChanges, Limits, Position, TenantName, subject};
+use polder_engine::{EventFilter, SYSTEM_TENANT, TenantChanged, TenantInfo};
 use serde::Serialize;
 
-use crate::access::Caller;
+use crate::access::{Caller, Sight};
 use crate::app::App;
 use crate::body;
+use crate::event_stream::{Format, respond};
+use crate::feed::{Feed, Wanted};
 use crate::json::json;
 use crate::kinds;
 use crate::problem::Problem;
+use crate::query::Query;
 use crate::segments::Segments;
 
 /// A change names each limit once; this is far more than that takes.
@@ -79,6 +84,43 @@ pub(crate) async fn resume(
 ) -> Result<Response, Problem> {
     let actor = caller.actor(&headers, subject::HOST)?;
     Ok(changed(app.host.resume(&segments.tenant()?, actor.as_deref()).await?))
+}
+
+/// `DELETE /v1/tenants/{tenant}?confirm={tenant}`: all it has is gone.
+pub(crate) async fn remove(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    segments: Segments,
+    RawQuery(raw): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (tenant, actor) = (segments.tenant()?, caller.actor(&headers, subject::HOST)?);
+    let query = Query::parse(raw.as_deref(), &["confirm"])?;
+    let confirmed = query.one("confirm")?.unwrap_or_default();
+    app.host.remove_tenant(&tenant, confirmed, actor.as_deref()).await?;
+    Ok(json(StatusCode::OK, &serde_json::json!({ "removed": tenant })))
+}
+
+/// `GET /v1/tenants/{tenant}/facts`: what was decided about the tenant and its domains, out of the host's own history.
+pub(crate) async fn facts(
+    State(app): State<Arc<App>>,
+    segments: Segments,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let tenant = app.host.tenant(&segments.tenant()?)?.tenant;
+    let system = TenantName::new(SYSTEM_TENANT)?;
+    let filter = EventFilter { about: Some(tenant), ..EventFilter::default() };
+    // Who may export the tenant may see all of it.
+    let wanted = Wanted { tenant: system, filter, sight: Sight::All, after: Position::ZERO, limit: None };
+    let feed = Feed::open(app.host.clone(), wanted, None).await?;
+    let pages = stream::try_unfold(feed, |mut feed| async move { Ok(feed.next().await?.map(|page| (page, feed))) });
+    Ok(respond(pages, Format::wanted(&headers)))
+}
+
+/// `GET /v1/tenants/{tenant}/components/{revision}`: a component as it was uploaded.
+pub(crate) async fn component(State(app): State<Arc<App>>, segments: Segments) -> Result<Response, Problem> {
+    let component = app.host.component(&segments.tenant()?, segments.revision()?).await?;
+    Ok(([(CONTENT_TYPE, "application/wasm")], component).into_response())
 }
 
 fn changed(changed: TenantChanged) -> Response {

@@ -3,6 +3,7 @@
 mod commands;
 mod isolation;
 mod limits;
+mod removal;
 
 use polder_tests::{Answer, Client, Host, guest_file};
 use serde_json::{Value, json};

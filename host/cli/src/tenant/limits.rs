@@ -22,10 +22,10 @@ pub(super) struct Limits {
 impl Limits {
     pub(super) fn run(self, output: &Output) -> Outcome {
         let tenant = if self.set.is_empty() {
-            self.one.ask(Method::GET, &[], Vec::new())?
+            self.one.ask(Method::GET, &[], &[], Vec::new())?
         } else {
             let changes: BTreeMap<_, _> = self.set.into_iter().collect();
-            self.one.ask(Method::PATCH, &["limits"], serde_json::to_vec(&changes)?)?
+            self.one.ask(Method::PATCH, &["limits"], &[], serde_json::to_vec(&changes)?)?
         };
         output.answer(&tenant, || show::limits(&tenant))
     }

@@ -1,6 +1,8 @@
 //! `polder tenant`: who has domains and histories on a host, and what each may use.
 
+mod export;
 mod limits;
+mod remove;
 mod show;
 
 use clap::{Args, Subcommand};
@@ -9,11 +11,11 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::client::{Client, converse};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::target::Connection;
 
-/// Add tenants, look at them, limit, suspend and resume them.
+/// Add tenants, look at them, limit, suspend, export and remove them.
 #[derive(Args)]
 pub(crate) struct Tenant {
     #[command(subcommand)]
@@ -33,6 +35,8 @@ enum What {
     Suspend(One),
     /// Take the tenant's commands again.
     Resume(One),
+    Export(export::Export),
+    Remove(remove::Remove),
 }
 
 /// One tenant, and who decides about it.
@@ -50,6 +54,8 @@ impl Tenant {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         match self.what {
             What::Add(one) => one.change(output, (Method::PUT, &[]), ("is here now", "was here before")),
+            What::Export(export) => export.run(output),
+            What::Remove(remove) => remove.run(output),
             What::List(list) => list.run(output),
             What::Show(show) => show.run(output),
             What::Limits(limits) => limits.run(output),
@@ -68,15 +74,21 @@ impl Tenant {
 impl One {
     /// `words` tell what is so now, and what was so before already.
     fn change(self, output: &Output, (method, below): (Method, &[&str]), words: (&str, &str)) -> Outcome {
-        let answer = self.ask(method, below, Vec::new())?;
+        let answer = self.ask(method, below, &[], Vec::new())?;
         let words = if answer["changed"] == true { words.0 } else { words.1 };
         output.answer(&answer, || format!("{} {words}", self.tenant))
     }
 
-    fn ask(&self, method: Method, below: &[&str], body: Vec<u8>) -> Result<Value, crate::failure::Failure> {
+    fn ask(
+        &self,
+        method: Method,
+        below: &[&str],
+        parameters: &[(&str, Option<String>)],
+        body: Vec<u8>,
+    ) -> Result<Value, Failure> {
         let client = Client::of_tenants(&self.connection)?;
         let segments = [&[self.tenant.as_str()], below].concat();
-        let mut request = client.request(method, &segments).body(body);
+        let mut request = client.request_with(method, &segments, parameters).body(body);
         if let Some(actor) = &self.actor {
             request = request.header("actor", actor);
         }

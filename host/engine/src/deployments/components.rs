@@ -1,16 +1,21 @@
-//! The folder of components by revision: what was uploaded, byte for byte, and its compiled form.
+//! The folder of components by revision: what was uploaded, byte for byte, and its compiled form. A revision that is in use is in
+//! memory once, however many tenants use it.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use polder_core::Revision;
-use polder_sandbox::{Component, Refusal, Sandbox};
+use polder_sandbox::{Component, Origin, Refusal, Sandbox};
 
 pub(crate) struct Components {
     uploaded: PathBuf,
     compiled: PathBuf,
+    in_use: Mutex<HashMap<Revision, Weak<Component>>>,
+    compilations: AtomicU64,
 }
 
 /// Why an active revision cannot be had back.
@@ -26,7 +31,8 @@ pub(crate) enum ComponentError {
 
 impl Components {
     pub(crate) fn open(data_dir: &Path) -> io::Result<Self> {
-        let components = Self { uploaded: data_dir.join("components"), compiled: data_dir.join("compiled") };
+        let (uploaded, compiled) = (data_dir.join("components"), data_dir.join("compiled"));
+        let components = Self { uploaded, compiled, in_use: Mutex::default(), compilations: AtomicU64::new(0) };
         fs::create_dir_all(&components.uploaded)?;
         fs::create_dir_all(&components.compiled)?;
         Ok(components)
@@ -34,7 +40,15 @@ impl Components {
 
     /// Checks and compiles; stores nothing but the compiled form.
     pub(crate) fn load(&self, sandbox: &Sandbox, bytes: &[u8]) -> Result<Arc<Component>, Refusal> {
-        sandbox.load_compiled(&self.compiled, bytes)
+        match self.in_use(Revision::of(bytes)) {
+            Some(component) => Ok(component),
+            None => self.load_anew(sandbox, bytes),
+        }
+    }
+
+    /// How often code was compiled since the host started.
+    pub(crate) fn compilations(&self) -> u64 {
+        self.compilations.load(Ordering::Relaxed)
     }
 
     /// Durable when it returns: the event that names the revision must never be there without it.
@@ -52,12 +66,49 @@ impl Components {
     }
 
     pub(crate) fn restore(&self, sandbox: &Sandbox, revision: Revision) -> Result<Arc<Component>, ComponentError> {
+        if let Some(component) = self.in_use(revision) {
+            return Ok(component);
+        }
+        Ok(self.load_anew(sandbox, &self.uploaded(revision)?)?)
+    }
+
+    /// Byte for byte as it came.
+    pub(crate) fn uploaded(&self, revision: Revision) -> Result<Vec<u8>, ComponentError> {
         let path = self.path(revision);
         let bytes = fs::read(&path).map_err(|source| ComponentError::Read { path: path.clone(), source })?;
         if Revision::of(&bytes) != revision {
             return Err(ComponentError::Damaged { path });
         }
-        Ok(self.load(sandbox, &bytes)?)
+        Ok(bytes)
+    }
+
+    /// Both forms, from the disk. Whoever runs it goes on.
+    pub(crate) fn remove(&self, revision: Revision) -> io::Result<()> {
+        let digits = revision.to_string();
+        for folder in [&self.uploaded, &self.compiled] {
+            for entry in fs::read_dir(folder)? {
+                let entry = entry?;
+                if entry.file_name().to_str().is_some_and(|name| name.starts_with(&digits)) {
+                    fs::remove_file(entry.path())?;
+                }
+            }
+        }
+        File::open(&self.uploaded)?.sync_all()
+    }
+
+    fn in_use(&self, revision: Revision) -> Option<Arc<Component>> {
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner).get(&revision)?.upgrade()
+    }
+
+    fn load_anew(&self, sandbox: &Sandbox, bytes: &[u8]) -> Result<Arc<Component>, Refusal> {
+        let component = sandbox.load_compiled(&self.compiled, bytes)?;
+        if component.origin != Origin::Cached {
+            self.compilations.fetch_add(1, Ordering::Relaxed);
+        }
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        in_use.retain(|_, component| component.strong_count() > 0);
+        in_use.insert(component.revision, Arc::downgrade(&component));
+        Ok(component)
     }
 
     fn path(&self, revision: Revision) -> PathBuf {

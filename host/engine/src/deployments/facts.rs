@@ -1,6 +1,6 @@
 //! What is recorded of deployments, and which revisions are active after it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use polder_core::{AggregateId, DomainName, Revision, TenantName};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ pub(crate) enum DeploymentFact {
 #[derive(Debug, Default)]
 pub(crate) struct Deployments {
     active: BTreeMap<(TenantName, DomainName), Revision>,
+    uploaded: BTreeMap<TenantName, BTreeSet<Revision>>,
 }
 
 /// A domain whose revision is active.
@@ -42,11 +43,18 @@ impl Book for Deployments {
 
     fn fold(&mut self, fact: DeploymentFact, _: &Noted) {
         let DeploymentFact::RevisionActivated { tenant, domain, revision } = fact;
+        self.uploaded.entry(tenant.clone()).or_default().insert(revision);
         self.active.insert((tenant, domain), revision);
     }
 }
 
 impl Deployments {
+    /// Every revision that one of these tenants ever had.
+    pub(crate) fn revisions_of(&self, is_wanted: impl Fn(&TenantName) -> bool) -> BTreeSet<Revision> {
+        let wanted = self.uploaded.iter().filter(|(tenant, _)| is_wanted(tenant));
+        wanted.flat_map(|(_, revisions)| revisions).copied().collect()
+    }
+
     pub(crate) fn active(&self) -> impl Iterator<Item = Activation> + '_ {
         self.active.iter().map(|((tenant, domain), revision)| Activation {
             tenant: tenant.clone(),

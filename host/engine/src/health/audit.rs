@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
 
 use polder_journal::Reader;
 
@@ -33,18 +34,18 @@ pub(crate) struct AuditCounts {
 }
 
 impl Audit {
-    /// What waits when the host stops is not run any more.
+    /// What waits when the host stops is not run any more. The thread has the journal's reader: who closes the journal waits for it.
     pub(crate) fn start(
         reader: Reader,
         withdrawals: Withdrawals,
         is_stopping: &Arc<AtomicBool>,
-    ) -> std::io::Result<Self> {
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (to, samples) = sync_channel(QUEUE_MAX);
         let counts = Arc::<AuditCounts>::default();
         let (counting, is_stopping) = (Arc::clone(&counts), Arc::clone(is_stopping));
         let auditor = Auditor { samples, reader, withdrawals, counts: counting, is_stopping };
-        std::thread::Builder::new().name("audit".into()).spawn(move || auditor.run())?;
-        Ok(Self { to, counts })
+        let thread = std::thread::Builder::new().name("audit".into()).spawn(move || auditor.run())?;
+        Ok((Self { to, counts }, thread))
     }
 
     pub(crate) fn counts(&self) -> Arc<AuditCounts> {

@@ -4,18 +4,19 @@ use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use polder_core::{DomainName, Revision, TenantName};
-use polder_sandbox::{Component, Origin};
+use polder_sandbox::{Component, Origin, Sandbox};
 
 use super::{Host, Inner, blocking};
 use crate::answers::{DeployStatus, Deployed};
-use crate::deployments::{Activation, DeploymentFact};
+use crate::deployments::{Activation, Components, DeploymentFact};
 use crate::domain::{Active, Domain};
 use crate::guest_rules::GuestRules;
 use crate::health::Standing;
+use crate::projections::Restore;
 use crate::rules::Rules;
 use crate::system::{SYSTEM_TENANT, SystemStream};
 use crate::tenant::Tenant;
-use crate::{DeployError, OpenError};
+use crate::{DeployError, OpenError, ReadError};
 
 impl Host {
     /// Checks, compiles, records and activates a component. `asked`: refuse unless it describes this domain.
@@ -44,6 +45,20 @@ impl Host {
             inner.activate(stream, &tenant, &loaded, &component, actor.as_deref())
         };
         self.inner.administer(act).await
+    }
+
+    /// A component as it was uploaded, of a revision that the tenant has or had.
+    pub async fn component(&self, tenant: &TenantName, revision: Revision) -> Result<Vec<u8>, ReadError> {
+        let tenant = self.tenant(tenant)?.tenant;
+        let inner = Arc::clone(&self.inner);
+        blocking(move || {
+            let owned = inner.revisions_of(|owner| *owner == tenant);
+            match owned.contains(&revision) {
+                true => inner.components.uploaded(revision).map_err(|error| ReadError::Storage(error.to_string())),
+                false => Err(ReadError::UnknownRevision { tenant, revision }),
+            }
+        })
+        .await
     }
 
     /// A component's rules alone, for [`Host::attach`].
@@ -103,22 +118,30 @@ impl Inner {
         let Activation { tenant, domain, revision } = activation;
         let failed =
             |problem: String| OpenError::Revision { tenant: tenant.clone(), domain: domain.clone(), revision, problem };
-        let owner = self.tenant(&tenant).ok_or_else(|| failed("its tenant is not known here".into()))?;
+        // Removed since then.
+        let Some(owner) = self.tenant(&tenant) else { return Ok(()) };
         let component = self.components.restore(&self.sandbox, revision).map_err(|error| failed(error.to_string()))?;
-        self.put_in_place(&owner, &component, Standing::Proven).map_err(failed)
+        put_in_place(&owner, Arc::new(GuestRules(Arc::clone(&component))), Standing::Proven);
+        self.projections.expect(&owner, &component);
+        Ok(())
     }
 
     fn put_in_place(&self, tenant: &Arc<Tenant>, component: &Arc<Component>, standing: Standing) -> Result<(), String> {
         put_in_place(tenant, Arc::new(GuestRules(Arc::clone(component))), standing);
-        let restore = |revision: Revision| match self.components.restore(&self.sandbox, revision) {
-            Ok(component) => Some(component),
-            Err(error) => {
-                tracing::warn!(%revision, %error, "an old revision cannot be loaded; its views stand still until they are rebuilt");
-                None
-            }
-        };
-        self.projections.activate(tenant, component, &restore).map_err(|error| error.to_string())
+        self.projections.activate(tenant, component).map_err(|error| error.to_string())
     }
+}
+
+/// For views that live until those of the next revision have caught up.
+pub(super) fn old_revisions(sandbox: &Arc<Sandbox>, components: &Arc<Components>) -> Arc<Restore> {
+    let (sandbox, components) = (Arc::clone(sandbox), Arc::clone(components));
+    Arc::new(move |revision| match components.restore(&sandbox, revision) {
+        Ok(component) => Some(component),
+        Err(error) => {
+            tracing::warn!(%revision, %error, "an old revision cannot be loaded; its views stand still until they are rebuilt");
+            None
+        }
+    })
 }
 
 /// What the sandbox made sure of before the component was let in.

@@ -24,14 +24,14 @@ impl Host {
         let domains = tenant.domains();
         let info = move |domain: Arc<Domain>| {
             let active = domain.active();
-            DomainInfo {
+            Ok(DomainInfo {
                 domain: domain.name.clone(),
                 revision: active.revision,
                 descriptor: active.rules.descriptor().clone(),
-                projections: inner.projections.info(&tenant.name, &domain.name),
-            }
+                projections: inner.projections.info(&tenant.name, &domain.name).map_err(reads::storage)?,
+            })
         };
-        Ok(blocking(move || domains.into_iter().map(info).collect()).await)
+        blocking(move || domains.into_iter().map(info).collect()).await
     }
 
     pub async fn state(
@@ -102,7 +102,8 @@ impl Host {
         let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
         let (domain, projection, key) = (domain.clone(), projection.clone(), key.to_owned());
         blocking(move || {
-            let reader = inner.projections.reader(&tenant).ok_or(ReadError::UnknownTenant(tenant))?;
+            let reader = inner.projections.reader(&tenant).map_err(reads::storage)?;
+            let reader = reader.ok_or(ReadError::UnknownTenant(tenant))?;
             let document = reader.document(&domain, &projection, &key).map_err(reads::storage)?;
             document.ok_or(ReadError::NoSuchDocument { projection, key })
         })
@@ -123,7 +124,8 @@ impl Host {
         let (inner, tenant, query) = (Arc::clone(&self.inner), tenant.clone(), query.clone());
         let (domain, projection) = (domain.clone(), projection.clone());
         blocking(move || {
-            let reader = inner.projections.reader(&tenant).ok_or(ReadError::UnknownTenant(tenant))?;
+            let reader = inner.projections.reader(&tenant).map_err(reads::storage)?;
+            let reader = reader.ok_or(ReadError::UnknownTenant(tenant))?;
             let mut page = reader.documents(&domain, &projection, &query).map_err(reads::storage)?;
             // The checkpoint is written with documents only; the feed may have seen more that concerned none.
             page.position = page.position.max(reached);
@@ -143,7 +145,8 @@ impl Host {
         self.inner.find_domain(tenant, domain)?;
         let (inner, tenant, domain) = (Arc::clone(&self.inner), tenant.clone(), domain.clone());
         blocking(move || {
-            let reader = inner.projections.reader(&tenant).ok_or(ReadError::UnknownTenant(tenant))?;
+            let reader = inner.projections.reader(&tenant).map_err(reads::storage)?;
+            let reader = reader.ok_or(ReadError::UnknownTenant(tenant))?;
             reader.effects(&domain, after, limit).map_err(reads::storage)
         })
         .await
@@ -151,6 +154,21 @@ impl Host {
 
     pub fn limits(&self, tenant: &TenantName) -> Result<Limits, ReadError> {
         Ok(self.inner.tenant_to_read(tenant)?.limits())
+    }
+
+    /// As it moves; `None` when nothing moves it.
+    async fn position(
+        &self,
+        tenant: &TenantName,
+        domain: &DomainName,
+        projection: &ProjectionName,
+    ) -> Result<Option<watch::Receiver<Position>>, ReadError> {
+        if let Some(position) = self.inner.projections.position_if_open(tenant, domain, projection) {
+            return Ok(Some(position));
+        }
+        let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
+        let (domain, projection) = (domain.clone(), projection.clone());
+        blocking(move || inner.projections.position(&tenant, &domain, &projection)).await.map_err(reads::storage)
     }
 
     /// How far the view is, once it is as far as asked.
@@ -164,7 +182,7 @@ impl Host {
         let deadline = wait.map(|wait| tokio::time::Instant::now() + Duration::from_millis(wait.timeout_ms));
         loop {
             // Asked for anew each time: a rebuilt view may have taken the place of the one that was waited for.
-            let Some(mut positions) = self.inner.projections.position(tenant, domain, projection) else {
+            let Some(mut positions) = self.position(tenant, domain, projection).await? else {
                 // Nothing moves it: what is asked for will not come.
                 return match wait.map(|wait| wait.position).filter(|asked| *asked > Position::ZERO) {
                     Some(asked) => Err(ReadError::Behind { asked, reached: Position::ZERO }),

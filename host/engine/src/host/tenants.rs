@@ -19,6 +19,7 @@ impl Host {
             return Err(TenantError::Reserved(name.clone()));
         }
         self.change(name, actor, |inner, name| match inner.entry(name) {
+            Some(entry) if entry.removed.is_some() => Err(TenantError::Removed(name.clone())),
             Some(_) => Ok(None),
             None => Ok(Some(TenantFact::TenantAdded { tenant: name.clone() })),
         })
@@ -83,7 +84,7 @@ impl Host {
             if let Some(fact) = fact {
                 let recorded = inner.record(stream, &inner.tenant_book, fact, actor.as_deref());
                 recorded.map_err(|error| TenantError::ReadOnly(error.to_string()))?;
-                inner.put_into_effect(&name).map_err(TenantError::Storage)?;
+                inner.put_into_effect(&name);
             }
             let tenant = inner.tenant(&name).ok_or_else(|| TenantError::Unknown(name.clone()))?;
             Ok(TenantChanged { changed, tenant: inner.info(&tenant) })
@@ -94,28 +95,27 @@ impl Host {
 
 impl Inner {
     /// After each decision about the tenant.
-    fn put_into_effect(&self, name: &TenantName) -> Result<(), String> {
-        let Some(entry) = self.entry(name) else { return Ok(()) };
+    fn put_into_effect(&self, name: &TenantName) {
+        let Some(entry) = self.entry(name) else { return };
         let terms = terms(&entry, self.limits);
         match self.tenant(name) {
             Some(tenant) => tenant.set_terms(terms),
             None => {
                 let tenant = Tenant::new(name.clone(), terms, &self.reader);
-                self.projections.open(name)?;
                 let mut tenants = HashMap::clone(&self.tenants.load());
                 tenants.insert(name.clone(), tenant);
                 self.tenants.store(Arc::new(tenants));
             }
         }
-        Ok(())
     }
 
-    fn entry(&self, name: &TenantName) -> Option<Entry> {
+    pub(super) fn entry(&self, name: &TenantName) -> Option<Entry> {
         self.tenant_book.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     fn known_entry(&self, name: &TenantName) -> Result<Entry, TenantError> {
-        self.entry(name).ok_or_else(|| TenantError::Unknown(name.clone()))
+        let present = self.entry(name).filter(|entry| entry.removed.is_none());
+        present.ok_or_else(|| TenantError::Unknown(name.clone()))
     }
 
     fn info(&self, tenant: &Tenant) -> TenantInfo {

@@ -86,9 +86,9 @@ impl Pipeline {
     ) -> std::io::Result<Self> {
         let worker_count = worker_count.max(1);
         let is_stopping = Arc::<AtomicBool>::default();
-        let audit = match is_audited {
-            true => Some(Audit::start(reader.clone(), withdrawals.clone(), &is_stopping)?),
-            false => None,
+        let (audit, auditing) = match is_audited {
+            true => Some(Audit::start(reader.clone(), withdrawals.clone(), &is_stopping)?).unzip(),
+            false => (None, None),
         };
         let shared = Shared {
             appender: Arc::new(Appender::new(writer)),
@@ -120,6 +120,8 @@ impl Pipeline {
             pipeline.spawn(format!("worker-{number}"), move || fast_lane.run())?;
             pipeline.workers.push(to_worker);
         }
+        // Last: it ends when the others have.
+        pipeline.threads.extend(auditing);
         Ok(pipeline)
     }
 

@@ -54,9 +54,6 @@ impl FeedSlot {
 
     /// One turn, and once everything is folded in, the switch from the view before.
     pub(super) fn turn(&self, reader: &Reader, store: &ViewStore, go_live: &dyn Fn() -> StoreResult<()>) -> Turned {
-        if self.retired.load(Ordering::Acquire) {
-            return Turned::Done;
-        }
         let mut feed = self.feed.lock().unwrap_or_else(|poisoned| {
             // A turn panicked halfway: what it had not written is not to be trusted.
             let mut feed = poisoned.into_inner();
@@ -64,6 +61,10 @@ impl FeedSlot {
             self.feed.clear_poison();
             feed
         });
+        // Only now: whoever retires it waits for this lock, and nothing is written after that.
+        if self.retired.load(Ordering::Acquire) {
+            return Turned::Done;
+        }
         let turned = feed.turn(reader, store).and_then(|turn| {
             if turn == Turn::CaughtUp && !self.live.load(Ordering::Acquire) {
                 go_live()?;
@@ -79,6 +80,18 @@ impl FeedSlot {
             Err(_) if self.retired.load(Ordering::Acquire) => Turned::Done,
             Err(_) => Turned::Stuck,
         }
+    }
+
+    /// Takes no more turns.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        // Who waits for it has to look for the view that took its place.
+        self.position.send_modify(|_| ());
+    }
+
+    /// Waits for a turn that is under way, and gives the guest and its documents up.
+    pub(super) fn finish(&self) {
+        self.feed.lock().unwrap_or_else(PoisonError::into_inner).start_over();
     }
 
     fn note(&self, turned: &Result<Turn, FeedError>) {

@@ -17,7 +17,7 @@ use crate::deployments::DeploymentFact;
 use crate::tenants::TenantFact;
 
 /// Owns the host's own history. No tenant of this name can be made.
-pub(crate) const SYSTEM_TENANT: &str = "system";
+pub const SYSTEM_TENANT: &str = "system";
 
 /// The domains of the host's own history, each with its kind of aggregate: what can be asked for its events.
 pub(crate) const KINDS: &[(&str, &str)] = &[kind::<TenantFact>(), kind::<DeploymentFact>(), kind::<KeyFact>()];

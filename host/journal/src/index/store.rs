@@ -189,6 +189,16 @@ impl Store {
         value.extend_from_slice(&snapshot.state);
         Ok(self.snapshots.insert(snapshot_key(key, revision), value)?)
     }
+
+    pub(crate) fn remove_snapshot(&self, key: AggregateKey, revision: &Revision) -> Result<(), IndexError> {
+        Ok(self.snapshots.remove(snapshot_key(key, revision))?)
+    }
+
+    /// What was removed leaves the disk too, rather than when there is so much of it that it pays.
+    pub(crate) fn purge_snapshots(&self) -> Result<(), IndexError> {
+        self.snapshots.rotate_memtable_and_wait()?;
+        Ok(self.snapshots.major_compact()?)
+    }
 }
 
 fn snapshot_key(key: AggregateKey, revision: &Revision) -> Vec<u8> {

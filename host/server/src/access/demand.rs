@@ -81,6 +81,14 @@ pub(crate) fn resume_tenant(at: &Segments) -> Result<Wanted, Problem> {
     tenant(at, "resume")
 }
 
+pub(crate) fn remove_tenant(at: &Segments) -> Result<Wanted, Problem> {
+    tenant(at, "remove")
+}
+
+pub(crate) fn export_tenant(at: &Segments) -> Result<Wanted, Problem> {
+    tenant(at, "export")
+}
+
 fn tenant(at: &Segments, act: &str) -> Result<Wanted, Problem> {
     Ok(Wanted::Publish(subject::host_tenant(act, &at.tenant()?)))
 }
