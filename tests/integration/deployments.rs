@@ -1,4 +1,5 @@
-//! What is put on a host: taken when it is a domain, refused with the reason when not, and then the active revision stays.
+//! What is put on a host: taken when it is a domain, refused with the reason when not, and then the active revision stays. What the
+//! gate finds is in `engine/takeovers.rs`; here is how it is asked and told.
 
 use polder_tests::{Client, Host, guest_file};
 use serde_json::{Value, json};
@@ -172,7 +173,7 @@ fn the_command_refuses_what_the_host_would() {
     };
     let text = file("text.wasm", b"not wasm");
     let told = host.polder(&["deploy", &text]);
-    assert!(told.refused().contains("text.wasm cannot be deployed: the file is not WebAssembly"), "{told}");
+    assert!(told.refused().starts_with("error: refused: the file is not WebAssembly"), "{told}");
     let missing = host.polder(&["deploy", "none.wasm"]);
     assert_eq!(missing.refused(), "error: cannot read none.wasm: No such file or directory (os error 2)");
     let good = file("orders.wasm", &orders());
@@ -187,4 +188,95 @@ fn the_command_refuses_what_the_host_would() {
     let next = file("next.wasm", &orders_again());
     let told = host.polder(&["deploy", &next, "--actor", "me"]);
     assert!(told.good().contains(", before at "), "{told}");
+}
+
+#[test]
+fn progress_comes_in_lines_and_the_answer_is_the_last() {
+    let site = Site::new();
+    let lines = |path: &str, bytes: Vec<u8>| {
+        let put = site.client.request("PUT", path).header("accept", "application/x-ndjson");
+        put.body(bytes).send().lines()
+    };
+    let told = lines("/v1/main/domains", orders());
+    assert_eq!(told.last().unwrap()["deployed"]["status"], "activated");
+    assert!(told[..told.len() - 1].iter().all(|line| line["progress"]["total"].is_u64()), "{told:?}");
+    // Its status has been sent by then.
+    let told = lines(ORDERS, b"not wasm".to_vec());
+    let problem = &told.last().unwrap()["problem"];
+    assert_eq!((&problem["type"], &problem["status"]), (&json!("urn:polder:problem:component-refused"), &json!(422)));
+}
+
+#[test]
+fn a_domain_goes_back_and_tells_its_revisions() {
+    let site = Site::new();
+    let (revisions, rollback) = (format!("{ORDERS}/revisions"), format!("{ORDERS}/rollback"));
+    site.client.get(&revisions).problem(404, "unknown-domain");
+    site.client.post(&rollback, "").problem(404, "unknown-domain");
+    let first = site.client.deploy("orders")["revision"].clone();
+    site.client.post(&rollback, "").problem(409, "nothing-before");
+    let next = site.client.request("PUT", ORDERS).header("actor", "ann").body(orders_again()).send().json(200);
+
+    let dry = site.client.post(&format!("{rollback}?dry_run=true"), "").json(200);
+    assert_eq!((&dry["status"], &dry["revision"]), (&json!("would-pass"), &first));
+    let back = site.client.post(&rollback, "").json(200);
+    assert_eq!(
+        (&back["status"], &back["revision"], &back["previous"]),
+        (&json!("rolled-back"), &first, &next["revision"])
+    );
+    assert_eq!(site.revision(), first);
+    site.client.post(&format!("{rollback}?to=0"), "").problem(404, "unknown-revision");
+    let problem = site.client.put(&format!("{ORDERS}?replay=some"), orders()).problem(400, "bad-query");
+    assert!(problem["detail"].as_str().unwrap().contains("\"all\", or a number"), "{problem}");
+
+    let told = site.client.get(&revisions).json(200);
+    let told: Vec<_> =
+        told["revisions"].as_array().unwrap().iter().map(|info| (&info["status"], &info["actor"])).collect();
+    let (none, ann) = (Value::Null, json!("ann"));
+    assert_eq!(told, [(&json!("was-active"), &none), (&json!("rolled-back"), &ann), (&json!("active"), &none)]);
+}
+
+/// As an author sees it: what differs is shown, and everything is in the list.
+#[test]
+fn the_command_shows_what_the_gate_found() {
+    let site = Site::new();
+    let host = site.host.as_ref().expect("it runs");
+    let next = std::fs::read(guest_file("lamps_next")).unwrap();
+    let make = b"the make: regular";
+    let place = next.windows(make.len()).position(|bytes| bytes == make).expect("the make");
+    let mut changes = next.clone();
+    changes[place..place + make.len()].copy_from_slice(b"the make: changes");
+    let file = site.folder.path().join("changes.wasm");
+    std::fs::write(&file, changes).unwrap();
+    let file = file.to_str().unwrap();
+
+    site.client.deploy("lamps");
+    host.polder(&["send", "lamps/lamp/l-1", "light-lamp"]).good();
+    let refused = host.polder(&["deploy", file, "--actor", "ann"]);
+    assert_eq!(
+        refused.refused(),
+        "error: refused: 1 of 1 states come out otherwise than before; accept the changes if they are wanted\n  \
+         lamp l-1 at sequence 1:\n    turns: 1 before, 2 now"
+    );
+    let dry = host.polder(&["deploy", file, "--accept-changes", "--dry-run"]);
+    assert!(dry.good().starts_with("lamps could be at revision ") && dry.good().contains(", now at "), "{dry}");
+    let told = host.polder(&["deploy", file, "--accept-changes", "--replay", "all"]);
+    assert!(told.good().contains("checked: replayed 1 event of 1 aggregate, 1 state differs, accepted"), "{told}");
+    assert!(told.good().contains("turns: 1 before, 2 now"), "{told}");
+    let back = host.polder(&["rollback", "lamps", "--accept-changes"]);
+    assert!(back.good().starts_with("lamps is back at revision "), "{back}");
+    let nothing = host.polder(&["rollback", "lamps"]);
+    assert!(nothing.refused().contains("has nothing to go back to"), "{nothing}");
+
+    let revisions = host.polder(&["revisions", "lamps"]);
+    let lines: Vec<&str> = revisions.good().lines().collect();
+    let words = [
+        "  was active   -",
+        "  refused      ann  1 of 1 states",
+        "  rolled back  -  replayed",
+        "  active       -  asked for  replayed",
+    ];
+    assert_eq!(lines.len(), words.len(), "{revisions}");
+    assert!(lines.iter().zip(words).all(|(line, words)| line.contains(words)), "{revisions}");
+    let whole = host.polder(&["revisions", "lamps", "--json"]).json();
+    assert_eq!(whole["revisions"][1]["verdict"]["refusals"][0]["kind"], "differing-states");
 }

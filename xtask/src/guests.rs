@@ -1,4 +1,4 @@
-//! Builds the guests, all in one cargo call: a guest is any member under `guests/` or `tests/hostile…`.
+//! Builds the guests, all in one cargo call: a guest is any member under `guests/`, `tests/guests/` or `tests/hostile…`.
 
 use std::path::PathBuf;
 
@@ -40,7 +40,7 @@ pub(crate) fn build() -> Result<Vec<(Member, PathBuf)>> {
 }
 
 pub(crate) fn is_guest(member: &Member) -> bool {
-    member.folder.starts_with("guests/") || member.folder.starts_with("tests/hostile")
+    ["guests/", "tests/guests/", "tests/hostile"].iter().any(|place| member.folder.starts_with(place))
 }
 
 #[cfg(test)]
@@ -55,7 +55,7 @@ mod tests {
             is_cdylib: true,
             tests: Vec::new(),
         };
-        for folder in ["guests/orders", "tests/hostile", "tests/hostile/loop"] {
+        for folder in ["guests/orders", "tests/guests/lamps", "tests/hostile", "tests/hostile/loop"] {
             assert!(is_guest(&member(folder)), "{folder}");
         }
         for folder in ["tests", "host/core", "sdk/polder-sdk", "xtask"] {

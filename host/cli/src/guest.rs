@@ -6,7 +6,6 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use polder_core::Descriptor;
 use polder_sandbox::{Component, Sandbox, SandboxOptions};
 use serde_json::Value;
 
@@ -48,11 +47,6 @@ pub(crate) fn build(folder: &Path, output: &Output) -> Result<Built> {
     let file = package.target_dir.join(format!("{}.wasm", component.descriptor.domain));
     std::fs::write(&file, &bytes).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(Built { file, bytes: bytes.len() as u64, component })
-}
-
-/// What a wasm file says of itself, when a host would take it.
-pub(crate) fn check(bytes: &[u8]) -> Result<Descriptor> {
-    Ok(load(bytes)?.descriptor.clone())
 }
 
 pub(crate) fn is_wasm_target_present() -> Result<bool> {

@@ -10,6 +10,7 @@ mod domains;
 mod effects;
 mod events;
 mod failure;
+mod gate;
 mod guest;
 mod import;
 mod logs;
@@ -17,6 +18,8 @@ mod new;
 mod output;
 mod place;
 mod problem;
+mod revisions;
+mod rollback;
 mod salvage;
 mod send;
 mod serve;
@@ -28,6 +31,7 @@ mod times;
 mod token;
 mod verify;
 mod view;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -57,6 +61,8 @@ enum Command {
     Build(build::Build),
     Test(test::Test),
     Deploy(deploy::Deploy),
+    Rollback(rollback::Rollback),
+    Revisions(revisions::Revisions),
     Send(send::Send),
     State(state::State),
     Events(events::Events),
@@ -81,6 +87,8 @@ fn main() -> ExitCode {
         Command::Build(command) => command.run(&output),
         Command::Test(command) => command.run(&output),
         Command::Deploy(command) => command.run(&output),
+        Command::Rollback(command) => command.run(&output),
+        Command::Revisions(command) => command.run(&output),
         Command::Send(command) => command.run(&output),
         Command::State(command) => command.run(&output),
         Command::Events(command) => command.run(&output),

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::failure::{Failure, Outcome};
 
+#[derive(Clone, Copy)]
 pub(crate) struct Output {
     json: bool,
 }

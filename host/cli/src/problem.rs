@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::gate;
+
 /// What the type of every problem that a host tells begins with.
 const KIND_PREFIX: &str = "urn:polder:problem:";
 
@@ -52,6 +54,9 @@ impl fmt::Display for Problem {
         match self.document["detail"].as_str().filter(|detail| !detail.is_empty()) {
             Some(detail) => f.write_str(detail)?,
             None => write!(f, "the host answered with status {}", self.status)?,
+        }
+        if let Some(verdict) = gate::read(&self.document["verdict"]) {
+            f.write_str(&gate::differences(&verdict))?;
         }
         match self.kind() {
             "sequence-conflict" => f.write_str(" (read its state again and decide anew)"),

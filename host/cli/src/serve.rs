@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use polder_engine::{Host, HostOptions};
+use polder_core::TenantName;
+use polder_engine::{Host, HostOptions, MAIN_TENANT};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Outcome;
 use crate::logs;
 use crate::output::Output;
+use crate::watch::watch;
 
 /// Run a host.
 #[derive(Args)]
@@ -26,6 +28,12 @@ pub(crate) struct Serve {
     /// Threads that run guests; as many as processors by default.
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
+    /// The folder of a domain crate, or of several: what is saved there is built and deployed. May be given more than once.
+    #[arg(long, value_name = "DIR")]
+    watch: Vec<PathBuf>,
+    /// Whose domains the watched ones are.
+    #[arg(long, value_name = "TENANT", default_value = MAIN_TENANT, requires = "watch")]
+    watch_tenant: TenantName,
 }
 
 impl Serve {
@@ -51,7 +59,11 @@ impl Serve {
                     tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
                     tracing::info!("stopping");
                 };
-                polder_server::serve(host.clone(), listener, stop).await.context("cannot serve")
+                let watching = (!self.watch.is_empty())
+                    .then(|| tokio::spawn(watch(host.clone(), self.watch_tenant, self.watch, *output)));
+                let served = polder_server::serve(host.clone(), listener, stop).await.context("cannot serve");
+                watching.inspect(tokio::task::JoinHandle::abort);
+                served
             }
             Err(error) => Err(error),
         };

@@ -60,6 +60,9 @@ pub struct EventDescriptor {
 /// A declared life cycle: which command or event moves an aggregate from where to where.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StateChart {
+    /// The member of what `inspect` shows that holds the name of the state; `None` when none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
     pub initial: String,
     pub states: Vec<String>,
     pub transitions: Vec<Transition>,

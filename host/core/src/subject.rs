@@ -85,6 +85,11 @@ pub fn admin(tenant: &TenantName, act: &str, domain: &DomainName) -> String {
     format!("{tenant}.admin.{act}.{domain}")
 }
 
+/// As [`admin`], for all domains.
+pub fn admin_of_all(tenant: &TenantName, act: &str) -> Pattern {
+    Pattern::new(&format!("{tenant}.admin.{act}.*")).expect("names and stars make a pattern")
+}
+
 /// To name another actor than oneself. `realm`: a tenant's name, or [`HOST`].
 pub fn act_for_others(realm: &str) -> String {
     format!("{realm}.admin.act-for-others")

@@ -7,6 +7,7 @@ use polder_core::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::gate::Verdict;
 pub use crate::tenants::Act;
 
 /// Which past of an aggregate is asked for.
@@ -126,6 +127,9 @@ pub struct EffectPage {
 pub enum DeployStatus {
     Activated,
     AlreadyActive,
+    RolledBack,
+    /// Only judged, as was asked.
+    WouldPass,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -136,6 +140,9 @@ pub struct Deployed {
     pub previous: Option<Revision>,
     /// What was checked before, each in a few words.
     pub checks: Vec<String>,
+    /// What the gate found; `None` when there was nothing to judge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -7,6 +7,7 @@ use arc_swap::{ArcSwap, Guard};
 use polder_core::{AggregateName, DomainName, Revision, TenantName, subject};
 
 use crate::health::{Health, Standing};
+use crate::passage::{Passage, Passed};
 use crate::pipeline::Conduct;
 use crate::rules::Rules;
 
@@ -14,6 +15,8 @@ pub(crate) struct Domain {
     pub(crate) name: DomainName,
     /// Asked for by every thread at every command.
     active: ArcSwap<Active>,
+    /// Its commands that are on their way.
+    pub(crate) passage: Passage,
     pub(crate) conduct: Conduct,
 }
 
@@ -42,7 +45,7 @@ impl Active {
 
 impl Domain {
     pub(crate) fn new(name: DomainName, active: Arc<Active>) -> Arc<Self> {
-        Arc::new(Self { name, active: ArcSwap::new(active), conduct: Conduct::default() })
+        Arc::new(Self { name, active: ArcSwap::new(active), passage: Passage::new(), conduct: Conduct::default() })
     }
 
     /// To be dropped soon: for longer, take a full [`Arc`] out of it.
@@ -50,7 +53,10 @@ impl Domain {
         self.active.load()
     }
 
-    pub(crate) fn activate(&self, active: Arc<Active>) {
+    /// Gives the commands that may still meet the revision before.
+    pub(crate) fn activate(&self, active: Arc<Active>) -> Passed {
         self.active.store(active);
+        // In this order: whoever sets out later meets the new one.
+        self.passage.so_far()
     }
 }

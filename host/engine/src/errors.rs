@@ -7,6 +7,7 @@ use polder_core::{
     TenantName,
 };
 
+use crate::gate::Verdict;
 use crate::system::SYSTEM_TENANT;
 
 /// Why a command got no acknowledgement. In every case nothing was recorded.
@@ -101,6 +102,19 @@ pub enum DeployError {
     Refused(String),
     #[error("the component describes domain {described:?}, but was deployed as {asked:?}")]
     OtherDomain { described: DomainName, asked: DomainName },
+    /// The author fixes the revision, or accepts what it changes.
+    #[error("refused: {0}")]
+    Gate(Box<Verdict>),
+    #[error("revision {} is in quarantine ({cause}); it can be activated again once that is released", revision.short())]
+    Quarantined { revision: Revision, cause: String },
+    #[error("tenant {tenant:?} has no domain {domain:?}; it has {}", list(known))]
+    UnknownDomain { tenant: TenantName, domain: DomainName, known: Vec<DomainName> },
+    #[error(
+        "domain {domain:?} has nothing to go back to: no other revision was active before, or those are in quarantine"
+    )]
+    NothingBefore { domain: DomainName },
+    #[error("of the revisions that were active in domain {domain:?}, {found} begin with {asked:?}; exactly one has to")]
+    UnknownRevision { domain: DomainName, asked: String, found: usize },
     #[error("the host takes no deployments: {0}")]
     ReadOnly(String),
     #[error("the host cannot store the component: {0}")]

@@ -6,6 +6,7 @@ mod judging;
 mod keys;
 mod queries;
 mod removal;
+mod taking_over;
 mod tenants;
 
 use std::collections::HashMap;
@@ -21,8 +22,9 @@ use tokio::sync::oneshot;
 use crate::access::Keys;
 use crate::answers::*;
 use crate::clock::Clock;
-use crate::deployments::{Components, Deployments};
+use crate::deployments::{Components, Deployments, Turns};
 use crate::domain::Domain;
+use crate::gate::Gate;
 use crate::health::{self, Withdrawals};
 use crate::metrics::{Metrics, head, line, one};
 use crate::pipeline::{Job, Pipeline, Target};
@@ -53,6 +55,8 @@ struct Inner {
     system: Arc<Tenant>,
     stream: Arc<tokio::sync::Mutex<SystemStream>>,
     deployments: Mutex<Deployments>,
+    turns: Turns,
+    gate: Gate,
     keys: Mutex<Keys>,
     reader: Reader,
     clock: Arc<Clock>,
@@ -124,6 +128,8 @@ impl Host {
                 system,
                 stream: Arc::new(tokio::sync::Mutex::new(stream)),
                 deployments: Mutex::new(deployments),
+                turns: Turns::default(),
+                gate: Gate::new(reader.clone()),
                 keys: Mutex::new(keys),
                 reader,
                 clock,
@@ -168,6 +174,9 @@ impl Host {
             let name = format!("polder_tenant_cpu_microseconds_total{{tenant=\"{}\"}}", tenant.name);
             line(&mut text, &name, tenant.cpu_ns() / 1_000);
         }
+        let unseen_count = inner.projections.unseen_count() as u64;
+        let help = "Tenants whose views were not looked after since the start.";
+        one(&mut text, "polder_tenants_views_to_look_at", "gauge", help, unseen_count);
         let tenants: Vec<_> = inner.tenants.load().values().cloned().collect();
         let pipeline = inner.pipeline.read().unwrap_or_else(PoisonError::into_inner);
         health::write(&mut text, &tenants, pipeline.as_ref().and_then(Pipeline::audit_counts));
@@ -229,13 +238,15 @@ impl Inner {
         let key = AggregateKey::of(&command.tenant, &command.domain, &command.aggregate, &command.aggregate_id);
         let pipeline = self.pipeline.read().unwrap_or_else(PoisonError::into_inner);
         let pipeline = pipeline.as_ref().ok_or(SubmitError::ShuttingDown)?;
-        pipeline.submit(Job { command, target: Target { domain, key, admission }, reply });
+        let passage = domain.passage.begin();
+        pipeline.submit(Job { command, target: Target { domain, key, admission, passage }, reply });
         Ok(())
     }
 
     fn stop(&self) {
         let _one_at_a_time = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
         let pipeline = self.pipeline.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.gate.stop();
         if let Some(pipeline) = pipeline {
             self.projections.stop();
             pipeline.stop();

@@ -8,11 +8,13 @@ mod clock;
 mod deployments;
 mod domain;
 mod errors;
+mod gate;
 mod guest_rules;
 mod health;
 mod host;
 mod metrics;
 mod options;
+mod passage;
 mod pipeline;
 mod projections;
 mod reads;
@@ -26,7 +28,12 @@ pub use answers::{
     DomainRevision, EffectPage, EventFilter, EventPage, Health, LimitInfo, ProjectionInfo, RecordedEffect, Revocation,
     StateAnswer, TenantChanged, TenantInfo, WaitFor,
 };
+pub use deployments::{DeployOptions, GateOptions, RevisionInfo, RevisionStatus, RollBackOptions};
 pub use errors::{DeployError, KeyError, OpenError, ReadError, SubmitError, TenantError};
+pub use gate::{
+    Change, Difference, EventPlace, GateProgress, GateRefusal, GateStage, LostState, REPLAY_EVENTS_MAX, ReplayReport,
+    ReplayScope, UnreadableEvents, Verdict,
+};
 pub use host::{Host, MAIN_TENANT};
 pub use options::HostOptions;
 pub use rules::{DecidedEvent, Handled, Rules, RulesInstance, StateSlot};

@@ -22,6 +22,8 @@ pub struct Component {
     pub revision: Revision,
     pub descriptor: Descriptor,
     pub origin: Origin,
+    /// Linear memory that an instance has from the start, in bytes.
+    pub memory_bytes_needed: u64,
     loaded: Arc<Loaded>,
 }
 
@@ -56,7 +58,7 @@ impl Component {
         origin: Origin,
         limits: &Limits,
     ) -> Result<Self, Refusal> {
-        check_resources(code, limits)?;
+        let memory_bytes_needed = check_resources(code, limits)?;
         let wrong_types = |error: wasmtime::Error| Refusal::WrongTypes(format!("{error:#}"));
         let ready = platform.linker.instantiate_pre(code).map_err(wrong_types)?;
         let exports = DomainIndices::new(&ready).map_err(wrong_types)?;
@@ -74,7 +76,7 @@ impl Component {
         }
         let catalog = Catalog::new(&descriptor);
         let loaded = Arc::new(Loaded { ready, exports, catalog, platform: Arc::clone(platform) });
-        Ok(Self { revision, descriptor, origin, loaded })
+        Ok(Self { revision, descriptor, origin, memory_bytes_needed, loaded })
     }
 }
 
@@ -92,8 +94,8 @@ impl Loaded {
     }
 }
 
-/// What it would take at once. The limits would stop it too, but with a less helpful message.
-fn check_resources(code: &wasmtime::component::Component, limits: &Limits) -> Result<(), Refusal> {
+/// What it would take at once, and of that the bytes of memory. The limits would stop it too, but with a less helpful message.
+fn check_resources(code: &wasmtime::component::Component, limits: &Limits) -> Result<u64, Refusal> {
     let Some(needed) = code.resources_required() else {
         return Err(Refusal::WrongTypes("it instantiates modules that it imports".into()));
     };
@@ -108,7 +110,7 @@ fn check_resources(code: &wasmtime::component::Component, limits: &Limits) -> Re
             _ => {}
         }
     }
-    Ok(())
+    Ok(needed.max_initial_memory_size.unwrap_or_default() * PAGE_BYTES)
 }
 
 fn describe(live: &mut Live, watchdog: &Watchdog) -> Result<String, Refusal> {

@@ -1,28 +1,36 @@
-//! `/v1/{tenant}/domains`: puts domains on the host and tells which are there.
+//! `/v1/{tenant}/domains`: puts domains on the host, goes back to earlier revisions, and tells which are there.
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use polder_core::subject;
-use polder_engine::DomainInfo;
+use polder_core::{DomainName, TenantName, subject};
+use polder_engine::{DeployOptions, DomainInfo, GateOptions, ReplayScope, RevisionInfo, RollBackOptions};
 use serde::Serialize;
 
-use crate::access::Caller;
+use crate::access::{Caller, Wanted};
 use crate::app::App;
-use crate::body;
 use crate::json::json;
 use crate::kinds;
 use crate::problem::Problem;
+use crate::query::{Query, bad_parameter};
 use crate::segments::Segments;
+use crate::{body, gate_progress};
 
 /// The largest component that can be uploaded.
 const COMPONENT_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// What everything that passes the gate can be asked with.
+const GATE_PARAMETERS: [&str; 3] = ["dry_run", "accept_changes", "replay"];
 
 #[derive(Serialize)]
 struct Domains {
     domains: Vec<DomainInfo>,
+}
+
+#[derive(Serialize)]
+struct Revisions {
+    revisions: Vec<RevisionInfo>,
 }
 
 /// `PUT /v1/{tenant}/domains/{domain}`: the body is a component, or the core module that rustc leaves.
@@ -30,14 +38,76 @@ pub(crate) async fn deploy(
     State(app): State<Arc<App>>,
     caller: Caller,
     segments: Segments,
+    query: RawQuery,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (tenant, domain) = (segments.tenant()?, segments.domain()?);
+    put(&app, &caller, segments.tenant()?, Some(segments.domain()?), query, request).await
+}
+
+/// `PUT /v1/{tenant}/domains`: as above, for whatever domain the component describes.
+pub(crate) async fn deploy_any(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    segments: Segments,
+    query: RawQuery,
+    request: Request,
+) -> Result<Response, Problem> {
+    put(&app, &caller, segments.tenant()?, None, query, request).await
+}
+
+async fn put(
+    app: &App,
+    caller: &Caller,
+    tenant: TenantName,
+    domain: Option<DomainName>,
+    RawQuery(raw): RawQuery,
+    request: Request,
+) -> Result<Response, Problem> {
     let (parts, sent) = request.into_parts();
-    let actor = caller.actor(&parts.headers, tenant.as_str())?;
+    // Read whole before anything is refused: a connection with an unread body is closed, and callers see that instead of the answer.
     let component = body::read(sent, COMPONENT_BYTES_MAX, "of uploads").await?;
-    let deployed = app.host.deploy(&tenant, component, Some(&domain), actor.as_deref()).await?;
-    Ok(json(StatusCode::OK, &deployed))
+    let query = Query::parse(raw.as_deref(), &[&GATE_PARAMETERS[..], &["release_quarantine"]].concat())?;
+    let gate = gate(&query, caller.actor(&parts.headers, tenant.as_str())?)?;
+    let release_quarantine = query.flag("release_quarantine")?;
+    let domain = match domain {
+        Some(domain) => domain,
+        None => {
+            let described = app.host.described(component.clone()).await?;
+            caller.check(&Wanted::Publish(subject::admin(&tenant, "deploy", &described)))?;
+            described
+        }
+    };
+    let (host, options) = (app.host.clone(), DeployOptions { gate, domain: Some(domain), release_quarantine });
+    gate_progress::respond(&parts.headers, |progress| async move {
+        let gate = GateOptions { progress, ..options.gate };
+        host.deploy(&tenant, component, DeployOptions { gate, ..options }).await
+    })
+    .await
+}
+
+/// `POST /v1/{tenant}/domains/{domain}/rollback`.
+pub(crate) async fn roll_back(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    segments: Segments,
+    RawQuery(raw): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (tenant, domain) = (segments.tenant()?, segments.domain()?);
+    let query = Query::parse(raw.as_deref(), &[&GATE_PARAMETERS[..], &["to"]].concat())?;
+    let gate = gate(&query, caller.actor(&headers, tenant.as_str())?)?;
+    let (host, options) = (app.host.clone(), RollBackOptions { gate, to: query.one("to")?.map(str::to_owned) });
+    gate_progress::respond(&headers, |progress| async move {
+        let gate = GateOptions { progress, ..options.gate };
+        host.roll_back(&tenant, &domain, RollBackOptions { gate, ..options }).await
+    })
+    .await
+}
+
+/// `GET /v1/{tenant}/domains/{domain}/revisions`.
+pub(crate) async fn revisions(State(app): State<Arc<App>>, segments: Segments) -> Result<Response, Problem> {
+    let revisions = app.host.revisions(&segments.tenant()?, &segments.domain()?).await?;
+    Ok(json(StatusCode::OK, &Revisions { revisions }))
 }
 
 /// Those that the caller may ask about.
@@ -60,4 +130,20 @@ pub(crate) async fn one(State(app): State<Arc<App>>, caller: Caller, segments: S
             Err(Problem::new(&kinds::UNKNOWN_DOMAIN, detail).with_known(&known))
         }
     }
+}
+
+fn gate(query: &Query, actor: Option<String>) -> Result<GateOptions, Problem> {
+    let replay = match query.one("replay")? {
+        None => ReplayScope::default(),
+        Some("all") => ReplayScope::All,
+        Some(text) => match text.parse() {
+            Ok(events_max) => ReplayScope::Events(events_max),
+            Err(_) => {
+                let rule = "\"all\", or a number of events beyond which a sample is taken, would be right";
+                return Err(bad_parameter("replay", &format!("is {text:?}; {rule}")));
+            }
+        },
+    };
+    let (dry_run, accept_changes) = (query.flag("dry_run")?, query.flag("accept_changes")?);
+    Ok(GateOptions { actor, dry_run, accept_changes, replay, progress: None })
 }

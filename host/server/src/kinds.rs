@@ -27,6 +27,11 @@ pub(crate) const ID_REUSED: Kind =
     kind(StatusCode::UNPROCESSABLE_ENTITY, "id-reused", "The idempotency key belongs to another command");
 pub(crate) const COMPONENT_REFUSED: Kind =
     kind(StatusCode::UNPROCESSABLE_ENTITY, "component-refused", "The component cannot be deployed");
+pub(crate) const GATE_REFUSED: Kind =
+    kind(StatusCode::UNPROCESSABLE_ENTITY, "gate-refused", "The revision cannot take the domain over");
+pub(crate) const QUARANTINED: Kind = kind(StatusCode::CONFLICT, "quarantined", "The revision is in quarantine");
+pub(crate) const NOTHING_BEFORE: Kind =
+    kind(StatusCode::CONFLICT, "nothing-before", "There is no revision to go back to");
 pub(crate) const OTHER_DOMAIN: Kind =
     kind(StatusCode::UNPROCESSABLE_ENTITY, "other-domain", "The component describes another domain");
 pub(crate) const RESERVED_NAME: Kind = kind(StatusCode::BAD_REQUEST, "reserved-name", "The name is the host's own");

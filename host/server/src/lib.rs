@@ -11,6 +11,7 @@ mod effects;
 mod event_stream;
 mod events;
 mod feed;
+mod gate_progress;
 mod headers;
 mod history;
 mod json;

@@ -58,16 +58,22 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let document = Document {
+impl Problem {
+    /// As it is told: RFC 9457.
+    pub(crate) fn document(&self) -> impl Serialize {
+        Document {
             r#type: format!("urn:polder:problem:{}", self.kind.name),
             title: self.kind.title,
             status: self.kind.status.as_u16(),
             detail: &self.detail,
             members: &self.members,
-        };
-        let body = serde_json::to_vec(&document).expect("strings and numbers always serialize");
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self.document()).expect("strings and numbers always serialize");
         let mut response = (self.status(), body).into_response();
         response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
         if self.status() == StatusCode::UNAUTHORIZED {

@@ -98,6 +98,18 @@ impl From<DeployError> for Problem {
             E::OtherDomain { described, asked } => Self::new(&kinds::OTHER_DOMAIN, detail)
                 .with("expected", asked.as_str())
                 .with("actual", described.as_str()),
+            E::Gate(verdict) => {
+                let verdict = serde_json::to_value(&verdict).expect("names, numbers and texts always serialize");
+                Self::new(&kinds::GATE_REFUSED, detail).with("verdict", verdict)
+            }
+            E::Quarantined { revision, cause } => {
+                Self::new(&kinds::QUARANTINED, detail).with("revision", revision.to_string()).with("cause", cause)
+            }
+            E::UnknownDomain { known, .. } => Self::new(&kinds::UNKNOWN_DOMAIN, detail).with_known(&known),
+            E::NothingBefore { domain } => Self::new(&kinds::NOTHING_BEFORE, detail).with("domain", domain.as_str()),
+            E::UnknownRevision { asked, found, .. } => {
+                Self::new(&kinds::UNKNOWN_REVISION, detail).with("asked", asked).with("found", found)
+            }
             E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
             E::Storage(_) => Self::new(&kinds::STORAGE_FAILED, detail),
         }

@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::{Data, DeriveInput, Fields, Ident, LitStr, Token};
 
@@ -48,13 +49,16 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
     let (ident, derives, doc) = (&input.ident, data::derives(&input), names::doc(&input.attrs));
     let chart = match chart {
         None => quote! {
+            const CHART_FIELD: &'static str = "";
             type Chart = ::polder_sdk::__private::NoChart;
             fn chart(&self) -> &Self::Chart { &::polder_sdk::__private::NoChart }
         },
         Some(field) => {
             let ty = chart_type(&input, &field)?;
+            let field_name = field.unraw().to_string();
             // Spanned at the field, so that a type without a chart is reported there.
             quote_spanned! {field.span()=>
+                const CHART_FIELD: &'static str = #field_name;
                 type Chart = #ty;
                 fn chart(&self) -> &Self::Chart { &self.#field }
             }

@@ -43,6 +43,8 @@ pub trait Aggregate:
 pub trait AggregateInfo {
     const NAME: &'static str;
     const DOC: &'static str;
+    /// The field that holds the place in the chart; empty without one.
+    const CHART_FIELD: &'static str;
     type Chart: 'static;
     fn chart(&self) -> &Self::Chart;
 }

@@ -86,7 +86,14 @@ fn chart<A: Aggregate>() -> Option<Value> {
             }
         }
     }
-    Some(json!({ "initial": A::default().chart().name(), "states": states, "transitions": transitions }))
+    let start = A::default();
+    let initial = start.chart().name();
+    let mut chart = json!({ "initial": initial, "states": states, "transitions": transitions });
+    // Said only where it is so: the author's serde attributes may show the state under another name, or not at all.
+    if serde_json::to_value(&start).is_ok_and(|shown| shown[A::CHART_FIELD] == initial) {
+        chart["field"] = A::CHART_FIELD.into();
+    }
+    Some(chart)
 }
 
 pub(crate) fn projection<P: Projection>() -> Value {

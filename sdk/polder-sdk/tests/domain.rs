@@ -440,6 +440,7 @@ fn the_description_says_all_of_it() {
     assert_eq!(
         locker["chart"],
         json!({
+            "field": "door",
             "initial": "closed",
             "states": ["closed", "open"],
             "transitions": [

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use polder_core::{Position, ProjectionName};
-use polder_engine::{AsOf, DeployStatus, OpenError, ReadError, WaitFor};
+use polder_engine::{AsOf, DeployOptions, DeployStatus, OpenError, ReadError, WaitFor};
 use serde_json::json;
 
 use super::door::{Door, another_revision, component, tenant};
@@ -97,7 +97,7 @@ async fn a_deployment_whose_caller_goes_away_is_finished() {
     let door = Door::orders(folder.path()).await;
     for steps_max in 1..=6 {
         let (tenant, revision) = (tenant(), another_revision(&component("orders"), steps_max));
-        let mut deploying = Box::pin(door.host.deploy(&tenant, revision, None, None));
+        let mut deploying = Box::pin(door.host.deploy(&tenant, revision, DeployOptions::default()));
         // Goes away after one step more each time: a step ends where something is waited for.
         let mut steps = 0;
         let until_then = poll_fn(|context| {

@@ -8,7 +8,9 @@ use polder_core::{
     AggregateId, AggregateName, Command, CommandAck, CommandId, CommandName, CommandStatus, DomainName, Event, Limits,
     Position, ProjectionName, Sequence, TenantName,
 };
-use polder_engine::{AsOf, EventFilter, Host, HostOptions, MAIN_TENANT, ReadError, SubmitError, WaitFor};
+use polder_engine::{
+    AsOf, DeployOptions, EventFilter, Host, HostOptions, MAIN_TENANT, ReadError, SubmitError, WaitFor,
+};
 use polder_journal::disk::FaultyDisk;
 use polder_tests::guest_file;
 use serde_json::Value;
@@ -73,7 +75,8 @@ impl Door {
     }
 
     pub(crate) async fn deploy(&self, component: Bytes) -> polder_engine::Deployed {
-        self.host.deploy(&tenant(), component, Some(&self.domain), None).await.unwrap()
+        let options = DeployOptions { domain: Some(self.domain.clone()), ..DeployOptions::default() };
+        self.host.deploy(&tenant(), component, options).await.unwrap()
     }
 
     pub(crate) fn command(&self, id: &str, name: &str, payload: &Value) -> Command {

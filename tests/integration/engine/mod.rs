@@ -8,4 +8,5 @@ mod hostile;
 mod kills;
 mod laws;
 mod snapshots;
+mod takeovers;
 mod time_travel;

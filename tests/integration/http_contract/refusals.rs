@@ -62,9 +62,14 @@ fn the_hosts_own_history_is_read_and_nothing_else() {
     let revision = shop.client.get("/v1/main/domains/orders").json(200)["revision"].clone();
     let events = shop.client.get("/v1/system/events?domain=deployments").lines();
     let history = shop.client.get("/v1/system/deployments/domain/main:orders/events").lines();
-    assert_eq!((events.len(), &events), (1, &history));
-    assert_eq!((&events[0]["name"], &events[0]["sequence"]), (&json!("revision-activated"), &json!(1)));
-    assert_eq!(events[0]["payload"], json!({ "tenant": "main", "domain": "orders", "revision": revision }));
+    assert_eq!((events.len(), &events), (2, &history));
+    assert_eq!(events[0]["name"], "revision-uploaded");
+    assert_eq!((&events[1]["name"], &events[1]["sequence"]), (&json!("revision-activated"), &json!(2)));
+    let payload = &events[1]["payload"];
+    assert_eq!(
+        (&payload["tenant"], &payload["domain"], &payload["revision"]),
+        (&json!("main"), &json!("orders"), &revision)
+    );
     let unknown = shop.client.get("/v1/system/deployment/domain/main:orders/events").problem(404, "unknown-domain");
     assert!(unknown["known"].as_array().unwrap().contains(&json!("deployments")), "{unknown}");
     for (method, path) in [
@@ -75,7 +80,7 @@ fn the_hosts_own_history_is_read_and_nothing_else() {
     ] {
         says(&shop.client.request(method, path).send().problem(403, "system-tenant"), "the host's own history");
     }
-    assert_eq!(shop.client.get("/v1/system/events?domain=deployments").lines().len(), 1);
+    assert_eq!(shop.client.get("/v1/system/events?domain=deployments").lines().len(), 2);
 }
 
 #[test]
@@ -231,7 +236,7 @@ fn other_methods_are_told_which_are_right() {
         ("PUT", LINE, "POST"),
         ("DELETE", "/v1/main/orders/order/o-1", "GET"),
         ("POST", "/v1/main/events", "GET"),
-        ("POST", "/v1/main/domains", "GET"),
+        ("POST", "/v1/main/domains", "GET, PUT"),
         ("DELETE", "/v1/main/domains/orders", "GET, PUT"),
         ("PATCH", "/v1/main/orders/views/order-summary", "GET"),
         ("POST", "/readyz", "GET"),

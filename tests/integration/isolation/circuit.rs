@@ -5,7 +5,7 @@ use polder_engine::SubmitError;
 use serde_json::json;
 
 use super::metric;
-use crate::engine::door::{Door, component, tenant};
+use crate::engine::door::{Door, another_revision, component, tenant};
 
 const CIRCUIT: &str = "polder_domain_circuit{tenant=\"main\",domain=\"saboteur\"}";
 
@@ -13,7 +13,7 @@ const CIRCUIT: &str = "polder_domain_circuit{tenant=\"main\",domain=\"saboteur\"
 async fn a_domain_that_fails_is_kept_from_its_callers_until_it_is_well() {
     let folder = tempfile::tempdir().unwrap();
     let machines = Door::open(folder.path(), "saboteur", "machine").await;
-    machines.host.deploy(&tenant(), component("orders"), None, None).await.unwrap();
+    machines.host.deploy(&tenant(), component("orders"), polder_engine::DeployOptions::default()).await.unwrap();
     let orders = Door::at(machines.host.clone(), "orders", "order");
     machines.accept("m-1", "turn", json!({})).await;
     let mut faults = 0;
@@ -49,4 +49,23 @@ async fn a_domain_that_fails_is_kept_from_its_callers_until_it_is_well() {
     }
     assert_eq!(turns, 6, "five trials");
     machines.accept("m-1", "turn", json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_revision_that_fails_goes_back_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let machines = Door::open(folder.path(), "saboteur", "machine").await;
+    machines.accept("m-1", "turn", json!({})).await;
+    let first = machines.projection("ledger").await.revision;
+    let second = machines.deploy(another_revision(&component("saboteur"), 1)).await.revision;
+    let revision = async || machines.host.domains(&tenant()).await.unwrap()[0].revision;
+    assert_eq!((revision().await, first != second), (second, true));
+    let mut faults = 0;
+    while revision().await == second {
+        let _ = machines.send("m-1", "break", json!({})).await;
+        faults += 1;
+        assert!(faults < 10_000, "it went on failing");
+    }
+    assert_eq!(revision().await, first);
+    assert_eq!(machines.accept("m-1", "turn", json!({})).await.sequence.0, 2);
 }

@@ -136,13 +136,13 @@ fn an_export_holds_everything_in_files() {
     let folder = town.folder.path().join("acme-export");
     let export = ["tenant", "export", "acme", "--to", folder.to_str().unwrap()];
     let told = town.host().polder(&export);
-    assert_eq!(told.good(), format!("{}: 300 events, 3 facts, 1 components", folder.display()));
+    assert_eq!(told.good(), format!("{}: 300 events, 4 facts, 1 components", folder.display()));
 
     let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap();
     assert_eq!(read("events.ndjson"), town.client.get("/v1/acme/events").text());
     let facts: Vec<Value> = read("facts.ndjson").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let names: Vec<_> = facts.iter().map(|fact| fact["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["tenant-added", "revision-activated", "tenant-limits-changed"]);
+    assert_eq!(names, ["tenant-added", "revision-uploaded", "revision-activated", "tenant-limits-changed"]);
     let revision = facts[1]["payload"]["revision"].as_str().unwrap();
     let component = fs::read(folder.join(format!("components/{revision}.wasm"))).unwrap();
     assert_eq!(component, fs::read(polder_tests::guest_file("orders")).unwrap());

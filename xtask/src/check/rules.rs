@@ -42,13 +42,17 @@ pub(crate) const ARROWS: &[Arrow] = &[
     Arrow { folder: "sdk/", may_use: &["sdk/", "host/core"] },
     Arrow { folder: "guests/", may_use: &["sdk/"] },
     Arrow { folder: "tests", may_use: &["host/", "sdk/", "guests/"] },
+    Arrow { folder: "tests/guests/", may_use: &["sdk/"] },
     Arrow { folder: "tests/hostile", may_use: &["sdk/"] },
     Arrow { folder: "tests/hostile/", may_use: &["sdk/"] },
     Arrow { folder: "xtask", may_use: &[] },
 ];
 
 pub(crate) const ABSENCES: &[Absence] = &[
-    Absence { folders: &["guests/", "sdk/", "tests/hostile"], unseen: &["tokio", "wasmtime", "async-nats"] },
+    Absence {
+        folders: &["guests/", "sdk/", "tests/guests/", "tests/hostile"],
+        unseen: &["tokio", "wasmtime", "async-nats"],
+    },
     Absence { folders: &["host/core"], unseen: &["tokio", "wasmtime", "async-nats"] },
     Absence { folders: &["host/access", "host/journal", "host/import"], unseen: &["tokio", "wasmtime"] },
     Absence { folders: &["host/sandbox"], unseen: &["tokio"] },

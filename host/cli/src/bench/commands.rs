@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use polder_core::TenantName;
-use polder_engine::{Host, HostOptions, MAIN_TENANT};
+use polder_engine::{DeployOptions, Host, HostOptions, MAIN_TENANT};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
@@ -159,7 +159,7 @@ impl Commands {
         match kind {
             Kind::Native => host.attach(&tenant, Arc::new(NativeRules::orders()?))?,
             Kind::Component if self.projections => {
-                runtime.block_on(host.deploy(&tenant, self.place.component()?.into(), None, None))?;
+                runtime.block_on(host.deploy(&tenant, self.place.component()?.into(), DeployOptions::default()))?;
             }
             Kind::Component => host.attach(&tenant, host.load(&self.place.component()?)?)?,
         }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::ensure;
 use clap::Args;
 use polder_core::TenantName;
-use polder_engine::{Host, HostOptions, MAIN_TENANT};
+use polder_engine::{DeployOptions, Host, HostOptions, MAIN_TENANT};
 use serde::Serialize;
 
 use super::figures::per_second;
@@ -47,7 +47,7 @@ impl Fill {
         let component = super::component(self.component.as_deref())?;
         let host = Host::open(HostOptions::new(&self.data))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(host.deploy(&TenantName::new(MAIN_TENANT)?, component.into(), None, None))?;
+        runtime.block_on(host.deploy(&TenantName::new(MAIN_TENANT)?, component.into(), DeployOptions::default()))?;
         let began = Instant::now();
         let events = fill(&host, self.events, self.aggregates)?;
         let report = Report { events, events_per_second: per_second(events, began.elapsed()) };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use polder_core::{DomainName, Position, TenantName};
-use polder_engine::{Host, HostOptions, MAIN_TENANT};
+use polder_engine::{DeployOptions, Host, HostOptions, MAIN_TENANT};
 use serde::Serialize;
 
 use super::Place;
@@ -66,7 +66,7 @@ impl Rebuild {
         forget_resident_bytes_peak();
         let newest = *host.positions(&tenant)?.borrow();
         let began = Instant::now();
-        runtime.block_on(host.deploy(&tenant, component.into(), None, None))?;
+        runtime.block_on(host.deploy(&tenant, component.into(), DeployOptions::default()))?;
         let views = runtime.block_on(until_built(&host, &tenant, newest, began))?;
         let resident_bytes_peak = resident_bytes_peak();
         runtime.block_on(host.shutdown());

@@ -1,22 +1,17 @@
 //! `polder bench start`: how long a host takes to be ready with a history on its disk, closed cleanly and killed. Each start
 //! is a process of its own, from its first instruction to the line that says where it listens.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use clap::Args;
-use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 
 use super::Place;
+use super::served::{Served, kill, line_of};
 use crate::failure::Outcome;
 use crate::output::Output;
-
-/// The line by which a host says that it is ready.
-const READY: &str = "listening on ";
 
 /// Start hosts on a history: after a kill in the middle of work, and after a clean end.
 #[derive(Args)]
@@ -53,16 +48,15 @@ impl Start {
         let mut killed_ms = Vec::new();
         let mut closed_ms = Vec::new();
         for _ in 0..self.starts {
-            let (mut host, took_ms) = started(&program, folder.path())?;
-            killed_ms.push(took_ms);
-            kill(&mut host)?;
+            let host = Served::start(folder.path())?;
+            killed_ms.push(host.ready_ms);
+            host.kill()?;
         }
-        let (host, _) = started(&program, folder.path())?;
-        close(host)?;
+        Served::start(folder.path())?.close()?;
         for _ in 0..self.starts {
-            let (host, took_ms) = started(&program, folder.path())?;
-            closed_ms.push(took_ms);
-            close(host)?;
+            let host = Served::start(folder.path())?;
+            closed_ms.push(host.ready_ms);
+            host.close()?;
         }
         let report = Report { events: self.events, killed_ms, closed_ms };
         output.answer(&report, || text(&report))
@@ -78,44 +72,6 @@ impl Start {
         // Its stdin stays open as long as it lives.
         Ok(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?)
     }
-}
-
-fn started(program: &Path, folder: &Path) -> anyhow::Result<(Child, f64)> {
-    let began = Instant::now();
-    let mut command = Command::new(program);
-    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder);
-    let mut host = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-    match line_of(&mut host, |line| line.starts_with(READY)) {
-        Ok(()) => Ok((host, began.elapsed().as_secs_f64() * 1e3)),
-        Err(error) => {
-            kill(&mut host)?;
-            Err(error)
-        }
-    }
-}
-
-fn line_of(child: &mut Child, wanted: impl Fn(&str) -> bool) -> anyhow::Result<()> {
-    let stdout = child.stdout.take().context("its stdout is piped")?;
-    for line in BufReader::new(stdout).lines() {
-        if wanted(&line?) {
-            return Ok(());
-        }
-    }
-    anyhow::bail!("the process ended before it was ready")
-}
-
-fn kill(child: &mut Child) -> anyhow::Result<()> {
-    child.kill()?;
-    child.wait()?;
-    Ok(())
-}
-
-fn close(mut child: Child) -> anyhow::Result<()> {
-    let id = Pid::from_child(&child);
-    kill_process(id, Signal::TERM)?;
-    let status = child.wait()?;
-    ensure!(status.success(), "the host ended with {status}");
-    Ok(())
 }
 
 fn text(report: &Report) -> String {

@@ -1,23 +1,78 @@
-//! What is recorded of deployments, and which revisions are active after it.
+//! What is recorded of deployments, and what follows for each domain: the active revision, those before it, those that may not come
+//! back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use polder_core::{AggregateId, DomainName, Revision, TenantName};
 use serde::{Deserialize, Serialize};
 
+use crate::gate::Verdict;
 use crate::system::{Book, Fact, Noted};
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// How many activations of a domain are remembered to go back to.
+const ACTIVATIONS_KEPT_MAX: usize = 100;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum DeploymentFact {
-    RevisionActivated { tenant: TenantName, domain: DomainName, revision: Revision },
+    /// A component that the sandbox would run is kept here.
+    RevisionUploaded {
+        tenant: TenantName,
+        domain: DomainName,
+        revision: Revision,
+        bytes: u64,
+    },
+    RevisionActivated {
+        tenant: TenantName,
+        domain: DomainName,
+        revision: Revision,
+        #[serde(default)]
+        previous: Option<Revision>,
+        #[serde(default)]
+        verdict: Verdict,
+    },
+    RevisionRefused {
+        tenant: TenantName,
+        domain: DomainName,
+        revision: Revision,
+        verdict: Verdict,
+    },
+    /// The domain went back to `revision`.
+    RevisionRolledBack {
+        tenant: TenantName,
+        domain: DomainName,
+        from: Revision,
+        revision: Revision,
+        cause: String,
+        verdict: Verdict,
+    },
+    /// It may not be activated until it is released.
+    RevisionQuarantined {
+        tenant: TenantName,
+        domain: DomainName,
+        revision: Revision,
+        cause: String,
+    },
+    QuarantineReleased {
+        tenant: TenantName,
+        domain: DomainName,
+        revision: Revision,
+    },
 }
 
-/// Which revision of which domain is active.
+/// Where the domains stand.
 #[derive(Debug, Default)]
 pub(crate) struct Deployments {
-    active: BTreeMap<(TenantName, DomainName), Revision>,
-    uploaded: BTreeMap<TenantName, BTreeSet<Revision>>,
+    domains: BTreeMap<(TenantName, DomainName), Standing>,
+}
+
+/// Where one domain stands.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Standing {
+    /// In order; the last one is active.
+    activated: Vec<Revision>,
+    pub(crate) uploaded: BTreeSet<Revision>,
+    pub(crate) quarantined: BTreeMap<Revision, String>,
 }
 
 /// A domain whose revision is active.
@@ -28,13 +83,30 @@ pub(crate) struct Activation {
     pub(crate) revision: Revision,
 }
 
+impl DeploymentFact {
+    pub(crate) fn id_of(tenant: &TenantName, domain: &DomainName) -> AggregateId {
+        AggregateId::new(&format!("{tenant}:{domain}")).expect("two names and a colon are a good id")
+    }
+
+    fn place(&self) -> (&TenantName, &DomainName) {
+        match self {
+            Self::RevisionUploaded { tenant, domain, .. }
+            | Self::RevisionActivated { tenant, domain, .. }
+            | Self::RevisionRefused { tenant, domain, .. }
+            | Self::RevisionRolledBack { tenant, domain, .. }
+            | Self::RevisionQuarantined { tenant, domain, .. }
+            | Self::QuarantineReleased { tenant, domain, .. } => (tenant, domain),
+        }
+    }
+}
+
 impl Fact for DeploymentFact {
     const DOMAIN: &'static str = "deployments";
     const AGGREGATE: &'static str = "domain";
 
     fn aggregate_id(&self) -> AggregateId {
-        let Self::RevisionActivated { tenant, domain, .. } = self;
-        AggregateId::new(&format!("{tenant}:{domain}")).expect("two names and a colon are a good id")
+        let (tenant, domain) = self.place();
+        Self::id_of(tenant, domain)
     }
 }
 
@@ -42,24 +114,119 @@ impl Book for Deployments {
     type Fact = DeploymentFact;
 
     fn fold(&mut self, fact: DeploymentFact, _: &Noted) {
-        let DeploymentFact::RevisionActivated { tenant, domain, revision } = fact;
-        self.uploaded.entry(tenant.clone()).or_default().insert(revision);
-        self.active.insert((tenant, domain), revision);
+        let (tenant, domain) = fact.place();
+        let standing = self.domains.entry((tenant.clone(), domain.clone())).or_default();
+        match fact {
+            DeploymentFact::RevisionUploaded { revision, .. } => drop(standing.uploaded.insert(revision)),
+            DeploymentFact::RevisionActivated { revision, .. } => standing.activate(revision),
+            DeploymentFact::RevisionRefused { .. } => {}
+            DeploymentFact::RevisionRolledBack { revision, .. } => standing.go_back(revision),
+            DeploymentFact::RevisionQuarantined { revision, cause, .. } => {
+                standing.quarantined.insert(revision, cause);
+            }
+            DeploymentFact::QuarantineReleased { revision, .. } => drop(standing.quarantined.remove(&revision)),
+        }
     }
 }
 
 impl Deployments {
     /// Every revision that one of these tenants ever had.
     pub(crate) fn revisions_of(&self, is_wanted: impl Fn(&TenantName) -> bool) -> BTreeSet<Revision> {
-        let wanted = self.uploaded.iter().filter(|(tenant, _)| is_wanted(tenant));
-        wanted.flat_map(|(_, revisions)| revisions).copied().collect()
+        let wanted = self.domains.iter().filter(|((tenant, _), _)| is_wanted(tenant));
+        wanted.flat_map(|(_, standing)| &standing.uploaded).copied().collect()
     }
 
     pub(crate) fn active(&self) -> impl Iterator<Item = Activation> + '_ {
-        self.active.iter().map(|((tenant, domain), revision)| Activation {
-            tenant: tenant.clone(),
-            domain: domain.clone(),
-            revision: *revision,
-        })
+        let active = |((tenant, domain), standing): (&(TenantName, DomainName), &Standing)| {
+            let revision = standing.active()?;
+            Some(Activation { tenant: tenant.clone(), domain: domain.clone(), revision })
+        };
+        self.domains.iter().filter_map(active)
+    }
+
+    /// `None`: nothing is recorded of it.
+    pub(crate) fn standing(&self, tenant: &TenantName, domain: &DomainName) -> Option<&Standing> {
+        self.domains.get(&(tenant.clone(), domain.clone()))
+    }
+}
+
+impl Standing {
+    fn active(&self) -> Option<Revision> {
+        self.activated.last().copied()
+    }
+
+    /// The one that was active before and may be again.
+    pub(crate) fn before(&self) -> Option<Revision> {
+        let active = self.active()?;
+        let may_return = |revision: &&Revision| **revision != active && !self.quarantined.contains_key(*revision);
+        self.activated.iter().rev().find(may_return).copied()
+    }
+
+    /// Those that were active once and whose digits begin so.
+    pub(crate) fn activated_like(&self, digits: &str) -> BTreeSet<Revision> {
+        self.activated.iter().filter(|revision| revision.to_string().starts_with(digits)).copied().collect()
+    }
+
+    fn activate(&mut self, revision: Revision) {
+        self.uploaded.insert(revision);
+        self.activated.push(revision);
+        if self.activated.len() > ACTIVATIONS_KEPT_MAX {
+            self.activated.remove(0);
+        }
+    }
+
+    /// What came after it is no longer something to go back to.
+    fn go_back(&mut self, revision: Revision) {
+        let active = self.activated.pop();
+        match self.activated.iter().rposition(|earlier| *earlier == revision) {
+            Some(place) => self.activated.truncate(place + 1),
+            None => {
+                self.activated.extend(active);
+                self.activate(revision);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn revision(name: &str) -> Revision {
+        Revision::of(name.as_bytes())
+    }
+
+    fn standing(activated: &[&str]) -> Standing {
+        let mut standing = Standing::default();
+        activated.iter().for_each(|name| standing.activate(revision(name)));
+        standing
+    }
+
+    #[test]
+    fn going_back_goes_step_by_step() {
+        let mut standing = standing(&["a", "b", "a", "c"]);
+        for expected in ["a", "b", "a"] {
+            assert_eq!(standing.before(), Some(revision(expected)));
+            standing.go_back(revision(expected));
+            assert_eq!(standing.active(), Some(revision(expected)));
+        }
+        assert_eq!(standing.before(), None);
+    }
+
+    #[test]
+    fn what_is_in_quarantine_is_passed_over() {
+        let mut standing = standing(&["a", "b", "c"]);
+        standing.quarantined.insert(revision("b"), "bad".into());
+        assert_eq!(standing.before(), Some(revision("a")));
+        standing.quarantined.insert(revision("a"), "bad".into());
+        assert_eq!(standing.before(), None);
+    }
+
+    #[test]
+    fn few_activations_are_remembered() {
+        let names: Vec<String> = (0..3 * ACTIVATIONS_KEPT_MAX).map(|number| number.to_string()).collect();
+        let standing = standing(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(standing.activated.len(), ACTIVATIONS_KEPT_MAX);
+        assert_eq!(standing.active(), Some(revision(names.last().unwrap())));
     }
 }

@@ -3,6 +3,13 @@
 
 mod components;
 mod facts;
+mod options;
+mod revisions;
+mod turns;
 
 pub(crate) use components::Components;
-pub(crate) use facts::{Activation, DeploymentFact, Deployments};
+pub(crate) use facts::{Activation, DeploymentFact, Deployments, Standing};
+pub use options::{DeployOptions, GateOptions, RollBackOptions};
+pub(crate) use revisions::Revisions;
+pub use revisions::{RevisionInfo, RevisionStatus};
+pub(crate) use turns::Turns;

@@ -1,50 +1,76 @@
-//! Puts components on a host: checks and compiles, records, activates.
+//! Puts components on a host, and goes back to earlier ones.
 
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use polder_core::{DomainName, Revision, TenantName};
-use polder_sandbox::{Component, Origin, Sandbox};
+use polder_sandbox::{Component, Refusal, Sandbox};
 
-use super::{Host, Inner, blocking};
-use crate::answers::{DeployStatus, Deployed};
-use crate::deployments::{Activation, Components, DeploymentFact};
+use super::taking_over::{Takeover, Why};
+use super::{Host, Inner, blocking, joined};
+use crate::answers::Deployed;
+use crate::deployments::{
+    Activation, Components, DeployOptions, DeploymentFact, GateOptions, RevisionInfo, Revisions, RollBackOptions,
+    Standing,
+};
 use crate::domain::{Active, Domain};
+use crate::gate::{GateRefusal, Verdict};
 use crate::guest_rules::GuestRules;
-use crate::health::Standing;
+use crate::health;
+use crate::passage::Passed;
 use crate::projections::Restore;
 use crate::rules::Rules;
-use crate::system::{SYSTEM_TENANT, SystemStream};
+use crate::system::{SYSTEM_TENANT, read_facts};
 use crate::tenant::Tenant;
 use crate::{DeployError, OpenError, ReadError};
 
 impl Host {
-    /// Checks, compiles, records and activates a component. `asked`: refuse unless it describes this domain.
+    /// Checks and compiles a component, judges it by the tenant's history, records and activates it. Goes on to its end also when the
+    /// caller goes away.
     pub async fn deploy(
         &self,
         tenant: &TenantName,
         component: Bytes,
-        asked: Option<&DomainName>,
-        actor: Option<&str>,
+        options: DeployOptions,
     ) -> Result<Deployed, DeployError> {
-        let tenant = self.inner.tenant_to_deploy(tenant)?;
-        let loading = (Arc::clone(&self.inner), component.clone());
-        let loaded = blocking(move || {
-            let (inner, bytes) = loading;
-            inner.components.load(&inner.sandbox, &bytes).map_err(|error| DeployError::Refused(error.to_string()))
-        });
-        let loaded = loaded.await?;
-        let described = &loaded.descriptor.domain;
-        if let Some(asked) = asked
-            && asked != described
-        {
-            return Err(DeployError::OtherDomain { described: described.clone(), asked: asked.clone() });
-        }
-        let actor = actor.map(str::to_owned);
-        let act = move |inner: &Arc<Inner>, stream: &mut SystemStream| {
-            inner.activate(stream, &tenant, &loaded, &component, actor.as_deref())
+        let (inner, tenant) = (Arc::clone(&self.inner), self.inner.tenant_to_deploy(tenant)?);
+        joined(tokio::spawn(async move { inner.deploy(tenant, component, options).await }).await)
+    }
+
+    /// Makes a revision active again that was active before. It passes the gate like any other.
+    pub async fn roll_back(
+        &self,
+        tenant: &TenantName,
+        domain: &DomainName,
+        options: RollBackOptions,
+    ) -> Result<Deployed, DeployError> {
+        let (inner, tenant) = (Arc::clone(&self.inner), self.inner.tenant_to_deploy(tenant)?);
+        let domain = domain.clone();
+        joined(tokio::spawn(async move { inner.roll_back(tenant, domain, options).await }).await)
+    }
+
+    /// Everything that was deployed of a domain, in order.
+    pub async fn revisions(&self, tenant: &TenantName, domain: &DomainName) -> Result<Vec<RevisionInfo>, ReadError> {
+        let tenant = self.inner.tenant_to_read(tenant)?;
+        let unknown = || ReadError::UnknownDomain {
+            tenant: tenant.name.clone(),
+            domain: domain.clone(),
+            known: tenant.domain_names(),
         };
-        self.inner.administer(act).await
+        self.inner.standing(&tenant, domain).ok_or_else(unknown)?;
+        let (reader, id) = (self.inner.reader.clone(), DeploymentFact::id_of(&tenant.name, domain));
+        let revisions = blocking(move || {
+            let mut revisions = Revisions::default();
+            read_facts(&reader, &id, &mut revisions).map(|()| revisions.0)
+        });
+        revisions.await.map_err(|error| ReadError::Storage(error.to_string()))
+    }
+
+    /// The domain that a component describes.
+    pub async fn described(&self, component: Bytes) -> Result<DomainName, DeployError> {
+        let inner = Arc::clone(&self.inner);
+        let loaded = blocking(move || inner.components.load(&inner.sandbox, &component)).await;
+        Ok(loaded.map_err(|error| DeployError::Refused(error.to_string()))?.descriptor.domain.clone())
     }
 
     /// A component as it was uploaded, of a revision that the tenant has or had.
@@ -71,41 +97,137 @@ impl Host {
     /// the native floor they compare with.
     pub fn attach(&self, tenant: &TenantName, rules: Arc<dyn Rules>) -> Result<(), DeployError> {
         let tenant = self.inner.tenant_to_deploy(tenant)?;
-        put_in_place(&tenant, rules, Standing::Attached);
+        put_in_place(&tenant, rules, health::Standing::Attached);
         Ok(())
     }
 }
 
 impl Inner {
+    async fn deploy(
+        self: &Arc<Self>,
+        tenant: Arc<Tenant>,
+        bytes: Bytes,
+        options: DeployOptions,
+    ) -> Result<Deployed, DeployError> {
+        let DeployOptions { gate, domain: asked, release_quarantine } = options;
+        let (inner, uploaded) = (Arc::clone(self), bytes.clone());
+        let component = match blocking(move || inner.components.load(&inner.sandbox, &uploaded)).await {
+            Ok(component) => component,
+            Err(refusal) => {
+                self.not_admitted(&tenant, asked, Revision::of(&bytes), &refusal, gate).await?;
+                return Err(DeployError::Refused(refusal.to_string()));
+            }
+        };
+        let described = &component.descriptor.domain;
+        if let Some(asked) = asked
+            && asked != *described
+        {
+            return Err(DeployError::OtherDomain { described: described.clone(), asked });
+        }
+        let _turn = self.turns.take(&tenant.name, described).await;
+        let why = Why::Deployed { bytes, release_quarantine };
+        self.take_over(Takeover { tenant, component, why, gate }).await
+    }
+
+    async fn roll_back(
+        self: &Arc<Self>,
+        tenant: Arc<Tenant>,
+        domain: DomainName,
+        options: RollBackOptions,
+    ) -> Result<Deployed, DeployError> {
+        let _turn = self.turns.take(&tenant.name, &domain).await;
+        let RollBackOptions { gate, to } = options;
+        let target = self.target_of(&tenant, &domain, to.as_deref())?;
+        let component = self.restored(target).await?;
+        let why = Why::RolledBack { cause: "asked for".into(), is_withdrawn: false };
+        self.take_over(Takeover { tenant, component, why, gate }).await
+    }
+
+    /// Takes a revision out of use that has shown to be bad: the domain goes back to the one before, and this one goes into
+    /// quarantine. Does nothing when another is active by now.
+    pub(crate) async fn withdraw(
+        self: &Arc<Self>,
+        tenant: Arc<Tenant>,
+        domain: &DomainName,
+        bad: Revision,
+        cause: String,
+    ) -> Result<Option<Deployed>, DeployError> {
+        let _turn = self.turns.take(&tenant.name, domain).await;
+        if tenant.domain(domain).is_none_or(|domain| domain.active().revision != bad) {
+            return Ok(None);
+        }
+        let target = self.target_of(&tenant, domain, None)?;
+        let component = self.restored(target).await?;
+        // What it made of states is not to be kept; what it recorded has to be readable.
+        let gate = GateOptions { actor: Some("polder".into()), accept_changes: true, ..GateOptions::default() };
+        let why = Why::RolledBack { cause, is_withdrawn: true };
+        self.take_over(Takeover { tenant, component, why, gate }).await.map(Some)
+    }
+
+    fn target_of(&self, tenant: &Tenant, domain: &DomainName, to: Option<&str>) -> Result<Revision, DeployError> {
+        let standing = self.standing(tenant, domain).ok_or_else(|| DeployError::UnknownDomain {
+            tenant: tenant.name.clone(),
+            domain: domain.clone(),
+            known: tenant.domain_names(),
+        })?;
+        let Some(digits) = to else {
+            return standing.before().ok_or_else(|| DeployError::NothingBefore { domain: domain.clone() });
+        };
+        let like = standing.activated_like(digits);
+        match (like.first(), like.len()) {
+            (Some(only), 1) => Ok(*only),
+            (_, found) => {
+                let (domain, asked) = (domain.clone(), digits.to_owned());
+                Err(DeployError::UnknownRevision { domain, asked, found })
+            }
+        }
+    }
+
+    async fn restored(self: &Arc<Self>, revision: Revision) -> Result<Arc<Component>, DeployError> {
+        let inner = Arc::clone(self);
+        let restored = blocking(move || inner.components.restore(&inner.sandbox, revision)).await;
+        restored.map_err(|error| DeployError::Storage(error.to_string()))
+    }
+
+    /// Records a refusal of what is no component at all, where there is a domain that it was meant for.
+    async fn not_admitted(
+        self: &Arc<Self>,
+        tenant: &Arc<Tenant>,
+        asked: Option<DomainName>,
+        revision: Revision,
+        refusal: &Refusal,
+        gate: GateOptions,
+    ) -> Result<(), DeployError> {
+        let Some(domain) = asked.filter(|domain| !gate.dry_run && self.standing(tenant, domain).is_some()) else {
+            return Ok(());
+        };
+        let refusals = vec![GateRefusal::NotAdmitted { problem: refusal.to_string() }];
+        let verdict = Verdict { refusals, ..Verdict::default() };
+        let fact = DeploymentFact::RevisionRefused { tenant: tenant.name.clone(), domain, revision, verdict };
+        self.record_all(vec![fact], gate.actor).await
+    }
+
+    pub(super) async fn record_all(
+        self: &Arc<Self>,
+        facts: Vec<DeploymentFact>,
+        actor: Option<String>,
+    ) -> Result<(), DeployError> {
+        let recorded = self.administer(move |inner, stream| {
+            facts.into_iter().try_for_each(|fact| inner.record(stream, &inner.deployments, fact, actor.as_deref()))
+        });
+        recorded.await.map_err(|error| DeployError::ReadOnly(error.to_string()))
+    }
+
+    pub(super) fn standing(&self, tenant: &Tenant, domain: &DomainName) -> Option<Standing> {
+        let deployments = self.deployments.lock().unwrap_or_else(PoisonError::into_inner);
+        deployments.standing(&tenant.name, domain).cloned()
+    }
+
     fn tenant_to_deploy(&self, name: &TenantName) -> Result<Arc<Tenant>, DeployError> {
         self.tenant(name).ok_or_else(|| match name.as_str() {
             SYSTEM_TENANT => DeployError::SystemTenant,
             _ => DeployError::UnknownTenant(name.clone()),
         })
-    }
-
-    /// Records the activation, then puts it in place.
-    fn activate(
-        &self,
-        stream: &mut SystemStream,
-        tenant: &Arc<Tenant>,
-        component: &Arc<Component>,
-        bytes: &[u8],
-        actor: Option<&str>,
-    ) -> Result<Deployed, DeployError> {
-        let (domain, revision) = (component.descriptor.domain.clone(), component.revision);
-        let previous = tenant.domain(&domain).map(|domain| domain.active().revision);
-        let checks = checks_of(component);
-        if previous == Some(revision) {
-            return Ok(Deployed { status: DeployStatus::AlreadyActive, domain, revision, previous, checks });
-        }
-        let stored = self.components.store(revision, bytes);
-        stored.map_err(|error| DeployError::Storage(error.to_string()))?;
-        let fact = DeploymentFact::RevisionActivated { tenant: tenant.name.clone(), domain: domain.clone(), revision };
-        let recorded = self.record(stream, &self.deployments, fact, actor);
-        recorded.map_err(|error| DeployError::ReadOnly(error.to_string()))?;
-        self.put_in_place(tenant, component, Standing::New).map_err(DeployError::Storage)?;
-        Ok(Deployed { status: DeployStatus::Activated, domain, revision, previous, checks })
     }
 
     /// At start: what was active is active again.
@@ -121,13 +243,14 @@ impl Inner {
         // Removed since then.
         let Some(owner) = self.tenant(&tenant) else { return Ok(()) };
         let component = self.components.restore(&self.sandbox, revision).map_err(|error| failed(error.to_string()))?;
-        put_in_place(&owner, Arc::new(GuestRules(Arc::clone(&component))), Standing::Proven);
+        put_in_place(&owner, Arc::new(GuestRules(Arc::clone(&component))), health::Standing::Proven);
         self.projections.expect(&owner, &component);
         Ok(())
     }
 
-    fn put_in_place(&self, tenant: &Arc<Tenant>, component: &Arc<Component>, standing: Standing) -> Result<(), String> {
-        put_in_place(tenant, Arc::new(GuestRules(Arc::clone(component))), standing);
+    /// Its projections are built beside those of the revision before, which readers see until then. Nothing happens for those that
+    /// are built already.
+    pub(super) fn build_views(&self, tenant: &Arc<Tenant>, component: &Arc<Component>) -> Result<(), String> {
         self.projections.activate(tenant, component).map_err(|error| error.to_string())
     }
 }
@@ -144,35 +267,13 @@ pub(super) fn old_revisions(sandbox: &Arc<Sandbox>, components: &Arc<Components>
     })
 }
 
-/// What the sandbox made sure of before the component was let in.
-fn checks_of(component: &Component) -> Vec<String> {
-    let descriptor = &component.descriptor;
-    let code = match &component.origin {
-        Origin::Compiled => "compiled".to_owned(),
-        Origin::CompiledUncached(problem) => format!("compiled, not kept for the next start: {problem}"),
-        Origin::Cached => "compiled before".to_owned(),
-    };
-    vec![
-        "imports nothing but polder:domain/diagnostics".to_owned(),
-        "exports the world polder:domain/domain".to_owned(),
-        format!(
-            "describes {} and {}",
-            counted(descriptor.aggregates.len(), "aggregate"),
-            counted(descriptor.projections.len(), "projection")
-        ),
-        code,
-    ]
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
-fn put_in_place(tenant: &Tenant, rules: Arc<dyn Rules>, standing: Standing) {
+/// From here on every command meets these rules. Gives those that may still meet the rules before.
+pub(super) fn put_in_place(tenant: &Tenant, rules: Arc<dyn Rules>, standing: health::Standing) -> Option<Passed> {
     let name = rules.descriptor().domain.clone();
     let active = Active::new(&tenant.name, rules, standing);
-    match tenant.domain(&name) {
-        Some(domain) => domain.activate(active),
-        None => tenant.insert(Domain::new(name, active)),
+    if let Some(domain) = tenant.domain(&name) {
+        return Some(domain.activate(active));
     }
+    tenant.insert(Domain::new(name, active));
+    None
 }

@@ -202,7 +202,7 @@ impl Host {
 }
 
 impl Inner {
-    fn tenant_to_read(&self, name: &TenantName) -> Result<Arc<Tenant>, ReadError> {
+    pub(super) fn tenant_to_read(&self, name: &TenantName) -> Result<Arc<Tenant>, ReadError> {
         if *name == self.system.name {
             return Ok(Arc::clone(&self.system));
         }

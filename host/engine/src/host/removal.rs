@@ -70,6 +70,7 @@ impl Inner {
 
     fn erase_all(&self, name: &TenantName) -> Result<(), EraseError> {
         self.projections.remove(name)?;
+        self.gate.forget(name);
         let own: Vec<Revision> = self.revisions_of(|tenant| tenant == name);
         // Needs the records to be readable, so it comes before they are not.
         self.reader.remove_snapshots(name, &own)?;

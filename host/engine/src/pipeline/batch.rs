@@ -10,6 +10,7 @@ use super::Grown;
 use super::job::ReplySender;
 use crate::SubmitError;
 use crate::metrics::Metrics;
+use crate::passage::OnPassage;
 use crate::tenant::{Admission, Tenant};
 
 /// A batch takes at most this many decisions.
@@ -37,6 +38,7 @@ pub(super) struct Reply {
     pub(super) answer: Result<CommandAck, SubmitError>,
     pub(super) to: ReplySender,
     pub(super) admission: Admission,
+    pub(super) _passage: OnPassage,
 }
 
 impl Batch {
@@ -79,7 +81,7 @@ impl Batch {
             tenant.reached(position);
             grown(&tenant);
         }
-        for Waiting { reply: Reply { answer, to, admission }, record } in self.replies {
+        for Waiting { reply: Reply { answer, to, admission, _passage }, record } in self.replies {
             let position = match record {
                 Some(index) => positions[index],
                 None => last_position(&admission.tenant().name),

@@ -9,7 +9,7 @@ use crate::rules::{RulesInstance, StateSlot};
 /// How many records are read at a time.
 const RECORDS_PER_READ: usize = 1_024;
 /// How many events one guest call folds: each has the fuel of one command.
-const EVENTS_PER_CALL: usize = 1_024;
+pub(crate) const EVENTS_PER_CALL: usize = 1_024;
 
 /// Which aggregate, for which revision.
 #[derive(Clone, Copy)]

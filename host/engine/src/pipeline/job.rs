@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::worker::Unsettled;
 use crate::SubmitError;
 use crate::domain::Domain;
+use crate::passage::OnPassage;
 use crate::tenant::{Admission, Tenant};
 
 pub(crate) type ReplySender = oneshot::Sender<Result<CommandAck, SubmitError>>;
@@ -25,6 +26,7 @@ pub(crate) struct Target {
     pub(crate) domain: Arc<Domain>,
     pub(crate) key: AggregateKey,
     pub(crate) admission: Admission,
+    pub(crate) passage: OnPassage,
 }
 
 impl Job {

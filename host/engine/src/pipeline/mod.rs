@@ -28,6 +28,7 @@ mod cpu_time;
 mod fast_lane;
 mod job;
 mod loans;
+mod prepare;
 pub(crate) mod priority;
 mod queue;
 mod seat;
@@ -45,9 +46,10 @@ use polder_core::Position;
 use polder_journal::{AggregateKey, EncodedRecord, Reader, Writer};
 
 use appender::{Appender, Decided};
-pub(crate) use cold::{FoldError, Wanted, fold_history};
+pub(crate) use cold::{EVENTS_PER_CALL, FoldError, Wanted, fold_history};
 pub(crate) use conduct::Conduct;
 pub(crate) use job::{Job, Target};
+pub(crate) use prepare::Prepare;
 
 use crate::SubmitError;
 use crate::clock::Clock;

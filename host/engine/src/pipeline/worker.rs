@@ -75,8 +75,8 @@ pub(super) struct Ruling {
 
 impl Ruling {
     pub(super) fn split(self) -> (Unsettled, DecidedOn) {
-        let Self { target: Target { domain, key, admission }, to, verdict, repeatable, warm, sample } = self;
-        let reply = Reply { answer: verdict.answer, to, admission };
+        let Self { target: Target { domain, key, admission, passage }, to, verdict, repeatable, warm, sample } = self;
+        let reply = Reply { answer: verdict.answer, to, admission, _passage: passage };
         (Unsettled { reply, record: verdict.record, repeatable }, DecidedOn { domain, key, warm, sample })
     }
 }

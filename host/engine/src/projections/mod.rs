@@ -111,7 +111,9 @@ impl Projections {
         domain: &DomainName,
         projection: &ProjectionName,
     ) -> Option<watch::Receiver<Position>> {
-        self.views(tenant)?.opened()?.position(domain, projection)
+        let views = self.views(tenant)?;
+        views.used();
+        views.opened()?.position(domain, projection)
     }
 
     /// For reading: see [`ViewStore::read`].
@@ -124,6 +126,11 @@ impl Projections {
     pub(crate) fn open_count(&self) -> usize {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
         tenants.values().filter(|views| views.is_open()).count()
+    }
+
+    /// How many tenants' views have not been looked after since the start.
+    pub(crate) fn unseen_count(&self) -> usize {
+        self.scheduler.queue().unseen_count()
     }
 
     /// Its documents are gone when this returns, also from the disk.

@@ -105,6 +105,10 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    pub(super) fn unseen_count(&self) -> usize {
+        self.lock().unhurried.len()
+    }
+
     pub(super) fn sweep(&self) {
         if !self.is_sweeping.swap(true, Ordering::SeqCst) {
             self.lock().later.push((Instant::now() + RETRY_AFTER, Task::Sweep));

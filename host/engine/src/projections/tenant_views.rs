@@ -91,6 +91,7 @@ impl TenantViews {
     /// For whoever asks: opens them when they are closed.
     pub(super) fn open(&self, queue: &Queue) -> Result<Arc<OpenViews>, ViewsError> {
         if let Some(open) = self.opened() {
+            self.used();
             return Ok(open);
         }
         let open = self.opened_or_open()?;
@@ -98,11 +99,9 @@ impl TenantViews {
         Ok(open)
     }
 
-    /// `None` when they are closed.
+    /// `None` when they are closed. Does not count as a use: who only watches must not keep them open.
     pub(super) fn opened(&self) -> Option<Arc<OpenViews>> {
-        let open = self.open.load_full()?;
-        self.used();
-        Some(open)
+        self.open.load_full()
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -204,7 +203,7 @@ impl TenantViews {
         ViewsError { tenant: self.tenant.name.clone(), problem: error.to_string() }
     }
 
-    fn used(&self) {
+    pub(super) fn used(&self) {
         self.used_ms.store(self.now_ms(), Ordering::Relaxed);
     }
 

@@ -10,7 +10,7 @@ mod stream;
 use polder_core::TenantName;
 
 pub(crate) use fact::{Book, Fact, Noted};
-pub(crate) use stream::SystemStream;
+pub(crate) use stream::{SystemStream, read_facts};
 
 use crate::access::KeyFact;
 use crate::deployments::DeploymentFact;

@@ -3,16 +3,20 @@
 use std::collections::HashMap;
 
 use polder_core::{
-    AggregateName, CommandId, CommandName, ContentId, DomainName, EventName, Fingerprint, Position,
+    AggregateId, AggregateName, CommandId, CommandName, ContentId, DomainName, EventName, Fingerprint, Position,
     REVISION_MARK_BYTES, Sequence, TimestampMs,
 };
-use polder_journal::{AggregateKey, Decision, EncodedRecord, NewEvent, Outcome, ReadError, Reader, RecordError};
+use polder_journal::{
+    AggregateKey, Decision, EncodedRecord, EventView, NewEvent, Outcome, ReadError, Reader, RecordError, RecordView,
+};
 
 use super::fact::{ReadFacts, Written, written};
-use super::{Fact, Noted, system_tenant};
+use super::{Book, Fact, Noted, system_tenant};
 
 /// How much of the stream is read at a time, in bytes.
 const READ_BYTES: usize = 1024 * 1024;
+/// Records of one aggregate read at a time.
+const RECORDS_PER_READ: usize = 256;
 /// No revision of a domain decided this: the host did.
 const HOST_MARK: [u8; REVISION_MARK_BYTES] = [0; REVISION_MARK_BYTES];
 /// What every fact was recorded by.
@@ -56,30 +60,11 @@ impl SystemStream {
             }
             after = batch.last();
             for (record, event) in batch.events() {
-                let refused = |problem: String| StreamError::Event {
-                    domain: record.domain().to_owned(),
-                    name: event.name.to_owned(),
-                    version: event.version,
-                    position: event.position,
-                    problem,
-                };
-                let (sequence, id) = (event.sequence, event.id);
                 let head = stream.heads.entry(record.aggregate_key()).or_insert((Sequence::ZERO, ContentId::NONE));
                 record.check_content(&head.1)?;
-                *head = (sequence, id);
-                let noted = Noted {
-                    position: event.position,
-                    sequence,
-                    id,
-                    at_ms: record.at_ms(),
-                    actor: record.actor().map(str::to_owned),
-                };
-                let Some(book) = books.iter_mut().find(|book| book.domain() == record.domain()) else {
-                    return Err(refused("this version of polder has no such domain".into()));
-                };
-                let payload = str::from_utf8(event.payload).map_err(|error| refused(error.to_string()))?;
-                let written = Written { name: event.name, version: event.version, payload };
-                book.read(&written, &noted).map_err(|error| refused(error.to_string()))?;
+                *head = (event.sequence, event.id);
+                let book = books.iter_mut().find(|book| book.domain() == record.domain());
+                hand_over(&record, &event, book.map(|book| &mut **book))?;
             }
         }
     }
@@ -125,4 +110,50 @@ impl SystemStream {
         self.heads.insert(key, (sequence, id));
         Noted { position, sequence, id, at_ms, actor }
     }
+}
+
+/// Hands the facts about one aggregate to a book, in order.
+pub(crate) fn read_facts<B: Book>(reader: &Reader, id: &AggregateId, book: &mut B) -> Result<(), StreamError> {
+    let domain = DomainName::new(B::Fact::DOMAIN).expect("a good name");
+    let aggregate = AggregateName::new(B::Fact::AGGREGATE).expect("a good name");
+    let key = AggregateKey::of(&system_tenant(), &domain, &aggregate, id);
+    let mut after = Sequence::ZERO;
+    loop {
+        let records = reader.history(key, after, RECORDS_PER_READ)?;
+        let Some(last) = records.last() else { return Ok(()) };
+        after = last.view().sequence();
+        for record in &records {
+            let view = record.view();
+            for event in view.events() {
+                hand_over(&view, &event, Some(book))?;
+            }
+        }
+    }
+}
+
+fn hand_over<R: ReadFacts + ?Sized>(
+    record: &RecordView<'_>,
+    event: &EventView<'_>,
+    book: Option<&mut R>,
+) -> Result<(), StreamError> {
+    let refused = |problem: String| StreamError::Event {
+        domain: record.domain().to_owned(),
+        name: event.name.to_owned(),
+        version: event.version,
+        position: event.position,
+        problem,
+    };
+    let noted = Noted {
+        position: event.position,
+        sequence: event.sequence,
+        id: event.id,
+        at_ms: record.at_ms(),
+        actor: record.actor().map(str::to_owned),
+    };
+    let Some(book) = book else {
+        return Err(refused("this version of polder has no such domain".into()));
+    };
+    let payload = str::from_utf8(event.payload).map_err(|error| refused(error.to_string()))?;
+    let written = Written { name: event.name, version: event.version, payload };
+    book.read(&written, &noted).map_err(|error| refused(error.to_string()))
 }

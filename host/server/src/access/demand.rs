@@ -57,6 +57,15 @@ pub(crate) fn deploy(at: &Segments) -> Result<Wanted, Problem> {
     Ok(Wanted::Publish(subject::admin(&at.tenant()?, "deploy", &at.domain()?)))
 }
 
+/// The domain is in the component: whether that one is permitted is seen once it is read.
+pub(crate) fn deploy_any(at: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::PublishWithin(subject::admin_of_all(&at.tenant()?, "deploy")))
+}
+
+pub(crate) fn roll_back(at: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::Publish(subject::admin(&at.tenant()?, "rollback", &at.domain()?)))
+}
+
 pub(crate) fn list_tenants(_: &Segments) -> Result<Wanted, Problem> {
     Ok(Wanted::Publish(subject::host_tenants()))
 }

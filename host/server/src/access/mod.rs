@@ -7,6 +7,6 @@ mod gate;
 mod sight;
 
 pub(crate) use caller::Caller;
-pub(crate) use demand::Demand;
+pub(crate) use demand::{Demand, Wanted};
 pub(crate) use gate::{authenticated, permitted};
 pub(crate) use sight::Sight;

@@ -1,0 +1,84 @@
+//! A host as a process of its own, for figures that begin with its first instruction.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The line by which a host says that it is ready.
+const READY: &str = "listening on ";
+
+pub(super) struct Served {
+    child: Child,
+    pub(super) address: String,
+    /// From its first instruction to the line that says where it listens.
+    pub(super) ready_ms: f64,
+}
+
+impl Served {
+    pub(super) fn start(folder: &Path) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("cannot tell where this program lies")?;
+        let began = Instant::now();
+        let mut command = Command::new(program);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        match line_of(&mut child, |line| line.starts_with(READY)) {
+            Ok(line) => {
+                let address = line.trim_start_matches(READY).to_owned();
+                Ok(Self { child, address, ready_ms: began.elapsed().as_secs_f64() * 1e3 })
+            }
+            Err(error) => {
+                kill(&mut child)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Its resident memory, in bytes.
+    pub(super) fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let field = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS in its status")?;
+        let kib: u64 = field.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib * 1_024)
+    }
+
+    pub(super) fn kill(mut self) -> anyhow::Result<()> {
+        kill(&mut self.child)
+    }
+
+    pub(super) fn close(mut self) -> anyhow::Result<()> {
+        let id = Pid::from_child(&self.child);
+        kill_process(id, Signal::TERM)?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "the host ended with {status}");
+        Ok(())
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(super) fn line_of(child: &mut Child, wanted: impl Fn(&str) -> bool) -> anyhow::Result<String> {
+    let stdout = child.stdout.take().context("its stdout is piped")?;
+    for line in BufReader::new(stdout).lines() {
+        let line = line?;
+        if wanted(&line) {
+            return Ok(line);
+        }
+    }
+    anyhow::bail!("the process ended before it was ready")
+}
+
+pub(super) fn kill(child: &mut Child) -> anyhow::Result<()> {
+    child.kill()?;
+    child.wait()?;
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! `polder bench tenants`: what many tenants cost while they rest, what the first command of each waits, and how long a start takes.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use serde::Serialize;
+
+use super::Place;
+use super::figures::Latency;
+use super::served::Served;
+use crate::failure::Outcome;
+use crate::output::Output;
+
+/// How long a host may take until it has looked after every tenant's views.
+const QUIET_WAIT_MAX: Duration = Duration::from_secs(120);
+const QUIET_LOOK: Duration = Duration::from_millis(200);
+
+/// Many tenants at rest, and many domains at a start.
+#[derive(Args)]
+pub(crate) struct Tenants {
+    #[command(flatten)]
+    place: Place,
+    /// Each with one domain, all of one revision.
+    #[arg(long, default_value_t = 1_000)]
+    tenants: usize,
+    /// Each of another revision.
+    #[arg(long, default_value_t = 200)]
+    domains: usize,
+    /// Starts of each kind.
+    #[arg(long, default_value_t = 5)]
+    starts: usize,
+}
+
+#[derive(Serialize)]
+struct Report {
+    tenants: usize,
+    /// Of a host with nobody on it.
+    empty_resident_bytes: u64,
+    resident_bytes: u64,
+    resident_bytes_per_tenant: u64,
+    ready_ms: Vec<f64>,
+    /// By HTTP, one after the other, each to a tenant that nobody has asked since the start.
+    first_command: Latency,
+    /// The same tenants again.
+    second_command: Latency,
+    domains: usize,
+    domains_ready_ms: Vec<f64>,
+    domains_compilations: u64,
+}
+
+impl Tenants {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let report = runtime.block_on(self.report(output))?;
+        output.answer(&report, || text(&report))
+    }
+
+    async fn report(&self, output: &Output) -> anyhow::Result<Report> {
+        let component = self.place.component()?;
+        let (empty, many, domains) = (self.place.folder()?, self.place.folder()?, self.place.folder()?);
+        output.note(&format!("adding {} tenants …", self.tenants));
+        fill(many.path(), self.tenants, |_| component.clone()).await?;
+        output.note(&format!("deploying {} revisions …", self.domains));
+        fill(domains.path(), self.domains, |number| another_revision(&component, number)).await?;
+
+        let host = Caller::start(empty.path())?;
+        host.until_quiet().await?;
+        let empty_resident_bytes = host.served.resident_bytes()?;
+        host.served.close()?;
+
+        let mut ready_ms = Vec::new();
+        for _ in 0..self.starts {
+            let host = Served::start(many.path())?;
+            ready_ms.push(host.ready_ms);
+            host.close()?;
+        }
+        let host = Caller::start(many.path())?;
+        host.until_quiet().await?;
+        let resident_bytes = host.served.resident_bytes()?;
+        let first_command = self.round(&host, 1).await?;
+        let second_command = self.round(&host, 2).await?;
+        host.served.close()?;
+
+        let mut domains_ready_ms = Vec::new();
+        let mut domains_compilations = 0;
+        for _ in 0..self.starts {
+            let host = Caller::start(domains.path())?;
+            domains_ready_ms.push(host.served.ready_ms);
+            domains_compilations += host.metric("polder_components_compiled_total").await?;
+            host.served.close()?;
+        }
+        Ok(Report {
+            tenants: self.tenants,
+            empty_resident_bytes,
+            resident_bytes,
+            resident_bytes_per_tenant: resident_bytes.saturating_sub(empty_resident_bytes) / self.tenants.max(1) as u64,
+            ready_ms,
+            first_command,
+            second_command,
+            domains: self.domains,
+            domains_ready_ms,
+            domains_compilations,
+        })
+    }
+
+    async fn round(&self, host: &Caller, round: u64) -> anyhow::Result<Latency> {
+        let mut times = Vec::with_capacity(self.tenants);
+        for number in 0..self.tenants {
+            let path = format!("/v1/{}/orders/order/o-{round}/draft-order", name(number));
+            let began = Instant::now();
+            host.send(host.http.post(host.address(&path)).body(r#"{"customer":"c-1"}"#)).await?;
+            times.push(began.elapsed());
+        }
+        Ok(Latency::of(times))
+    }
+}
+
+struct Caller {
+    served: Served,
+    http: reqwest::Client,
+}
+
+impl Caller {
+    fn start(folder: &Path) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build()?;
+        Ok(Self { served: Served::start(folder)?, http })
+    }
+
+    fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.served.address)
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<String> {
+        let response = request.send().await?;
+        let (status, text) = (response.status(), response.text().await?);
+        ensure!(status.is_success(), "the host answered {status}: {text}");
+        Ok(text)
+    }
+
+    async fn metric(&self, name: &str) -> anyhow::Result<u64> {
+        let text = self.send(self.http.get(self.address("/metrics"))).await?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.with_context(|| format!("no {name} in /metrics"))?.parse()?)
+    }
+
+    /// Until no tenant's views are open any more: nothing is left to be looked after.
+    async fn until_quiet(&self) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let mut quiet = 0;
+        // Twice in a row: between two tenants none is open for a moment.
+        while quiet < 2 {
+            ensure!(began.elapsed() < QUIET_WAIT_MAX, "the host does not come to rest");
+            tokio::time::sleep(QUIET_LOOK).await;
+            let is_quiet = self.metric("polder_tenants_views_to_look_at").await? == 0
+                && self.metric("polder_tenants_views_open").await? == 0;
+            quiet = if is_quiet { quiet + 1 } else { 0 };
+        }
+        Ok(())
+    }
+}
+
+async fn fill(folder: &Path, tenants: usize, component: impl Fn(usize) -> Vec<u8>) -> anyhow::Result<()> {
+    let host = Caller::start(folder)?;
+    for number in 0..tenants {
+        let tenant = name(number);
+        host.send(host.http.put(host.address(&format!("/v1/tenants/{tenant}")))).await?;
+        let path = format!("/v1/{tenant}/domains/orders");
+        host.send(host.http.put(host.address(&path)).body(component(number))).await?;
+    }
+    host.served.close()
+}
+
+fn name(number: usize) -> String {
+    format!("tenant-{number}")
+}
+
+/// The same domain with another digest: a custom section that nobody reads.
+fn another_revision(component: &[u8], number: usize) -> Vec<u8> {
+    let mark = u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
+    // Id 0, then the length of what follows: a name of one letter, and the mark.
+    [component, &[0, 6, 1, b'x'], &mark].concat()
+}
+
+fn text(report: &Report) -> String {
+    let list = |times: &[f64]| times.iter().map(|time| format!("{time:.0}")).collect::<Vec<_>>().join(", ");
+    let kib = |bytes: u64| bytes as f64 / 1_024.0;
+    let first = &report.first_command;
+    let second = &report.second_command;
+    format!(
+        "{} tenants with one domain each\n\n\
+         resident, at rest          {:.0} KiB; with nobody {:.0} KiB: {:.1} KiB a tenant\n\
+         ready                      {} ms\n\
+         first command              p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms\n\
+         the next one               p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms\n\n\
+         {} domains, each of another revision\n\n\
+         ready                      {} ms\n\
+         compilations               {}\n",
+        report.tenants,
+        kib(report.resident_bytes),
+        kib(report.empty_resident_bytes),
+        kib(report.resident_bytes_per_tenant),
+        list(&report.ready_ms),
+        first.p50_us / 1e3,
+        first.p99_us / 1e3,
+        first.max_us / 1e3,
+        second.p50_us / 1e3,
+        second.p99_us / 1e3,
+        second.max_us / 1e3,
+        report.domains,
+        list(&report.domains_ready_ms),
+        report.domains_compilations,
+    )
+}

@@ -1,0 +1,145 @@
+//! What `deploy` and `rollback` share: how the gate is asked, how far it is, and what it found.
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use polder_engine::Verdict;
+use reqwest::{RequestBuilder, Response};
+use serde_json::Value;
+
+use crate::client::{Client, converse};
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+use crate::problem::Problem;
+
+const TEMPLATE: &str = "{bar:30} {percent:>3} %  {msg}  {elapsed}";
+
+#[derive(Debug, Args)]
+pub(crate) struct Gate {
+    /// Judge, and change and record nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Take over even though states come out otherwise than before. Faults are never accepted.
+    #[arg(long)]
+    accept_changes: bool,
+    /// Replay all histories, or a sample when there are more than N events [default: 1000000].
+    #[arg(long, value_name = "all|N", value_parser = replay)]
+    replay: Option<String>,
+    /// Who does it, for the record.
+    #[arg(long)]
+    actor: Option<String>,
+}
+
+fn replay(text: &str) -> Result<String, String> {
+    match text.parse::<u64>() {
+        Err(_) if text != "all" => {
+            Err("\"all\", or a number of events beyond which a sample is taken, would be right".into())
+        }
+        _ => Ok(text.to_owned()),
+    }
+}
+
+impl Gate {
+    pub(crate) fn parameters(&self) -> Vec<(&'static str, Option<String>)> {
+        let flag = |is_set: bool| is_set.then(|| "true".to_owned());
+        vec![
+            ("dry_run", flag(self.dry_run)),
+            ("accept_changes", flag(self.accept_changes)),
+            ("replay", self.replay.clone()),
+        ]
+    }
+
+    /// Sends, shows how far it is, and tells what came of it.
+    pub(crate) fn pass(&self, client: &Client, mut request: RequestBuilder, output: &Output) -> Outcome {
+        if let Some(actor) = &self.actor {
+            request = request.header("actor", actor);
+        }
+        let deployed = converse(follow(client, request, output))?;
+        output.answer(&deployed, || summary(&deployed))
+    }
+}
+
+async fn follow(client: &Client, request: RequestBuilder, output: &Output) -> Result<Value, Failure> {
+    let bar = if output.is_watched() { ProgressBar::no_length() } else { ProgressBar::hidden() };
+    if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
+        bar.set_style(style);
+    }
+    let response = client.stream(request.header("accept", "application/x-ndjson")).await?;
+    let told = last_line(client, response, |progress| {
+        bar.set_length(progress["total"].as_u64().unwrap_or_default());
+        bar.set_position(progress["done"].as_u64().unwrap_or_default());
+        bar.set_message(progress["stage"].as_str().unwrap_or_default().to_owned());
+    });
+    let told = told.await;
+    bar.finish_and_clear();
+    let mut told = told?;
+    if let Some(deployed) = told.get_mut("deployed") {
+        return Ok(deployed.take());
+    }
+    let document = told["problem"].take();
+    let status = document["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or_default();
+    Err(Failure::Problem(Box::new(Problem::new(status, document.to_string().as_bytes(), None))))
+}
+
+/// Reads lines as they come; those before the last tell of progress.
+async fn last_line(
+    client: &Client,
+    mut response: Response,
+    mut progress: impl FnMut(&Value),
+) -> Result<Value, Failure> {
+    let (mut buffer, mut last) = (Vec::new(), Value::Null);
+    while let Some(chunk) = response.chunk().await.map_err(|error| client.unreachable(error))? {
+        buffer.extend_from_slice(&chunk);
+        while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = buffer.drain(..=end).collect();
+            last = serde_json::from_slice(&line)?;
+            progress(&last["progress"]);
+        }
+    }
+    Ok(last)
+}
+
+fn summary(deployed: &Value) -> String {
+    let text = |field: &str| deployed[field].as_str().unwrap_or_default().to_owned();
+    let short = |revision: &str| revision.chars().take(12).collect::<String>();
+    let (domain, revision) = (text("domain"), short(&text("revision")));
+    let mut summary = match text("status").as_str() {
+        "already-active" => format!("{domain} is at revision {revision} already"),
+        "would-pass" => format!("{domain} could be at revision {revision}"),
+        "rolled-back" => format!("{domain} is back at revision {revision}"),
+        _ => format!("{domain} is at revision {revision}"),
+    };
+    if let Some(previous) = deployed["previous"].as_str().filter(|previous| **previous != text("revision")) {
+        let verb = if text("status") == "would-pass" { "now" } else { "before" };
+        summary.push_str(&format!(", {verb} at {}", short(previous)));
+    }
+    for check in deployed["checks"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        summary.push_str(&format!("\n  checked: {check}"));
+    }
+    if let Some(verdict) = read(&deployed["verdict"]).filter(|verdict| verdict.events > 0) {
+        summary.push_str(&format!("\n  checked: {verdict}"));
+        summary.push_str(&differences(&verdict));
+    }
+    summary
+}
+
+pub(crate) fn read(verdict: &Value) -> Option<Verdict> {
+    serde_json::from_value(verdict.clone()).ok()
+}
+
+/// The first states that come out otherwise, a line for each place.
+pub(crate) fn differences(verdict: &Verdict) -> String {
+    let mut text = String::new();
+    for difference in &verdict.replay.differences {
+        text.push_str(&format!("\n  {} {} at sequence {}:", difference.aggregate, difference.id, difference.sequence));
+        for change in &difference.changes {
+            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".into());
+            let (before, after) = (shown(&change.before), shown(&change.after));
+            text.push_str(&format!("\n    {}: {before} before, {after} now", change.path));
+        }
+    }
+    let told = verdict.replay.differences.len() as u64;
+    if verdict.replay.differing > told && told > 0 {
+        text.push_str(&format!("\n  … and {} more", verdict.replay.differing - told));
+    }
+    text
+}

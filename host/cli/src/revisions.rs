@@ -1,0 +1,47 @@
+//! `polder revisions`: what was deployed of a domain, when and by whom, and what became of it.
+
+use clap::Args;
+use polder_core::DomainName;
+use serde_json::Value;
+
+use crate::client::{Client, converse};
+use crate::failure::Outcome;
+use crate::gate;
+use crate::output::Output;
+use crate::target::Target;
+use crate::times::rfc3339;
+
+/// List the revisions of a domain, the oldest first.
+#[derive(Args)]
+pub(crate) struct Revisions {
+    domain: DomainName,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Revisions {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        let client = Client::new(&self.target)?;
+        let asked = client.get(&["domains", self.domain.as_str(), "revisions"], &[]);
+        let answer: Value = converse(client.read(asked))?;
+        output.answer(&answer, || {
+            let revisions = answer["revisions"].as_array().map_or(&[][..], Vec::as_slice);
+            revisions.iter().map(|revision| line(revision) + "\n").collect()
+        })
+    }
+}
+
+fn line(info: &Value) -> String {
+    let text = |field: &str| info[field].as_str().unwrap_or_default();
+    let revision: String = text("revision").chars().take(12).collect();
+    let (status, actor) = (text("status").replace('-', " "), info["actor"].as_str().unwrap_or("-"));
+    let at = rfc3339(info["at_ms"].as_u64().unwrap_or_default());
+    let mut line = format!("{at}  {revision}  {status:<11}  {actor}");
+    if let Some(cause) = info["cause"].as_str() {
+        line.push_str(&format!("  {cause}"));
+    }
+    if let Some(verdict) = gate::read(&info["verdict"]).filter(|verdict| verdict.events > 0 || !verdict.passed()) {
+        line.push_str(&format!("  {verdict}"));
+    }
+    line
+}

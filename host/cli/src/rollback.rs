@@ -1,0 +1,34 @@
+//! `polder rollback`: a domain goes back to a revision that was active before.
+
+use clap::Args;
+use polder_core::DomainName;
+use reqwest::Method;
+
+use crate::client::Client;
+use crate::failure::Outcome;
+use crate::gate::Gate;
+use crate::output::Output;
+use crate::target::Target;
+
+/// Make an earlier revision of a domain the active one again, once it has passed the gate.
+#[derive(Args)]
+pub(crate) struct Rollback {
+    domain: DomainName,
+    /// The first digits of a revision that was active once; by default the one before.
+    #[arg(long, value_name = "REVISION")]
+    to: Option<String>,
+    #[command(flatten)]
+    gate: Gate,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Rollback {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        let client = Client::new(&self.target)?;
+        let mut parameters = self.gate.parameters();
+        parameters.push(("to", self.to.clone()));
+        let request = client.request_with(Method::POST, &["domains", self.domain.as_str(), "rollback"], &parameters);
+        self.gate.pass(&client, request, output)
+    }
+}

@@ -1,0 +1,99 @@
+//! The revisions of a domain as people ask for them: what was deployed when and by whom, and what became of it.
+
+use polder_core::{Position, Revision, TimestampMs};
+use serde::Serialize;
+
+use super::DeploymentFact;
+use crate::gate::Verdict;
+use crate::system::{Book, Noted};
+
+/// One deployment of one revision, or a way back to it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RevisionInfo {
+    pub revision: Revision,
+    pub status: RevisionStatus,
+    pub at_ms: TimestampMs,
+    /// `None`: nobody was named.
+    pub actor: Option<String>,
+    /// Why the domain went back to it, or why it is in quarantine.
+    pub cause: Option<String>,
+    pub verdict: Option<Verdict>,
+    /// Of the event that told it, in the host's own history.
+    pub position: Position,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RevisionStatus {
+    /// Kept here, and neither activated nor refused: the host was stopped before.
+    Uploaded,
+    Active,
+    WasActive,
+    Refused,
+    /// The domain went back to another.
+    RolledBack,
+    /// As `RolledBack` or `WasActive`, and it may not be activated again.
+    Quarantined,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Revisions(pub(crate) Vec<RevisionInfo>);
+
+impl Book for Revisions {
+    type Fact = DeploymentFact;
+
+    fn fold(&mut self, fact: DeploymentFact, noted: &Noted) {
+        match fact {
+            DeploymentFact::RevisionUploaded { revision, .. } => {
+                self.push(revision, RevisionStatus::Uploaded, None, None, noted);
+            }
+            DeploymentFact::RevisionActivated { revision, verdict, .. } => {
+                self.replaced(RevisionStatus::WasActive);
+                self.push(revision, RevisionStatus::Active, None, Some(verdict), noted);
+            }
+            DeploymentFact::RevisionRefused { revision, verdict, .. } => {
+                self.push(revision, RevisionStatus::Refused, None, Some(verdict), noted);
+            }
+            DeploymentFact::RevisionRolledBack { revision, cause, verdict, .. } => {
+                self.replaced(RevisionStatus::RolledBack);
+                self.push(revision, RevisionStatus::Active, Some(cause), Some(verdict), noted);
+            }
+            DeploymentFact::RevisionQuarantined { revision, cause, .. } => {
+                if let Some(info) = self.latest(revision) {
+                    (info.status, info.cause) = (RevisionStatus::Quarantined, Some(cause));
+                }
+            }
+            DeploymentFact::QuarantineReleased { revision, .. } => {
+                if let Some(info) = self.latest(revision) {
+                    info.status = RevisionStatus::RolledBack;
+                }
+            }
+        }
+    }
+}
+
+impl Revisions {
+    fn push(
+        &mut self,
+        revision: Revision,
+        status: RevisionStatus,
+        cause: Option<String>,
+        verdict: Option<Verdict>,
+        noted: &Noted,
+    ) {
+        // An upload is the first half of a deployment.
+        self.0.pop_if(|last| last.status == RevisionStatus::Uploaded && last.revision == revision);
+        let (at_ms, actor, position) = (noted.at_ms, noted.actor.clone(), noted.position);
+        self.0.push(RevisionInfo { revision, status, at_ms, actor, cause, verdict, position });
+    }
+
+    /// The active one gives way.
+    fn replaced(&mut self, status: RevisionStatus) {
+        let active = self.0.iter_mut().rfind(|info| info.status == RevisionStatus::Active);
+        active.into_iter().for_each(|info| info.status = status);
+    }
+
+    fn latest(&mut self, revision: Revision) -> Option<&mut RevisionInfo> {
+        self.0.iter_mut().rfind(|info| info.revision == revision && info.status != RevisionStatus::Refused)
+    }
+}

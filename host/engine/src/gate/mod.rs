@@ -1,0 +1,295 @@
+//! What a revision has to pass before it takes a domain over: it must read what the history holds, fold it without a fault, and come
+//! out with the states there were before, unless changes are wanted. Works beside the write path and never stops it: what is
+//! recorded meanwhile is judged too, and what is recorded until the very switch is judged right after it.
+
+mod charts;
+mod difference;
+mod inventory;
+mod pace;
+mod replay;
+mod side;
+mod stretch;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use polder_core::{DomainName, Limits, Position, TenantName};
+use polder_journal::{ReadError, Reader};
+use serde::Serialize;
+
+pub use difference::{Change, Difference};
+pub use verdict::{EventPlace, GateRefusal, LostState, ReplayReport, UnreadableEvents, Verdict};
+
+use crate::pipeline::Prepare;
+use crate::rules::Rules;
+use inventory::Inventory;
+use pace::Pace;
+use replay::{Replay, Stop, Subject};
+
+/// Domains with more events than this are replayed in a sample of about so many, unless asked otherwise.
+pub const REPLAY_EVENTS_MAX: u64 = 1_000_000;
+/// Catching up goes on for so many rounds, should events come as fast as they are replayed; what is left is judged after the switch.
+const CATCH_UP_ROUNDS_MAX: usize = 100;
+/// What is known of histories is kept for so many domains; of the others it is read again.
+const INVENTORIES_KEPT_MAX: usize = 16;
+
+/// How much of the history is folded by both revisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplayScope {
+    All,
+    /// All while there are no more events than this; else a sample of about so many.
+    Events(u64),
+}
+
+impl Default for ReplayScope {
+    fn default() -> Self {
+        Self::Events(REPLAY_EVENTS_MAX)
+    }
+}
+
+/// What the gate is doing, and how far it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct GateProgress {
+    pub stage: GateStage,
+    pub done: u64,
+    pub total: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GateStage {
+    /// Is the component checked and compiled.
+    #[default]
+    Checking,
+    /// Which events the history holds.
+    Reading,
+    Replaying,
+    /// States are saved by the new revision, so that the switch finds them.
+    Preparing,
+}
+
+/// Who is judged, and on what.
+pub(crate) struct Candidate {
+    pub(crate) tenant: TenantName,
+    pub(crate) domain: DomainName,
+    pub(crate) limits: Limits,
+    /// Active until now.
+    pub(crate) old: Option<Arc<dyn Rules>>,
+    pub(crate) new: Arc<dyn Rules>,
+    pub(crate) scope: ReplayScope,
+    pub(crate) accept_changes: bool,
+    /// To start the new one.
+    pub(crate) memory_bytes_needed: u64,
+}
+
+pub(crate) type Progress<'a> = &'a (dyn Fn(GateProgress) + Send + Sync);
+
+/// Remembers what the histories of domains hold.
+pub(crate) struct Gate {
+    reader: Reader,
+    /// The one used last at the end.
+    inventories: Mutex<VecDeque<Kept>>,
+    is_stopping: Arc<AtomicBool>,
+}
+
+/// Why there is no verdict.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GateError {
+    #[error(transparent)]
+    Journal(#[from] ReadError),
+    #[error("the host is shutting down")]
+    Stopping,
+}
+
+struct Kept {
+    tenant: TenantName,
+    domain: DomainName,
+    inventory: Inventory,
+}
+
+/// A verdict, and all that is needed to judge what comes after it.
+pub(crate) struct Judged {
+    pub(crate) verdict: Verdict,
+    candidate: Candidate,
+    replay: Replay,
+    inventory: Inventory,
+}
+
+impl Gate {
+    pub(crate) fn new(reader: Reader) -> Self {
+        Self { reader, inventories: Mutex::default(), is_stopping: Arc::default() }
+    }
+
+    /// Gives up what is under way: a host that stops waits for no verdict.
+    pub(crate) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes a while, on a thread of its own.
+    pub(crate) fn judge(&self, candidate: Candidate, progress: Progress<'_>) -> Result<Judged, GateError> {
+        let began = Instant::now();
+        let inventory = self.take(&candidate.tenant, &candidate.domain);
+        let subject = Subject {
+            reader: self.reader.clone(),
+            tenant: candidate.tenant.clone(),
+            domain: candidate.domain.clone(),
+            limits: candidate.limits,
+            old: candidate.old.clone(),
+            new: Arc::clone(&candidate.new),
+            is_stopping: Arc::clone(&self.is_stopping),
+        };
+        let replay = Replay::new(subject);
+        let verdict = Verdict { changes_accepted: candidate.accept_changes, ..Verdict::default() };
+        let mut judged = Judged { verdict, candidate, replay, inventory };
+        judged.judge(&self.reader, progress)?;
+        judged.verdict.took_ms = milliseconds(began);
+        Ok(judged)
+    }
+
+    /// Keeps what was learnt of the history for the next time.
+    pub(crate) fn keep(&self, judged: Judged) {
+        let Judged { candidate: Candidate { tenant, domain, .. }, inventory, .. } = judged;
+        let mut inventories = self.inventories.lock().unwrap_or_else(PoisonError::into_inner);
+        inventories.push_back(Kept { tenant, domain, inventory });
+        if inventories.len() > INVENTORIES_KEPT_MAX {
+            inventories.pop_front();
+        }
+    }
+
+    /// What is known of a tenant's histories goes.
+    pub(crate) fn forget(&self, tenant: &TenantName) {
+        self.inventories.lock().unwrap_or_else(PoisonError::into_inner).retain(|kept| kept.tenant != *tenant);
+    }
+
+    fn take(&self, tenant: &TenantName, domain: &DomainName) -> Inventory {
+        let mut inventories = self.inventories.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = inventories.iter().position(|kept| kept.tenant == *tenant && kept.domain == *domain);
+        let kept = place.and_then(|place| inventories.remove(place)).map(|kept| kept.inventory);
+        // A history only grows; one that is shorter is another tenant's of the same name.
+        kept.filter(|inventory| inventory.position <= self.reader.last_position(tenant)).unwrap_or_default()
+    }
+}
+
+impl Judged {
+    fn judge(&mut self, reader: &Reader, progress: Progress<'_>) -> Result<(), GateError> {
+        let tenant = self.candidate.tenant.clone();
+        let tell = |stage, done: Position| {
+            let total = reader.last_position(&tenant).0.max(done.0);
+            progress(GateProgress { stage, done: done.0, total });
+        };
+        let (needed, allowed) = (self.candidate.memory_bytes_needed, self.candidate.limits.memory_bytes_max);
+        if needed > allowed {
+            let what = "bytes of memory to start with (limit memory_bytes_max)".to_owned();
+            self.verdict.refusals.push(GateRefusal::TooLarge { what, needed, allowed });
+        }
+        self.read_on(reader, &mut |position| tell(GateStage::Reading, position))?;
+        if self.verdict.passed() {
+            let began = Instant::now();
+            match self.replay_all(reader, &mut |position| tell(GateStage::Replaying, position)) {
+                Ok(()) => {}
+                Err(Stop::Refused(refusal)) => self.verdict.refusals.push(refusal),
+                Err(Stop::Gate(error)) => return Err(error),
+            }
+            self.report(milliseconds(began));
+        }
+        Ok(())
+    }
+
+    /// What the history holds by now, and what of it the revision cannot read.
+    fn read_on(&mut self, reader: &Reader, progress: &mut dyn FnMut(Position)) -> Result<(), GateError> {
+        let Candidate { tenant, domain, new, .. } = &self.candidate;
+        let mut pace = Pace::new(reader.clone());
+        let mut paced = |position| {
+            progress(position);
+            pace.rest();
+        };
+        self.inventory.grow(reader, tenant, domain.as_str(), &mut paced)?;
+        (self.verdict.position, self.verdict.events) = (self.inventory.position, self.inventory.events);
+        let unreadable = self.inventory.unreadable(new.descriptor());
+        if !unreadable.is_empty() {
+            self.verdict.refusals.push(GateRefusal::UnreadableEvents { events: unreadable });
+        }
+        Ok(())
+    }
+
+    fn replay_all(&mut self, reader: &Reader, progress: &mut dyn FnMut(Position)) -> Result<(), Stop> {
+        let until = self.inventory.position;
+        match self.candidate.scope {
+            ReplayScope::Events(events_max) if self.inventory.events > events_max && !self.replay.needs_all() => {
+                self.verdict.replay.is_sample = true;
+                self.replay.run_sample(&self.inventory.sample(events_max), until, progress)?;
+            }
+            ReplayScope::All | ReplayScope::Events(_) => self.replay.run_all(until, progress)?,
+        }
+        for _ in 0..CATCH_UP_ROUNDS_MAX {
+            if self.replay.catch_up()? {
+                break;
+            }
+        }
+        self.read_on(reader, &mut |_| ())?;
+        Ok(())
+    }
+
+    fn report(&mut self, took_ms: u64) {
+        let findings = &self.replay.findings;
+        let replay = &mut self.verdict.replay;
+        (replay.aggregates, replay.events) = (findings.aggregates(), findings.events());
+        (replay.differing, replay.differences) = (findings.differing.len() as u64, findings.differences());
+        (replay.uncompared, replay.took_ms) = (self.replay.uncompared(), took_ms);
+        let (differing, aggregates) = (replay.differing, replay.aggregates);
+        self.verdict.refusals.extend(charts::refusals(findings.lost.values()));
+        if differing > 0 && !self.candidate.accept_changes {
+            self.verdict.refusals.push(GateRefusal::DifferingStates { differing, aggregates });
+        }
+    }
+
+    /// Saves the states of the aggregates that were used last, as the new revision has them: so that the switch need not fold their
+    /// histories while their callers wait.
+    pub(crate) fn prepare(&mut self, reader: &Reader, progress: Progress<'_>) {
+        let newest = self.inventory.newest();
+        let total = newest.len() as u64;
+        let prepare = Prepare::new(reader.clone(), self.candidate.new.revision(), self.candidate.limits);
+        let mut pace = Pace::new(reader.clone());
+        for (done, (key, events)) in (0..).zip(newest) {
+            pace.rest();
+            progress(GateProgress { stage: GateStage::Preparing, done, total });
+            if !prepare.is_due(key, events) {
+                continue;
+            }
+            let prepared = match self.replay.saved(key) {
+                Some(saved) => prepare.put(key, saved),
+                None => match self.replay.new_side().instance() {
+                    Ok(instance) => prepare.fold(&mut **instance, key),
+                    Err(error) => Err(error.into()),
+                },
+            };
+            if let Err(error) = prepared {
+                tracing::warn!(%error, "states could not be prepared for a switch; they are folded when they are asked for");
+                return;
+            }
+        }
+    }
+
+    /// Judges what was recorded since, as if it had been there before.
+    pub(crate) fn judge_rest(&mut self, reader: &Reader) -> Result<(), GateError> {
+        self.read_on(reader, &mut |_| ())?;
+        while self.verdict.passed() {
+            match self.replay.catch_up() {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(Stop::Refused(refusal)) => self.verdict.refusals.push(refusal),
+                Err(Stop::Gate(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,301 @@
+//! One revision takes a domain over from another: is judged, recorded, switched to, and judged once more by what was recorded until
+//! the very switch. Whether it is new or comes back makes no difference here.
+
+use std::sync::Arc;
+use std::thread;
+
+use bytes::Bytes;
+use polder_core::{DomainName, Revision};
+use polder_sandbox::{Component, Origin};
+use tokio::sync::oneshot;
+
+use super::deploying::put_in_place;
+use super::{Inner, blocking};
+use crate::DeployError;
+use crate::answers::{DeployStatus, Deployed};
+use crate::deployments::{DeploymentFact, GateOptions};
+use crate::gate::{Candidate, GateError, GateProgress, Judged, Verdict};
+use crate::guest_rules::GuestRules;
+use crate::health::Standing;
+use crate::rules::Rules;
+use crate::tenant::Tenant;
+
+/// Whoever makes one has its domain's turn.
+pub(super) struct Takeover {
+    pub(super) tenant: Arc<Tenant>,
+    pub(super) component: Arc<Component>,
+    pub(super) why: Why,
+    pub(super) gate: GateOptions,
+}
+
+pub(super) enum Why {
+    Deployed {
+        bytes: Bytes,
+        release_quarantine: bool,
+    },
+    /// `is_withdrawn`: the one before is bad, and goes into quarantine.
+    RolledBack {
+        cause: String,
+        is_withdrawn: bool,
+    },
+}
+
+impl Inner {
+    pub(super) async fn take_over(self: &Arc<Self>, takeover: Takeover) -> Result<Deployed, DeployError> {
+        let Takeover { tenant, component, why, gate } = takeover;
+        let (domain, revision) = (component.descriptor.domain.clone(), component.revision);
+        let old = tenant.domain(&domain).map(|domain| Arc::clone(&domain.active().rules));
+        let previous = old.as_ref().map(|old| old.revision());
+        let checks = checks_of(&component);
+        let answer = |status, verdict| Deployed { status, domain: domain.clone(), revision, previous, checks, verdict };
+        if previous == Some(revision) {
+            // The views may have failed to open when it was activated.
+            self.open_views(&tenant, &component).await?;
+            return Ok(answer(DeployStatus::AlreadyActive, None));
+        }
+        let releases = self.check_quarantine(&tenant, &domain, revision, &why)?;
+        if let Why::Deployed { bytes, .. } = &why
+            && !gate.dry_run
+        {
+            self.upload(&tenant, &domain, revision, bytes, &gate).await?;
+        }
+
+        let judged = self.judge(&tenant, &component, old.clone(), &why, &gate).await?;
+        let verdict = judged.verdict.clone();
+        if !verdict.passed() {
+            self.gate.keep(judged);
+            if !gate.dry_run {
+                let (tenant, verdict) = (tenant.name.clone(), verdict.clone());
+                let fact = DeploymentFact::RevisionRefused { tenant, domain, revision, verdict };
+                self.record_all(vec![fact], gate.actor).await?;
+            }
+            return Err(DeployError::Gate(Box::new(verdict)));
+        }
+        if gate.dry_run {
+            self.gate.keep(judged);
+            return Ok(answer(DeployStatus::WouldPass, Some(verdict)));
+        }
+
+        let facts = facts(&tenant, &domain, (previous, revision), releases, why, &verdict);
+        self.switch(&tenant, &component, facts.0, gate.actor.clone()).await?;
+        self.judge_rest(&tenant, &domain, old, judged, revision).await?;
+        self.open_views(&tenant, &component).await?;
+        Ok(answer(facts.1, Some(verdict)))
+    }
+
+    /// Whether the revision is in quarantine, and is to be released.
+    fn check_quarantine(
+        &self,
+        tenant: &Tenant,
+        domain: &DomainName,
+        revision: Revision,
+        why: &Why,
+    ) -> Result<bool, DeployError> {
+        let Some(cause) = self.standing(tenant, domain).and_then(|mut standing| standing.quarantined.remove(&revision))
+        else {
+            return Ok(false);
+        };
+        match why {
+            Why::Deployed { release_quarantine: true, .. } => Ok(true),
+            _ => Err(DeployError::Quarantined { revision, cause }),
+        }
+    }
+
+    /// Keeps the component, and records it when it is new to the domain.
+    async fn upload(
+        self: &Arc<Self>,
+        tenant: &Tenant,
+        domain: &DomainName,
+        revision: Revision,
+        bytes: &Bytes,
+        gate: &GateOptions,
+    ) -> Result<(), DeployError> {
+        let is_known = self.standing(tenant, domain).is_some_and(|standing| standing.uploaded.contains(&revision));
+        let (tenant, kept, actor) = (tenant.name.clone(), bytes.clone(), gate.actor.clone());
+        let fact = DeploymentFact::RevisionUploaded {
+            tenant: tenant.clone(),
+            domain: domain.clone(),
+            revision,
+            bytes: bytes.len() as u64,
+        };
+        let uploaded = self.administer(move |inner, stream| {
+            // Removed meanwhile: nothing of it may be left behind.
+            inner.tenant(&tenant).ok_or(DeployError::UnknownTenant(tenant))?;
+            inner.components.store(revision, &kept).map_err(|error| DeployError::Storage(error.to_string()))?;
+            if is_known {
+                return Ok(());
+            }
+            let recorded = inner.record(stream, &inner.deployments, fact, actor.as_deref());
+            recorded.map_err(|error| DeployError::ReadOnly(error.to_string()))
+        });
+        uploaded.await
+    }
+
+    /// By the history, on a thread of its own.
+    async fn judge(
+        self: &Arc<Self>,
+        tenant: &Tenant,
+        component: &Arc<Component>,
+        old: Option<Arc<dyn Rules>>,
+        why: &Why,
+        gate: &GateOptions,
+    ) -> Result<Judged, DeployError> {
+        let limits = tenant.limits();
+        let is_withdrawn = matches!(why, Why::RolledBack { is_withdrawn: true, .. });
+        let candidate = Candidate {
+            tenant: tenant.name.clone(),
+            domain: component.descriptor.domain.clone(),
+            limits,
+            // A bad revision's states are no measure, and folding them could take long.
+            old: old.filter(|_| !is_withdrawn),
+            new: Arc::new(GuestRules(Arc::clone(component))),
+            scope: gate.replay,
+            accept_changes: gate.accept_changes,
+            memory_bytes_needed: component.memory_bytes_needed,
+        };
+        let (inner, progress, dry_run) = (Arc::clone(self), gate.progress.clone(), gate.dry_run);
+        let judged = beside("gate", move || {
+            let tell = |now: GateProgress| {
+                if let Some(progress) = &progress {
+                    progress.send_replace(now);
+                }
+            };
+            let mut judged = inner.gate.judge(candidate, &tell)?;
+            if judged.verdict.passed() && !dry_run {
+                judged.prepare(&inner.reader, &tell);
+                judged.judge_rest(&inner.reader)?;
+            }
+            Ok(judged)
+        });
+        judged.await?.map_err(|error: GateError| DeployError::Storage(error.to_string()))
+    }
+
+    /// Records it, and from then on every command meets the new revision; waits until those that may have met the old one are
+    /// durable.
+    async fn switch(
+        self: &Arc<Self>,
+        tenant: &Arc<Tenant>,
+        component: &Arc<Component>,
+        facts: Vec<DeploymentFact>,
+        actor: Option<String>,
+    ) -> Result<(), DeployError> {
+        let (tenant, component) = (Arc::clone(tenant), Arc::clone(component));
+        // What a domain goes back to has been good before.
+        let goes_back = facts.iter().any(|fact| matches!(fact, DeploymentFact::RevisionRolledBack { .. }));
+        let standing = if goes_back { Standing::Proven } else { Standing::New };
+        let switched = self.administer(move |inner, stream| {
+            inner.tenant(&tenant.name).ok_or_else(|| DeployError::UnknownTenant(tenant.name.clone()))?;
+            for fact in facts {
+                let recorded = inner.record(stream, &inner.deployments, fact, actor.as_deref());
+                recorded.map_err(|error| DeployError::ReadOnly(error.to_string()))?;
+            }
+            Ok(put_in_place(&tenant, Arc::new(GuestRules(component)), standing))
+        });
+        if let Some(passed) = switched.await? {
+            passed.wait().await;
+        }
+        Ok(())
+    }
+
+    /// What the old revision recorded after the verdict: if the new one would have been refused for it, the domain goes back.
+    async fn judge_rest(
+        self: &Arc<Self>,
+        tenant: &Arc<Tenant>,
+        domain: &DomainName,
+        old: Option<Arc<dyn Rules>>,
+        mut judged: Judged,
+        revision: Revision,
+    ) -> Result<(), DeployError> {
+        let inner = Arc::clone(self);
+        let judged = beside("gate", move || judged.judge_rest(&inner.reader).map(|()| judged)).await?;
+        let judged = judged.map_err(|error| DeployError::Storage(error.to_string()))?;
+        let verdict = judged.verdict.clone();
+        self.gate.keep(judged);
+        let Some(old) = old.filter(|_| !verdict.passed()) else { return Ok(()) };
+        let fact = DeploymentFact::RevisionRolledBack {
+            tenant: tenant.name.clone(),
+            domain: domain.clone(),
+            from: revision,
+            revision: old.revision(),
+            cause: "what was recorded during the switch cannot be taken over".into(),
+            verdict: verdict.clone(),
+        };
+        let tenant = Arc::clone(tenant);
+        let gone_back = self.administer(move |inner, stream| {
+            inner.record(stream, &inner.deployments, fact, None)?;
+            put_in_place(&tenant, old, Standing::Proven);
+            Ok(())
+        });
+        gone_back.await.map_err(|error: crate::SubmitError| DeployError::ReadOnly(error.to_string()))?;
+        Err(DeployError::Gate(Box::new(verdict)))
+    }
+
+    async fn open_views(self: &Arc<Self>, tenant: &Arc<Tenant>, component: &Arc<Component>) -> Result<(), DeployError> {
+        let (inner, tenant, component) = (Arc::clone(self), Arc::clone(tenant), Arc::clone(component));
+        blocking(move || inner.build_views(&tenant, &component)).await.map_err(DeployError::Storage)
+    }
+}
+
+/// What is recorded of the switch, and what it is called.
+fn facts(
+    tenant: &Tenant,
+    domain: &DomainName,
+    (previous, revision): (Option<Revision>, Revision),
+    releases: bool,
+    why: Why,
+    verdict: &Verdict,
+) -> (Vec<DeploymentFact>, DeployStatus) {
+    let (tenant, domain, verdict) = (tenant.name.clone(), domain.clone(), verdict.clone());
+    let mut facts = Vec::new();
+    if releases {
+        let (tenant, domain) = (tenant.clone(), domain.clone());
+        facts.push(DeploymentFact::QuarantineReleased { tenant, domain, revision });
+    }
+    match (why, previous) {
+        (Why::RolledBack { cause, is_withdrawn }, Some(from)) => {
+            let back = (tenant.clone(), domain.clone(), cause.clone());
+            facts.push(DeploymentFact::RevisionRolledBack { tenant, domain, from, revision, cause, verdict });
+            if is_withdrawn {
+                let (tenant, domain, cause) = back;
+                facts.push(DeploymentFact::RevisionQuarantined { tenant, domain, revision: from, cause });
+            }
+            (facts, DeployStatus::RolledBack)
+        }
+        _ => {
+            facts.push(DeploymentFact::RevisionActivated { tenant, domain, revision, previous, verdict });
+            (facts, DeployStatus::Activated)
+        }
+    }
+}
+
+/// Long work that nobody's command waits for: not on the threads that short work waits for.
+async fn beside<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<T, DeployError> {
+    let (done, answer) = oneshot::channel();
+    let spawned = thread::Builder::new().name(name.into()).spawn(move || drop(done.send(work())));
+    spawned.map_err(|error| DeployError::Storage(format!("a thread cannot be started: {error}")))?;
+    answer.await.map_err(|_| DeployError::Storage("the gate has panicked: see the log".into()))
+}
+
+/// What the sandbox made sure of before the component was let in.
+fn checks_of(component: &Component) -> Vec<String> {
+    let descriptor = &component.descriptor;
+    let code = match &component.origin {
+        Origin::Compiled => "compiled".to_owned(),
+        Origin::CompiledUncached(problem) => format!("compiled, not kept for the next start: {problem}"),
+        Origin::Cached => "compiled before".to_owned(),
+    };
+    vec![
+        "imports nothing but polder:domain/diagnostics".to_owned(),
+        "exports the world polder:domain/domain".to_owned(),
+        format!(
+            "describes {} and {}",
+            counted(descriptor.aggregates.len(), "aggregate"),
+            counted(descriptor.projections.len(), "projection")
+        ),
+        code,
+    ]
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}

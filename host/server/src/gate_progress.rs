@@ -1,0 +1,89 @@
+//! The answer of what passes the gate, which may take a while: one document, or for those who ask for it lines of JSON that tell how
+//! far it is. The last line is the answer.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream;
+use polder_engine::{DeployError, Deployed, GateProgress};
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::json::json;
+use crate::problem::Problem;
+
+/// What a line is about.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Line<P> {
+    Progress(GateProgress),
+    Deployed(Box<Deployed>),
+    Problem(P),
+}
+
+const NDJSON: &str = "application/x-ndjson";
+/// Between two lines of progress at least.
+const LINE_EVERY: Duration = Duration::from_millis(100);
+
+/// Does the work, and tells how far it is where `Accept` asks for lines. Those begin with status 200, whatever comes of it.
+pub(crate) async fn respond<W>(
+    headers: &HeaderMap,
+    work: impl FnOnce(Option<watch::Sender<GateProgress>>) -> W,
+) -> Result<Response, Problem>
+where
+    W: Future<Output = Result<Deployed, DeployError>> + Send + 'static,
+{
+    let accepts = |value: &axum::http::HeaderValue| value.to_str().is_ok_and(|text| text.contains(NDJSON));
+    if !headers.get_all(ACCEPT).iter().any(accepts) {
+        return Ok(json(StatusCode::OK, &work(None).await?));
+    }
+    let (sender, progress) = watch::channel(GateProgress::default());
+    let lines = Lines { progress, work: Some(tokio::spawn(work(Some(sender)))) };
+    let lines = stream::unfold(lines, |mut lines| async move { Some((lines.next().await?, lines)) });
+    let headers = [(CONTENT_TYPE, NDJSON), (CACHE_CONTROL, "no-store")];
+    Ok((headers, Body::from_stream(lines)).into_response())
+}
+
+struct Lines {
+    progress: watch::Receiver<GateProgress>,
+    /// `None` once its answer is told.
+    work: Option<JoinHandle<Result<Deployed, DeployError>>>,
+}
+
+impl Lines {
+    async fn next(&mut self) -> Option<Result<Bytes, std::io::Error>> {
+        let work = self.work.as_mut()?;
+        let progress = async {
+            tokio::time::sleep(LINE_EVERY).await;
+            if self.progress.changed().await.is_err() {
+                // The work is over, and its answer comes.
+                std::future::pending::<()>().await;
+            }
+            *self.progress.borrow_and_update()
+        };
+        let line = tokio::select! {
+            biased;
+            done = work => {
+                self.work = None;
+                match done {
+                    Ok(Ok(deployed)) => line(&Line::<()>::Deployed(Box::new(deployed))),
+                    Ok(Err(error)) => line(&Line::Problem(Problem::from(error).document())),
+                    Err(error) => return Some(Err(std::io::Error::other(error))),
+                }
+            }
+            now = progress => line(&Line::<()>::Progress(now)),
+        };
+        Some(Ok(line))
+    }
+}
+
+fn line<P: Serialize>(told: &Line<P>) -> Bytes {
+    let mut line = serde_json::to_vec(told).expect("names, numbers and texts always serialize");
+    line.push(b'\n');
+    Bytes::from(line)
+}

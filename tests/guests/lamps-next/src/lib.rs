@@ -1,0 +1,90 @@
+//! The next revision of `lamps`: a lamp that is lit tells its power from now on. What else is new depends on its make, which the tests
+//! choose by writing another over it in the built file: so one build gives a good revision and several bad ones.
+#![forbid(unsafe_code)]
+
+use std::convert::Infallible;
+use std::hint::black_box;
+
+use polder_sdk::prelude::*;
+
+/// As long as every other make: `changes`, `panics `.
+static MAKE: &str = "the make: regular";
+/// The make `panics ` does so when a lamp has been lit so often.
+const TURNS_BORNE_MAX: u64 = 5;
+
+#[aggregate("lamp", chart = mode)]
+#[derive(Debug, Clone, Default)]
+pub struct Lamp {
+    mode: Mode,
+    /// How often it was lit.
+    turns: u64,
+}
+
+#[data]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, StateChart)]
+#[chart(aggregate = Lamp)]
+pub enum Mode {
+    #[default]
+    #[on(LightLamp -> LampLit -> Glowing)]
+    Dark,
+    #[on(DarkenLamp -> LampDarkened -> Dark)]
+    Glowing,
+}
+
+#[derive(Debug, Clone, Command)]
+pub enum LampCommand {
+    LightLamp,
+    DarkenLamp,
+}
+
+#[derive(Debug, Clone, Event)]
+pub enum LampEvent {
+    #[event(version = 2, upcast(1 = usual))]
+    LampLit {
+        watts: u32,
+    },
+    LampDarkened,
+}
+
+/// The first version of `lamp-lit` told nothing.
+#[data]
+struct LampLit1 {}
+
+fn usual(LampLit1 {}: LampLit1) -> LampEvent {
+    LampEvent::LampLit { watts: 60 }
+}
+
+impl Aggregate for Lamp {
+    type Command = LampCommand;
+    type Event = LampEvent;
+    type Rejection = Infallible;
+
+    fn handle(&self, command: LampCommand, _: &Context) -> Result<Vec<LampEvent>, Infallible> {
+        Ok(vec![match command {
+            LampCommand::LightLamp => LampEvent::LampLit { watts: 40 },
+            LampCommand::DarkenLamp => LampEvent::LampDarkened,
+        }])
+    }
+
+    fn evolve(&mut self, event: &LampEvent) {
+        match event {
+            LampEvent::LampLit { .. } => {
+                self.mode = Mode::Glowing;
+                self.turns += if is_make("changes") { 2 } else { 1 };
+                assert!(self.turns <= TURNS_BORNE_MAX || !is_make("panics "), "lit too often");
+            }
+            LampEvent::LampDarkened => self.mode = Mode::Dark,
+        }
+    }
+}
+
+fn is_make(name: &str) -> bool {
+    // Not known to the compiler, so that what is written over it counts.
+    black_box(MAKE).ends_with(name)
+}
+
+polder_sdk::domain! {
+    name: "lamps",
+    aggregates: [Lamp],
+    projections: [],
+}
