@@ -5,6 +5,7 @@ mod access;
 mod cli;
 mod deployments;
 mod engine;
+mod hostile;
 mod http_contract;
 mod import;
 mod isolation;

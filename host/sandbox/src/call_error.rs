@@ -28,6 +28,13 @@ pub enum CallErrorKind {
     OutOfTime { ms: u64 },
     #[error("the domain's code wanted more than {bytes} bytes of memory (limit memory_bytes_max)")]
     OutOfMemory { bytes: u64 },
+    #[error(
+        "the domain's code answered with more than {bytes_max} bytes (limits event_bytes_max, events_per_command_max and \
+         state_bytes_max)"
+    )]
+    AnswerTooLarge { bytes_max: usize },
+    #[error("the domain's code kept more than {handles_max} handles")]
+    TooManyHandles { handles_max: usize },
     /// The guest answered, but not as the interface demands.
     #[error("the domain broke the interface: {0}")]
     Misbehaved(String),

@@ -36,7 +36,12 @@ pub(crate) struct Budget {
     wall_ms_max: u64,
     deadline_ticks: u64,
     memory_bytes_max: u64,
+    answer_bytes_max: usize,
 }
+
+/// How wasmtime words two of its limits, for which it has no type. The self-check finds out when it words them otherwise.
+const ANSWER_TOO_LARGE: &str = "too much data is being copied between the host and the guest";
+const TOO_MANY_HANDLES: &str = "cannot allocate another handle";
 
 /// Why there is no instance.
 pub(crate) enum InstantiateError {
@@ -114,6 +119,7 @@ impl Budget {
             wall_ms_max: limits.call_wall_ms_max,
             deadline_ticks: watchdog.deadline_ticks(limits.call_wall_ms_max),
             memory_bytes_max: resources::memory_bytes_max(limits),
+            answer_bytes_max: answer_bytes_max(limits),
         }
     }
 
@@ -131,7 +137,17 @@ impl Budget {
             Some(Trap::StackOverflow) => CallErrorKind::Trapped("its calls are nested too deep for the stack".into()),
             Some(Trap::UnreachableCodeReached) => CallErrorKind::Trapped("it panicked or aborted".into()),
             Some(trap) => CallErrorKind::Trapped(trap.to_string()),
-            None => CallErrorKind::Misbehaved(error.root_cause().to_string()),
+            None => self.explain_text(error.root_cause().to_string()),
         }
+    }
+
+    fn explain_text(&self, problem: String) -> CallErrorKind {
+        if problem.starts_with(ANSWER_TOO_LARGE) {
+            return CallErrorKind::AnswerTooLarge { bytes_max: self.answer_bytes_max };
+        }
+        if problem.starts_with(TOO_MANY_HANDLES) {
+            return CallErrorKind::TooManyHandles { handles_max: HANDLES_MAX };
+        }
+        CallErrorKind::Misbehaved(problem)
     }
 }

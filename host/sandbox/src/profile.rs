@@ -4,9 +4,13 @@
 use wasmtime::{Config, Engine, OptLevel};
 
 /// Stack of one guest call, in bytes. A thread that runs guests needs this much and a little more.
-const STACK_BYTES_MAX: usize = 512 * 1024;
+pub(crate) const STACK_BYTES_MAX: usize = 512 * 1024;
 
 pub(crate) fn engine() -> wasmtime::Result<Engine> {
+    Engine::new(&config())
+}
+
+pub(crate) fn config() -> Config {
     let mut config = Config::new();
     limit_calls(&mut config);
     make_deterministic(&mut config);
@@ -18,7 +22,7 @@ pub(crate) fn engine() -> wasmtime::Result<Engine> {
     // A deploy takes one core at most; the others go on with commands.
     config.parallel_compilation(false);
     config.cranelift_opt_level(OptLevel::Speed);
-    Engine::new(&config)
+    config
 }
 
 fn limit_calls(config: &mut Config) {

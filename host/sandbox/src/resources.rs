@@ -21,6 +21,7 @@ pub(crate) struct Resources {
     memory_bytes_max: usize,
     memory_bytes: usize,
     memory_bytes_granted_last: usize,
+    pub(crate) table_elements_max: usize,
     table_elements: usize,
     /// Growth was refused since the call began.
     pub(crate) exhausted: bool,
@@ -36,6 +37,7 @@ impl Resources {
             memory_bytes_max: usize::try_from(memory_bytes_max(limits)).unwrap_or(usize::MAX),
             memory_bytes: 0,
             memory_bytes_granted_last: 0,
+            table_elements_max: TABLE_ELEMENTS_MAX,
             table_elements: 0,
             exhausted: false,
         }
@@ -69,7 +71,7 @@ impl ResourceLimiter for Resources {
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let total = self.table_elements.saturating_add(desired.saturating_sub(current));
-        if total > TABLE_ELEMENTS_MAX || maximum.is_some_and(|maximum| desired > maximum) {
+        if total > self.table_elements_max || maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
         self.table_elements = total;

@@ -108,6 +108,8 @@ pub(crate) const REQUESTS: &[(&str, &str, &str, &str, u16)] = &[
     ("GET", "/v1/tenants/main", "", "publish $host.admin.tenant.show.main", 200),
     ("PUT", "/v1/tenants/main", "", "publish $host.admin.tenant.add.main", 200),
     ("PATCH", "/v1/tenants/main/limits", "{}", "publish $host.admin.tenant.limits.main", 400),
+    ("DELETE", "/v1/tenants/none?confirm=none", "", "publish $host.admin.tenant.remove.none", 404),
+    ("GET", "/v1/tenants/main/facts", "", "publish $host.admin.tenant.export.main", 200),
     ("POST", "/v1/tenants/none/suspend", "", "publish $host.admin.tenant.suspend.none", 404),
     ("POST", "/v1/tenants/main/resume", "", "publish $host.admin.tenant.resume.main", 200),
     ("GET", "/v1/keys", "", "publish $host.admin.key.list", 200),

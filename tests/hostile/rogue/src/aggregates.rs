@@ -1,0 +1,164 @@
+//! The write side. A command says what is broken; an aggregate whose id is `{call}-traps` traps in that call.
+
+#![allow(unsafe_code, reason = "to break what the types would keep whole")]
+
+use std::cell::RefCell;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use polder_sdk::__private::glue::bindings::exports::polder::domain::aggregates::{Guest, GuestState, State};
+use polder_sdk::__private::glue::bindings::polder::domain::types::{Command, Event, Fault, NewEvent, Rejection};
+
+use crate::catalog::hoard;
+use crate::{Rogue, numbers};
+
+/// What one turn of `swell` takes and never gives back.
+const SWELL_BYTES: usize = 8 * 1024 * 1024;
+const WIDE_BYTES: usize = 64 * 1024;
+/// With events of [`WIDE_BYTES`], a gigabyte.
+const GIGABYTE_EVENTS: usize = 16 * 1024;
+const TEN_MILLION: usize = 10_000_000;
+
+pub struct Thing {
+    id: String,
+    done: u64,
+    ballast: RefCell<Vec<Vec<u8>>>,
+}
+
+impl Thing {
+    fn trap_in(&self, call: &str) {
+        assert!(self.id != format!("{call}-traps"), "it traps in {call}");
+    }
+}
+
+impl GuestState for Thing {
+    fn save(&self) -> Vec<u8> {
+        self.trap_in("save");
+        if self.id == "save-grows" {
+            return vec![b' '; 1024 * 1024 * self.done as usize];
+        }
+        self.done.to_string().into_bytes()
+    }
+
+    fn inspect(&self) -> String {
+        self.trap_in("inspect");
+        if self.id == "inspect-text" { "no json".into() } else { format!("{{\"done\":{}}}", self.done) }
+    }
+}
+
+impl Guest for Rogue {
+    type State = Thing;
+
+    fn start(_: String, id: String) -> Result<State, Fault> {
+        let thing = Thing { id, done: 0, ballast: RefCell::default() };
+        thing.trap_in("start");
+        if thing.id == "start-faults" {
+            return Err(Fault { message: "it will not begin".into() });
+        }
+        Ok(State::new(thing))
+    }
+
+    fn load(_: String, id: String, saved: Vec<u8>) -> Result<State, Fault> {
+        let done = String::from_utf8(saved).ok().and_then(|text| text.parse().ok()).unwrap_or_default();
+        let thing = Thing { id, done, ballast: RefCell::default() };
+        thing.trap_in("load");
+        Ok(State::new(thing))
+    }
+
+    fn evolve(mut state: State, events: Vec<Event>) -> Result<State, Fault> {
+        let thing = state.get_mut::<Thing>();
+        thing.trap_in("evolve");
+        if thing.id == "evolve-faults" {
+            return Err(Fault { message: "it will not fold".into() });
+        }
+        thing.done += events.len() as u64;
+        Ok(state)
+    }
+
+    fn handle(mut state: State, command: Command) -> (State, Result<Vec<NewEvent>, Rejection>) {
+        static LAST_HANDLE: AtomicU32 = AtomicU32::new(0);
+        let before = LAST_HANDLE.swap(state.handle(), Ordering::Relaxed);
+        let answer = match command.name.as_str() {
+            "numbers" => Ok(vec![event("numbers-found", 1, numbers::found())]),
+            "no-json" => Ok(vec![done(b"no json")]),
+            "no-utf8" => Ok(vec![done(b"\"\xff\xfe\"")]),
+            "deep-json" => Ok(vec![done(&[[b'['; 101], [b']'; 101]].concat())]),
+            "wrong-name" => Ok(vec![event("thing-undone", 2, b"{}".to_vec())]),
+            // SAFETY: none: it is what the host has to bear.
+            "name-no-utf8" => Ok(vec![NewEvent {
+                name: unsafe { String::from_utf8_unchecked(vec![0xff, 0xfe]) },
+                version: 2,
+                payload: b"{}".to_vec(),
+            }]),
+            "old-version" => Ok(vec![event("thing-done", 1, b"{}".to_vec())]),
+            "new-version" => Ok(vec![event("thing-done", 3, b"{}".to_vec())]),
+            "wide-event" => Ok(vec![done(format!("\"{}\"", "x".repeat(WIDE_BYTES)).as_bytes())]),
+            "too-many" => Ok((0..1_001).map(|_| done(b"{}")).collect()),
+            "gigabyte" => Ok(gigabyte()),
+            "ten-million" => Ok((0..TEN_MILLION)
+                .map(|_| NewEvent { name: String::new(), version: 2, payload: Vec::new() })
+                .collect()),
+            "bad-code" => Err(Rejection { code: "two words".into(), message: "no".into() }),
+            "long-message" => Err(Rejection { code: "no".into(), message: "x".repeat(5_000) }),
+            // SAFETY: none; the handle went to the host in another call, or was dropped, or never was.
+            "returned-twice" => return (unsafe { State::from_handle(before) }, Ok(Vec::new())),
+            "dropped" => {
+                let handle = state.handle();
+                drop(state);
+                return (unsafe { State::from_handle(handle) }, Ok(Vec::new()));
+            }
+            "made-up" => return (unsafe { State::from_handle(4_000_000) }, Ok(Vec::new())),
+            "swell" => {
+                let thing = state.get::<Thing>();
+                thing.ballast.borrow_mut().push(black_box(vec![1; SWELL_BYTES]));
+                Ok(vec![done(b"{}")])
+            }
+            "fill" => fill(),
+            "loop" => loop {
+                black_box(());
+            },
+            "recurse" => Ok(vec![done(deeper(0).to_string().as_bytes())]),
+            "grow" => {
+                hoard();
+                Ok(Vec::new())
+            }
+            "trap" => panic!("it traps on purpose"),
+            _ => Ok(vec![done(b"{}")]),
+        };
+        if let Ok(events) = &answer {
+            state.get_mut::<Thing>().done += events.len() as u64;
+        }
+        (state, answer)
+    }
+}
+
+fn event(name: &str, version: u32, payload: Vec<u8>) -> NewEvent {
+    NewEvent { name: name.into(), version, payload }
+}
+
+fn done(payload: &[u8]) -> NewEvent {
+    event("thing-done", 2, payload.to_vec())
+}
+
+/// More than the guest has memory for: all payloads are the same bytes.
+fn gigabyte() -> Vec<NewEvent> {
+    let bytes: &'static mut [u8] = Vec::leak(vec![b'1'; WIDE_BYTES]);
+    let (start, length) = (bytes.as_mut_ptr(), bytes.len());
+    // SAFETY: none: freed as often as there are events, did the host ever get so far.
+    let shared = || unsafe { Vec::from_raw_parts(start, length, length) };
+    (0..GIGABYTE_EVENTS).map(|_| event("thing-done", 2, shared())).collect()
+}
+
+/// One instruction writes all of the memory, again and again.
+fn fill<T>() -> Result<Vec<NewEvent>, T> {
+    let mut memory = vec![0_u8; 24 * 1024 * 1024];
+    loop {
+        let byte = black_box(memory[0]).wrapping_add(1);
+        memory.fill(byte);
+        black_box(&mut memory);
+    }
+}
+
+fn deeper(depth: u64) -> u64 {
+    if depth == u64::MAX { depth } else { black_box(deeper(black_box(depth + 1))) + 1 }
+}

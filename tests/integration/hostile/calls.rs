@@ -1,0 +1,165 @@
+//! Calls of the write side that go wrong in every way there is.
+
+use polder_core::Limits;
+
+use super::yard::{LIMITS, Yard};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_command_costs_itself_and_says_what_it_was() {
+    let mut yard = Yard::open().await;
+    let (mut turns, mut wrong) = (0, Vec::new());
+    for (command, reason) in [
+        ("loop", "used up its fuel of 20000000 per call (limit fuel_per_call_max)"),
+        ("recurse", "nested too deep for the stack"),
+        ("grow", "wanted more than 33554432 bytes of memory (limit memory_bytes_max)"),
+        ("trap", "it panicked or aborted"),
+        ("no-json", "the payload of event thing-done is not JSON"),
+        ("no-utf8", "the payload of event thing-done is not UTF-8"),
+        ("deep-json", "the payload of event thing-done is JSON nested more than 100 deep"),
+        ("wrong-name", "event \"thing-undone\", which its descriptor does not list for aggregate thing"),
+        ("name-no-utf8", "invalid utf-8"),
+        ("old-version", "event thing-done in version 1; its descriptor says that new ones get version 2"),
+        ("new-version", "event thing-done in version 3; its descriptor says that new ones get version 2"),
+        ("wide-event", "event thing-done has 65538 bytes; at most 65536 are allowed (limit event_bytes_max)"),
+        ("too-many", "1001 events for one command; at most 1000 are allowed (limit events_per_command_max)"),
+        ("gigabyte", "answered with more than"),
+        ("ten-million", "(limit"),
+        ("bad-code", "it rejected with code \"two words\""),
+        ("long-message", "it rejected with a message of 5000 bytes; at most 4096 are allowed"),
+        ("returned-twice", "unknown handle index"),
+        ("dropped", "unknown handle index"),
+        ("made-up", "unknown handle index"),
+    ] {
+        yard.good_call("t-1").await;
+        yard.good_call("t-2").await;
+        let told = yard.fault("t-1", command).await;
+        wrong.extend((!told.contains(reason)).then(|| format!("{command}: {told}")));
+        turns += 2;
+        for id in ["t-1", "t-2"] {
+            assert_eq!(yard.good_call(id).await.sequence.0, turns, "{id} after {command}");
+        }
+        assert_eq!(yard.state("t-1").await.unwrap(), format!("{{\"done\":{turns}}}"), "after {command}");
+        yard.neighbour_goes_on().await;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(yard.host.health().writable);
+}
+
+/// One that is allowed all there is to be had, and asks for more.
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_million_events_are_not_even_read() {
+    let limits = Limits { fuel_per_call_max: 20_000_000_000, memory_bytes_max: 1024 * 1024 * 1024, ..LIMITS };
+    let mut yard = Yard::with(limits).await;
+    let told = yard.fault("t-1", "ten-million").await;
+    assert!(told.contains("answered with more than"), "{told}");
+    assert_eq!(yard.good_call("t-1").await.sequence.0, 1);
+    yard.neighbour_goes_on().await;
+}
+
+/// Neither fuel nor the clock is looked at while one instruction fills memory; between two of them the clock is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fill_of_all_memory_is_ended_by_the_clock() {
+    let limits = Limits { fuel_per_call_max: u64::MAX / 2, call_wall_ms_max: 1_000, ..LIMITS };
+    let mut yard = Yard::with(limits).await;
+    let told = yard.fault("t-1", "fill").await;
+    assert!(told.contains("ran for more than 1000 ms (limit call_wall_ms_max)"), "{told}");
+    assert_eq!(yard.good_call("t-1").await.sequence.0, 1);
+    yard.neighbour_goes_on().await;
+}
+
+/// What is taken and never given back goes with the instance, which is made anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_grows_with_each_call_meets_its_limit_and_begins_anew() {
+    let mut yard = Yard::open().await;
+    let (mut done, mut faults) = (0, 0);
+    for _ in 0..20 {
+        match yard.send("t-1", "swell").await {
+            Ok(acknowledgement) => {
+                done += 1;
+                assert_eq!(acknowledgement.sequence.0, done);
+            }
+            Err(error) => {
+                faults += 1;
+                assert!(error.to_string().contains("(limit memory_bytes_max)"), "{error}");
+                yard.neighbour_goes_on().await;
+            }
+        }
+    }
+    assert!(done >= 10 && faults >= 2, "{done} done, {faults} faults");
+    assert_eq!(yard.good_call("t-1").await.sequence.0, done + 1);
+}
+
+/// A broken aggregate is broken alone: others of its kind, in the same instance, go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aggregate_that_cannot_be_made_is_the_only_one() {
+    let mut yard = Yard::open().await;
+    for (id, reason) in
+        [("start-traps", "it panicked or aborted"), ("start-faults", "reported a fault: it will not begin")]
+    {
+        for turn in 1..=2 {
+            let told = yard.fault(id, "do").await;
+            assert!(told.contains(reason), "{id}: {told}");
+            yard.good_call(&format!("{id}-not-{turn}")).await;
+        }
+        yard.neighbour_goes_on().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_that_cannot_be_folded_stays_as_it_is() {
+    let mut yard = Yard::open().await;
+    for (id, reason) in
+        [("evolve-traps", "it panicked or aborted"), ("evolve-faults", "reported a fault: it will not fold")]
+    {
+        assert_eq!(yard.good_call(id).await.sequence.0, 1);
+        // The state is dropped with the fault; from then on it has to be folded.
+        yard.fault(id, "no-json").await;
+        let told = yard.fault(id, "do").await;
+        assert!(told.contains(reason), "{id}: {told}");
+        let told = yard.state(id).await.unwrap_err().to_string();
+        assert!(told.contains(reason), "{id}: {told}");
+        yard.good_call("t-1").await;
+        yard.neighbour_goes_on().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_cannot_be_shown_is_told() {
+    let mut yard = Yard::open().await;
+    for (id, reason) in
+        [("inspect-traps", "it panicked or aborted"), ("inspect-text", "the inspected state is not JSON")]
+    {
+        yard.good_call(id).await;
+        let told = yard.state(id).await.unwrap_err().to_string();
+        assert!(told.contains(reason), "{id}: {told}");
+        // Nobody needs to see it for the next command.
+        assert_eq!(yard.good_call(id).await.sequence.0, 2);
+        yard.neighbour_goes_on().await;
+    }
+}
+
+/// Asked of an instance itself: whether and when a host saves is its own affair.
+#[test]
+fn a_state_that_cannot_be_saved_or_loaded_is_told() {
+    let sandbox = polder_sandbox::Sandbox::new(polder_sandbox::SandboxOptions::default()).unwrap();
+    let component = sandbox.load(&super::guests::good("rogue")).unwrap();
+    let limits = Limits { state_bytes_max: 100, ..LIMITS };
+    let mut instance = component.instantiate(&limits).unwrap();
+    let state = instance.start("thing", "save-traps").unwrap();
+    let told = instance.save(&state).unwrap_err();
+    assert!(told.instance_lost && told.to_string().contains("it panicked or aborted"), "{told}");
+
+    let mut instance = component.instantiate(&limits).unwrap();
+    let told = instance.load("thing", "load-traps", b"1").unwrap_err();
+    assert!(told.instance_lost && told.to_string().contains("it panicked or aborted"), "{told}");
+
+    let mut instance = component.instantiate(&limits).unwrap();
+    let state = instance.load("thing", "save-grows", b"1").unwrap();
+    let told = instance.save(&state).unwrap_err();
+    assert!(
+        told.to_string().contains("a saved state has 1048576 bytes; at most 100 are allowed (limit state_bytes_max)"),
+        "{told}"
+    );
+    // Too much, but an answer: the instance goes on.
+    assert!(!told.instance_lost && instance.inspect(&state).is_ok());
+}

@@ -1,0 +1,11 @@
+//! Guests that do what no guest should. For each: what the caller is told, that the next good call of the same tenant works, and that
+//! another tenant noticed nothing.
+
+mod bombs;
+mod calls;
+mod guests;
+mod loading;
+mod mutations;
+mod numbers;
+mod views;
+mod yard;

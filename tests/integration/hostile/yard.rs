@@ -1,0 +1,125 @@
+//! A host with two tenants: `main`, where hostile guests are let loose, and a neighbour with the same domain, who must not notice.
+
+use bytes::Bytes;
+use polder_core::{
+    AggregateId, AggregateName, Command, CommandAck, CommandName, CommandStatus, DomainName, Limits, TenantName,
+};
+use polder_engine::{AsOf, DeployError, DeployOptions, Host, HostOptions, MAIN_TENANT, ReadError, SubmitError};
+use tempfile::TempDir;
+
+use super::guests::good;
+
+const NEIGHBOUR: &str = "neighbour";
+
+pub(crate) struct Yard {
+    pub(crate) host: Host,
+    /// What the neighbour has done so far.
+    neighbours_turns: u64,
+    _folder: TempDir,
+}
+
+/// Little fuel, so that a loop ends soon; much time, so that it is the fuel that ends it, on every machine.
+pub(crate) const LIMITS: Limits = Limits {
+    fuel_per_call_max: 20_000_000,
+    call_wall_ms_max: 600_000,
+    memory_bytes_max: 32 * 1024 * 1024,
+    ..Limits::DEFAULT
+};
+
+impl Yard {
+    pub(crate) async fn open() -> Self {
+        Self::with(LIMITS).await
+    }
+
+    pub(crate) async fn with(limits: Limits) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = HostOptions { workers: 2, limits, ..HostOptions::new(folder.path()) };
+        let host = Host::open(options).unwrap();
+        host.add_tenant(&tenant(NEIGHBOUR), None).await.unwrap();
+        let mut yard = Self { host, neighbours_turns: 0, _folder: folder };
+        for name in [MAIN_TENANT, NEIGHBOUR] {
+            yard.host.deploy(&tenant(name), good("rogue").into(), DeployOptions::default()).await.unwrap();
+        }
+        yard.neighbour_goes_on().await;
+        yard
+    }
+
+    pub(crate) async fn send(&self, id: &str, command: &str) -> Result<CommandAck, SubmitError> {
+        self.send_as(MAIN_TENANT, id, command).await
+    }
+
+    /// The one good thing, to one of the good aggregates of `main`.
+    #[track_caller]
+    pub(crate) fn good_call(&self, id: &str) -> impl Future<Output = CommandAck> {
+        let sent = self.send(id, "do");
+        async move {
+            let acknowledgement = sent.await.unwrap();
+            assert_eq!(acknowledgement.status, CommandStatus::Accepted);
+            acknowledgement
+        }
+    }
+
+    /// Gets a fault of the guest, and gives its reason.
+    pub(crate) async fn fault(&self, id: &str, command: &str) -> String {
+        match self.send(id, command).await {
+            Err(SubmitError::GuestFault { domain, reason, .. }) if domain.as_str() == "rogue" => reason,
+            other => panic!("{id} {command}: {other:?}"),
+        }
+    }
+
+    /// The neighbour does what it always does, and finds everything as it left it.
+    pub(crate) async fn neighbour_goes_on(&mut self) {
+        self.neighbours_turns += 1;
+        let turns = self.neighbours_turns;
+        let acknowledgement = self.send_as(NEIGHBOUR, "n-1", "do").await.unwrap();
+        assert_eq!((acknowledgement.sequence.0, acknowledgement.position.0), (turns, turns));
+        let state = self.state_as(NEIGHBOUR, "n-1").await.unwrap();
+        assert_eq!(state, format!("{{\"done\":{turns}}}"));
+    }
+
+    pub(crate) async fn state(&self, id: &str) -> Result<String, ReadError> {
+        self.state_as(MAIN_TENANT, id).await
+    }
+
+    /// Deploys to `main`, and gives why it was refused.
+    pub(crate) async fn refusal(&self, component: impl Into<Bytes>) -> String {
+        match self.host.deploy(&tenant(MAIN_TENANT), component.into(), DeployOptions::default()).await {
+            Err(DeployError::Refused(reason)) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn state_as(&self, name: &str, id: &str) -> Result<String, ReadError> {
+        let (domain, aggregate) = (DomainName::new("rogue").unwrap(), AggregateName::new("thing").unwrap());
+        let id = AggregateId::new(id).unwrap();
+        let answer = self.host.state(&tenant(name), &domain, &aggregate, &id, AsOf::Now).await?;
+        Ok(answer.state.get().to_owned())
+    }
+
+    fn send_as(
+        &self,
+        name: &str,
+        id: &str,
+        command: &str,
+    ) -> impl Future<Output = Result<CommandAck, SubmitError>> + use<> {
+        let host = self.host.clone();
+        let command = Command {
+            tenant: tenant(name),
+            domain: DomainName::new("rogue").unwrap(),
+            aggregate: AggregateName::new("thing").unwrap(),
+            aggregate_id: AggregateId::new(id).unwrap(),
+            name: CommandName::new(command).unwrap(),
+            payload: Bytes::from_static(b"{}"),
+            id: None,
+            expected_sequence: None,
+            correlation_id: None,
+            causation_id: None,
+            actor: None,
+        };
+        async move { host.submit(command).await }
+    }
+}
+
+pub(crate) fn tenant(name: &str) -> TenantName {
+    TenantName::new(name).unwrap()
+}
