@@ -9,7 +9,10 @@ pub fn polder_file() -> PathBuf {
 
 /// A guest's wasm file: `orders`.
 pub fn guest_file(name: &str) -> PathBuf {
-    made(target().join("wasm32-unknown-unknown/guest").join(format!("{name}.wasm")), "`cargo xtask guests`")
+    made(
+        target().join("wasm32-unknown-unknown/guest").join(format!("{}.wasm", name.replace('-', "_"))),
+        "`cargo xtask guests`",
+    )
 }
 
 /// A file of the repository, by its path from the root.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 use polder_core::{AggregateName, DomainName, Revision, TenantName, subject};
 
+use crate::health::{Health, Standing};
 use crate::passage::{Passage, Passed};
 use crate::pipeline::Conduct;
 use crate::rules::Rules;
@@ -25,14 +26,15 @@ pub(crate) struct Active {
     pub(crate) rules: Arc<dyn Rules>,
     /// Where each aggregate's events appear; part of every acknowledgement.
     subjects: HashMap<AggregateName, String>,
+    pub(crate) health: Health,
 }
 
 impl Active {
-    pub(crate) fn new(tenant: &TenantName, rules: Arc<dyn Rules>) -> Arc<Self> {
+    pub(crate) fn new(tenant: &TenantName, rules: Arc<dyn Rules>, standing: Standing) -> Arc<Self> {
         let descriptor = rules.descriptor();
         let stream = |aggregate: &AggregateName| subject::stream(tenant, &descriptor.domain, aggregate);
         let subjects = descriptor.aggregates.keys().map(|name| (name.clone(), stream(name))).collect();
-        Arc::new(Self { revision: rules.revision(), rules, subjects })
+        Arc::new(Self { revision: rules.revision(), rules, subjects, health: Health::new(standing) })
     }
 
     /// `None` for an aggregate that the revision does not have.

@@ -40,6 +40,9 @@ pub enum SubmitError {
     // The caller waits.
     #[error("tenant {tenant:?} is at its limit {limit}, {value}: try again in {retry_after_ms} ms")]
     Busy { tenant: TenantName, limit: &'static str, value: u64, retry_after_ms: u64 },
+    /// `None`: not before another revision is deployed.
+    #[error("domain {domain:?}, revision {}, is out of service: {reason}", revision.short())]
+    OutOfService { domain: DomainName, revision: Revision, reason: String, retry_after_ms: Option<u64> },
     // The author of the domain fixes the guest.
     #[error("domain {domain:?}, revision {}: {reason}", revision.short())]
     GuestFault { domain: DomainName, revision: Revision, reason: String },

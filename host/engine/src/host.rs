@@ -2,6 +2,7 @@
 
 mod administration;
 mod deploying;
+mod judging;
 mod keys;
 mod queries;
 mod removal;
@@ -26,6 +27,7 @@ use crate::clock::Clock;
 use crate::deployments::{Components, Deployments, Turns};
 use crate::domain::Domain;
 use crate::gate::Gate;
+use crate::health::{self, Withdrawals};
 use crate::metrics::{Metrics, head, line, one};
 use crate::pipeline::{Job, Pipeline, Target};
 use crate::projections::Projections;
@@ -118,7 +120,10 @@ impl Host {
             tenant.takes(counted.record_bytes(&tenant.name));
             fed.wake(&tenant.name);
         });
-        let pipeline = Pipeline::start(options.workers, writer, &reader, &clock, &metrics, grown).map_err(folder)?;
+        let (withdrawals, condemned) = Withdrawals::new();
+        let pipeline =
+            Pipeline::start(options.workers, writer, &reader, &clock, &metrics, grown, withdrawals, options.is_audited)
+                .map_err(folder)?;
 
         let host = Self {
             inner: Arc::new(Inner {
@@ -143,6 +148,7 @@ impl Host {
         };
         host.inner.restore_all()?;
         host.inner.finish_removals();
+        judging::start(&host.inner, condemned).map_err(folder)?;
         Ok(host)
     }
 
@@ -178,6 +184,9 @@ impl Host {
         let unseen_count = inner.projections.unseen_count() as u64;
         let help = "Tenants whose views were not looked after since the start.";
         one(&mut text, "polder_tenants_views_to_look_at", "gauge", help, unseen_count);
+        let tenants: Vec<_> = inner.tenants.load().values().cloned().collect();
+        let pipeline = inner.pipeline.read().unwrap_or_else(PoisonError::into_inner);
+        health::write(&mut text, &tenants, pipeline.as_ref().and_then(Pipeline::audit_counts));
         let help = "Events a view has not folded in yet; views that are closed have folded in all.";
         head(&mut text, "polder_projection_lag_events", "gauge", help);
         for tenant in inner.tenants.load().values() {
@@ -224,6 +233,14 @@ impl Inner {
         })?;
         let terms = tenant.terms();
         check(&command, &domain, &terms.limits)?;
+        let active = domain.active();
+        active.health.admit().map_err(|closed| SubmitError::OutOfService {
+            domain: domain.name.clone(),
+            revision: active.revision,
+            reason: closed.reason,
+            retry_after_ms: closed.retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX).max(1)),
+        })?;
+        drop(active);
         let admission = tenant.admit(&terms)?;
         let key = AggregateKey::of(&command.tenant, &command.domain, &command.aggregate, &command.aggregate_id);
         let pipeline = self.pipeline.read().unwrap_or_else(PoisonError::into_inner);

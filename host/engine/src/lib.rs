@@ -10,6 +10,7 @@ mod domain;
 mod errors;
 mod gate;
 mod guest_rules;
+mod health;
 mod host;
 mod metrics;
 mod options;

@@ -74,6 +74,8 @@ pub(crate) const STORAGE_FULL: Kind =
     kind(StatusCode::INSUFFICIENT_STORAGE, "storage-full", "The tenant has used up its storage");
 
 // The author of the domain, or the operator, looks after it.
+pub(crate) const OUT_OF_SERVICE: Kind =
+    kind(StatusCode::SERVICE_UNAVAILABLE, "out-of-service", "The domain has failed too often");
 pub(crate) const GUEST_FAULT: Kind =
     kind(StatusCode::INTERNAL_SERVER_ERROR, "guest-fault", "The domain failed while it decided");
 pub(crate) const STORAGE_FAILED: Kind =

@@ -44,6 +44,16 @@ impl From<SubmitError> for Problem {
                 .with("limit", storage_bytes_max)
                 .with("limit_name", "storage_bytes_max"),
             E::GuestFault { domain, revision, reason } => guest_fault(detail, domain.as_str(), &revision, &reason),
+            E::OutOfService { domain, revision, reason, retry_after_ms } => {
+                let problem = Self::new(&kinds::OUT_OF_SERVICE, detail)
+                    .with("domain", domain.as_str())
+                    .with("revision", revision.to_string())
+                    .with("reason", reason);
+                match retry_after_ms {
+                    Some(retry_after_ms) => problem.retry_after_ms(retry_after_ms),
+                    None => problem,
+                }
+            }
             E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
             E::ShuttingDown => Self::new(&kinds::SHUTTING_DOWN, detail),
         }

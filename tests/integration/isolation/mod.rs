@@ -1,3 +1,14 @@
 //! What one tenant's guests do is felt by nobody else: the write path's side of it.
 
+mod audit;
+mod circuit;
 mod slow_lane;
+
+use crate::engine::door::Door;
+
+/// What the host says of a metric, with its labels.
+fn metric(door: &Door, name: &str) -> u64 {
+    let metrics = door.host.metrics();
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("there is no {name} in\n{metrics}")).parse().unwrap()
+}

@@ -8,6 +8,7 @@ use polder_engine::{HostOptions, SubmitError};
 use polder_journal::disk::{Fault, FaultyDisk};
 use serde_json::json;
 
+use super::metric;
 use crate::engine::door::{Door, component, options, tenant};
 
 /// More than a slice by far, and soon over.
@@ -25,9 +26,7 @@ async fn saboteur(folder: &std::path::Path) -> Arc<Door> {
 }
 
 fn slow_commands(door: &Door) -> u64 {
-    let metrics = door.host.metrics();
-    let line = metrics.lines().find_map(|line| line.strip_prefix("polder_slow_lane_commands_total "));
-    line.expect("the metric is there").parse().unwrap()
+    metric(door, "polder_slow_lane_commands_total")
 }
 
 /// A loop takes as long as all calls of this test together; were it in anyone's way, an order would come after it.

@@ -16,6 +16,7 @@ use crate::deployments::{
 use crate::domain::{Active, Domain};
 use crate::gate::{GateRefusal, Verdict};
 use crate::guest_rules::GuestRules;
+use crate::health;
 use crate::passage::Passed;
 use crate::projections::Restore;
 use crate::rules::Rules;
@@ -96,7 +97,7 @@ impl Host {
     /// the native floor they compare with.
     pub fn attach(&self, tenant: &TenantName, rules: Arc<dyn Rules>) -> Result<(), DeployError> {
         let tenant = self.inner.tenant_to_deploy(tenant)?;
-        put_in_place(&tenant, rules);
+        put_in_place(&tenant, rules, health::Standing::Attached);
         Ok(())
     }
 }
@@ -144,7 +145,6 @@ impl Inner {
 
     /// Takes a revision out of use that has shown to be bad: the domain goes back to the one before, and this one goes into
     /// quarantine. Does nothing when another is active by now.
-    #[allow(dead_code, reason = "called by the judgement of fault rates, which lands with it")]
     pub(crate) async fn withdraw(
         self: &Arc<Self>,
         tenant: Arc<Tenant>,
@@ -243,7 +243,7 @@ impl Inner {
         // Removed since then.
         let Some(owner) = self.tenant(&tenant) else { return Ok(()) };
         let component = self.components.restore(&self.sandbox, revision).map_err(|error| failed(error.to_string()))?;
-        put_in_place(&owner, Arc::new(GuestRules(Arc::clone(&component))));
+        put_in_place(&owner, Arc::new(GuestRules(Arc::clone(&component))), health::Standing::Proven);
         self.projections.expect(&owner, &component);
         Ok(())
     }
@@ -268,9 +268,9 @@ pub(super) fn old_revisions(sandbox: &Arc<Sandbox>, components: &Arc<Components>
 }
 
 /// From here on every command meets these rules. Gives those that may still meet the rules before.
-pub(super) fn put_in_place(tenant: &Tenant, rules: Arc<dyn Rules>) -> Option<Passed> {
+pub(super) fn put_in_place(tenant: &Tenant, rules: Arc<dyn Rules>, standing: health::Standing) -> Option<Passed> {
     let name = rules.descriptor().domain.clone();
-    let active = Active::new(&tenant.name, rules);
+    let active = Active::new(&tenant.name, rules, standing);
     if let Some(domain) = tenant.domain(&name) {
         return Some(domain.activate(active));
     }

@@ -16,6 +16,7 @@ use crate::answers::{DeployStatus, Deployed};
 use crate::deployments::{DeploymentFact, GateOptions};
 use crate::gate::{Candidate, GateError, GateProgress, Judged, Verdict};
 use crate::guest_rules::GuestRules;
+use crate::health::Standing;
 use crate::rules::Rules;
 use crate::tenant::Tenant;
 
@@ -179,13 +180,16 @@ impl Inner {
         actor: Option<String>,
     ) -> Result<(), DeployError> {
         let (tenant, component) = (Arc::clone(tenant), Arc::clone(component));
+        // What a domain goes back to has been good before.
+        let goes_back = facts.iter().any(|fact| matches!(fact, DeploymentFact::RevisionRolledBack { .. }));
+        let standing = if goes_back { Standing::Proven } else { Standing::New };
         let switched = self.administer(move |inner, stream| {
             inner.tenant(&tenant.name).ok_or_else(|| DeployError::UnknownTenant(tenant.name.clone()))?;
             for fact in facts {
                 let recorded = inner.record(stream, &inner.deployments, fact, actor.as_deref());
                 recorded.map_err(|error| DeployError::ReadOnly(error.to_string()))?;
             }
-            Ok(put_in_place(&tenant, Arc::new(GuestRules(component))))
+            Ok(put_in_place(&tenant, Arc::new(GuestRules(component)), standing))
         });
         if let Some(passed) = switched.await? {
             passed.wait().await;
@@ -219,7 +223,7 @@ impl Inner {
         let tenant = Arc::clone(tenant);
         let gone_back = self.administer(move |inner, stream| {
             inner.record(stream, &inner.deployments, fact, None)?;
-            put_in_place(&tenant, old);
+            put_in_place(&tenant, old, Standing::Proven);
             Ok(())
         });
         gone_back.await.map_err(|error: crate::SubmitError| DeployError::ReadOnly(error.to_string()))?;

@@ -29,7 +29,7 @@ mod fast_lane;
 mod job;
 mod loans;
 mod prepare;
-mod priority;
+pub(crate) mod priority;
 mod queue;
 mod seat;
 mod slow_lane;
@@ -53,6 +53,7 @@ pub(crate) use prepare::Prepare;
 
 use crate::SubmitError;
 use crate::clock::Clock;
+use crate::health::{Audit, AuditCounts, Withdrawals};
 use crate::metrics::Metrics;
 use fast_lane::FastLane;
 use job::Message;
@@ -69,6 +70,7 @@ const WORKERS_PER_SLOW_LANE: usize = 2;
 pub(crate) struct Pipeline {
     workers: Vec<Sender<Message>>,
     appender: Arc<Appender>,
+    audit_counts: Option<Arc<AuditCounts>>,
     is_stopping: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -81,19 +83,29 @@ impl Pipeline {
         clock: &Arc<Clock>,
         metrics: &Arc<Metrics>,
         grown: Grown,
+        withdrawals: Withdrawals,
+        is_audited: bool,
     ) -> std::io::Result<Self> {
         let worker_count = worker_count.max(1);
+        let is_stopping = Arc::<AtomicBool>::default();
+        let (audit, auditing) = match is_audited {
+            true => Some(Audit::start(reader.clone(), withdrawals.clone(), &is_stopping)?).unzip(),
+            false => (None, None),
+        };
         let shared = Shared {
             appender: Arc::new(Appender::new(writer)),
             reader: reader.clone(),
             clock: Arc::clone(clock),
             metrics: Arc::clone(metrics),
             grown: Arc::new(grown),
+            audit,
+            withdrawals,
         };
         let mut pipeline = Self {
             workers: Vec::new(),
             appender: Arc::clone(&shared.appender),
-            is_stopping: Arc::default(),
+            audit_counts: shared.audit.as_ref().map(Audit::counts),
+            is_stopping,
             threads: Vec::new(),
         };
         let mut slow_lanes = Vec::new();
@@ -110,6 +122,8 @@ impl Pipeline {
             pipeline.spawn(format!("worker-{number}"), move || fast_lane.run())?;
             pipeline.workers.push(to_worker);
         }
+        // Last: it ends when the others have.
+        pipeline.threads.extend(auditing);
         Ok(pipeline)
     }
 
@@ -137,6 +151,11 @@ impl Pipeline {
             Ok(positions) => Ok(positions[0]),
             Err(halted) => Err(SubmitError::ReadOnly(halted.0)),
         }
+    }
+
+    /// `None` when nothing is audited.
+    pub(crate) fn audit_counts(&self) -> Option<&AuditCounts> {
+        self.audit_counts.as_deref()
     }
 
     /// Why no commands are taken, when none are.

@@ -8,9 +8,18 @@ use thread_priority::{
 /// no way back: a thread that may not raise its priority could be stopped while others wait for what it holds, so it
 /// must hold nothing that they need.
 pub(crate) fn give_way() {
-    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-    if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle) {
-        tracing::warn!(?error, "the system does not let a thread give way to others; slow guests will be noticed");
+    set(NormalThreadSchedulePolicy::Idle, "slow guests will be noticed");
+}
+
+/// From now on the calling thread gets as little as a thread can get, a hundredth or so, but gets that also on a busy machine.
+pub(crate) fn stand_back() {
+    set(NormalThreadSchedulePolicy::Other, "audits take more than they should");
+}
+
+fn set(policy: NormalThreadSchedulePolicy, consequence: &str) {
+    let policy = ThreadSchedulePolicy::Normal(policy);
+    if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy) {
+        tracing::warn!(?error, "the system does not let a thread give way to others; {consequence}");
     }
 }
 

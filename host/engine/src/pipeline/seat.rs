@@ -1,6 +1,7 @@
 //! One domain's place on one worker: the instance that runs its active revision, and the states warm in it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use polder_core::{AggregateId, AggregateName, Limits, Reason, Sequence};
 use polder_journal::{AggregateKey, Reader};
@@ -10,6 +11,7 @@ use super::cold::{FoldError, Wanted, fold_history};
 use super::snapshots;
 use super::warm::{Warm, WarmStates};
 use crate::domain::{Active, Domain};
+use crate::health::{self, Sentence};
 use crate::rules::{DecidedEvent, RulesInstance};
 
 /// An instance is replaced when its memory reaches this share of what it may have, in percent: guest memory never
@@ -17,12 +19,18 @@ use crate::rules::{DecidedEvent, RulesInstance};
 const MEMORY_PERCENT_MAX: u64 = 75;
 /// Too many warm states: one in so many leaves.
 const EVICTED_SHARE: usize = 8;
+/// Looking at states for samples may take this share of the time that commands take, in percent …
+const SAMPLING_PERCENT_MAX: u128 = 1;
+/// … of which each is taken to need so many nanoseconds …
+const COMMAND_NS: u128 = 3_000;
+/// … from this command on: of the few samples before, none is left out.
+const SAMPLED_FREELY: u64 = 256;
 /// Memory is looked at each so many commands.
 const COMMANDS_PER_LOOK: u64 = 64;
 
 pub(super) struct Seat {
-    /// Keeps the domain alive, so that its address stays its key.
-    _domain: Arc<Domain>,
+    /// Kept alive, so that its address stays its key.
+    domain: Arc<Domain>,
     active: Arc<Active>,
     limits: Limits,
     instance: Box<dyn RulesInstance>,
@@ -30,6 +38,10 @@ pub(super) struct Seat {
     /// Since somebody last looked.
     pub(super) was_used: bool,
     commands: u64,
+    /// Since the last report of its revision's health.
+    pub(super) calls_unreported: u64,
+    /// Before this command no other is sampled: looking at a large state takes long.
+    sampled_next: u64,
 }
 
 /// Why a state is not at hand.
@@ -50,13 +62,15 @@ pub(super) enum Upkeep {
 impl Seat {
     pub(super) fn new(domain: &Arc<Domain>, active: &Arc<Active>, limits: Limits) -> Result<Self, CallError> {
         Ok(Self {
-            _domain: Arc::clone(domain),
+            domain: Arc::clone(domain),
             active: Arc::clone(active),
             limits,
             instance: active.rules.instantiate(&limits)?,
             states: WarmStates::new(active.revision),
             was_used: true,
             commands: 0,
+            calls_unreported: 0,
+            sampled_next: 0,
         })
     }
 
@@ -107,6 +121,7 @@ impl Seat {
     ) -> Result<Upkeep, CallError> {
         self.states.put(key, warm);
         self.was_used = true;
+        self.calls_unreported += 1;
         if self.states.len() as u64 > self.limits.warm_states_max {
             self.evict(reader, durable)?;
         }
@@ -115,6 +130,28 @@ impl Seat {
             return Ok(Upkeep::Replace);
         }
         Ok(Upkeep::Nothing)
+    }
+
+    /// The command that is being decided is to be run a second time.
+    pub(super) fn is_sampled(&self) -> bool {
+        let number = self.commands + 1;
+        health::is_sampled(number) && (number < SAMPLED_FREELY || number >= self.sampled_next)
+    }
+
+    /// The state as JSON, for a sample; `None` when it is too long.
+    pub(super) fn inspected(&mut self, warm: &Warm) -> Result<Option<String>, CallError> {
+        let began = Instant::now();
+        let state = self.instance.inspect(&warm.state)?;
+        let commands = began.elapsed().as_nanos() / COMMAND_NS * 100 / SAMPLING_PERCENT_MAX;
+        self.sampled_next = self.commands.saturating_add(u64::try_from(commands).unwrap_or(u64::MAX));
+        Ok(Some(state).filter(|state| state.len() <= health::STATE_BYTES_MAX))
+    }
+
+    pub(super) fn report_calls(&mut self) {
+        let calls = std::mem::take(&mut self.calls_unreported);
+        if self.active.health.report(calls, 0) == Some(Sentence::Mend) {
+            tracing::info!(domain = %self.domain.name, "a domain is well again, and takes all commands");
+        }
     }
 
     /// Saves what is worth saving, before the seat is given up in good order. All its states are durable.

@@ -23,6 +23,7 @@ use super::{Appender, Decided, Grown, Job};
 use crate::SubmitError;
 use crate::clock::Clock;
 use crate::domain::{Active, Domain};
+use crate::health::{Audit, Condemned, Ground, Sample, SampledCommand, Sentence, Withdrawals};
 use crate::metrics::Metrics;
 use crate::rules::DecidedEvent;
 
@@ -34,6 +35,9 @@ pub(super) struct Shared {
     pub(super) clock: Arc<Clock>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) grown: Arc<Grown>,
+    /// `None`: nothing is run a second time.
+    pub(super) audit: Option<Audit>,
+    pub(super) withdrawals: Withdrawals,
 }
 
 pub(super) struct Worker {
@@ -42,6 +46,8 @@ pub(super) struct Worker {
     clock: Arc<Clock>,
     metrics: Arc<Metrics>,
     grown: Arc<Grown>,
+    audit: Option<Audit>,
+    withdrawals: Withdrawals,
     allowance: fn(&Limits) -> Limits,
     /// By the address of the domain, which the seat keeps alive.
     seats: HashMap<usize, Seat>,
@@ -51,6 +57,10 @@ pub(super) struct Worker {
     /// Others leave their records to this worker, which is about to append.
     decided: Decided,
     last_append: Duration,
+    /// Taken of decisions in the batch.
+    samples: Vec<Box<Sample>>,
+    /// Seats whose calls are not reported yet, by their address.
+    unreported: Vec<usize>,
 }
 
 /// What a domain decided, with the state it decided on.
@@ -60,13 +70,14 @@ pub(super) struct Ruling {
     verdict: Verdict,
     repeatable: Option<CommandKey>,
     warm: Warm,
+    sample: Option<Box<Sample>>,
 }
 
 impl Ruling {
     pub(super) fn split(self) -> (Unsettled, DecidedOn) {
-        let Self { target: Target { domain, key, admission, passage }, to, verdict, repeatable, warm } = self;
+        let Self { target: Target { domain, key, admission, passage }, to, verdict, repeatable, warm, sample } = self;
         let reply = Reply { answer: verdict.answer, to, admission, _passage: passage };
-        (Unsettled { reply, record: verdict.record, repeatable }, DecidedOn { domain, key, warm })
+        (Unsettled { reply, record: verdict.record, repeatable }, DecidedOn { domain, key, warm, sample })
     }
 }
 
@@ -75,6 +86,7 @@ pub(super) struct DecidedOn {
     domain: Arc<Domain>,
     key: AggregateKey,
     warm: Warm,
+    sample: Option<Box<Sample>>,
 }
 
 /// A decision on its way to the journal.
@@ -99,10 +111,24 @@ enum Failure {
 impl Worker {
     /// `allowance`: what a call may use, of what the tenant's limits give it.
     pub(super) fn new(shared: Shared, allowance: fn(&Limits) -> Limits) -> Self {
-        let Shared { appender, reader, clock, metrics, grown } = shared;
-        let (seats, batch) = Default::default();
-        let (batch_number, decided, last_append) = (1, Decided::No, Duration::ZERO);
-        Self { appender, reader, clock, metrics, grown, allowance, seats, batch, batch_number, decided, last_append }
+        let Shared { appender, reader, clock, metrics, grown, audit, withdrawals } = shared;
+        Self {
+            appender,
+            reader,
+            clock,
+            metrics,
+            grown,
+            audit,
+            withdrawals,
+            allowance,
+            seats: HashMap::new(),
+            batch: Batch::default(),
+            batch_number: 1,
+            decided: Decided::No,
+            last_append: Duration::ZERO,
+            samples: Vec::new(),
+            unreported: Vec::new(),
+        }
     }
 
     /// Others leave their records to this worker, which settles soon.
@@ -167,7 +193,9 @@ impl Worker {
         let answer = match self.earlier(&target, &command, repeatable) {
             Ok(Some(ack)) => Ok(ack),
             Ok(None) => match self.decide(&target, command) {
-                Ok((verdict, warm)) => return Ok(Some(Ruling { target, to: reply, verdict, repeatable, warm })),
+                Ok((verdict, warm, sample)) => {
+                    return Ok(Some(Ruling { target, to: reply, verdict, repeatable, warm, sample }));
+                }
                 Err(Failure::Overran(command)) => return Err(Box::new(Job { command: *command, target, reply })),
                 Err(Failure::Refused(error)) => Err(error),
             },
@@ -180,7 +208,7 @@ impl Worker {
         Ok(None)
     }
 
-    fn decide(&mut self, target: &Target, command: Command) -> Result<(Verdict, Warm), Failure> {
+    fn decide(&mut self, target: &Target, command: Command) -> Result<(Verdict, Warm, Option<Box<Sample>>), Failure> {
         if let Some(reason) = self.appender.halted() {
             return Err(Failure::Refused(SubmitError::ReadOnly(reason.to_owned())));
         }
@@ -193,7 +221,7 @@ impl Worker {
             && expected != warm.sequence
         {
             let answer = Err(SubmitError::Conflict { expected, actual: warm.sequence });
-            return Ok((Verdict { record: None, answer }, warm));
+            return Ok((Verdict { record: None, answer }, warm, None));
         }
         let id = command.id.clone().unwrap_or_else(new_command_id);
         let at_ms = self.clock.now();
@@ -209,9 +237,11 @@ impl Worker {
             Ok(handled) => handled,
             Err(error) => return Err(self.failed(target, &active, command, error.into())),
         };
+        let is_sampled = self.audit.is_some() && self.seat(target).is_sampled();
+        let sample = is_sampled.then(|| sample(target, &active, &command, (&id, at_ms), warm.sequence, &decision));
         let verdict = record(target.key, &active, &mut warm, command, id, at_ms, decision);
         warm.batch = self.batch_number;
-        Ok((verdict, warm))
+        Ok((verdict, warm, sample))
     }
 
     /// The first acknowledgement of a command that was handled before.
@@ -235,21 +265,21 @@ impl Worker {
 
     /// Puts the decision into the batch, and the state back.
     pub(super) fn keep(&mut self, ruling: Ruling) {
-        let (unsettled, DecidedOn { domain, key, warm }) = ruling.split();
+        let (unsettled, decided_on) = ruling.split();
         self.keep_unsettled(unsettled);
         // In this order: putting the state back may give all states up, and what they decided has to be durable then.
-        self.put_back(&domain, key, warm);
+        self.put_back(decided_on);
     }
 
     /// Puts back the state of a decision that others have made durable.
-    pub(super) fn put_back_durable(&mut self, decided_on: DecidedOn) {
+    pub(super) fn put_back_durable(&mut self, mut decided_on: DecidedOn) {
         if self.appender.halted().is_some() {
             // It holds what is not in the journal, and never will be.
             return self.seats.clear();
         }
-        let DecidedOn { domain, key, mut warm } = decided_on;
-        warm.batch = 0;
-        self.put_back(&domain, key, warm);
+        decided_on.warm.batch = 0;
+        self.put_back(decided_on);
+        self.report_all();
     }
 
     pub(super) fn keep_unsettled(&mut self, unsettled: Unsettled) {
@@ -271,10 +301,12 @@ impl Worker {
         match appended {
             Ok(positions) => {
                 batch.durable(&positions, |tenant| self.reader.last_position(tenant), &self.grown, &self.metrics);
+                self.report_all();
             }
             Err(halted) => {
                 // They hold what is not in the journal, and never will be.
                 self.seats.clear();
+                self.samples.clear();
                 batch.lost(&halted.0, &self.metrics);
             }
         }
@@ -316,15 +348,26 @@ impl Worker {
         self.seats.get_mut(&address_of(&target.domain)).expect("a warm state was taken out of it")
     }
 
-    fn put_back(&mut self, domain: &Arc<Domain>, key: AggregateKey, warm: Warm) {
-        let durable = self.batch_number - 1;
-        let seat = self.seats.get_mut(&address_of(domain)).expect("the warm state was taken out of it");
-        match seat.put(&self.reader, durable, key, warm) {
+    fn put_back(&mut self, decided_on: DecidedOn) {
+        let DecidedOn { domain, key, warm, sample } = decided_on;
+        let (address, durable) = (address_of(&domain), self.batch_number - 1);
+        let seat = self.seats.get_mut(&address).expect("the warm state was taken out of it");
+        if seat.calls_unreported == 0 {
+            self.unreported.push(address);
+        }
+        let upkeep = match sample {
+            None => seat.put(&self.reader, durable, key, warm),
+            Some(sample) => seat.inspected(&warm).and_then(|state| {
+                self.samples.push(Box::new(Sample { state, ..*sample }));
+                seat.put(&self.reader, durable, key, warm)
+            }),
+        };
+        match upkeep {
             Ok(Upkeep::Nothing) => {}
             Ok(Upkeep::Replace) => {
                 tracing::info!(domain = %domain.name, "the guest's memory is nearly full; its states are built anew");
                 self.settle();
-                if let Some(mut seat) = self.seats.remove(&address_of(domain)) {
+                if let Some(mut seat) = self.seats.remove(&address) {
                     seat.save_all(&self.reader);
                 }
             }
@@ -333,8 +376,20 @@ impl Worker {
                 if let CallErrorKind::OutOfFuel { .. } | CallErrorKind::OutOfTime { .. } = error.kind {
                     domain.conduct.overran();
                 }
-                self.give_up(address_of(domain));
+                self.give_up(address);
             }
+        }
+    }
+
+    /// What has happened since the last time, now that it is durable.
+    fn report_all(&mut self) {
+        for address in self.unreported.drain(..) {
+            if let Some(seat) = self.seats.get_mut(&address) {
+                seat.report_calls();
+            }
+        }
+        if let Some(audit) = &self.audit {
+            self.samples.drain(..).for_each(|sample| audit.offer(sample));
         }
     }
 
@@ -345,7 +400,7 @@ impl Worker {
         self.seats.remove(&address);
     }
 
-    fn failed(&mut self, target: &Target, active: &Active, command: Command, error: FoldError) -> Failure {
+    fn failed(&mut self, target: &Target, active: &Arc<Active>, command: Command, error: FoldError) -> Failure {
         let error = match error {
             FoldError::Call(error) => error,
             FoldError::Journal(error) => return Failure::Refused(SubmitError::ReadOnly(error.to_string())),
@@ -363,12 +418,61 @@ impl Worker {
         }
         self.metrics.faulted();
         tracing::warn!(domain = %target.domain.name, revision = %active.revision.short(), %error, "a guest failed");
+        self.blame(target, active);
         Failure::Refused(SubmitError::GuestFault {
             domain: target.domain.name.clone(),
             revision: active.revision,
             reason: error.to_string(),
         })
     }
+
+    /// One more of the revision's calls failed.
+    fn blame(&self, target: &Target, active: &Arc<Active>) {
+        let (tenant, domain) = (target.admission.tenant(), &target.domain);
+        match active.health.report(1, 1) {
+            None | Some(Sentence::Mend) => {}
+            Some(Sentence::Break { cause }) => {
+                tracing::error!(tenant = %tenant.name, domain = %domain.name, cause, "a domain takes no commands for now");
+            }
+            Some(Sentence::Withdraw { cause }) => self.withdrawals.condemn(Condemned {
+                tenant: Arc::clone(tenant),
+                domain: Arc::clone(domain),
+                active: Arc::clone(active),
+                cause,
+                ground: Ground::Faults,
+            }),
+        }
+    }
+}
+
+/// What is needed to run it again; its state is added when it is put back.
+fn sample(
+    target: &Target,
+    active: &Arc<Active>,
+    command: &Command,
+    (id, at_ms): (&CommandId, TimestampMs),
+    sequence_before: Sequence,
+    decision: &Result<Vec<DecidedEvent>, Reason>,
+) -> Box<Sample> {
+    Box::new(Sample {
+        tenant: Arc::clone(target.admission.tenant()),
+        domain: Arc::clone(&target.domain),
+        active: Arc::clone(active),
+        limits: limits_of(target),
+        key: target.key,
+        sequence_before,
+        command: SampledCommand {
+            aggregate: command.aggregate.clone(),
+            aggregate_id: command.aggregate_id.clone(),
+            id: id.clone(),
+            name: command.name.clone(),
+            payload: command.payload.clone(),
+            at_ms,
+            actor: command.actor.clone(),
+        },
+        decision: decision.clone(),
+        state: None,
+    })
 }
 
 /// Writes the decision down and builds its acknowledgement.

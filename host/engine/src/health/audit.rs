@@ -1,0 +1,108 @@
+//! Runs samples of live commands again, on a thread that gets next to nothing of a busy machine: where it does not keep up, samples are
+//! dropped and counted, and no command waits.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use polder_journal::Reader;
+
+use super::sample::{Finding, Sample};
+use super::{Condemned, Ground, Withdrawals};
+use crate::pipeline::priority;
+
+/// Samples that wait. Each has at most one state and one command in it.
+const QUEUE_MAX: usize = 64;
+/// A longer state is not kept for comparison, in bytes; events are compared all the same.
+pub(crate) const STATE_BYTES_MAX: usize = 256 * 1024;
+
+/// To the audit. Its thread ends with the last of them.
+#[derive(Clone)]
+pub(crate) struct Audit {
+    to: SyncSender<Box<Sample>>,
+    counts: Arc<AuditCounts>,
+}
+
+#[derive(Default)]
+pub(crate) struct AuditCounts {
+    pub(crate) same: AtomicU64,
+    pub(crate) different: AtomicU64,
+    pub(crate) inconclusive: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+}
+
+impl Audit {
+    /// What waits when the host stops is not run any more. The thread has the journal's reader: who closes the journal waits for it.
+    pub(crate) fn start(
+        reader: Reader,
+        withdrawals: Withdrawals,
+        is_stopping: &Arc<AtomicBool>,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (to, samples) = sync_channel(QUEUE_MAX);
+        let counts = Arc::<AuditCounts>::default();
+        let (counting, is_stopping) = (Arc::clone(&counts), Arc::clone(is_stopping));
+        let auditor = Auditor { samples, reader, withdrawals, counts: counting, is_stopping };
+        let thread = std::thread::Builder::new().name("audit".into()).spawn(move || auditor.run())?;
+        Ok((Self { to, counts }, thread))
+    }
+
+    pub(crate) fn counts(&self) -> Arc<AuditCounts> {
+        Arc::clone(&self.counts)
+    }
+
+    /// What came before the sampled command has to be durable.
+    pub(crate) fn offer(&self, sample: Box<Sample>) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.to.try_send(sample) {
+            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+struct Auditor {
+    samples: Receiver<Box<Sample>>,
+    reader: Reader,
+    withdrawals: Withdrawals,
+    counts: Arc<AuditCounts>,
+    is_stopping: Arc<AtomicBool>,
+}
+
+impl Auditor {
+    fn run(self) {
+        priority::stand_back();
+        for sample in &self.samples {
+            // Only of what is still active is there something to find.
+            if self.is_stopping.load(Ordering::Relaxed) || sample.domain.active().revision != sample.active.revision {
+                continue;
+            }
+            let again = catch_unwind(AssertUnwindSafe(|| sample.run_again(&self.reader)));
+            self.note(*sample, again.unwrap_or_else(|_| Finding::Inconclusive("the audit panicked".into())));
+        }
+    }
+
+    fn note(&self, sample: Sample, finding: Finding) {
+        let counter = match finding {
+            Finding::Same => &self.counts.same,
+            Finding::Differs(_) => &self.counts.different,
+            Finding::Inconclusive(_) => &self.counts.inconclusive,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        match finding {
+            Finding::Same => {}
+            Finding::Differs(what) => {
+                let command = &sample.command;
+                let cause = format!(
+                    "it remembers what is in no event: command {} ({}) to {} {}, run again in a fresh instance after sequence {}, \
+                     went otherwise: {what}",
+                    command.name, command.id, command.aggregate, command.aggregate_id, sample.sequence_before
+                );
+                let Sample { tenant, domain, active, .. } = sample;
+                self.withdrawals.condemn(Condemned { tenant, domain, active, cause, ground: Ground::Impure });
+            }
+            Finding::Inconclusive(problem) => {
+                tracing::debug!(domain = %sample.domain.name, problem, "a command could not be run again");
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What is known of each revision, in Prometheus's text format. Domains that nobody has used are left out.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{AuditCounts, CircuitState};
+use crate::domain::Active;
+use crate::metrics::{head, line};
+use crate::tenant::Tenant;
+
+pub(crate) fn write(text: &mut String, tenants: &[Arc<Tenant>], audits: Option<&AuditCounts>) {
+    let mut used: Vec<(String, Arc<Active>)> = Vec::new();
+    for tenant in tenants {
+        for domain in tenant.domains() {
+            let active = arc_swap::Guard::into_inner(domain.active());
+            if active.health.calls() > 0 {
+                used.push((format!("{{tenant=\"{}\",domain=\"{}\"}}", tenant.name, domain.name), active));
+            }
+        }
+    }
+    let mut each = |name: &str, kind: &str, help: &str, value: fn(&Active) -> u64| {
+        head(text, name, kind, help);
+        for (labels, active) in &used {
+            line(text, &format!("{name}{labels}"), value(active));
+        }
+    };
+    each("polder_domain_calls_total", "counter", "Commands that the active revision was asked to decide.", |active| {
+        active.health.calls()
+    });
+    each("polder_domain_faults_total", "counter", "Of these, those in which it failed.", |active| {
+        active.health.faults()
+    });
+    each("polder_domain_circuit", "gauge", "0: takes commands. 1: one now and then. 2: none.", |active| {
+        match active.health.circuit() {
+            CircuitState::Closed => 0,
+            CircuitState::HalfOpen => 1,
+            CircuitState::Open => 2,
+        }
+    });
+    let Some(audits) = audits else { return };
+    head(text, "polder_audits_total", "counter", "Commands run a second time, by what came of it.");
+    let results = [
+        ("same", &audits.same),
+        ("different", &audits.different),
+        ("inconclusive", &audits.inconclusive),
+        ("dropped", &audits.dropped),
+    ];
+    for (result, count) in results {
+        line(text, &format!("polder_audits_total{{result=\"{result}\"}}"), count.load(Ordering::Relaxed));
+    }
+}

@@ -1,0 +1,76 @@
+//! A guest that remembers what is in no event is found out by running some of its commands a second time; one that does not is left in
+//! peace.
+
+use polder_engine::SubmitError;
+use serde_json::json;
+
+use super::metric;
+use crate::engine::door::Door;
+
+/// Within so many commands it has to be found.
+const COMMANDS_MAX: u64 = 1_000;
+/// More than enough that each worker's instance is sampled.
+const HONEST_COMMANDS: u64 = 600;
+
+/// Sends the command until the domain is closed, and gives the reason and how many were acknowledged.
+async fn found(door: &Door, command: &str) -> (String, u64) {
+    let mut acknowledged = 0;
+    loop {
+        match door.send(&format!("m-{}", acknowledged % 5), command, json!({})).await {
+            Ok(_) => acknowledged += 1,
+            Err(SubmitError::OutOfService { domain, reason, retry_after_ms, .. }) => {
+                assert_eq!((domain.as_str(), retry_after_ms), ("hidden-counter", None));
+                return (reason, acknowledged);
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+        assert!(acknowledged < COMMANDS_MAX, "not found:\n{}", door.host.metrics());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hidden_counter_in_events_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let door = Door::open(folder.path(), "hidden-counter", "meter").await;
+    let (reason, acknowledged) = found(&door, "tell").await;
+    assert!(reason.starts_with("it remembers what is in no event: command tell ("), "{reason}");
+    assert!(reason.contains(") to meter m-") && reason.contains("event 1 was meter-told@1 {\"count\":"), "{reason}");
+    assert!(metric(&door, "polder_audits_total{result=\"different\"}") > 0);
+    // What was acknowledged stays: what happened, happened.
+    assert_eq!(door.events().await.len() as u64, acknowledged);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hidden_counter_in_the_state_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let door = Door::open(folder.path(), "hidden-counter", "meter").await;
+    let (reason, _) = found(&door, "keep").await;
+    assert!(reason.contains("the state was {\"read\":"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hides_nothing_is_left_in_peace() {
+    let folder = tempfile::tempdir().unwrap();
+    let orders = Door::orders(folder.path()).await;
+    for number in 0..HONEST_COMMANDS {
+        let order = format!("o-{}", number % 10);
+        match number {
+            0..10 => orders.accept(&order, "draft-order", json!({ "customer": "c-1" })).await,
+            _ => {
+                let line = json!({ "sku": format!("S-{number}"), "quantity": 1, "price": 2 });
+                orders.accept(&order, "add-line", line).await
+            }
+        };
+    }
+    // And some that are rejected.
+    for number in 0..HONEST_COMMANDS {
+        orders.send(&format!("o-{}", number % 10), "draft-order", json!({ "customer": "c-2" })).await.unwrap();
+    }
+    while metric(&orders, "polder_audits_total{result=\"same\"}") < 10 {
+        tokio::task::yield_now().await;
+    }
+    for result in ["different", "inconclusive"] {
+        assert_eq!(metric(&orders, &format!("polder_audits_total{{result=\"{result}\"}}")), 0);
+    }
+    orders.accept("o-1", "add-line", json!({ "sku": "TEA", "quantity": 1, "price": 2 })).await;
+}
