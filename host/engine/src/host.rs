@@ -9,6 +9,8 @@ mod removal;
 mod taking_over;
 mod tenants;
 
+pub use deploying::Described;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -122,8 +124,7 @@ impl Host {
         });
         let (withdrawals, condemned) = Withdrawals::new();
         let pipeline =
-            Pipeline::start(options.workers, writer, &reader, &clock, &metrics, grown, withdrawals, options.is_audited)
-                .map_err(folder)?;
+            Pipeline::start(&options, writer, &reader, &clock, &metrics, grown, withdrawals).map_err(folder)?;
 
         let host = Self {
             inner: Arc::new(Inner {

@@ -34,7 +34,7 @@ pub use gate::{
     Change, Difference, EventPlace, GateProgress, GateRefusal, GateStage, LostState, REPLAY_EVENTS_MAX, ReplayReport,
     ReplayScope, UnreadableEvents, Verdict,
 };
-pub use host::{Host, MAIN_TENANT};
+pub use host::{Described, Host, MAIN_TENANT};
 pub use options::HostOptions;
 pub use rules::{DecidedEvent, Handled, Rules, RulesInstance, StateSlot};
 pub use system::SYSTEM_TENANT;

@@ -69,18 +69,22 @@ async fn put(
     let query = Query::parse(raw.as_deref(), &[&GATE_PARAMETERS[..], &["release_quarantine"]].concat())?;
     let gate = gate(&query, caller.actor(&parts.headers, tenant.as_str())?)?;
     let release_quarantine = query.flag("release_quarantine")?;
-    let domain = match domain {
-        Some(domain) => domain,
+    let (domain, described) = match domain {
+        Some(domain) => (domain, None),
         None => {
             let described = app.host.described(component.clone()).await?;
-            caller.check(&Wanted::Publish(subject::admin(&tenant, "deploy", &described)))?;
-            described
+            let domain = described.domain().clone();
+            caller.check(&Wanted::Publish(subject::admin(&tenant, "deploy", &domain)))?;
+            (domain, Some(described))
         }
     };
     let (host, options) = (app.host.clone(), DeployOptions { gate, domain: Some(domain), release_quarantine });
     gate_progress::respond(&parts.headers, |progress| async move {
         let gate = GateOptions { progress, ..options.gate };
-        host.deploy(&tenant, component, DeployOptions { gate, ..options }).await
+        let deployed = host.deploy(&tenant, component, DeployOptions { gate, ..options }).await;
+        // Until here, so that it was compiled once.
+        drop(described);
+        deployed
     })
     .await
 }

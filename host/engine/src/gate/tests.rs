@@ -276,8 +276,8 @@ fn a_sample_is_taken_of_many_events_only() {
     assert_eq!((whole.is_sample, whole.aggregates), (false, 51));
     let sample = judge(200).verdict.replay;
     assert!(sample.is_sample && sample.aggregates < 51, "{sample:?}");
-    // The newest and the longest are the same here.
-    assert_eq!(judge(1).verdict.replay.aggregates, 1);
+    // The newest and the longest are the same here; one of the others is always with them.
+    assert_eq!(judge(1).verdict.replay.aggregates, 2);
 }
 
 #[test]

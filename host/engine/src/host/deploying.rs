@@ -24,6 +24,15 @@ use crate::system::{SYSTEM_TENANT, read_facts};
 use crate::tenant::Tenant;
 use crate::{DeployError, OpenError, ReadError};
 
+/// A component that was checked and compiled, and is not deployed yet.
+pub struct Described(Arc<Component>);
+
+impl Described {
+    pub fn domain(&self) -> &DomainName {
+        &self.0.descriptor.domain
+    }
+}
+
 impl Host {
     /// Checks and compiles a component, judges it by the tenant's history, records and activates it. Goes on to its end also when the
     /// caller goes away.
@@ -66,11 +75,11 @@ impl Host {
         revisions.await.map_err(|error| ReadError::Storage(error.to_string()))
     }
 
-    /// The domain that a component describes.
-    pub async fn described(&self, component: Bytes) -> Result<DomainName, DeployError> {
+    /// What a component describes. While it is held, deploying the component does not compile it again.
+    pub async fn described(&self, component: Bytes) -> Result<Described, DeployError> {
         let inner = Arc::clone(&self.inner);
         let loaded = blocking(move || inner.components.load(&inner.sandbox, &component)).await;
-        Ok(loaded.map_err(|error| DeployError::Refused(error.to_string()))?.descriptor.domain.clone())
+        Ok(Described(loaded.map_err(|error| DeployError::Refused(error.to_string()))?))
     }
 
     /// A component as it was uploaded, of a revision that the tenant has or had.

@@ -51,10 +51,10 @@ pub(crate) use conduct::Conduct;
 pub(crate) use job::{Job, Target};
 pub(crate) use prepare::Prepare;
 
-use crate::SubmitError;
 use crate::clock::Clock;
 use crate::health::{Audit, AuditCounts, Withdrawals};
 use crate::metrics::Metrics;
+use crate::{HostOptions, SubmitError};
 use fast_lane::FastLane;
 use job::Message;
 use slow_lane::SlowLane;
@@ -77,18 +77,17 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     pub(crate) fn start(
-        worker_count: usize,
+        options: &HostOptions,
         writer: Writer,
         reader: &Reader,
         clock: &Arc<Clock>,
         metrics: &Arc<Metrics>,
         grown: Grown,
         withdrawals: Withdrawals,
-        is_audited: bool,
     ) -> std::io::Result<Self> {
-        let worker_count = worker_count.max(1);
+        let worker_count = options.workers.max(1);
         let is_stopping = Arc::<AtomicBool>::default();
-        let (audit, auditing) = match is_audited {
+        let (audit, auditing) = match options.is_audited {
             true => Some(Audit::start(reader.clone(), withdrawals.clone(), &is_stopping)?).unzip(),
             false => (None, None),
         };

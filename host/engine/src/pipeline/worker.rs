@@ -58,7 +58,7 @@ pub(super) struct Worker {
     decided: Decided,
     last_append: Duration,
     /// Taken of decisions in the batch.
-    samples: Vec<Box<Sample>>,
+    samples: Vec<Sample>,
     /// Seats whose calls are not reported yet, by their address.
     unreported: Vec<usize>,
 }
@@ -358,7 +358,7 @@ impl Worker {
         let upkeep = match sample {
             None => seat.put(&self.reader, durable, key, warm),
             Some(sample) => seat.inspected(&warm).and_then(|state| {
-                self.samples.push(Box::new(Sample { state, ..*sample }));
+                self.samples.push(Sample { state, ..*sample });
                 seat.put(&self.reader, durable, key, warm)
             }),
         };
@@ -389,7 +389,7 @@ impl Worker {
             }
         }
         if let Some(audit) = &self.audit {
-            self.samples.drain(..).for_each(|sample| audit.offer(sample));
+            self.samples.drain(..).for_each(|sample| audit.offer(Box::new(sample)));
         }
     }
 
