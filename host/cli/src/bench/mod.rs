@@ -1,6 +1,7 @@
 //! `polder bench`: what this machine does with Polder, each figure beside its floor from the same run. Programs, not timed
 //! tests: they assert nothing about speed.
 
+mod audit;
 mod commands;
 mod figures;
 mod fill;
@@ -32,6 +33,7 @@ pub(crate) struct Bench {
 
 #[derive(Subcommand)]
 enum What {
+    Audit(audit::Audit),
     Commands(commands::Commands),
     State(state::State),
     Neighbours(neighbours::Neighbours),
@@ -46,6 +48,7 @@ enum What {
 impl Bench {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         match self.what {
+            What::Audit(bench) => bench.run(output),
             What::Commands(bench) => bench.run(output),
             What::State(bench) => bench.run(output),
             What::Neighbours(bench) => bench.run(output),
