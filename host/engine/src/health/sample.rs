@@ -14,7 +14,7 @@ use crate::rules::DecidedEvent;
 use crate::tenant::Tenant;
 
 /// Of an instance's commands one in so many is run again, and of its first ones more: the 2nd, the 4th, the 8th, and so on.
-const AUDITED_SHARE: u64 = 256;
+const AUDITED_SHARE: u64 = 1_024;
 
 /// `number`: of the command in its instance, from 1. A first command says little, as its instance is as fresh as the audit's.
 pub(crate) fn is_sampled(number: u64) -> bool {
@@ -161,8 +161,8 @@ mod tests {
 
     #[test]
     fn the_first_ones_and_one_in_many_are_sampled() {
-        let sampled: Vec<u64> = (1..=1_024).filter(|number| is_sampled(*number)).collect();
-        assert_eq!(sampled, [2, 4, 8, 16, 32, 64, 128, 256, 512, 768, 1_024]);
+        let sampled: Vec<u64> = (1..=4_096).filter(|number| is_sampled(*number)).collect();
+        assert_eq!(sampled, [2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 3_072, 4_096]);
     }
 
     #[test]
