@@ -8,7 +8,7 @@ use polder_core::{AggregateName, DomainName, Revision, TenantName, subject};
 
 use crate::health::{Health, Standing};
 use crate::passage::{Passage, Passed};
-use crate::pipeline::Conduct;
+use crate::pipeline::{Conduct, Ready};
 use crate::rules::Rules;
 
 pub(crate) struct Domain {
@@ -27,14 +27,16 @@ pub(crate) struct Active {
     /// Where each aggregate's events appear; part of every acknowledgement.
     subjects: HashMap<AggregateName, String>,
     pub(crate) health: Health,
+    /// For the workers, to begin with.
+    pub(crate) ready: Ready,
 }
 
 impl Active {
-    pub(crate) fn new(tenant: &TenantName, rules: Arc<dyn Rules>, standing: Standing) -> Arc<Self> {
+    pub(crate) fn new(tenant: &TenantName, rules: Arc<dyn Rules>, standing: Standing, ready: Ready) -> Arc<Self> {
         let descriptor = rules.descriptor();
         let stream = |aggregate: &AggregateName| subject::stream(tenant, &descriptor.domain, aggregate);
         let subjects = descriptor.aggregates.keys().map(|name| (name.clone(), stream(name))).collect();
-        Arc::new(Self { revision: rules.revision(), rules, subjects, health: Health::new(standing) })
+        Arc::new(Self { revision: rules.revision(), rules, subjects, health: Health::new(standing), ready })
     }
 
     /// `None` for an aggregate that the revision does not have.

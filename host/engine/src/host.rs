@@ -11,10 +11,10 @@ mod tenants;
 
 pub use deploying::Described;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
+use foldhash::HashMap;
 use polder_core::{Command, CommandAck, Limits, TenantName};
 use polder_journal::disk::Disk;
 use polder_journal::{

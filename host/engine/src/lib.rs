@@ -14,6 +14,7 @@ mod health;
 mod host;
 mod metrics;
 mod options;
+mod pace;
 mod passage;
 mod pipeline;
 mod projections;

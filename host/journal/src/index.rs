@@ -32,7 +32,7 @@ pub(crate) struct IndexError(pub(crate) String);
 pub(crate) struct Index {
     store: Option<Store>,
     layers: RwLock<Layers>,
-    extents: RwLock<HashMap<TenantName, Extent>>,
+    extents: RwLock<foldhash::HashMap<TenantName, Extent>>,
     /// Where there is no store.
     snapshots: Mutex<HashMap<(AggregateKey, Revision), Snapshot>>,
     failure: Mutex<Option<IndexError>>,
@@ -208,7 +208,7 @@ impl Index {
         self.extents.read().unwrap_or_else(PoisonError::into_inner).get(tenant).copied().unwrap_or_default()
     }
 
-    pub(crate) fn positions(&self) -> HashMap<TenantName, Position> {
+    pub(crate) fn positions(&self) -> foldhash::HashMap<TenantName, Position> {
         let extents = self.extents.read().unwrap_or_else(PoisonError::into_inner);
         extents.iter().map(|(tenant, extent)| (tenant.clone(), extent.position)).collect()
     }

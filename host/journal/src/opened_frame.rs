@@ -2,7 +2,7 @@
 
 use crate::frame::Frame;
 use crate::keyring::Keyring;
-use crate::record::{Opened, open, tenant_of};
+use crate::record::{Opened, Opener, tenant_of};
 use crate::{RecordError, RecordView};
 
 pub(crate) struct OpenedFrame {
@@ -22,11 +22,12 @@ pub(crate) enum Record<'a> {
 impl OpenedFrame {
     pub(crate) fn new(frame: &Frame<'_>, keys: &Keyring) -> Result<Self, RecordError> {
         let mut bytes = frame.bytes().to_vec();
+        let mut opener = Opener::new(keys);
         let mut records = Vec::with_capacity(frame.header.record_count as usize);
         for record in frame.record_offsets() {
             let (offset, length) = record?;
             let address = frame.header.address + offset as u64;
-            records.push((offset, open(&mut bytes[offset..offset + length], address, keys)?));
+            records.push((offset, opener.open(&mut bytes[offset..offset + length], address)?));
         }
         Ok(Self { bytes, records })
     }

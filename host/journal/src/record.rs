@@ -15,7 +15,7 @@ mod seal;
 mod view;
 
 pub use encode::EncodedRecord;
-pub(crate) use seal::{Opened, Sealer, open, open_snapshot, seal_snapshot, tenant_of};
+pub(crate) use seal::{Keystream, Opened, Opener, Sealer, open, open_snapshot, seal_snapshot, tenant_of};
 pub use view::{EventView, Events, RecordBuf, RecordError, RecordView};
 pub(crate) use view::{check, length_of};
 

@@ -6,7 +6,7 @@ use crate::disk::whole_sectors;
 use crate::error::ReadError;
 use crate::frame::Frame;
 use crate::index::Stretch;
-use crate::record::{Opened, open};
+use crate::record::{Opened, Opener};
 use crate::shared::Shared;
 use crate::{EventView, RecordView};
 
@@ -69,6 +69,7 @@ impl TenantBatch {
     /// Checks the frames from `begin` on, which lie at address `from`, opens the tenant's records and notes them.
     fn take_run(&mut self, begin: usize, from: u64, tenant: &TenantName, shared: &Shared) -> Result<(), ReadError> {
         let mut offset = begin;
+        let mut opener = Opener::new(&shared.keys);
         while offset < self.bytes.len() {
             let frame = Frame::read(&self.bytes[offset..]).map_err(|error| error.to_string());
             let found = frame.and_then(|frame| Ok((frame.header, own_records(&frame, tenant)?)));
@@ -77,7 +78,7 @@ impl TenantBatch {
             let (header, own) = found.map_err(damaged)?;
             for (start, length) in own {
                 let bytes = &mut self.bytes[offset + start..offset + start + length];
-                match open(bytes, address + start as u64, &shared.keys) {
+                match opener.open(bytes, address + start as u64) {
                     Ok(Opened::Readable) => self.take_record(offset + start).map_err(damaged)?,
                     Ok(Opened::Closed) => return Err(ReadError::Sealed),
                     Err(error) => return Err(damaged(error.to_string())),

@@ -1,10 +1,10 @@
 //! The one that appends. Records become durable here, in the order given, one frame and one sync at a time; nothing is told
 //! or shown before its sync came back. The first failure is the last: nothing is written after it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use foldhash::HashMap;
 use polder_core::{Position, TenantName, TimestampMs};
 
 use crate::EncodedRecord;
@@ -13,7 +13,7 @@ use crate::disk::whole_sectors;
 use crate::error::AppendError;
 use crate::frame::{FRAME_BYTES_MAX, FrameBuilder, FrameKind, HEADER_BYTES, Link};
 use crate::index::{DurableFrame, Flusher, IndexedRecord, Place};
-use crate::record::Sealer;
+use crate::record::{Keystream, Sealer};
 use crate::shared::Shared;
 
 pub struct Writer {
@@ -26,6 +26,7 @@ pub struct Writer {
     epoch: u64,
     /// Of this writer alone: see [`Sealer`].
     mark: u32,
+    keystream: Keystream,
     poisoned: Option<String>,
 }
 
@@ -43,7 +44,8 @@ impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, active: ActiveSegment, link: Link, epoch: u64, mark: u32) -> Self {
         let flusher = Flusher::start(&shared.index);
         let positions = shared.index.positions();
-        Self { shared, active, flusher, positions, builder: FrameBuilder::default(), link, epoch, mark, poisoned: None }
+        let (builder, keystream) = Default::default();
+        Self { shared, active, flusher, positions, builder, link, epoch, mark, keystream, poisoned: None }
     }
 
     /// Makes the records durable, in their order: in one frame if they fit, with one sync per frame. A frame is written only
@@ -123,7 +125,7 @@ impl Writer {
         let length = self.builder.length() as u64;
         let failed = |what| move |source| AppendError::Io { what, source };
         let address = self.active.make_room(length).map_err(failed("go on to a new segment"))?;
-        let (mut sealer, mut offset) = (Sealer::new(&self.shared.keys, self.mark), HEADER_BYTES);
+        let (mut sealer, mut offset) = (Sealer::new(&self.shared.keys, self.mark, &mut self.keystream), HEADER_BYTES);
         for record in records {
             let bytes = self.builder.record(offset, record.length());
             sealer.complete(bytes, record.tenant(), address + offset as u64);

@@ -5,7 +5,6 @@
 mod charts;
 mod difference;
 mod inventory;
-mod pace;
 mod replay;
 mod side;
 mod stretch;
@@ -25,16 +24,18 @@ use serde::Serialize;
 pub use difference::{Change, Difference};
 pub use verdict::{EventPlace, GateRefusal, LostState, ReplayReport, UnreadableEvents, Verdict};
 
-use crate::pipeline::Prepare;
+use crate::pace::{Pace, SHORT_REST};
+use crate::pipeline::{MakeReady, Ready};
 use crate::rules::Rules;
 use inventory::Inventory;
-use pace::Pace;
 use replay::{Replay, Stop, Subject};
 
 /// Domains with more events than this are replayed in a sample of about so many, unless asked otherwise.
 pub const REPLAY_EVENTS_MAX: u64 = 1_000_000;
 /// Catching up goes on for so many rounds, should events come as fast as they are replayed; what is left is judged after the switch.
 const CATCH_UP_ROUNDS_MAX: usize = 100;
+/// What was recorded while states were made ready is folded in the next time round, and takes less time each time.
+const MAKING_READY_ROUNDS: usize = 3;
 /// What is known of histories is kept for so many domains; of the others it is read again.
 const INVENTORIES_KEPT_MAX: usize = 16;
 
@@ -69,7 +70,7 @@ pub enum GateStage {
     /// Which events the history holds.
     Reading,
     Replaying,
-    /// States are saved by the new revision, so that the switch finds them.
+    /// States are built by the new revision, so that the switch finds them.
     Preparing,
 }
 
@@ -203,7 +204,7 @@ impl Judged {
     /// What the history holds by now, and what of it the revision cannot read.
     fn read_on(&mut self, reader: &Reader, progress: &mut dyn FnMut(Position)) -> Result<(), GateError> {
         let Candidate { tenant, domain, new, .. } = &self.candidate;
-        let mut pace = Pace::new(reader.clone());
+        let mut pace = Pace::new(reader.clone(), SHORT_REST);
         let mut paced = |position| {
             progress(position);
             pace.rest();
@@ -248,31 +249,23 @@ impl Judged {
         }
     }
 
-    /// Saves the states of the aggregates that were used last, as the new revision has them: so that the switch need not fold their
+    /// The states of the aggregates that were used last, as the new revision has them: so that the switch need not fold their
     /// histories while their callers wait.
-    pub(crate) fn prepare(&mut self, reader: &Reader, progress: Progress<'_>) {
+    pub(crate) fn make_ready(&self, reader: &Reader, worker_count: usize, progress: Progress<'_>) -> Ready {
         let newest = self.inventory.newest();
-        let total = newest.len() as u64;
-        let prepare = Prepare::new(reader.clone(), self.candidate.new.revision(), self.candidate.limits);
-        let mut pace = Pace::new(reader.clone());
-        for (done, (key, events)) in (0..).zip(newest) {
+        let total = (MAKING_READY_ROUNDS * newest.len()) as u64;
+        let Candidate { new, limits, .. } = &self.candidate;
+        let mut making = MakeReady::new(reader.clone(), Arc::clone(new), limits, worker_count);
+        let mut pace = Pace::new(reader.clone(), SHORT_REST);
+        let rounds = std::iter::repeat_n(&newest, MAKING_READY_ROUNDS).flatten();
+        for (done, (key, _)) in (0..).zip(rounds) {
             pace.rest();
             progress(GateProgress { stage: GateStage::Preparing, done, total });
-            if !prepare.is_due(key, events) {
-                continue;
-            }
-            let prepared = match self.replay.saved(key) {
-                Some(saved) => prepare.put(key, saved),
-                None => match self.replay.new_side().instance() {
-                    Ok(instance) => prepare.fold(&mut **instance, key),
-                    Err(error) => Err(error.into()),
-                },
-            };
-            if let Err(error) = prepared {
-                tracing::warn!(%error, "states could not be prepared for a switch; they are folded when they are asked for");
-                return;
+            if let Err(error) = making.add(*key) {
+                tracing::warn!(%error, "states could not be made ready for a switch; they are built when they are asked for");
             }
         }
+        making.finish()
     }
 
     /// Judges what was recorded since, as if it had been there before.

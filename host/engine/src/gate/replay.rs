@@ -15,10 +15,10 @@ use super::GateError;
 use super::charts::LostStates;
 use super::difference::{Difference, changes};
 use super::inventory::number_of;
-use super::pace::Pace;
 use super::side::Side;
 use super::stretch::{Group, group_of, groups};
 use super::verdict::{EventPlace, GateRefusal};
+use crate::pace::{Pace, SHORT_REST};
 use crate::rules::Rules;
 
 /// History read at a time, in bytes. The more, the more events of one aggregate are folded in one call.
@@ -159,7 +159,7 @@ impl Replay {
             new: side(&subject.new),
             lost_states,
             sample: None,
-            pace: Pace::new(subject.reader.clone()),
+            pace: Pace::new(subject.reader.clone(), SHORT_REST),
             held: HashMap::default(),
             touched: Vec::new(),
             uncompared: HashSet::default(),
@@ -442,18 +442,6 @@ impl Replay {
         let place = EventPlace { aggregate, id, sequence, position: self.position };
         let problem = format!("its state cannot be shown: {error}");
         GateRefusal::Fault { place, event: "inspect".into(), version: 0, problem }
-    }
-
-    /// The new revision's state of an aggregate that is held: where it stands, and its bytes.
-    pub(super) fn saved(&mut self, key: AggregateKey) -> Option<(Sequence, ContentId, Vec<u8>)> {
-        let Held { sequence, head, .. } = self.held.get(&key)?;
-        let (sequence, head) = (*sequence, *head);
-        let state = self.new.save(key)?.ok()?;
-        Some((sequence, head, state))
-    }
-
-    pub(super) fn new_side(&mut self) -> &mut Side {
-        &mut self.new
     }
 
     fn is_full(&self) -> bool {

@@ -70,12 +70,6 @@ impl Side {
         Some(inspected)
     }
 
-    /// The aggregate's state as bytes; `None` when it is not held.
-    pub(super) fn save(&mut self, key: AggregateKey) -> Option<Result<Vec<u8>, CallError>> {
-        let state = self.states.get(&key)?;
-        Some(self.instance.as_mut()?.save(state))
-    }
-
     /// Frees the aggregate's state.
     pub(super) fn discard(&mut self, key: AggregateKey) {
         if let (Some(state), Some(instance)) = (self.states.remove(&key), &mut self.instance)

@@ -319,18 +319,18 @@ fn what_is_recorded_later_is_judged_too() {
 }
 
 #[test]
-fn states_of_long_histories_are_prepared_for_the_switch() {
+fn states_are_made_ready_for_the_switch() {
     let history = History::filled(5, 2);
     let new = counting(2, None);
-    let mut judged = history.judge(&counting(1, None), &new, ReplayScope::All);
-    judged.prepare(&history.reader, &|_| ());
+    let judged = history.judge(&counting(1, None), &new, ReplayScope::All);
+    let ready = judged.make_ready(&history.reader, 1, &|_| ());
     let key = |id: &str| {
         let (domain, aggregate) = (DomainName::new(DOMAIN).unwrap(), AggregateName::new(AGGREGATE).unwrap());
         AggregateKey::of(&tenant(), &domain, &aggregate, &AggregateId::new(id).unwrap())
     };
-    let prepared = history.reader.snapshot(key("long"), &new.revision()).unwrap().expect("a snapshot");
-    assert_eq!((prepared.sequence, prepared.state.as_slice()), (Sequence(100), &b"200"[..]));
-    assert_eq!(history.reader.snapshot(key("c-1"), &new.revision()).unwrap(), None, "folding it costs less");
+    assert_eq!(ready.saved(0, key("long")).unwrap(), (Sequence(100), b"200".to_vec()));
+    assert_eq!(ready.saved(0, key("c-1")).unwrap(), (Sequence(2), b"4".to_vec()));
+    assert_eq!(ready.saved(0, key("nobody")), None);
 }
 
 #[test]

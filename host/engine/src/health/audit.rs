@@ -1,18 +1,23 @@
-//! Runs samples of live commands again, on a thread that gets next to nothing of a busy machine: where it does not keep up, samples are
-//! dropped and counted, and no command waits.
+//! Runs samples of live commands again, on a thread that gets next to nothing of a busy machine, and rests when it took more than its
+//! share of one: where it does not keep up, samples are dropped and counted, and no command waits.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use polder_journal::Reader;
 
 use super::sample::{Finding, Sample};
 use super::{Condemned, Ground, Withdrawals};
-use crate::pipeline::priority;
+use crate::pipeline::{CpuTime, priority};
 
+/// In the long run the audit takes one in so many seconds of one processor …
+const CPU_SHARE: u32 = 200;
+/// … and at once no more than this: a revision that was just activated is looked at closely.
+const CPU_SAVED_MAX: Duration = Duration::from_millis(100);
 /// Samples that wait. Each has at most one state and one command in it.
 const QUEUE_MAX: usize = 64;
 /// A longer state is not kept for comparison, in bytes; events are compared all the same.
@@ -71,13 +76,25 @@ struct Auditor {
 impl Auditor {
     fn run(self) {
         priority::stand_back();
+        let (mut cpu_time, mut allowance) = (CpuTime::now(), Allowance::new(Instant::now()));
         for sample in &self.samples {
+            self.rest(allowance.debt(Instant::now()));
             // Only of what is still active is there something to find.
             if self.is_stopping.load(Ordering::Relaxed) || sample.domain.active().revision != sample.active.revision {
                 continue;
             }
             let again = catch_unwind(AssertUnwindSafe(|| sample.run_again(&self.reader)));
             self.note(*sample, again.unwrap_or_else(|_| Finding::Inconclusive("the audit panicked".into())));
+            allowance.used(Duration::from_nanos(cpu_time.lap_ns()));
+        }
+    }
+
+    /// Who stops the host wakes the thread.
+    fn rest(&self, debt: Duration) {
+        let until = Instant::now() + debt;
+        while !self.is_stopping.load(Ordering::Relaxed) {
+            let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else { break };
+            std::thread::park_timeout(left);
         }
     }
 
@@ -104,5 +121,65 @@ impl Auditor {
                 tracing::debug!(domain = %sample.domain.name, problem, "a command could not be run again");
             }
         }
+    }
+}
+
+/// What the audit may take of a processor: saved up while it takes less, up to a point.
+struct Allowance {
+    saved: Duration,
+    owed: Duration,
+    looked: Instant,
+}
+
+impl Allowance {
+    fn new(now: Instant) -> Self {
+        Self { saved: CPU_SAVED_MAX, owed: Duration::ZERO, looked: now }
+    }
+
+    fn used(&mut self, cpu_time: Duration) {
+        let covered = cpu_time.min(self.saved);
+        self.saved -= covered;
+        self.owed += cpu_time - covered;
+    }
+
+    /// How long to rest for what was used beyond what was saved up.
+    fn debt(&mut self, now: Instant) -> Duration {
+        let earned = now.saturating_duration_since(self.looked) / CPU_SHARE;
+        self.looked = now;
+        let paid = earned.min(self.owed);
+        self.owed -= paid;
+        self.saved = (self.saved + (earned - paid)).min(CPU_SAVED_MAX);
+        self.owed * CPU_SHARE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_saved_is_used_at_once_and_more_is_waited_for() {
+        let began = Instant::now();
+        let mut allowance = Allowance::new(began);
+        allowance.used(CPU_SAVED_MAX);
+        assert_eq!(allowance.debt(began), Duration::ZERO);
+        allowance.used(Duration::from_millis(3));
+        assert_eq!(allowance.debt(began), Duration::from_millis(3) * CPU_SHARE);
+        assert_eq!(
+            allowance.debt(began + Duration::from_millis(1) * CPU_SHARE),
+            Duration::from_millis(2) * CPU_SHARE,
+            "a part of it has passed"
+        );
+        let later = began + Duration::from_millis(5) * CPU_SHARE;
+        assert_eq!(allowance.debt(later), Duration::ZERO);
+        allowance.used(Duration::from_millis(2));
+        assert_eq!(allowance.debt(later), Duration::ZERO, "what was not used is saved");
+        allowance.debt(began + CPU_SAVED_MAX * CPU_SHARE * 9);
+        allowance.used(CPU_SAVED_MAX * 2);
+        assert_eq!(
+            allowance.debt(began + CPU_SAVED_MAX * CPU_SHARE * 9),
+            CPU_SAVED_MAX * CPU_SHARE,
+            "but not for ever"
+        );
     }
 }

@@ -18,6 +18,7 @@ use crate::gate::{GateRefusal, Verdict};
 use crate::guest_rules::GuestRules;
 use crate::health;
 use crate::passage::Passed;
+use crate::pipeline::Ready;
 use crate::projections::Restore;
 use crate::rules::Rules;
 use crate::system::{SYSTEM_TENANT, read_facts};
@@ -106,7 +107,7 @@ impl Host {
     /// the native floor they compare with.
     pub fn attach(&self, tenant: &TenantName, rules: Arc<dyn Rules>) -> Result<(), DeployError> {
         let tenant = self.inner.tenant_to_deploy(tenant)?;
-        put_in_place(&tenant, rules, health::Standing::Attached);
+        put_in_place(&tenant, rules, health::Standing::Attached, Ready::default());
         Ok(())
     }
 }
@@ -252,7 +253,7 @@ impl Inner {
         // Removed since then.
         let Some(owner) = self.tenant(&tenant) else { return Ok(()) };
         let component = self.components.restore(&self.sandbox, revision).map_err(|error| failed(error.to_string()))?;
-        put_in_place(&owner, Arc::new(GuestRules(Arc::clone(&component))), health::Standing::Proven);
+        put_in_place(&owner, Arc::new(GuestRules(Arc::clone(&component))), health::Standing::Proven, Ready::default());
         self.projections.expect(&owner, &component);
         Ok(())
     }
@@ -277,9 +278,14 @@ pub(super) fn old_revisions(sandbox: &Arc<Sandbox>, components: &Arc<Components>
 }
 
 /// From here on every command meets these rules. Gives those that may still meet the rules before.
-pub(super) fn put_in_place(tenant: &Tenant, rules: Arc<dyn Rules>, standing: health::Standing) -> Option<Passed> {
+pub(super) fn put_in_place(
+    tenant: &Tenant,
+    rules: Arc<dyn Rules>,
+    standing: health::Standing,
+    ready: Ready,
+) -> Option<Passed> {
     let name = rules.descriptor().domain.clone();
-    let active = Active::new(&tenant.name, rules, standing);
+    let active = Active::new(&tenant.name, rules, standing, ready);
     if let Some(domain) = tenant.domain(&name) {
         return Some(domain.activate(active));
     }

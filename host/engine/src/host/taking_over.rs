@@ -1,7 +1,7 @@
 //! One revision takes a domain over from another: is judged, recorded, switched to, and judged once more by what was recorded until
 //! the very switch. Whether it is new or comes back makes no difference here.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::thread;
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use crate::deployments::{DeploymentFact, GateOptions};
 use crate::gate::{Candidate, GateError, GateProgress, Judged, Verdict};
 use crate::guest_rules::GuestRules;
 use crate::health::Standing;
+use crate::pipeline::{Pipeline, Ready};
 use crate::rules::Rules;
 use crate::tenant::Tenant;
 
@@ -60,7 +61,7 @@ impl Inner {
             self.upload(&tenant, &domain, revision, bytes, &gate).await?;
         }
 
-        let judged = self.judge(&tenant, &component, old.clone(), &why, &gate).await?;
+        let (judged, ready) = self.judge(&tenant, &component, old.clone(), &why, &gate).await?;
         let verdict = judged.verdict.clone();
         if !verdict.passed() {
             self.gate.keep(judged);
@@ -77,7 +78,7 @@ impl Inner {
         }
 
         let facts = facts(&tenant, &domain, (previous, revision), releases, why, &verdict);
-        self.switch(&tenant, &component, facts.0, gate.actor.clone()).await?;
+        self.switch(&tenant, &component, facts.0, ready, gate.actor.clone()).await?;
         self.judge_rest(&tenant, &domain, old, judged, revision).await?;
         self.open_views(&tenant, &component).await?;
         Ok(answer(facts.1, Some(verdict)))
@@ -139,7 +140,7 @@ impl Inner {
         old: Option<Arc<dyn Rules>>,
         why: &Why,
         gate: &GateOptions,
-    ) -> Result<Judged, DeployError> {
+    ) -> Result<(Judged, Ready), DeployError> {
         let limits = tenant.limits();
         let is_withdrawn = matches!(why, Why::RolledBack { is_withdrawn: true, .. });
         let candidate = Candidate {
@@ -154,18 +155,20 @@ impl Inner {
             memory_bytes_needed: component.memory_bytes_needed,
         };
         let (inner, progress, dry_run) = (Arc::clone(self), gate.progress.clone(), gate.dry_run);
+        let worker_count =
+            self.pipeline.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Pipeline::worker_count);
         let judged = beside("gate", move || {
             let tell = |now: GateProgress| {
                 if let Some(progress) = &progress {
                     progress.send_replace(now);
                 }
             };
-            let mut judged = inner.gate.judge(candidate, &tell)?;
+            let (mut judged, mut ready) = (inner.gate.judge(candidate, &tell)?, Ready::default());
             if judged.verdict.passed() && !dry_run {
-                judged.prepare(&inner.reader, &tell);
+                ready = judged.make_ready(&inner.reader, worker_count.unwrap_or_default(), &tell);
                 judged.judge_rest(&inner.reader)?;
             }
-            Ok(judged)
+            Ok((judged, ready))
         });
         judged.await?.map_err(|error: GateError| DeployError::Storage(error.to_string()))
     }
@@ -177,6 +180,7 @@ impl Inner {
         tenant: &Arc<Tenant>,
         component: &Arc<Component>,
         facts: Vec<DeploymentFact>,
+        ready: Ready,
         actor: Option<String>,
     ) -> Result<(), DeployError> {
         let (tenant, component) = (Arc::clone(tenant), Arc::clone(component));
@@ -189,7 +193,13 @@ impl Inner {
                 let recorded = inner.record(stream, &inner.deployments, fact, actor.as_deref());
                 recorded.map_err(|error| DeployError::ReadOnly(error.to_string()))?;
             }
-            Ok(put_in_place(&tenant, Arc::new(GuestRules(component)), standing))
+            let domain = component.descriptor.domain.clone();
+            let passed = put_in_place(&tenant, Arc::new(GuestRules(component)), standing, ready);
+            let pipeline = inner.pipeline.read().unwrap_or_else(PoisonError::into_inner);
+            if let (Some(pipeline), Some(domain)) = (pipeline.as_ref(), tenant.domain(&domain)) {
+                pipeline.switched(&domain);
+            }
+            Ok(passed)
         });
         if let Some(passed) = switched.await? {
             passed.wait().await;
@@ -223,7 +233,7 @@ impl Inner {
         let tenant = Arc::clone(tenant);
         let gone_back = self.administer(move |inner, stream| {
             inner.record(stream, &inner.deployments, fact, None)?;
-            put_in_place(&tenant, old, Standing::Proven);
+            put_in_place(&tenant, old, Standing::Proven, Ready::default());
             Ok(())
         });
         gone_back.await.map_err(|error: crate::SubmitError| DeployError::ReadOnly(error.to_string()))?;

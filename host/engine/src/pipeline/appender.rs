@@ -1,31 +1,59 @@
-//! The way to the disk, shared by all workers. Whoever comes while others still decide leaves its records to the last of them, who
-//! takes along all that were left: a sync costs as much as deciding on dozens of commands, and so is made for everyone at once.
+//! The way to the disk, shared by all workers. Whoever decides hands its records over and goes on; a thread of its own makes all that
+//! came meanwhile durable, in one frame with one sync, and tells who waits for it. Someone with nothing else to do appends himself: that
+//! saves waking a thread, which for one caller alone is a good part of what a sync takes.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::channel;
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 use polder_core::Position;
 use polder_journal::{AppendError, EncodedRecord, Writer};
 
-/// Records wait no longer than this for those who still decide: one of them may be held up by a slow guest.
+/// Records wait no longer than this for what others still decide, to share a sync with it: a sync costs as much as deciding on dozens
+/// of commands. Counted from the first of them, so that none waits longer than a sync or so for the next to begin.
 const GATHERING_MAX: Duration = Duration::from_micros(500);
 
 pub(crate) struct Appender {
-    /// `None` once closed.
+    /// `None` once closed. Held by whoever appends.
     writer: Mutex<Option<Writer>>,
     gathered: Mutex<Gathered>,
-    /// Somebody's records are appended, or nobody decides any more.
+    /// There is something for the thread to do.
     changed: Condvar,
-    gathering_max: Duration,
     halted: OnceLock<String>,
 }
 
 #[derive(Default)]
 struct Gathered {
-    waiting: Vec<Waiting>,
-    /// So many will come with records, soon.
+    /// In the order they came in, in which they are appended.
+    handed: Vec<Handed>,
+    /// When the first of them came.
+    since: Option<Instant>,
+    /// So many have more to decide, and will hand it over soon.
     deciding: usize,
+    thread: Thread,
+    is_ending: bool,
 }
+
+/// What the appender's thread is doing.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Thread {
+    #[default]
+    Working,
+    /// Waits for anything to come.
+    Idle,
+    /// Waits for more to come.
+    Gathering,
+}
+
+/// Records on their way to the disk. They are appended in one piece, and so have positions that follow each other.
+pub(crate) struct Handed {
+    pub(crate) records: Vec<EncodedRecord>,
+    pub(crate) tell: Tell,
+}
+
+/// Told the tenant's position after each record, once all of them are durable; or why none may be acknowledged.
+pub(crate) type Tell = Box<dyn FnOnce(Result<&[Position], &Halted>) + Send>;
 
 /// Nothing is appended any more: the journal failed, or the host shuts down. Says why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,62 +72,90 @@ impl Drop for HaltOnPanic<'_> {
     }
 }
 
-type Answer = Result<Vec<Position>, Halted>;
-
-struct Waiting {
-    records: Vec<EncodedRecord>,
-    answer: Arc<Mutex<Option<Answer>>>,
-}
-
-/// Whether who appends was counted among those that decide.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Decided {
-    No,
-    Yes,
-}
-
 impl Appender {
     pub(crate) fn new(writer: Writer) -> Self {
-        Self {
-            writer: Mutex::new(Some(writer)),
-            gathered: Mutex::default(),
-            changed: Condvar::new(),
-            gathering_max: GATHERING_MAX,
-            halted: OnceLock::new(),
+        let (gathered, changed, halted) = Default::default();
+        Self { writer: Mutex::new(Some(writer)), gathered, changed, halted }
+    }
+
+    /// Appends what is left to the thread, until [`end`](Self::end).
+    pub(crate) fn run(&self) {
+        while self.gather() {
+            let appending = catch_unwind(AssertUnwindSafe(|| self.append_all(lock(&self.writer))));
+            if appending.is_err() {
+                // Who is still to come is told, by this thread.
+                self.halted.get_or_init(|| PANICKED.to_owned());
+            }
         }
     }
 
-    /// Others leave their records to the caller, who has to say soon that it [`Decided`].
+    /// Waits for records, and for a while for more of them. False when none will come.
+    fn gather(&self) -> bool {
+        let mut gathered = lock(&self.gathered);
+        gathered.thread = Thread::Idle;
+        let nothing_came = |gathered: &mut Gathered| gathered.handed.is_empty() && !gathered.is_ending;
+        let waited = self.changed.wait_while(gathered, nothing_came);
+        let mut gathered = waited.unwrap_or_else(PoisonError::into_inner);
+        gathered.thread = Thread::Gathering;
+        let waited_for = gathered.since.map_or(Duration::ZERO, |since| since.elapsed());
+        // Somebody else may append what is there, too.
+        let others_decide = |gathered: &mut Gathered| gathered.deciding > 0 && !gathered.handed.is_empty();
+        let left = GATHERING_MAX.saturating_sub(waited_for);
+        let waited = self.changed.wait_timeout_while(gathered, left, others_decide);
+        let (mut gathered, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        gathered.thread = Thread::Working;
+        !gathered.is_ending || !gathered.handed.is_empty()
+    }
+
+    /// The caller has much to decide and hands it over bit by bit, until it says that it has [`decided`](Self::decided).
     pub(crate) fn decide(&self) {
         lock(&self.gathered).deciding += 1;
     }
 
-    /// Makes the records durable, in their order, and gives the tenant's position after each. Blocks until they are. Without records
-    /// it only says that the caller decides no more.
-    pub(crate) fn append(&self, records: Vec<EncodedRecord>, decided: Decided) -> Answer {
-        let answer = Arc::default();
+    pub(crate) fn decided(&self) {
+        lock(&self.gathered).deciding -= 1;
+    }
+
+    /// Leaves the records to the thread.
+    pub(crate) fn leave(&self, handed: Handed) {
         let mut gathered = lock(&self.gathered);
-        gathered.deciding -= usize::from(decided == Decided::Yes);
-        if records.is_empty() {
-            if gathered.deciding == 0 {
-                self.changed.notify_one();
+        gathered.push(handed);
+        let is_idle = gathered.thread == Thread::Idle;
+        drop(gathered);
+        if is_idle {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Appends on the calling thread, with all that others left. Leaves the records to the thread when somebody is at it already, or
+    /// others will soon have more.
+    pub(crate) fn append(&self, handed: Handed) {
+        let others_decide = {
+            let mut gathered = lock(&self.gathered);
+            gathered.push(handed);
+            gathered.deciding > 0
+        };
+        match self.writer.try_lock() {
+            Ok(writer) if !others_decide => self.append_all(writer),
+            Err(TryLockError::Poisoned(poisoned)) if !others_decide => self.append_all(poisoned.into_inner()),
+            _ => {
+                if lock(&self.gathered).thread != Thread::Working {
+                    self.changed.notify_one();
+                }
             }
-            return Ok(Vec::new());
         }
-        gathered.waiting.push(Waiting { records, answer: Arc::clone(&answer) });
-        let others_decide = |gathered: &mut Gathered| gathered.deciding > 0 && lock(&answer).is_none();
-        let waited = self.changed.wait_timeout_while(gathered, self.gathering_max, others_decide);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
-        let mut writer = lock(&self.writer);
-        if let Some(answer) = lock(&answer).take() {
-            return answer;
-        }
-        self.append_all(writer.as_mut());
-        drop(writer);
-        self.changed.notify_all();
-        // They waited with the others; gone without an answer only when a panic ended the turn that took them along.
-        let answer = lock(&answer).take();
-        answer.unwrap_or_else(|| Err(Halted(PANICKED.to_owned())))
+    }
+
+    /// As [`append`](Self::append), and blocks until the records are durable.
+    pub(crate) fn append_and_wait(&self, records: Vec<EncodedRecord>) -> Result<Vec<Position>, Halted> {
+        let (told, answer) = channel();
+        let tell = move |appended: Result<&[Position], &Halted>| {
+            // Who asked waits below.
+            drop(told.send(appended.map(<[_]>::to_vec).map_err(Halted::clone)));
+        };
+        self.append(Handed { records, tell: Box::new(tell) });
+        // Gone without an answer only when a panic ended the turn that took it along.
+        answer.recv().unwrap_or_else(|_| Err(Halted(PANICKED.to_owned())))
     }
 
     /// Appends nothing more when its thread panics before it is dropped.
@@ -112,6 +168,12 @@ impl Appender {
         self.halted.get().map(String::as_str)
     }
 
+    /// Lets the thread finish what was left to it, and no more.
+    pub(crate) fn end(&self) {
+        lock(&self.gathered).is_ending = true;
+        self.changed.notify_one();
+    }
+
     /// Ends the journal in order. What still comes is refused.
     pub(crate) fn close(&self) {
         let Some(writer) = lock(&self.writer).take() else { return };
@@ -121,26 +183,31 @@ impl Appender {
         }
     }
 
-    fn append_all(&self, writer: Option<&mut Writer>) {
-        let waiting = std::mem::take(&mut lock(&self.gathered).waiting);
-        let (mut records, mut answers) = (Vec::new(), Vec::with_capacity(waiting.len()));
-        for Waiting { records: more, answer } in waiting {
-            answers.push((more.len(), answer));
-            // Most often the only ones: then nothing is moved.
+    fn append_all(&self, mut writer: MutexGuard<'_, Option<Writer>>) {
+        let handed = lock(&self.gathered).take();
+        let (mut records, mut told) = (Vec::new(), Vec::with_capacity(handed.len()));
+        for Handed { records: more, tell } in handed {
+            told.push((more.len(), tell));
+            // Often the only ones: then nothing is moved.
             if records.is_empty() { records = more } else { records.extend(more) }
         }
-        match self.try_append(writer, &records) {
-            Ok(mut positions) => {
-                for (count, answer) in answers {
-                    let rest = positions.split_off(count);
-                    *lock(&answer) = Some(Ok(std::mem::replace(&mut positions, rest)));
+        let appended = self.try_append(writer.as_mut(), &records);
+        // The next may begin while these are told.
+        drop(writer);
+        match appended {
+            Ok(positions) => {
+                let mut rest = positions.as_slice();
+                for (count, tell) in told {
+                    let (own, others) = rest.split_at(count);
+                    tell(Ok(own));
+                    rest = others;
                 }
             }
-            Err(halted) => answers.into_iter().for_each(|(_, answer)| *lock(&answer) = Some(Err(halted.clone()))),
+            Err(halted) => told.into_iter().for_each(|(_, tell)| tell(Err(&halted))),
         }
     }
 
-    fn try_append(&self, writer: Option<&mut Writer>, records: &[EncodedRecord]) -> Answer {
+    fn try_append(&self, writer: Option<&mut Writer>, records: &[EncodedRecord]) -> Result<Vec<Position>, Halted> {
         if let Some(reason) = self.halted.get() {
             return Err(Halted(reason.clone()));
         }
@@ -161,6 +228,18 @@ impl Appender {
         }
         tracing::error!(%reason, "the journal failed; no more commands are taken until the host is started again");
         Halted(self.halted.get_or_init(|| reason).clone())
+    }
+}
+
+impl Gathered {
+    fn push(&mut self, handed: Handed) {
+        self.since.get_or_insert_with(Instant::now);
+        self.handed.push(handed);
+    }
+
+    fn take(&mut self) -> Vec<Handed> {
+        self.since = None;
+        std::mem::take(&mut self.handed)
     }
 }
 
@@ -210,21 +289,28 @@ mod tests {
         EncodedRecord::encode(&decision, decision.aggregate_key(), &ContentId::NONE).0
     }
 
+    fn append_one(appender: &Appender, number: u64) -> Result<Vec<Position>, Halted> {
+        appender.append_and_wait(vec![record(number)])
+    }
+
     #[test]
     fn everyone_gets_the_positions_of_their_own_records() {
         let (_folder, appender, reader) = open();
         let appender = &appender;
         let mut positions: Vec<u64> = std::thread::scope(|scope| {
+            scope.spawn(|| appender.run());
             let append = |thread| {
                 move || {
                     let numbers = thread * APPENDS..(thread + 1) * APPENDS;
                     let append =
-                        |number| appender.append(vec![record(number), record(number + 1_000)], Decided::No).unwrap();
+                        |number| appender.append_and_wait(vec![record(number), record(number + 1_000)]).unwrap();
                     numbers.flat_map(append).map(|position| position.0).collect::<Vec<_>>()
                 }
             };
             let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(append(thread))).collect();
-            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+            let positions = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+            appender.end();
+            positions
         });
         assert!(positions.chunks(2).all(|own| own[1] == own[0] + 1), "what comes together stays together");
         positions.sort_unstable();
@@ -233,40 +319,57 @@ mod tests {
     }
 
     #[test]
-    fn who_still_decides_takes_the_others_along() {
-        let (_folder, mut appender, reader) = open();
-        appender.gathering_max = Duration::from_secs(3_600);
-        appender.decide();
-        appender.decide();
+    fn what_comes_during_a_sync_shares_the_next() {
+        let (_folder, appender, reader) = open();
+        let (told, answers) = channel();
+        let under_way = lock(&appender.writer);
+        for number in 0..5 {
+            let told = told.clone();
+            let tell = move |appended: Result<&[Position], &Halted>| told.send(appended.unwrap().to_vec()).unwrap();
+            appender.append(Handed { records: vec![record(number)], tell: Box::new(tell) });
+        }
+        assert!(answers.try_recv().is_err());
+        drop(under_way);
         std::thread::scope(|scope| {
-            scope.spawn(|| appender.append(vec![record(1)], Decided::Yes).unwrap());
-            while lock(&appender.gathered).waiting.is_empty() {
-                std::thread::yield_now();
-            }
-            appender.append(vec![record(2)], Decided::Yes).unwrap();
+            scope.spawn(|| appender.run());
+            let positions: Vec<_> = answers.iter().take(5).flatten().map(|position| position.0).collect();
+            assert_eq!(positions, [1, 2, 3, 4, 5], "in the order they came in");
+            appender.end();
         });
-        assert_eq!(reader.last_position(&TenantName::new("main").unwrap()).0, 2);
         assert_eq!(reader.statistics().frames, 1);
     }
 
     #[test]
-    fn who_decided_nothing_lets_the_others_go() {
-        let (_folder, mut appender, reader) = open();
-        appender.gathering_max = Duration::from_secs(3_600);
+    fn who_has_more_to_decide_is_waited_for_and_not_for_ever() {
+        let (_folder, appender, reader) = open();
+        let (told, answers) = channel();
+        let hand_over = |number| {
+            let told = told.clone();
+            let tell = move |appended: Result<&[Position], &Halted>| told.send(appended.unwrap().to_vec()).unwrap();
+            appender.append(Handed { records: vec![record(number)], tell: Box::new(tell) });
+        };
         appender.decide();
+        hand_over(1);
+        assert!(answers.try_recv().is_err(), "more will come");
+        appender.decided();
+        hand_over(2);
+        assert_eq!(answers.try_iter().count(), 2, "nobody decides: by the one who came");
+        assert_eq!(reader.statistics().frames, 1);
         appender.decide();
+        hand_over(3);
         std::thread::scope(|scope| {
-            scope.spawn(|| appender.append(vec![record(1)], Decided::Yes).unwrap());
-            appender.append(Vec::new(), Decided::Yes).unwrap();
+            scope.spawn(|| appender.run());
+            assert_eq!(answers.recv().unwrap(), [Position(3)], "by the thread, though somebody still decides");
+            appender.end();
         });
-        assert_eq!(reader.last_position(&TenantName::new("main").unwrap()).0, 1);
     }
 
     #[test]
-    fn nobody_waits_for_ever_for_who_decides() {
+    fn who_ends_the_thread_has_what_was_left_finished() {
         let (_folder, appender, reader) = open();
-        appender.decide();
-        appender.append(vec![record(1)], Decided::No).unwrap();
+        appender.leave(Handed { records: vec![record(1)], tell: Box::new(|appended| assert!(appended.is_ok())) });
+        appender.end();
+        appender.run();
         assert_eq!(reader.last_position(&TenantName::new("main").unwrap()).0, 1);
     }
 
@@ -274,7 +377,7 @@ mod tests {
     fn after_a_panic_nothing_is_appended() {
         let (_folder, appender, _reader) = open();
         drop(appender.halt_on_panic());
-        appender.append(vec![record(1)], Decided::No).unwrap();
+        append_one(&appender, 1).unwrap();
         std::thread::scope(|scope| {
             let panics = scope.spawn(|| {
                 let _halting = appender.halt_on_panic();
@@ -283,15 +386,32 @@ mod tests {
             assert!(panics.join().is_err());
         });
         assert_eq!(appender.halted(), Some(PANICKED));
-        assert_eq!(appender.append(vec![record(2)], Decided::No), Err(Halted(PANICKED.to_owned())));
+        assert_eq!(append_one(&appender, 2), Err(Halted(PANICKED.to_owned())));
+    }
+
+    #[test]
+    fn a_panic_while_telling_ends_the_work_and_not_the_thread() {
+        let (_folder, appender, _reader) = open();
+        std::thread::scope(|scope| {
+            appender.leave(Handed { records: vec![record(1)], tell: Box::new(|_| panic!("on purpose")) });
+            scope.spawn(|| appender.run());
+            while appender.halted().is_none() {
+                std::thread::yield_now();
+            }
+            let (told, answer) = channel();
+            let tell = move |appended: Result<&[Position], &Halted>| told.send(appended.is_err()).unwrap();
+            appender.leave(Handed { records: vec![record(2)], tell: Box::new(tell) });
+            assert!(answer.recv().unwrap(), "it is told that nothing came of it");
+            appender.end();
+        });
     }
 
     #[test]
     fn a_closed_journal_takes_nothing() {
         let (_folder, appender, reader) = open();
-        appender.append(vec![record(1)], Decided::No).unwrap();
+        append_one(&appender, 1).unwrap();
         appender.close();
-        assert!(appender.append(vec![record(2)], Decided::No).unwrap_err().to_string().contains("shutting down"));
+        assert!(append_one(&appender, 2).unwrap_err().to_string().contains("shutting down"));
         assert_eq!(reader.last_position(&TenantName::new("main").unwrap()).0, 1);
     }
 }

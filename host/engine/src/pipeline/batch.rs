@@ -13,17 +13,14 @@ use crate::metrics::Metrics;
 use crate::passage::OnPassage;
 use crate::tenant::{Admission, Tenant};
 
-/// A batch takes at most this many decisions.
-const DECISIONS_MAX: usize = 4_096;
-/// A batch takes at most about this many bytes.
-const BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Commands that their callers may repeat.
+pub(super) type Repeatable = HashSet<CommandKey, BuildDigestHasher>;
 
 #[derive(Default)]
 pub(super) struct Batch {
     records: Vec<EncodedRecord>,
     replies: Vec<Waiting>,
-    /// Commands that their callers may repeat.
-    repeatable: HashSet<CommandKey, BuildDigestHasher>,
+    repeatable: Repeatable,
     bytes: usize,
 }
 
@@ -46,8 +43,9 @@ impl Batch {
         self.replies.is_empty()
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.replies.len() >= DECISIONS_MAX || self.bytes >= BYTES_MAX
+    /// Of its records.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The command is among those decided here.
@@ -67,6 +65,10 @@ impl Batch {
 
     pub(super) fn take_records(&mut self) -> Vec<EncodedRecord> {
         std::mem::take(&mut self.records)
+    }
+
+    pub(super) fn take_repeatable(&mut self) -> Repeatable {
+        std::mem::take(&mut self.repeatable)
     }
 
     /// Everything in it is durable: tells the callers. One who has gone away misses the answer, no more.

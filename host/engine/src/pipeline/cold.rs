@@ -46,9 +46,20 @@ pub(crate) fn fold_history(
     wanted: Wanted<'_>,
     sequence_max: Sequence,
 ) -> Result<Folded, FoldError> {
-    let mut folded = begin(instance, reader, wanted, sequence_max)?;
+    let folded = begin(instance, reader, wanted, sequence_max)?;
+    fold_on(instance, reader, wanted.key, folded, sequence_max)
+}
+
+/// Folds what follows.
+pub(super) fn fold_on(
+    instance: &mut dyn RulesInstance,
+    reader: &Reader,
+    key: AggregateKey,
+    mut folded: Folded,
+    sequence_max: Sequence,
+) -> Result<Folded, FoldError> {
     loop {
-        let records = reader.history(wanted.key, folded.sequence, RECORDS_PER_READ)?;
+        let records = reader.history(key, folded.sequence, RECORDS_PER_READ)?;
         if records.is_empty() {
             return Ok(folded);
         }

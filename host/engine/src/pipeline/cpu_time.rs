@@ -4,17 +4,17 @@
 use rustix::time::{ClockId, clock_gettime};
 
 /// Of the thread that made it.
-pub(super) struct CpuTime {
+pub(crate) struct CpuTime {
     last_ns: u64,
 }
 
 impl CpuTime {
-    pub(super) fn now() -> Self {
+    pub(crate) fn now() -> Self {
         Self { last_ns: thread_ns() }
     }
 
     /// Since it was made or asked last, in nanoseconds.
-    pub(super) fn lap_ns(&mut self) -> u64 {
+    pub(crate) fn lap_ns(&mut self) -> u64 {
         let before_ns = std::mem::replace(&mut self.last_ns, thread_ns());
         self.last_ns.saturating_sub(before_ns)
     }

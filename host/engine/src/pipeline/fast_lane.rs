@@ -17,9 +17,6 @@ use crate::domain::Domain;
 /// After the last command a worker looks for the next one for so long before it goes to sleep: a caller that comes again at once is
 /// served without the time that waking a thread takes.
 const LOOKING_OUT: Duration = Duration::from_micros(50);
-/// Deciding goes on for as long as the last append took, and at least this long: callers wait for a slow disk anyway, and on a
-/// fast one no caller waits long for those behind.
-const DECIDING_MIN: Duration = Duration::from_millis(1);
 /// How often it is looked whether a domain's instance is still used. One that is not goes after at most twice this time.
 pub(super) const REST_EVERY: Duration = Duration::from_secs(30);
 /// Commands of one tenant before it is looked who has used the least.
@@ -47,7 +44,7 @@ impl FastLane {
         shared: Shared,
     ) -> Self {
         let (queue, loans, lent_in_batch) = Default::default();
-        let worker = Worker::new(shared, slice_of);
+        let worker = Worker::new(shared, Some(number), slice_of);
         let (rested, is_stopping) = (Instant::now(), false);
         Self { number, inbox, to_self, slow_lane, queue, loans, worker, lent_in_batch, rested, is_stopping }
     }
@@ -63,8 +60,8 @@ impl FastLane {
                     self.receive(message);
                 }
             }
-            self.decide_for_a_while();
-            self.settle();
+            self.take_turn();
+            self.hand_over();
             if self.rested.elapsed() >= REST_EVERY {
                 self.worker.rest();
                 self.loans.forget_quiet();
@@ -74,33 +71,25 @@ impl FastLane {
         self.worker.save_all();
     }
 
-    fn decide_for_a_while(&mut self) {
-        self.worker.begin_batch();
-        let began = Instant::now();
-        let deciding_max = self.worker.last_append().max(DECIDING_MIN);
-        let mut is_time_up = false;
-        let mut cpu_time = CpuTime::now();
-        while !is_time_up {
-            while let Ok(message) = self.inbox.try_recv() {
-                self.receive(message);
-            }
-            self.queue.begin_turn();
-            let mut tenant = None;
-            for _ in 0..COMMANDS_PER_TURN {
-                let Some(job) = self.queue.pop() else { break };
-                if tenant.is_none() {
-                    tenant = Some(Arc::clone(job.tenant()));
-                }
-                self.route(job);
-                is_time_up = self.worker.is_full() || began.elapsed() >= deciding_max;
-                if is_time_up {
-                    break;
-                }
-            }
-            let Some(tenant) = tenant else { break };
-            let used_ns = cpu_time.lap_ns();
-            tenant.used(used_ns);
-            self.queue.end_turn(used_ns);
+    /// Decides a few commands of the tenant that has used the least.
+    fn take_turn(&mut self) {
+        self.receive_all();
+        self.queue.begin_turn();
+        let Some(first) = self.queue.pop() else { return };
+        let (tenant, mut cpu_time) = (Arc::clone(first.tenant()), CpuTime::now());
+        self.route(first);
+        for _ in 1..COMMANDS_PER_TURN {
+            let Some(job) = self.queue.pop() else { break };
+            self.route(job);
+        }
+        let used_ns = cpu_time.lap_ns();
+        tenant.used(used_ns);
+        self.queue.end_turn(used_ns);
+    }
+
+    fn receive_all(&mut self) {
+        while let Ok(message) = self.inbox.try_recv() {
+            self.receive(message);
         }
     }
 
@@ -122,6 +111,7 @@ impl FastLane {
         match message {
             Message::Command(job) => self.queue.push(Arc::as_ptr(job.tenant()).addr(), job),
             Message::Returned(returned) => self.take_back(*returned),
+            Message::Switched(domain) => self.worker.switch(&domain),
             Message::Stop => self.is_stopping = true,
         }
     }
@@ -137,7 +127,6 @@ impl FastLane {
             Route::Lend { item: job, loan, is_new } => {
                 if is_new {
                     // The slow lane builds the states from the journal.
-                    self.settle();
                     self.worker.give_up(address_of(&domain));
                 }
                 self.worker.metrics().went_slow();
@@ -168,7 +157,12 @@ impl FastLane {
         }
     }
 
-    fn settle(&mut self) {
+    /// Of what was decided: to be made durable, and told.
+    fn hand_over(&mut self) {
+        self.receive_all();
+        if self.lent_in_batch.is_empty() {
+            return self.worker.hand_over(!self.queue.is_empty());
+        }
         self.worker.settle();
         for (domain, durable) in std::mem::take(&mut self.lent_in_batch) {
             drop(durable);

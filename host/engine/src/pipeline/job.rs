@@ -40,6 +40,8 @@ pub(super) enum Message {
     Command(Box<Job>),
     /// A command that was lent to the slow lane is done with there.
     Returned(Box<Returned>),
+    /// The domain has another revision.
+    Switched(Arc<Domain>),
     /// Nothing else comes, apart from what is lent.
     Stop,
 }

@@ -1,8 +1,9 @@
-//! The write path: a worker decides, makes it durable, and tells the callers.
+//! The write path: workers decide, and hand what they decided to the appender, which makes it durable and tells the callers. While a
+//! sync is under way they decide what goes with the next.
 //!
 //! ```text
-//! caller ─ job ─> fast lane (owns states, runs rules) ─ a batch of records ─> appender ─ one frame, one sync ─> journal
-//!        <─ acknowledgement ── the same thread, after the sync <──────────────────────┘
+//! caller ─ command ─> fast lane (owns states, runs rules) ─ a batch of records ─> appender ─ one frame, one sync ─> journal
+//!        <─ acknowledgement, once it is durable <─────────────────────────────────────┘
 //!                   │ ^
 //!   commands of a   v │ decisions
 //!   slow domain   slow lane (runs rules where the machine has time left)
@@ -28,12 +29,13 @@ mod cpu_time;
 mod fast_lane;
 mod job;
 mod loans;
-mod prepare;
 pub(crate) mod priority;
 mod queue;
+mod ready;
 mod seat;
 mod slow_lane;
 mod snapshots;
+mod undurable;
 mod warm;
 mod worker;
 
@@ -45,13 +47,15 @@ use std::thread::{self, JoinHandle};
 use polder_core::Position;
 use polder_journal::{AggregateKey, EncodedRecord, Reader, Writer};
 
-use appender::{Appender, Decided};
+use appender::Appender;
 pub(crate) use cold::{EVENTS_PER_CALL, FoldError, Wanted, fold_history};
 pub(crate) use conduct::Conduct;
+pub(crate) use cpu_time::CpuTime;
 pub(crate) use job::{Job, Target};
-pub(crate) use prepare::Prepare;
+pub(crate) use ready::{MakeReady, Ready};
 
 use crate::clock::Clock;
+use crate::domain::Domain;
 use crate::health::{Audit, AuditCounts, Withdrawals};
 use crate::metrics::Metrics;
 use crate::{HostOptions, SubmitError};
@@ -73,6 +77,7 @@ pub(crate) struct Pipeline {
     audit_counts: Option<Arc<AuditCounts>>,
     is_stopping: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
+    appending: Option<JoinHandle<()>>,
 }
 
 impl Pipeline {
@@ -106,6 +111,7 @@ impl Pipeline {
             audit_counts: shared.audit.as_ref().map(Audit::counts),
             is_stopping,
             threads: Vec::new(),
+            appending: None,
         };
         let mut slow_lanes = Vec::new();
         for number in 0..(worker_count / WORKERS_PER_SLOW_LANE).max(1) {
@@ -121,6 +127,8 @@ impl Pipeline {
             pipeline.spawn(format!("worker-{number}"), move || fast_lane.run())?;
             pipeline.workers.push(to_worker);
         }
+        let appending = Arc::clone(&pipeline.appender);
+        pipeline.appending = Some(thread::Builder::new().name("appender".to_owned()).spawn(move || appending.run())?);
         // Last: it ends when the others have.
         pipeline.threads.extend(auditing);
         Ok(pipeline)
@@ -139,14 +147,14 @@ impl Pipeline {
     /// Hands the job to the worker that owns its aggregate; its reply comes by the job's own channel, which closes
     /// unanswered when the worker is gone.
     pub(crate) fn submit(&self, job: Job) {
-        let worker = self.worker_of(job.target.key);
+        let worker = worker_of(job.target.key, self.workers.len());
         // A worker that is gone drops the job, and with it the reply: that is how the caller learns of it.
         drop(self.workers[worker].send(Message::Command(Box::new(job))));
     }
 
     /// For a decision that no worker makes: the host's own. Blocks until it is durable.
     pub(crate) fn append(&self, record: EncodedRecord) -> Result<Position, SubmitError> {
-        match self.appender.append(vec![record], Decided::No) {
+        match self.appender.append_and_wait(vec![record]) {
             Ok(positions) => Ok(positions[0]),
             Err(halted) => Err(SubmitError::ReadOnly(halted.0)),
         }
@@ -170,17 +178,37 @@ impl Pipeline {
             drop(worker.send(Message::Stop));
         }
         for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the write path had panicked");
-            }
+            // It may be resting.
+            thread.thread().unpark();
+            joined(thread);
         }
+        self.appender.end();
+        self.appending.into_iter().for_each(joined);
         self.appender.close();
     }
 
-    fn worker_of(&self, key: AggregateKey) -> usize {
-        // The key is a hash already: any of its bytes spread well.
-        let mut head = [0; 8];
-        head.copy_from_slice(&key.0[..8]);
-        (u64::from_le_bytes(head) % self.workers.len() as u64) as usize
+    pub(crate) fn worker_count(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// The domain has another revision: workers for which states were [made ready](Ready) take them over now.
+    pub(crate) fn switched(&self, domain: &Arc<Domain>) {
+        for worker in &self.workers {
+            // One that is gone takes no commands either.
+            drop(worker.send(Message::Switched(Arc::clone(domain))));
+        }
+    }
+}
+
+fn worker_of(key: AggregateKey, worker_count: usize) -> usize {
+    // The key is a hash already: any of its bytes spread well.
+    let mut head = [0; 8];
+    head.copy_from_slice(&key.0[..8]);
+    (u64::from_le_bytes(head) % worker_count.max(1) as u64) as usize
+}
+
+fn joined(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a thread of the write path had panicked");
     }
 }

@@ -8,7 +8,9 @@
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
+
+use foldhash::HashMap;
 
 /// Lines that are empty are forgotten when there are this many more of them than of the others.
 const EMPTY_LINES_MAX: usize = 64;
@@ -31,7 +33,7 @@ struct Line<T> {
 
 impl<T> Default for FairQueue<T> {
     fn default() -> Self {
-        Self { lines: HashMap::new(), next: BinaryHeap::new(), turn: None, used_min: 0, arrivals: 0 }
+        Self { lines: HashMap::default(), next: BinaryHeap::new(), turn: None, used_min: 0, arrivals: 0 }
     }
 }
 
@@ -97,7 +99,7 @@ mod tests {
 
     /// Lets the queue run until `total` is used up; an item is what it costs. Gives what each tenant got of it.
     fn run(queue: &mut FairQueue<u64>, total: u64, items_per_turn: usize) -> HashMap<usize, u64> {
-        let mut got = HashMap::new();
+        let mut got = HashMap::default();
         let mut used = 0;
         while used < total && !queue.is_empty() {
             queue.begin_turn();
@@ -177,7 +179,7 @@ mod tests {
             queue.push(2, 1);
         }
         // It comes, uses much, is gone, comes again: always when it has nothing waiting.
-        let mut got = HashMap::new();
+        let mut got = HashMap::default();
         for _ in 0..10 {
             queue.push(1, 20);
             for (tenant, used) in run(&mut queue, 20, 1) {

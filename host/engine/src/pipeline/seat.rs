@@ -7,7 +7,8 @@ use polder_core::{AggregateId, AggregateName, Limits, Reason, Sequence};
 use polder_journal::{AggregateKey, Reader};
 use polder_sandbox::{CallError, GuestCommand};
 
-use super::cold::{FoldError, Wanted, fold_history};
+use super::cold::{FoldError, Folded, Wanted, fold_history, fold_on};
+use super::ready::ReadySeat;
 use super::snapshots;
 use super::warm::{Warm, WarmStates};
 use crate::domain::{Active, Domain};
@@ -61,17 +62,25 @@ pub(super) enum Upkeep {
 
 impl Seat {
     pub(super) fn new(domain: &Arc<Domain>, active: &Arc<Active>, limits: Limits) -> Result<Self, CallError> {
-        Ok(Self {
-            domain: Arc::clone(domain),
-            active: Arc::clone(active),
-            limits,
-            instance: active.rules.instantiate(&limits)?,
-            states: WarmStates::new(active.revision),
-            was_used: true,
-            commands: 0,
-            calls_unreported: 0,
-            sampled_next: 0,
-        })
+        let instance = active.rules.instantiate(&limits)?;
+        let ready = ReadySeat { limits, instance, states: WarmStates::new(active.revision) };
+        Ok(Self::from_ready(domain, active, ready, None))
+    }
+
+    /// Goes on with states that were built before; `before` is the seat it takes the place of, all of whose states are durable.
+    pub(super) fn from_ready(
+        domain: &Arc<Domain>,
+        active: &Arc<Active>,
+        ready: ReadySeat,
+        before: Option<&Self>,
+    ) -> Self {
+        let ReadySeat { limits, instance, mut states } = ready;
+        if let Some(before) = before {
+            states.compare(&before.states);
+        }
+        let (domain, active) = (Arc::clone(domain), Arc::clone(active));
+        let (commands, calls_unreported, sampled_next) = (0, 0, 0);
+        Self { domain, active, limits, instance, states, was_used: true, commands, calls_unreported, sampled_next }
     }
 
     /// It runs this revision under these limits.
@@ -89,6 +98,9 @@ impl Seat {
         id: &AggregateId,
     ) -> Result<Warm, TakeError> {
         if let Some(mut warm) = self.states.take(key) {
+            if warm.is_behind {
+                warm = catch_up(&mut *self.instance, reader, key, warm).map_err(TakeError::Fold)?;
+            }
             // Here and not after the command: by now the aggregate's last decision is likely to be durable.
             if snapshots::due_in_use(&warm) && warm.batch <= durable {
                 self.save(reader, key, &mut warm).map_err(TakeError::Saving)?;
@@ -97,7 +109,7 @@ impl Seat {
         }
         let wanted = Wanted { key, aggregate, id, revision: &self.active.revision };
         let folded = fold_history(&mut *self.instance, reader, wanted, Sequence(u64::MAX)).map_err(TakeError::Fold)?;
-        Ok(Warm::new(folded.state, (folded.sequence, folded.head), folded.saved))
+        Ok(folded.into())
     }
 
     /// `(state, command) -> (state, events)`. On an error the state is gone.
@@ -126,7 +138,7 @@ impl Seat {
             self.evict(reader, durable)?;
         }
         self.commands += 1;
-        if self.commands.is_multiple_of(COMMANDS_PER_LOOK) && self.is_nearly_full() {
+        if self.commands.is_multiple_of(COMMANDS_PER_LOOK) && is_nearly_full(&*self.instance, &self.limits) {
             return Ok(Upkeep::Replace);
         }
         Ok(Upkeep::Nothing)
@@ -179,8 +191,20 @@ impl Seat {
         let bytes_max = self.limits.state_bytes_max;
         snapshots::save(&mut *self.instance, reader, &self.active.revision, key, warm, bytes_max)
     }
+}
 
-    fn is_nearly_full(&self) -> bool {
-        self.instance.memory_bytes() >= self.limits.memory_bytes_max / 100 * MEMORY_PERCENT_MAX
-    }
+/// Folds in what was recorded since.
+pub(super) fn catch_up(
+    instance: &mut dyn RulesInstance,
+    reader: &Reader,
+    key: AggregateKey,
+    warm: Warm,
+) -> Result<Warm, FoldError> {
+    let Warm { state, sequence, head, saved, .. } = warm;
+    let folded = Folded { state, sequence, head, saved };
+    fold_on(instance, reader, key, folded, Sequence(u64::MAX)).map(Warm::from)
+}
+
+pub(super) fn is_nearly_full(instance: &dyn RulesInstance, limits: &Limits) -> bool {
+    instance.memory_bytes() >= limits.memory_bytes_max / 100 * MEMORY_PERCENT_MAX
 }

@@ -45,7 +45,7 @@ impl SlowLane {
         shared: &Shared,
         is_stopping: &Arc<AtomicBool>,
     ) -> Self {
-        let desk = |_| Desk { worker: Worker::new(shared.clone(), |limits| *limits), loans: HashMap::new() };
+        let desk = |_| Desk { worker: Worker::new(shared.clone(), None, |limits| *limits), loans: HashMap::new() };
         let desks = (0..lender_count).map(desk).collect();
         let (queue, rested) = (FairQueue::default(), Instant::now());
         Self { inbox, queue, desks, rested, is_stopping: Arc::clone(is_stopping) }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use polder_core::{ContentId, Revision, Sequence};
 use polder_journal::{AggregateKey, BuildDigestHasher};
 
+use super::cold::Folded;
 use crate::rules::StateSlot;
 
 /// An aggregate whose state is at hand. The truth stays the journal: this may be dropped at any command boundary.
@@ -17,12 +18,14 @@ pub(super) struct Warm {
     pub(super) batch: u64,
     /// Up to where a snapshot exists.
     pub(super) saved: Sequence,
-    used: u64,
+    /// More may have been recorded since.
+    pub(super) is_behind: bool,
+    pub(super) used: u64,
 }
 
-impl Warm {
-    pub(super) fn new(state: StateSlot, folded: (Sequence, ContentId), saved: Sequence) -> Self {
-        Self { state, sequence: folded.0, head: folded.1, batch: 0, saved, used: 0 }
+impl From<Folded> for Warm {
+    fn from(Folded { state, sequence, head, saved }: Folded) -> Self {
+        Self { state, sequence, head, batch: 0, saved, is_behind: false, used: 0 }
     }
 }
 
@@ -44,6 +47,15 @@ impl WarmStates {
 
     pub(super) fn take(&mut self, key: AggregateKey) -> Option<Warm> {
         self.states.remove(&key)
+    }
+
+    /// Those that stand where the same aggregates stood in `current` are not behind.
+    pub(super) fn compare(&mut self, current: &Self) {
+        for (key, warm) in &mut self.states {
+            if current.states.get(key).is_some_and(|current| current.sequence == warm.sequence) {
+                warm.is_behind = false;
+            }
+        }
     }
 
     pub(super) fn put(&mut self, key: AggregateKey, mut warm: Warm) {
@@ -73,14 +85,30 @@ impl WarmStates {
 mod tests {
     use super::*;
 
+    fn warm(slot: u32, sequence: u64) -> Warm {
+        let (sequence, head) = (Sequence(sequence), ContentId::NONE);
+        Warm::from(Folded { state: StateSlot(slot), sequence, head, saved: Sequence::ZERO })
+    }
+
+    #[test]
+    fn who_stands_where_the_other_stood_is_not_behind() {
+        let [mut ready, mut current] = [(); 2].map(|()| WarmStates::new(Revision::of(b"x")));
+        let key = |n: u8| AggregateKey([n; 16]);
+        for (n, sequence) in [(1, 5), (2, 5), (3, 5)] {
+            ready.put(key(n), Warm { is_behind: true, ..warm(0, sequence) });
+        }
+        current.put(key(1), warm(0, 5));
+        current.put(key(2), warm(0, 6));
+        ready.compare(&current);
+        assert_eq!([1, 2, 3].map(|n| ready.take(key(n)).unwrap().is_behind), [false, true, true]);
+    }
+
     #[test]
     fn the_oldest_durable_ones_go_first() {
         let mut states = WarmStates::new(Revision::of(b"x"));
         let key = |n: u8| AggregateKey([n; 16]);
         for n in 0..10 {
-            let mut warm = Warm::new(StateSlot(u32::from(n)), (Sequence(1), ContentId::NONE), Sequence::ZERO);
-            warm.batch = u64::from(n == 1) * 100;
-            states.put(key(n), warm);
+            states.put(key(n), Warm { batch: u64::from(n == 1) * 100, ..warm(u32::from(n), 1) });
         }
         let again = states.take(key(0)).unwrap();
         states.put(key(0), again);

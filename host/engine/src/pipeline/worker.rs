@@ -1,11 +1,11 @@
-//! What a lane's thread does with a command: runs the rules on the warm state, collects what was decided, makes all of it durable in
-//! one append, and then tells the callers. Within a batch it decides on states that are not durable yet; nothing is
-//! told, and nothing read from the journal, before they are.
+//! What a lane's thread does with a command: runs the rules on the warm state, collects what was decided, and hands it over to the
+//! appender, which makes it durable and then tells the callers. Meanwhile it decides on states that are not durable yet; nothing
+//! is told, and nothing read from the journal, before they are.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Sender, channel};
 
+use foldhash::HashMap;
 use polder_core::{
     Command, CommandAck, CommandId, CommandStatus, CorrelationId, Fingerprint, Limits, Position, Reason, Sequence,
     TimestampMs,
@@ -13,19 +13,24 @@ use polder_core::{
 use polder_journal::{AggregateKey, CommandKey, Decision, EncodedRecord, NewEvent, Outcome, Reader, RecordBuf};
 use polder_sandbox::{CallErrorKind, GuestCommand};
 
+use super::appender::{Appender, Halted, Handed};
 use super::batch::{Batch, Reply};
 use super::cold::FoldError;
 use super::conduct::overran_slice;
 use super::job::{ReplySender, Target};
 use super::seat::{Seat, TakeError, Upkeep};
+use super::undurable::Undurable;
 use super::warm::Warm;
-use super::{Appender, Decided, Grown, Job};
+use super::{Grown, Job};
 use crate::SubmitError;
 use crate::clock::Clock;
 use crate::domain::{Active, Domain};
 use crate::health::{Audit, Condemned, Ground, Sample, SampledCommand, Sentence, Withdrawals};
 use crate::metrics::Metrics;
 use crate::rules::DecidedEvent;
+
+/// A worker that has handed over so many bytes that are not durable yet waits until they are.
+const UNDURABLE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What all workers share.
 #[derive(Clone)]
@@ -41,6 +46,8 @@ pub(super) struct Shared {
 }
 
 pub(super) struct Worker {
+    /// `None` on the slow lane, for which nothing is made ready.
+    number: Option<usize>,
     appender: Arc<Appender>,
     reader: Reader,
     clock: Arc<Clock>,
@@ -52,11 +59,11 @@ pub(super) struct Worker {
     /// By the address of the domain, which the seat keeps alive.
     seats: HashMap<usize, Seat>,
     batch: Batch,
-    /// Of the batch that is being decided; all before it are durable.
+    /// The appender knows that more will come.
+    is_deciding: bool,
+    /// Of the batch that is being decided.
     batch_number: u64,
-    /// Others leave their records to this worker, which is about to append.
-    decided: Decided,
-    last_append: Duration,
+    undurable: Undurable,
     /// Taken of decisions in the batch.
     samples: Vec<Sample>,
     /// Seats whose calls are not reported yet, by their address.
@@ -110,9 +117,10 @@ enum Failure {
 
 impl Worker {
     /// `allowance`: what a call may use, of what the tenant's limits give it.
-    pub(super) fn new(shared: Shared, allowance: fn(&Limits) -> Limits) -> Self {
+    pub(super) fn new(shared: Shared, number: Option<usize>, allowance: fn(&Limits) -> Limits) -> Self {
         let Shared { appender, reader, clock, metrics, grown, audit, withdrawals } = shared;
         Self {
+            number,
             appender,
             reader,
             clock,
@@ -121,29 +129,14 @@ impl Worker {
             audit,
             withdrawals,
             allowance,
-            seats: HashMap::new(),
+            seats: HashMap::default(),
             batch: Batch::default(),
             batch_number: 1,
-            decided: Decided::No,
-            last_append: Duration::ZERO,
+            is_deciding: false,
+            undurable: Undurable::default(),
             samples: Vec::new(),
             unreported: Vec::new(),
         }
-    }
-
-    /// Others leave their records to this worker, which settles soon.
-    pub(super) fn begin_batch(&mut self) {
-        self.appender.decide();
-        self.decided = Decided::Yes;
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        self.batch.is_full()
-    }
-
-    /// How long the last append took.
-    pub(super) fn last_append(&self) -> Duration {
-        self.last_append
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
@@ -152,14 +145,15 @@ impl Worker {
 
     /// Before the thread ends: what was in constant use is cheap to start with again.
     pub(super) fn save_all(&mut self) {
+        self.settle();
         for seat in self.seats.values_mut() {
             seat.save_all(&self.reader);
         }
     }
 
-    /// Instances that no command has used since this was called last are given back, with their memory. Everything decided has
-    /// to be durable.
+    /// Instances that no command has used since this was called last are given back, with their memory.
     pub(super) fn rest(&mut self) {
+        self.settle();
         let reader = &self.reader;
         self.seats.retain(|_, seat| {
             let was_used = std::mem::take(&mut seat.was_used);
@@ -186,7 +180,7 @@ impl Worker {
     pub(super) fn rule(&mut self, job: Job) -> Result<Option<Ruling>, Box<Job>> {
         let Job { command, target, reply } = job;
         let repeatable = command.id.as_ref().map(|id| CommandKey::of(target.key, id));
-        if repeatable.as_ref().is_some_and(|command| self.batch.holds(command)) {
+        if repeatable.as_ref().is_some_and(|command| self.batch.holds(command) || self.undurable.holds(command)) {
             // The first of the two has to be in the journal, where the answer is read from.
             self.settle();
         }
@@ -279,37 +273,84 @@ impl Worker {
         }
         decided_on.warm.batch = 0;
         self.put_back(decided_on);
-        self.report_all();
+        self.report_calls();
+        if let Some(audit) = &self.audit {
+            self.samples.drain(..).for_each(|sample| audit.offer(Box::new(sample)));
+        }
     }
 
     pub(super) fn keep_unsettled(&mut self, unsettled: Unsettled) {
         self.batch.push(unsettled.reply, unsettled.record, unsettled.repeatable);
     }
 
-    /// Makes the batch durable and tells its callers.
-    pub(super) fn settle(&mut self) {
-        let decided = std::mem::replace(&mut self.decided, Decided::No);
-        if self.batch.is_empty() && decided == Decided::No {
+    /// Has the batch made durable and its callers told. With `has_more` to decide, by another thread; it may have been left to one
+    /// in any case.
+    pub(super) fn hand_over(&mut self, has_more: bool) {
+        // Without a decision the appender has to learn that none will come.
+        if self.batch.is_empty() && (has_more || !self.is_deciding) {
             return;
         }
-        let mut batch = std::mem::take(&mut self.batch);
-        let records = batch.take_records();
-        let began = Instant::now();
-        let appended = self.appender.append(records, decided);
-        self.last_append = began.elapsed();
-        self.batch_number += 1;
-        match appended {
-            Ok(positions) => {
-                batch.durable(&positions, |tenant| self.reader.last_position(tenant), &self.grown, &self.metrics);
-                self.report_all();
-            }
-            Err(halted) => {
-                // They hold what is not in the journal, and never will be.
-                self.seats.clear();
-                self.samples.clear();
-                batch.lost(&halted.0, &self.metrics);
-            }
+        let handed = self.take_batch(None);
+        self.say_whether_deciding(has_more);
+        if has_more {
+            self.appender.leave(handed);
+        } else {
+            self.appender.append(handed);
         }
+        if self.undurable.bytes() >= UNDURABLE_BYTES_MAX {
+            self.settle();
+        }
+    }
+
+    /// Blocks until everything decided is durable.
+    pub(super) fn settle(&mut self) {
+        if !self.batch.is_empty() || !self.undurable.is_empty() {
+            let (signal, done) = channel();
+            let handed = self.take_batch(Some(signal));
+            self.say_whether_deciding(false);
+            self.appender.append(handed);
+            // Nothing is ever sent: it ends when the batch is told, and then all before it are durable.
+            let _ = done.recv();
+        }
+        if self.appender.halted().is_some() {
+            // They may hold what is not in the journal, and never will be.
+            self.seats.clear();
+        }
+    }
+
+    fn say_whether_deciding(&mut self, is_deciding: bool) {
+        match (std::mem::replace(&mut self.is_deciding, is_deciding), is_deciding) {
+            (false, true) => self.appender.decide(),
+            (true, false) => self.appender.decided(),
+            _ => {}
+        }
+    }
+
+    fn take_batch(&mut self, signal: Option<Sender<()>>) -> Handed {
+        self.report_calls();
+        let mut batch = std::mem::take(&mut self.batch);
+        let (records, samples, number) = (batch.take_records(), std::mem::take(&mut self.samples), self.batch_number);
+        self.undurable.push(number, batch.take_repeatable(), batch.bytes());
+        self.batch_number += 1;
+        let (progress, audit) = (self.undurable.progress(), self.audit.clone().filter(|_| !samples.is_empty()));
+        let (reader, grown, metrics) = (self.reader.clone(), Arc::clone(&self.grown), Arc::clone(&self.metrics));
+        let tell = move |appended: Result<&[Position], &Halted>| {
+            match appended {
+                Ok(positions) => {
+                    progress.reached(number);
+                    batch.durable(positions, |tenant| reader.last_position(tenant), &grown, &metrics);
+                    for sample in samples {
+                        // Taken only where there is an audit.
+                        if let Some(audit) = &audit {
+                            audit.offer(Box::new(sample));
+                        }
+                    }
+                }
+                Err(halted) => batch.lost(&halted.0, &metrics),
+            }
+            drop(signal);
+        };
+        Handed { records, tell: Box::new(tell) }
     }
 
     fn warm(&mut self, target: &Target, active: &Arc<Active>, command: &Command) -> Result<Warm, FoldError> {
@@ -332,6 +373,9 @@ impl Worker {
     fn taken(&mut self, target: &Target, active: &Arc<Active>, command: &Command) -> Result<Warm, TakeError> {
         let address = address_of(&target.domain);
         let limits = (self.allowance)(&limits_of(target));
+        if self.seats.get(&address).is_none_or(|seat| !seat.suits(active, &limits)) {
+            self.take_ready(&target.domain, active);
+        }
         if self.seats.get(&address).is_some_and(|seat| !seat.suits(active, &limits)) {
             self.give_up(address);
         }
@@ -339,7 +383,7 @@ impl Worker {
             let seat = Seat::new(&target.domain, active, limits);
             vacant.insert(seat.map_err(|error| TakeError::Fold(error.into()))?);
         }
-        let durable = self.batch_number - 1;
+        let durable = self.undurable.durable();
         let seat = self.seats.get_mut(&address).expect("put there above when it was missing");
         seat.take(&self.reader, durable, target.key, &command.aggregate, &command.aggregate_id)
     }
@@ -350,7 +394,7 @@ impl Worker {
 
     fn put_back(&mut self, decided_on: DecidedOn) {
         let DecidedOn { domain, key, warm, sample } = decided_on;
-        let (address, durable) = (address_of(&domain), self.batch_number - 1);
+        let (address, durable) = (address_of(&domain), self.undurable.durable());
         let seat = self.seats.get_mut(&address).expect("the warm state was taken out of it");
         if seat.calls_unreported == 0 {
             self.unreported.push(address);
@@ -381,15 +425,29 @@ impl Worker {
         }
     }
 
-    /// What has happened since the last time, now that it is durable.
-    fn report_all(&mut self) {
+    fn report_calls(&mut self) {
         for address in self.unreported.drain(..) {
             if let Some(seat) = self.seats.get_mut(&address) {
                 seat.report_calls();
             }
         }
-        if let Some(audit) = &self.audit {
-            self.samples.drain(..).for_each(|sample| audit.offer(Box::new(sample)));
+    }
+
+    /// Goes on with the states that were made ready for the domain's new revision, if any.
+    pub(super) fn switch(&mut self, domain: &Arc<Domain>) {
+        self.take_ready(domain, &domain.active());
+    }
+
+    fn take_ready(&mut self, domain: &Arc<Domain>, active: &Arc<Active>) {
+        let Some(ready) = self.number.and_then(|number| active.ready.take(number)) else { return };
+        // What the revision before decided has to be in the journal, where states that are behind find it.
+        self.settle();
+        let address = address_of(domain);
+        let before = self.seats.remove(&address);
+        self.seats.insert(address, Seat::from_ready(domain, active, ready, before.as_ref()));
+        if let Some(before) = before {
+            // Thousands of states: it takes longer than a caller should wait. Without a thread it is done here.
+            drop(std::thread::Builder::new().name("old-revision".into()).spawn(move || drop(before)));
         }
     }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::routing::ByDocument;
 use super::store::{Changes, NewEffect, Parked, View, ViewStore};
+use crate::pace::{LONG_REST, Pace};
 use crate::tenant::Tenant;
 
 /// History read per turn, in bytes. The more, the more events of one document are folded in one call.
@@ -47,6 +48,7 @@ pub(super) struct Feed {
     blocked: HashSet<String>,
     /// Up to here events go one by one, because something among them failed.
     careful_until: Position,
+    pace: Option<Pace>,
 }
 
 struct OpenDocument {
@@ -104,6 +106,7 @@ impl Feed {
             effects: Vec::new(),
             blocked: blocked.into_iter().collect(),
             careful_until: Position::ZERO,
+            pace: None,
         }
     }
 
@@ -113,8 +116,9 @@ impl Feed {
         if self.changed == 0 { self.cursor } else { self.written }
     }
 
-    /// Folds the next stretch of history.
-    pub(super) fn turn(&mut self, reader: &Reader, store: &ViewStore) -> Result<Turn, FeedError> {
+    /// Folds the next stretch of history. `is_building`: nobody reads the view yet, and commands go first.
+    pub(super) fn turn(&mut self, reader: &Reader, store: &ViewStore, is_building: bool) -> Result<Turn, FeedError> {
+        self.pace = is_building.then(|| Pace::new(reader.clone(), LONG_REST));
         let limits = self.tenant.limits();
         if limits != self.limits {
             // The instance was made with the limits before.
@@ -145,6 +149,7 @@ impl Feed {
         let events = self.events_of(batch);
         let mut sorted = ByDocument::default();
         for (number, chunk) in events.chunks(EVENTS_PER_CALL).enumerate() {
+            self.rest();
             let (instance, view) = self.instance()?;
             let keys = instance.route(view.projection.as_str(), chunk)?;
             sorted.add(number * EVENTS_PER_CALL, keys);
@@ -158,6 +163,7 @@ impl Feed {
                 continue;
             }
             for chunk in own.chunks(EVENTS_PER_CALL) {
+                self.rest();
                 self.apply(&key, chunk, store)?;
             }
         }
@@ -289,6 +295,12 @@ impl Feed {
             open.is_changed = false;
         }
         Ok(())
+    }
+
+    fn rest(&mut self) {
+        if let Some(pace) = &mut self.pace {
+            pace.rest();
+        }
     }
 
     fn instance(&mut self) -> Result<(&mut Instance, &View), Trouble> {

@@ -65,7 +65,7 @@ impl FeedSlot {
         if self.retired.load(Ordering::Acquire) {
             return Turned::Done;
         }
-        let turned = feed.turn(reader, store).and_then(|turn| {
+        let turned = feed.turn(reader, store, !self.live.load(Ordering::Acquire)).and_then(|turn| {
             if turn == Turn::CaughtUp && !self.live.load(Ordering::Acquire) {
                 go_live()?;
             }

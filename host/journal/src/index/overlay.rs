@@ -13,8 +13,8 @@ use crate::{AggregateKey, CommandKey};
 pub(crate) struct Overlay {
     commands: HashMap<CommandKey, Place, BuildDigestHasher>,
     histories: HashMap<AggregateKey, Vec<HistoryEntry>, BuildDigestHasher>,
-    stretches: HashMap<TenantName, Vec<Stretch>>,
-    extents: HashMap<TenantName, Extent>,
+    stretches: foldhash::HashMap<TenantName, Vec<Stretch>>,
+    extents: foldhash::HashMap<TenantName, Extent>,
     record_count: usize,
     last_frame: Option<Link>,
 }

@@ -4,11 +4,11 @@
 //! made visible at once. Single inserts would write everything twice more. So either all of an overlay is in the
 //! store, with the frame it goes up to, or nothing of it. Snapshots are large and few; they are inserted one by one.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use fjall::config::{BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry, PinningPolicy};
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions};
+use foldhash::HashMap;
 use polder_core::{ContentId, Position, Revision, Sequence, TenantName};
 
 use super::entry::{Extent, HistoryEntry, Place, Stretch};

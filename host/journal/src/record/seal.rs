@@ -1,11 +1,13 @@
 //! Sealing: everything of a record behind its tenant's name is encrypted with the tenant's key, in place and without growing.
 //!
-//! AES-256 in counter mode (NIST SP 800-38A). The first counter block is the record's address in the journal, the writer's mark, and zero:
-//! no two records share a key and any counter block, since a record takes less than 64 GiB, and an address is written a
-//! second time only by a later writer, who has another mark. Against changes the frame's hash guards, so there is no tag.
+//! AES-256 in counter mode (NIST SP 800-38A). The keystream runs along the journal: the counter block of a byte is its writer's mark and the
+//! sixteenth part of its address. So no two bytes share a key and a place in the keystream: an address is written a second time only by a
+//! later writer, who has another mark. Against changes the frame's hash guards, so there is no tag.
+
+use std::sync::Arc;
 
 use aes::Aes256Enc;
-use ctr::Ctr32BE;
+use ctr::Ctr64BE;
 use ctr::cipher::{InnerIvInit as _, StreamCipher as _, StreamCipherCoreWrapper};
 
 use polder_core::TenantName;
@@ -14,9 +16,12 @@ use super::{CHECKSUM_AT, FLAG_SEALED, FLAGS_AT, POSITION_AT, RecordError, TENANT
 use crate::bytes::Cursor;
 use crate::keyring::{Keyring, TenantKey};
 
-const ADDRESS_BYTES: usize = 8;
 pub(super) const MARK_BYTES: usize = 4;
 const BLOCK_BYTES: usize = 16;
+const BLOCK_NUMBER_AT: usize = 8;
+/// Keystream is made in pieces of at least so many bytes where records follow each other: processors encrypt dozens of blocks in
+/// the time of a few.
+const KEYSTREAM_BYTES_MIN: usize = 4_096;
 /// Before each sealed snapshot: as much of its first counter block is random.
 const NONCE_BYTES: usize = 12;
 
@@ -28,18 +33,36 @@ pub(crate) enum Opened {
     Closed,
 }
 
-/// Seals and completes the records of one writer.
+/// Seals and completes the records of one frame.
 pub(crate) struct Sealer<'a> {
     keys: &'a Keyring,
     mark: u32,
+    keystream: &'a mut Keystream,
     /// Most often the next record is the same tenant's.
-    last: Option<(&'a TenantName, Option<std::sync::Arc<TenantKey>>)>,
+    last: Option<(&'a TenantName, Option<Arc<TenantKey>>)>,
+}
+
+/// Opens records that follow each other.
+pub(crate) struct Opener<'a> {
+    keys: &'a Keyring,
+    keystream: Keystream,
+    /// Most often the next record is the same tenant's.
+    last: Option<(String, Option<Arc<TenantKey>>)>,
+}
+
+/// A piece of keystream that was made ahead, for records that follow each other.
+#[derive(Default)]
+pub(crate) struct Keystream {
+    bytes: Vec<u8>,
+    /// Where in the journal it begins.
+    address: u64,
+    made_with: Option<(Arc<TenantKey>, u32)>,
 }
 
 impl<'a> Sealer<'a> {
     /// `mark`: a random number of this writer.
-    pub(crate) fn new(keys: &'a Keyring, mark: u32) -> Self {
-        Self { keys, mark, last: None }
+    pub(crate) fn new(keys: &'a Keyring, mark: u32, keystream: &'a mut Keystream) -> Self {
+        Self { keys, mark, keystream, last: None }
     }
 
     /// A record that was put into a frame, and will lie at `address`, is sealed if its tenant has a key. The checksum covers what will be
@@ -52,26 +75,82 @@ impl<'a> Sealer<'a> {
             let (_, mark_at) = tenant_of(record).expect("a record was encoded here");
             record[mark_at..mark_at + MARK_BYTES].copy_from_slice(&self.mark.to_le_bytes());
             record[FLAGS_AT] |= FLAG_SEALED;
-            apply(&key.records, first_block(address, self.mark), &mut record[mark_at + MARK_BYTES..]);
+            let sealed_at = mark_at + MARK_BYTES;
+            self.keystream.apply(key, self.mark, address + sealed_at as u64, &mut record[sealed_at..]);
         }
         let sum = checksum(record);
         record[CHECKSUM_AT..POSITION_AT].copy_from_slice(&sum.to_le_bytes());
     }
 }
 
+impl<'a> Opener<'a> {
+    pub(crate) fn new(keys: &'a Keyring) -> Self {
+        Self { keys, keystream: Keystream::default(), last: None }
+    }
+
+    /// As [`open`].
+    pub(crate) fn open(&mut self, record: &mut [u8], address: u64) -> Result<Opened, RecordError> {
+        let Some(sealed) = Sealed::read(record)? else { return Ok(Opened::Readable) };
+        if self.last.as_ref().is_none_or(|(last, _)| last != sealed.tenant) {
+            self.last = Some((sealed.tenant.to_owned(), self.keys.get_by_text(sealed.tenant)));
+        }
+        let Some((_, Some(key))) = &self.last else { return Ok(Opened::Closed) };
+        let Sealed { mark, at, .. } = sealed;
+        record[FLAGS_AT] &= !FLAG_SEALED;
+        self.keystream.apply(key, mark, address + at as u64, &mut record[at..]);
+        Ok(Opened::Readable)
+    }
+}
+
 /// Makes the bytes of one record readable in place; its checksum does not hold any more then. What was not sealed stays as it is.
 pub(crate) fn open(record: &mut [u8], address: u64, keys: &Keyring) -> Result<Opened, RecordError> {
-    if record.get(FLAGS_AT).is_none_or(|flags| flags & FLAG_SEALED == 0) {
-        return Ok(Opened::Readable);
-    }
-    let (tenant, mark_at) = tenant_of(record)?;
-    let Some(key) = keys.get_by_text(tenant) else { return Ok(Opened::Closed) };
-    let mut mark = [0; MARK_BYTES];
-    mark.copy_from_slice(&record[mark_at..mark_at + MARK_BYTES]);
-    let mark = u32::from_le_bytes(mark);
+    let Some(sealed) = Sealed::read(record)? else { return Ok(Opened::Readable) };
+    let Some(key) = keys.get_by_text(sealed.tenant) else { return Ok(Opened::Closed) };
+    let Sealed { mark, at, .. } = sealed;
     record[FLAGS_AT] &= !FLAG_SEALED;
-    apply(&key.records, first_block(address, mark), &mut record[mark_at + MARK_BYTES..]);
+    apply(&key.records, mark, address + at as u64, &mut record[at..]);
     Ok(Opened::Readable)
+}
+
+struct Sealed<'a> {
+    tenant: &'a str,
+    mark: u32,
+    /// Where in the record the sealed bytes begin.
+    at: usize,
+}
+
+impl<'a> Sealed<'a> {
+    /// `None` for a record that is not sealed.
+    fn read(record: &'a [u8]) -> Result<Option<Self>, RecordError> {
+        if record.get(FLAGS_AT).is_none_or(|flags| flags & FLAG_SEALED == 0) {
+            return Ok(None);
+        }
+        let (tenant, mark_at) = tenant_of(record)?;
+        let mut mark = [0; MARK_BYTES];
+        mark.copy_from_slice(&record[mark_at..mark_at + MARK_BYTES]);
+        Ok(Some(Self { tenant, mark: u32::from_le_bytes(mark), at: mark_at + MARK_BYTES }))
+    }
+}
+
+impl Keystream {
+    /// The same as [`apply`].
+    fn apply(&mut self, key: &Arc<TenantKey>, mark: u32, address: u64, bytes: &mut [u8]) {
+        let is_same = self.made_with.as_ref().is_some_and(|(made, of)| Arc::ptr_eq(made, key) && *of == mark);
+        let offset = address.checked_sub(self.address).and_then(|offset| usize::try_from(offset).ok());
+        let at_hand = offset.filter(|_| is_same).and_then(|offset| self.bytes.get(offset..)?.get(..bytes.len()));
+        if let Some(at_hand) = at_hand {
+            return combine(bytes, at_hand);
+        }
+        self.bytes.clear();
+        self.bytes.resize(bytes.len().max(KEYSTREAM_BYTES_MIN), 0);
+        apply(&key.records, mark, address, &mut self.bytes);
+        (self.address, self.made_with) = (address, Some((Arc::clone(key), mark)));
+        combine(bytes, &self.bytes[..bytes.len()]);
+    }
+}
+
+fn combine(bytes: &mut [u8], keystream: &[u8]) {
+    bytes.iter_mut().zip(keystream).for_each(|(byte, key)| *byte ^= key);
 }
 
 /// A state on its way into the index.
@@ -79,22 +158,15 @@ pub(crate) fn seal_snapshot(state: &[u8], key: &Aes256Enc) -> std::io::Result<Ve
     let mut nonce = [0; NONCE_BYTES];
     getrandom::fill(&mut nonce).map_err(std::io::Error::other)?;
     let mut sealed = [&nonce, state].concat();
-    apply(key, snapshot_block(nonce), &mut sealed[NONCE_BYTES..]);
+    cipher(key, snapshot_block(nonce)).apply_keystream(&mut sealed[NONCE_BYTES..]);
     Ok(sealed)
 }
 
 pub(crate) fn open_snapshot(sealed: &[u8], key: &Aes256Enc) -> Option<Vec<u8>> {
     let (nonce, state) = sealed.split_first_chunk::<NONCE_BYTES>()?;
     let mut state = state.to_vec();
-    apply(key, snapshot_block(*nonce), &mut state);
+    cipher(key, snapshot_block(*nonce)).apply_keystream(&mut state);
     Some(state)
-}
-
-fn first_block(address: u64, mark: u32) -> [u8; BLOCK_BYTES] {
-    let mut block = [0; BLOCK_BYTES];
-    block[..ADDRESS_BYTES].copy_from_slice(&address.to_be_bytes());
-    block[ADDRESS_BYTES..ADDRESS_BYTES + MARK_BYTES].copy_from_slice(&mark.to_be_bytes());
-    block
 }
 
 fn snapshot_block(nonce: [u8; NONCE_BYTES]) -> [u8; BLOCK_BYTES] {
@@ -103,10 +175,21 @@ fn snapshot_block(nonce: [u8; NONCE_BYTES]) -> [u8; BLOCK_BYTES] {
     block
 }
 
-fn apply(key: &Aes256Enc, block: [u8; BLOCK_BYTES], bytes: &mut [u8]) {
-    let core = ctr::CtrCore::<_, ctr::flavors::Ctr32BE>::inner_iv_init(key.clone(), &block.into());
-    let mut cipher: Ctr32BE<Aes256Enc> = StreamCipherCoreWrapper::from_core(core);
+/// Seals or opens the bytes that lie at the address.
+fn apply(key: &Aes256Enc, mark: u32, address: u64, bytes: &mut [u8]) {
+    let mut block = [0; BLOCK_BYTES];
+    block[..MARK_BYTES].copy_from_slice(&mark.to_be_bytes());
+    block[BLOCK_NUMBER_AT..].copy_from_slice(&(address / BLOCK_BYTES as u64).to_be_bytes());
+    let mut cipher = cipher(key, block);
+    // Where the address lies in its block.
+    let mut begun = [0; BLOCK_BYTES];
+    cipher.apply_keystream(&mut begun[..(address % BLOCK_BYTES as u64) as usize]);
     cipher.apply_keystream(bytes);
+}
+
+fn cipher(key: &Aes256Enc, block: [u8; BLOCK_BYTES]) -> Ctr64BE<Aes256Enc> {
+    let core = ctr::CtrCore::<_, ctr::flavors::Ctr64BE>::inner_iv_init(key.clone(), &block.into());
+    StreamCipherCoreWrapper::from_core(core)
 }
 
 /// The tenant's name, and where the mark behind it lies.
@@ -123,6 +206,40 @@ pub(crate) fn tenant_of(record: &[u8]) -> Result<(&str, usize), RecordError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn made_ahead_or_not_the_keystream_is_the_same() {
+        let keys = Keyring::default();
+        let tenants = ["acme", "other"].map(|name| TenantName::new(name).unwrap());
+        tenants.iter().for_each(|tenant| keys.create(tenant).unwrap());
+        let mut keystream = Keystream::default();
+        let mut address = 1_000_003;
+        for (number, length) in [1, 15, 16, 17, 300, 5_000, 0, 4_096, 3, 260].into_iter().cycle().take(60).enumerate() {
+            let key = keys.get(&tenants[number / 7 % 2]).unwrap();
+            let mark = (number / 20) as u32;
+            let [mut one, mut other] = [vec![7; length], vec![7; length]];
+            keystream.apply(&key, mark, address, &mut one);
+            apply(&key.records, mark, address, &mut other);
+            assert_eq!(one, other, "{length} bytes at {address}");
+            address += length as u64 + number as u64 % 3;
+        }
+    }
+
+    #[test]
+    fn no_two_places_share_keystream() {
+        let keys = Keyring::default();
+        let tenant = TenantName::new("acme").unwrap();
+        keys.create(&tenant).unwrap();
+        let key = keys.get(&tenant).unwrap();
+        let mut seen = std::collections::HashSet::new();
+        for mark in [0, 1, u32::MAX] {
+            for block in 0..100 {
+                let mut bytes = [0; BLOCK_BYTES];
+                apply(&key.records, mark, block * BLOCK_BYTES as u64, &mut bytes);
+                assert!(seen.insert(bytes), "mark {mark}, block {block}");
+            }
+        }
+    }
 
     #[test]
     fn a_snapshot_can_be_read_with_its_tenants_key_alone() {

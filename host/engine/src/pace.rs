@@ -8,29 +8,34 @@ use std::time::{Duration, Instant};
 
 use polder_journal::Reader;
 
-/// How long a turn is, and the rest after it.
+/// How long a turn is.
 const TURN: Duration = Duration::from_millis(2);
+/// The rest after it, for work that somebody waits for, if not as much as for commands.
+pub(crate) const SHORT_REST: Duration = Duration::from_millis(2);
+/// The rest after it, for work that nobody waits for.
+pub(crate) const LONG_REST: Duration = Duration::from_millis(6);
 
-pub(super) struct Pace {
+pub(crate) struct Pace {
     reader: Reader,
+    rest: Duration,
     began: Instant,
     events: u64,
 }
 
 impl Pace {
-    pub(super) fn new(reader: Reader) -> Self {
+    pub(crate) fn new(reader: Reader, rest: Duration) -> Self {
         let events = reader.statistics().events;
-        Self { reader, began: Instant::now(), events }
+        Self { reader, rest, began: Instant::now(), events }
     }
 
     /// Called often; rests when a turn is over and events were recorded meanwhile.
-    pub(super) fn rest(&mut self) {
+    pub(crate) fn rest(&mut self) {
         if self.began.elapsed() < TURN {
             return;
         }
         let events = self.reader.statistics().events;
         if events != self.events {
-            std::thread::sleep(TURN);
+            std::thread::sleep(self.rest);
         }
         (self.began, self.events) = (Instant::now(), events);
     }
