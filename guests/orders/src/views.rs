@@ -6,7 +6,7 @@ use crate::order::{OrderEvent, Status};
 use crate::values::{Customer, Price, Quantity};
 
 /// One order, as its customer sees it. The key is the order's id.
-#[projection("order-summary")]
+#[projection("order-summary", per_aggregate)]
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrderSummary {
     customer: Id<Customer>,

@@ -10,7 +10,7 @@ use crate::tasks::Task;
 use crate::values::{Channel, Department, Group, Resource};
 
 /// All there is about one case. The key is the case's id.
-#[projection("case-file")]
+#[projection("case-file", per_aggregate)]
 #[derive(Debug, Clone, PartialEq)]
 pub struct CaseFile {
     status: CaseStatus,

@@ -81,6 +81,10 @@ pub struct ProjectionDescriptor {
     pub doc: String,
     /// JSON schema of a document.
     pub schema: Value,
+    /// Each event of these aggregates touches the document whose key is the aggregate's id, and no other; all other events touch none.
+    /// Without it the component is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_aggregate: Option<Vec<AggregateName>>,
 }
 
 /// Why a descriptor cannot be used. The author's to fix.

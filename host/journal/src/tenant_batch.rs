@@ -32,10 +32,7 @@ impl TenantBatch {
 
     /// Records with events, in order. The first may begin with events that lie before what was asked for.
     pub fn records(&self) -> impl Iterator<Item = RecordView<'_>> {
-        let view = |offset: &usize| {
-            RecordView::read(&self.bytes[*offset..]).expect("the same bytes were read when the batch was made")
-        };
-        self.records.iter().map(view)
+        self.records.iter().map(|offset| RecordView::read_again(&self.bytes[*offset..]))
     }
 
     /// Exactly the events after the position that was asked for, each with its record.

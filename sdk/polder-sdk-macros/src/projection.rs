@@ -2,15 +2,44 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{DeriveInput, LitStr};
+use syn::parse::{Parse, ParseStream};
+use syn::{DeriveInput, Ident, LitStr, Token};
 
 use crate::{data, names};
 
+struct Arguments {
+    name: LitStr,
+    /// Each event touches the document of its aggregate and no other.
+    is_per_aggregate: bool,
+}
+
+impl Parse for Arguments {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if !input.peek(LitStr) {
+            return Err(syn::Error::new(input.span(), "a projection needs a name: `#[projection(\"order-summary\")]`"));
+        }
+        let name: LitStr = input.parse()?;
+        names::written(&name)?;
+        let mut is_per_aggregate = false;
+        while input.parse::<Option<Token![,]>>()?.is_some() && !input.is_empty() {
+            let word: Ident = input.parse()?;
+            if word != "per_aggregate" {
+                return Err(syn::Error::new(
+                    word.span(),
+                    "after its name a projection may say `per_aggregate`, nothing else",
+                ));
+            }
+            is_per_aggregate = true;
+        }
+        if !input.is_empty() {
+            return Err(input.error("expected `,` or nothing"));
+        }
+        Ok(Self { name, is_per_aggregate })
+    }
+}
+
 pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
-    let name: LitStr = syn::parse2(attribute).map_err(|error| {
-        syn::Error::new(error.span(), "a projection needs a name: `#[projection(\"order-summary\")]`")
-    })?;
-    names::written(&name)?;
+    let Arguments { name, is_per_aggregate } = syn::parse2(attribute)?;
     let input: DeriveInput = syn::parse2(item)?;
     if let Some(parameter) = input.generics.params.first() {
         return Err(syn::Error::new_spanned(parameter, "a projection cannot be generic"));
@@ -24,6 +53,7 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
         impl ::polder_sdk::__private::ProjectionInfo for #ident {
             const NAME: &'static str = #name;
             const DOC: &'static str = #doc;
+            const IS_PER_AGGREGATE: bool = #is_per_aggregate;
         }
     })
 }

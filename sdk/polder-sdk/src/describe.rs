@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::aggregate::{Aggregate, Command, Event};
 use crate::chart::StateChart;
-use crate::projection::Projection;
+use crate::projection::{Projection, Source};
 
 /// The format of the descriptor.
 pub(crate) const DESCRIPTOR_FORMAT: u32 = 1;
@@ -97,5 +97,9 @@ fn chart<A: Aggregate>() -> Option<Value> {
 }
 
 pub(crate) fn projection<P: Projection>() -> Value {
-    json!({ "doc": P::DOC, "schema": schema_written::<P>() })
+    let mut projection = json!({ "doc": P::DOC, "schema": schema_written::<P>() });
+    if P::IS_PER_AGGREGATE {
+        projection["per_aggregate"] = P::Event::AGGREGATES.into();
+    }
+    projection
 }

@@ -346,6 +346,10 @@ pub use polder_sdk_macros::data;
 pub use polder_sdk_macros::domain;
 
 /// Names a projection, `#[projection("order-summary")]`, and makes its documents storable: the type gets serde's derives and a JSON schema.
+///
+/// A projection with one document per aggregate, whose key is the aggregate's id, says so: `#[projection("order-summary", per_aggregate)]`. The
+/// host then need not ask which documents an event touches, and builds the view in little more than half of the time. An event that
+/// touches another document cannot be applied, and is set aside with that reason.
 pub use polder_sdk_macros::projection;
 
 /// Makes a newtype that nobody can build with a value its rule refuses: not its own module, and not a caller's JSON.

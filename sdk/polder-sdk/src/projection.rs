@@ -27,6 +27,8 @@ pub trait Projection: ProjectionInfo + Serialize + DeserializeOwned + JsonSchema
 pub trait ProjectionInfo {
     const NAME: &'static str;
     const DOC: &'static str;
+    /// Each event touches the document of its aggregate and no other.
+    const IS_PER_AGGREGATE: bool;
 }
 
 /// Events that a projection can read. The events of every aggregate are a source.
@@ -96,6 +98,9 @@ enum Mode<D> {
 impl<D: Projection> Documents<D> {
     /// The keys that `event` touches.
     pub(crate) fn route(event: &Recorded<D::Event>) -> Result<Vec<String>, Fault> {
+        if D::IS_PER_AGGREGATE {
+            return Ok(vec![event.aggregate_id.clone()]);
+        }
         let mut documents = Self { mode: Mode::Routing { keys: Vec::new() }, fault: None };
         D::project(event, &mut documents);
         match documents {
@@ -176,9 +181,14 @@ impl<D: Projection> Documents<D> {
                 }
             }
             Mode::Applying { key: at_hand, document, effects } => {
-                if at_hand == key
-                    && let Err(problem) = change(document, effects)
-                {
+                let changed = match at_hand == key {
+                    true => change(document, effects),
+                    false if D::IS_PER_AGGREGATE => {
+                        Err("the projection says `per_aggregate`, and this is not the event's")
+                    }
+                    false => Ok(()),
+                };
+                if let Err(problem) = changed {
                     let fault = Fault::new(format!("document {key:?} of {}: {problem}", D::NAME));
                     self.fault.get_or_insert(fault);
                 }

@@ -205,7 +205,25 @@ mod lockers {
         }
     }
 
-    domain! { name: "lockers", aggregates: [Locker, Carrier], projections: [BoxUse] }
+    /// How often a carrier came.
+    #[projection("visits", per_aggregate)]
+    #[derive(Default)]
+    pub(crate) struct Visits {
+        times: u32,
+    }
+
+    impl Projection for Visits {
+        type Event = CarrierEvent;
+
+        fn project(event: &Recorded<CarrierEvent>, documents: &mut Documents<Self>) {
+            let CarrierEvent::CarrierCame { first, .. } = &event.data;
+            // Whose box is no carrier, mostly.
+            let carrier = if first == "elsewhere" { first } else { &event.aggregate_id };
+            documents.upsert(carrier, |visits| visits.times += 1);
+        }
+    }
+
+    domain! { name: "lockers", aggregates: [Locker, Carrier], projections: [BoxUse, Visits] }
 }
 
 fn lockers() -> &'static Domain {
@@ -418,6 +436,24 @@ fn a_document_that_is_not_there_cannot_be_changed() {
         document.apply(&[came]).unwrap_err().message,
         "document \"a\" of box-use: there is no such document to change"
     );
+}
+
+#[test]
+fn a_document_per_aggregate_has_the_aggregates_id() {
+    let came = |first: &'static str| event("carrier", "dhl", "carrier-came", 1, first);
+    let (here, elsewhere) = (r#"{"first":"a","second":"b"}"#, r#"{"first":"elsewhere","second":"b"}"#);
+    assert_eq!(lockers().route("visits", &[came(here), came(elsewhere)]).unwrap(), [["dhl"], ["dhl"]]);
+    assert_eq!(lockers().route("visits", &[event("box", "a", "left", 1, "{}")]).unwrap(), [[""; 0]]);
+    let mut document = lockers().open("visits", "dhl", None).unwrap();
+    document.apply(&[came(here), came(here)]).unwrap();
+    assert_eq!(document.save().unwrap().unwrap(), br#"{"times":2}"#);
+    assert_eq!(
+        document.apply(&[came(elsewhere)]).unwrap_err().message,
+        "document \"elsewhere\" of visits: the projection says `per_aggregate`, and this is not the event's"
+    );
+    let description: Value = serde_json::from_str(lockers().describe()).unwrap();
+    assert_eq!(description["projections"]["visits"]["per_aggregate"], json!(["carrier"]));
+    assert!(description["projections"]["box-use"].get("per_aggregate").is_none());
 }
 
 #[test]

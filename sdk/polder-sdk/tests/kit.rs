@@ -53,7 +53,7 @@ impl Aggregate for Till {
     }
 }
 
-#[projection("usage")]
+#[projection("usage", per_aggregate)]
 #[derive(Default)]
 struct Usage {
     times: u64,

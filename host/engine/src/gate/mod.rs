@@ -35,7 +35,7 @@ pub const REPLAY_EVENTS_MAX: u64 = 1_000_000;
 /// Catching up goes on for so many rounds, should events come as fast as they are replayed; what is left is judged after the switch.
 const CATCH_UP_ROUNDS_MAX: usize = 100;
 /// What was recorded while states were made ready is folded in the next time round, and takes less time each time.
-const MAKING_READY_ROUNDS: usize = 3;
+const MAKING_READY_ROUNDS_MAX: usize = 3;
 /// What is known of histories is kept for so many domains; of the others it is read again.
 const INVENTORIES_KEPT_MAX: usize = 16;
 
@@ -253,16 +253,23 @@ impl Judged {
     /// histories while their callers wait.
     pub(crate) fn make_ready(&self, reader: &Reader, worker_count: usize, progress: Progress<'_>) -> Ready {
         let newest = self.inventory.newest();
-        let total = (MAKING_READY_ROUNDS * newest.len()) as u64;
-        let Candidate { new, limits, .. } = &self.candidate;
+        let total = (MAKING_READY_ROUNDS_MAX * newest.len()) as u64;
+        let Candidate { tenant, new, limits, .. } = &self.candidate;
         let mut making = MakeReady::new(reader.clone(), Arc::clone(new), limits, worker_count);
         let mut pace = Pace::new(reader.clone(), SHORT_REST);
-        let rounds = std::iter::repeat_n(&newest, MAKING_READY_ROUNDS).flatten();
-        for (done, (key, _)) in (0..).zip(rounds) {
-            pace.rest();
-            progress(GateProgress { stage: GateStage::Preparing, done, total });
-            if let Err(error) = making.add(*key) {
-                tracing::warn!(%error, "states could not be made ready for a switch; they are built when they are asked for");
+        let mut done = 0;
+        for _ in 0..MAKING_READY_ROUNDS_MAX {
+            let position = reader.last_position(tenant);
+            for (key, _) in &newest {
+                pace.rest();
+                progress(GateProgress { stage: GateStage::Preparing, done, total });
+                done += 1;
+                if let Err(error) = making.add(*key) {
+                    tracing::warn!(%error, "states could not be made ready for a switch; they are built when they are asked for");
+                }
+            }
+            if reader.last_position(tenant) == position {
+                break;
             }
         }
         making.finish()

@@ -194,6 +194,7 @@ impl Host {
             if reached >= wait.position {
                 return Ok(reached);
             }
+            self.inner.projections.hurry(tenant, domain, projection);
             if tokio::time::timeout_at(deadline, positions.changed()).await.is_err() {
                 return Err(ReadError::Behind { asked: wait.position, reached });
             }

@@ -150,9 +150,7 @@ impl Feed {
         let mut sorted = ByDocument::default();
         for (number, chunk) in events.chunks(EVENTS_PER_CALL).enumerate() {
             self.rest();
-            let (instance, view) = self.instance()?;
-            let keys = instance.route(view.projection.as_str(), chunk)?;
-            sorted.add(number * EVENTS_PER_CALL, keys);
+            sorted.add(number * EVENTS_PER_CALL, self.route(chunk)?);
         }
         let mut own = Vec::new();
         for (key, indexes) in sorted.into_groups() {
@@ -197,10 +195,10 @@ impl Feed {
 
     /// The inner error is what the guest failed with, and for which document.
     fn fold_one(&mut self, event: &GuestEvent<'_>, store: &ViewStore) -> Result<Result<(), Failure>, Trouble> {
-        let (instance, view) = self.instance()?;
-        let keys = match instance.route(view.projection.as_str(), &[*event]) {
+        let keys = match self.route(&[*event]) {
             Ok(keys) => keys.into_iter().next().unwrap_or_default(),
-            Err(error) => return Ok(Err(Failure { key: UNROUTED.into(), error })),
+            Err(Trouble::Guest(error)) => return Ok(Err(Failure { key: UNROUTED.into(), error })),
+            Err(trouble) => return Err(trouble),
         };
         let mut parked = Vec::new();
         for key in keys {
@@ -223,6 +221,18 @@ impl Feed {
             }
             Err(trouble) => Err(trouble),
         }
+    }
+
+    /// Which documents each of the events touches.
+    fn route(&mut self, events: &[GuestEvent<'_>]) -> Result<Vec<Vec<String>>, Trouble> {
+        let descriptor = self.component.descriptor.projections.get(&self.view.projection);
+        if let Some(aggregates) = descriptor.and_then(|projection| projection.per_aggregate.as_ref()) {
+            let is_read = |event: &GuestEvent<'_>| aggregates.iter().any(|name| name.as_str() == event.aggregate);
+            let keys = |event: &GuestEvent<'_>| is_read(event).then(|| event.aggregate_id.to_owned());
+            return Ok(events.iter().map(|event| keys(event).into_iter().collect()).collect());
+        }
+        let (instance, view) = self.instance()?;
+        Ok(instance.route(view.projection.as_str(), events)?)
     }
 
     fn set_aside(
@@ -334,7 +344,9 @@ impl Feed {
     fn events_of<'a>(&self, batch: &'a TenantBatch) -> Vec<GuestEvent<'a>> {
         let domain = self.view.domain.as_str();
         let own = batch.events().filter(|(record, _)| record.domain() == domain);
-        own.map(|(record, event)| GuestEvent {
+        // As many at most: others' may be among them.
+        let mut events = Vec::with_capacity((batch.last().0 - self.cursor.0) as usize);
+        events.extend(own.map(|(record, event)| GuestEvent {
             position: event.position.0,
             aggregate: record.aggregate(),
             aggregate_id: record.aggregate_id(),
@@ -343,8 +355,8 @@ impl Feed {
             version: event.version,
             payload: event.payload,
             at_ms: record.at_ms().0,
-        })
-        .collect()
+        }));
+        events
     }
 }
 

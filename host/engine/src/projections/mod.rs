@@ -116,6 +116,13 @@ impl Projections {
         views.opened()?.position(domain, projection)
     }
 
+    /// Somebody waits for the view to come further than its position, which he has.
+    pub(crate) fn hurry(&self, tenant: &TenantName, domain: &DomainName, projection: &ProjectionName) {
+        if let Some(open) = self.views(tenant).and_then(|views| views.opened()) {
+            open.hurry(domain, projection, self.scheduler.queue());
+        }
+    }
+
     /// For reading: see [`ViewStore::read`].
     pub(crate) fn reader(&self, tenant: &TenantName) -> Result<Option<ViewsReader>, ViewsError> {
         let Some(views) = self.views(tenant) else { return Ok(None) };

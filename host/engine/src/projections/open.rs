@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::Restore;
 use super::feed::Feed;
-use super::scheduler::Turned;
+use super::scheduler::{Queue, Turned};
 use super::slot::FeedSlot;
 use super::store::{OpenStoreError, StoreResult, View, ViewStore};
 use crate::ProjectionInfo;
@@ -103,6 +103,14 @@ impl OpenViews {
         let feeds = self.feeds.read().unwrap_or_else(PoisonError::into_inner);
         let mut own = feeds.iter().filter(|feed| feed.view.domain == *domain && feed.view.projection == *projection);
         own.find(|feed| feed.live.load(Ordering::Acquire)).map(|feed| feed.position.subscribe())
+    }
+
+    /// Somebody waits for what the view has not folded in. To be called by who has its position already: so a turn that ends
+    /// meanwhile sees that somebody does.
+    pub(super) fn hurry(&self, domain: &DomainName, projection: &ProjectionName, queue: &Queue) {
+        let feeds = self.feeds();
+        let own = feeds.iter().filter(|feed| feed.view.domain == *domain && feed.view.projection == *projection);
+        own.for_each(|feed| queue.hurry(feed));
     }
 
     pub(super) fn turn(&self, feed: &FeedSlot, reader: &Reader) -> Turned {

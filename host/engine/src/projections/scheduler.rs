@@ -13,6 +13,9 @@ use super::tenant_views::TenantViews;
 
 /// After a turn that got nowhere.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A view that has caught up and that nobody waits for folds what comes in this time in one turn: a transaction costs as much as
+/// dozens of events.
+const COLLECTING: Duration = Duration::from_millis(5);
 
 pub(super) struct Scheduler {
     queue: Arc<Queue>,
@@ -52,6 +55,8 @@ pub(super) enum Task {
 pub(super) enum Turned {
     More,
     Done,
+    /// There is nothing left, and nobody waits for more.
+    Unhurried,
     Stuck,
 }
 
@@ -94,6 +99,18 @@ impl Queue {
         }
     }
 
+    /// Somebody waits for the view: it collects no longer.
+    pub(super) fn hurry(&self, feed: &Arc<FeedSlot>) {
+        let mut tasks = self.lock();
+        let is_it = |task: &Task| matches!(task, Task::Feed(other) if Arc::ptr_eq(feed, other));
+        if let Some(place) = tasks.later.iter().position(|(_, task)| is_it(task)) {
+            let (_, task) = tasks.later.swap_remove(place);
+            tasks.ready.push_back(task);
+            drop(tasks);
+            self.changed.notify_one();
+        }
+    }
+
     pub(super) fn open(&self, views: &Arc<TenantViews>) {
         if !views.queued.swap(true, Ordering::SeqCst) {
             self.push(Task::Open(Arc::clone(views)));
@@ -121,6 +138,8 @@ impl Queue {
         match turned {
             Turned::More => self.push(task),
             Turned::Stuck => self.lock().later.push((Instant::now() + RETRY_AFTER, task)),
+            // It counts as queued meanwhile, so that what comes wakes nobody.
+            Turned::Unhurried => self.lock().later.push((Instant::now() + COLLECTING, task)),
             Turned::Done => match &task {
                 Task::Feed(feed) => {
                     // A feed counts as queued during its turn, so that one thread at a time has it. What arrived since

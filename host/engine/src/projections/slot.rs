@@ -71,11 +71,12 @@ impl FeedSlot {
             }
             Ok(turn)
         });
-        self.position.send_replace(feed.position());
+        let is_new = self.position.send_replace(feed.position()) != feed.position();
         drop(feed);
         self.note(&turned);
         match turned {
             Ok(Turn::More) => Turned::More,
+            Ok(Turn::CaughtUp) if is_new && self.position.receiver_count() == 0 => Turned::Unhurried,
             Ok(Turn::CaughtUp) => Turned::Done,
             Err(_) if self.retired.load(Ordering::Acquire) => Turned::Done,
             Err(_) => Turned::Stuck,

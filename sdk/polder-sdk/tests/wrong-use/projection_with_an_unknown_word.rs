@@ -1,0 +1,8 @@
+use polder_sdk::prelude::*;
+
+#[projection("order-summary", by_aggregate)]
+struct OrderSummary {
+    lines: u64,
+}
+
+fn main() {}
