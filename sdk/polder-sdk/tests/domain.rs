@@ -375,7 +375,10 @@ fn what_cannot_be_read_is_a_fault_that_says_what() {
     );
     let told = |message: Option<Fault>| message.unwrap().message;
     assert_eq!(told(lockers().start("flat", "b-1").err()), "lockers has no aggregate \"flat\"; it has box, carrier");
-    assert_eq!(told(lockers().open("flat", "b-1", None).err()), "lockers has no projection \"flat\"; it has box-use, visits");
+    assert_eq!(
+        told(lockers().open("flat", "b-1", None).err()),
+        "lockers has no projection \"flat\"; it has box-use, visits"
+    );
     assert!(told(lockers().load("box", "b-1", b"{").err()).starts_with("these bytes are no saved box: "));
     assert!(told(lockers().open("box-use", "k", Some(b"[]")).err()).starts_with("these bytes are no document \"k\""));
     assert!(told(lockers().route("box-use", &[event("box", "b-1", "burnt", 1, "{}")]).err()).contains("\"burnt\""));

@@ -89,7 +89,7 @@ impl Side {
         self.instance.as_ref().map_or(0, |instance| instance.memory_bytes())
     }
 
-    pub(super) fn instance(&mut self) -> Result<&mut Box<dyn RulesInstance>, CallError> {
+    fn instance(&mut self) -> Result<&mut Box<dyn RulesInstance>, CallError> {
         if self.instance.is_none() {
             self.instance = Some(self.rules.instantiate(&self.limits)?);
         }
