@@ -18,6 +18,8 @@ use crate::tenant::Tenant;
 
 /// History read per turn, in bytes. The more, the more events of one document are folded in one call.
 const READ_BYTES: usize = 16 * 1024 * 1024;
+/// As above for a view that nobody reads yet, while commands come: it rests within its turn, and live views need the thread.
+const READ_BYTES_BESIDE: usize = 512 * 1024;
 /// As above while going carefully: each event is a transaction of its own.
 const READ_BYTES_CAREFULLY: usize = 32 * 1024;
 /// Events of one guest call.
@@ -49,6 +51,8 @@ pub(super) struct Feed {
     /// Up to here events go one by one, because something among them failed.
     careful_until: Position,
     pace: Option<Pace>,
+    /// Events in the journal at the last turn.
+    recorded: u64,
 }
 
 struct OpenDocument {
@@ -107,6 +111,7 @@ impl Feed {
             blocked: blocked.into_iter().collect(),
             careful_until: Position::ZERO,
             pace: None,
+            recorded: 0,
         }
     }
 
@@ -126,7 +131,13 @@ impl Feed {
             self.limits = limits;
         }
         let is_careful = self.cursor < self.careful_until;
-        let bytes = if is_careful { READ_BYTES_CAREFULLY } else { READ_BYTES };
+        let recorded = reader.statistics().events;
+        let is_beside = is_building && std::mem::replace(&mut self.recorded, recorded) != recorded;
+        let bytes = match (is_careful, is_beside) {
+            (true, _) => READ_BYTES_CAREFULLY,
+            (false, true) => READ_BYTES_BESIDE,
+            (false, false) => READ_BYTES,
+        };
         let batch = reader.tenant_batch(&self.tenant.name, self.cursor, bytes)?;
         let folded = if is_careful { self.fold_carefully(&batch, store) } else { self.fold(&batch, reader, store) };
         match folded {

@@ -181,6 +181,10 @@ impl Queue {
             let now = Instant::now();
             tasks.promote(now);
             if let Some(task) = tasks.next() {
+                if !tasks.later.is_empty() {
+                    // While this thread works, another has to watch the clock.
+                    self.changed.notify_one();
+                }
                 return Some(task);
             }
             tasks = match tasks.later.iter().map(|(at, _)| *at).min() {
