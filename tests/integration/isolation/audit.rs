@@ -1,11 +1,11 @@
 //! A guest that remembers what is in no event is found out by running some of its commands a second time; one that does not is left in
 //! peace.
 
-use polder_engine::SubmitError;
+use polder_engine::{DeployError, DeployOptions, Host, RevisionStatus, SubmitError};
 use serde_json::json;
 
 use super::metric;
-use crate::engine::door::Door;
+use crate::engine::door::{Door, component, options, tenant};
 
 /// Within so many commands it has to be found.
 const COMMANDS_MAX: u64 = 1_000;
@@ -38,6 +38,37 @@ async fn a_hidden_counter_in_events_is_found() {
     assert!(metric(&door, "polder_audits_total{result=\"different\"}") > 0);
     // What was acknowledged stays: what happened, happened.
     assert_eq!(door.events().await.len() as u64, acknowledged);
+}
+
+/// There is no revision before it to go back to.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_found_is_in_quarantine_until_it_is_released() {
+    let folder = tempfile::tempdir().unwrap();
+    let door = Door::open(folder.path(), "hidden-counter", "meter").await;
+    let (reason, _) = found(&door, "tell").await;
+    let domain = "hidden-counter".parse().unwrap();
+    let mut revisions = door.host.revisions(&tenant(), &domain).await.unwrap();
+    while revisions[0].status != RevisionStatus::Quarantined {
+        tokio::task::yield_now().await;
+        revisions = door.host.revisions(&tenant(), &domain).await.unwrap();
+    }
+    assert_eq!(revisions[0].cause.as_deref(), Some(&*reason));
+    door.close().await;
+
+    let host = Host::open(options(folder.path())).unwrap();
+    let door = Door::at(host.clone(), "hidden-counter", "meter");
+    assert_eq!(found(&door, "tell").await, (reason.clone(), 0), "a restart lets nobody in");
+    let (tenant, bytes) = (tenant(), component("hidden-counter"));
+    match host.deploy(&tenant, bytes.clone(), DeployOptions::default()).await {
+        Err(DeployError::Quarantined { cause, .. }) => assert_eq!(cause, reason),
+        other => panic!("{other:?}"),
+    }
+    let released = DeployOptions { release_quarantine: true, ..DeployOptions::default() };
+    host.deploy(&tenant, bytes, released).await.unwrap();
+    door.accept("m-9", "tell", json!({})).await;
+    let revisions = host.revisions(&tenant, &domain).await.unwrap();
+    assert_eq!(revisions.last().unwrap().status, RevisionStatus::Active);
+    door.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

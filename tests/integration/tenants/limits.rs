@@ -18,7 +18,7 @@ fn a_limit_can_be_set_looked_at_and_taken_back() {
         let own: Vec<_> = limits.iter().filter(|limit| limit["is_own"] == true).collect();
         assert_eq!(own.len(), 1, "{own:?}");
         assert_eq!((&own[0]["name"], &own[0]["value"]), (&json!("command_bytes_max"), &json!(40)));
-        assert_eq!(limits.len(), 12);
+        assert_eq!(limits.len(), 13);
         let problem = town.draft("acme", "o-1", &"x".repeat(60)).problem(413, "too-large");
         says(&problem, "limit command_bytes_max");
         assert_eq!(problem["limit"], 40);

@@ -228,6 +228,22 @@ impl Inner {
         recorded.await.map_err(|error| DeployError::ReadOnly(error.to_string()))
     }
 
+    /// A bad revision that there is none to go back from stays in place, and nobody may use it: also after a restart.
+    pub(super) async fn quarantine_active(
+        self: &Arc<Self>,
+        tenant: &Tenant,
+        domain: &DomainName,
+        revision: Revision,
+        cause: String,
+    ) -> Result<(), DeployError> {
+        let _turn = self.turns.take(&tenant.name, domain).await;
+        if tenant.domain(domain).is_none_or(|domain| domain.active().revision != revision) {
+            return Ok(());
+        }
+        let (tenant, domain) = (tenant.name.clone(), domain.clone());
+        self.record_all(vec![DeploymentFact::RevisionQuarantined { tenant, domain, revision, cause }], None).await
+    }
+
     pub(super) fn standing(&self, tenant: &Tenant, domain: &DomainName) -> Option<Standing> {
         let deployments = self.deployments.lock().unwrap_or_else(PoisonError::into_inner);
         deployments.standing(&tenant.name, domain).cloned()
@@ -254,6 +270,10 @@ impl Inner {
         let Some(owner) = self.tenant(&tenant) else { return Ok(()) };
         let component = self.components.restore(&self.sandbox, revision).map_err(|error| failed(error.to_string()))?;
         put_in_place(&owner, Arc::new(GuestRules(Arc::clone(&component))), health::Standing::Proven, Ready::default());
+        let cause = self.standing(&owner, &domain).and_then(|mut standing| standing.quarantined.remove(&revision));
+        if let (Some(cause), Some(domain)) = (cause, owner.domain(&domain)) {
+            domain.active().health.shut(&cause);
+        }
         self.projections.expect(&owner, &component);
         Ok(())
     }

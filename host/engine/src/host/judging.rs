@@ -4,7 +4,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Weak};
 
 use super::Inner;
-use crate::health::{Condemned, carry_out};
+use crate::health::{Condemned, Ground, carry_out};
 
 /// Takes revisions out of use as they are condemned, for as long as the host is there.
 pub(super) fn start(inner: &Arc<Inner>, condemned: Receiver<Condemned>) -> std::io::Result<()> {
@@ -18,10 +18,17 @@ pub(super) fn start(inner: &Arc<Inner>, condemned: Receiver<Condemned>) -> std::
 impl Inner {
     /// On this thread: it is there for nothing else.
     fn go_back(self: &Arc<Self>, condemned: &Condemned) -> Result<(), String> {
-        let Condemned { tenant, domain, active, cause, .. } = condemned;
+        let Condemned { tenant, domain, active, cause, ground } = condemned;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
         let withdrawn = self.withdraw(Arc::clone(tenant), &domain.name, active.revision, cause.clone());
-        let withdrawn = runtime.map_err(|error| error.to_string())?.block_on(withdrawn);
-        withdrawn.map(drop).map_err(|error| error.to_string())
+        let Err(problem) = runtime.block_on(withdrawn) else { return Ok(()) };
+        if *ground == Ground::Impure {
+            // Nobody is let in before it is recorded.
+            active.health.shut(cause);
+            let quarantined = self.quarantine_active(tenant, &domain.name, active.revision, cause.clone());
+            runtime.block_on(quarantined).map_err(|error| format!("{problem}; nor recorded as bad: {error}"))?;
+        }
+        Err(problem.to_string())
     }
 }

@@ -49,12 +49,12 @@ impl Inner {
         let previous = old.as_ref().map(|old| old.revision());
         let checks = checks_of(&component);
         let answer = |status, verdict| Deployed { status, domain: domain.clone(), revision, previous, checks, verdict };
-        if previous == Some(revision) {
+        let releases = self.check_quarantine(&tenant, &domain, revision, &why)?;
+        if previous == Some(revision) && !releases {
             // The views may have failed to open when it was activated.
             self.open_views(&tenant, &component).await?;
             return Ok(answer(DeployStatus::AlreadyActive, None));
         }
-        let releases = self.check_quarantine(&tenant, &domain, revision, &why)?;
         if let Why::Deployed { bytes, .. } = &why
             && !gate.dry_run
         {
