@@ -12,6 +12,7 @@ mod call_error;
 mod catalog;
 mod compiled;
 mod component;
+pub mod floor;
 mod handles;
 mod instance;
 mod json;

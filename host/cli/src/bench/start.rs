@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
-use super::Place;
+use super::options::{History, Place};
 use super::served::{Served, kill, line_of};
 use crate::failure::Outcome;
 use crate::output::Output;
@@ -18,10 +18,8 @@ use crate::output::Output;
 pub(crate) struct Start {
     #[command(flatten)]
     place: Place,
-    #[arg(long, default_value_t = 1_000_000)]
-    events: usize,
-    #[arg(long, default_value_t = 10_000)]
-    aggregates: usize,
+    #[command(flatten)]
+    history: History,
     /// Starts of each kind.
     #[arg(long, default_value_t = 5)]
     starts: usize,
@@ -58,14 +56,15 @@ impl Start {
             closed_ms.push(host.ready_ms);
             host.close()?;
         }
-        let report = Report { events: self.events, killed_ms, closed_ms };
+        let report = Report { events: self.history.events, killed_ms, closed_ms };
         output.answer(&report, || text(&report))
     }
 
     fn filler(&self, program: &Path, folder: &Path) -> anyhow::Result<Child> {
         let mut command = Command::new(program);
         command.args(["bench", "fill", "--hold", "--data"]).arg(folder);
-        command.args(["--events", &self.events.to_string(), "--aggregates", &self.aggregates.to_string()]);
+        command.args(["--events", &self.history.events.to_string()]);
+        command.args(["--aggregates", &self.history.aggregates.to_string()]);
         if let Some(component) = &self.place.component {
             command.arg("--component").arg(component);
         }
