@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::goals::{Goal, goals, number};
 use super::plots::plots;
 use super::programs::{
-    AGE, AUDIT, COMMANDS, GROWTH, HTTP, IN_FLIGHT, NEIGHBOURS, ONE, OPEN_LOOP, REBUILD, REPLAY, START, START_LARGE,
-    STATE, SWITCH, TENANTS, TENANTS_1, TENANTS_100, ZIPF,
+    AGE, AMONG_100, AMONG_1000, AUDIT, COMMANDS, GROWTH, HTTP, IN_FLIGHT, NEIGHBOURS, ONE, OPEN_LOOP, REBUILD, REPLAY,
+    START, START_LARGE, STATE, SWITCH, TENANTS, TENANTS_1, TENANTS_100, VIEWS, ZIPF,
 };
 use super::results::Results;
 
@@ -18,7 +18,8 @@ const FILE: &str = "RESULTS.md";
 /// Written by people: why a goal is not reached, and what would be tried next. Goes into the page as it is.
 const REASONS: &str = "REASONS.md";
 
-pub(super) fn write(folder: &Path, results: &Results) -> Result<()> {
+/// Gives the page, too.
+pub(super) fn write(folder: &Path, results: &Results) -> Result<String> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let mut drawn = Vec::new();
     for (name, plot) in plots(results) {
@@ -30,7 +31,8 @@ pub(super) fn write(folder: &Path, results: &Results) -> Result<()> {
     let reasons = std::fs::read_to_string(folder.join(REASONS)).ok();
     let page = page(results, &drawn, reasons.as_deref());
     let file = folder.join(FILE);
-    std::fs::write(&file, page).with_context(|| format!("cannot write {}", file.display()))
+    std::fs::write(&file, &page).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(page)
 }
 
 fn page(results: &Results, drawn: &[(&str, &str)], reasons: Option<&str>) -> String {
@@ -52,8 +54,16 @@ fn page(results: &Results, drawn: &[(&str, &str)], reasons: Option<&str>) -> Str
     page.push_str(&peers(results));
     page.push_str(&rest(results));
     page.push_str("\n## Measured on\n\n");
-    page.push_str(&table(&["", ""], results.machine.facts.iter().map(|(name, fact)| vec![name.clone(), fact.clone()])));
+    page.push_str(&machine(results));
     page
+}
+
+fn machine(results: &Results) -> String {
+    let mut rows: Vec<_> = results.machine.facts.iter().map(|(name, fact)| vec![name.clone(), fact.clone()]).collect();
+    if let Some(sync) = results.polder.get(COMMANDS).and_then(|report| report.pointer("/raw_floor/sync")) {
+        rows.push(vec![String::from("one sync of the disk, p50 / p99 / p99.9 µs"), latency(sync)]);
+    }
+    table(&["", ""], rows)
 }
 
 fn goal_row(goal: &Goal) -> Vec<String> {
@@ -118,10 +128,20 @@ fn levels(results: &Results) -> String {
             shown(run.get("raw_floor_records_per_second")),
         ]
     };
-    let in_flight = results.runs(IN_FLIGHT).iter().map(|run| level(format!("{}, uniform", run["in_flight"]), run));
-    let zipf = results.runs(ZIPF).iter().map(|run| level(format!("{}, Zipf", run["in_flight"]), run));
-    let one = results.runs(ONE).iter().map(|run| level(format!("{}, one aggregate", run["in_flight"]), run));
-    let rows: Vec<_> = in_flight.chain(zipf).chain(one).collect();
+    let programs = [
+        (IN_FLIGHT, "uniform"),
+        (ZIPF, "Zipf"),
+        (ONE, "one aggregate"),
+        (VIEWS, "views built beside"),
+        (AMONG_100, ""),
+        (AMONG_1000, ""),
+    ];
+    let mut rows = Vec::new();
+    for (program, how) in programs {
+        let tenants = results.number(program, "/tenants").filter(|tenants| *tenants > 1.0);
+        let how = tenants.map_or_else(|| how.to_owned(), |tenants| format!("{} tenants", number(tenants)));
+        rows.extend(results.runs(program).iter().map(|run| level(format!("{}, {how}", run["in_flight"]), run)));
+    }
     if !rows.is_empty() {
         let header = [
             "in flight",
@@ -269,8 +289,16 @@ fn rest(results: &Results) -> String {
     for program in [START, START_LARGE] {
         row(
             program,
-            &format!("ready with {} events, ms: after SIGKILL; after a clean end", value(program, "/events")),
-            format!("{}; {}", list(program, "killed_ms"), list(program, "closed_ms")),
+            &format!(
+                "ready with {} events, ms: after SIGKILL; after a clean end; resident MB",
+                value(program, "/events")
+            ),
+            format!(
+                "{}; {}; {}",
+                list(program, "killed_ms"),
+                list(program, "closed_ms"),
+                megabytes(results.polder.get(program).and_then(|report| report.get("resident_bytes")))
+            ),
         );
     }
     for program in [TENANTS_1, TENANTS_100, TENANTS] {

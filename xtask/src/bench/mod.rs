@@ -73,7 +73,7 @@ fn whole(workspace: &Workspace, polder: &Path, peers: &[peers::Built], scratch: 
     let quick = Bench { quick: true, only: Vec::new(), dir: None };
     measured.quick_ratios = ratios::of(&quick.measure(polder, &[], scratch, Size::Quick)?);
     let folder = workspace.root.join(COMMITTED);
-    markdown::write(&folder, &measured)?;
+    print!("{}", markdown::write(&folder, &measured)?);
     measured.write(&folder)?;
     eprintln!("written to {}", folder.display());
     Ok(())

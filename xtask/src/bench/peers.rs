@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use super::nats_server;
 use super::programs::Size;
+use crate::check::PEERS;
 use crate::run;
 use crate::workspace::Workspace;
 
-const FOLDER: &str = "tests/peers";
 /// Below the target folder: what caches that keeps this too.
 const TARGET: &str = "peers";
 const JETSTREAM: &str = "jetstream";
@@ -46,7 +46,7 @@ pub(super) fn build(workspace: &Workspace, names: &[&'static str]) -> Vec<Built>
 fn program(workspace: &Workspace, name: &str) -> Result<Vec<OsString>> {
     let (package, target) = (format!("peer-{name}"), workspace.target.join(TARGET));
     let mut cargo = run::cargo();
-    cargo.current_dir(workspace.root.join(FOLDER)).args(["build", "--release", "--locked", "--package", &package]);
+    cargo.current_dir(workspace.root.join(PEERS)).args(["build", "--release", "--locked", "--package", &package]);
     run::show(cargo.arg("--target-dir").arg(&target))?;
     let mut words: Vec<OsString> = vec![target.join("release").join(package).into()];
     if name == JETSTREAM {

@@ -26,6 +26,9 @@ pub(super) const COMMANDS: &str = "commands";
 pub(super) const IN_FLIGHT: &str = "in-flight";
 pub(super) const ZIPF: &str = "zipf";
 pub(super) const ONE: &str = "one-aggregate";
+pub(super) const VIEWS: &str = "with-views";
+pub(super) const AMONG_100: &str = "among-100-tenants";
+pub(super) const AMONG_1000: &str = "among-1000-tenants";
 pub(super) const HTTP: &str = "http";
 pub(super) const OPEN_LOOP: &str = "open-loop";
 pub(super) const STATE: &str = "state";
@@ -42,7 +45,7 @@ pub(super) const TENANTS_1: &str = "tenants-1";
 pub(super) const NEIGHBOURS: &str = "neighbours";
 pub(super) const AUDIT: &str = "audit";
 
-pub(super) const PROGRAMS: [Program; 19] = [
+pub(super) const PROGRAMS: [Program; 22] = [
     Program {
         name: COMMANDS,
         full: &["commands"],
@@ -62,6 +65,21 @@ pub(super) const PROGRAMS: [Program; 19] = [
         name: ONE,
         full: &["in-flight", "--in-flight", "256", "--spread", "one"],
         quick: &["in-flight", "--in-flight", "256", "--spread", "one", "--seconds", "0.5", "--aggregates", "2000"],
+    },
+    Program {
+        name: VIEWS,
+        full: &["in-flight", "--in-flight", "256", "--projections"],
+        quick: &["in-flight", "--in-flight", "256", "--projections", "--seconds", "0.5", "--aggregates", "2000"],
+    },
+    Program {
+        name: AMONG_100,
+        full: &["in-flight", "--in-flight", "256", "--tenants", "100"],
+        quick: &["in-flight", "--in-flight", "256", "--tenants", "10", "--seconds", "0.5", "--aggregates", "2000"],
+    },
+    Program {
+        name: AMONG_1000,
+        full: &["in-flight", "--in-flight", "256", "--tenants", "1000"],
+        quick: &["in-flight", "--in-flight", "256", "--tenants", "100", "--seconds", "0.5", "--aggregates", "2000"],
     },
     Program {
         name: HTTP,

@@ -9,9 +9,9 @@ use serde::Serialize;
 use super::bare::bare;
 use super::figures::{Latency, per_second};
 use super::load::Amount;
-use super::options::{Place, Pressure, Threads, Work};
+use super::options::{Place, Pressure, Setup, Work};
 use super::spread::Spread;
-use super::through::{Kind, Rig, Through, Written, written};
+use super::through::{Rig, Rules, Through, Written, written};
 use crate::failure::Outcome;
 use crate::output::Output;
 
@@ -34,15 +34,13 @@ pub(crate) struct Commands {
     #[command(flatten)]
     pressure: Pressure,
     #[command(flatten)]
-    threads: Threads,
-    /// Keep the domain's projections running meanwhile. Off, they are not there, and the figure is the write path's alone.
-    #[arg(long)]
-    projections: bool,
+    setup: Setup,
 }
 
 #[derive(Serialize)]
 struct Report {
     workers: usize,
+    tenants: usize,
     aggregates: usize,
     in_flight: usize,
     spread: Spread,
@@ -73,32 +71,32 @@ impl Commands {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let folder = self.place.folder()?;
         let component = self.place.component()?;
-        let workers = self.threads.workers();
-        let rules = if self.projections { Kind::Deployed(&component) } else { Kind::Component(&component) };
-        let ready = |name: &str, kind| {
-            Rig::ready(folder.path().join(name), kind, workers, self.work.aggregates, &self.pressure)
+        let workers = self.setup.workers();
+        let ready = |name: &str, rules| {
+            Rig::ready(folder.path().join(name), rules, &self.setup, self.work.aggregates, &self.pressure)
         };
         let amount = Amount::Commands(self.work.commands);
         output.note("bare wasmtime …");
         let bare_floor_per_second = bare(&component, workers, self.work.aggregates, self.work.commands)?;
         output.note("native floor …");
-        let rig = ready("native", Kind::Native)?;
+        let rig = ready("native", Rules::Native)?;
         let native_floor = rig.run(amount)?;
         rig.close();
         output.note("component …");
-        let rig = ready("component", rules)?;
+        let rig = ready("component", Rules::Component(&component))?;
         let run = rig.run(amount)?;
         output.note("what is written …");
         let written = written(rig, self.work.commands)?;
         output.note("one caller, and the raw floor …");
-        let (one_caller, sync) = alone(folder.path(), &component, workers)?;
+        let (one_caller, sync) = alone(folder.path(), &component, &self.setup)?;
         let raw_floor = Raw::measure(folder.path(), sync, run.commands_per_sync)?;
         let report = Report {
             workers,
+            tenants: self.setup.tenants.get(),
             aggregates: self.work.aggregates,
             in_flight: self.pressure.in_flight.get(),
             spread: self.pressure.spread,
-            projections: self.projections,
+            projections: self.setup.projections,
             share_of_native: run.commands_per_second / native_floor.commands_per_second,
             one_caller_p50_per_sync_p50: one_caller.p50_us / raw_floor.sync.p50_us,
             one_caller_p999_per_sync_p999: one_caller.p999_us / raw_floor.sync.p999_us,
@@ -114,9 +112,9 @@ impl Commands {
 }
 
 /// One caller who sends the next command when the one before is acknowledged, and a record per sync without a host.
-fn alone(folder: &Path, component: &[u8], workers: usize) -> anyhow::Result<(Latency, Latency)> {
+fn alone(folder: &Path, component: &[u8], setup: &Setup) -> anyhow::Result<(Latency, Latency)> {
     let pressure = Pressure { in_flight: NonZeroUsize::MIN, spread: Spread::One };
-    let rig = Rig::ready(folder.join("alone"), Kind::Component(component), workers, 1, &pressure)?;
+    let rig = Rig::ready(folder.join("alone"), Rules::Component(component), setup, 1, &pressure)?;
     let (mut commands, mut syncs) = (Vec::new(), Vec::new());
     for round in 0..ALONE_ROUNDS {
         commands.extend(rig.load.run(Amount::Commands(ALONE_COMMANDS))?.times);
@@ -141,8 +139,9 @@ impl Raw {
 
 fn text(report: &Report) -> String {
     let mut text = format!(
-        "{} workers, {} aggregates, {} in flight, {:?}, projections {}\n\n",
+        "{} workers, {} tenants, {} aggregates, {} in flight, {:?}, projections {}\n\n",
         report.workers,
+        report.tenants,
         report.aggregates,
         report.in_flight,
         report.spread,

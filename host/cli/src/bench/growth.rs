@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::figures::{per_second, resident_bytes};
 use super::load::Amount;
-use super::options::{History, Place, Pressure, Threads};
-use super::through::{Kind, Rig};
+use super::options::{History, Place, Pressure, Setup};
+use super::through::{Rig, Rules};
 use crate::failure::Outcome;
 use crate::output::Output;
 
@@ -33,7 +33,7 @@ pub(crate) struct Growth {
     #[command(flatten)]
     pressure: Pressure,
     #[command(flatten)]
-    threads: Threads,
+    setup: Setup,
 }
 
 #[derive(Serialize)]
@@ -56,19 +56,19 @@ impl Growth {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let folder = self.place.folder()?;
         let component = self.place.component()?;
-        let (rules, workers) = (Kind::Component(&component), self.threads.workers());
+        let rules = Rules::Component(&component);
         if self.history.aggregates < self.at_work {
             return Err(anyhow::anyhow!("more orders are to be at work than there are").into());
         }
         output.note("writing the history …");
         let full_dir = folder.path().join("full");
-        let full = Rig::open(full_dir.clone(), rules, workers, self.history.aggregates, &self.pressure)?;
+        let full = Rig::open(full_dir.clone(), rules, &self.setup, self.history.aggregates, &self.pressure)?;
         let written = full.load.write_history(self.history.events)?;
         let (resident_bytes, stored_bytes) = (resident_bytes(), bytes_in(&full_dir)?);
         full.load.orders.turn_to(0..self.at_work);
         // They have left memory meanwhile, as orders do that nobody asks for.
         full.load.run(Amount::Commands(self.at_work))?;
-        let empty = Rig::ready(folder.path().join("empty"), rules, workers, self.at_work, &self.pressure)?;
+        let empty = Rig::ready(folder.path().join("empty"), rules, &self.setup, self.at_work, &self.pressure)?;
         let commands = Amount::Commands(self.commands.div_ceil(ROUNDS));
         let (mut empty_took, mut full_took) = (Duration::ZERO, Duration::ZERO);
         for round in 0..ROUNDS {

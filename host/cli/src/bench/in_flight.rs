@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::commands::RECORD_BYTES;
 use super::figures::per_second;
 use super::load::Amount;
-use super::options::{Place, Pressure, Threads};
+use super::options::{Place, Pressure, Setup};
 use super::spread::Spread;
-use super::through::{Kind, Rig, Through};
+use super::through::{Rig, Rules, Through};
 use crate::failure::Outcome;
 use crate::output::Output;
 
@@ -35,12 +35,14 @@ pub(crate) struct InFlight {
     #[arg(long, value_enum, default_value_t = Spread::Uniform)]
     spread: Spread,
     #[command(flatten)]
-    threads: Threads,
+    setup: Setup,
 }
 
 #[derive(Serialize)]
 struct Report {
     workers: usize,
+    tenants: usize,
+    projections: bool,
     aggregates: usize,
     spread: Spread,
     runs: Vec<Level>,
@@ -63,7 +65,14 @@ impl InFlight {
             output.note(&format!("{in_flight} in flight …"));
             runs.push(self.level(&component, in_flight)?);
         }
-        let report = Report { workers: self.threads.workers(), aggregates: self.aggregates, spread: self.spread, runs };
+        let report = Report {
+            workers: self.setup.workers(),
+            tenants: self.setup.tenants.get(),
+            projections: self.setup.projections,
+            aggregates: self.aggregates,
+            spread: self.spread,
+            runs,
+        };
         output.answer(&report, || text(&report))
     }
 
@@ -71,15 +80,15 @@ impl InFlight {
     fn level(&self, component: &[u8], in_flight: NonZeroUsize) -> anyhow::Result<Level> {
         let folder = self.place.folder()?;
         let amount = Amount::For(Duration::from_secs_f64(self.seconds));
-        let through = |name: &str, kind| {
+        let through = |name: &str, rules| {
             let pressure = Pressure { in_flight, spread: self.spread };
-            let rig = Rig::ready(folder.path().join(name), kind, self.threads.workers(), self.aggregates, &pressure)?;
+            let rig = Rig::ready(folder.path().join(name), rules, &self.setup, self.aggregates, &pressure)?;
             let run = rig.run(amount)?;
             rig.close();
             anyhow::Ok(run)
         };
-        let native_floor = through("native", Kind::Native)?;
-        let component = through("component", Kind::Component(component))?;
+        let native_floor = through("native", Rules::Native)?;
+        let component = through("component", Rules::Component(component))?;
         let records = (component.commands_per_sync.round() as usize).max(1);
         let raw = folder.path().join("raw");
         std::fs::create_dir_all(&raw)?;
@@ -95,7 +104,14 @@ impl InFlight {
 }
 
 fn text(report: &Report) -> String {
-    let mut text = format!("{} workers, {} aggregates, {:?}\n\n", report.workers, report.aggregates, report.spread);
+    let mut text = format!(
+        "{} workers, {} tenants, {} aggregates, {:?}, projections {}\n\n",
+        report.workers,
+        report.tenants,
+        report.aggregates,
+        report.spread,
+        if report.projections { "on" } else { "off" }
+    );
     for level in &report.runs {
         let name = format!("{} in flight", level.in_flight);
         text.push_str(&level.component.line(&name));

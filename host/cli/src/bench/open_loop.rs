@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use super::commands::RECORD_BYTES;
 use super::figures::{Latency, per_second};
-use super::options::{Place, Pressure, Threads};
+use super::options::{Place, Pressure, Setup};
 use super::paced;
 use super::spread::Spread;
-use super::through::{Kind, Rig};
+use super::through::{Rig, Rules};
 use crate::failure::Outcome;
 use crate::output::Output;
 
@@ -33,7 +33,7 @@ pub(crate) struct OpenLoop {
     #[arg(long, default_value_t = 10_000)]
     aggregates: usize,
     #[command(flatten)]
-    threads: Threads,
+    setup: Setup,
 }
 
 #[derive(Serialize)]
@@ -59,8 +59,7 @@ impl OpenLoop {
         let component = self.place.component()?;
         let pressure = Pressure { in_flight: NonZeroUsize::MIN, spread: Spread::Uniform };
         let data_dir = folder.path().join("host");
-        let rig =
-            Rig::ready(data_dir, Kind::Component(&component), self.threads.workers(), self.aggregates, &pressure)?;
+        let rig = Rig::ready(data_dir, Rules::Component(&component), &self.setup, self.aggregates, &pressure)?;
         let sending = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
         let mut runs = Vec::with_capacity(self.rates.len());
         for &rate in &self.rates {

@@ -53,15 +53,21 @@ pub(super) struct Pressure {
     pub(super) spread: Spread,
 }
 
-/// The threads of a host that is opened for a bench.
+/// How a host is set up that is opened for a bench.
 #[derive(Args)]
-pub(super) struct Threads {
+pub(super) struct Setup {
     /// Threads that run guests [default: as `polder serve` has].
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
+    /// Keep the domain's projections running meanwhile. Off, they are not there, and the figure is the write path's alone.
+    #[arg(long)]
+    pub(super) projections: bool,
+    /// Tenants that the aggregates are divided among, each with the domain.
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
+    pub(super) tenants: NonZeroUsize,
 }
 
-impl Threads {
+impl Setup {
     pub(super) fn workers(&self) -> usize {
         self.workers.map_or_else(|| HostOptions::new("").workers, NonZeroUsize::get)
     }

@@ -22,7 +22,7 @@ pub(super) struct Orders {
     lines: usize,
     ids: Vec<AggregateId>,
     course: RefCell<Course>,
-    tenant: TenantName,
+    tenants: Vec<TenantName>,
     domain: DomainName,
     aggregate: AggregateName,
     names: [CommandName; 3],
@@ -35,15 +35,25 @@ struct Course {
 }
 
 impl Orders {
-    /// Orders that nobody has drafted yet.
+    /// Orders of the main tenant that nobody has drafted yet.
     pub(super) fn new(count: usize, spread: Spread, lines: usize) -> anyhow::Result<Self> {
-        ensure!(count > 0, "at least one aggregate is needed");
+        Self::of_tenants(vec![TenantName::new(MAIN_TENANT)?], count, spread, lines)
+    }
+
+    /// As above, of these tenants in turn.
+    pub(super) fn of_tenants(
+        tenants: Vec<TenantName>,
+        count: usize,
+        spread: Spread,
+        lines: usize,
+    ) -> anyhow::Result<Self> {
+        ensure!(count > 0 && !tenants.is_empty(), "at least one aggregate and one tenant are needed");
         let ids = (0..count).map(|number| AggregateId::new(&format!("order-{number}"))).collect::<Result<_, _>>()?;
         Ok(Self {
             lines,
             ids,
             course: RefCell::new(Course { draw: Draw::new(spread, count), steps: vec![0; count] }),
-            tenant: TenantName::new(MAIN_TENANT)?,
+            tenants,
             domain: DomainName::new("orders")?,
             aggregate: AggregateName::new("order")?,
             names: [CommandName::new("draft-order")?, CommandName::new("add-line")?, CommandName::new("remove-line")?],
@@ -76,12 +86,12 @@ impl Orders {
         let order = course.draw.next();
         let step = course.steps[order];
         course.steps[order] += 1;
-        Ok((order, self.command(&self.ids[order], step)?))
+        Ok((order, self.command(order, step)?))
     }
 
     /// The `step`-th command of an order: what makes it and its lines, then a line more and a line less in turn.
-    fn command(&self, id: &AggregateId, step: usize) -> anyhow::Result<Command> {
-        let [draft, add, remove] = &self.names;
+    fn command(&self, order: usize, step: usize) -> anyhow::Result<Command> {
+        let (id, [draft, add, remove]) = (&self.ids[order], &self.names);
         let (name, payload) = match step.checked_sub(self.steps_to_prepare()) {
             None if step == 0 => (draft, Bytes::from_static(DRAFT)),
             None => (add, format!(r#"{{"sku":"PART-{step}","quantity":1,"price":250}}"#).into()),
@@ -89,7 +99,7 @@ impl Orders {
             Some(_) => (remove, Bytes::from_static(REMOVE)),
         };
         Ok(Command {
-            tenant: self.tenant.clone(),
+            tenant: self.tenants[order % self.tenants.len()].clone(),
             domain: self.domain.clone(),
             aggregate: self.aggregate.clone(),
             aggregate_id: id.clone(),

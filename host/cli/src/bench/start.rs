@@ -31,6 +31,8 @@ struct Report {
     /// The first after the kill finds what the killed host had not put into its indexes.
     killed_ms: Vec<f64>,
     closed_ms: Vec<f64>,
+    /// Of a host that has just become ready after a clean end.
+    resident_bytes: u64,
 }
 
 impl Start {
@@ -45,6 +47,7 @@ impl Start {
 
         let mut killed_ms = Vec::new();
         let mut closed_ms = Vec::new();
+        let mut resident_bytes = 0;
         for _ in 0..self.starts {
             let host = Served::start(folder.path())?;
             killed_ms.push(host.ready_ms);
@@ -54,9 +57,10 @@ impl Start {
         for _ in 0..self.starts {
             let host = Served::start(folder.path())?;
             closed_ms.push(host.ready_ms);
+            resident_bytes = host.resident_bytes()?;
             host.close()?;
         }
-        let report = Report { events: self.history.events, killed_ms, closed_ms };
+        let report = Report { events: self.history.events, killed_ms, closed_ms, resident_bytes };
         output.answer(&report, || text(&report))
     }
 
@@ -76,9 +80,10 @@ impl Start {
 fn text(report: &Report) -> String {
     let list = |times: &[f64]| times.iter().map(|time| format!("{time:.0}")).collect::<Vec<_>>().join(", ");
     format!(
-        "{} events\n\nready after a kill           {} ms\nready after a clean end      {} ms\n",
+        "{} events\n\nready after a kill           {} ms\nready after a clean end      {} ms\nresident then                {:.0} MiB\n",
         report.events,
         list(&report.killed_ms),
-        list(&report.closed_ms)
+        list(&report.closed_ms),
+        report.resident_bytes as f64 / (1024.0 * 1024.0)
     )
 }

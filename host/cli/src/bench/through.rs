@@ -1,6 +1,7 @@
 //! A run through the whole pipeline, by component or native rules, and what it took: time, CPU, disk, memory.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use polder_core::TenantName;
@@ -11,16 +12,14 @@ use tokio::runtime::Runtime;
 use super::figures::{Latency, cpu_time, per_second, resident_bytes, written_bytes};
 use super::load::{Amount, Load};
 use super::native::NativeRules;
-use super::options::Pressure;
-use super::orders::EVENT_PAYLOAD_BYTES;
+use super::options::{Pressure, Setup};
+use super::orders::{EVENT_PAYLOAD_BYTES, Orders};
 
 /// Whose rules run.
 #[derive(Clone, Copy)]
-pub(super) enum Kind<'a> {
+pub(super) enum Rules<'a> {
     Native,
     Component(&'a [u8]),
-    /// With the projections of the domain beside the commands.
-    Deployed(&'a [u8]),
 }
 
 /// Commands end to end, every acknowledgement after its sync.
@@ -45,33 +44,40 @@ impl Rig {
     /// Opens a host in `data_dir`. The orders are not there yet.
     pub(super) fn open(
         data_dir: PathBuf,
-        kind: Kind<'_>,
-        workers: usize,
+        rules: Rules<'_>,
+        setup: &Setup,
         aggregates: usize,
         pressure: &Pressure,
     ) -> anyhow::Result<Self> {
-        let host = Host::open(HostOptions { workers, ..HostOptions::new(data_dir) })?;
-        let tenant = TenantName::new(MAIN_TENANT)?;
+        let host = Host::open(HostOptions { workers: setup.workers(), ..HostOptions::new(data_dir) })?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        match kind {
-            Kind::Native => host.attach(&tenant, Arc::new(NativeRules::orders()?))?,
-            Kind::Component(component) => host.attach(&tenant, host.load(component)?)?,
-            Kind::Deployed(component) => {
-                runtime.block_on(host.deploy(&tenant, component.to_vec().into(), DeployOptions::default()))?;
+        let tenants = runtime.block_on(tenants(&host, setup.tenants.get()))?;
+        match rules {
+            Rules::Component(component) if setup.projections => {
+                for tenant in &tenants {
+                    let component = component.to_vec().into();
+                    runtime.block_on(host.deploy(tenant, component, DeployOptions::default()))?;
+                }
+            }
+            Rules::Component(component) => attach(&host, &tenants, &host.load(component)?)?,
+            Rules::Native => {
+                let native: Arc<dyn polder_engine::Rules> = Arc::new(NativeRules::orders()?);
+                attach(&host, &tenants, &native)?;
             }
         }
-        Ok(Self { load: Load::new(host, aggregates, pressure.in_flight, pressure.spread, 0)?, runtime })
+        let orders = Rc::new(Orders::of_tenants(tenants, aggregates, pressure.spread, 0)?);
+        Ok(Self { load: Load::on(host, orders, pressure.in_flight), runtime })
     }
 
     /// As above, with every order drafted.
     pub(super) fn ready(
         data_dir: PathBuf,
-        kind: Kind<'_>,
-        workers: usize,
+        rules: Rules<'_>,
+        setup: &Setup,
         aggregates: usize,
         pressure: &Pressure,
     ) -> anyhow::Result<Self> {
-        let rig = Self::open(data_dir, kind, workers, aggregates, pressure)?;
+        let rig = Self::open(data_dir, rules, setup, aggregates, pressure)?;
         rig.load.prepare()?;
         Ok(rig)
     }
@@ -95,6 +101,21 @@ impl Rig {
     pub(super) fn close(self) {
         self.runtime.block_on(self.load.host.clone().shutdown());
     }
+}
+
+/// The main one first.
+async fn tenants(host: &Host, count: usize) -> anyhow::Result<Vec<TenantName>> {
+    let mut tenants = vec![TenantName::new(MAIN_TENANT)?];
+    for number in 1..count {
+        let tenant = TenantName::new(&format!("tenant-{number}"))?;
+        host.add_tenant(&tenant, None).await?;
+        tenants.push(tenant);
+    }
+    Ok(tenants)
+}
+
+fn attach(host: &Host, tenants: &[TenantName], rules: &Arc<dyn polder_engine::Rules>) -> anyhow::Result<()> {
+    Ok(tenants.iter().try_for_each(|tenant| host.attach(tenant, Arc::clone(rules)))?)
 }
 
 /// What reached the disk for what was recorded, from the first draft to the end of the host.
