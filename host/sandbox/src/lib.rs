@@ -12,6 +12,7 @@ mod call_error;
 mod catalog;
 mod compiled;
 mod component;
+mod cpu_time;
 pub mod floor;
 mod handles;
 mod instance;
@@ -23,6 +24,7 @@ mod refusal;
 mod resources;
 mod sandbox;
 mod self_check;
+mod turn;
 mod watchdog;
 
 pub use admission::{
@@ -34,6 +36,7 @@ pub use answers::{
 pub use bindings::wire::{Command as GuestCommand, Event as GuestEvent};
 pub use call_error::{CallError, CallErrorKind};
 pub use component::{Component, Origin};
+pub use cpu_time::CpuTime;
 pub use handles::{DocumentHandle, StateHandle};
 pub use instance::Instance;
 pub use json::JSON_DEPTH_MAX;
