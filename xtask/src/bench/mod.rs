@@ -51,7 +51,7 @@ pub(crate) fn bench(options: &Bench) -> Result<()> {
     let workspace = Workspace::read()?;
     let scratch = scratch(options.dir.as_deref().unwrap_or(&workspace.target))?;
     let polder = polder(&workspace)?;
-    let peers = peers::build(&workspace, &options.peers());
+    let peers = peers::build(&workspace, &options.peers())?;
     if !options.quick && options.only.is_empty() {
         return whole(&workspace, &polder, &peers, scratch.path());
     }

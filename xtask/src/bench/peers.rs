@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::nats_server;
@@ -16,6 +16,7 @@ use crate::workspace::Workspace;
 
 /// Below the target folder: what caches that keeps this too.
 const TARGET: &str = "peers";
+const COMMON: &str = "peers-common";
 const JETSTREAM: &str = "jetstream";
 /// As they are asked for. The packages are `peer-…`.
 pub(super) const NAMES: [&str; 5] = ["tephra", "sierradb", "cqrs-es", "disintegrate", JETSTREAM];
@@ -38,16 +39,27 @@ pub(super) struct Peer {
     pub(super) reason: Option<String>,
 }
 
-pub(super) fn build(workspace: &Workspace, names: &[&'static str]) -> Vec<Built> {
+pub(super) fn build(workspace: &Workspace, names: &[&'static str]) -> Result<Vec<Built>> {
+    if !names.is_empty() {
+        // Figures of other rules would be no figures to compare with.
+        run::show(cargo(workspace, "test").args(["--package", COMMON]))
+            .context("the peers' orders are not the tutorial's")?;
+    }
     let built = |&name| Built { name, program: program(workspace, name).map_err(|error| format!("{error:#}")) };
-    names.iter().map(built).collect()
+    Ok(names.iter().map(built).collect())
+}
+
+fn cargo(workspace: &Workspace, task: &str) -> Command {
+    let mut cargo = run::cargo();
+    cargo.current_dir(workspace.root.join(PEERS)).args([task, "--release", "--target-dir"]);
+    cargo.arg(workspace.target.join(TARGET));
+    cargo
 }
 
 fn program(workspace: &Workspace, name: &str) -> Result<Vec<OsString>> {
-    let (package, target) = (format!("peer-{name}"), workspace.target.join(TARGET));
-    let mut cargo = run::cargo();
-    cargo.current_dir(workspace.root.join(PEERS)).args(["build", "--release", "--locked", "--package", &package]);
-    run::show(cargo.arg("--target-dir").arg(&target))?;
+    let package = format!("peer-{name}");
+    run::show(cargo(workspace, "build").args(["--package", &package]))?;
+    let target = workspace.target.join(TARGET);
     let mut words: Vec<OsString> = vec![target.join("release").join(package).into()];
     if name == JETSTREAM {
         words.extend(["--nats-server".into(), nats_server(workspace)?.into()]);
