@@ -31,22 +31,22 @@ pub(super) fn goals(results: &Results) -> Vec<Goal> {
     vec![
         Goal::at_least("durable commands/s, 256 in flight", commands, 300_000.0)
             .beside("bare disk, as many records per sync", raw),
-        Goal::at_least("… by tephra's bare append at 256 threads", quotient(commands, tephra), 2.0)
+        Goal::at_least("… ÷ tephra's bare appends/s at 256 threads", quotient(commands, tephra), 2.0)
             .beside("tephra", tephra),
-        Goal::at_least("… by the best PostgreSQL peer", quotient(commands, postgres), 20.0)
+        Goal::at_least("… ÷ the best PostgreSQL peer's commands/s", quotient(commands, postgres), 20.0)
             .beside("best of them", postgres),
-        Goal::at_least("… by native rules in the same pipeline", results.number(COMMANDS, "/share_of_native"), 0.7)
+        Goal::at_least("… ÷ native rules in the same pipeline", results.number(COMMANDS, "/share_of_native"), 0.7)
             .beside("native", results.number(COMMANDS, "/native_floor/commands_per_second")),
         Goal::at_least("commands/s over HTTP", http, 60_000.0)
             .beside("bare answering", best(results.runs(HTTP), "/echo_floor/commands_per_second")),
-        Goal::at_most("one caller by one sync, p50", quotient(alone("p50_us"), sync("p50_us")), 1.25)
+        Goal::at_most("one caller alone ÷ one sync, p50", quotient(alone("p50_us"), sync("p50_us")), 1.25)
             .beside("sync, µs", sync("p50_us")),
-        Goal::at_most("one caller by one sync, p99.9", quotient(alone("p999_us"), sync("p999_us")), 3.0)
+        Goal::at_most("one caller alone ÷ one sync, p99.9", quotient(alone("p999_us"), sync("p999_us")), 3.0)
             .beside("sync, µs", sync("p999_us")),
         Goal::at_least("commands/s on one hot aggregate, 256 in flight", one, 150_000.0)
             .beside("native", best(results.runs(ONE), "/native_floor/commands_per_second")),
         Goal::at_least("events/s when views are rebuilt", results.number(REBUILD, "/events_folded_per_second"), 1e6),
-        Goal::at_least("throughput, full store by empty", results.number(GROWTH, "/full_per_empty"), 0.8)
+        Goal::at_least("throughput, full store ÷ empty", results.number(GROWTH, "/full_per_empty"), 0.8)
             .beside("empty", results.number(GROWTH, "/empty_per_second")),
         Goal::at_most("ready after SIGKILL, 10 million events, ms", slowest_start, 3_000.0),
         Goal::at_most(

@@ -10,7 +10,7 @@ use super::goals::{Goal, goals, number};
 use super::plots::plots;
 use super::programs::{
     AGE, AMONG_100, AMONG_1000, AUDIT, COMMANDS, GROWTH, HTTP, IN_FLIGHT, NEIGHBOURS, ONE, OPEN_LOOP, REBUILD, REPLAY,
-    START, START_LARGE, STATE, SWITCH, TENANTS, TENANTS_1, TENANTS_100, VIEWS, ZIPF,
+    START, START_LARGE, STATE, SWITCH, Size, TENANTS, TENANTS_1, TENANTS_100, VIEWS, ZIPF,
 };
 use super::results::Results;
 
@@ -41,10 +41,9 @@ fn page(results: &Results, drawn: &[(&str, &str)], reasons: Option<&str>) -> Str
          Written by `cargo xtask bench`; do not edit. Every figure stands beside its floors and peers of the same run, on the same disk, with a sync \
          before every acknowledgement for all. Latencies are those of each command: with several in flight, it waits for the others too.\n\n",
     );
-    page.push_str("## Where the host stands\n\n");
-    page.push_str(&table(&["what", "found", "goal", "", "beside it"], goals(results).iter().map(goal_row)));
-    if let Some(reasons) = reasons {
-        put(&mut page, format_args!("\n{}\n", reasons.trim()));
+    match results.size {
+        Size::Full => page.push_str(&standing(results, reasons)),
+        Size::Quick => page.push_str("Small counts: for a glance, and for the ratios.\n"),
     }
     for (file, title) in drawn {
         put(&mut page, format_args!("\n![{title}]({file})\n"));
@@ -56,6 +55,16 @@ fn page(results: &Results, drawn: &[(&str, &str)], reasons: Option<&str>) -> Str
     page.push_str("\n## Measured on\n\n");
     page.push_str(&machine(results));
     page
+}
+
+fn standing(results: &Results, reasons: Option<&str>) -> String {
+    let rows = goals(results);
+    let mut text = String::from("## Where the host stands\n\n");
+    text.push_str(&table(&["what", "found", "goal", "", "beside it"], rows.iter().map(goal_row)));
+    if let Some(reasons) = reasons {
+        put(&mut text, format_args!("\n{}\n", reasons.trim()));
+    }
+    text
 }
 
 fn machine(results: &Results) -> String {
@@ -97,8 +106,8 @@ fn commands(results: &Results) -> String {
         through("native rules, same pipeline", "/native_floor"),
         through("the component", "/component"),
     ];
-    let header =
-        ["256 in flight, 10,000 aggregates", "per second", "p50 / p99 / p99.9 µs", "per sync", "CPU s per million"];
+    let load = format!("{} in flight, {} aggregates", shown(report.get("in_flight")), shown(report.get("aggregates")));
+    let header = [load.as_str(), "per second", "p50 / p99 / p99.9 µs", "per sync", "CPU s per million"];
     let mut text = format!("\n## Commands, in-process\n\n{}", table(&header, rows));
     put(
         &mut text,
@@ -305,9 +314,13 @@ fn rest(results: &Results) -> String {
         let kilobytes = results.number(program, "/resident_bytes_per_tenant").map(|bytes| number(bytes / 1e3));
         row(
             program,
-            &format!("{} tenants at rest: KB each; % of a core; first command µs", value(program, "/tenants")),
+            &format!(
+                "{} tenants at rest: MB in all; KB each; % of a core; first command µs",
+                value(program, "/tenants")
+            ),
             format!(
-                "{}; {}; {}",
+                "{}; {}; {}; {}",
+                megabytes(results.polder.get(program).and_then(|report| report.get("resident_bytes"))),
                 kilobytes.unwrap_or_default(),
                 results.number(program, "/idle_cpu_share").map(|share| number(share * 100.0)).unwrap_or_default(),
                 ranks(program, "/first_command")

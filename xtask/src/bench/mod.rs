@@ -46,6 +46,9 @@ pub(crate) struct Bench {
 pub(crate) fn bench(options: &Bench) -> Result<()> {
     let known: Vec<&str> = PROGRAMS.iter().map(|program| program.name).chain(peers::NAMES).collect();
     for name in &options.only {
+        let program = PROGRAMS.iter().find(|program| program.name == name);
+        let is_there = !options.quick || program.is_none_or(|program| program.arguments(Size::Quick).is_some());
+        ensure!(is_there, "{name} is not measured by --quick: no ratio is made of it");
         ensure!(known.contains(&name.as_str()), "there is no {name:?} to measure; there are {}", known.join(", "));
     }
     let workspace = Workspace::read()?;
@@ -91,11 +94,12 @@ impl Bench {
 
     fn measure(&self, polder: &Path, peers: &[peers::Built], scratch: &Path, size: Size) -> Result<Results> {
         let machine = Machine::read(scratch)?;
-        let mut results = Results::new(machine);
+        let mut results = Results::new(machine, size);
         for program in PROGRAMS.iter().filter(|program| self.is_wanted(program.name)) {
+            let Some(arguments) = program.arguments(size) else { continue };
             eprintln!("measuring {} …", program.name);
             let mut command = std::process::Command::new(polder);
-            command.args(["bench", "--json"]).args(program.arguments(size)).arg("--dir").arg(scratch);
+            command.args(["bench", "--json"]).args(arguments).arg("--dir").arg(scratch);
             let text = run::output(&mut command)?;
             let value: Value = serde_json::from_str(&text).with_context(|| format!("{} gave no JSON", program.name))?;
             results.polder.insert(program.name.to_owned(), value);

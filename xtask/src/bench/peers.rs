@@ -45,8 +45,21 @@ pub(super) fn build(workspace: &Workspace, names: &[&'static str]) -> Result<Vec
         run::show(cargo(workspace, "test").args(["--package", COMMON]))
             .context("the peers' orders are not the tutorial's")?;
     }
-    let built = |&name| Built { name, program: program(workspace, name).map_err(|error| format!("{error:#}")) };
+    // In one go, or else each would be built with features of its own. When that fails, one by one, to tell whose fault it is.
+    let packages = names.iter().flat_map(|name| [String::from("--package"), package(name)]);
+    let all = run::show(cargo(workspace, "build").args(packages));
+    let built = |&name| {
+        let built = all
+            .as_ref()
+            .map_or_else(|_| run::show(cargo(workspace, "build").args(["--package", &package(name)])), |()| Ok(()));
+        let program = built.and_then(|()| program(workspace, name)).map_err(|error| format!("{error:#}"));
+        Built { name, program }
+    };
     Ok(names.iter().map(built).collect())
+}
+
+fn package(name: &str) -> String {
+    format!("peer-{name}")
 }
 
 fn cargo(workspace: &Workspace, task: &str) -> Command {
@@ -57,10 +70,8 @@ fn cargo(workspace: &Workspace, task: &str) -> Command {
 }
 
 fn program(workspace: &Workspace, name: &str) -> Result<Vec<OsString>> {
-    let package = format!("peer-{name}");
-    run::show(cargo(workspace, "build").args(["--package", &package]))?;
-    let target = workspace.target.join(TARGET);
-    let mut words: Vec<OsString> = vec![target.join("release").join(package).into()];
+    let folder = workspace.target.join(TARGET).join("release");
+    let mut words: Vec<OsString> = vec![folder.join(package(name)).into()];
     if name == JETSTREAM {
         words.extend(["--nats-server".into(), nats_server(workspace)?.into()]);
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use super::goals::number;
+
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 440.0;
 const LEFT: f64 = 78.0;
@@ -28,29 +30,42 @@ pub(super) struct Line {
     pub(super) points: Vec<(f64, f64)>,
 }
 
-/// One axis: whole powers of ten around all that is shown, and where a value lies between them.
-#[derive(Debug, Clone, Copy)]
+/// One axis: what it shows, as powers of ten, and where that lies in the picture.
+#[derive(Debug)]
 struct Axis {
     low: f64,
     high: f64,
     start: f64,
     end: f64,
+    /// Where a line is drawn across, with its number.
+    ticks: Vec<f64>,
 }
 
 impl Axis {
-    fn around(values: impl Iterator<Item = f64>, start: f64, end: f64) -> Self {
-        let (low, high) = values.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
-        let (low, high) = (low.log10().floor(), high.log10().ceil());
-        Self { low, high: if high > low { high } else { low + 1.0 }, start, end }
+    /// From power of ten to power of ten.
+    fn of_powers(values: impl Iterator<Item = f64>, start: f64, end: f64) -> Self {
+        let (low, high) = ends(values);
+        let (low, high) = (low.floor(), high.ceil().max(low.floor() + 1.0));
+        let ticks = (low as i32..=high as i32).map(|power| 10_f64.powi(power)).collect();
+        Self { low, high, start, end, ticks }
+    }
+
+    /// From value to value, each with a tick.
+    fn of_values(values: impl Iterator<Item = f64> + Clone, start: f64, end: f64) -> Self {
+        let (low, high) = ends(values.clone());
+        let mut ticks: Vec<f64> = values.collect();
+        ticks.sort_unstable_by(f64::total_cmp);
+        ticks.dedup();
+        Self { low, high: if high > low { high } else { low + 1.0 }, start, end, ticks }
     }
 
     fn place(&self, value: f64) -> f64 {
         self.start + (value.log10() - self.low) / (self.high - self.low) * (self.end - self.start)
     }
+}
 
-    fn powers(&self) -> impl Iterator<Item = f64> + use<> {
-        (self.low as i32..=self.high as i32).map(|power| 10_f64.powi(power))
-    }
+fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    values.map(f64::log10).fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)))
 }
 
 impl Plot {
@@ -59,13 +74,13 @@ impl Plot {
         let shown: Vec<&Line> = self.lines.iter().filter(|line| !line.points.is_empty()).collect();
         let points = || shown.iter().flat_map(|line| line.points.iter());
         points().next()?;
-        let x = Axis::around(points().map(|point| point.0), LEFT, WIDTH - RIGHT);
-        let y = Axis::around(points().map(|point| point.1), HEIGHT - BOTTOM, TOP);
+        let x = Axis::of_values(points().map(|point| point.0), LEFT, WIDTH - RIGHT);
+        let y = Axis::of_powers(points().map(|point| point.1), HEIGHT - BOTTOM, TOP);
         let mut svg = String::new();
         write_head(&mut svg, self);
-        write_grid(&mut svg, x, y);
+        write_grid(&mut svg, &x, &y);
         for (index, line) in shown.iter().enumerate() {
-            write_line(&mut svg, index, line, x, y);
+            write_line(&mut svg, index, line, &x, &y);
         }
         svg.push_str("</svg>\n");
         Some(svg)
@@ -88,9 +103,9 @@ fn write_head(svg: &mut String, plot: &Plot) {
     );
 }
 
-fn write_grid(svg: &mut String, x: Axis, y: Axis) {
-    for power in x.powers() {
-        let at = x.place(power);
+fn write_grid(svg: &mut String, x: &Axis, y: &Axis) {
+    for &tick in &x.ticks {
+        let at = x.place(tick);
         put(
             svg,
             format_args!(
@@ -98,12 +113,12 @@ fn write_grid(svg: &mut String, x: Axis, y: Axis) {
                 y.start,
                 y.end,
                 y.start + 18.0,
-                label(power)
+                number(tick)
             ),
         );
     }
-    for power in y.powers() {
-        let at = y.place(power);
+    for &tick in &y.ticks {
+        let at = y.place(tick);
         put(
             svg,
             format_args!(
@@ -112,13 +127,13 @@ fn write_grid(svg: &mut String, x: Axis, y: Axis) {
                 x.end,
                 x.start - 8.0,
                 at + 4.0,
-                label(power)
+                number(tick)
             ),
         );
     }
 }
 
-fn write_line(svg: &mut String, index: usize, line: &Line, x: Axis, y: Axis) {
+fn write_line(svg: &mut String, index: usize, line: &Line, x: &Axis, y: &Axis) {
     let colour = COLOURS[index % COLOURS.len()];
     let places: Vec<(f64, f64)> = line.points.iter().map(|point| (x.place(point.0), y.place(point.1))).collect();
     let path: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
@@ -142,14 +157,6 @@ fn write_mark(svg: &mut String, index: usize, colour: &str, x: f64, y: f64) {
     put(svg, format_args!("{shape} fill=\"{colour}\"/>\n"));
 }
 
-fn label(power: f64) -> String {
-    match power {
-        power if power >= 1e6 => format!("{} M", power / 1e6),
-        power if power >= 1e3 => format!("{},000", power / 1e3),
-        power => power.to_string(),
-    }
-}
-
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
@@ -163,12 +170,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_lies_between_its_powers_of_ten() {
-        let axis = Axis::around([20.0, 3_000.0].into_iter(), 0.0, 300.0);
-        assert_eq!((axis.low, axis.high), (1.0, 4.0));
-        assert_eq!(axis.place(10.0), 0.0);
-        assert_eq!(axis.place(100.0), 100.0);
-        assert_eq!(axis.powers().collect::<Vec<_>>(), [10.0, 100.0, 1_000.0, 10_000.0]);
+    fn a_value_lies_between_the_ends_of_its_axis() {
+        let axis = Axis::of_powers([20.0, 3_000.0].into_iter(), 0.0, 300.0);
+        assert_eq!((axis.place(10.0), axis.place(100.0)), (0.0, 100.0));
+        assert_eq!(axis.ticks, [10.0, 100.0, 1_000.0, 10_000.0]);
+        let axis = Axis::of_values([4.0, 1.0, 16.0, 4.0].into_iter(), 0.0, 300.0);
+        assert_eq!((axis.place(1.0), axis.place(4.0).round(), axis.place(16.0)), (0.0, 150.0, 300.0));
+        assert_eq!(axis.ticks, [1.0, 4.0, 16.0]);
     }
 
     #[test]
@@ -177,7 +185,7 @@ mod tests {
         let lines = vec![line("a < b", &[(1.0, 10.0), (256.0, 5e5)]), line("nothing", &[])];
         let plot = Plot { title: "t", x: "x", y: "y", lines };
         let svg = plot.svg().unwrap();
-        assert!(svg.contains("a &lt; b") && svg.contains("1 M") && !svg.contains("nothing"), "{svg}");
+        assert!(svg.contains("a &lt; b") && svg.contains("1,000,000") && !svg.contains("nothing"), "{svg}");
         assert_eq!(svg.matches("<circle").count(), 3);
         assert!(Plot { lines: Vec::new(), ..plot }.svg().is_none());
     }

@@ -10,13 +10,15 @@ pub(super) enum Size {
 pub(super) struct Program {
     pub(super) name: &'static str,
     full: &'static [&'static str],
-    quick: &'static [&'static str],
+    /// None: no ratio is made of it.
+    quick: Option<&'static [&'static str]>,
 }
 
 impl Program {
-    pub(super) fn arguments(&self, size: Size) -> &'static [&'static str] {
+    /// None when it is not run at this size.
+    pub(super) fn arguments(&self, size: Size) -> Option<&'static [&'static str]> {
         match size {
-            Size::Full => self.full,
+            Size::Full => Some(self.full),
             Size::Quick => self.quick,
         }
     }
@@ -49,91 +51,85 @@ pub(super) const PROGRAMS: [Program; 22] = [
     Program {
         name: COMMANDS,
         full: &["commands"],
-        quick: &["commands", "--commands", "100000", "--aggregates", "2000"],
+        quick: Some(&["commands", "--commands", "100000", "--aggregates", "2000"]),
     },
     Program {
         name: IN_FLIGHT,
         full: &["in-flight"],
-        quick: &["in-flight", "--in-flight", "1,16,256", "--seconds", "0.5", "--aggregates", "2000"],
+        quick: Some(&["in-flight", "--in-flight", "1,16,256", "--seconds", "0.5", "--aggregates", "2000"]),
     },
     Program {
         name: ZIPF,
         full: &["in-flight", "--in-flight", "256", "--spread", "zipf"],
-        quick: &["in-flight", "--in-flight", "256", "--spread", "zipf", "--seconds", "0.5", "--aggregates", "2000"],
+        quick: Some(&[
+            "in-flight",
+            "--in-flight",
+            "256",
+            "--spread",
+            "zipf",
+            "--seconds",
+            "0.5",
+            "--aggregates",
+            "2000",
+        ]),
     },
     Program {
         name: ONE,
         full: &["in-flight", "--in-flight", "256", "--spread", "one"],
-        quick: &["in-flight", "--in-flight", "256", "--spread", "one", "--seconds", "0.5", "--aggregates", "2000"],
+        quick: Some(&[
+            "in-flight",
+            "--in-flight",
+            "256",
+            "--spread",
+            "one",
+            "--seconds",
+            "0.5",
+            "--aggregates",
+            "2000",
+        ]),
     },
-    Program {
-        name: VIEWS,
-        full: &["in-flight", "--in-flight", "256", "--projections"],
-        quick: &["in-flight", "--in-flight", "256", "--projections", "--seconds", "0.5", "--aggregates", "2000"],
-    },
-    Program {
-        name: AMONG_100,
-        full: &["in-flight", "--in-flight", "256", "--tenants", "100"],
-        quick: &["in-flight", "--in-flight", "256", "--tenants", "10", "--seconds", "0.5", "--aggregates", "2000"],
-    },
-    Program {
-        name: AMONG_1000,
-        full: &["in-flight", "--in-flight", "256", "--tenants", "1000"],
-        quick: &["in-flight", "--in-flight", "256", "--tenants", "100", "--seconds", "0.5", "--aggregates", "2000"],
-    },
+    Program { name: VIEWS, full: &["in-flight", "--in-flight", "256", "--projections"], quick: None },
+    Program { name: AMONG_100, full: &["in-flight", "--in-flight", "256", "--tenants", "100"], quick: None },
+    Program { name: AMONG_1000, full: &["in-flight", "--in-flight", "256", "--tenants", "1000"], quick: None },
     Program {
         name: HTTP,
         full: &["http"],
-        quick: &["http", "--connections", "16,256", "--seconds", "1", "--aggregates", "2000"],
+        quick: Some(&["http", "--connections", "16,256", "--seconds", "1", "--aggregates", "2000"]),
     },
-    Program {
-        name: OPEN_LOOP,
-        full: &["open-loop"],
-        quick: &["open-loop", "--rates", "1000,10000", "--seconds", "1", "--aggregates", "2000"],
-    },
-    Program { name: STATE, full: &["state"], quick: &["state", "--commands", "50000"] },
+    Program { name: OPEN_LOOP, full: &["open-loop"], quick: None },
+    Program { name: STATE, full: &["state"], quick: Some(&["state", "--commands", "50000"]) },
     Program {
         name: AGE,
         full: &["age"],
-        quick: &["age", "--events", "2000", "--aggregates", "8", "--commands", "1000"],
+        quick: Some(&["age", "--events", "2000", "--aggregates", "8", "--commands", "1000"]),
     },
     Program {
         name: GROWTH,
         full: &["growth", "--events", "10000000", "--aggregates", "1000000"],
-        quick: &["growth", "--events", "300000", "--aggregates", "30000", "--commands", "200000", "--at-work", "2000"],
+        quick: Some(&[
+            "growth",
+            "--events",
+            "300000",
+            "--aggregates",
+            "30000",
+            "--commands",
+            "200000",
+            "--at-work",
+            "2000",
+        ]),
     },
-    Program { name: REBUILD, full: &["rebuild"], quick: &["rebuild", "--events", "200000"] },
-    Program { name: REPLAY, full: &["replay"], quick: &["replay", "--events", "200000"] },
+    Program { name: REBUILD, full: &["rebuild"], quick: Some(&["rebuild", "--events", "200000"]) },
+    Program { name: REPLAY, full: &["replay"], quick: Some(&["replay", "--events", "200000"]) },
     Program {
         name: SWITCH,
         full: &["switch", "--switches", "20"],
-        quick: &["switch", "--switches", "2", "--rate", "5000", "--aggregates", "1000"],
+        quick: Some(&["switch", "--switches", "2", "--rate", "5000", "--aggregates", "1000"]),
     },
-    Program { name: START, full: &["start"], quick: &["start", "--events", "100000", "--starts", "2"] },
-    Program {
-        name: START_LARGE,
-        full: &["start", "--events", "10000000"],
-        quick: &["start", "--events", "200000", "--starts", "2"],
-    },
-    Program {
-        name: TENANTS,
-        full: &["tenants"],
-        quick: &["tenants", "--tenants", "50", "--domains", "5", "--starts", "1", "--idle-seconds", "1"],
-    },
-    Program {
-        name: TENANTS_100,
-        full: &["tenants", "--tenants", "100", "--domains", "1"],
-        quick: &["tenants", "--tenants", "10", "--domains", "1", "--starts", "1", "--idle-seconds", "1"],
-    },
-    Program {
-        name: TENANTS_1,
-        full: &["tenants", "--tenants", "1", "--domains", "1"],
-        quick: &["tenants", "--tenants", "1", "--domains", "1", "--starts", "1", "--idle-seconds", "1"],
-    },
-    Program {
-        name: NEIGHBOURS,
-        full: &["neighbours"],
-        quick: &["neighbours", "--seconds", "1", "--rounds", "1", "--rate", "2000"],
-    },
-    Program { name: AUDIT, full: &["audit"], quick: &["audit", "--commands", "50000", "--aggregates", "2000"] },
+    Program { name: START, full: &["start"], quick: None },
+    Program { name: START_LARGE, full: &["start", "--events", "10000000"], quick: None },
+    Program { name: TENANTS, full: &["tenants"], quick: None },
+    Program { name: TENANTS_100, full: &["tenants", "--tenants", "100", "--domains", "1"], quick: None },
+    Program { name: TENANTS_1, full: &["tenants", "--tenants", "1", "--domains", "1"], quick: None },
+    Program { name: NEIGHBOURS, full: &["neighbours"], quick: None },
+    Program { name: AUDIT, full: &["audit"], quick: None },
 ];

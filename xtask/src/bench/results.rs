@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::machine::Machine;
 use super::peers::Peer;
+use super::programs::Size;
 
 /// For the next run to compare with; people read the table.
 const FILE: &str = "results.json";
@@ -15,6 +16,7 @@ const FILE: &str = "results.json";
 #[derive(Debug)]
 pub(super) struct Results {
     pub(super) machine: Machine,
+    pub(super) size: Size,
     /// By the name of the program.
     pub(super) polder: BTreeMap<String, Value>,
     pub(super) peers: Vec<Peer>,
@@ -31,8 +33,8 @@ pub(super) struct Committed {
 }
 
 impl Results {
-    pub(super) fn new(machine: Machine) -> Self {
-        Self { machine, polder: BTreeMap::new(), peers: Vec::new(), quick_ratios: Ratios::new() }
+    pub(super) fn new(machine: Machine, size: Size) -> Self {
+        Self { machine, size, polder: BTreeMap::new(), peers: Vec::new(), quick_ratios: Ratios::new() }
     }
 
     /// The number at `pointer` (RFC 6901) of what `program` printed.
