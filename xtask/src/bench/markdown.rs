@@ -362,7 +362,8 @@ fn shown(value: Option<&Value>) -> String {
 }
 
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    // A setting that is empty stays visible.
+    value.as_str().filter(|text| !text.is_empty()).map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn put(text: &mut String, more: std::fmt::Arguments<'_>) {
