@@ -40,11 +40,12 @@ pub(super) struct Peer {
 }
 
 pub(super) fn build(workspace: &Workspace, names: &[&'static str]) -> Result<Vec<Built>> {
-    if !names.is_empty() {
-        // Figures of other rules would be no figures to compare with.
-        run::show(cargo(workspace, "test").args(["--package", COMMON]))
-            .context("the peers' orders are not the tutorial's")?;
+    if names.is_empty() {
+        return Ok(Vec::new());
     }
+    // Figures of other rules would be no figures to compare with.
+    let test = ["--package", COMMON];
+    run::show(cargo(workspace, "test").args(test)).context("the peers' orders are not the tutorial's")?;
     // In one go, or else each would be built with features of its own. When that fails, one by one, to tell whose fault it is.
     let packages = names.iter().flat_map(|name| [String::from("--package"), package(name)]);
     let all = run::show(cargo(workspace, "build").args(packages));

@@ -52,7 +52,7 @@ impl Results {
         self.runs(program).iter().find(|run| run[field].as_u64() == Some(value))
     }
 
-    /// What the peer's first report of these says at `in_flight`, or the best of all its runs without it.
+    /// The best that a peer did at `in_flight`, or at any number of callers without it.
     pub(super) fn peer_per_second(&self, name: &str, in_flight: Option<u64>) -> Option<f64> {
         let reports = self.peers.iter().filter(|peer| peer.name == name).flat_map(|peer| &peer.reports);
         let runs = reports.flat_map(|report| report["runs"].as_array().into_iter().flatten());
@@ -89,5 +89,34 @@ impl Results {
         let ratios = value["quick_ratios"].as_object().into_iter().flatten();
         let quick_ratios = ratios.filter_map(|(name, ratio)| Some((name.clone(), ratio.as_f64()?))).collect();
         Ok(Some(Committed { quick_ratios }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_quick_run_finds_what_it_is_compared_with() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Results::read(folder.path()).unwrap().is_none());
+        let machine = Machine { facts: vec![(String::from("processors"), String::from("2"))] };
+        let mut results = Results::new(machine, Size::Full);
+        results.quick_ratios.insert(String::from("full store / empty"), 0.875);
+        results.write(folder.path()).unwrap();
+        assert_eq!(Results::read(folder.path()).unwrap().unwrap().quick_ratios, results.quick_ratios);
+        std::fs::write(folder.path().join(FILE), "{").unwrap();
+        let error = format!("{:#}", Results::read(folder.path()).unwrap_err());
+        assert!(error.contains(FILE) && error.contains("no JSON"), "{error}");
+    }
+
+    #[test]
+    fn of_a_peer_set_up_in_several_ways_the_best_counts() {
+        let report = |per_second: f64| json!({ "runs": [{ "in_flight": 256, "per_second": per_second }] });
+        let mut results = Results::new(Machine { facts: Vec::new() }, Size::Full);
+        results.peers.push(Peer { name: "sierradb", reports: vec![report(10.0), report(30.0)], reason: None });
+        assert_eq!(results.peer_per_second("sierradb", Some(256)), Some(30.0));
+        assert_eq!(results.peer_per_second("sierradb", Some(1)), None);
+        assert_eq!(results.peer_per_second("tephra", None), None);
     }
 }
