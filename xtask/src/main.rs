@@ -1,6 +1,7 @@
 //! `cargo xtask …`: what people and CI do with this repository. Only starts other programs; holds no logic of Polder.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod check;
 mod demo;
 mod guests;
@@ -22,7 +23,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Make sure that guests can be built: the standard library for wasm32-unknown-unknown.
+    /// Make sure of what guests and tests need: the standard library for wasm32-unknown-unknown, and a nats-server.
     Setup,
     /// Show what Polder does: deploy, commands, views, a crash in the middle of an import. Takes about a minute after the build.
     Demo(demo::Demo),
@@ -30,6 +31,8 @@ enum Task {
     Guests,
     /// Run every test but the doc tests.
     Test,
+    /// Measure everything beside its floors and peers, and write tests/bench/RESULTS.md. Takes about half an hour after the build.
+    Bench(bench::Bench),
     /// Formatting, clippy with warnings denied, and who may depend on whom.
     Check,
     /// Not for people: what `test` has cargo start each test program through.
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::demo(&options),
         Task::Guests => guests::build().map(drop),
         Task::Test => test::test(),
+        Task::Bench(options) => bench::bench(&options),
         Task::Check => check::check(),
         Task::RunTest { program } => return test::run_test_program(&program),
     };

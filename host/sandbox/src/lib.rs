@@ -13,6 +13,7 @@ mod catalog;
 mod compiled;
 mod component;
 mod cpu_time;
+pub mod floor;
 mod handles;
 mod instance;
 mod json;

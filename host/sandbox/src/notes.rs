@@ -78,6 +78,9 @@ impl Notes {
     }
 }
 
+/// The one interface that a component may import.
+pub(crate) const DIAGNOSTICS: &str = "polder:domain/diagnostics@0.1.0";
+
 /// Gives `note` to every component linked by `linker`.
 pub(crate) fn link(linker: &mut Linker<Inside>) -> wasmtime::Result<()> {
     let note = |mut store: StoreContextMut<'_, Inside>, (level, message): (u8, WasmStr)| {
@@ -90,7 +93,7 @@ pub(crate) fn link(linker: &mut Linker<Inside>) -> wasmtime::Result<()> {
         store.data_mut().notes.keep(level, &message);
         Ok(())
     };
-    linker.instance("polder:domain/diagnostics@0.1.0")?.func_wrap("note", note)
+    linker.instance(DIAGNOSTICS)?.func_wrap("note", note)
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! `polder bench audit`: what it costs to run a sample of all commands a second time.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::time::Duration;
 
 use clap::Args;
@@ -10,9 +8,9 @@ use polder_core::TenantName;
 use polder_engine::{Host, HostOptions, MAIN_TENANT};
 use serde::Serialize;
 
-use super::Place;
 use super::figures::per_second;
-use super::load::Load;
+use super::load::{Amount, Load};
+use super::options::{Place, Pressure, Work};
 use crate::failure::Outcome;
 use crate::output::Output;
 
@@ -24,13 +22,10 @@ const ROUNDS: usize = 10;
 pub(crate) struct Audit {
     #[command(flatten)]
     place: Place,
-    /// How many commands to time each way, at least.
-    #[arg(long, default_value_t = 1_000_000)]
-    commands: usize,
-    #[arg(long, default_value_t = 10_000)]
-    aggregates: usize,
-    #[arg(long, default_value_t = NonZeroUsize::new(256).expect("not zero"))]
-    in_flight: NonZeroUsize,
+    #[command(flatten)]
+    work: Work,
+    #[command(flatten)]
+    pressure: Pressure,
 }
 
 #[derive(Serialize)]
@@ -48,22 +43,21 @@ impl Audit {
         let component = self.place.component()?;
         let audited = self.open(folder.path().join("audited"), &component, true)?;
         let unaudited = self.open(folder.path().join("unaudited"), &component, false)?;
-        let steps = self.commands.div_ceil(self.aggregates * ROUNDS).max(1);
+        let commands = self.work.commands.div_ceil(ROUNDS);
         let (mut audited_took, mut unaudited_took) = (Duration::ZERO, Duration::ZERO);
         for round in 0..ROUNDS {
             output.note(&format!("round {} of {ROUNDS} …", round + 1));
-            let first = audited.preparation() + round * steps;
-            audited_took += audited.run(first..first + steps)?.took;
-            unaudited_took += unaudited.run(first..first + steps)?.took;
+            audited_took += audited.run(Amount::Commands(commands))?.took;
+            unaudited_took += unaudited.run(Amount::Commands(commands))?.took;
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         for load in [audited, unaudited] {
             runtime.block_on(load.host.clone().shutdown());
         }
-        let rate = |took| per_second(ROUNDS * steps * self.aggregates, took);
+        let rate = |took| per_second(ROUNDS * commands, took);
         let (audited_per_second, unaudited_per_second) = (rate(audited_took), rate(unaudited_took));
         let report = Report {
-            in_flight: self.in_flight.get(),
+            in_flight: self.pressure.in_flight.get(),
             audited_per_second,
             unaudited_per_second,
             cost_percent: (1.0 - audited_per_second / unaudited_per_second) * 100.0,
@@ -71,11 +65,11 @@ impl Audit {
         output.answer(&report, || text(&report))
     }
 
-    fn open(&self, data_dir: PathBuf, component: &[u8], is_audited: bool) -> anyhow::Result<Rc<Load>> {
+    fn open(&self, data_dir: PathBuf, component: &[u8], is_audited: bool) -> anyhow::Result<Load> {
         let host = Host::open(HostOptions { is_audited, ..HostOptions::new(data_dir) })?;
         host.attach(&TenantName::new(MAIN_TENANT)?, host.load(component)?)?;
-        let load = Load::new(host, self.aggregates, self.in_flight, 0)?;
-        load.run(0..load.preparation())?;
+        let load = Load::new(host, self.work.aggregates, self.pressure.in_flight, self.pressure.spread, 0)?;
+        load.prepare()?;
         Ok(load)
     }
 }

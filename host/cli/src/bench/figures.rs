@@ -58,6 +58,14 @@ pub(super) fn cpu_time() -> anyhow::Result<Duration> {
     Ok(Duration::new(u64::try_from(usage.tv_sec)?, u32::try_from(usage.tv_nsec)?))
 }
 
+/// Bytes that this process has had written to storage so far; `None` where the system does not count.
+pub(super) fn written_bytes() -> Option<u64> {
+    let counts = std::fs::read_to_string("/proc/self/io").ok()?;
+    let count = |name: &str| counts.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+    // What was written to a file that was deleted before it reached the disk is counted back.
+    Some(count("write_bytes:")?.saturating_sub(count("cancelled_write_bytes:")?))
+}
+
 fn status_field(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;

@@ -12,7 +12,9 @@ use polder_engine::{DeployOptions, Host, HostOptions, MAIN_TENANT};
 use serde::Serialize;
 
 use super::figures::per_second;
-use super::load::Load;
+use super::load::{Amount, Load, Run};
+use super::options::History;
+use super::spread::Spread;
 use crate::failure::Outcome;
 use crate::output::Output;
 
@@ -24,10 +26,8 @@ pub(crate) struct Fill {
     /// The folder to fill; made when missing.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    #[arg(long, default_value_t = 1_000_000)]
-    events: usize,
-    #[arg(long, default_value_t = 10_000)]
-    aggregates: usize,
+    #[command(flatten)]
+    history: History,
     /// The `orders` component [default: the one that `cargo xtask guests` builds beside this program].
     #[arg(long, value_name = "FILE")]
     component: Option<PathBuf>,
@@ -49,7 +49,7 @@ impl Fill {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(host.deploy(&TenantName::new(MAIN_TENANT)?, component.into(), DeployOptions::default()))?;
         let began = Instant::now();
-        let events = fill(&host, self.events, self.aggregates)?;
+        let events = fill(&host, &self.history)?.commands;
         let report = Report { events, events_per_second: per_second(events, began.elapsed()) };
         output.answer(&report, || format!("{events} events, {:.0} per second", report.events_per_second))?;
         if self.hold {
@@ -60,9 +60,8 @@ impl Fill {
     }
 }
 
-/// Sends at least this many commands, each of which records an event. The host has the orders domain, and no orders yet.
-pub(super) fn fill(host: &Host, events: usize, aggregates: usize) -> anyhow::Result<usize> {
+/// Sends as many commands, each of which records an event. The host has the orders domain, and no orders yet.
+pub(super) fn fill(host: &Host, &History { events, aggregates }: &History) -> anyhow::Result<Run> {
     ensure!(events >= aggregates, "fewer events than aggregates: {events} are fewer than {aggregates}");
-    let load = Load::new(host.clone(), aggregates, IN_FLIGHT, 0)?;
-    Ok(load.run(0..events.div_ceil(aggregates))?.commands)
+    Load::new(host.clone(), aggregates, IN_FLIGHT, Spread::Uniform, 0)?.run(Amount::Commands(events))
 }

@@ -1,31 +1,33 @@
-//! The load all benches share: orders that get their lines, and then one line more and lose it again, for as long as asked.
-//! Every command is accepted and records one event; a state stays as large as it was made.
+//! Callers of a host in this process: each sends its next command when the one before is acknowledged.
 
+use std::cell::RefCell;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use bytes::Bytes;
 use futures::executor::block_on;
 use futures::stream::{FuturesUnordered, TryStreamExt as _};
-use polder_core::{AggregateId, AggregateName, Command, CommandId, CommandName, CommandStatus, DomainName, TenantName};
-use polder_engine::{Host, MAIN_TENANT};
+use polder_core::CommandStatus;
+use polder_engine::Host;
 
-const DRAFT: &[u8] = br#"{"customer":"customer-17"}"#;
-const ADD: &[u8] = br#"{"sku":"BIKE-BELL-40","quantity":2,"price":1999}"#;
-const REMOVE: &[u8] = br#"{"sku":"BIKE-BELL-40"}"#;
+use super::orders::Orders;
+use super::spread::{Draw, Spread};
+
+/// Callers that write what is there before the clock starts, at least.
+const PREPARING: usize = 256;
 
 pub(super) struct Load {
     pub(super) host: Host,
-    pub(super) aggregates: usize,
-    pub(super) in_flight: NonZeroUsize,
-    /// What every order has from its preparation on.
-    lines: usize,
-    tenant: TenantName,
-    domain: DomainName,
-    aggregate: AggregateName,
-    names: [CommandName; 3],
+    pub(super) orders: Rc<Orders>,
+    in_flight: NonZeroUsize,
+}
+
+/// When a run ends.
+#[derive(Clone, Copy)]
+pub(super) enum Amount {
+    Commands(usize),
+    For(Duration),
 }
 
 /// What one run gave.
@@ -36,80 +38,99 @@ pub(super) struct Run {
 }
 
 impl Load {
+    /// Orders that nobody has drafted yet, for a tenant that has the domain.
     pub(super) fn new(
         host: Host,
         aggregates: usize,
         in_flight: NonZeroUsize,
+        spread: Spread,
         lines: usize,
-    ) -> anyhow::Result<Rc<Self>> {
-        ensure!(aggregates >= in_flight.get(), "at least one aggregate for each command in flight is needed");
-        Ok(Rc::new(Self {
-            host,
-            aggregates,
-            in_flight,
-            lines,
-            tenant: TenantName::new(MAIN_TENANT)?,
-            domain: DomainName::new("orders")?,
-            aggregate: AggregateName::new("order")?,
-            names: [CommandName::new("draft-order")?, CommandName::new("add-line")?, CommandName::new("remove-line")?],
-        }))
+    ) -> anyhow::Result<Self> {
+        Ok(Self::on(host, Rc::new(Orders::new(aggregates, spread, lines)?), in_flight))
     }
 
-    /// As many steps make an order with its lines; the steps from there on are those to time.
-    pub(super) fn preparation(&self) -> usize {
-        1 + self.lines
+    /// Orders that are as far as they are, on a host that has their history.
+    pub(super) fn on(host: Host, orders: Rc<Orders>, in_flight: NonZeroUsize) -> Self {
+        Self { host, orders, in_flight }
     }
 
-    /// The `step`-th command of an aggregate.
-    pub(super) fn command(&self, id: &AggregateId, step: usize) -> anyhow::Result<Command> {
-        let [draft, add, remove] = &self.names;
-        let (name, payload) = match step.checked_sub(self.preparation()) {
-            None if step == 0 => (draft, Bytes::from_static(DRAFT)),
-            None => (add, format!(r#"{{"sku":"PART-{step}","quantity":1,"price":250}}"#).into()),
-            Some(timed) if timed % 2 == 0 => (add, Bytes::from_static(ADD)),
-            Some(_) => (remove, Bytes::from_static(REMOVE)),
-        };
-        Ok(Command {
-            tenant: self.tenant.clone(),
-            domain: self.domain.clone(),
-            aggregate: self.aggregate.clone(),
-            aggregate_id: id.clone(),
-            name: name.clone(),
-            payload,
-            // As careful callers do: named, so that it could be repeated.
-            id: Some(CommandId::new(&format!("{id}-{step}"))?),
-            expected_sequence: None,
-            correlation_id: None,
-            causation_id: None,
-            actor: None,
-        })
+    /// Makes every order with its lines, so that it exists and is warm. By many callers at once, however few there are afterwards.
+    pub(super) fn prepare(&self) -> anyhow::Result<()> {
+        let commands = self.orders.steps_to_prepare() * self.orders.count();
+        self.write(Draw::in_turn(0..self.orders.count()), commands).map(drop)
     }
 
-    /// Steps `steps` of every aggregate, `in_flight` commands at a time; each next one when the one before is acknowledged.
-    pub(super) fn run(self: &Rc<Self>, steps: std::ops::Range<usize>) -> anyhow::Result<Run> {
+    /// So many commands to the orders that are drawn, by many callers at once, however few there are afterwards.
+    pub(super) fn age(&self, commands: usize) -> anyhow::Result<Run> {
+        self.run_with(PREPARING.max(self.in_flight.get()), Amount::Commands(commands))
+    }
+
+    /// A history of so many events, one order after the other: as it is when orders come and go, and only the newest are at work.
+    pub(super) fn write_history(&self, events: usize) -> anyhow::Result<Run> {
+        let each = events.div_ceil(self.orders.count());
+        self.write(Draw::one_after_the_other(self.orders.count(), each), events)
+    }
+
+    fn write(&self, draw: Draw, commands: usize) -> anyhow::Result<Run> {
+        let before = self.orders.draw_by(draw);
+        let run = self.age(commands)?;
+        self.orders.draw_by(before);
+        Ok(run)
+    }
+
+    /// `in_flight` commands at a time; each next one when one before is acknowledged.
+    pub(super) fn run(&self, amount: Amount) -> anyhow::Result<Run> {
+        self.run_with(self.in_flight.get(), amount)
+    }
+
+    fn run_with(&self, in_flight: usize, amount: Amount) -> anyhow::Result<Run> {
         let began = Instant::now();
+        let rest = RefCell::new(Rest::new(amount, began));
         // No more than a place to wait at: what a runtime does beside would count as the host's time.
-        let callers: FuturesUnordered<_> =
-            (0..self.in_flight.get()).map(|caller| Rc::clone(self).call(caller, steps.clone())).collect();
+        let callers: FuturesUnordered<_> = (0..in_flight).map(|_| self.call(&rest)).collect();
         let times: Vec<Vec<Duration>> = block_on(callers.try_collect())?;
         let times = times.concat();
         Ok(Run { commands: times.len(), took: began.elapsed(), times })
     }
 
-    /// One caller: goes round its share of the aggregates, step by step.
-    async fn call(self: Rc<Self>, caller: usize, steps: std::ops::Range<usize>) -> anyhow::Result<Vec<Duration>> {
-        let own = (caller..self.aggregates).step_by(self.in_flight.get());
-        let ids = own.map(|number| AggregateId::new(&format!("order-{number}"))).collect::<Result<Vec<_>, _>>()?;
-        let mut times = Vec::with_capacity(ids.len() * steps.len());
-        for step in steps {
-            for id in &ids {
-                let command = self.command(id, step)?;
-                let began = Instant::now();
-                let ack = self.host.submit(command).await?;
-                times.push(began.elapsed());
-                ensure!(ack.status == CommandStatus::Accepted, "{id} refused step {step}: {:?}", ack.reason);
-            }
+    async fn call(&self, rest: &RefCell<Rest>) -> anyhow::Result<Vec<Duration>> {
+        let mut times = Vec::new();
+        let mut now = Instant::now();
+        while rest.borrow_mut().has_more(now) {
+            let (_, command) = self.orders.next()?;
+            let began = Instant::now();
+            let ack = self.host.submit(command).await?;
+            now = Instant::now();
+            times.push(now - began);
+            let is_accepted = ack.status == CommandStatus::Accepted;
+            ensure!(is_accepted, "{} refused {}: {:?}", ack.aggregate_id, ack.command_id, ack.reason);
         }
         Ok(times)
+    }
+}
+
+/// What of a run is still to be sent.
+enum Rest {
+    Commands(usize),
+    Until(Instant),
+}
+
+impl Rest {
+    fn new(amount: Amount, began: Instant) -> Self {
+        match amount {
+            Amount::Commands(count) => Self::Commands(count),
+            Amount::For(time) => Self::Until(began + time),
+        }
+    }
+
+    fn has_more(&mut self, now: Instant) -> bool {
+        match self {
+            Self::Commands(0) => false,
+            Self::Commands(rest) => {
+                *rest -= 1;
+                true
+            }
+            Self::Until(end) => now < *end,
+        }
     }
 }

@@ -1,20 +1,31 @@
 //! `polder bench`: what this machine does with Polder, each figure beside its floor from the same run. Programs, not timed
 //! tests: they assert nothing about speed.
 
+mod age;
 mod audit;
+mod bare;
 mod commands;
 mod figures;
 mod fill;
+mod growth;
+mod http;
+mod in_flight;
 mod load;
 mod native;
 mod neighbours;
+mod open_loop;
+mod options;
+mod orders;
+mod paced;
 mod rebuild;
 mod replay;
 mod served;
+mod spread;
 mod start;
 mod state;
 mod switch;
 mod tenants;
+mod through;
 
 use std::path::{Path, PathBuf};
 
@@ -33,8 +44,13 @@ pub(crate) struct Bench {
 
 #[derive(Subcommand)]
 enum What {
-    Audit(audit::Audit),
     Commands(commands::Commands),
+    InFlight(in_flight::InFlight),
+    OpenLoop(open_loop::OpenLoop),
+    Http(http::Http),
+    Age(age::Age),
+    Growth(growth::Growth),
+    Audit(audit::Audit),
     State(state::State),
     Neighbours(neighbours::Neighbours),
     Rebuild(rebuild::Rebuild),
@@ -48,8 +64,13 @@ enum What {
 impl Bench {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         match self.what {
-            What::Audit(bench) => bench.run(output),
             What::Commands(bench) => bench.run(output),
+            What::InFlight(bench) => bench.run(output),
+            What::OpenLoop(bench) => bench.run(output),
+            What::Http(bench) => bench.run(output),
+            What::Age(bench) => bench.run(output),
+            What::Growth(bench) => bench.run(output),
+            What::Audit(bench) => bench.run(output),
             What::State(bench) => bench.run(output),
             What::Neighbours(bench) => bench.run(output),
             What::Rebuild(bench) => bench.run(output),
@@ -59,30 +80,6 @@ impl Bench {
             What::Tenants(bench) => bench.run(output),
             What::Fill(bench) => bench.run(output),
         }
-    }
-}
-
-/// Where the work is done, and what is run.
-#[derive(Args)]
-struct Place {
-    /// A folder on the disk to be measured; a new one is made in it, and removed at the end.
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    dir: PathBuf,
-    /// The `orders` component [default: the one that `cargo xtask guests` builds beside this program].
-    #[arg(long, value_name = "FILE")]
-    component: Option<PathBuf>,
-}
-
-impl Place {
-    fn folder(&self) -> anyhow::Result<tempfile::TempDir> {
-        tempfile::Builder::new()
-            .prefix("polder-bench-")
-            .tempdir_in(&self.dir)
-            .with_context(|| format!("cannot make a folder in {}", self.dir.display()))
-    }
-
-    fn component(&self) -> anyhow::Result<Vec<u8>> {
-        component(self.component.as_deref())
     }
 }
 

@@ -2,13 +2,11 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::ensure;
 use clap::Args;
 use polder_core::{AggregateId, AggregateName, Command, CommandName, DomainName, TenantName};
 use polder_engine::{Host, HostOptions, MAIN_TENANT};
@@ -16,9 +14,11 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-use super::Place;
 use super::figures::Latency;
 use super::load::Load;
+use super::options::Place;
+use super::paced;
+use super::spread::Spread;
 use crate::failure::Outcome;
 use crate::output::Output;
 
@@ -74,18 +74,18 @@ impl Neighbours {
         runtime.block_on(host.add_tenant(&looping, None))?;
         let saboteur = super::guest(self.saboteur.as_deref(), "saboteur", "--saboteur")?;
         host.attach(&looping, host.load(&saboteur)?)?;
-        let load = Load::new(host.clone(), self.aggregates, NonZeroUsize::MIN, 0)?;
-        load.run(0..load.preparation())?;
+        let load = Load::new(host.clone(), self.aggregates, NonZeroUsize::MIN, Spread::Uniform, 0)?;
+        load.prepare()?;
 
         let (mut alone, mut beside) = (Vec::new(), Vec::new());
         let (mut cpu_us, mut took, mut loops_ended) = ([0, 0], Duration::ZERO, 0);
         let cpu_now = || [&normal, &looping].map(|tenant| cpu_us_of(&host, tenant));
         for round in 0..self.rounds {
             output.note(&format!("round {} of {} …", round + 1, self.rounds));
-            alone.extend(self.paced(&load, &runtime, 2 * round)?);
+            alone.extend(self.paced(&load, &runtime)?);
             let (is_over, before, began) = (Arc::new(AtomicBool::new(false)), cpu_now(), Instant::now());
             let loops = self.start_loops(&host, &looping, &runtime, &is_over)?;
-            beside.extend(self.paced(&load, &runtime, 2 * round + 1)?);
+            beside.extend(self.paced(&load, &runtime)?);
             took += began.elapsed();
             for (sum, (after, before)) in cpu_us.iter_mut().zip(cpu_now().into_iter().zip(before)) {
                 *sum += after - before;
@@ -113,26 +113,13 @@ impl Neighbours {
         output.answer(&report, || text(&report))
     }
 
-    /// Sends at the rate, whether answers come or not; each time counts from when its command was due.
-    fn paced(&self, load: &Rc<Load>, runtime: &Runtime, round: usize) -> anyhow::Result<Vec<Duration>> {
-        let (told, times) = channel();
-        let count = self.rate.get() * self.seconds / (2 * self.aggregates) * 2 * self.aggregates;
-        let steps_per_round = count / self.aggregates;
-        let (interval, began) = (Duration::from_secs(1) / u32::try_from(self.rate.get())?, Instant::now());
-        for number in 0..count {
-            let step = load.preparation() + round * steps_per_round + number / self.aggregates;
-            let command = load.command(&AggregateId::new(&format!("order-{}", number % self.aggregates))?, step)?;
-            let due = began + interval * u32::try_from(number)?;
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            let (host, told) = (load.host.clone(), told.clone());
-            runtime.spawn(async move {
-                let answer = host.submit(command).await;
-                // Fails only when the bench is over.
-                drop(told.send(answer.map(|_| due.elapsed())));
-            });
-        }
-        drop(told);
-        times.into_iter().collect::<Result<Vec<_>, _>>().context("a normal command was refused")
+    /// One round of normal commands.
+    fn paced(&self, load: &Load, runtime: &Runtime) -> anyhow::Result<Vec<Duration>> {
+        let count = self.rate.get() * self.seconds;
+        let answered = paced::send(load, runtime, self.rate.get(), Instant::now(), |sent| sent == count)?;
+        let refused = answered.iter().find_map(|answered| answered.outcome.as_ref().err());
+        ensure!(refused.is_none(), "a normal command was refused: {refused:?}");
+        Ok(answered.into_iter().map(|answered| answered.took).collect())
     }
 
     /// Each sends the next one when the one before has ended, however it did. Gives how many did.

@@ -8,9 +8,9 @@ use polder_core::{DomainName, Position, TenantName};
 use polder_engine::{DeployOptions, Host, HostOptions, MAIN_TENANT};
 use serde::Serialize;
 
-use super::Place;
 use super::figures::{forget_resident_bytes_peak, per_second, resident_bytes, resident_bytes_peak};
 use super::fill::fill;
+use super::options::{History, Place};
 use crate::failure::Outcome;
 use crate::output::Output;
 
@@ -22,10 +22,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 pub(crate) struct Rebuild {
     #[command(flatten)]
     place: Place,
-    #[arg(long, default_value_t = 1_000_000)]
-    events: usize,
-    #[arg(long, default_value_t = 10_000)]
-    aggregates: usize,
+    #[command(flatten)]
+    history: History,
 }
 
 #[derive(Serialize)]
@@ -57,7 +55,7 @@ impl Rebuild {
         output.note("writing the history …");
         let host = Host::open(HostOptions::new(folder.path()))?;
         host.attach(&tenant, host.load(&component)?)?;
-        let events = fill(&host, self.events, self.aggregates)?;
+        let events = fill(&host, &self.history)?.commands;
         runtime.block_on(host.shutdown());
 
         output.note("building the views …");

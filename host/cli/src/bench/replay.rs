@@ -5,8 +5,9 @@ use polder_core::TenantName;
 use polder_engine::{DeployOptions, GateOptions, Host, HostOptions, MAIN_TENANT, ReplayScope};
 use serde::Serialize;
 
+use super::another_revision;
 use super::fill::fill;
-use super::{Place, another_revision};
+use super::options::{History, Place};
 use crate::failure::Outcome;
 use crate::output::Output;
 
@@ -15,10 +16,8 @@ use crate::output::Output;
 pub(crate) struct Replay {
     #[command(flatten)]
     place: Place,
-    #[arg(long, default_value_t = 1_000_000)]
-    events: usize,
-    #[arg(long, default_value_t = 10_000)]
-    aggregates: usize,
+    #[command(flatten)]
+    history: History,
 }
 
 #[derive(Serialize)]
@@ -43,7 +42,7 @@ impl Replay {
         output.note("writing the history …");
         let host = Host::open(HostOptions::new(folder.path()))?;
         host.attach(&tenant, host.load(&component)?)?;
-        fill(&host, self.events, self.aggregates)?;
+        fill(&host, &self.history)?;
         output.note("replaying it …");
         let gate = GateOptions { dry_run: true, replay: ReplayScope::All, ..GateOptions::default() };
         let options = DeployOptions { gate, ..DeployOptions::default() };

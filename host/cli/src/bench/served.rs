@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -43,6 +43,15 @@ impl Served {
         let field = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS in its status")?;
         let kib: u64 = field.trim().trim_end_matches(" kB").parse()?;
         Ok(kib * 1_024)
+    }
+
+    /// CPU time it has taken so far, all threads.
+    pub(super) fn cpu_time(&self) -> anyhow::Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The second field is its name in brackets, which may hold anything; 14 and 15 are ticks in user and kernel mode.
+        let fields = stat.rsplit_once(')').context("no name in its statistics")?.1;
+        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+        Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
     }
 
     pub(super) fn kill(mut self) -> anyhow::Result<()> {

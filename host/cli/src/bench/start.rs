@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
-use super::Place;
+use super::options::{History, Place};
 use super::served::{Served, kill, line_of};
 use crate::failure::Outcome;
 use crate::output::Output;
@@ -18,10 +18,8 @@ use crate::output::Output;
 pub(crate) struct Start {
     #[command(flatten)]
     place: Place,
-    #[arg(long, default_value_t = 1_000_000)]
-    events: usize,
-    #[arg(long, default_value_t = 10_000)]
-    aggregates: usize,
+    #[command(flatten)]
+    history: History,
     /// Starts of each kind.
     #[arg(long, default_value_t = 5)]
     starts: usize,
@@ -33,6 +31,8 @@ struct Report {
     /// The first after the kill finds what the killed host had not put into its indexes.
     killed_ms: Vec<f64>,
     closed_ms: Vec<f64>,
+    /// Of a host that has just become ready after a clean end.
+    resident_bytes: u64,
 }
 
 impl Start {
@@ -47,6 +47,7 @@ impl Start {
 
         let mut killed_ms = Vec::new();
         let mut closed_ms = Vec::new();
+        let mut resident_bytes = 0;
         for _ in 0..self.starts {
             let host = Served::start(folder.path())?;
             killed_ms.push(host.ready_ms);
@@ -56,16 +57,18 @@ impl Start {
         for _ in 0..self.starts {
             let host = Served::start(folder.path())?;
             closed_ms.push(host.ready_ms);
+            resident_bytes = host.resident_bytes()?;
             host.close()?;
         }
-        let report = Report { events: self.events, killed_ms, closed_ms };
+        let report = Report { events: self.history.events, killed_ms, closed_ms, resident_bytes };
         output.answer(&report, || text(&report))
     }
 
     fn filler(&self, program: &Path, folder: &Path) -> anyhow::Result<Child> {
         let mut command = Command::new(program);
         command.args(["bench", "fill", "--hold", "--data"]).arg(folder);
-        command.args(["--events", &self.events.to_string(), "--aggregates", &self.aggregates.to_string()]);
+        command.args(["--events", &self.history.events.to_string()]);
+        command.args(["--aggregates", &self.history.aggregates.to_string()]);
         if let Some(component) = &self.place.component {
             command.arg("--component").arg(component);
         }
@@ -77,9 +80,10 @@ impl Start {
 fn text(report: &Report) -> String {
     let list = |times: &[f64]| times.iter().map(|time| format!("{time:.0}")).collect::<Vec<_>>().join(", ");
     format!(
-        "{} events\n\nready after a kill           {} ms\nready after a clean end      {} ms\n",
+        "{} events\n\nready after a kill           {} ms\nready after a clean end      {} ms\nresident then                {:.0} MiB\n",
         report.events,
         list(&report.killed_ms),
-        list(&report.closed_ms)
+        list(&report.closed_ms),
+        report.resident_bytes as f64 / (1024.0 * 1024.0)
     )
 }

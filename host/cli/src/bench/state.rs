@@ -8,9 +8,10 @@ use polder_core::TenantName;
 use polder_engine::{Host, HostOptions, MAIN_TENANT};
 use serde::Serialize;
 
-use super::Place;
 use super::figures::{Latency, per_second};
-use super::load::Load;
+use super::load::{Amount, Load};
+use super::options::Place;
+use super::spread::Spread;
 use crate::failure::Outcome;
 use crate::output::Output;
 
@@ -63,8 +64,8 @@ impl State {
         let (mut small_runs, mut large_runs) = (Runs::default(), Runs::default());
         for round in 0..ROUNDS {
             output.note(&format!("round {} of {ROUNDS} …", round + 1));
-            small_runs.add(&small, self.steps(), round)?;
-            large_runs.add(&large, self.steps(), round)?;
+            small_runs.add(&small, self.round())?;
+            large_runs.add(&large, self.round())?;
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         for load in [small, large] {
@@ -81,16 +82,17 @@ impl State {
         output.answer(&report, || text(&report))
     }
 
-    /// Steps of each aggregate per round: an even number, so that each round ends with the lines it began with.
-    fn steps(&self) -> usize {
-        self.commands.div_ceil(self.in_flight.get() * ROUNDS * 2).max(1) * 2
+    /// Commands of one round: an even number for each aggregate, so that it ends with the lines it began with.
+    fn round(&self) -> Amount {
+        let aggregates = self.in_flight.get();
+        Amount::Commands(self.commands.div_ceil(aggregates * ROUNDS * 2).max(1) * 2 * aggregates)
     }
 
-    fn open(&self, data_dir: std::path::PathBuf, component: &[u8], lines: usize) -> anyhow::Result<std::rc::Rc<Load>> {
+    fn open(&self, data_dir: std::path::PathBuf, component: &[u8], lines: usize) -> anyhow::Result<Load> {
         let host = Host::open(HostOptions::new(data_dir))?;
         host.attach(&TenantName::new(MAIN_TENANT)?, host.load(component)?)?;
-        let load = Load::new(host, self.in_flight.get(), self.in_flight, lines)?;
-        load.run(0..load.preparation())?;
+        let load = Load::new(host, self.in_flight.get(), self.in_flight, Spread::Uniform, lines)?;
+        load.prepare()?;
         Ok(load)
     }
 }
@@ -103,10 +105,9 @@ struct Runs {
 }
 
 impl Runs {
-    fn add(&mut self, load: &std::rc::Rc<Load>, steps: usize, round: usize) -> anyhow::Result<()> {
-        let first = load.preparation() + round * steps;
+    fn add(&mut self, load: &Load, round: Amount) -> anyhow::Result<()> {
         let cpu_before = super::figures::cpu_time()?;
-        let run = load.run(first..first + steps)?;
+        let run = load.run(round)?;
         self.cpu += super::figures::cpu_time()? - cpu_before;
         self.took += run.took;
         self.times.extend(run.times);

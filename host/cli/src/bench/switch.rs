@@ -1,27 +1,26 @@
 //! `polder bench switch`: revisions change again and again while commands come at a steady rate; what becomes of the commands.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::Args;
-use polder_core::{AggregateId, CommandStatus, Position, TenantName};
+use polder_core::{AggregateId, Position, TenantName};
 use polder_engine::{DeployOptions, EventFilter, GateOptions, Host, HostOptions, MAIN_TENANT, ReplayScope};
 use serde::Serialize;
 
+use super::another_revision;
 use super::figures::{Latency, per_second};
 use super::load::Load;
-use super::{Place, another_revision};
+use super::options::Place;
+use super::paced::{self, Answered};
+use super::spread::Spread;
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// Commands set out together each so often.
-const TICK: Duration = Duration::from_millis(1);
 /// A command counts to a switch when it was on its way between the call that deploys and this long after that has returned.
 const AFTERMATH: Duration = Duration::from_millis(100);
 /// How many events the gate replays at most before each switch.
@@ -59,16 +58,8 @@ struct Report {
     deployment: Latency,
 }
 
-/// When a command set out, counted from the beginning, and how long it took.
+/// When something began, counted from the beginning, and how long it took.
 type Timed = (Duration, Duration);
-
-#[derive(Default)]
-struct Seen {
-    times: Vec<Timed>,
-    failed: usize,
-    out_of_order: usize,
-    first_failure: Option<String>,
-}
 
 impl Switch {
     pub(crate) fn run(self, output: &Output) -> Outcome {
@@ -80,8 +71,8 @@ impl Switch {
         for component in [&other, &one] {
             runtime.block_on(host.deploy(&tenant, component.clone().into(), DeployOptions::default()))?;
         }
-        let load = Load::new(host.clone(), self.aggregates, NonZeroUsize::MIN, 0)?;
-        load.run(0..load.preparation())?;
+        let load = Load::new(host.clone(), self.aggregates, NonZeroUsize::MIN, Spread::Uniform, 0)?;
+        load.prepare()?;
 
         output.note("switching …");
         let (began, is_over) = (Instant::now(), Arc::new(AtomicBool::new(false)));
@@ -93,66 +84,21 @@ impl Switch {
                 switched
             }
         });
-        let (seen, took) = self.send(&load, began, &is_over)?;
+        let sending = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
+        let answered = paced::send(&load, &sending, self.rate, began, |_| is_over.load(Ordering::Relaxed))?;
+        let took = began.elapsed();
         let switches = switching.join().map_err(|_| anyhow::anyhow!("the thread that deploys has panicked"))??;
         drop(load);
         runtime.block_on(host.shutdown());
-        if let Some(failure) = &seen.first_failure {
+        if let Some(failure) = answered.iter().find_map(|answered| answered.outcome.as_ref().err()) {
             output.note(&format!("the first that failed: {failure}"));
         }
 
         output.note("counting …");
-        let acknowledged = seen.times.len() - seen.failed;
+        let acknowledged = answered.iter().filter(|answered| answered.outcome.is_ok()).count();
         let recorded = count(&runtime, folder.path())? - self.aggregates;
-        let report = report(seen, &switches, took, acknowledged.saturating_sub(recorded))?;
+        let report = report(&answered, &switches, took, acknowledged.saturating_sub(recorded));
         output.answer(&report, || text(&report))
-    }
-
-    /// Commands at a steady rate until it is over.
-    fn send(&self, load: &Rc<Load>, began: Instant, is_over: &AtomicBool) -> anyhow::Result<(Seen, Duration)> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let local = tokio::task::LocalSet::new();
-        let ids = (0..self.aggregates).map(|number| AggregateId::new(&format!("order-{number}")));
-        let ids = ids.collect::<Result<Vec<_>, _>>()?;
-        let seen = Rc::new(RefCell::new(Seen::default()));
-        local.block_on(&runtime, async {
-            let mut ticks = tokio::time::interval(TICK);
-            let mut sent = 0;
-            let mut on_their_way = Vec::new();
-            while !is_over.load(Ordering::Relaxed) {
-                ticks.tick().await;
-                // As many as are due by now, also after a tick that came late.
-                let due = (began.elapsed().as_secs_f64() * self.rate as f64) as usize;
-                while sent < due {
-                    let (number, round) = (sent % ids.len(), sent / ids.len());
-                    let command = load.command(&ids[number], load.preparation() + round)?;
-                    let expected = (load.preparation() + round + 1) as u64;
-                    let (host, seen, set_out) = (load.host.clone(), Rc::clone(&seen), began.elapsed());
-                    on_their_way.push(tokio::task::spawn_local(async move {
-                        let answer = host.submit(command).await;
-                        let mut seen = seen.borrow_mut();
-                        seen.times.push((set_out, began.elapsed() - set_out));
-                        match answer {
-                            Ok(ack) if ack.status == CommandStatus::Accepted => {
-                                seen.out_of_order += usize::from(ack.sequence.0 != expected);
-                            }
-                            other => {
-                                seen.failed += 1;
-                                seen.first_failure.get_or_insert_with(|| format!("{other:?}"));
-                            }
-                        }
-                    }));
-                    sent += 1;
-                }
-                on_their_way.retain(|task| !task.is_finished());
-            }
-            for task in on_their_way {
-                task.await.context("a caller panicked")?;
-            }
-            anyhow::Ok(())
-        })?;
-        let took = began.elapsed();
-        Ok((seen.take(), took))
     }
 }
 
@@ -201,31 +147,50 @@ fn count(runtime: &tokio::runtime::Runtime, folder: &std::path::Path) -> anyhow:
     Ok(counts.values().sum::<u64>() as usize)
 }
 
-fn report(seen: Seen, switches: &[Timed], took: Duration, lost: usize) -> anyhow::Result<Report> {
-    let mut times = seen.times;
+fn report(answered: &[Answered], switches: &[Timed], took: Duration, lost: usize) -> Report {
+    let mut times: Vec<Timed> = answered.iter().map(|answered| (answered.due, answered.took)).collect();
     times.sort_unstable();
     let mut slowest = Duration::ZERO;
     let mut next = switches.iter().peekable();
-    for (set_out, latency) in &times {
-        while next.next_if(|(begins, lasts)| *begins + *lasts + AFTERMATH < *set_out).is_some() {}
-        if next.peek().is_some_and(|(begins, _)| *begins <= *set_out + *latency) {
+    for (due, latency) in &times {
+        while next.next_if(|(begins, lasts)| *begins + *lasts + AFTERMATH < *due).is_some() {}
+        if next.peek().is_some_and(|(begins, _)| *begins <= *due + *latency) {
             slowest = slowest.max(*latency);
         }
     }
     let latency = Latency::of(times.iter().map(|(_, latency)| *latency).collect());
     let slowest_us = slowest.as_nanos() as f64 / 1e3;
-    Ok(Report {
+    Report {
         switches: switches.len(),
         commands: times.len(),
         commands_per_second: per_second(times.len(), took),
-        failed: seen.failed,
+        failed: answered.iter().filter(|answered| answered.outcome.is_err()).count(),
         lost,
-        out_of_order: seen.out_of_order,
+        out_of_order: out_of_order(answered),
         slowest_in_a_switch_us: slowest_us,
         slowest_above_p99_ms: (slowest_us - latency.p99_us) / 1e3,
         latency,
         deployment: Latency::of(switches.iter().map(|(_, lasts)| *lasts).collect()),
-    })
+    }
+}
+
+/// How many commands were recorded before one of the same order that was due earlier.
+fn out_of_order(answered: &[Answered]) -> usize {
+    let mut accepted: Vec<(Duration, usize, u64)> = answered
+        .iter()
+        .filter_map(|answered| Some((answered.due, answered.order, *answered.outcome.as_ref().ok()?)))
+        .collect();
+    accepted.sort_unstable();
+    let mut newest = HashMap::new();
+    accepted
+        .into_iter()
+        .filter(|(_, order, sequence)| {
+            let newest = newest.entry(*order).or_insert(0);
+            let is_late = sequence < newest;
+            *newest = *sequence.max(newest);
+            is_late
+        })
+        .count()
 }
 
 fn text(report: &Report) -> String {

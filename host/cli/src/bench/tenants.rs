@@ -7,8 +7,8 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use serde::Serialize;
 
-use super::Place;
 use super::figures::Latency;
+use super::options::Place;
 use super::served::Served;
 use crate::failure::Outcome;
 use crate::output::Output;
@@ -31,6 +31,9 @@ pub(crate) struct Tenants {
     /// Starts of each kind.
     #[arg(long, default_value_t = 5)]
     starts: usize,
+    /// How long the host with the tenants is watched at rest.
+    #[arg(long, default_value_t = 10.0)]
+    idle_seconds: f64,
 }
 
 #[derive(Serialize)]
@@ -40,6 +43,8 @@ struct Report {
     empty_resident_bytes: u64,
     resident_bytes: u64,
     resident_bytes_per_tenant: u64,
+    /// CPU time at rest, of one processor's.
+    idle_cpu_share: f64,
     ready_ms: Vec<f64>,
     /// By HTTP, one after the other, each to a tenant that nobody has asked since the start.
     first_command: Latency,
@@ -79,6 +84,9 @@ impl Tenants {
         let host = Caller::start(many.path())?;
         host.until_quiet().await?;
         let resident_bytes = host.served.resident_bytes()?;
+        let (cpu_before, began) = (host.served.cpu_time()?, Instant::now());
+        tokio::time::sleep(Duration::from_secs_f64(self.idle_seconds)).await;
+        let idle_cpu_share = (host.served.cpu_time()? - cpu_before).as_secs_f64() / began.elapsed().as_secs_f64();
         let first_command = self.round(&host, 1).await?;
         let second_command = self.round(&host, 2).await?;
         host.served.close()?;
@@ -95,6 +103,7 @@ impl Tenants {
             tenants: self.tenants,
             empty_resident_bytes,
             resident_bytes,
+            idle_cpu_share,
             resident_bytes_per_tenant: resident_bytes.saturating_sub(empty_resident_bytes) / self.tenants.max(1) as u64,
             ready_ms,
             first_command,
@@ -191,6 +200,7 @@ fn text(report: &Report) -> String {
     format!(
         "{} tenants with one domain each\n\n\
          resident, at rest          {:.0} KiB; with nobody {:.0} KiB: {:.1} KiB a tenant\n\
+         CPU time at rest           {:.2} % of a processor\n\
          ready                      {} ms\n\
          first command              p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms\n\
          the next one               p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms\n\n\
@@ -201,6 +211,7 @@ fn text(report: &Report) -> String {
         kib(report.resident_bytes),
         kib(report.empty_resident_bytes),
         kib(report.resident_bytes_per_tenant),
+        report.idle_cpu_share * 100.0,
         list(&report.ready_ms),
         first.p50_us / 1e3,
         first.p99_us / 1e3,

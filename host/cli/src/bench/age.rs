@@ -1,0 +1,125 @@
+//! `polder bench age`: what a command costs an aggregate with a long history, beside one that is new. Warm, cold with a snapshot, and cold
+//! without.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::rc::Rc;
+
+use clap::Args;
+use polder_core::TenantName;
+use polder_engine::{Host, HostOptions, MAIN_TENANT};
+use serde::Serialize;
+
+use super::figures::Latency;
+use super::load::{Amount, Load};
+use super::options::Place;
+use super::orders::Orders;
+use super::spread::Spread;
+use crate::failure::Outcome;
+use crate::output::Output;
+
+/// Old and new in turn, so that a machine that changes its pace meets both.
+const ROUNDS: usize = 10;
+/// Everything that is derived from the journal, snapshots too: made again at the next start.
+const INDEX_FOLDER: &str = "index";
+
+/// A command on aggregates with long histories, beside the same on new ones; one caller alone.
+#[derive(Args)]
+pub(crate) struct Age {
+    #[command(flatten)]
+    place: Place,
+    /// Events of an old aggregate.
+    #[arg(long, default_value_t = 10_000)]
+    events: usize,
+    /// How many are old, and as many are new.
+    #[arg(long, default_value_t = NonZeroUsize::new(32).expect("not zero"))]
+    aggregates: NonZeroUsize,
+    /// How many warm commands to time on each kind, at least.
+    #[arg(long, default_value_t = 10_000)]
+    commands: usize,
+}
+
+#[derive(Serialize)]
+struct Report {
+    events: usize,
+    aggregates: usize,
+    warm: Pair,
+    cold_with_snapshot: Pair,
+    cold_without_snapshot: Pair,
+}
+
+#[derive(Serialize)]
+struct Pair {
+    new: Latency,
+    old: Latency,
+    p50_ratio: f64,
+}
+
+impl Age {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        let folder = self.place.folder()?;
+        let component = self.place.component()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let each = self.aggregates.get();
+        let orders = Rc::new(Orders::new(2 * each, Spread::Uniform, 0)?);
+        let open = || -> anyhow::Result<Load> {
+            let host = Host::open(HostOptions::new(folder.path()))?;
+            host.attach(&TenantName::new(MAIN_TENANT)?, host.load(&component)?)?;
+            Ok(Load::on(host, Rc::clone(&orders), NonZeroUsize::MIN))
+        };
+        let close = |load: Load| runtime.block_on(load.host.shutdown());
+        output.note("making them old …");
+        let load = open()?;
+        load.prepare()?;
+        orders.turn_to(0..each);
+        load.age(self.events.saturating_sub(1) * each)?;
+        output.note("warm …");
+        let warm = Pair::measure(&load, each, ROUNDS, self.commands.div_ceil(ROUNDS))?;
+        close(load);
+        output.note("cold …");
+        let load = open()?;
+        let cold_with_snapshot = Pair::measure(&load, each, 1, each)?;
+        close(load);
+        forget(folder.path())?;
+        let load = open()?;
+        let cold_without_snapshot = Pair::measure(&load, each, 1, each)?;
+        close(load);
+        let report = Report { events: self.events, aggregates: each, warm, cold_with_snapshot, cold_without_snapshot };
+        output.answer(&report, || text(&report))
+    }
+}
+
+impl Pair {
+    /// The first `each` orders are old, as many after them are new.
+    fn measure(load: &Load, each: usize, rounds: usize, commands: usize) -> anyhow::Result<Self> {
+        let (mut old, mut new) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            load.orders.turn_to(each..2 * each);
+            new.extend(load.run(Amount::Commands(commands))?.times);
+            load.orders.turn_to(0..each);
+            old.extend(load.run(Amount::Commands(commands))?.times);
+        }
+        let (new, old) = (Latency::of(new), Latency::of(old));
+        Ok(Self { p50_ratio: old.p50_us / new.p50_us, new, old })
+    }
+}
+
+fn forget(data_dir: &Path) -> anyhow::Result<()> {
+    Ok(std::fs::remove_dir_all(data_dir.join(INDEX_FOLDER))?)
+}
+
+fn text(report: &Report) -> String {
+    let mut text =
+        format!("{} aggregates with {} events each, and as many new ones\n\n", report.aggregates, report.events);
+    for (name, pair) in [
+        ("warm", &report.warm),
+        ("cold, with a snapshot", &report.cold_with_snapshot),
+        ("cold, without", &report.cold_without_snapshot),
+    ] {
+        text.push_str(&format!(
+            "{name:<24}new  {}\n{:<24}old  {}   p50 ratio {:.2}\n",
+            pair.new, "", pair.old, pair.p50_ratio
+        ));
+    }
+    text
+}

@@ -1,0 +1,53 @@
+//! The floor of HTTP: the server's own libraries, set up as the host has them, and an answer of the length of an acknowledgement.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+const ANSWER: &[u8] = br#"{"status":"accepted","command_id":"order-1234-56","aggregate_id":"order-1234","sequence":56,"position":567890,"correlation_id":"order-1234-56","stream_subject":"main.orders.order.>"}"#;
+
+/// Answers until it is dropped.
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    _runtime: Runtime,
+}
+
+impl Server {
+    pub(super) fn start() -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+        let address = listener.local_addr()?;
+        runtime.spawn(accept(listener));
+        Ok(Self { address, _runtime: runtime })
+    }
+}
+
+async fn accept(listener: TcpListener) {
+    // Ends with the runtime; a caller whose connection fails says so.
+    while let Ok((stream, _)) = listener.accept().await {
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(async move {
+            let _ = http1::Builder::new()
+                .pipeline_flush(true)
+                .serve_connection(TokioIo::new(stream), service_fn(answer))
+                .await;
+        });
+    }
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    // Read to its end, as a host does.
+    let _ = request.into_body().collect().await;
+    let mut response = Response::new(Full::new(Bytes::from_static(ANSWER)));
+    response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
+    Ok(response)
+}

@@ -1,0 +1,95 @@
+//! `polder bench open-loop`: what commands wait that come at a steady rate, whether those before have their answers or not. A late answer
+//! counts from when its command was due.
+
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::commands::RECORD_BYTES;
+use super::figures::{Latency, per_second};
+use super::options::{Place, Pressure, Setup};
+use super::paced;
+use super::spread::Spread;
+use super::through::{Rig, Rules};
+use crate::failure::Outcome;
+use crate::output::Output;
+
+/// Records that the bare disk writes, one per sync, for its latency.
+const FLOOR_SYNCS: usize = 2_000;
+
+/// Latency at steady rates.
+#[derive(Args)]
+pub(crate) struct OpenLoop {
+    #[command(flatten)]
+    place: Place,
+    /// Commands per second: a run for each.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1000,5000,20000,50000")]
+    rates: Vec<NonZeroUsize>,
+    /// How long each run takes.
+    #[arg(long, default_value_t = 10)]
+    seconds: usize,
+    #[arg(long, default_value_t = 10_000)]
+    aggregates: usize,
+    #[command(flatten)]
+    setup: Setup,
+}
+
+#[derive(Serialize)]
+struct Report {
+    aggregates: usize,
+    /// The bare disk: one record per sync.
+    sync: Latency,
+    runs: Vec<Steady>,
+}
+
+#[derive(Serialize)]
+struct Steady {
+    asked_per_second: usize,
+    /// Fewer than asked when the host, or whoever sends, cannot keep up.
+    answered_per_second: f64,
+    refused: usize,
+    latency: Latency,
+}
+
+impl OpenLoop {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        let folder = self.place.folder()?;
+        let component = self.place.component()?;
+        let pressure = Pressure { in_flight: NonZeroUsize::MIN, spread: Spread::Uniform };
+        let data_dir = folder.path().join("host");
+        let rig = Rig::ready(data_dir, Rules::Component(&component), &self.setup, self.aggregates, &pressure)?;
+        let sending = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
+        let mut runs = Vec::with_capacity(self.rates.len());
+        for &rate in &self.rates {
+            output.note(&format!("{rate} commands per second …"));
+            let (began, count) = (Instant::now(), rate.get() * self.seconds);
+            let answered = paced::send(&rig.load, &sending, rate.get(), began, |sent| sent == count)?;
+            let took = began.elapsed();
+            runs.push(Steady {
+                asked_per_second: rate.get(),
+                answered_per_second: per_second(answered.len(), took),
+                refused: answered.iter().filter(|answered| answered.outcome.is_err()).count(),
+                latency: Latency::of(answered.into_iter().map(|answered| answered.took).collect()),
+            });
+        }
+        rig.close();
+        let raw = folder.path().join("raw");
+        std::fs::create_dir_all(&raw)?;
+        let syncs: Vec<Duration> = polder_journal::floor::append_and_sync(&raw, RECORD_BYTES, 1, FLOOR_SYNCS)?;
+        let report = Report { aggregates: self.aggregates, sync: Latency::of(syncs), runs };
+        output.answer(&report, || text(&report))
+    }
+}
+
+fn text(report: &Report) -> String {
+    let mut text = format!("{} aggregates; bare sync: {}\n\n", report.aggregates, report.sync);
+    for run in &report.runs {
+        text.push_str(&format!(
+            "{:>9} per second asked {:>9.0} answered   {}   {} refused\n",
+            run.asked_per_second, run.answered_per_second, run.latency, run.refused
+        ));
+    }
+    text
+}

@@ -1,0 +1,159 @@
+//! A run through the whole pipeline, by component or native rules, and what it took: time, CPU, disk, memory.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use polder_core::TenantName;
+use polder_engine::{DeployOptions, Host, HostOptions, MAIN_TENANT};
+use serde::Serialize;
+use tokio::runtime::Runtime;
+
+use super::figures::{Latency, cpu_time, per_second, resident_bytes, written_bytes};
+use super::load::{Amount, Load};
+use super::native::NativeRules;
+use super::options::{Pressure, Setup};
+use super::orders::{EVENT_PAYLOAD_BYTES, Orders};
+
+/// Whose rules run.
+#[derive(Clone, Copy)]
+pub(super) enum Rules<'a> {
+    Native,
+    Component(&'a [u8]),
+}
+
+/// Commands end to end, every acknowledgement after its sync.
+#[derive(Serialize)]
+pub(super) struct Through {
+    pub(super) commands: usize,
+    pub(super) commands_per_second: f64,
+    pub(super) latency: Latency,
+    pub(super) commands_per_sync: f64,
+    /// Of the whole process, with whoever sends the commands.
+    pub(super) cpu_seconds_per_million: f64,
+    pub(super) resident_bytes: Option<u64>,
+}
+
+/// A host with a load for it.
+pub(super) struct Rig {
+    pub(super) load: Load,
+    runtime: Runtime,
+}
+
+impl Rig {
+    /// Opens a host in `data_dir`. The orders are not there yet.
+    pub(super) fn open(
+        data_dir: PathBuf,
+        rules: Rules<'_>,
+        setup: &Setup,
+        aggregates: usize,
+        pressure: &Pressure,
+    ) -> anyhow::Result<Self> {
+        let host = Host::open(HostOptions { workers: setup.workers(), ..HostOptions::new(data_dir) })?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let tenants = runtime.block_on(tenants(&host, setup.tenants.get()))?;
+        match rules {
+            Rules::Component(component) if setup.projections => {
+                for tenant in &tenants {
+                    let component = component.to_vec().into();
+                    runtime.block_on(host.deploy(tenant, component, DeployOptions::default()))?;
+                }
+            }
+            Rules::Component(component) => attach(&host, &tenants, &host.load(component)?)?,
+            Rules::Native => {
+                let native: Arc<dyn polder_engine::Rules> = Arc::new(NativeRules::orders()?);
+                attach(&host, &tenants, &native)?;
+            }
+        }
+        let orders = Rc::new(Orders::of_tenants(tenants, aggregates, pressure.spread, 0)?);
+        Ok(Self { load: Load::on(host, orders, pressure.in_flight), runtime })
+    }
+
+    /// As above, with every order drafted.
+    pub(super) fn ready(
+        data_dir: PathBuf,
+        rules: Rules<'_>,
+        setup: &Setup,
+        aggregates: usize,
+        pressure: &Pressure,
+    ) -> anyhow::Result<Self> {
+        let rig = Self::open(data_dir, rules, setup, aggregates, pressure)?;
+        rig.load.prepare()?;
+        Ok(rig)
+    }
+
+    pub(super) fn run(&self, amount: Amount) -> anyhow::Result<Through> {
+        let (syncs_before, cpu_before) = (self.load.host.journal_statistics().syncs, cpu_time()?);
+        let run = self.load.run(amount)?;
+        let cpu = cpu_time()? - cpu_before;
+        let syncs = self.load.host.journal_statistics().syncs - syncs_before;
+        Ok(Through {
+            commands: run.commands,
+            commands_per_second: per_second(run.commands, run.took),
+            latency: Latency::of(run.times),
+            commands_per_sync: run.commands as f64 / syncs.max(1) as f64,
+            cpu_seconds_per_million: cpu.as_secs_f64() * 1e6 / run.commands as f64,
+            resident_bytes: resident_bytes(),
+        })
+    }
+
+    /// Writes out what is still in memory.
+    pub(super) fn close(self) {
+        self.runtime.block_on(self.load.host.clone().shutdown());
+    }
+}
+
+/// The main one first.
+async fn tenants(host: &Host, count: usize) -> anyhow::Result<Vec<TenantName>> {
+    let mut tenants = vec![TenantName::new(MAIN_TENANT)?];
+    for number in 1..count {
+        let tenant = TenantName::new(&format!("tenant-{number}"))?;
+        host.add_tenant(&tenant, None).await?;
+        tenants.push(tenant);
+    }
+    Ok(tenants)
+}
+
+fn attach(host: &Host, tenants: &[TenantName], rules: &Arc<dyn polder_engine::Rules>) -> anyhow::Result<()> {
+    Ok(tenants.iter().try_for_each(|tenant| host.attach(tenant, Arc::clone(rules)))?)
+}
+
+/// What reached the disk for what was recorded, from the first draft to the end of the host.
+#[derive(Serialize)]
+pub(super) struct Written {
+    /// JSON of the events that were recorded.
+    payload_bytes: u64,
+    /// Frames of the journal, without what fills them up to whole sectors.
+    journal_bytes: u64,
+    /// All that the process had written to storage: journal, indexes, snapshots.
+    written_bytes: u64,
+    pub(super) written_per_payload_byte: f64,
+    pub(super) written_per_journal_byte: f64,
+}
+
+/// `commands` commands and the end of the host; what each byte became. `None` where the system does not count.
+pub(super) fn written(rig: Rig, commands: usize) -> anyhow::Result<Option<Written>> {
+    let Some(before) = written_bytes() else { return Ok(None) };
+    let journal_before = rig.load.host.journal_statistics().bytes;
+    let run = rig.load.run(Amount::Commands(commands))?;
+    let journal_bytes = rig.load.host.journal_statistics().bytes - journal_before;
+    rig.close();
+    let written_bytes = written_bytes().unwrap_or_default().saturating_sub(before);
+    let payload_bytes = (run.commands * EVENT_PAYLOAD_BYTES) as u64;
+    Ok(Some(Written {
+        payload_bytes,
+        journal_bytes,
+        written_bytes,
+        written_per_payload_byte: written_bytes as f64 / payload_bytes as f64,
+        written_per_journal_byte: written_bytes as f64 / journal_bytes as f64,
+    }))
+}
+
+impl Through {
+    pub(super) fn line(&self, name: &str) -> String {
+        format!(
+            "{name:<42}{:>12.0} commands/s   {}   {:.0} commands per sync   {:.1} CPU s per million\n",
+            self.commands_per_second, self.latency, self.commands_per_sync, self.cpu_seconds_per_million
+        )
+    }
+}

@@ -1,0 +1,3 @@
+//! NATS as an outer face, against real servers.
+
+mod connection;

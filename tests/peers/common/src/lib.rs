@@ -1,0 +1,15 @@
+//! What the peers share, so that they differ in nothing but the system: the order domain, the load, and how a run is told.
+#![forbid(unsafe_code)]
+
+mod drive;
+mod figures;
+mod load;
+mod options;
+pub mod orders;
+mod report;
+
+pub use drive::{by_tasks, by_threads};
+pub use figures::{Latency, Run};
+pub use load::{Load, Span, Step};
+pub use options::Options;
+pub use report::{Kind, Report, end, locked_version};

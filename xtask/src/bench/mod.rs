@@ -1,0 +1,136 @@
+//! `cargo xtask bench`: everything that is measured, in one go. Runs Polder's own benches and the peers, and writes what they say into a
+//! table with plots. Measures nothing itself.
+
+mod goals;
+mod machine;
+mod markdown;
+mod peers;
+mod plot;
+mod plots;
+mod programs;
+mod ratios;
+mod results;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use serde_json::Value;
+
+use crate::workspace::Workspace;
+use crate::{guests, run, setup};
+use machine::Machine;
+use programs::{PROGRAMS, Size};
+use results::Results;
+
+/// What was measured last on a quiet machine, for everyone to read and to compare with.
+const COMMITTED: &str = "tests/bench";
+/// What a quick or a partial run leaves.
+const PROVISIONAL: &str = "bench";
+
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// Small counts, under a minute after the build: compares ratios with the committed ones, and tells. Without the peers, unless they are
+    /// named.
+    #[arg(long)]
+    quick: bool,
+    /// Only these, by name: benches of Polder's, or peers. Then nothing is written to tests/bench.
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    only: Vec<String>,
+    /// A folder on the disk to be measured [default: the target folder]. Where PostgreSQL may not run as you, everybody has to be able to
+    /// enter it.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+pub(crate) fn bench(options: &Bench) -> Result<()> {
+    let known: Vec<&str> = PROGRAMS.iter().map(|program| program.name).chain(peers::NAMES).collect();
+    for name in &options.only {
+        let program = PROGRAMS.iter().find(|program| program.name == name);
+        let is_there = !options.quick || program.is_none_or(|program| program.arguments(Size::Quick).is_some());
+        ensure!(is_there, "{name} is not measured by --quick: no ratio is made of it");
+        ensure!(known.contains(&name.as_str()), "there is no {name:?} to measure; there are {}", known.join(", "));
+    }
+    let workspace = Workspace::read()?;
+    let scratch = scratch(options.dir.as_deref().unwrap_or(&workspace.target))?;
+    let polder = polder(&workspace)?;
+    let peers = peers::build(&workspace, &options.peers())?;
+    if !options.quick && options.only.is_empty() {
+        return whole(&workspace, &polder, &peers, scratch.path());
+    }
+    let size = if options.quick { Size::Quick } else { Size::Full };
+    let measured = options.measure(&polder, &peers, scratch.path(), size)?;
+    let folder = workspace.target.join(PROVISIONAL);
+    markdown::write(&folder, &measured)?;
+    eprintln!("written to {}", folder.display());
+    let ratios = ratios::of(&measured);
+    let committed = Results::read(&workspace.root.join(COMMITTED))?;
+    print!("{}", ratios::compared(&ratios, committed.as_ref().map(|committed| &committed.quick_ratios)));
+    Ok(())
+}
+
+/// Everything, at full size; and the quick run's ratios, so that the next quick run compares like with like.
+fn whole(workspace: &Workspace, polder: &Path, peers: &[peers::Built], scratch: &Path) -> Result<()> {
+    let everything = Bench { quick: false, only: Vec::new(), dir: None };
+    let mut measured = everything.measure(polder, peers, scratch, Size::Full)?;
+    let quick = Bench { quick: true, only: Vec::new(), dir: None };
+    measured.quick_ratios = ratios::of(&quick.measure(polder, &[], scratch, Size::Quick)?);
+    let folder = workspace.root.join(COMMITTED);
+    print!("{}", markdown::write(&folder, &measured)?);
+    measured.write(&folder)?;
+    eprintln!("written to {}", folder.display());
+    Ok(())
+}
+
+impl Bench {
+    fn is_wanted(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
+
+    fn peers(&self) -> Vec<&'static str> {
+        let are_wanted = !self.quick || !self.only.is_empty();
+        peers::NAMES.into_iter().filter(|name| are_wanted && self.is_wanted(name)).collect()
+    }
+
+    fn measure(&self, polder: &Path, peers: &[peers::Built], scratch: &Path, size: Size) -> Result<Results> {
+        let machine = Machine::read(scratch)?;
+        let mut results = Results::new(machine, size);
+        for program in PROGRAMS.iter().filter(|program| self.is_wanted(program.name)) {
+            let Some(arguments) = program.arguments(size) else { continue };
+            eprintln!("measuring {} …", program.name);
+            let mut command = std::process::Command::new(polder);
+            command.args(["bench", "--json"]).args(arguments).arg("--dir").arg(scratch);
+            let text = run::output(&mut command)?;
+            let value: Value = serde_json::from_str(&text).with_context(|| format!("{} gave no JSON", program.name))?;
+            results.polder.insert(program.name.to_owned(), value);
+        }
+        for peer in peers {
+            eprintln!("measuring {} …", peer.name);
+            results.peers.push(peer.measure(scratch, size));
+        }
+        Ok(results)
+    }
+}
+
+fn polder(workspace: &Workspace) -> Result<PathBuf> {
+    guests::build()?;
+    let build = ["build", "--release", "--package", "polder-cli"];
+    run::show(run::cargo().current_dir(&workspace.root).args(build))?;
+    Ok(workspace.target.join("release").join("polder"))
+}
+
+fn scratch(folder: &Path) -> Result<tempfile::TempDir> {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = tempfile::Builder::new()
+        .prefix("polder-bench-")
+        // PostgreSQL's own user has to get through.
+        .permissions(std::fs::Permissions::from_mode(0o755))
+        .tempdir_in(folder);
+    scratch.with_context(|| format!("cannot make a folder in {}", folder.display()))
+}
+
+/// Needed by the peers alone.
+fn nats_server(workspace: &Workspace) -> Result<PathBuf> {
+    setup::nats_server()?;
+    Ok(workspace.target.join("tools").join("nats-server"))
+}

@@ -1,0 +1,107 @@
+//! Builds and runs the peers, which have a workspace of their own under `tests/peers`. One that cannot be built or run is named with
+//! the reason, and the others go on.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::nats_server;
+use super::programs::Size;
+use crate::check::PEERS;
+use crate::run;
+use crate::workspace::Workspace;
+
+/// Below the target folder: what caches that keeps this too.
+const TARGET: &str = "peers";
+const COMMON: &str = "peers-common";
+const JETSTREAM: &str = "jetstream";
+/// As they are asked for. The packages are `peer-…`.
+pub(super) const NAMES: [&str; 5] = ["tephra", "sierradb", "cqrs-es", "disintegrate", JETSTREAM];
+const QUICK: [&str; 6] = ["--seconds", "0.5", "--in-flight", "1,16,256", "--aggregates", "1000"];
+
+/// A peer that was built, or the reason why not.
+#[derive(Debug)]
+pub(super) struct Built {
+    pub(super) name: &'static str,
+    program: Result<Vec<OsString>, String>,
+}
+
+/// What a peer said.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) name: &'static str,
+    /// One, or several when it was set up in several ways.
+    pub(super) reports: Vec<Value>,
+    /// Why there is none.
+    pub(super) reason: Option<String>,
+}
+
+pub(super) fn build(workspace: &Workspace, names: &[&'static str]) -> Result<Vec<Built>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Figures of other rules would be no figures to compare with.
+    let test = ["--package", COMMON];
+    run::show(cargo(workspace, "test").args(test)).context("the peers' orders are not the tutorial's")?;
+    // In one go, or else each would be built with features of its own. When that fails, one by one, to tell whose fault it is.
+    let packages = names.iter().flat_map(|name| [String::from("--package"), package(name)]);
+    let all = run::show(cargo(workspace, "build").args(packages));
+    let built = |&name| {
+        let built = all
+            .as_ref()
+            .map_or_else(|_| run::show(cargo(workspace, "build").args(["--package", &package(name)])), |()| Ok(()));
+        let program = built.and_then(|()| program(workspace, name)).map_err(|error| format!("{error:#}"));
+        Built { name, program }
+    };
+    Ok(names.iter().map(built).collect())
+}
+
+fn package(name: &str) -> String {
+    format!("peer-{name}")
+}
+
+fn cargo(workspace: &Workspace, task: &str) -> Command {
+    let mut cargo = run::cargo();
+    cargo.current_dir(workspace.root.join(PEERS)).args([task, "--release", "--target-dir"]);
+    cargo.arg(workspace.target.join(TARGET));
+    cargo
+}
+
+fn program(workspace: &Workspace, name: &str) -> Result<Vec<OsString>> {
+    let folder = workspace.target.join(TARGET).join("release");
+    let mut words: Vec<OsString> = vec![folder.join(package(name)).into()];
+    if name == JETSTREAM {
+        words.extend(["--nats-server".into(), nats_server(workspace)?.into()]);
+    }
+    Ok(words)
+}
+
+impl Built {
+    pub(super) fn measure(&self, scratch: &Path, size: Size) -> Peer {
+        let said = match &self.program {
+            Ok(words) => reports(words, scratch, size).map_err(|error| format!("{error:#}")),
+            Err(reason) => Err(reason.clone()),
+        };
+        let (reports, reason) = match said {
+            Ok(reports) => (reports, None),
+            Err(reason) => (Vec::new(), Some(reason)),
+        };
+        Peer { name: self.name, reports, reason }
+    }
+}
+
+/// A line of JSON each.
+fn reports(words: &[OsString], scratch: &Path, size: Size) -> Result<Vec<Value>> {
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).arg("--dir").arg(scratch);
+    if size == Size::Quick {
+        command.args(QUICK);
+    }
+    let text = run::output(&mut command)?;
+    let reports = text.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
+    ensure!(!reports.is_empty(), "it printed nothing");
+    Ok(reports)
+}
