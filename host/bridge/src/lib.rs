@@ -4,9 +4,13 @@
 mod connect_error;
 mod connection;
 mod options;
+pub mod service;
 mod version;
 
 pub use connect_error::ConnectError;
-pub use connection::Connection;
+pub use connection::{Connection, NotSent};
 pub use options::{ConnectOptions, Credentials, Tls};
 pub use version::{SERVER_VERSION_MIN, ServerVersion};
+
+/// Hosts that serve the same tenants share requests by it.
+pub const QUEUE_GROUP: &str = "polder";
