@@ -3,6 +3,7 @@
 
 mod connect_error;
 mod connection;
+pub mod events;
 mod options;
 pub mod service;
 mod version;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use polder_bridge::events::EventStreams;
 use polder_bridge::{ConnectOptions, Credentials, Tls};
 
 #[derive(Debug, Clone, Args)]
@@ -34,6 +35,20 @@ pub(crate) struct NatsArguments {
     /// A file with the certificate's private key.
     #[arg(long, value_name = "FILE", requires = "nats_certificate")]
     nats_key: Option<PathBuf>,
+}
+
+/// How a host keeps its events at NATS.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StreamArguments {
+    /// NATS servers that each hold a copy of a tenant's stream of events.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "nats", value_parser = clap::value_parser!(u8).range(1..=5))]
+    nats_replicas: u8,
+}
+
+impl StreamArguments {
+    pub(crate) fn options(&self) -> EventStreams {
+        EventStreams { replicas: usize::from(self.nats_replicas) }
+    }
 }
 
 const PASSWORD: &str = "POLDER_NATS_PASSWORD";

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Outcome;
 use crate::logs;
-use crate::nats::{self, NatsArguments};
+use crate::nats::{self, NatsArguments, StreamArguments};
 use crate::output::Output;
 use crate::watch::watch;
 
@@ -39,6 +39,8 @@ pub(crate) struct Serve {
     watch_tenant: TenantName,
     #[command(flatten)]
     nats: NatsArguments,
+    #[command(flatten)]
+    streams: StreamArguments,
 }
 
 impl Serve {
@@ -58,7 +60,7 @@ impl Serve {
         // Before the data folder: what is wrong with NATS is told at once.
         let nats_options = self.nats.options()?;
         let nats = match &nats_options {
-            Some(options) => Some(Nats::connect(options).await?),
+            Some(options) => Some(Nats::connect(options, self.streams.options()).await?),
             None => None,
         };
         let host = Host::open(options).with_context(|| format!("cannot serve {}", self.data.display()))?;

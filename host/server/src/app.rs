@@ -1,6 +1,6 @@
 //! What every request may reach.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use polder_access::Verifier;
 use polder_engine::Host;
@@ -14,5 +14,5 @@ pub(crate) struct App {
     /// Turns true when the server stops: whoever streams without end ends then.
     pub(crate) closing: watch::Receiver<bool>,
     /// What the NATS face counts, where there is one.
-    pub(crate) nats: OnceLock<nats::Counts>,
+    pub(crate) nats: OnceLock<Arc<nats::Counts>>,
 }

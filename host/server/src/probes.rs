@@ -10,7 +10,6 @@ use axum::response::{IntoResponse, Response};
 use crate::app::App;
 use crate::json::json;
 use crate::kinds;
-use crate::nats;
 use crate::problem::Problem;
 
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -30,6 +29,6 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Prob
 }
 
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let nats = app.nats.get().map(nats::Counts::metrics).unwrap_or_default();
+    let nats = app.nats.get().map(|counts| counts.metrics(&app.host)).unwrap_or_default();
     ([(CONTENT_TYPE, PROMETHEUS_TEXT)], app.host.metrics() + &nats).into_response()
 }

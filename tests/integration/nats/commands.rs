@@ -113,11 +113,7 @@ fn one_callers_commands_are_decided_in_order() {
         let mut answers = Vec::new();
         let mut inbox = site.client.subscribe("answers").await.unwrap();
         for number in 0..ORDERS {
-            for (command, payload) in [
-                ("draft-order", DRAFT),
-                ("add-line", LINE),
-                ("submit-order", "{}"),
-            ] {
+            for (command, payload) in [("draft-order", DRAFT), ("add-line", LINE), ("submit-order", "{}")] {
                 let subject = format!("main.cmd.orders.order.o-{number}.{command}");
                 site.client.publish_with_reply(subject, "answers", payload.into()).await.unwrap();
             }

@@ -2,5 +2,8 @@
 
 mod commands;
 mod connection;
+mod events;
+mod kills;
 mod service;
 mod site;
+mod streams;

@@ -77,6 +77,11 @@ impl Host {
         self.inner.tenants.load().keys().cloned().collect()
     }
 
+    /// Those that are gone for good.
+    pub fn removed_tenants(&self) -> Vec<TenantName> {
+        self.inner.tenant_book.lock().unwrap_or_else(PoisonError::into_inner).removed().cloned().collect()
+    }
+
     /// Told whenever a tenant came or went.
     pub fn tenants_changed(&self) -> watch::Receiver<()> {
         self.inner.tenants_changed.subscribe()

@@ -1,7 +1,9 @@
-//! The NATS face: commands by request-reply. What is asked and answered is what HTTP asks and answers, with the same checks, headers and
-//! problem documents; only how it travels is another.
+//! The NATS face: commands by request-reply, events in a stream. What is asked and answered is what HTTP asks and answers, with the same
+//! checks, headers and problem documents; only how it travels is another.
 
 mod commands;
+mod counts;
+mod history;
 mod reply;
 mod tenants;
 
@@ -9,19 +11,30 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polder_bridge::service::{Description, Endpoint, Service};
+use polder_bridge::events::{EventStreams, StreamError};
+use polder_bridge::service::{Description, Service};
 use polder_bridge::{ConnectError, ConnectOptions, Connection, NotSent};
+use polder_engine::ReadError;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
+pub(crate) use counts::Counts;
+use tenants::Tenants;
 
 /// What is under way at shutdown may take this long.
 const DRAIN_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Connections to NATS that nothing is done with yet.
 pub struct Nats {
+    links: Links,
+}
+
+#[derive(Clone)]
+struct Links {
     /// Callers can break it with messages that are none, so nothing else goes over it.
     requests: Connection,
+    events: Connection,
+    streams: EventStreams,
 }
 
 /// The face at work.
@@ -30,40 +43,43 @@ pub(crate) struct Serving {
     _service: Service,
 }
 
-/// What `/metrics` tells of it.
-pub(crate) struct Counts {
-    requests: Connection,
-    endpoints: Arc<Endpoints>,
-}
-
-/// What is asked for, whatever the tenant.
-pub(crate) struct Endpoints {
-    commands: Arc<Endpoint>,
+/// Why the face is not at work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Nats(#[from] NotSent),
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    #[error(transparent)]
+    History(#[from] ReadError),
 }
 
 impl Nats {
     /// # Errors
     /// Within seconds, with what to do about it.
-    pub async fn connect(options: &ConnectOptions) -> Result<Self, ConnectError> {
+    pub async fn connect(options: &ConnectOptions, streams: EventStreams) -> Result<Self, ConnectError> {
         let requests = Connection::open(options, "polder requests").await?;
         requests.require_jetstream().await?;
-        Ok(Self { requests })
+        let events = Connection::open(options, "polder events").await?;
+        Ok(Self { links: Links { requests, events, streams } })
     }
 
     /// Answers when it returns.
-    pub(crate) async fn serve(self, app: &Arc<App>) -> Result<Serving, NotSent> {
-        let endpoints = Arc::new(Endpoints { commands: Arc::new(Endpoint::new("commands", "*.cmd.>")) });
+    pub(crate) async fn serve(self, app: &Arc<App>) -> Result<Serving, StartError> {
+        let Self { links } = self;
+        let counts = Arc::new(Counts::new(&links.requests, &links.events));
         let description = Description {
             name: "polder",
             version: env!("CARGO_PKG_VERSION"),
             text: "A host for business rules: commands in, events out",
             metadata: BTreeMap::new(),
         };
-        let service = Service::start(&self.requests, description, vec![Arc::clone(&endpoints.commands)]).await?;
-        let tenants = tenants::Tenants::serve(app, &self.requests, &endpoints).await?;
-        self.requests.flush().await?;
+        let requests = links.requests.clone();
+        let service = Service::start(&requests, description, counts.endpoints()).await?;
+        let tenants = Tenants::serve(app, links, &counts).await?;
+        requests.flush().await?;
         // Only one face is served by an app.
-        let _ = app.nats.set(Counts { requests: self.requests, endpoints });
+        let _ = app.nats.set(counts);
         Ok(Serving { tenants, _service: service })
     }
 }
@@ -74,28 +90,5 @@ impl Serving {
         if tokio::time::timeout(DRAIN_WAIT_MAX, self.tenants).await.is_err() {
             tracing::warn!("some requests over NATS took longer than {} s and were cut off", DRAIN_WAIT_MAX.as_secs());
         }
-    }
-}
-
-impl Counts {
-    /// In Prometheus's text format.
-    pub(crate) fn metrics(&self) -> String {
-        let counts = self.endpoints.commands.counts();
-        let mut text = String::new();
-        let mut metric = |name: &str, kind: &str, help: &str, value: u64| {
-            text += &format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
-        };
-        let is_up = u64::from(self.requests.is_up());
-        metric("polder_nats_connected", "gauge", "Whether the NATS server answers.", is_up);
-        metric("polder_nats_reconnects_total", "counter", "Connections made anew.", self.requests.reconnects());
-        metric(
-            "polder_nats_dropped_total",
-            "counter",
-            "Requests that came faster than they were taken.",
-            self.requests.slow_consumers(),
-        );
-        metric("polder_nats_commands_total", "counter", "Commands that came over NATS.", counts.requests);
-        metric("polder_nats_command_errors_total", "counter", "Of these, answered with an error.", counts.errors);
-        text
     }
 }
