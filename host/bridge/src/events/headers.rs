@@ -1,6 +1,6 @@
 //! What a message says of its event beside the payload. The names are part of the interface: readers depend on them.
 
-use async_nats::header::{NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID};
+use async_nats::header::{NATS_EXPECTED_LAST_MESSAGE_ID, NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID};
 use async_nats::{HeaderMap, HeaderValue};
 use polder_core::{ContentId, Event, Position};
 
@@ -14,9 +14,12 @@ const CORRELATION_ID: &str = "Correlation-Id";
 const CAUSATION_ID: &str = "Causation-Id";
 const ACTOR: &str = "Actor";
 
-/// The server takes the message only when its stream stands at `expected_last`.
-pub(super) fn of(event: &Event, expected_last: u64) -> HeaderMap {
+/// The server takes the message only when its stream stands at `expected_last`, and ends with a message of the id that is expected.
+pub(super) fn of(event: &Event, expected_last: u64, expected_last_id: Option<&ContentId>) -> HeaderMap {
     let mut headers = HeaderMap::new();
+    if let Some(id) = expected_last_id {
+        headers.insert(NATS_EXPECTED_LAST_MESSAGE_ID, id.to_string());
+    }
     headers.insert(NATS_MESSAGE_ID, event.id.to_string());
     headers.insert(NATS_EXPECTED_LAST_SEQUENCE, HeaderValue::from(expected_last));
     headers.insert(POSITION, HeaderValue::from(event.position.0));

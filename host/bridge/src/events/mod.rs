@@ -1,8 +1,9 @@
 //! A tenant's events in a JetStream stream: each once, in order, whatever ends in the middle.
 //!
 //! There is no cursor beside the stream that could disagree with it. Every message carries the position of its event, and is sent with
-//! `Nats-Expected-Last-Sequence`: the server takes it only behind the message of the event before. So a message that was lost takes all
-//! behind it with it, one that comes twice or from an earlier run is refused, and where to go on is read from the stream's end.
+//! `Nats-Expected-Last-Sequence` and `Nats-Expected-Last-Msg-Id`: the server takes it only right behind the message of the event before.
+//! So a message that was lost takes all behind it with it, one that comes twice or from an earlier run is refused, and where to go on is
+//! read from the stream's end.
 
 mod headers;
 mod progress;

@@ -38,6 +38,7 @@ pub(super) struct Publication {
 
 #[derive(Debug)]
 struct Known {
+    found: Place,
     confirmed: Place,
     sent: Place,
     /// Batches under way, each with the place of its last event and its size.
@@ -59,6 +60,13 @@ impl Publication {
         }
     }
 
+    /// Nothing was sent since the end was found. The first event is sent to stand at the stream's end as it was read; each further one
+    /// also right behind the event before it, by that one's id. The sequence alone would not do: somebody else's message can take an
+    /// event's place, and then the next event would find its own.
+    pub(super) fn is_first(&self) -> bool {
+        self.known.as_ref().is_some_and(|known| known.sent == known.found)
+    }
+
     pub(super) fn epoch(&self) -> u64 {
         self.epoch
     }
@@ -71,7 +79,7 @@ impl Publication {
     /// The stream ends here: this event is its last.
     pub(super) fn found(&mut self, end: Place) {
         self.epoch += 1;
-        self.known = Some(Known { confirmed: end, sent: end, under_way: VecDeque::new(), bytes_under_way: 0 });
+        self.known = Some(Known { found: end, confirmed: end, sent: end, under_way: VecDeque::new(), bytes_under_way: 0 });
     }
 
     /// The events right after what was sent last are on their way; a confirmation of the last of them was asked for. Each was sent to

@@ -24,16 +24,24 @@ enum Act {
     Crash(u8),
     /// Somebody else publishes to the stream's subjects.
     Intrude,
+    /// The server starts again: the stream is as it was, but which id came last is forgotten.
+    Restart,
 }
 
-/// `None`: somebody else's message.
 #[derive(Default)]
-struct Stream(Vec<Option<u64>>);
+struct Stream {
+    /// `None`: somebody else's message.
+    messages: Vec<Option<u64>>,
+    /// As far as the server knows.
+    last_id: Option<u64>,
+}
 
 struct Message {
     publisher: usize,
     position: u64,
     expected_last: u64,
+    /// Not with the first after the end was looked for.
+    expected_last_id: Option<u64>,
     /// The epoch that is told.
     confirm: Option<u64>,
 }
@@ -57,12 +65,17 @@ const EVENTS_PER_BATCH: u64 = 3;
 impl Stream {
     /// As a publisher reads it: back from the end to the last message that is an event's.
     fn end(&self) -> Place {
-        let position = self.0.iter().rev().flatten().next().copied().unwrap_or(0);
-        Place { position: Position(position), sequence: self.0.len() as u64 }
+        let position = self.messages.iter().rev().flatten().next().copied().unwrap_or(0);
+        Place { position: Position(position), sequence: self.messages.len() as u64 }
     }
 
     fn positions(&self) -> Vec<u64> {
-        self.0.iter().flatten().copied().collect()
+        self.messages.iter().flatten().copied().collect()
+    }
+
+    fn push(&mut self, position: Option<u64>) {
+        self.messages.push(position);
+        self.last_id = position;
     }
 }
 
@@ -87,7 +100,8 @@ impl World {
                     message.confirm = None;
                 }
             }
-            Act::Intrude => self.stream.0.push(None),
+            Act::Intrude => self.stream.push(None),
+            Act::Restart => self.stream.last_id = None,
         }
         let expected: Vec<u64> = (1..=self.stream.positions().len() as u64).collect();
         assert_eq!(self.stream.positions(), expected, "the stream is no beginning of the journal");
@@ -109,6 +123,7 @@ impl World {
                         publisher: which,
                         position: after.position.0 + number + 1,
                         expected_last: after.sequence + number,
+                        expected_last_id: (number > 0 || !publisher.is_first()).then_some(after.position.0 + number),
                         confirm: is_last.then_some(publisher.epoch()),
                     });
                 }
@@ -120,13 +135,14 @@ impl World {
 
     fn deliver(&mut self) {
         let Some(message) = self.under_way.pop_front() else { return };
-        let is_taken = message.expected_last == self.stream.0.len() as u64;
+        let is_behind = message.expected_last_id.is_none_or(|id| self.stream.last_id == Some(id));
+        let is_taken = is_behind && message.expected_last == self.stream.messages.len() as u64;
         if is_taken {
-            self.stream.0.push(Some(message.position));
+            self.stream.push(Some(message.position));
         }
         let Some(epoch) = message.confirm else { return };
         let answer = match is_taken {
-            true => Answer::Stored { epoch, sequence: self.stream.0.len() as u64 },
+            true => Answer::Stored { epoch, sequence: self.stream.messages.len() as u64 },
             false => Answer::Refused { epoch },
         };
         self.answers[message.publisher].push_back(answer);
@@ -171,6 +187,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         1 => which.clone().prop_map(Act::GiveUp),
         1 => which.prop_map(Act::Crash),
         1 => Just(Act::Intrude),
+        1 => Just(Act::Restart),
     ];
     prop::collection::vec(act, 0..200)
 }

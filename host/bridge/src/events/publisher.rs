@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_nats::{Message, Subscriber};
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _};
-use polder_core::{DomainName, Event, Position, TenantName, subject};
+use polder_core::{ContentId, DomainName, Event, Position, TenantName, subject};
 use serde::Deserialize;
 use tokio::task::JoinHandle;
 
@@ -40,6 +40,8 @@ pub struct Publisher<H> {
     /// Read, and not sent yet.
     read: VecDeque<Event>,
     reading: Option<JoinHandle<Result<Vec<Event>, String>>>,
+    /// Of the event that was sent last.
+    last_id: Option<ContentId>,
     inbox: String,
     confirmations: Subscriber,
 }
@@ -69,6 +71,7 @@ impl<H: History> Publisher<H> {
             progress: Arc::default(),
             read: VecDeque::new(),
             reading: None,
+            last_id: None,
             inbox,
             confirmations: confirmations.map_err(NotSent::new)?,
         })
@@ -176,7 +179,9 @@ impl<H: History> Publisher<H> {
             }
             let reply = (number + 1 == count).then(|| format!("{}.{epoch}", self.inbox));
             bytes += event.payload.get().len();
-            self.send(event, after.sequence + number as u64, reply).await?;
+            let id = event.id;
+            let expected_last_id = self.last_id.replace(id).filter(|_| number > 0 || !self.publication.is_first());
+            self.send(event, after.sequence + number as u64, expected_last_id, reply).await?;
         }
         self.publication.sent(count as u64, bytes);
         // What has come meanwhile is looked at without waiting.
@@ -186,9 +191,15 @@ impl<H: History> Publisher<H> {
         Ok(())
     }
 
-    async fn send(&self, event: Event, expected_last: u64, reply: Option<String>) -> Result<(), StreamError> {
+    async fn send(
+        &self,
+        event: Event,
+        expected_last: u64,
+        expected_last_id: Option<ContentId>,
+        reply: Option<String>,
+    ) -> Result<(), StreamError> {
         let subject = subject::event(self.stream.tenant(), &event.domain, &event.aggregate, &event.name, event.version);
-        let headers = headers::of(&event, expected_last);
+        let headers = headers::of(&event, expected_last, expected_last_id.as_ref());
         let position = event.position;
         let payload = Bytes::from(String::from(Box::<str>::from(event.payload)));
         let client = self.connection.client();
