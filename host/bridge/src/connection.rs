@@ -95,6 +95,11 @@ impl Connection {
         self.client.flush().await.map_err(NotSent::new)
     }
 
+    /// Of the server that is connected now.
+    pub fn server_version(&self) -> String {
+        self.client.server_info().version
+    }
+
     /// The addresses it was given, without passwords.
     pub fn urls(&self) -> &str {
         &self.urls

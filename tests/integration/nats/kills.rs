@@ -54,6 +54,7 @@ fn rounds(disturb: impl Fn(&mut Site, &mut Random)) {
         let before = acknowledged.len();
         acknowledged.extend(send(&site, round, commands, answers_min));
         disturb(&mut site, &mut random);
+        site.await_host();
         println!("round {round}: {} of {commands} acknowledged", acknowledged.len() - before);
     }
     let count = site.assert_stream_is_history();

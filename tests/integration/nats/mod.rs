@@ -2,8 +2,10 @@
 
 mod commands;
 mod connection;
+mod doctor;
 mod events;
 mod kills;
+mod queries;
 mod service;
 mod site;
 mod streams;

@@ -65,6 +65,15 @@ impl Site {
         self.host = Some(Host::start_with(self.data.path(), &["--nats", &self.server.url()]));
     }
 
+    /// A host that lost its server, or has just started, needs a moment until it answers.
+    #[track_caller]
+    pub(super) fn await_host(&self) {
+        let began = std::time::Instant::now();
+        while self.try_request("$SRV.PING.polder", &[], "").is_err() {
+            assert!(began.elapsed() < WAIT_MAX, "{}", self.host().log());
+        }
+    }
+
     /// What comes back, or why nothing did.
     pub(super) fn try_request(
         &self,

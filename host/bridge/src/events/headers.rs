@@ -1,18 +1,18 @@
 //! What a message says of its event beside the payload. The names are part of the interface: readers depend on them.
 
 use async_nats::header::{NATS_EXPECTED_LAST_MESSAGE_ID, NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID};
-use async_nats::{HeaderMap, HeaderValue};
+use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use polder_core::{ContentId, Event, Position};
 
-const POSITION: &str = "Polder-Position";
-const AGGREGATE_ID: &str = "Polder-Aggregate-Id";
-const SEQUENCE: &str = "Polder-Sequence";
+const POSITION: HeaderName = HeaderName::from_static("Polder-Position");
+const AGGREGATE_ID: HeaderName = HeaderName::from_static("Polder-Aggregate-Id");
+const SEQUENCE: HeaderName = HeaderName::from_static("Polder-Sequence");
 /// Milliseconds since 1970.
-const TIME: &str = "Polder-Time-Ms";
-const COMMAND_ID: &str = "Polder-Command-Id";
-const CORRELATION_ID: &str = "Correlation-Id";
-const CAUSATION_ID: &str = "Causation-Id";
-const ACTOR: &str = "Actor";
+const TIME: HeaderName = HeaderName::from_static("Polder-Time-Ms");
+const COMMAND_ID: HeaderName = HeaderName::from_static("Polder-Command-Id");
+const CORRELATION_ID: HeaderName = HeaderName::from_static("Correlation-Id");
+const CAUSATION_ID: HeaderName = HeaderName::from_static("Causation-Id");
+const ACTOR: HeaderName = HeaderName::from_static("Actor");
 
 /// The server takes the message only when its stream stands at `expected_last`, and ends with a message of the id that is expected.
 pub(super) fn of(event: &Event, expected_last: u64, expected_last_id: Option<&ContentId>) -> HeaderMap {

@@ -12,7 +12,7 @@ mod publisher;
 mod stream;
 
 pub use progress::Progress;
-pub use publisher::{Publisher, Stopped};
+pub use publisher::Publisher;
 pub use stream::{EventStreams, StreamError};
 
 use polder_core::{Event, Position};

@@ -79,7 +79,8 @@ impl Publication {
     /// The stream ends here: this event is its last.
     pub(super) fn found(&mut self, end: Place) {
         self.epoch += 1;
-        self.known = Some(Known { found: end, confirmed: end, sent: end, under_way: VecDeque::new(), bytes_under_way: 0 });
+        self.known =
+            Some(Known { found: end, confirmed: end, sent: end, under_way: VecDeque::new(), bytes_under_way: 0 });
     }
 
     /// The events right after what was sent last are on their way; a confirmation of the last of them was asked for. Each was sent to

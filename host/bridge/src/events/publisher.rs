@@ -10,6 +10,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use polder_core::{ContentId, DomainName, Event, Position, TenantName, subject};
 use serde::Deserialize;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::publication::{Place, Publication, Step};
 use super::stream::{BEFORE_ALL, End, EventStream, EventStreams, StreamError};
@@ -18,6 +19,8 @@ use crate::connection::{Connection, NotSent};
 
 /// A confirmation is asked for at the end of each batch.
 const EVENTS_PER_BATCH_MAX: usize = 128;
+/// A few events wait so long for more: a journal that grows by small steps would otherwise cost a read and a confirmation for each.
+const COLLECT_WAIT: Duration = Duration::from_millis(5);
 /// Wall time until what was sent counts as lost.
 const CONFIRMATION_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How often the connection is looked at meanwhile: one that was made anew has lost what was under way.
@@ -26,10 +29,6 @@ const CONNECTION_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// Until a stream that could not be used is looked at again.
 const STALL_PAUSE: Duration = Duration::from_secs(10);
-
-/// The history cannot be read any more: the tenant is gone, or the host is closing.
-#[derive(Debug)]
-pub struct Stopped;
 
 pub struct Publisher<H> {
     connection: Connection,
@@ -40,6 +39,8 @@ pub struct Publisher<H> {
     /// Read, and not sent yet.
     read: VecDeque<Event>,
     reading: Option<JoinHandle<Result<Vec<Event>, String>>>,
+    /// When events were last collected.
+    collected: Instant,
     /// Of the event that was sent last.
     last_id: Option<ContentId>,
     inbox: String,
@@ -71,6 +72,7 @@ impl<H: History> Publisher<H> {
             progress: Arc::default(),
             read: VecDeque::new(),
             reading: None,
+            collected: Instant::now(),
             last_id: None,
             inbox,
             confirmations: confirmations.map_err(NotSent::new)?,
@@ -91,8 +93,8 @@ impl<H: History> Publisher<H> {
         Arc::clone(&self.progress)
     }
 
-    /// Publishes for as long as there is a history. To end it earlier, drop it: that is a crash, and harmless.
-    pub async fn run(mut self) -> Stopped {
+    /// Publishes for as long as the tenant is there and the host is open. To end it earlier, drop it: that is a crash, and harmless.
+    pub async fn run(mut self) {
         loop {
             let worked = match self.publication.step(self.history.newest()) {
                 Step::FindEnd => self.find_end().await,
@@ -104,7 +106,7 @@ impl<H: History> Publisher<H> {
                 Step::Rest => {
                     let confirmed = self.publication.confirmed().unwrap_or(BEFORE_ALL);
                     if !self.history.moved_beyond(confirmed).await {
-                        return Stopped;
+                        return;
                     }
                     Ok(())
                 }
@@ -166,6 +168,7 @@ impl<H: History> Publisher<H> {
     }
 
     async fn publish(&mut self, after: Place) -> Result<(), StreamError> {
+        self.collect(after.position).await;
         self.read_on(after.position).await?;
         let count = self.read.len().min(EVENTS_PER_BATCH_MAX);
         if count == 0 {
@@ -189,6 +192,15 @@ impl<H: History> Publisher<H> {
             self.confirmed(&confirmation);
         }
         Ok(())
+    }
+
+    /// Lets a few events become more, at the price of a moment.
+    async fn collect(&mut self, after: Position) {
+        let waiting = self.history.newest().0 - after.0;
+        if self.read.is_empty() && self.reading.is_none() && waiting < EVENTS_PER_BATCH_MAX as u64 {
+            tokio::time::sleep_until(self.collected + COLLECT_WAIT).await;
+        }
+        self.collected = Instant::now();
     }
 
     async fn send(
@@ -220,7 +232,7 @@ impl<H: History> Publisher<H> {
     }
 
     async fn await_confirmation(&mut self) {
-        let (reconnects, began) = (self.connection.reconnects(), tokio::time::Instant::now());
+        let (reconnects, began) = (self.connection.reconnects(), Instant::now());
         loop {
             match tokio::time::timeout(CONNECTION_LOOK_INTERVAL, self.confirmations.next()).await {
                 Ok(Some(confirmation)) => return self.confirmed(&confirmation),

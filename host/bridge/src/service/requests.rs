@@ -1,6 +1,6 @@
 //! Requests as they come in on one subject, and their answers as they go out: many under way at a time, none waiting for another.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Instant;
 
 use async_nats::{HeaderMap, Message, Subject, Subscriber};
@@ -30,15 +30,20 @@ pub struct Request {
     subject: Subject,
     headers: Option<HeaderMap>,
     payload: Bytes,
-    is_answered_to: bool,
 }
 
 /// What goes back to the caller.
-#[derive(Debug)]
 pub struct Reply {
     payload: Bytes,
     error: Option<(u16, &'static str)>,
     headers: Option<HeaderMap>,
+    follow_up: Option<FollowUp>,
+}
+
+/// What comes after a reply, and where.
+struct FollowUp {
+    subject: String,
+    reply: Pin<Box<dyn Future<Output = Reply> + Send>>,
 }
 
 impl Connection {
@@ -84,19 +89,31 @@ impl Requests {
     }
 
     async fn answer(&self, endpoint: &Endpoint, answer: Answer) {
-        let Answer { subject, to, reply, began } = answer;
+        let Answer { subject, to, mut reply, began } = answer;
         endpoint.answered(began.elapsed());
         if let Some((code, message)) = reply.error {
             endpoint.failed(code, message);
         }
-        let Some(to) = to else {
-            let reply = String::from_utf8_lossy(&reply.payload);
-            tracing::info!(%subject, %reply, "done, and nobody had asked to be told");
-            return;
-        };
-        if let Err(error) = self.connection.send(to, reply.headers(), reply.payload.clone()).await {
-            tracing::warn!(%subject, %error, "an answer could not be sent");
+        let follow_up = reply.follow_up.take();
+        match to {
+            Some(to) => send(&self.connection, to, reply).await,
+            None => {
+                let reply = String::from_utf8_lossy(&reply.payload);
+                tracing::info!(%subject, %reply, "done, and nobody had asked to be told");
+            }
         }
+        // Not before the reply was sent: whoever listens is told first what to wait for.
+        if let Some(FollowUp { subject, reply }) = follow_up {
+            let connection = self.connection.clone();
+            tokio::spawn(async move { send(&connection, subject.into(), reply.await).await });
+        }
+    }
+}
+
+async fn send(connection: &Connection, to: Subject, reply: Reply) {
+    let headers = reply.headers();
+    if let Err(error) = connection.send(to.clone(), headers, reply.payload).await {
+        tracing::warn!(subject = %to, %error, "an answer could not be sent");
     }
 }
 
@@ -114,8 +131,7 @@ fn answered<F: Future<Output = Reply>, T: Fn(Request) -> F>(
 ) -> impl Future<Output = Answer> + use<F, T> {
     let began = Instant::now();
     let Message { subject, reply: to, headers, payload, .. } = message;
-    let is_answered_to = to.is_some();
-    let reply = take(Request { subject: subject.clone(), headers, payload, is_answered_to });
+    let reply = take(Request { subject: subject.clone(), headers, payload });
     async move { Answer { subject, to, reply: reply.await, began } }
 }
 
@@ -126,11 +142,6 @@ impl Request {
 
     pub fn payload(&self) -> &Bytes {
         &self.payload
-    }
-
-    /// There is somebody who waits for the reply.
-    pub fn is_answered_to(&self) -> bool {
-        self.is_answered_to
     }
 
     /// All values of a header. Clients of NATS do not agree on the case of names, so it does not count.
@@ -146,18 +157,28 @@ impl Request {
 
 impl Reply {
     pub fn good(payload: impl Into<Bytes>) -> Self {
-        Self { payload: payload.into(), error: None, headers: None }
+        Self { payload: payload.into(), error: None, headers: None, follow_up: None }
     }
 
     /// `code` as in HTTP; `message` in a few words, for people.
     pub fn error(code: u16, message: &'static str, payload: impl Into<Bytes>) -> Self {
-        Self { payload: payload.into(), error: Some((code, message)), headers: None }
+        Self { payload: payload.into(), error: Some((code, message)), headers: None, follow_up: None }
     }
 
     /// `value` must be on one line.
     pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.get_or_insert_default().insert(name, value);
         self
+    }
+
+    /// Once this was sent, `reply` is waited for and sent to `subject`.
+    pub fn followed_by(mut self, subject: String, reply: impl Future<Output = Self> + Send + 'static) -> Self {
+        self.follow_up = Some(FollowUp { subject, reply: Box::pin(reply) });
+        self
+    }
+
+    pub fn payload_bytes(&self) -> usize {
+        self.payload.len()
     }
 
     fn headers(&self) -> Option<HeaderMap> {

@@ -16,6 +16,24 @@ const DRAFT: &[u8] = br#"{"customer":"customer-17"}"#;
 const ADD: &[u8] = br#"{"sku":"BIKE-BELL-40","quantity":2,"price":1999}"#;
 const REMOVE: &[u8] = br#"{"sku":"BIKE-BELL-40"}"#;
 
+/// One command of the load, for who sends it by other ways.
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) payload: Bytes,
+}
+
+impl Step {
+    pub(super) const DRAFT: Self = Self { name: "draft-order", payload: Bytes::from_static(DRAFT) };
+
+    /// What an order is sent in its `round`, once it is drafted.
+    pub(super) fn timed(round: usize) -> Self {
+        match round % 2 {
+            0 => Self { name: "add-line", payload: Bytes::from_static(ADD) },
+            _ => Self { name: "remove-line", payload: Bytes::from_static(REMOVE) },
+        }
+    }
+}
+
 pub(super) struct Load {
     pub(super) host: Host,
     pub(super) aggregates: usize,

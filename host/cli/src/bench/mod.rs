@@ -7,6 +7,7 @@ mod figures;
 mod fill;
 mod load;
 mod native;
+mod nats;
 mod neighbours;
 mod rebuild;
 mod replay;
@@ -35,6 +36,7 @@ pub(crate) struct Bench {
 enum What {
     Audit(audit::Audit),
     Commands(commands::Commands),
+    Nats(nats::Nats),
     State(state::State),
     Neighbours(neighbours::Neighbours),
     Rebuild(rebuild::Rebuild),
@@ -50,6 +52,7 @@ impl Bench {
         match self.what {
             What::Audit(bench) => bench.run(output),
             What::Commands(bench) => bench.run(output),
+            What::Nats(bench) => bench.run(output),
             What::State(bench) => bench.run(output),
             What::Neighbours(bench) => bench.run(output),
             What::Rebuild(bench) => bench.run(output),

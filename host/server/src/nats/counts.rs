@@ -10,10 +10,14 @@ use polder_bridge::service::Endpoint;
 use polder_core::TenantName;
 use polder_engine::Host;
 
+/// An id, and two lines of error.
+const REPLY_HEADERS_BYTES_MAX: usize = 1_024;
+
 pub(crate) struct Counts {
     requests: Connection,
     events: Connection,
     pub(super) commands: Arc<Endpoint>,
+    pub(super) queries: Arc<Endpoint>,
     publishing: Mutex<BTreeMap<TenantName, Arc<Progress>>>,
 }
 
@@ -23,12 +27,18 @@ impl Counts {
             requests: requests.clone(),
             events: events.clone(),
             commands: Arc::new(Endpoint::new("commands", "*.cmd.>")),
+            queries: Arc::new(Endpoint::new("queries", "*.query.>")),
             publishing: Mutex::default(),
         }
     }
 
     pub(super) fn endpoints(&self) -> Vec<Arc<Endpoint>> {
-        vec![Arc::clone(&self.commands)]
+        vec![Arc::clone(&self.commands), Arc::clone(&self.queries)]
+    }
+
+    /// A reply beyond that would not be sent.
+    pub(super) fn reply_bytes_max(&self) -> usize {
+        self.requests.payload_bytes_max().saturating_sub(REPLY_HEADERS_BYTES_MAX)
     }
 
     pub(super) fn watch(&self, tenant: &TenantName, progress: Arc<Progress>) {
@@ -62,6 +72,15 @@ impl Counts {
             "counter",
             "Of these, answered with an error.",
             commands.errors,
+        );
+        let queries = self.queries.counts();
+        one(&mut text, "polder_nats_queries_total", "counter", "Questions that came over NATS.", queries.requests);
+        one(
+            &mut text,
+            "polder_nats_query_errors_total",
+            "counter",
+            "Of these, answered with an error.",
+            queries.errors,
         );
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let lag = |tenant: &TenantName, progress: &Progress| {

@@ -4,6 +4,7 @@
 mod commands;
 mod counts;
 mod history;
+mod queries;
 mod reply;
 mod tenants;
 

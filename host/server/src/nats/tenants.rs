@@ -5,15 +5,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polder_bridge::events::{EventStreams, Publisher, StreamError};
-use polder_bridge::{Connection, NotSent};
+use polder_bridge::NotSent;
+use polder_bridge::events::Publisher;
 use polder_core::{DomainName, TenantName};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use super::counts::Counts;
 use super::history::TenantHistory;
-use super::{Links, StartError, commands};
+use super::{Links, StartError, commands, queries};
 use crate::app::App;
 
 /// Until NATS is asked again to delete what a removed tenant has left there.
@@ -110,8 +110,13 @@ impl Tenants {
         self.tasks.spawn(async move {
             requests.serve(&counts.commands, |request| commands::submit(&app, request), closing).await;
         });
+        let questions = self.links.requests.requests(format!("{name}.query.>")).await?;
+        let (app, counts, closing) = (Arc::clone(&self.app), Arc::clone(&self.counts), close.subscribe());
+        self.tasks.spawn(async move {
+            questions.serve(&counts.queries, |request| queries::ask(&app, request), closing).await;
+        });
         self.counts.watch(&name, publisher.progress());
-        let publishing = self.tasks.spawn(async move { drop(publisher.run().await) });
+        let publishing = self.tasks.spawn(publisher.run());
         self.served.insert(name, Served { close, publishing });
         Ok(())
     }
@@ -127,7 +132,7 @@ impl Tenants {
         let mut closing = self.app.closing.clone();
         self.tasks.spawn(async move {
             let removing = async {
-                while let Err(error) = removed(&streams, &events, &name).await {
+                while let Err(error) = streams.remove(&events, &name).await {
                     tracing::warn!(tenant = %name, %error, "a removed tenant's events are still at NATS");
                     tokio::time::sleep(REMOVE_PAUSE).await;
                 }
@@ -138,8 +143,4 @@ impl Tenants {
             }
         });
     }
-}
-
-async fn removed(streams: &EventStreams, events: &Connection, name: &TenantName) -> Result<(), StreamError> {
-    streams.remove(events, name).await
 }
