@@ -1,10 +1,13 @@
 //! NATS as an outer face, against real servers.
 
+mod access;
 mod commands;
 mod connection;
 mod doctor;
 mod events;
 mod kills;
+mod permissions;
+mod python;
 mod queries;
 mod service;
 mod site;

@@ -69,7 +69,9 @@ async fn status(url: &str) -> Result<Value, String> {
         client.get(&url).send().await?.error_for_status()?.json().await
     };
     asked.await.map_err(|error: reqwest::Error| {
-        format!("{url} cannot be read ({error}): start the server with `http: 127.0.0.1:8222`, or name where that listens")
+        format!(
+            "{url} cannot be read ({error}): start the server with `http: 127.0.0.1:8222`, or name where that listens"
+        )
     })
 }
 
@@ -87,10 +89,8 @@ fn sync(status: &Value) -> Result<String, String> {
 }
 
 fn clock(status: &Value, now: Timestamp) -> Result<String, String> {
-    let theirs: Timestamp = status["now"]
-        .as_str()
-        .and_then(|text| text.parse().ok())
-        .ok_or("the server does not say what time it has")?;
+    let theirs: Timestamp =
+        status["now"].as_str().and_then(|text| text.parse().ok()).ok_or("the server does not say what time it has")?;
     let difference = now.duration_since(theirs).unsigned_abs();
     match difference <= CLOCK_DIFFERENCE_MAX {
         true => Ok(format!("differs by {} ms", difference.as_millis())),
@@ -116,7 +116,11 @@ mod tests {
     fn how_often_it_syncs_is_told() {
         let config = |config: Value| sync(&json!({ "jetstream": { "config": config } }));
         assert!(config(json!({ "sync_always": true, "sync_interval": 1 })).unwrap().contains("always:"));
-        assert!(config(json!({ "sync_interval": 120_000_000_000_u64 })).unwrap().contains("120s: confirmed events may be lost"));
+        assert!(
+            config(json!({ "sync_interval": 120_000_000_000_u64 }))
+                .unwrap()
+                .contains("120s: confirmed events may be lost")
+        );
         assert!(sync(&json!({})).is_err());
     }
 
