@@ -59,7 +59,7 @@ macro_rules! limits {
 limits! {
     /// instructions, about, that one guest call may spend: the verdict that is the same on every machine
     fuel_per_call_max: 1_000_000_000, 1_000, 1_000_000_000_000;
-    /// wall time of one guest call, in milliseconds: the watchdog for what fuel does not see
+    /// how long one guest call may keep a processor, in milliseconds: the watchdog for what fuel does not see
     call_wall_ms_max: 1_000, 10, 60_000;
     /// linear memory of one guest instance, in bytes
     memory_bytes_max: 256 * MIB, 2 * MIB, GIB;

@@ -20,6 +20,7 @@ mod pipeline;
 mod projections;
 mod reads;
 mod rules;
+mod stretch;
 mod system;
 mod tenant;
 mod tenants;

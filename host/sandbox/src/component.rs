@@ -11,7 +11,6 @@ use crate::catalog::Catalog;
 use crate::live::{Inside, InstantiateError, Live};
 use crate::resources::{self, TABLE_ELEMENTS_MAX};
 use crate::sandbox::Platform;
-use crate::watchdog::Watchdog;
 use crate::{Instance, Refusal};
 
 /// Bytes of one page of linear memory.
@@ -69,9 +68,9 @@ impl Component {
                     Refusal::Start(CallError { kind, instance_lost: true, notes })
                 }
             })?;
-        let text = describe(&mut live, &platform.watchdog)?;
+        let text = describe(&mut live)?;
         let descriptor = Descriptor::parse(&text)?;
-        if describe(&mut live, &platform.watchdog)? != text {
+        if describe(&mut live)? != text {
             return Err(Refusal::DescriptorChanges);
         }
         let catalog = Catalog::new(&descriptor);
@@ -82,15 +81,11 @@ impl Component {
 
 impl Loaded {
     pub(crate) fn instantiate(&self, limits: &Limits) -> Result<Live, InstantiateError> {
-        Live::instantiate(&self.ready, &self.exports, self.watchdog(), limits)
+        Live::instantiate(&self.ready, &self.exports, &self.platform.watchdog, limits)
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {
         &self.catalog
-    }
-
-    pub(crate) fn watchdog(&self) -> &Watchdog {
-        &self.platform.watchdog
     }
 }
 
@@ -113,11 +108,9 @@ fn check_resources(code: &wasmtime::component::Component, limits: &Limits) -> Re
     Ok(needed.max_initial_memory_size.unwrap_or_default() * PAGE_BYTES)
 }
 
-fn describe(live: &mut Live, watchdog: &Watchdog) -> Result<String, Refusal> {
-    live.call(watchdog, |store, guest| guest.polder_domain_catalog().call_describe(store)).map_err(
-        |kind: CallErrorKind| {
-            let notes = live.take_notes();
-            Refusal::Describe(CallError { kind, instance_lost: true, notes })
-        },
-    )
+fn describe(live: &mut Live) -> Result<String, Refusal> {
+    live.call(|store, guest| guest.polder_domain_catalog().call_describe(store)).map_err(|kind: CallErrorKind| {
+        let notes = live.take_notes();
+        Refusal::Describe(CallError { kind, instance_lost: true, notes })
+    })
 }

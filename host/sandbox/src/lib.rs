@@ -12,6 +12,7 @@ mod call_error;
 mod catalog;
 mod compiled;
 mod component;
+mod cpu_time;
 mod handles;
 mod instance;
 mod json;
@@ -22,6 +23,7 @@ mod refusal;
 mod resources;
 mod sandbox;
 mod self_check;
+mod turn;
 mod watchdog;
 
 pub use admission::{
@@ -33,6 +35,7 @@ pub use answers::{
 pub use bindings::wire::{Command as GuestCommand, Event as GuestEvent};
 pub use call_error::{CallError, CallErrorKind};
 pub use component::{Component, Origin};
+pub use cpu_time::CpuTime;
 pub use handles::{DocumentHandle, StateHandle};
 pub use instance::Instance;
 pub use json::JSON_DEPTH_MAX;

@@ -2,12 +2,13 @@
 
 use polder_core::Limits;
 use wasmtime::component::InstancePre;
-use wasmtime::{Engine, Store, Trap};
+use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
 use crate::bindings::{Domain, DomainIndices};
 use crate::call_error::CallErrorKind;
 use crate::notes::{Note, Notes};
 use crate::resources::{self, HANDLES_MAX, Resources};
+use crate::turn::Turn;
 use crate::watchdog::Watchdog;
 
 /// What one answer may make the host allocate, in bytes, whatever the tenant's limits say.
@@ -21,6 +22,7 @@ const ANSWER_OVERHEAD_BYTES: u64 = 64 * 1024;
 pub(crate) struct Inside {
     pub(crate) resources: Resources,
     pub(crate) notes: Notes,
+    turn: Turn,
 }
 
 pub(crate) struct Live {
@@ -33,8 +35,7 @@ pub(crate) struct Live {
 #[derive(Clone, Copy)]
 pub(crate) struct Budget {
     fuel_max: u64,
-    wall_ms_max: u64,
-    deadline_ticks: u64,
+    ms_max: u64,
     memory_bytes_max: u64,
     answer_bytes_max: usize,
 }
@@ -58,10 +59,9 @@ impl Live {
         watchdog: &Watchdog,
         limits: &Limits,
     ) -> Result<Self, InstantiateError> {
-        let budget = Budget::new(limits, watchdog);
-        let mut store = new_store(ready.engine(), limits);
+        let budget = Budget::new(limits);
+        let mut store = new_store(ready.engine(), watchdog, limits);
         budget.grant(&mut store);
-        watchdog.call_begins();
         let instance = ready.instantiate(&mut store).map_err(|error| InstantiateError::Start {
             kind: budget.explain(&error, store.data()),
             notes: store.data_mut().notes.take(),
@@ -74,14 +74,12 @@ impl Live {
     /// Runs one call of the guest. After an error the guest must not be called again.
     pub(crate) fn call<T>(
         &mut self,
-        watchdog: &Watchdog,
         run: impl FnOnce(&mut Store<Inside>, &Domain) -> wasmtime::Result<T>,
     ) -> Result<T, CallErrorKind> {
         let inside = self.store.data_mut();
         inside.notes.clear();
         inside.resources.exhausted = false;
         self.budget.grant(&mut self.store);
-        watchdog.call_begins();
         run(&mut self.store, &self.guest).map_err(|error| self.budget.explain(&error, self.store.data()))
     }
 
@@ -95,10 +93,15 @@ impl Live {
 }
 
 /// A store that holds to `limits`, still without fuel.
-pub(crate) fn new_store(engine: &Engine, limits: &Limits) -> Store<Inside> {
-    let inside = Inside { resources: Resources::new(limits), notes: Notes::new(limits) };
+pub(crate) fn new_store(engine: &Engine, watchdog: &Watchdog, limits: &Limits) -> Store<Inside> {
+    let turn = Turn::new(watchdog.pulse(), limits.call_wall_ms_max);
+    let inside = Inside { resources: Resources::new(limits), notes: Notes::new(limits), turn };
     let mut store = Store::new(engine, inside);
     store.limiter(|inside| &mut inside.resources);
+    store.epoch_deadline_callback(|mut store| {
+        let is_over = store.data_mut().turn.is_over();
+        Ok(if is_over { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(1) })
+    });
     store.set_hostcall_fuel(answer_bytes_max(limits));
     store.set_max_component_handles(HANDLES_MAX);
     store
@@ -113,11 +116,10 @@ fn answer_bytes_max(limits: &Limits) -> usize {
 }
 
 impl Budget {
-    pub(crate) fn new(limits: &Limits, watchdog: &Watchdog) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             fuel_max: limits.fuel_per_call_max,
-            wall_ms_max: limits.call_wall_ms_max,
-            deadline_ticks: watchdog.deadline_ticks(limits.call_wall_ms_max),
+            ms_max: limits.call_wall_ms_max,
             memory_bytes_max: resources::memory_bytes_max(limits),
             answer_bytes_max: answer_bytes_max(limits),
         }
@@ -125,13 +127,15 @@ impl Budget {
 
     pub(crate) fn grant(&self, store: &mut Store<Inside>) {
         store.set_fuel(self.fuel_max).expect("the engine's profile has fuel on");
-        store.set_epoch_deadline(self.deadline_ticks);
+        // The next tick, and each after it, looks at the call's time.
+        store.set_epoch_deadline(1);
+        store.data_mut().turn.begin();
     }
 
     pub(crate) fn explain(&self, error: &wasmtime::Error, inside: &Inside) -> CallErrorKind {
         match error.downcast_ref::<Trap>() {
             Some(Trap::OutOfFuel) => CallErrorKind::OutOfFuel { fuel_max: self.fuel_max },
-            Some(Trap::Interrupt) => CallErrorKind::OutOfTime { ms: self.wall_ms_max },
+            Some(Trap::Interrupt) => CallErrorKind::OutOfTime { ms: self.ms_max },
             // A guest that is refused memory aborts, by a trap that says nothing.
             _ if inside.resources.exhausted => CallErrorKind::OutOfMemory { bytes: self.memory_bytes_max },
             Some(Trap::StackOverflow) => CallErrorKind::Trapped("its calls are nested too deep for the stack".into()),

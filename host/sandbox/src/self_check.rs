@@ -55,7 +55,7 @@ const ODD_NUMBER: f64 = f64::from_bits(0x7ff8_0000_dead_beef);
 const CANONICAL_BITS: u64 = 0x7ff8_0000_0000_0000;
 
 /// How stores are made: with the limits that are tried here.
-type MakeStore = fn(&Engine, &Limits) -> Store<Inside>;
+type MakeStore = fn(&Engine, &Watchdog, &Limits) -> Store<Inside>;
 
 /// The limit that is tried, the offending function, the limits it runs under, and what must have stopped it.
 type Case = (&'static str, &'static str, Limits, fn(&CallErrorKind) -> bool);
@@ -72,7 +72,7 @@ pub(crate) fn run(engine: &Engine, watchdog: &Watchdog) -> Result<(), SandboxErr
 
 impl Check<'_> {
     fn run(&self) -> Result<(), SandboxError> {
-        if (self.make_store)(self.engine, &Limits::DEFAULT).set_fuel(1).is_err() {
+        if (self.make_store)(self.engine, self.watchdog, &Limits::DEFAULT).set_fuel(1).is_err() {
             return Err(not_live("fuel", "the engine counts none"));
         }
         let module = wat::parse_str(OFFENDER).map_err(broken)?;
@@ -93,8 +93,8 @@ impl Check<'_> {
             ("addresses", "overstep", fuel, |kind| matches!(kind, CallErrorKind::Trapped(_))),
         ];
         for (limit, function, limits, expected) in cases {
-            let mut store = (self.make_store)(self.engine, &limits);
-            let budget = self.begin(&mut store, &limits);
+            let mut store = (self.make_store)(self.engine, self.watchdog, &limits);
+            let budget = begin(&mut store, &limits);
             let instance = Instance::new(&mut store, module, &[]).map_err(broken)?;
             let offender = instance.get_typed_func::<(), ()>(&mut store, function).map_err(broken)?;
             let ended = offender.call(&mut store, ()).map_err(|error| budget.explain(&error, store.data()));
@@ -103,8 +103,8 @@ impl Check<'_> {
                 check_depth(&instance, &mut store)?;
             }
         }
-        let mut store = (self.make_store)(self.engine, &fuel);
-        self.begin(&mut store, &fuel);
+        let mut store = (self.make_store)(self.engine, self.watchdog, &fuel);
+        begin(&mut store, &fuel);
         let instance = Instance::new(&mut store, module, &[]).map_err(broken)?;
         let odd = instance.get_typed_func::<f64, u64>(&mut store, "odd").map_err(broken)?;
         match odd.call(&mut store, ODD_NUMBER).map_err(broken)? {
@@ -117,8 +117,8 @@ impl Check<'_> {
         let little = Limits { event_bytes_max: 1, state_bytes_max: 1, ..limits(LARGE_FUEL, LONG_MS) };
         let linker = Linker::new(self.engine);
         let make = || -> Result<_, SandboxError> {
-            let mut store = (self.make_store)(self.engine, &little);
-            let budget = self.begin(&mut store, &little);
+            let mut store = (self.make_store)(self.engine, self.watchdog, &little);
+            let budget = begin(&mut store, &little);
             let instance = linker.instantiate(&mut store, component).map_err(broken)?;
             Ok((store, budget, instance))
         };
@@ -136,13 +136,12 @@ impl Check<'_> {
         let ended = hoard.call(&mut store, ()).map_err(|error| budget.explain(&error, store.data()));
         judge("handles", ended, |kind| matches!(kind, CallErrorKind::TooManyHandles { .. }))
     }
+}
 
-    fn begin(&self, store: &mut Store<Inside>, limits: &Limits) -> Budget {
-        let budget = Budget::new(limits, self.watchdog);
-        budget.grant(store);
-        self.watchdog.call_begins();
-        budget
-    }
+fn begin(store: &mut Store<Inside>, limits: &Limits) -> Budget {
+    let budget = Budget::new(limits);
+    budget.grant(store);
+    budget
 }
 
 fn judge(
@@ -194,8 +193,13 @@ mod tests {
         Check { engine: &engine, watchdog: &watchdog, make_store }.run().map_err(|error| error.to_string())
     }
 
-    fn store_but(change: impl Fn(&mut Store<Inside>), engine: &Engine, limits: &Limits) -> Store<Inside> {
-        let mut store = new_store(engine, limits);
+    fn store_but(
+        change: impl Fn(&mut Store<Inside>),
+        engine: &Engine,
+        watchdog: &Watchdog,
+        limits: &Limits,
+    ) -> Store<Inside> {
+        let mut store = new_store(engine, watchdog, limits);
         change(&mut store);
         store
     }
@@ -228,18 +232,18 @@ mod tests {
     #[test]
     fn stores_without_one_of_their_limits_are_refused() {
         let cases: [(&str, MakeStore); 4] = [
-            ("the limit on memory is not live on this engine: nothing stopped", |engine, limits| {
+            ("the limit on memory is not live on this engine: nothing stopped", |engine, watchdog, limits| {
                 let lenient = Limits { memory_bytes_max: u64::MAX, ..*limits };
-                store_but(|store| store.data_mut().resources = Resources::new(&lenient), engine, limits)
+                store_but(|store| store.data_mut().resources = Resources::new(&lenient), engine, watchdog, limits)
             }),
-            ("the limit on tables is not live on this engine: nothing stopped", |engine, limits| {
-                store_but(|store| store.data_mut().resources.table_elements_max = usize::MAX, engine, limits)
+            ("the limit on tables is not live on this engine: nothing stopped", |engine, watchdog, limits| {
+                store_but(|store| store.data_mut().resources.table_elements_max = usize::MAX, engine, watchdog, limits)
             }),
-            ("the limit on answers is not live on this engine: nothing stopped", |engine, limits| {
-                store_but(|store| store.set_hostcall_fuel(usize::MAX), engine, limits)
+            ("the limit on answers is not live on this engine: nothing stopped", |engine, watchdog, limits| {
+                store_but(|store| store.set_hostcall_fuel(usize::MAX), engine, watchdog, limits)
             }),
-            ("the limit on handles is not live on this engine: 500001 are allowed", |engine, limits| {
-                store_but(|store| store.set_max_component_handles(HANDLES_MAX + 1), engine, limits)
+            ("the limit on handles is not live on this engine: 500001 are allowed", |engine, watchdog, limits| {
+                store_but(|store| store.set_max_component_handles(HANDLES_MAX + 1), engine, watchdog, limits)
             }),
         ];
         for (wanted, make_store) in cases {

@@ -1,29 +1,37 @@
-//! Ends calls that take too long by the wall clock: advances the engine's epoch while calls are under way, and sleeps otherwise.
-//! Knows nothing of what is called.
+//! Lets calls that take long be seen: advances the engine's epoch while calls are under way, and sleeps otherwise. Knows nothing of what
+//! is called.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 use wasmtime::Engine;
 
-/// How finely wall time is measured, in milliseconds. A call is ended at most two ticks after its limit.
+/// How finely the time of a call is measured, in milliseconds. A call is ended at most two ticks after its limit.
 pub const TICK_MS: u64 = 10;
+/// Calls say that they begin, and that a tick found them running, but not that they end. After so many ticks without a word there is
+/// none, or it waits for the processor and will say so as soon as it runs: the epoch has moved on.
+const QUIET_TICKS_MAX: u64 = 2;
 
 pub(crate) struct Watchdog {
-    shared: Arc<Shared>,
+    pulse: Pulse,
     ticker: Option<JoinHandle<()>>,
 }
 
+/// What a call under way tells.
+#[derive(Clone)]
+pub(crate) struct Pulse {
+    shared: Arc<Shared>,
+    ticker: Thread,
+}
+
 struct Shared {
-    /// A call has begun since the last tick.
+    /// A call was running since the last tick.
     active: AtomicBool,
     /// The ticker sleeps until it is woken.
     asleep: AtomicBool,
     stopping: AtomicBool,
-    /// The longest deadline that any call was ever given.
-    deadline_ticks_max: AtomicU64,
 }
 
 impl Watchdog {
@@ -32,45 +40,36 @@ impl Watchdog {
             active: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
-            deadline_ticks_max: AtomicU64::new(0),
         });
         let for_ticker = Arc::clone(&shared);
         let ticker = thread::Builder::new().name("polder-watchdog".into()).spawn(move || {
             tick(&engine, &for_ticker);
         })?;
-        Ok(Self { shared, ticker: Some(ticker) })
+        Ok(Self { pulse: Pulse { shared, ticker: ticker.thread().clone() }, ticker: Some(ticker) })
     }
 
-    /// The deadline to give to calls that may take `wall_ms`. To be asked before the first of them.
-    pub(crate) fn deadline_ticks(&self, wall_ms: u64) -> u64 {
-        // One more than the division says: the first tick may come at once.
-        let ticks = wall_ms.div_ceil(TICK_MS).saturating_add(1);
-        self.shared.deadline_ticks_max.fetch_max(ticks, Ordering::SeqCst);
-        ticks
+    pub(crate) fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
+}
 
+impl Pulse {
     /// On the path of every call: one read of a shared flag, unless this is the first call since a tick.
-    pub(crate) fn call_begins(&self) {
+    pub(crate) fn call_runs(&self) {
         if self.shared.active.load(Ordering::Relaxed) {
             return;
         }
         self.shared.active.store(true, Ordering::SeqCst);
         if self.shared.asleep.load(Ordering::SeqCst) {
-            self.wake();
-        }
-    }
-
-    fn wake(&self) {
-        if let Some(ticker) = &self.ticker {
-            ticker.thread().unpark();
+            self.ticker.unpark();
         }
     }
 }
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
-        self.wake();
+        self.pulse.shared.stopping.store(true, Ordering::SeqCst);
+        self.pulse.ticker.unpark();
         if let Some(ticker) = self.ticker.take() {
             // It cannot panic: it counts and sleeps.
             let _ = ticker.join();
@@ -78,12 +77,10 @@ impl Drop for Watchdog {
     }
 }
 
-/// Calls announce their beginning, not their end: a call that begins within an active tick says nothing. So the ticker goes on for
-/// as long after the last announcement as the longest call can take.
 fn tick(engine: &Engine, shared: &Shared) {
     let mut quiet_ticks = 0_u64;
     while !shared.stopping.load(Ordering::SeqCst) {
-        if quiet_ticks > shared.deadline_ticks_max.load(Ordering::SeqCst).saturating_add(1) {
+        if quiet_ticks > QUIET_TICKS_MAX {
             sleep_until_needed(shared);
             quiet_ticks = 0;
         }
@@ -108,28 +105,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_has_a_tick_to_spare() {
-        let watchdog = Watchdog::start(Engine::default()).unwrap();
-        assert_eq!(watchdog.deadline_ticks(0), 1);
-        assert_eq!(watchdog.deadline_ticks(1), 2);
-        assert_eq!(watchdog.deadline_ticks(TICK_MS), 2);
-        assert_eq!(watchdog.deadline_ticks(u64::MAX), u64::MAX / TICK_MS + 2);
-    }
-
-    #[test]
     fn it_falls_asleep_and_wakes_and_ends() {
         let watchdog = Watchdog::start(Engine::default()).unwrap();
+        let pulse = watchdog.pulse();
         for _ in 0..3 {
-            while !watchdog.shared.asleep.load(Ordering::SeqCst) {
+            while !pulse.shared.asleep.load(Ordering::SeqCst) {
                 thread::yield_now();
             }
-            watchdog.call_begins();
-            while watchdog.shared.asleep.load(Ordering::SeqCst) {
+            pulse.call_runs();
+            while pulse.shared.asleep.load(Ordering::SeqCst) {
                 thread::yield_now();
             }
         }
-        let shared = Arc::downgrade(&watchdog.shared);
-        drop(watchdog);
+        let shared = Arc::downgrade(&pulse.shared);
+        drop((pulse, watchdog));
         assert!(shared.upgrade().is_none(), "the ticker still runs");
     }
 }

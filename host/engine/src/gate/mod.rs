@@ -4,10 +4,11 @@
 
 mod charts;
 mod difference;
+mod findings;
 mod inventory;
+mod part;
 mod replay;
 mod side;
-mod stretch;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -25,8 +26,9 @@ pub use difference::{Change, Difference};
 pub use verdict::{EventPlace, GateRefusal, LostState, ReplayReport, UnreadableEvents, Verdict};
 
 use crate::pace::{Pace, SHORT_REST};
-use crate::pipeline::{MakeReady, Ready};
+use crate::pipeline::MakeReady;
 use crate::rules::Rules;
+use findings::Summary;
 use inventory::Inventory;
 use replay::{Replay, Stop, Subject};
 
@@ -34,8 +36,6 @@ use replay::{Replay, Stop, Subject};
 pub const REPLAY_EVENTS_MAX: u64 = 1_000_000;
 /// Catching up goes on for so many rounds, should events come as fast as they are replayed; what is left is judged after the switch.
 const CATCH_UP_ROUNDS_MAX: usize = 100;
-/// What was recorded while states were made ready is folded in the next time round, and takes less time each time.
-const MAKING_READY_ROUNDS_MAX: usize = 3;
 /// What is known of histories is kept for so many domains; of the others it is read again.
 const INVENTORIES_KEPT_MAX: usize = 16;
 
@@ -191,7 +191,7 @@ impl Judged {
         self.read_on(reader, &mut |position| tell(GateStage::Reading, position))?;
         if self.verdict.passed() {
             let began = Instant::now();
-            match self.replay_all(reader, &mut |position| tell(GateStage::Replaying, position)) {
+            match self.replay_all(reader, &|position| tell(GateStage::Replaying, position)) {
                 Ok(()) => {}
                 Err(Stop::Refused(refusal)) => self.verdict.refusals.push(refusal),
                 Err(Stop::Gate(error)) => return Err(error),
@@ -218,12 +218,12 @@ impl Judged {
         Ok(())
     }
 
-    fn replay_all(&mut self, reader: &Reader, progress: &mut dyn FnMut(Position)) -> Result<(), Stop> {
+    fn replay_all(&mut self, reader: &Reader, progress: &(dyn Fn(Position) + Sync)) -> Result<(), Stop> {
         let until = self.inventory.position;
         match self.candidate.scope {
             ReplayScope::Events(events_max) if self.inventory.events > events_max && !self.replay.needs_all() => {
                 self.verdict.replay.is_sample = true;
-                self.replay.run_sample(&self.inventory.sample(events_max), until, progress)?;
+                self.replay.run_sample(self.inventory.sample(events_max), until, progress)?;
             }
             ReplayScope::All | ReplayScope::Events(_) => self.replay.run_all(until, progress)?,
         }
@@ -237,42 +237,43 @@ impl Judged {
     }
 
     fn report(&mut self, took_ms: u64) {
-        let findings = &self.replay.findings;
-        let replay = &mut self.verdict.replay;
-        (replay.aggregates, replay.events) = (findings.aggregates(), findings.events());
-        (replay.differing, replay.differences) = (findings.differing.len() as u64, findings.differences());
-        (replay.uncompared, replay.took_ms) = (self.replay.uncompared(), took_ms);
-        let (differing, aggregates) = (replay.differing, replay.aggregates);
-        self.verdict.refusals.extend(charts::refusals(findings.lost.values()));
+        let Summary { aggregates, events, differing, differences, lost, uncompared } = self.replay.summary();
+        let is_sample = self.verdict.replay.is_sample;
+        self.verdict.replay =
+            ReplayReport { is_sample, aggregates, events, differing, differences, uncompared, took_ms };
+        self.verdict.refusals.extend(charts::refusals(lost.iter()));
         if differing > 0 && !self.candidate.accept_changes {
             self.verdict.refusals.push(GateRefusal::DifferingStates { differing, aggregates });
         }
     }
 
     /// The states of the aggregates that were used last, as the new revision has them: so that the switch need not fold their
-    /// histories while their callers wait.
-    pub(crate) fn make_ready(&self, reader: &Reader, worker_count: usize, progress: Progress<'_>) -> Ready {
+    /// histories while their callers wait. A revision that fails over one of them is refused.
+    pub(crate) fn make_ready(
+        &mut self,
+        reader: &Reader,
+        worker_count: usize,
+        progress: Progress<'_>,
+    ) -> Result<MakeReady, GateError> {
         let newest = self.inventory.newest();
-        let total = (MAKING_READY_ROUNDS_MAX * newest.len()) as u64;
-        let Candidate { tenant, new, limits, .. } = &self.candidate;
-        let mut making = MakeReady::new(reader.clone(), Arc::clone(new), limits, worker_count);
+        let Candidate { tenant, domain, new, limits, .. } = &self.candidate;
+        let names = (tenant.clone(), domain.clone());
+        let mut making = MakeReady::new(reader.clone(), names, Arc::clone(new), limits, worker_count);
         let mut pace = Pace::new(reader.clone(), SHORT_REST);
-        let mut done = 0;
-        for _ in 0..MAKING_READY_ROUNDS_MAX {
-            let position = reader.last_position(tenant);
-            for (key, _) in &newest {
-                pace.rest();
-                progress(GateProgress { stage: GateStage::Preparing, done, total });
-                done += 1;
-                if let Err(error) = making.add(*key) {
-                    tracing::warn!(%error, "states could not be made ready for a switch; they are built when they are asked for");
-                }
-            }
-            if reader.last_position(tenant) == position {
-                break;
+        for (done, (key, _)) in newest.iter().enumerate() {
+            pace.rest();
+            progress(GateProgress { stage: GateStage::Preparing, done: done as u64, total: newest.len() as u64 });
+            making.add(*key)?;
+        }
+        making.catch_up()?;
+        for key in making.take_failed() {
+            match self.replay.include(key) {
+                Ok(()) => {}
+                Err(Stop::Refused(refusal)) => self.verdict.refusals.push(refusal),
+                Err(Stop::Gate(error)) => return Err(error),
             }
         }
-        making.finish()
+        Ok(making)
     }
 
     /// Judges what was recorded since, as if it had been there before.

@@ -322,8 +322,8 @@ fn what_is_recorded_later_is_judged_too() {
 fn states_are_made_ready_for_the_switch() {
     let history = History::filled(5, 2);
     let new = counting(2, None);
-    let judged = history.judge(&counting(1, None), &new, ReplayScope::All);
-    let ready = judged.make_ready(&history.reader, 1, &|_| ());
+    let mut judged = history.judge(&counting(1, None), &new, ReplayScope::All);
+    let ready = judged.make_ready(&history.reader, 1, &|_| ()).unwrap().finish();
     let key = |id: &str| {
         let (domain, aggregate) = (DomainName::new(DOMAIN).unwrap(), AggregateName::new(AGGREGATE).unwrap());
         AggregateKey::of(&tenant(), &domain, &aggregate, &AggregateId::new(id).unwrap())

@@ -9,10 +9,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use polder_journal::Reader;
+use polder_sandbox::CpuTime;
 
 use super::sample::{Finding, Sample};
 use super::{Condemned, Ground, Withdrawals};
-use crate::pipeline::{CpuTime, priority};
+use crate::pipeline::priority;
 
 /// In the long run the audit takes one in so many seconds of one processor …
 const CPU_SHARE: u32 = 200;

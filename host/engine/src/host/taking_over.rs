@@ -17,7 +17,7 @@ use crate::deployments::{DeploymentFact, GateOptions};
 use crate::gate::{Candidate, GateError, GateProgress, Judged, Verdict};
 use crate::guest_rules::GuestRules;
 use crate::health::Standing;
-use crate::pipeline::{Pipeline, Ready};
+use crate::pipeline::{MakeReady, Pipeline, Ready};
 use crate::rules::Rules;
 use crate::tenant::Tenant;
 
@@ -140,7 +140,7 @@ impl Inner {
         old: Option<Arc<dyn Rules>>,
         why: &Why,
         gate: &GateOptions,
-    ) -> Result<(Judged, Ready), DeployError> {
+    ) -> Result<(Judged, Option<MakeReady>), DeployError> {
         let limits = tenant.limits();
         let is_withdrawn = matches!(why, Why::RolledBack { is_withdrawn: true, .. });
         let candidate = Candidate {
@@ -163,9 +163,9 @@ impl Inner {
                     progress.send_replace(now);
                 }
             };
-            let (mut judged, mut ready) = (inner.gate.judge(candidate, &tell)?, Ready::default());
-            if judged.verdict.passed() && !dry_run {
-                ready = judged.make_ready(&inner.reader, worker_count.unwrap_or_default(), &tell);
+            let (mut judged, mut ready) = (inner.gate.judge(candidate, &tell)?, None);
+            if let Some(worker_count) = worker_count.filter(|_| judged.verdict.passed() && !dry_run) {
+                ready = Some(judged.make_ready(&inner.reader, worker_count, &tell)?);
                 judged.judge_rest(&inner.reader)?;
             }
             Ok((judged, ready))
@@ -180,7 +180,7 @@ impl Inner {
         tenant: &Arc<Tenant>,
         component: &Arc<Component>,
         facts: Vec<DeploymentFact>,
-        ready: Ready,
+        making_ready: Option<MakeReady>,
         actor: Option<String>,
     ) -> Result<(), DeployError> {
         let (tenant, component) = (Arc::clone(tenant), Arc::clone(component));
@@ -193,6 +193,7 @@ impl Inner {
                 let recorded = inner.record(stream, &inner.deployments, fact, actor.as_deref());
                 recorded.map_err(|error| DeployError::ReadOnly(error.to_string()))?;
             }
+            let ready = ready(making_ready);
             let domain = component.descriptor.domain.clone();
             let passed = put_in_place(&tenant, Arc::new(GuestRules(component)), standing, ready);
             let pipeline = inner.pipeline.read().unwrap_or_else(PoisonError::into_inner);
@@ -276,6 +277,16 @@ fn facts(
             (facts, DeployStatus::Activated)
         }
     }
+}
+
+/// With what was recorded until now. Whatever cannot be made ready is built by the workers.
+fn ready(making: Option<MakeReady>) -> Ready {
+    let Some(mut making) = making else { return Ready::default() };
+    if let Err(error) = making.catch_up() {
+        tracing::warn!(%error, "states could not be made ready for a switch; they are built when they are asked for");
+        return Ready::default();
+    }
+    making.finish()
 }
 
 /// Long work that nobody's command waits for: not on the threads that short work waits for.

@@ -8,8 +8,8 @@ use crate::rules::{RulesInstance, StateSlot};
 
 /// How many records are read at a time.
 const RECORDS_PER_READ: usize = 1_024;
-/// How many events one guest call folds: each has the fuel of one command.
-pub(crate) const EVENTS_PER_CALL: usize = 1_024;
+/// How many events one guest call folds: few enough for a slice of the first lane.
+pub(crate) const EVENTS_PER_CALL: usize = 256;
 
 /// Which aggregate, for which revision.
 #[derive(Clone, Copy)]
@@ -74,7 +74,7 @@ pub(super) fn fold_on(
         if let Some(last) = events.last() {
             folded.sequence = Sequence(last.sequence);
         }
-        if ended {
+        if ended || records.len() < RECORDS_PER_READ {
             return Ok(folded);
         }
     }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
+use polder_sandbox::CpuTime;
+
 use super::conduct::slice_of;
-use super::cpu_time::CpuTime;
 use super::job::{Durable, Job, Lent, Message, Returned, Ticket};
 use super::loans::{Loans, Route};
 use super::queue::FairQueue;

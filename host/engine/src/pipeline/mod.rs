@@ -25,7 +25,6 @@ mod appender;
 mod batch;
 mod cold;
 mod conduct;
-mod cpu_time;
 mod fast_lane;
 mod job;
 mod loans;
@@ -50,7 +49,6 @@ use polder_journal::{AggregateKey, EncodedRecord, Reader, Writer};
 use appender::Appender;
 pub(crate) use cold::{EVENTS_PER_CALL, FoldError, Wanted, fold_history};
 pub(crate) use conduct::Conduct;
-pub(crate) use cpu_time::CpuTime;
 pub(crate) use job::{Job, Target};
 pub(crate) use ready::{MakeReady, Ready};
 

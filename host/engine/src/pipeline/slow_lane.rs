@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
 
+use polder_sandbox::CpuTime;
+
 use super::conduct::SLICE_MS;
-use super::cpu_time::CpuTime;
 use super::fast_lane::REST_EVERY;
 use super::job::{Durable, Lent};
 use super::priority;

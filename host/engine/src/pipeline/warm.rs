@@ -45,6 +45,10 @@ impl WarmStates {
         self.states.len()
     }
 
+    pub(super) fn holds(&self, key: AggregateKey) -> bool {
+        self.states.contains_key(&key)
+    }
+
     pub(super) fn take(&mut self, key: AggregateKey) -> Option<Warm> {
         self.states.remove(&key)
     }

@@ -66,7 +66,7 @@ impl Instance {
         let Some(live) = &mut self.live else {
             return Err(CallError::gone(DEAD));
         };
-        let result = live.call(self.loaded.watchdog(), run);
+        let result = live.call(run);
         result.map_err(|kind| {
             let notes = self.take_notes();
             // wasmtime may not enter a store again after a trap; nor is there anything in it to trust.

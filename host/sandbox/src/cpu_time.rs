@@ -1,20 +1,25 @@
-//! What a thread has spent of the processor: the measure by which tenants are served fairly. Time a thread waits for the disk, or
-//! for its turn on the processor, is nobody's fault.
+//! What a thread has spent of the processor: the measure of how long a call takes, and by which tenants are served fairly. Time a
+//! thread waits for the disk, or for its turn on the processor, is nobody's fault.
 
 use rustix::time::{ClockId, clock_gettime};
 
 /// Of the thread that made it.
-pub(crate) struct CpuTime {
+pub struct CpuTime {
     last_ns: u64,
 }
 
 impl CpuTime {
-    pub(crate) fn now() -> Self {
+    pub fn now() -> Self {
         Self { last_ns: thread_ns() }
     }
 
-    /// Since it was made or asked last, in nanoseconds.
-    pub(crate) fn lap_ns(&mut self) -> u64 {
+    /// Since it was made or its last lap, in nanoseconds.
+    pub fn elapsed_ns(&self) -> u64 {
+        thread_ns().saturating_sub(self.last_ns)
+    }
+
+    /// Likewise, and begins a lap.
+    pub fn lap_ns(&mut self) -> u64 {
         let before_ns = std::mem::replace(&mut self.last_ns, thread_ns());
         self.last_ns.saturating_sub(before_ns)
     }

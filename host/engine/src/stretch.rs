@@ -7,18 +7,18 @@ use polder_journal::{AggregateKey, BuildDigestHasher, RecordBuf, RecordView, Ten
 use polder_sandbox::GuestEvent;
 
 /// What happened to one aggregate within a stretch of history.
-pub(super) struct Group<'a> {
-    pub(super) key: AggregateKey,
-    pub(super) aggregate: &'a str,
-    pub(super) id: &'a str,
-    pub(super) events: Vec<GuestEvent<'a>>,
+pub(crate) struct Group<'a> {
+    pub(crate) key: AggregateKey,
+    pub(crate) aggregate: &'a str,
+    pub(crate) id: &'a str,
+    pub(crate) events: Vec<GuestEvent<'a>>,
     /// Of the last event.
-    pub(super) sequence: Sequence,
-    pub(super) head: ContentId,
+    pub(crate) sequence: Sequence,
+    pub(crate) head: ContentId,
 }
 
 /// The domain's events after a position, by aggregate, in the order of each aggregate's first event.
-pub(super) fn groups<'a>(
+pub(crate) fn groups<'a>(
     batch: &'a TenantBatch,
     domain: &str,
     after: Position,
@@ -41,7 +41,7 @@ pub(super) fn groups<'a>(
 }
 
 /// One aggregate's records as one group, without events beyond a position.
-pub(super) fn group_of(records: &[RecordBuf], until: Position) -> Option<Group<'_>> {
+pub(crate) fn group_of(records: &[RecordBuf], until: Position) -> Option<Group<'_>> {
     let first = records.first()?.view();
     let mut group = Group::of(first.aggregate_key(), &first);
     for record in records {
