@@ -214,6 +214,8 @@ fn refused(urls: &str, error: &async_nats::ConnectError) -> ConnectError {
             ConnectError::NotLetIn { urls, problem }
         }
         ConnectErrorKind::Tls => ConnectError::NotTrusted { urls, problem },
+        // What rustls says of a certificate comes as an error of input and output.
+        ConnectErrorKind::Io if problem.contains("certificate") => ConnectError::NotTrusted { urls, problem },
         _ => ConnectError::NoServer { urls, problem },
     }
 }

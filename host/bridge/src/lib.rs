@@ -1,6 +1,7 @@
 //! Polder's NATS edge, and the only crate that knows async-nats. Carries messages; decides nothing about domains.
 #![forbid(unsafe_code)]
 
+mod background;
 mod connect_error;
 mod connection;
 pub mod events;
@@ -9,6 +10,7 @@ mod options;
 pub mod service;
 mod version;
 
+pub use background::Background;
 pub use connect_error::ConnectError;
 pub use connection::{Connection, NotSent};
 pub use options::{ConnectOptions, Credentials, Tls};

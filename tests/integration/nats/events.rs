@@ -1,9 +1,10 @@
 //! Events in a stream: each once, in order, with all that is known of it.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::stream::{Config, StorageType};
-use polder_tests::{NatsOptions, NatsServer, polder};
+use polder_tests::{Client, NatsOptions, NatsServer, polder};
 
 use super::site::{Site, WAIT_MAX, runtime};
 use super::streams::MAIN_STREAM;
@@ -40,19 +41,40 @@ fn what_was_recorded_without_nats_follows() {
     assert_eq!(site.assert_stream_is_history(), 20);
 }
 
+/// `POLDER_NATS_AWAY_SECONDS` says how long it is away, at least.
 #[test]
 fn a_server_that_is_away_is_waited_for() {
+    const WHILE_AWAY: u64 = 200;
+    let away = std::env::var("POLDER_NATS_AWAY_SECONDS").map_or(0, |text| text.parse().expect("a number of seconds"));
     let mut site = Site::open_shop();
-    let client = site.host().client();
-    let send = |number: u32| client.post(&format!("/v1/main/orders/order/o-{number}/draft-order"), DRAFT).json(200);
-    (0..50).for_each(|number| drop(send(number)));
-    site.server.kill();
-    // HTTP goes on as if nothing were.
-    (50..150).for_each(|number| drop(send(number)));
-    assert!(metric(&site, "polder_nats_lag_events{tenant=\"main\"}") >= 100);
-    site.server.start_again();
-    (150..200).for_each(|number| drop(send(number)));
-    assert_eq!(site.assert_stream_is_history(), 200);
+    let (sent, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
+    let address = site.host().address().to_owned();
+    std::thread::scope(|scope| {
+        // HTTP goes on as if nothing were.
+        scope.spawn(|| {
+            let client = Client::new(&address);
+            while !is_over.load(Ordering::Relaxed) {
+                let number = sent.fetch_add(1, Ordering::Relaxed);
+                client.post(&format!("/v1/main/orders/order/o-{number}/draft-order"), DRAFT).json(200);
+            }
+        });
+        let await_sent = |count: u64, seconds: u64| {
+            let (began, target) = (Instant::now(), sent.load(Ordering::Relaxed) + count);
+            while sent.load(Ordering::Relaxed) < target || began.elapsed() < Duration::from_secs(seconds) {
+                assert!(began.elapsed() < WAIT_MAX + Duration::from_secs(seconds), "nothing is sent any more");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
+        await_sent(WHILE_AWAY, 0);
+        site.server.kill();
+        await_sent(WHILE_AWAY, away);
+        let lag = metric(&site, "polder_nats_lag_events{tenant=\"main\"}");
+        assert!(lag >= WHILE_AWAY / 2, "{lag}");
+        site.server.start_again();
+        await_sent(WHILE_AWAY, 0);
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(site.assert_stream_is_history() as u64, sent.load(Ordering::Relaxed));
     // Told a moment later than it is so.
     let began = Instant::now();
     while metric(&site, "polder_nats_lag_events{tenant=\"main\"}") > 0 {
@@ -61,6 +83,24 @@ fn a_server_that_is_away_is_waited_for() {
     assert!(metric(&site, "polder_nats_reconnects_total") >= 2);
     assert_eq!(metric(&site, "polder_nats_connected"), 1);
     assert_eq!(metric(&site, "polder_nats_stalled{tenant=\"main\"}"), 0);
+}
+
+#[test]
+fn a_cluster_that_loses_a_server_goes_on() {
+    let (site, mut others) = Site::open_cluster();
+    let client = site.host().client();
+    client.deploy("orders");
+    let send = |number: u32| client.post(&format!("/v1/main/orders/order/o-{number}/draft-order"), DRAFT).json(200);
+    (0..400).for_each(|number| drop(send(number)));
+    for (round, server) in others.iter_mut().enumerate() {
+        server.kill();
+        let first = 400 + 200 * round as u32;
+        (first..first + 200).for_each(|number| drop(send(number)));
+        server.start_again();
+    }
+    assert_eq!(site.assert_stream_is_history(), 800);
+    let info = site.stream(MAIN_STREAM).unwrap();
+    assert_eq!(info.cached_info().config.num_replicas, 3);
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(super) struct Site {
     pub(super) client: Client,
     pub(super) runtime: Runtime,
     pub(super) data: TempDir,
+    /// How its hosts are started.
+    options: Vec<String>,
 }
 
 pub(super) fn runtime() -> Runtime {
@@ -32,10 +34,27 @@ impl Site {
 
     #[track_caller]
     pub(super) fn open_with(options: NatsOptions) -> Self {
-        let (server, data, runtime) = (NatsServer::start_with(options), tempfile::tempdir().unwrap(), runtime());
+        let server = NatsServer::start_with(options);
+        let options = vec!["--nats".to_owned(), server.url()];
+        Self::over(server, options)
+    }
+
+    /// Three servers that each hold a copy of the events; the two others are given beside.
+    #[track_caller]
+    pub(super) fn open_cluster() -> (Self, Vec<NatsServer>) {
+        let mut servers = NatsServer::start_cluster(3, &NatsOptions::default());
+        let urls: Vec<String> = servers.iter().map(NatsServer::url).collect();
+        let options = ["--nats", &urls.join(","), "--nats-replicas", "3"].map(str::to_owned).to_vec();
+        let server = servers.remove(0);
+        (Self::over(server, options), servers)
+    }
+
+    fn over(server: NatsServer, options: Vec<String>) -> Self {
+        let (data, runtime) = (tempfile::tempdir().unwrap(), runtime());
         let client = runtime.block_on(async_nats::connect(server.url())).unwrap();
-        let host = Some(Host::start_with(data.path(), &["--nats", &server.url()]));
-        Self { host, server, client, runtime, data }
+        let mut site = Self { host: None, server, client, runtime, data, options };
+        site.start_host();
+        site
     }
 
     /// With the domain that most tests use.
@@ -62,7 +81,8 @@ impl Site {
 
     #[track_caller]
     pub(super) fn start_host(&mut self) {
-        self.host = Some(Host::start_with(self.data.path(), &["--nats", &self.server.url()]));
+        let options: Vec<&str> = self.options.iter().map(String::as_str).collect();
+        self.host = Some(Host::start_with(self.data.path(), &options));
     }
 
     /// A host that lost its server, or has just started, needs a moment until it answers.

@@ -79,7 +79,6 @@ fn assert_is_event(message: &Message, event: &Value, position: u64) {
     for (name, field) in [
         ("Nats-Msg-Id", "id"),
         ("Polder-Aggregate-Id", "aggregate_id"),
-        ("Polder-Command-Id", "command_id"),
         ("Correlation-Id", "correlation_id"),
         ("Causation-Id", "causation_id"),
         ("Actor", "actor"),

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{Message, Subscriber};
+use async_nats::{HeaderMap, Message, Subscriber};
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _};
-use polder_core::{ContentId, DomainName, Event, Position, TenantName, subject};
+use polder_core::{DomainName, Event, Position, TenantName, subject};
 use serde::Deserialize;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -42,7 +42,7 @@ pub struct Publisher<H> {
     /// When events were last collected.
     collected: Instant,
     /// Of the event that was sent last.
-    last_id: Option<ContentId>,
+    last_id: Option<String>,
     inbox: String,
     confirmations: Subscriber,
 }
@@ -182,9 +182,12 @@ impl<H: History> Publisher<H> {
             }
             let reply = (number + 1 == count).then(|| format!("{}.{epoch}", self.inbox));
             bytes += event.payload.get().len();
-            let id = event.id;
-            let expected_last_id = self.last_id.replace(id).filter(|_| number > 0 || !self.publication.is_first());
-            self.send(event, after.sequence + number as u64, expected_last_id, reply).await?;
+            let id = event.id.to_string();
+            let is_first = number == 0 && self.publication.is_first();
+            let expected_last_id = self.last_id.as_deref().filter(|_| !is_first);
+            let headers = headers::of(&event, &id, after.sequence + number as u64, expected_last_id);
+            self.send(event, headers, reply).await?;
+            self.last_id = Some(id);
         }
         self.publication.sent(count as u64, bytes);
         // What has come meanwhile is looked at without waiting.
@@ -203,15 +206,8 @@ impl<H: History> Publisher<H> {
         self.collected = Instant::now();
     }
 
-    async fn send(
-        &self,
-        event: Event,
-        expected_last: u64,
-        expected_last_id: Option<ContentId>,
-        reply: Option<String>,
-    ) -> Result<(), StreamError> {
+    async fn send(&self, event: Event, headers: HeaderMap, reply: Option<String>) -> Result<(), StreamError> {
         let subject = subject::event(self.stream.tenant(), &event.domain, &event.aggregate, &event.name, event.version);
-        let headers = headers::of(&event, expected_last, expected_last_id.as_ref());
         let position = event.position;
         let payload = Bytes::from(String::from(Box::<str>::from(event.payload)));
         let client = self.connection.client();

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use polder_bridge::events::{EventStreams, StreamError};
 use polder_bridge::service::{Description, Service};
-use polder_bridge::{ConnectError, ConnectOptions, Connection, NotSent};
+use polder_bridge::{Background, ConnectError, ConnectOptions, Connection, NotSent};
 use polder_engine::ReadError;
 use tokio::task::JoinHandle;
 
@@ -36,6 +36,8 @@ struct Links {
     requests: Connection,
     events: Connection,
     streams: EventStreams,
+    /// Where events are published.
+    background: Arc<Background>,
 }
 
 /// The face at work.
@@ -61,8 +63,11 @@ impl Nats {
     pub async fn connect(options: &ConnectOptions, streams: EventStreams) -> Result<Self, ConnectError> {
         let requests = Connection::open(options, "polder requests").await?;
         requests.require_jetstream().await?;
-        let events = Connection::open(options, "polder events").await?;
-        Ok(Self { links: Links { requests, events, streams } })
+        let background = Arc::new(Background::start("nats-events")?);
+        let options = options.clone();
+        let opening = background.handle().spawn(async move { Connection::open(&options, "polder events").await });
+        let events = opening.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        Ok(Self { links: Links { requests, events, streams, background } })
     }
 
     /// Answers when it returns.

@@ -116,7 +116,7 @@ impl Tenants {
             questions.serve(&counts.queries, |request| queries::ask(&app, request), closing).await;
         });
         self.counts.watch(&name, publisher.progress());
-        let publishing = self.tasks.spawn(publisher.run());
+        let publishing = self.tasks.spawn_on(publisher.run(), self.links.background.handle());
         self.served.insert(name, Served { close, publishing });
         Ok(())
     }
