@@ -75,8 +75,10 @@ limits! {
     commands_in_flight_max: 4_096, 1, 1_000_000;
     /// commands taken per second, with as many in store after a second of rest
     commands_per_second_max: 1_000_000, 1, 10_000_000;
-    /// aggregates whose state each worker keeps in guest memory
-    warm_states_max: 20_000, 1, 450_000;
+    /// memory of all the tenant's guest instances that run commands, in bytes: beyond, those used least go
+    guest_memory_bytes_max: GIB, 16 * MIB, 256 * GIB;
+    /// aggregates whose states are kept in guest memory: beyond, those used least go
+    warm_states_max: 40_000, 1, 450_000;
     /// records of the tenant in the journal, in bytes
     storage_bytes_max: 100 * GIB, KIB, 1024 * GIB * 1024;
     /// diagnostics one guest call may emit, in bytes

@@ -10,10 +10,10 @@ use polder_journal::Reader;
 
 /// How long a turn is.
 const TURN: Duration = Duration::from_millis(2);
-/// The rest after it, for work that somebody waits for, if not as much as for commands.
+/// The rest after it, for work that somebody waits for, if not as much as for commands; for each thread that does it.
 pub(crate) const SHORT_REST: Duration = Duration::from_millis(2);
 /// The rest after it, for work that nobody waits for.
-pub(crate) const LONG_REST: Duration = Duration::from_millis(6);
+pub(crate) const LONG_REST: Duration = Duration::from_millis(14);
 
 pub(crate) struct Pace {
     reader: Reader,

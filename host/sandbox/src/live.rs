@@ -66,6 +66,7 @@ impl Live {
             kind: budget.explain(&error, store.data()),
             notes: store.data_mut().notes.take(),
         })?;
+        store.data_mut().turn.end();
         let guest =
             exports.load(&mut store, &instance).map_err(|error| InstantiateError::Types(format!("{error:#}")))?;
         Ok(Self { store, guest, budget })
@@ -80,7 +81,9 @@ impl Live {
         inside.notes.clear();
         inside.resources.exhausted = false;
         self.budget.grant(&mut self.store);
-        run(&mut self.store, &self.guest).map_err(|error| self.budget.explain(&error, self.store.data()))
+        let answer = run(&mut self.store, &self.guest);
+        self.store.data_mut().turn.end();
+        answer.map_err(|error| self.budget.explain(&error, self.store.data()))
     }
 
     pub(crate) fn take_notes(&mut self) -> Vec<Note> {

@@ -1,32 +1,55 @@
 //! How long the call under way has had the processor. Looked at when a tick finds the call running, so that the many calls that end
 //! between two ticks pay nothing for it.
 
+use std::time::{Duration, Instant};
+
 use crate::cpu_time::CpuTime;
 use crate::watchdog::Pulse;
 
+/// By the clock on the wall a call may take so many times as long as it may keep the processor: nobody waits for ever for a call that
+/// gets no turn on it.
+const WAITING_FACTOR: u32 = 10;
+
 pub(crate) struct Turn {
     pulse: Pulse,
-    cpu_ns_max: u64,
+    cpu_time_max: Duration,
     /// From the first tick that found the call running.
-    spent: Option<CpuTime>,
+    spent: Option<(CpuTime, Instant)>,
 }
 
 impl Turn {
     pub(crate) fn new(pulse: Pulse, cpu_ms_max: u64) -> Self {
-        Self { pulse, cpu_ns_max: cpu_ms_max.saturating_mul(1_000_000), spent: None }
+        Self { pulse, cpu_time_max: Duration::from_millis(cpu_ms_max), spent: None }
     }
 
     /// A call begins.
     pub(crate) fn begin(&mut self) {
-        self.spent = None;
-        self.pulse.call_runs();
+        self.end();
+        self.pulse.call_begins();
+    }
+
+    /// It is over.
+    pub(crate) fn end(&mut self) {
+        if self.spent.take().is_some() {
+            self.pulse.long_call_ends();
+        }
     }
 
     /// A tick has found the call running. Whether it has had its time: that of the processor and not of the clock on the wall, so
     /// that no domain is blamed for what others do with the machine.
     pub(crate) fn is_over(&mut self) -> bool {
-        self.pulse.call_runs();
-        self.spent.get_or_insert_with(CpuTime::now).elapsed_ns() >= self.cpu_ns_max
+        let (cpu_time, since) = self.spent.get_or_insert_with(|| {
+            self.pulse.long_call_begins();
+            (CpuTime::now(), Instant::now())
+        });
+        Duration::from_nanos(cpu_time.elapsed_ns()) >= self.cpu_time_max
+            || since.elapsed() >= self.cpu_time_max.saturating_mul(WAITING_FACTOR)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -52,5 +75,7 @@ mod tests {
         assert!(began.elapsed() >= Duration::from_millis(10), "{:?}", began.elapsed());
         turn.begin();
         assert!(!turn.is_over(), "the next call has a turn of its own");
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(turn.is_over(), "who gets no turn at all is not waited for");
     }
 }

@@ -2,7 +2,7 @@
 //! is called.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use wasmtime::Engine;
 
 /// How finely the time of a call is measured, in milliseconds. A call is ended at most two ticks after its limit.
 pub const TICK_MS: u64 = 10;
-/// Calls say that they begin, and that a tick found them running, but not that they end. After so many ticks without a word there is
-/// none, or it waits for the processor and will say so as soon as it runs: the epoch has moved on.
+/// Calls say that they begin, and only those that a tick found running say that they end. After so many ticks without a word there is
+/// none, or it waits for the processor and will speak as soon as it runs: the epoch has moved on.
 const QUIET_TICKS_MAX: u64 = 2;
 
 pub(crate) struct Watchdog {
@@ -27,8 +27,10 @@ pub(crate) struct Pulse {
 }
 
 struct Shared {
-    /// A call was running since the last tick.
+    /// A call has begun since the last tick.
     active: AtomicBool,
+    /// Calls under way that a tick has found running: they need the next one too.
+    long_calls: AtomicUsize,
     /// The ticker sleeps until it is woken.
     asleep: AtomicBool,
     stopping: AtomicBool,
@@ -38,6 +40,7 @@ impl Watchdog {
     pub(crate) fn start(engine: Engine) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             active: AtomicBool::new(false),
+            long_calls: AtomicUsize::new(0),
             asleep: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         });
@@ -55,11 +58,24 @@ impl Watchdog {
 
 impl Pulse {
     /// On the path of every call: one read of a shared flag, unless this is the first call since a tick.
-    pub(crate) fn call_runs(&self) {
+    pub(crate) fn call_begins(&self) {
         if self.shared.active.load(Ordering::Relaxed) {
             return;
         }
         self.shared.active.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    pub(crate) fn long_call_begins(&self) {
+        self.shared.long_calls.fetch_add(1, Ordering::SeqCst);
+        self.wake();
+    }
+
+    pub(crate) fn long_call_ends(&self) {
+        self.shared.long_calls.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn wake(&self) {
         if self.shared.asleep.load(Ordering::SeqCst) {
             self.ticker.unpark();
         }
@@ -77,6 +93,14 @@ impl Drop for Watchdog {
     }
 }
 
+impl Shared {
+    fn is_needed(&self) -> bool {
+        self.active.load(Ordering::SeqCst)
+            || self.long_calls.load(Ordering::SeqCst) > 0
+            || self.stopping.load(Ordering::SeqCst)
+    }
+}
+
 fn tick(engine: &Engine, shared: &Shared) {
     let mut quiet_ticks = 0_u64;
     while !shared.stopping.load(Ordering::SeqCst) {
@@ -91,10 +115,10 @@ fn tick(engine: &Engine, shared: &Shared) {
 }
 
 fn sleep_until_needed(shared: &Shared) {
-    // Here `asleep` is written before `active` is read; a call writes and reads them the other way round. So at least one of the
-    // two sees the other, and no call begins unwatched.
+    // Here `asleep` is written before it is read whether a call is under way; a call writes and reads them the other way round. So at
+    // least one of the two sees the other, and no call runs unwatched.
     shared.asleep.store(true, Ordering::SeqCst);
-    while !shared.active.load(Ordering::SeqCst) && !shared.stopping.load(Ordering::SeqCst) {
+    while !shared.is_needed() {
         thread::park();
     }
     shared.asleep.store(false, Ordering::SeqCst);
@@ -112,7 +136,7 @@ mod tests {
             while !pulse.shared.asleep.load(Ordering::SeqCst) {
                 thread::yield_now();
             }
-            pulse.call_runs();
+            pulse.call_begins();
             while pulse.shared.asleep.load(Ordering::SeqCst) {
                 thread::yield_now();
             }
@@ -120,5 +144,17 @@ mod tests {
         let shared = Arc::downgrade(&pulse.shared);
         drop((pulse, watchdog));
         assert!(shared.upgrade().is_none(), "the ticker still runs");
+    }
+
+    /// However long ago it said a word: it may have been kept from the processor between speaking and being given its next tick.
+    #[test]
+    fn it_is_needed_while_a_call_that_it_found_is_under_way() {
+        let watchdog = Watchdog::start(Engine::default()).unwrap();
+        let pulse = watchdog.pulse();
+        assert!(!pulse.shared.is_needed());
+        pulse.long_call_begins();
+        assert!(pulse.shared.is_needed());
+        pulse.long_call_ends();
+        assert!(!pulse.shared.is_needed());
     }
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod circuit;
+mod memory;
 mod slow_lane;
 
 use crate::engine::door::Door;

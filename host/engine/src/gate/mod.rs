@@ -255,17 +255,14 @@ impl Judged {
         worker_count: usize,
         progress: Progress<'_>,
     ) -> Result<MakeReady, GateError> {
-        let newest = self.inventory.newest();
+        let newest: Vec<_> = self.inventory.newest().into_iter().map(|(key, _)| key).collect();
         let Candidate { tenant, domain, new, limits, .. } = &self.candidate;
         let names = (tenant.clone(), domain.clone());
         let mut making = MakeReady::new(reader.clone(), names, Arc::clone(new), limits, worker_count);
-        let mut pace = Pace::new(reader.clone(), SHORT_REST);
-        for (done, (key, _)) in newest.iter().enumerate() {
-            pace.rest();
-            progress(GateProgress { stage: GateStage::Preparing, done: done as u64, total: newest.len() as u64 });
-            making.add(*key)?;
-        }
-        making.catch_up()?;
+        let total = newest.len() as u64;
+        making.build(&newest, &|done| {
+            progress(GateProgress { stage: GateStage::Preparing, done: done as u64, total });
+        })?;
         for key in making.take_failed() {
             match self.replay.include(key) {
                 Ok(()) => {}

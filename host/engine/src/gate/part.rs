@@ -34,8 +34,9 @@ const OLD_ENDED_MAX: usize = 8;
 
 pub(super) struct Part {
     subject: Arc<Subject>,
-    /// Which of how many.
-    place: (usize, usize),
+    number: usize,
+    /// Of all parts.
+    count: usize,
     old: Option<Side>,
     new: Side,
     lost_states: Arc<LostStates>,
@@ -93,14 +94,15 @@ impl Turn {
 }
 
 impl Part {
-    pub(super) fn new(subject: &Arc<Subject>, lost_states: &Arc<LostStates>, place: (usize, usize)) -> Self {
+    pub(super) fn new(subject: &Arc<Subject>, lost_states: &Arc<LostStates>, (number, count): (usize, usize)) -> Self {
         let side = |rules: &Arc<dyn Rules>| Side::new(Arc::clone(rules), subject.limits);
         Self {
-            place,
+            number,
+            count,
             old: subject.old.as_ref().map(side),
             new: side(&subject.new),
             lost_states: Arc::clone(lost_states),
-            pace: Pace::new(subject.reader.clone(), SHORT_REST),
+            pace: Pace::new(subject.reader.clone(), SHORT_REST * count as u32),
             turn: Some(Turn { first: 0, end: None }),
             is_spoilt: false,
             held: HashMap::default(),
@@ -117,8 +119,7 @@ impl Part {
     }
 
     pub(super) fn owns(&self, key: AggregateKey) -> bool {
-        let (number, count) = self.place;
-        number_of(key) as usize % count == number
+        number_of(key) as usize % self.count == self.number
     }
 
     /// There are aggregates that have not had their turn.
@@ -384,9 +385,9 @@ impl Part {
 
     fn is_full(&self) -> bool {
         let memory_bytes = self.memory_bytes();
-        let parts = self.place.1;
-        let allowed = self.subject.limits.memory_bytes_max / 100 * MEMORY_PERCENT_MAX / parts as u64;
-        self.held.len() > STATES_MAX / parts || (memory_bytes >= allowed && memory_bytes > self.memory_bytes_narrowed)
+        let allowed = self.subject.limits.memory_bytes_max / 100 * MEMORY_PERCENT_MAX / self.count as u64;
+        self.held.len() > STATES_MAX / self.count
+            || (memory_bytes >= allowed && memory_bytes > self.memory_bytes_narrowed)
     }
 
     /// Of the fuller one.

@@ -198,7 +198,7 @@ impl Inner {
             let passed = put_in_place(&tenant, Arc::new(GuestRules(component)), standing, ready);
             let pipeline = inner.pipeline.read().unwrap_or_else(PoisonError::into_inner);
             if let (Some(pipeline), Some(domain)) = (pipeline.as_ref(), tenant.domain(&domain)) {
-                pipeline.switched(&domain);
+                pipeline.switched(&tenant, &domain);
             }
             Ok(passed)
         });

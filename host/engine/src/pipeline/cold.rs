@@ -80,7 +80,8 @@ pub(super) fn fold_on(
     }
 }
 
-fn begin(
+/// The newest snapshot, or the start.
+pub(super) fn begin(
     instance: &mut dyn RulesInstance,
     reader: &Reader,
     wanted: Wanted<'_>,

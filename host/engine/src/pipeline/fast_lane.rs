@@ -112,7 +112,7 @@ impl FastLane {
         match message {
             Message::Command(job) => self.queue.push(Arc::as_ptr(job.tenant()).addr(), job),
             Message::Returned(returned) => self.take_back(*returned),
-            Message::Switched(domain) => self.worker.switch(&domain),
+            Message::Switched(tenant, domain) => self.worker.switch((&tenant, &domain)),
             Message::Stop => self.is_stopping = true,
         }
     }

@@ -41,7 +41,7 @@ pub(super) enum Message {
     /// A command that was lent to the slow lane is done with there.
     Returned(Box<Returned>),
     /// The domain has another revision.
-    Switched(Arc<Domain>),
+    Switched(Arc<Tenant>, Arc<Domain>),
     /// Nothing else comes, apart from what is lent.
     Stop,
 }

@@ -32,6 +32,7 @@ pub(crate) mod priority;
 mod queue;
 mod ready;
 mod seat;
+mod share;
 mod slow_lane;
 mod snapshots;
 mod undurable;
@@ -56,6 +57,7 @@ use crate::clock::Clock;
 use crate::domain::Domain;
 use crate::health::{Audit, AuditCounts, Withdrawals};
 use crate::metrics::Metrics;
+use crate::tenant::Tenant;
 use crate::{HostOptions, SubmitError};
 use fast_lane::FastLane;
 use job::Message;
@@ -102,6 +104,7 @@ impl Pipeline {
             grown: Arc::new(grown),
             audit,
             withdrawals,
+            worker_count,
         };
         let mut pipeline = Self {
             workers: Vec::new(),
@@ -190,10 +193,10 @@ impl Pipeline {
     }
 
     /// The domain has another revision: workers for which states were [made ready](Ready) take them over now.
-    pub(crate) fn switched(&self, domain: &Arc<Domain>) {
+    pub(crate) fn switched(&self, tenant: &Arc<Tenant>, domain: &Arc<Domain>) {
         for worker in &self.workers {
             // One that is gone takes no commands either.
-            drop(worker.send(Message::Switched(Arc::clone(domain))));
+            drop(worker.send(Message::Switched(Arc::clone(tenant), Arc::clone(domain))));
         }
     }
 }

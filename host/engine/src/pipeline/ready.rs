@@ -3,20 +3,26 @@
 //! recorded since they were built is folded in when they are asked for.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use polder_core::{AggregateId, AggregateName, DomainName, Limits, Position, Sequence, TenantName};
 use polder_journal::{AggregateKey, ReadError, Reader};
 
+use super::cold::begin;
 use super::conduct::slice_of;
-use super::seat::is_nearly_full;
+use super::seat::{catch_up, is_nearly_full};
+use super::share::share_of;
 use super::snapshots;
 use super::warm::{Warm, WarmStates};
-use super::{EVENTS_PER_CALL, FoldError, Wanted, fold_history, worker_of};
+use super::{EVENTS_PER_CALL, FoldError, Wanted, worker_of};
+use crate::pace::{Pace, SHORT_REST};
 use crate::rules::{Rules, RulesInstance};
 use crate::stretch::{Group, groups};
 
 /// History read at a time, in bytes.
 const READ_BYTES: usize = 4 * 1024 * 1024;
+/// What an event costs that is looked for, in events that are passed.
+const ALONE_COSTS: u64 = 8;
 /// So few events may be missing in the end: they take less time than a caller notices.
 const EVENTS_BEHIND_MAX: u64 = 200;
 /// Should events come as fast as they are folded in.
@@ -62,6 +68,15 @@ pub(crate) struct MakeReady {
     failed: Vec<AggregateKey>,
 }
 
+/// In a state that is being built.
+#[derive(Clone)]
+struct Missing {
+    key: AggregateKey,
+    events: u64,
+    /// The first of them lies behind this.
+    after: Position,
+}
+
 enum Making {
     NotBegun,
     Begun(ReadySeat),
@@ -79,35 +94,105 @@ impl MakeReady {
     ) -> Self {
         let seats = (0..worker_count).map(|_| Making::NotBegun).collect();
         let position = reader.last_position(&tenant);
-        Self { reader, tenant, domain, rules, limits: slice_of(limits), seats, position, failed: Vec::new() }
+        Self {
+            reader,
+            tenant,
+            domain,
+            rules,
+            limits: share_of(slice_of(limits), worker_count),
+            seats,
+            position,
+            failed: Vec::new(),
+        }
     }
 
-    /// Builds the aggregate's state, if there is room for it.
-    pub(crate) fn add(&mut self, key: AggregateKey) -> Result<(), ReadError> {
-        let worker = worker_of(key, self.seats.len());
-        let added = self.try_add(worker, key);
-        self.note(worker, key, added)
+    /// Builds the states of these aggregates, as far as there is room, in short turns.
+    pub(crate) fn build(&mut self, keys: &[AggregateKey], progress: &dyn Fn(usize)) -> Result<(), ReadError> {
+        let mut pace = Pace::new(self.reader.clone(), SHORT_REST);
+        let (end, mut all_missing) = (self.position, Vec::with_capacity(keys.len()));
+        for (number, key) in keys.iter().enumerate() {
+            pace.rest();
+            progress(number);
+            all_missing.extend(self.begin(*key)?);
+        }
+        let from = where_streaming_pays(&mut all_missing, end);
+        for missing in all_missing.iter().take_while(|missing| missing.after < from) {
+            pace.rest();
+            self.fold_alone(missing.key)?;
+        }
+        self.position = from;
+        while self.position < end {
+            self.fold_stretch(&mut pace, false)?;
+        }
+        self.save_due(&mut pace)?;
+        self.catch_up()
     }
 
-    /// Folds in what was recorded since they were built, until next to nothing is missing.
+    /// Folds in what was recorded since, until next to nothing is missing.
     pub(crate) fn catch_up(&mut self) -> Result<(), ReadError> {
+        let mut pace = Pace::new(self.reader.clone(), Duration::ZERO);
         for _ in 0..ROUNDS_MAX {
             let behind = self.reader.last_position(&self.tenant).0 - self.position.0;
             if behind <= EVENTS_BEHIND_MAX {
                 break;
             }
-            let batch = self.reader.tenant_batch(&self.tenant, self.position, READ_BYTES)?;
-            for group in groups(&batch, self.domain.as_str(), self.position, |_| true) {
-                let worker = worker_of(group.key, self.seats.len());
-                match &mut self.seats[worker] {
-                    Making::Begun(seat) if seat.states.holds(group.key) => {
-                        let folded = seat.fold(&group);
-                        self.note(worker, group.key, folded)?;
-                    }
-                    _ => self.add(group.key)?,
-                }
+            self.fold_stretch(&mut pace, true)?;
+        }
+        Ok(())
+    }
+
+    /// A stretch of the history, into the states that there are; and others are built `with_others`.
+    fn fold_stretch(&mut self, pace: &mut Pace, with_others: bool) -> Result<(), ReadError> {
+        let batch = self.reader.tenant_batch(&self.tenant, self.position, READ_BYTES)?;
+        let domain = self.domain.clone();
+        for group in groups(&batch, domain.as_str(), self.position, |key| with_others || self.holds(key)) {
+            pace.rest();
+            if self.holds(group.key) {
+                self.with_seat(group.key, |seat, _, _| seat.fold(&group))?;
+            } else if self.begin(group.key)?.is_some() {
+                self.fold_alone(group.key)?;
             }
-            self.position = batch.last();
+        }
+        self.position = batch.last();
+        Ok(())
+    }
+
+    fn holds(&self, key: AggregateKey) -> bool {
+        matches!(&self.seats[worker_of(key, self.seats.len())], Making::Begun(seat) if seat.states.holds(key))
+    }
+
+    /// Its state as it was saved last, or as it starts, if there is room; and what is missing in it.
+    fn begin(&mut self, key: AggregateKey) -> Result<Option<Missing>, ReadError> {
+        let worker = worker_of(key, self.seats.len());
+        if matches!(self.seats[worker], Making::NotBegun) {
+            self.seats[worker] = match self.rules.instantiate(&self.limits) {
+                Ok(instance) => Making::Begun(ReadySeat {
+                    limits: self.limits,
+                    instance,
+                    states: WarmStates::new(self.rules.revision()),
+                }),
+                Err(error) => {
+                    tracing::warn!(%error, "no states are made ready for a switch: there is no instance for them");
+                    Making::GivenUp
+                }
+            };
+        }
+        self.with_seat(key, ReadySeat::begin)
+    }
+
+    /// The rest of the aggregate's history, by the index.
+    fn fold_alone(&mut self, key: AggregateKey) -> Result<(), ReadError> {
+        self.with_seat(key, ReadySeat::fold_alone)
+    }
+
+    /// What was long to fold need not be folded again.
+    fn save_due(&mut self, pace: &mut Pace) -> Result<(), ReadError> {
+        for number in 0..self.seats.len() {
+            let Making::Begun(seat) = &self.seats[number] else { continue };
+            for key in seat.states.due_when_leaving() {
+                pace.rest();
+                self.with_seat(key, ReadySeat::save)?;
+            }
         }
         Ok(())
     }
@@ -117,21 +202,16 @@ impl MakeReady {
         std::mem::take(&mut self.failed)
     }
 
-    fn try_add(&mut self, worker: usize, key: AggregateKey) -> Result<(), FoldError> {
-        if matches!(self.seats[worker], Making::NotBegun) {
-            self.seats[worker] = Making::Begun(ReadySeat {
-                limits: self.limits,
-                instance: self.rules.instantiate(&self.limits)?,
-                states: WarmStates::new(self.rules.revision()),
-            });
-        }
-        let Making::Begun(seat) = &mut self.seats[worker] else { return Ok(()) };
-        seat.add(&self.reader, key)
-    }
-
-    fn note(&mut self, worker: usize, key: AggregateKey, folded: Result<(), FoldError>) -> Result<(), ReadError> {
-        let error = match folded {
-            Ok(()) => return Ok(()),
+    /// Only what is wrong with the journal is an error here: a guest that fails leaves less that is ready.
+    fn with_seat<T: Default>(
+        &mut self,
+        key: AggregateKey,
+        work: impl FnOnce(&mut ReadySeat, &Reader, AggregateKey) -> Result<T, FoldError>,
+    ) -> Result<T, ReadError> {
+        let worker = worker_of(key, self.seats.len());
+        let Making::Begun(seat) = &mut self.seats[worker] else { return Ok(T::default()) };
+        let error = match work(seat, &self.reader, key) {
+            Ok(done) => return Ok(done),
             Err(FoldError::Journal(error)) => return Err(error),
             Err(error) => error,
         };
@@ -140,7 +220,7 @@ impl MakeReady {
             self.seats[worker] = Making::GivenUp;
         }
         self.failed.push(key);
-        Ok(())
+        Ok(T::default())
     }
 
     pub(crate) fn finish(self) -> Ready {
@@ -153,21 +233,32 @@ impl MakeReady {
 }
 
 impl ReadySeat {
-    fn add(&mut self, reader: &Reader, key: AggregateKey) -> Result<(), FoldError> {
+    fn begin(&mut self, reader: &Reader, key: AggregateKey) -> Result<Option<Missing>, FoldError> {
         if self.states.len() as u64 >= self.limits.warm_states_max || is_nearly_full(&*self.instance, &self.limits) {
-            return Ok(());
+            return Ok(None);
         }
-        let Some(last) = reader.last_of(key)? else { return Ok(()) };
+        let Some(last) = reader.last_of(key)? else { return Ok(None) };
         let names = (AggregateName::new(last.view().aggregate()), AggregateId::new(last.view().aggregate_id()));
-        let (Ok(aggregate), Ok(id)) = names else { return Ok(()) };
-        let revision = self.states.revision;
-        let wanted = Wanted { key, aggregate: &aggregate, id: &id, revision: &revision };
-        let folded = fold_history(&mut *self.instance, reader, wanted, Sequence(u64::MAX))?;
-        let mut warm = Warm { is_behind: true, ..Warm::from(folded) };
-        if snapshots::due_when_leaving(&warm) {
-            let bytes_max = self.limits.state_bytes_max;
-            snapshots::save(&mut *self.instance, reader, &revision, key, &mut warm, bytes_max)?;
-        }
+        let (Ok(aggregate), Ok(id)) = names else { return Ok(None) };
+        let wanted = Wanted { key, aggregate: &aggregate, id: &id, revision: &self.states.revision };
+        let begun = begin(&mut *self.instance, reader, wanted, Sequence(u64::MAX))?;
+        let events = last.view().sequence().0.saturating_sub(begun.sequence.0);
+        let next = reader.history(key, begun.sequence, 1)?;
+        self.states.put(key, Warm { is_behind: true, ..Warm::from(begun) });
+        Ok(next.first().map(|next| Missing { key, events, after: next.view().position_before() }))
+    }
+
+    fn fold_alone(&mut self, reader: &Reader, key: AggregateKey) -> Result<(), FoldError> {
+        let Some(warm) = self.states.take(key) else { return Ok(()) };
+        let warm = catch_up(&mut *self.instance, reader, key, warm)?;
+        self.states.put(key, Warm { is_behind: true, ..warm });
+        Ok(())
+    }
+
+    fn save(&mut self, reader: &Reader, key: AggregateKey) -> Result<(), FoldError> {
+        let Some(mut warm) = self.states.take(key) else { return Ok(()) };
+        let (revision, bytes_max) = (self.states.revision, self.limits.state_bytes_max);
+        snapshots::save(&mut *self.instance, reader, &revision, key, &mut warm, bytes_max)?;
         self.states.put(key, warm);
         Ok(())
     }
@@ -185,5 +276,41 @@ impl ReadySeat {
         }
         self.states.put(group.key, warm);
         Ok(())
+    }
+}
+
+/// Where to stream the history from, so that it and folding those alone that begin before it cost the least. Sorts them by where
+/// they begin.
+fn where_streaming_pays(all_missing: &mut [Missing], end: Position) -> Position {
+    all_missing.sort_unstable_by_key(|missing| missing.after);
+    let mut alone = 0;
+    let costs = all_missing.iter().map(|missing| {
+        let cost = alone * ALONE_COSTS + end.0.saturating_sub(missing.after.0);
+        alone += missing.events;
+        (cost, missing.after)
+    });
+    let best = costs.collect::<Vec<_>>().into_iter().min().unwrap_or((u64::MAX, end));
+    if alone * ALONE_COSTS < best.0 { end } else { best.1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing(after: u64, events: u64) -> Missing {
+        Missing { key: AggregateKey([0; 16]), events, after: Position(after) }
+    }
+
+    #[test]
+    fn what_lies_close_together_is_streamed() {
+        let from = |mut all: Vec<Missing>| where_streaming_pays(&mut all, Position(10_000)).0;
+        assert_eq!(from(vec![]), 10_000);
+        assert_eq!(from(vec![missing(10, 3)]), 10_000, "three events are found faster than ten thousand are passed");
+        let mut busy: Vec<_> = (0..100).map(|number| missing(9_000 + number, 9)).collect();
+        assert_eq!(from(busy.clone()), 9_000);
+        busy.push(missing(10, 20));
+        assert_eq!(from(busy.clone()), 9_000, "the old one is folded alone");
+        busy.push(missing(11, 5_000));
+        assert_eq!(from(busy), 10, "then the old one costs nothing more");
     }
 }

@@ -9,28 +9,27 @@ use polder_sandbox::{CallError, GuestCommand};
 
 use super::cold::{FoldError, Folded, Wanted, fold_history, fold_on};
 use super::ready::ReadySeat;
+use super::share::commands_per_look;
 use super::snapshots;
 use super::warm::{Warm, WarmStates};
 use crate::domain::{Active, Domain};
 use crate::health::{self, Sentence};
 use crate::rules::{DecidedEvent, RulesInstance};
+use crate::tenant::Tenant;
 
 /// An instance is replaced when its memory reaches this share of what it may have, in percent: guest memory never
 /// shrinks, and running into the limit would cost the next caller a fault.
 const MEMORY_PERCENT_MAX: u64 = 75;
-/// Too many warm states: one in so many leaves.
-const EVICTED_SHARE: usize = 8;
 /// Looking at states for samples may take this share of the time that commands take, in percent …
 const SAMPLING_PERCENT_MAX: u128 = 1;
 /// … of which each is taken to need so many nanoseconds …
 const COMMAND_NS: u128 = 3_000;
 /// … from this command on: of the few samples before, none is left out.
 const SAMPLED_FREELY: u64 = 256;
-/// Memory is looked at each so many commands.
-const COMMANDS_PER_LOOK: u64 = 64;
 
 pub(super) struct Seat {
-    /// Kept alive, so that its address stays its key.
+    /// Both kept alive, so that their addresses stay keys.
+    pub(super) tenant: Arc<Tenant>,
     domain: Arc<Domain>,
     active: Arc<Active>,
     limits: Limits,
@@ -38,6 +37,8 @@ pub(super) struct Seat {
     pub(super) states: WarmStates,
     /// Since somebody last looked.
     pub(super) was_used: bool,
+    /// By the worker's count of commands.
+    pub(super) used: u64,
     commands: u64,
     /// Since the last report of its revision's health.
     pub(super) calls_unreported: u64,
@@ -56,20 +57,26 @@ pub(super) enum TakeError {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Upkeep {
     Nothing,
+    /// It is time to look at what its tenant keeps.
+    Look,
     /// Its memory is nearly used up.
     Replace,
 }
 
 impl Seat {
-    pub(super) fn new(domain: &Arc<Domain>, active: &Arc<Active>, limits: Limits) -> Result<Self, CallError> {
+    pub(super) fn new(
+        (tenant, domain): (&Arc<Tenant>, &Arc<Domain>),
+        active: &Arc<Active>,
+        limits: Limits,
+    ) -> Result<Self, CallError> {
         let instance = active.rules.instantiate(&limits)?;
         let ready = ReadySeat { limits, instance, states: WarmStates::new(active.revision) };
-        Ok(Self::from_ready(domain, active, ready, None))
+        Ok(Self::from_ready((tenant, domain), active, ready, None))
     }
 
     /// Goes on with states that were built before; `before` is the seat it takes the place of, all of whose states are durable.
     pub(super) fn from_ready(
-        domain: &Arc<Domain>,
+        (tenant, domain): (&Arc<Tenant>, &Arc<Domain>),
         active: &Arc<Active>,
         ready: ReadySeat,
         before: Option<&Self>,
@@ -78,9 +85,19 @@ impl Seat {
         if let Some(before) = before {
             states.compare(&before.states);
         }
-        let (domain, active) = (Arc::clone(domain), Arc::clone(active));
-        let (commands, calls_unreported, sampled_next) = (0, 0, 0);
-        Self { domain, active, limits, instance, states, was_used: true, commands, calls_unreported, sampled_next }
+        Self {
+            tenant: Arc::clone(tenant),
+            domain: Arc::clone(domain),
+            active: Arc::clone(active),
+            limits,
+            instance,
+            states,
+            was_used: true,
+            used: 0,
+            commands: 0,
+            calls_unreported: 0,
+            sampled_next: 0,
+        }
     }
 
     /// It runs this revision under these limits.
@@ -123,25 +140,30 @@ impl Seat {
         Ok((warm, handled.decision))
     }
 
-    /// Puts the state back and sees to what has piled up.
-    pub(super) fn put(
-        &mut self,
-        reader: &Reader,
-        durable: u64,
-        key: AggregateKey,
-        warm: Warm,
-    ) -> Result<Upkeep, CallError> {
-        self.states.put(key, warm);
-        self.was_used = true;
+    /// Puts the state back, after the worker's so manieth command.
+    pub(super) fn put(&mut self, key: AggregateKey, warm: Warm, used: u64) -> Upkeep {
+        self.states.put(key, Warm { used, ..warm });
+        (self.was_used, self.used) = (true, used);
         self.calls_unreported += 1;
-        if self.states.len() as u64 > self.limits.warm_states_max {
-            self.evict(reader, durable)?;
-        }
         self.commands += 1;
-        if self.commands.is_multiple_of(COMMANDS_PER_LOOK) && is_nearly_full(&*self.instance, &self.limits) {
-            return Ok(Upkeep::Replace);
+        match self.commands.is_multiple_of(commands_per_look(&self.limits)) {
+            false => Upkeep::Nothing,
+            true if is_nearly_full(&*self.instance, &self.limits) => Upkeep::Replace,
+            true => Upkeep::Look,
         }
-        Ok(Upkeep::Nothing)
+    }
+
+    /// The tenant's limits, as they hold for this worker.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(super) fn domain(&self) -> &Arc<Domain> {
+        &self.domain
+    }
+
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.instance.memory_bytes()
     }
 
     /// The command that is being decided is to be run a second time.
@@ -176,15 +198,13 @@ impl Seat {
         }
     }
 
-    fn evict(&mut self, reader: &Reader, durable: u64) -> Result<(), CallError> {
-        let count = (self.states.len() / EVICTED_SHARE).max(1);
-        for (key, mut warm) in self.states.take_oldest(count, durable) {
-            if snapshots::due_when_leaving(&warm) {
-                self.save(reader, key, &mut warm)?;
-            }
-            self.instance.discard(warm.state)?;
+    /// Puts a state away, which is durable.
+    pub(super) fn evict(&mut self, reader: &Reader, key: AggregateKey) -> Result<(), CallError> {
+        let Some(mut warm) = self.states.take(key) else { return Ok(()) };
+        if snapshots::due_when_leaving(&warm) {
+            self.save(reader, key, &mut warm)?;
         }
-        Ok(())
+        self.instance.discard(warm.state)
     }
 
     fn save(&mut self, reader: &Reader, key: AggregateKey, warm: &mut Warm) -> Result<(), CallError> {

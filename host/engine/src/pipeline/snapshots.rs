@@ -9,7 +9,7 @@ use crate::rules::RulesInstance;
 
 /// A state that leaves guest memory is saved when at least this many events happened since its last snapshot: folding
 /// fewer costs less than reading a snapshot back saves.
-const SNAPSHOT_EVENTS_MIN: u64 = 100;
+const SNAPSHOT_EVENTS_MIN: u64 = 32;
 /// A state in constant use is saved each so many events, so that a restart has little to fold.
 const SNAPSHOT_EVENTS_HOT: u64 = 1_000;
 

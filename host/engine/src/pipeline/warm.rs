@@ -6,6 +6,7 @@ use polder_core::{ContentId, Revision, Sequence};
 use polder_journal::{AggregateKey, BuildDigestHasher};
 
 use super::cold::Folded;
+use super::snapshots;
 use crate::rules::StateSlot;
 
 /// An aggregate whose state is at hand. The truth stays the journal: this may be dropped at any command boundary.
@@ -20,6 +21,7 @@ pub(super) struct Warm {
     pub(super) saved: Sequence,
     /// More may have been recorded since.
     pub(super) is_behind: bool,
+    /// By the worker's count of commands.
     pub(super) used: u64,
 }
 
@@ -33,12 +35,11 @@ impl From<Folded> for Warm {
 pub(super) struct WarmStates {
     pub(super) revision: Revision,
     states: HashMap<AggregateKey, Warm, BuildDigestHasher>,
-    uses: u64,
 }
 
 impl WarmStates {
     pub(super) fn new(revision: Revision) -> Self {
-        Self { revision, states: HashMap::default(), uses: 0 }
+        Self { revision, states: HashMap::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -47,6 +48,11 @@ impl WarmStates {
 
     pub(super) fn holds(&self, key: AggregateKey) -> bool {
         self.states.contains_key(&key)
+    }
+
+    pub(super) fn due_when_leaving(&self) -> Vec<AggregateKey> {
+        let due = self.states.iter().filter(|(_, warm)| snapshots::due_when_leaving(warm));
+        due.map(|(key, _)| *key).collect()
     }
 
     pub(super) fn take(&mut self, key: AggregateKey) -> Option<Warm> {
@@ -62,9 +68,7 @@ impl WarmStates {
         }
     }
 
-    pub(super) fn put(&mut self, key: AggregateKey, mut warm: Warm) {
-        self.uses += 1;
-        warm.used = self.uses;
+    pub(super) fn put(&mut self, key: AggregateKey, warm: Warm) {
         self.states.insert(key, warm);
     }
 
@@ -72,16 +76,9 @@ impl WarmStates {
         self.states.drain()
     }
 
-    /// Takes out `count` states that were not used for the longest time and are durable. Taking many at once keeps the
-    /// cost per command constant without keeping a list in order.
-    pub(super) fn take_oldest(&mut self, count: usize, durable: u64) -> Vec<(AggregateKey, Warm)> {
-        let mut ages: Vec<(u64, AggregateKey)> =
-            self.states.iter().filter(|(_, warm)| warm.batch <= durable).map(|(key, warm)| (warm.used, *key)).collect();
-        if ages.len() > count {
-            ages.select_nth_unstable_by_key(count, |(used, _)| *used);
-            ages.truncate(count);
-        }
-        ages.into_iter().filter_map(|(_, key)| self.states.remove(&key).map(|warm| (key, warm))).collect()
+    /// When each durable one was used last.
+    pub(super) fn ages(&self, durable: u64) -> impl Iterator<Item = (u64, AggregateKey)> + '_ {
+        self.states.iter().filter(move |(_, warm)| warm.batch <= durable).map(|(key, warm)| (warm.used, *key))
     }
 }
 
@@ -108,17 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_durable_ones_go_first() {
+    fn only_durable_ones_have_an_age() {
         let mut states = WarmStates::new(Revision::of(b"x"));
         let key = |n: u8| AggregateKey([n; 16]);
-        for n in 0..10 {
-            states.put(key(n), Warm { batch: u64::from(n == 1) * 100, ..warm(u32::from(n), 1) });
+        for n in 0..4 {
+            states.put(key(n), Warm { batch: u64::from(n) * 10, used: u64::from(10 - n), ..warm(u32::from(n), 1) });
         }
-        let again = states.take(key(0)).unwrap();
-        states.put(key(0), again);
-        let mut gone: Vec<u32> = states.take_oldest(3, 50).into_iter().map(|(_, warm)| warm.state.0).collect();
-        gone.sort_unstable();
-        assert_eq!(gone, [2, 3, 4], "0 was used again, 1 is not durable");
-        assert_eq!(states.len(), 7);
+        let mut ages: Vec<_> = states.ages(20).collect();
+        ages.sort_unstable();
+        assert_eq!(ages, [(8, key(2)), (9, key(1)), (10, key(0))]);
     }
 }

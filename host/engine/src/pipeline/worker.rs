@@ -11,7 +11,7 @@ use polder_core::{
     TimestampMs,
 };
 use polder_journal::{AggregateKey, CommandKey, Decision, EncodedRecord, NewEvent, Outcome, Reader, RecordBuf};
-use polder_sandbox::{CallErrorKind, GuestCommand};
+use polder_sandbox::{CallError, CallErrorKind, GuestCommand};
 
 use super::appender::{Appender, Halted, Handed};
 use super::batch::{Batch, Reply};
@@ -19,6 +19,7 @@ use super::cold::FoldError;
 use super::conduct::overran_slice;
 use super::job::{ReplySender, Target};
 use super::seat::{Seat, TakeError, Upkeep};
+use super::share::{share_of, states_leaving};
 use super::undurable::Undurable;
 use super::warm::Warm;
 use super::{Grown, Job};
@@ -28,6 +29,7 @@ use crate::domain::{Active, Domain};
 use crate::health::{Audit, Condemned, Ground, Sample, SampledCommand, Sentence, Withdrawals};
 use crate::metrics::Metrics;
 use crate::rules::DecidedEvent;
+use crate::tenant::Tenant;
 
 /// A worker that has handed over so many bytes that are not durable yet waits until they are.
 const UNDURABLE_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -43,6 +45,7 @@ pub(super) struct Shared {
     /// `None`: nothing is run a second time.
     pub(super) audit: Option<Audit>,
     pub(super) withdrawals: Withdrawals,
+    pub(super) worker_count: usize,
 }
 
 pub(super) struct Worker {
@@ -56,6 +59,9 @@ pub(super) struct Worker {
     audit: Option<Audit>,
     withdrawals: Withdrawals,
     allowance: fn(&Limits) -> Limits,
+    worker_count: usize,
+    /// Commands whose states were put back.
+    commands: u64,
     /// By the address of the domain, which the seat keeps alive.
     seats: HashMap<usize, Seat>,
     batch: Batch,
@@ -118,7 +124,7 @@ enum Failure {
 impl Worker {
     /// `allowance`: what a call may use, of what the tenant's limits give it.
     pub(super) fn new(shared: Shared, number: Option<usize>, allowance: fn(&Limits) -> Limits) -> Self {
-        let Shared { appender, reader, clock, metrics, grown, audit, withdrawals } = shared;
+        let Shared { appender, reader, clock, metrics, grown, audit, withdrawals, worker_count } = shared;
         Self {
             number,
             appender,
@@ -129,6 +135,8 @@ impl Worker {
             audit,
             withdrawals,
             allowance,
+            worker_count,
+            commands: 0,
             seats: HashMap::default(),
             batch: Batch::default(),
             batch_number: 1,
@@ -372,15 +380,16 @@ impl Worker {
 
     fn taken(&mut self, target: &Target, active: &Arc<Active>, command: &Command) -> Result<Warm, TakeError> {
         let address = address_of(&target.domain);
-        let limits = (self.allowance)(&limits_of(target));
+        let limits = share_of((self.allowance)(&limits_of(target)), self.worker_count);
+        let owner = (target.admission.tenant(), &target.domain);
         if self.seats.get(&address).is_none_or(|seat| !seat.suits(active, &limits)) {
-            self.take_ready(&target.domain, active);
+            self.take_ready(owner, active);
         }
         if self.seats.get(&address).is_some_and(|seat| !seat.suits(active, &limits)) {
             self.give_up(address);
         }
         if let std::collections::hash_map::Entry::Vacant(vacant) = self.seats.entry(address) {
-            let seat = Seat::new(&target.domain, active, limits);
+            let seat = Seat::new(owner, active, limits);
             vacant.insert(seat.map_err(|error| TakeError::Fold(error.into()))?);
         }
         let durable = self.undurable.durable();
@@ -394,35 +403,79 @@ impl Worker {
 
     fn put_back(&mut self, decided_on: DecidedOn) {
         let DecidedOn { domain, key, warm, sample } = decided_on;
-        let (address, durable) = (address_of(&domain), self.undurable.durable());
+        let address = address_of(&domain);
+        self.commands += 1;
         let seat = self.seats.get_mut(&address).expect("the warm state was taken out of it");
         if seat.calls_unreported == 0 {
             self.unreported.push(address);
         }
-        let upkeep = match sample {
-            None => seat.put(&self.reader, durable, key, warm),
-            Some(sample) => seat.inspected(&warm).and_then(|state| {
-                self.samples.push(Sample { state, ..*sample });
-                seat.put(&self.reader, durable, key, warm)
-            }),
-        };
-        match upkeep {
-            Ok(Upkeep::Nothing) => {}
-            Ok(Upkeep::Replace) => {
-                tracing::info!(domain = %domain.name, "the guest's memory is nearly full; its states are built anew");
-                self.settle();
-                if let Some(mut seat) = self.seats.remove(&address) {
-                    seat.save_all(&self.reader);
-                }
+        let state = sample.as_ref().map(|_| seat.inspected(&warm)).transpose();
+        let upkeep = seat.put(key, warm, self.commands);
+        match state {
+            Ok(state) => {
+                self.samples.extend(sample.map(|sample| Sample { state: state.flatten(), ..*sample }));
             }
-            Err(error) => {
-                tracing::warn!(domain = %domain.name, %error, "a state could not be put away; all are built anew");
-                if let CallErrorKind::OutOfFuel { .. } | CallErrorKind::OutOfTime { .. } = error.kind {
-                    domain.conduct.overran();
-                }
-                self.give_up(address);
+            Err(error) => return self.could_not_put_away(address, &domain, &error),
+        }
+        match upkeep {
+            Upkeep::Nothing => {}
+            Upkeep::Look => self.hold_to_share(address),
+            Upkeep::Replace => {
+                tracing::info!(domain = %domain.name, "the guest's memory is nearly full; its states are built anew");
+                self.leave(address);
             }
         }
+    }
+
+    /// What a tenant keeps in guest memory beyond its share goes, what was used least first; the seat in use stays.
+    fn hold_to_share(&mut self, address: usize) {
+        let seat = &self.seats[&address];
+        let (tenant, share) = (Arc::clone(&seat.tenant), *seat.limits());
+        let own = || self.seats.iter().filter(|(_, seat)| Arc::ptr_eq(&seat.tenant, &tenant));
+        let (states, memory_bytes) = own().fold((0, 0), |(states, bytes), (_, seat)| {
+            (states + seat.states.len() as u64, bytes + seat.memory_bytes())
+        });
+        if memory_bytes > share.guest_memory_bytes_max {
+            let others = own().filter(|(other, _)| **other != address);
+            if let Some((&oldest, _)) = others.min_by_key(|(_, seat)| seat.used) {
+                return self.leave(oldest);
+            }
+        }
+        let leaving = states_leaving(states, &share);
+        if leaving == 0 {
+            return;
+        }
+        let durable = self.undurable.durable();
+        let mut ages: Vec<_> = own()
+            .flat_map(|(address, seat)| seat.states.ages(durable).map(|(used, key)| (used, *address, key)))
+            .collect();
+        if ages.len() > leaving {
+            ages.select_nth_unstable(leaving);
+            ages.truncate(leaving);
+        }
+        for (_, address, key) in ages {
+            let Some(seat) = self.seats.get_mut(&address) else { continue };
+            if let Err(error) = seat.evict(&self.reader, key) {
+                let domain = Arc::clone(seat.domain());
+                self.could_not_put_away(address, &domain, &error);
+            }
+        }
+    }
+
+    /// Gives a seat up in good order.
+    fn leave(&mut self, address: usize) {
+        self.settle();
+        if let Some(mut seat) = self.seats.remove(&address) {
+            seat.save_all(&self.reader);
+        }
+    }
+
+    fn could_not_put_away(&mut self, address: usize, domain: &Domain, error: &CallError) {
+        tracing::warn!(domain = %domain.name, %error, "a state could not be put away; all are built anew");
+        if let CallErrorKind::OutOfFuel { .. } | CallErrorKind::OutOfTime { .. } = error.kind {
+            domain.conduct.overran();
+        }
+        self.give_up(address);
     }
 
     fn report_calls(&mut self) {
@@ -434,17 +487,17 @@ impl Worker {
     }
 
     /// Goes on with the states that were made ready for the domain's new revision, if any.
-    pub(super) fn switch(&mut self, domain: &Arc<Domain>) {
-        self.take_ready(domain, &domain.active());
+    pub(super) fn switch(&mut self, (tenant, domain): (&Arc<Tenant>, &Arc<Domain>)) {
+        self.take_ready((tenant, domain), &domain.active());
     }
 
-    fn take_ready(&mut self, domain: &Arc<Domain>, active: &Arc<Active>) {
+    fn take_ready(&mut self, (tenant, domain): (&Arc<Tenant>, &Arc<Domain>), active: &Arc<Active>) {
         let Some(ready) = self.number.and_then(|number| active.ready.take(number)) else { return };
         // What the revision before decided has to be in the journal, where states that are behind find it.
         self.settle();
         let address = address_of(domain);
         let before = self.seats.remove(&address);
-        self.seats.insert(address, Seat::from_ready(domain, active, ready, before.as_ref()));
+        self.seats.insert(address, Seat::from_ready((tenant, domain), active, ready, before.as_ref()));
         if let Some(before) = before {
             // Thousands of states: it takes longer than a caller should wait. Without a thread it is done here.
             drop(std::thread::Builder::new().name("old-revision".into()).spawn(move || drop(before)));
