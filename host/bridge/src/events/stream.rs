@@ -17,6 +17,9 @@ const DUPLICATE_WINDOW: Duration = Duration::from_secs(2);
 /// So many messages of somebody else at the stream's end are looked past.
 const STRANGE_MESSAGES_MAX: u64 = 1_000;
 
+/// What JetStream's errors say while servers agree on a leader: it passes.
+const NO_LEADER: &str = "code 503";
+
 /// How event streams are to be made.
 #[derive(Debug, Clone)]
 pub struct EventStreams {
@@ -190,9 +193,9 @@ impl EventStream {
         StreamError::Unusable { stream: self.name.clone(), problem: hint }
     }
 
-    /// JetStream's own refusals carry a code; everything else is silence of some kind.
+    /// JetStream's own refusals carry a code; everything else is silence of some kind, and so is a cluster that has no leader just now.
     fn failed(&self, problem: String) -> StreamError {
-        let is_refusal = problem.contains("error code");
+        let is_refusal = problem.contains("error code") && !problem.contains(NO_LEADER);
         match is_refusal {
             true => StreamError::Unusable { stream: self.name.clone(), problem },
             false => StreamError::Away(problem),
