@@ -12,5 +12,5 @@ pub use binary::{Ran, polder, polder_with_input};
 pub use client::{Answer, Client, Lines, Request};
 pub use host::Host;
 pub use nats::{NatsOptions, NatsServer};
-pub use paths::{guest_file, nats_server_file, polder_file, repository_file, shared_data};
+pub use paths::{guest_file, nats_server_file, polder_file, python_file, repository_file, shared_data};
 pub use random::Random;

@@ -20,6 +20,11 @@ pub fn nats_server_file() -> PathBuf {
     made(target().join("tools/nats-server"), "`cargo xtask setup`")
 }
 
+/// A Python that has NATS's client.
+pub fn python_file() -> PathBuf {
+    made(target().join("tools/python/bin/python"), "`cargo xtask setup`")
+}
+
 /// A file of the repository, by its path from the root.
 pub fn repository_file(path: &str) -> PathBuf {
     root().join(path)

@@ -23,7 +23,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Make sure of what guests and tests need: the standard library for wasm32-unknown-unknown, and a nats-server.
+    /// Make sure of what guests and tests need: the standard library for wasm32-unknown-unknown, a nats-server, a Python with NATS's client.
     Setup,
     /// Show what Polder does: deploy, commands, views, a crash in the middle of an import. Takes about a minute after the build.
     Demo(demo::Demo),

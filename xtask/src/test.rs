@@ -22,6 +22,7 @@ pub(crate) fn test() -> Result<()> {
     // Asked before the build, which may replace the file: afterwards the answer would name a deleted one.
     let runner = std::env::current_exe().context("cannot find this program's own file")?;
     setup::nats_server()?;
+    setup::python()?;
     let guests = guests::build()?;
     let workspace = Workspace::read()?;
     let cases = workspace.target.join("cases");

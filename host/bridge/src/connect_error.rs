@@ -38,4 +38,6 @@ pub enum ConnectError {
          and to subscribe to _INBOX.>"
     )]
     NoJetStreamAnswer { urls: String },
+    #[error("no thread for publishing can be started: {0}")]
+    NoThread(#[from] std::io::Error),
 }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::context::AccountErrorKind;
-use async_nats::{Client, ConnectErrorKind, Event, ServerAddr};
+use async_nats::{Client, ConnectErrorKind, Event, HeaderMap, ServerAddr, Subject};
+use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 
 use crate::connect_error::ConnectError;
@@ -71,6 +72,34 @@ impl Connection {
         })
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Queues a message for the server. Waits while the queue is full, also because the server is away.
+    pub(crate) async fn send(
+        &self,
+        subject: Subject,
+        headers: Option<HeaderMap>,
+        payload: Bytes,
+    ) -> Result<(), NotSent> {
+        let sent = match headers {
+            Some(headers) => self.client.publish_with_headers(subject, headers, payload).await,
+            None => self.client.publish(subject, payload).await,
+        };
+        sent.map_err(NotSent::new)
+    }
+
+    /// Waits until the server has all that was sent.
+    pub async fn flush(&self) -> Result<(), NotSent> {
+        self.client.flush().await.map_err(NotSent::new)
+    }
+
+    /// Of the server that is connected now.
+    pub fn server_version(&self) -> String {
+        self.client.server_info().version
+    }
+
     /// The addresses it was given, without passwords.
     pub fn urls(&self) -> &str {
         &self.urls
@@ -93,6 +122,17 @@ impl Connection {
     /// How often a message was dropped because it came faster than it was taken.
     pub fn slow_consumers(&self) -> u64 {
         self.counts.slow_consumers.load(Ordering::Relaxed)
+    }
+}
+
+/// A message, a subscription or a question that NATS did not get.
+#[derive(Debug, thiserror::Error)]
+#[error("NATS did not take it: {0}")]
+pub struct NotSent(String);
+
+impl NotSent {
+    pub(crate) fn new(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
     }
 }
 
@@ -174,6 +214,8 @@ fn refused(urls: &str, error: &async_nats::ConnectError) -> ConnectError {
             ConnectError::NotLetIn { urls, problem }
         }
         ConnectErrorKind::Tls => ConnectError::NotTrusted { urls, problem },
+        // What rustls says of a certificate comes as an error of input and output.
+        ConnectErrorKind::Io if problem.contains("certificate") => ConnectError::NotTrusted { urls, problem },
         _ => ConnectError::NoServer { urls, problem },
     }
 }

@@ -1,5 +1,7 @@
 //! `polder doctor`: looks at everything that a host and a domain's author need, and says of each what is wrong and what to do.
 
+mod nats;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -11,6 +13,7 @@ use polder_sandbox::{Sandbox, SandboxOptions};
 use crate::client::{Client, converse};
 use crate::failure::{Failure, Outcome};
 use crate::guest;
+use crate::nats::NatsArguments;
 use crate::output::Output;
 use crate::target::Target;
 
@@ -29,6 +32,11 @@ pub(crate) struct Doctor {
     data: Option<PathBuf>,
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    nats: NatsArguments,
+    /// Where the NATS server's monitoring listens: what it says of its disk and clock.
+    #[arg(long, value_name = "URL", requires = "nats")]
+    nats_monitoring: Option<String>,
 }
 
 struct Finding {
@@ -40,13 +48,14 @@ struct Finding {
 impl Doctor {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let folder = self.data.clone().unwrap_or_else(std::env::temp_dir);
-        let findings = [
+        let mut findings = vec![
             Finding { what: "version", found: Ok(env!("CARGO_PKG_VERSION").to_owned()) },
             Finding { what: "sandbox", found: sandbox() },
             Finding { what: "disk", found: disk(&folder).map_err(|error| format!("{error:#}")) },
             Finding { what: "wasm target", found: wasm_target() },
             Finding { what: "host", found: self.host() },
         ];
+        findings.extend(nats::findings(self.nats.options()?.as_ref(), self.nats_monitoring.as_deref())?);
         let answer: Vec<_> = findings
             .iter()
             .map(|finding| match &finding.found {

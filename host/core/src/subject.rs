@@ -5,6 +5,7 @@
 //! | `{tenant}.cmd.{domain}.{aggregate}.{id}.{command}` | publish: a command |
 //! | `{tenant}.{domain}.{aggregate}.{event}.v{n}` | subscribe: an event |
 //! | `{tenant}.query.{domain}.{projection}` | publish: a question to a view |
+//! | `{tenant}.result.{correlation id}` | subscribe: what was found |
 //! | `{tenant}.query.{domain}.catalog`, `….effects` | publish: what the domain is; what its projections asked for |
 //! | `{tenant}.state.{domain}.{aggregate}.{id}` | publish: a question for a state, now or in the past |
 //! | `{tenant}.admin.{act}.{domain}` | publish: `deploy` (an upload of code), `rollback`, … |
@@ -15,7 +16,9 @@
 //! No name or id can hold a dot, `*` or `>`, so a subject that is made of them has as many tokens as it seems to have.
 
 use crate::access::Pattern;
-use crate::{AggregateId, AggregateName, CommandName, DomainName, EventName, ProjectionName, TenantName};
+use crate::{
+    AggregateId, AggregateName, CommandName, CorrelationId, DomainName, EventName, ProjectionName, TenantName,
+};
 
 /// Where a tenant's name would stand, for what concerns the host as a whole. No tenant can be named so.
 pub const HOST: &str = "$host";
@@ -61,6 +64,11 @@ pub fn events(
 
 pub fn view(tenant: &TenantName, domain: &DomainName, projection: &ProjectionName) -> String {
     format!("{tenant}.query.{domain}.{projection}")
+}
+
+/// Where the answer to a question appears.
+pub fn result(tenant: &TenantName, correlation_id: &CorrelationId) -> String {
+    format!("{tenant}.result.{correlation_id}")
 }
 
 pub fn catalog(tenant: &TenantName, domain: &DomainName) -> String {

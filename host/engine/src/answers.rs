@@ -35,6 +35,7 @@ pub struct EventFilter {
     pub domain: Option<DomainName>,
     pub name: Option<EventName>,
     pub correlation_id: Option<CorrelationId>,
+    pub aggregate_id: Option<AggregateId>,
     /// In the host's own history: only what was decided about this tenant.
     pub about: Option<TenantName>,
 }

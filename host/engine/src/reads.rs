@@ -137,6 +137,7 @@ fn passes(filter: &EventFilter, record: &RecordView<'_>, name: &str) -> bool {
     filter.domain.as_ref().is_none_or(|domain| domain.as_str() == record.domain())
         && filter.name.as_ref().is_none_or(|wanted| wanted.as_str() == name)
         && filter.about.as_ref().is_none_or(|tenant| is_about(record, tenant))
+        && filter.aggregate_id.as_ref().is_none_or(|wanted| wanted.as_str() == record.aggregate_id())
         && filter.correlation_id.as_ref().is_none_or(|wanted| wanted.as_str() == record.correlation_id())
 }
 

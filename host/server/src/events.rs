@@ -18,6 +18,8 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::segments::Segments;
 
+const KNOWN: &[&str] = &["after", "end_at", "domain", "aggregate_id", "name", "correlation_id", "follow", "limit"];
+
 pub(crate) async fn stream(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -26,11 +28,12 @@ pub(crate) async fn stream(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let tenant = segments.tenant()?;
-    let query = Query::parse(raw.as_deref(), &["after", "domain", "name", "correlation_id", "follow", "limit"])?;
+    let query = Query::parse(raw.as_deref(), KNOWN)?;
     let filter = EventFilter {
         domain: query.named("domain")?,
         name: query.named("name")?,
         correlation_id: query.named("correlation_id")?,
+        aggregate_id: query.named("aggregate_id")?,
         about: None,
     };
     let sight = caller.sight(subject::events(&tenant, filter.domain.as_ref(), None, filter.name.as_ref()))?;
@@ -40,11 +43,12 @@ pub(crate) async fn stream(
         None => query.number("after")?.unwrap_or(0),
     };
     let limit = query.number("limit")?;
+    let end_at = query.number("end_at")?.map(Position);
     let follow = match query.flag("follow")? {
         true => Some(Follow { positions: app.host.positions(&tenant)?, closing: app.closing.clone() }),
         false => None,
     };
-    let wanted = Wanted { tenant, filter, sight, after: Position(after), limit };
+    let wanted = Wanted { tenant, filter, sight, after: Position(after), end_at, limit };
     let feed = Feed::open(app.host.clone(), wanted, follow).await?;
     let pages = stream::try_unfold(feed, |mut feed| async move { Ok(feed.next().await?.map(|page| (page, feed))) });
     Ok(respond(pages, Format::wanted(&headers)))

@@ -27,6 +27,8 @@ pub(crate) struct Wanted {
     pub(crate) filter: EventFilter,
     pub(crate) sight: Sight,
     pub(crate) after: Position,
+    /// The last position to be given, though it be waited for; `None`: there is no last.
+    pub(crate) end_at: Option<Position>,
     /// Events still to be given; `None`: all.
     pub(crate) limit: Option<u64>,
 }
@@ -51,13 +53,16 @@ impl Feed {
 
     /// The next events; an empty page when there was none for a while; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<Event>>, ReadError> {
-        while self.wanted.limit != Some(0) {
+        while self.wanted.limit != Some(0) && self.wanted.end_at.is_none_or(|end| self.wanted.after < end) {
             let mut page = match self.first.take() {
                 Some(page) => page,
                 None => self.page().await?,
             };
             let moved = page.next > self.wanted.after;
             self.wanted.after = page.next.max(self.wanted.after);
+            if let Some(end) = self.wanted.end_at {
+                page.events.retain(|event| event.position <= end);
+            }
             self.wanted.sight.filter(&self.wanted.tenant, &mut page.events);
             if !page.events.is_empty() {
                 let given = page.events.len() as u64;

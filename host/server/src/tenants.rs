@@ -111,7 +111,7 @@ pub(crate) async fn facts(
     let system = TenantName::new(SYSTEM_TENANT)?;
     let filter = EventFilter { about: Some(tenant), ..EventFilter::default() };
     // Who may export the tenant may see all of it.
-    let wanted = Wanted { tenant: system, filter, sight: Sight::All, after: Position::ZERO, limit: None };
+    let wanted = Wanted { tenant: system, filter, sight: Sight::All, after: Position::ZERO, end_at: None, limit: None };
     let feed = Feed::open(app.host.clone(), wanted, None).await?;
     let pages = stream::try_unfold(feed, |mut feed| async move { Ok(feed.next().await?.map(|page| (page, feed))) });
     Ok(respond(pages, Format::wanted(&headers)))

@@ -45,14 +45,14 @@ fn wanted(query: &Query) -> Result<DocumentQuery, Problem> {
     })
 }
 
-fn filter(text: &str) -> Result<(String, String), Problem> {
+pub(crate) fn filter(text: &str) -> Result<(String, String), Problem> {
     match text.split_once(':') {
         Some((field, value)) if !field.is_empty() => Ok((field.to_owned(), value.to_owned())),
         _ => Err(bad_parameter("where", &format!("is {text:?}; field:value would be right, as in status:submitted"))),
     }
 }
 
-fn order(text: &str) -> Result<(String, Direction), Problem> {
+pub(crate) fn order(text: &str) -> Result<(String, Direction), Problem> {
     let (field, direction) = match text.strip_prefix('-') {
         Some(field) => (field, Direction::Descending),
         None => (text, Direction::Ascending),

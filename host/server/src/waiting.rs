@@ -12,12 +12,15 @@ const WAIT_MS_DEFAULT: u64 = 2_000;
 const WAIT_MS_MAX: u64 = 60_000;
 
 pub(crate) fn wait(query: &Query) -> Result<Option<WaitFor>, Problem> {
-    let timeout_ms = query.number("timeout_ms")?;
+    wait_for(query.number("after")?, query.number("timeout_ms")?)
+}
+
+pub(crate) fn wait_for(after: Option<u64>, timeout_ms: Option<u64>) -> Result<Option<WaitFor>, Problem> {
     if timeout_ms.is_some_and(|timeout_ms| timeout_ms > WAIT_MS_MAX) {
         return Err(bad_parameter("timeout_ms", &format!("is more than {WAIT_MS_MAX}, the longest wait"))
             .with("limit", WAIT_MS_MAX));
     }
-    match (query.number("after")?, timeout_ms) {
+    match (after, timeout_ms) {
         (None, None) => Ok(None),
         (None, Some(_)) => Err(bad_parameter("timeout_ms", "says how long, but no \"after\" says for which position")),
         (Some(after), timeout_ms) => {

@@ -36,6 +36,13 @@ fn events_are_read_in_order_and_in_part() {
         ("?name=never-happened", vec![]),
         ("?domain=orders&after=4", vec![5]),
         ("?domain=permits", vec![]),
+        ("?aggregate_id=o-1", vec![1, 2, 5]),
+        ("?aggregate_id=o-1&after=1&end_at=4", vec![2]),
+        ("?end_at=3", vec![1, 2, 3]),
+        ("?end_at=0", vec![]),
+        ("?end_at=99", vec![1, 2, 3, 4, 5]),
+        ("?follow=true&after=1&end_at=4", vec![2, 3, 4]),
+        ("?follow=true&after=4&end_at=4", vec![]),
     ] {
         assert_eq!(positions(&read(query)), wanted, "{query}");
     }
@@ -82,6 +89,40 @@ fn who_follows_gets_what_is_there_and_what_comes() {
     let event: Value = serde_json::from_str(&some.next().expect("an event")).unwrap();
     assert_eq!(event["position"], 5);
     assert_eq!(some.next(), None, "the limit ends the stream");
+}
+
+#[test]
+fn nothing_is_missing_or_double_where_history_becomes_present() {
+    const EVENTS: u64 = 300;
+    const READERS: u64 = 12;
+    let shop = Shop::open();
+    shop.send("o-1", "draft-order", &json!({ "customer": "c-1" })).json(200);
+    std::thread::scope(|scope| {
+        let writer = polder_tests::Client::new(shop.address());
+        scope.spawn(move || {
+            for number in 2..=EVENTS {
+                let line = json!({ "sku": format!("S-{number}"), "quantity": 1, "price": number });
+                writer.post("/v1/main/orders/order/o-1/add-line", line.to_string()).json(200);
+            }
+        });
+        // They come while it writes, each at another moment of it, and stay until the end.
+        let address = shop.address();
+        for reader in 0..READERS {
+            scope.spawn(move || {
+                let client = polder_tests::Client::new(address);
+                let come = reader * EVENTS / READERS;
+                client
+                    .request("GET", &format!("/v1/main/events?follow=true&limit={}", come + 1))
+                    .lines()
+                    .for_each(drop);
+                let after = come / 2;
+                let path = format!("/v1/main/events?follow=true&after={after}&end_at={EVENTS}&aggregate_id=o-1");
+                let read: Vec<Value> =
+                    client.request("GET", &path).lines().map(|line| serde_json::from_str(&line).unwrap()).collect();
+                assert_eq!(positions(&read), (after + 1..=EVENTS).collect::<Vec<_>>(), "after {after}");
+            });
+        }
+    });
 }
 
 #[test]

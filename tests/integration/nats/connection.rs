@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nkeys::KeyPair;
 use polder_bridge::{ConnectError, ConnectOptions, Connection, Credentials, Tls};
 use polder_tests::{NatsOptions, NatsServer};
+use serde_json::json;
 use tempfile::tempdir;
 
 /// Nothing here takes longer; what hangs fails.
@@ -63,6 +66,81 @@ async fn who_is_not_known_is_not_let_in() {
     }
     let with_password = server.url().replace("nats://", "nats://desk:s3cret@");
     assert!(open(&options(&with_password, Credentials::None)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_server_that_is_frozen_is_not_waited_for() {
+    let server = NatsServer::start();
+    server.freeze();
+    let said = refused(&options(&server.url(), Credentials::None)).await;
+    assert!(said.contains("no NATS server answers"), "{said}");
+    server.thaw();
+    assert!(open(&options(&server.url(), Credentials::None)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_unknown_authority_is_not_trusted() {
+    let folder = tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let more = format!("tls {{ cert_file: {certificate:?}, key_file: {key:?} }}");
+    let server = NatsServer::start_with(NatsOptions { more, ..NatsOptions::default() });
+    let said = refused(&options(&server.url(), Credentials::None)).await;
+    assert!(said.contains("no trusted connection"), "{said}");
+    let tls = Tls { authorities: Some(certificate), certificate: None };
+    assert!(open(&ConnectOptions { urls: server.url(), tls, ..ConnectOptions::default() }).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_credentials_file_lets_in() {
+    let folder = tempdir().unwrap();
+    let (operator, system) = (KeyPair::new_operator(), KeyPair::new_account());
+    let (account, user) = (KeyPair::new_account(), KeyPair::new_user());
+    let by_operator = jwt(&operator, &operator, json!({ "type": "operator", "version": 2 }));
+    let account_jwt = |about: &KeyPair, storage: i64| {
+        let limits = json!({
+            "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1,
+            "mem_storage": storage, "disk_storage": storage, "streams": storage, "consumer": storage
+        });
+        jwt(&operator, about, json!({ "type": "account", "version": 2, "limits": limits }))
+    };
+    let permitted =
+        json!({ "type": "user", "version": 2, "pub": {}, "sub": {}, "subs": -1, "data": -1, "payload": -1 });
+    let credentials = |by: &KeyPair, name: &str| {
+        let file = folder.path().join(name);
+        let (jwt, seed) = (jwt(by, &user, permitted.clone()), user.seed().unwrap());
+        let text = format!(
+            "-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n\
+             -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        Credentials::File(file)
+    };
+    let more = format!(
+        "operator: {by_operator}\nsystem_account: {system_key}\nresolver: MEMORY\n\
+         resolver_preload: {{ {system_key}: {}, {}: {} }}",
+        account_jwt(&system, 0),
+        account.public_key(),
+        account_jwt(&account, -1),
+        system_key = system.public_key()
+    );
+    let server = NatsServer::start_with(NatsOptions { more, ..NatsOptions::default() });
+    open(&options(&server.url(), credentials(&account, "desk.creds"))).await.unwrap();
+    // Of an account that the server does not know.
+    let stranger = credentials(&KeyPair::new_account(), "stranger.creds");
+    assert!(refused(&options(&server.url(), stranger)).await.contains("does not let this client in"));
+}
+
+/// As `nsc` makes them.
+fn jwt(by: &KeyPair, about: &KeyPair, nats: serde_json::Value) -> String {
+    let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let head = part(json!({ "typ": "JWT", "alg": "ed25519-nkey" }));
+    let claims = json!({ "jti": "test", "iat": 1, "iss": by.public_key(), "name": "test", "sub": about.public_key(), "nats": nats });
+    let signed = format!("{head}.{}", part(claims));
+    let signature = URL_SAFE_NO_PAD.encode(by.sign(signed.as_bytes()).unwrap());
+    format!("{signed}.{signature}")
 }
 
 #[tokio::test]

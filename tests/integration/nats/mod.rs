@@ -1,3 +1,14 @@
 //! NATS as an outer face, against real servers.
 
+mod access;
+mod commands;
 mod connection;
+mod doctor;
+mod events;
+mod kills;
+mod permissions;
+mod python;
+mod queries;
+mod service;
+mod site;
+mod streams;

@@ -5,14 +5,17 @@ mod build_std;
 mod debian;
 mod nats_server;
 mod probe;
+mod python;
 mod wasm;
 
 use anyhow::Result;
 
 pub(crate) use nats_server::setup as nats_server;
+pub(crate) use python::setup as python;
 pub(crate) use wasm::setup as wasm;
 
 pub(crate) fn setup() -> Result<()> {
     wasm()?;
-    nats_server()
+    nats_server()?;
+    python()
 }

@@ -12,6 +12,7 @@ mod http;
 mod in_flight;
 mod load;
 mod native;
+mod nats;
 mod neighbours;
 mod open_loop;
 mod options;
@@ -51,6 +52,7 @@ enum What {
     Age(age::Age),
     Growth(growth::Growth),
     Audit(audit::Audit),
+    Nats(nats::Nats),
     State(state::State),
     Neighbours(neighbours::Neighbours),
     Rebuild(rebuild::Rebuild),
@@ -71,6 +73,7 @@ impl Bench {
             What::Age(bench) => bench.run(output),
             What::Growth(bench) => bench.run(output),
             What::Audit(bench) => bench.run(output),
+            What::Nats(bench) => bench.run(output),
             What::State(bench) => bench.run(output),
             What::Neighbours(bench) => bench.run(output),
             What::Rebuild(bench) => bench.run(output),

@@ -1,0 +1,170 @@
+//! `{tenant}.query.{domain}.{projection}`: a question to a view. Acknowledged at once; what was found appears on a subject of its own, or
+//! comes straight back when a header asks for that.
+
+use std::sync::Arc;
+
+use polder_bridge::service::{Reply, Request};
+use polder_core::{CorrelationId, DomainName, ProjectionName, TenantName, subject};
+use polder_engine::{DocumentQuery, WaitFor};
+use serde::{Deserialize, Serialize};
+
+use super::reply;
+use crate::access::{self, Wanted};
+use crate::app::App;
+use crate::headers::{self, bad_header};
+use crate::kinds;
+use crate::problem::Problem;
+use crate::views;
+use crate::waiting::wait_for;
+
+/// `reply`: the answer itself is the reply. Anything else, or nothing: an acknowledgement is.
+const RESULT: &str = "polder-result";
+const CORRELATION_ID: &str = "correlation-id";
+
+/// What is asked; nothing at all asks for the first page.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Asked {
+    /// One document. The members below are for pages.
+    key: Option<String>,
+    /// `field:value`, as over HTTP.
+    r#where: Vec<String>,
+    order: Option<String>,
+    limit: Option<u32>,
+    offset: u32,
+    after: Option<u64>,
+    timeout_ms: Option<u64>,
+}
+
+/// The question is understood, and being answered.
+#[derive(Serialize)]
+struct QueryAck<'a> {
+    status: &'static str,
+    correlation_id: &'a CorrelationId,
+    /// Where the answer appears.
+    result_subject: &'a str,
+}
+
+struct Question {
+    tenant: TenantName,
+    domain: DomainName,
+    projection: ProjectionName,
+    what: What,
+    wait: Option<WaitFor>,
+}
+
+enum What {
+    Document(String),
+    Page(DocumentQuery),
+}
+
+pub(super) fn ask(app: &Arc<App>, request: Request) -> impl Future<Output = Reply> + use<> {
+    let understood = understood(app, &request);
+    let app = Arc::clone(app);
+    async move {
+        match understood {
+            Ok((question, None)) => answer(&app, question).await,
+            Ok((question, Some(correlation_id))) => {
+                let result_subject = subject::result(&question.tenant, &correlation_id);
+                let status = "accepted";
+                let ack = QueryAck { status, correlation_id: &correlation_id, result_subject: &result_subject };
+                let ack = reply::good(&ack);
+                let answering = async move {
+                    let answer = answer(&app, question).await;
+                    answer.with_header(CORRELATION_ID, correlation_id.as_str())
+                };
+                ack.followed_by(result_subject, answering)
+            }
+            Err(problem) => problem.into(),
+        }
+    }
+}
+
+/// The question, and what its answer is known by when it does not come straight back.
+fn understood(app: &App, request: &Request) -> Result<(Question, Option<CorrelationId>), Problem> {
+    let caller = access::caller(app, request)?;
+    let question = question(request)?;
+    caller.check(&Wanted::Publish(request.subject().to_owned()))?;
+    match headers::one(request, RESULT)? {
+        Some("reply") => Ok((question, None)),
+        None => Ok((question, Some(correlation_id(request)?))),
+        Some(other) => Err(bad_header(RESULT, &format!("is {other:?}; \"reply\" would be right, or no such header"))),
+    }
+}
+
+fn question(request: &Request) -> Result<Question, Problem> {
+    let tokens: Vec<&str> = request.subject().split('.').collect();
+    let &[tenant, _, domain, projection] = &tokens[..] else {
+        let detail = format!(
+            "a question's subject has four tokens, this one has {}: {{tenant}}.query.{{domain}}.{{projection}} would be right",
+            tokens.len()
+        );
+        return Err(Problem::new(&kinds::BAD_SUBJECT, detail).with("subject", request.subject()));
+    };
+    let asked: Asked = match request.payload().as_ref() {
+        b"" => Asked::default(),
+        payload => serde_json::from_slice(payload)
+            .map_err(|error| Problem::new(&kinds::BAD_BODY, format!("the question cannot be read: {error}")))?,
+    };
+    let page = DocumentQuery {
+        filters: asked.r#where.iter().map(|text| views::filter(text)).collect::<Result<_, _>>()?,
+        order: asked.order.as_deref().map(views::order).transpose()?,
+        limit: asked.limit,
+        offset: asked.offset,
+    };
+    let is_page = !page.filters.is_empty() || page.order.is_some() || page.limit.is_some() || page.offset > 0;
+    let what = match asked.key {
+        Some(_) if is_page => {
+            let detail = "\"key\" asks for one document, and the other members for a page: give one or the other";
+            return Err(Problem::new(&kinds::BAD_BODY, detail));
+        }
+        Some(key) => What::Document(key),
+        None => What::Page(page),
+    };
+    Ok(Question {
+        tenant: TenantName::new(tenant)?,
+        domain: DomainName::new(domain)?,
+        projection: ProjectionName::new(projection)?,
+        what,
+        wait: wait_for(asked.after, asked.timeout_ms)?,
+    })
+}
+
+/// One of the host's making where the caller gave none. It becomes a token of a subject.
+fn correlation_id(request: &Request) -> Result<CorrelationId, Problem> {
+    let Some(id) = headers::correlation_id(request)? else {
+        return Ok(CorrelationId::new(&uuid::Uuid::now_v7().to_string()).expect("a UUID is a good id"));
+    };
+    if id.as_str().contains(['.', '*', '>']) {
+        let rule = "the answer's subject ends with it, so it can have no '.', '*' or '>'";
+        return Err(bad_header(CORRELATION_ID, &format!("is {:?}; {rule}", id.as_str())));
+    }
+    Ok(id)
+}
+
+async fn answer(app: &App, question: Question) -> Reply {
+    let Question { tenant, domain, projection, what, wait } = question;
+    let found = match what {
+        What::Document(key) => {
+            let document = app.host.document(&tenant, &domain, &projection, &key, wait).await;
+            document.map(|document| reply::good(&document))
+        }
+        What::Page(query) => {
+            let page = app.host.documents(&tenant, &domain, &projection, &query, wait).await;
+            page.map(|page| reply::good(&page))
+        }
+    };
+    let reply = found.unwrap_or_else(|error| Problem::from(error).into());
+    let bytes_max = app.nats.get().map_or(usize::MAX, |counts| counts.reply_bytes_max());
+    match reply.payload_bytes() > bytes_max {
+        true => too_large(reply.payload_bytes(), bytes_max).into(),
+        false => reply,
+    }
+}
+
+fn too_large(bytes: usize, bytes_max: usize) -> Problem {
+    let detail = format!(
+        "the answer has {bytes} bytes, and the NATS server takes {bytes_max}: ask for a smaller page, or raise its max_payload"
+    );
+    Problem::new(&kinds::TOO_LARGE, detail).with("actual", bytes).with("limit", bytes_max)
+}
