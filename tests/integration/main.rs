@@ -9,5 +9,6 @@ mod hostile;
 mod http_contract;
 mod import;
 mod isolation;
+mod nats;
 mod readme;
 mod tenants;

@@ -30,7 +30,12 @@ pub fn polder_with_input(arguments: &[&str], input: &[u8]) -> Ran {
 
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(polder_file());
-    command.args(arguments).env_remove("POLDER_HOST").env_remove("POLDER_TOKEN").env_remove("POLDER_LOG");
+    command
+        .args(arguments)
+        .env_remove("POLDER_HOST")
+        .env_remove("POLDER_TOKEN")
+        .env_remove("POLDER_LOG")
+        .env_remove("POLDER_NATS");
     command
 }
 

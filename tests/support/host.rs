@@ -22,9 +22,15 @@ impl Host {
     /// Starts `polder serve` on a data folder and a free port, and waits until it listens.
     #[track_caller]
     pub fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    /// As [`start`](Self::start), with more options.
+    #[track_caller]
+    pub fn start_with(data: &Path, options: &[&str]) -> Self {
         let log = NamedTempFile::new().expect("a file for the host's log");
         let stderr = File::create(log.path()).expect("the log can be written");
-        let mut child = command(&["serve", "--data", text(data), "--listen", "127.0.0.1:0"])
+        let mut child = command(&[&["serve", "--data", text(data), "--listen", "127.0.0.1:0"], options].concat())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)

@@ -1,14 +1,16 @@
-//! What the integration tests share: the built binary and guests, a running host, a client, folders of their own.
+//! What the integration tests share: the built binary and guests, a running host, a NATS server, a client, folders of their own.
 #![forbid(unsafe_code)]
 
 mod binary;
 mod client;
 mod host;
+mod nats;
 mod paths;
 mod random;
 
 pub use binary::{Ran, polder, polder_with_input};
 pub use client::{Answer, Client, Lines, Request};
 pub use host::Host;
-pub use paths::{guest_file, polder_file, repository_file, shared_data};
+pub use nats::{NatsOptions, NatsServer};
+pub use paths::{guest_file, nats_server_file, polder_file, repository_file, shared_data};
 pub use random::Random;

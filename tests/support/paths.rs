@@ -15,6 +15,11 @@ pub fn guest_file(name: &str) -> PathBuf {
     )
 }
 
+/// A nats-server that is new enough.
+pub fn nats_server_file() -> PathBuf {
+    made(target().join("tools/nats-server"), "`cargo xtask setup`")
+}
+
 /// A file of the repository, by its path from the root.
 pub fn repository_file(path: &str) -> PathBuf {
     root().join(path)

@@ -12,7 +12,7 @@ const PROFILE: &str = "guest";
 
 /// Gives the path of each guest's wasm file, by member.
 pub(crate) fn build() -> Result<Vec<(Member, PathBuf)>> {
-    setup::setup()?;
+    setup::wasm()?;
     let workspace = Workspace::read()?;
     let guests: Vec<&Member> = workspace.members.iter().filter(|member| is_guest(member)).collect();
     for guest in &guests {

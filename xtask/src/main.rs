@@ -22,7 +22,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Make sure that guests can be built: the standard library for wasm32-unknown-unknown.
+    /// Make sure of what guests and tests need: the standard library for wasm32-unknown-unknown, and a nats-server.
     Setup,
     /// Show what Polder does: deploy, commands, views, a crash in the middle of an import. Takes about a minute after the build.
     Demo(demo::Demo),

@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, ensure};
 
 use crate::workspace::Workspace;
-use crate::{guests, run};
+use crate::{guests, run, setup};
 
 pub(crate) const RUNNER_TASK: &str = "run-test";
 /// The SDK's test kit writes its cases to the folder named by this variable.
@@ -21,6 +21,7 @@ const INTEGRATION_PACKAGE: &str = "polder-tests";
 pub(crate) fn test() -> Result<()> {
     // Asked before the build, which may replace the file: afterwards the answer would name a deleted one.
     let runner = std::env::current_exe().context("cannot find this program's own file")?;
+    setup::nats_server()?;
     let guests = guests::build()?;
     let workspace = Workspace::read()?;
     let cases = workspace.target.join("cases");

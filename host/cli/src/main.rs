@@ -14,6 +14,7 @@ mod gate;
 mod guest;
 mod import;
 mod logs;
+mod nats;
 mod new;
 mod output;
 mod place;

@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use polder_bridge::ConnectOptions;
 use polder_core::TenantName;
 use polder_engine::{Host, HostOptions, MAIN_TENANT};
+use polder_server::{Nats, Server};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Outcome;
 use crate::logs;
+use crate::nats::{self, NatsArguments, StreamArguments};
 use crate::output::Output;
 use crate::watch::watch;
 
@@ -34,6 +37,10 @@ pub(crate) struct Serve {
     /// Whose domains the watched ones are.
     #[arg(long, value_name = "TENANT", default_value = MAIN_TENANT, requires = "watch")]
     watch_tenant: TenantName,
+    #[command(flatten)]
+    nats: NatsArguments,
+    #[command(flatten)]
+    streams: StreamArguments,
 }
 
 impl Serve {
@@ -50,9 +57,15 @@ impl Serve {
         }
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        // Before the data folder: what is wrong with NATS is told at once.
+        let nats_options = self.nats.options()?;
+        let nats = match &nats_options {
+            Some(options) => Some(Nats::connect(options, self.streams.options()).await?),
+            None => None,
+        };
         let host = Host::open(options).with_context(|| format!("cannot serve {}", self.data.display()))?;
-        let served = match self.listen(&host).await {
-            Ok(listener) => {
+        let served = match self.start(&host, nats, nats_options.as_ref()).await {
+            Ok((server, listener)) => {
                 let address = format!("http://{}", listener.local_addr()?);
                 output.answer(&serde_json::json!({ "listening": address }), || format!("listening on {address}"))?;
                 let stop = async {
@@ -61,7 +74,7 @@ impl Serve {
                 };
                 let watching = (!self.watch.is_empty())
                     .then(|| tokio::spawn(watch(host.clone(), self.watch_tenant, self.watch, *output)));
-                let served = polder_server::serve(host.clone(), listener, stop).await.context("cannot serve");
+                let served = server.serve(listener, stop).await.context("cannot serve");
                 watching.inspect(tokio::task::JoinHandle::abort);
                 served
             }
@@ -72,18 +85,27 @@ impl Serve {
         Ok(served?)
     }
 
-    async fn listen(&self, host: &Host) -> anyhow::Result<TcpListener> {
+    async fn start(
+        &self,
+        host: &Host,
+        nats: Option<Nats>,
+        nats_options: Option<&ConnectOptions>,
+    ) -> anyhow::Result<(Server, TcpListener)> {
         let has_keys = !host.keys().is_empty();
         check_reach(has_keys, self.listen, &self.data)?;
+        if let Some(options) = nats_options {
+            nats::check_reach(has_keys, options)?;
+        }
         if !has_keys {
             tracing::info!(
                 "there are no access keys, so the host listens on loopback only, and asks nobody there who they are; \
                  `polder token key new` makes the first"
             );
         }
-        TcpListener::bind(self.listen)
+        let listener = TcpListener::bind(self.listen)
             .await
-            .with_context(|| format!("cannot listen on {}: choose another address with --listen", self.listen))
+            .with_context(|| format!("cannot listen on {}: choose another address with --listen", self.listen))?;
+        Ok((Server::start(host.clone(), nats).await?, listener))
     }
 }
 

@@ -11,8 +11,8 @@ use crate::{AggregateName, CommandName, DomainName, EventName, ProjectionName};
 pub const DESCRIPTOR_FORMAT: u32 = 1;
 
 /// Segments that mean something else in HTTP paths and subjects.
-const RESERVED_NAMES: [&str; 9] =
-    ["domains", "events", "views", "effects", "catalog", "cmd", "query", "state", "admin"];
+const RESERVED_NAMES: [&str; 10] =
+    ["domains", "events", "views", "effects", "catalog", "cmd", "query", "result", "state", "admin"];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Descriptor {

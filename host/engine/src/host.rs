@@ -21,7 +21,7 @@ use polder_journal::{
     AggregateKey, Journal, Keyring, OpenOptions, OpenReport, Reader, Statistics, TENANT_KEYS_FOLDER, Writer,
 };
 use polder_sandbox::{Sandbox, SandboxOptions};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::access::Keys;
 use crate::answers::*;
@@ -50,6 +50,8 @@ pub struct Host {
 struct Inner {
     /// Replaced as a whole when one comes or goes: found at every command, without a lock.
     tenants: ArcSwap<HashMap<TenantName, Arc<Tenant>>>,
+    /// Told whenever one came or went.
+    tenants_changed: watch::Sender<()>,
     tenant_book: Mutex<Tenants>,
     /// Of tenants that have none of their own.
     limits: Limits,
@@ -129,6 +131,7 @@ impl Host {
         let host = Self {
             inner: Arc::new(Inner {
                 tenants: ArcSwap::from_pointee(tenants),
+                tenants_changed: watch::Sender::new(()),
                 tenant_book: Mutex::new(tenant_book),
                 limits: options.limits,
                 sandbox,
@@ -153,11 +156,15 @@ impl Host {
         Ok(host)
     }
 
-    /// Answers once the decision is durable.
-    pub async fn submit(&self, command: Command) -> Result<CommandAck, SubmitError> {
+    /// Answers once the decision is durable. The command is on its way when this returns, whenever the answer is waited for: what one
+    /// caller submits to one aggregate is decided in that order.
+    pub fn submit(&self, command: Command) -> impl Future<Output = Result<CommandAck, SubmitError>> + Send + use<> {
         let (reply, answer) = oneshot::channel();
-        self.inner.dispatch(command, reply).inspect_err(|_| self.inner.metrics.refused())?;
-        answer.await.unwrap_or(Err(SubmitError::ShuttingDown))
+        let dispatched = self.inner.dispatch(command, reply).inspect_err(|_| self.inner.metrics.refused());
+        async move {
+            dispatched?;
+            answer.await.unwrap_or(Err(SubmitError::ShuttingDown))
+        }
     }
 
     pub fn health(&self) -> Health {
@@ -259,6 +266,11 @@ impl Inner {
             self.projections.stop();
             pipeline.stop();
         }
+    }
+
+    fn set_tenants(&self, tenants: HashMap<TenantName, Arc<Tenant>>) {
+        self.tenants.store(Arc::new(tenants));
+        self.tenants_changed.send_replace(());
     }
 
     fn tenant(&self, name: &TenantName) -> Option<Arc<Tenant>> {

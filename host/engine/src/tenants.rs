@@ -80,6 +80,11 @@ impl Tenants {
     }
 
     /// Those whose removal was begun and not finished.
+    /// Gone, whatever is left of them.
+    pub(crate) fn removed(&self) -> impl Iterator<Item = &TenantName> {
+        self.entries.iter().filter(|(_, entry)| entry.removed.is_some()).map(|(name, _)| name)
+    }
+
     pub(crate) fn half_removed(&self) -> Vec<TenantName> {
         let half = self.entries.iter().filter(|(_, entry)| entry.removed.is_some() && !entry.is_erased);
         half.map(|(name, _)| name.clone()).collect()

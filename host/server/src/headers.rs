@@ -1,4 +1,5 @@
-//! The headers that say how a command is to be handled. What cannot be used is refused, with the header's name.
+//! The headers that say how a command is to be handled, the same over HTTP and NATS. What cannot be used is refused, with the header's
+//! name.
 //!
 //! | header | meaning |
 //! |---|---|
@@ -9,46 +10,59 @@
 
 use std::str::FromStr;
 
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderValue};
 use polder_core::{CommandId, CorrelationId, ID_BYTES_MAX, NameError, Sequence};
 
 use crate::kinds;
 use crate::problem::Problem;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const CORRELATION_ID: HeaderName = HeaderName::from_static("correlation-id");
-const CAUSATION_ID: HeaderName = HeaderName::from_static("causation-id");
-const ACTOR: HeaderName = HeaderName::from_static("actor");
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const IF_MATCH: &str = "if-match";
+const CORRELATION_ID: &str = "correlation-id";
+const CAUSATION_ID: &str = "causation-id";
+const ACTOR: &str = "actor";
+const LAST_EVENT_ID: &str = "last-event-id";
 
-pub(crate) fn command_id(headers: &HeaderMap) -> Result<Option<CommandId>, Problem> {
-    let Some(text) = one(headers, &IDEMPOTENCY_KEY)? else { return Ok(None) };
-    named(&IDEMPOTENCY_KEY, unquoted(text)).map(Some)
+/// What stands beside a request's body. Whether names are in capitals does not count.
+pub(crate) trait Headers {
+    /// `name` is in small letters.
+    fn values<'a>(&'a self, name: &'static str) -> impl Iterator<Item = &'a [u8]>;
 }
 
-pub(crate) fn correlation_id(headers: &HeaderMap) -> Result<Option<CorrelationId>, Problem> {
-    one(headers, &CORRELATION_ID)?.map(|text| named(&CORRELATION_ID, text)).transpose()
+impl Headers for HeaderMap {
+    fn values<'a>(&'a self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
+        self.get_all(name).iter().map(HeaderValue::as_bytes)
+    }
 }
 
-pub(crate) fn causation_id(headers: &HeaderMap) -> Result<Option<CorrelationId>, Problem> {
-    one(headers, &CAUSATION_ID)?.map(|text| named(&CAUSATION_ID, text)).transpose()
+pub(crate) fn command_id(headers: &impl Headers) -> Result<Option<CommandId>, Problem> {
+    let Some(text) = one(headers, IDEMPOTENCY_KEY)? else { return Ok(None) };
+    named(IDEMPOTENCY_KEY, unquoted(text)).map(Some)
 }
 
-pub(crate) fn actor(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(text) = one(headers, &ACTOR)? else { return Ok(None) };
+pub(crate) fn correlation_id(headers: &impl Headers) -> Result<Option<CorrelationId>, Problem> {
+    one(headers, CORRELATION_ID)?.map(|text| named(CORRELATION_ID, text)).transpose()
+}
+
+pub(crate) fn causation_id(headers: &impl Headers) -> Result<Option<CorrelationId>, Problem> {
+    one(headers, CAUSATION_ID)?.map(|text| named(CAUSATION_ID, text)).transpose()
+}
+
+pub(crate) fn actor(headers: &impl Headers) -> Result<Option<String>, Problem> {
+    let Some(text) = one(headers, ACTOR)? else { return Ok(None) };
     if text.is_empty() || text.len() > ID_BYTES_MAX || text.chars().any(char::is_control) {
         let rule = format!("a name of 1 to {ID_BYTES_MAX} bytes without control characters would be right");
-        return Err(bad_header(&ACTOR, &format!("has {} bytes; {rule}", text.len())));
+        return Err(bad_header(ACTOR, &format!("has {} bytes; {rule}", text.len())));
     }
     Ok(Some(text.to_owned()))
 }
 
-pub(crate) fn expected_sequence(headers: &HeaderMap) -> Result<Option<Sequence>, Problem> {
-    let Some(text) = one(headers, &header::IF_MATCH)? else { return Ok(None) };
+pub(crate) fn expected_sequence(headers: &impl Headers) -> Result<Option<Sequence>, Problem> {
+    let Some(text) = one(headers, IF_MATCH)? else { return Ok(None) };
     match unquoted(text).parse() {
         Ok(sequence) => Ok(Some(Sequence(sequence))),
         Err(_) => Err(bad_header(
-            &header::IF_MATCH,
+            IF_MATCH,
             &format!(
                 "is {text:?}; one sequence would be right, as in \"5\" (\"0\": the aggregate must be new). \
                  A '*', a weak tag and a list say nothing exact, and are refused"
@@ -58,26 +72,26 @@ pub(crate) fn expected_sequence(headers: &HeaderMap) -> Result<Option<Sequence>,
 }
 
 /// Where a reader of server-sent events broke off.
-pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+pub(crate) fn last_event_id(headers: &impl Headers) -> Result<Option<u64>, Problem> {
     let position = |text: &str| {
-        text.parse().map_err(|_| bad_header(&LAST_EVENT_ID, &format!("is {text:?}; a position would be right")))
+        text.parse().map_err(|_| bad_header(LAST_EVENT_ID, &format!("is {text:?}; a position would be right")))
     };
-    one(headers, &LAST_EVENT_ID)?.map(position).transpose()
+    one(headers, LAST_EVENT_ID)?.map(position).transpose()
 }
 
-fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
-    let mut values = headers.get_all(name).iter();
+pub(crate) fn one<'a>(headers: &'a impl Headers, name: &'static str) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.values(name);
     let Some(first) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(bad_header(name, "stands there more than once: give it once"));
     }
-    match str::from_utf8(first.as_bytes()) {
+    match str::from_utf8(first) {
         Ok(text) => Ok(Some(text)),
         Err(_) => Err(bad_header(name, "is not UTF-8")),
     }
 }
 
-fn named<T: FromStr<Err = NameError>>(name: &HeaderName, text: &str) -> Result<T, Problem> {
+fn named<T: FromStr<Err = NameError>>(name: &'static str, text: &str) -> Result<T, Problem> {
     text.parse().map_err(|error: NameError| bad_header(name, &format!("cannot be used: {error}")))
 }
 
@@ -86,14 +100,13 @@ fn unquoted(text: &str) -> &str {
 }
 
 /// `problem` goes on after "header x …".
-fn bad_header(name: &HeaderName, problem: &str) -> Problem {
-    Problem::new(&kinds::BAD_HEADER, format!("header {name} {problem}")).with("header", name.as_str())
+pub(crate) fn bad_header(name: &'static str, problem: &str) -> Problem {
+    Problem::new(&kinds::BAD_HEADER, format!("header {name} {problem}")).with("header", name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
 
     fn headers(name: &'static str, values: &[&[u8]]) -> HeaderMap {
         let mut headers = HeaderMap::new();

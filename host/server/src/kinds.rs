@@ -15,6 +15,7 @@ const fn kind(status: StatusCode, name: &'static str, title: &'static str) -> Ki
 
 // The caller fixes the request.
 pub(crate) const BAD_NAME: Kind = kind(StatusCode::BAD_REQUEST, "bad-name", "A name or id cannot be used");
+pub(crate) const BAD_SUBJECT: Kind = kind(StatusCode::BAD_REQUEST, "bad-subject", "The subject cannot be read");
 pub(crate) const BAD_PATH: Kind = kind(StatusCode::BAD_REQUEST, "bad-path", "The path cannot be read");
 pub(crate) const BAD_QUERY: Kind = kind(StatusCode::BAD_REQUEST, "bad-query", "A query parameter cannot be used");
 pub(crate) const BAD_HEADER: Kind = kind(StatusCode::BAD_REQUEST, "bad-header", "A header cannot be used");

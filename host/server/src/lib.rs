@@ -17,6 +17,7 @@ mod history;
 mod json;
 mod keys;
 mod kinds;
+mod nats;
 mod probes;
 mod problem;
 mod query;
@@ -29,4 +30,5 @@ mod tenants;
 mod views;
 mod waiting;
 
-pub use serve::serve;
+pub use nats::Nats;
+pub use serve::Server;

@@ -29,5 +29,6 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Prob
 }
 
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
-    ([(CONTENT_TYPE, PROMETHEUS_TEXT)], app.host.metrics()).into_response()
+    let nats = app.nats.get().map(|counts| counts.metrics(&app.host)).unwrap_or_default();
+    ([(CONTENT_TYPE, PROMETHEUS_TEXT)], app.host.metrics() + &nats).into_response()
 }

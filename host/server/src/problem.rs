@@ -56,6 +56,11 @@ impl Problem {
     pub(crate) fn status(&self) -> StatusCode {
         self.kind.status
     }
+
+    /// In a few words, the same for all problems of the kind.
+    pub(crate) fn title(&self) -> &'static str {
+        self.kind.title
+    }
 }
 
 impl Problem {

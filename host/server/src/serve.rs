@@ -1,7 +1,7 @@
 //! Takes connections until told to stop, then lets what is under way finish for a bounded time.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::keys;
+use crate::nats::{self, Nats};
 use crate::routes::router;
 
 /// A connection may stay silent this long before, or within, the head of a request.
@@ -25,50 +26,78 @@ const DRAIN_WAIT_MAX: Duration = Duration::from_secs(10);
 /// A pause when the system has no more file descriptors: without it the loop would spin until one is free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `host` on `listener` until `shutdown` completes. The host itself stays open: closing it is the caller's.
-///
-/// # Errors
-/// When the listener's address cannot be read, or the host's keys cannot. A connection that fails ends only itself.
-pub async fn serve(host: Host, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let (close, closing) = watch::channel(false);
-    let verifier = Verifier::new(&keys::known(&host).map_err(io::Error::other)?);
-    let service = TowerToHyperService::new(router(Arc::new(App { host, verifier, closing })));
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT_MAX).pipeline_flush(true);
+/// A host and the faces it is reached by.
+pub struct Server {
+    app: Arc<App>,
+    close: watch::Sender<bool>,
+    nats: Option<nats::Serving>,
+}
 
-    let graceful = GracefulShutdown::new();
-    let mut connections = JoinSet::new();
-    let mut shutdown = std::pin::pin!(shutdown);
-    tracing::info!(address = %listener.local_addr()?, "listening");
-    loop {
-        tokio::select! {
-            () = &mut shutdown => break,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    let connection = builder.serve_connection(TokioIo::new(without_delay(stream)), service.clone());
-                    let watched = graceful.watch(connection);
-                    connections.spawn(async move {
-                        if let Err(error) = watched.await {
-                            tracing::debug!(%error, "a connection ended early");
-                        }
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
+impl Server {
+    /// Answers over NATS when it returns, where NATS is used.
+    ///
+    /// # Errors
+    /// When the host's keys cannot be read, or NATS goes away at once.
+    pub async fn start(host: Host, nats: Option<Nats>) -> io::Result<Self> {
+        let (close, closing) = watch::channel(false);
+        let verifier = Verifier::new(&keys::known(&host).map_err(io::Error::other)?);
+        let app = Arc::new(App { host, verifier, closing, nats: OnceLock::new() });
+        let nats = match nats {
+            Some(nats) => Some(nats.serve(&app).await.map_err(io::Error::other)?),
+            None => None,
+        };
+        Ok(Self { app, close, nats })
+    }
+
+    /// Serves HTTP on `listener` until `shutdown` completes. The host itself stays open: closing it is the caller's.
+    ///
+    /// # Errors
+    /// When the listener's address cannot be read. A connection that fails ends only itself.
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        let service = TowerToHyperService::new(router(self.app));
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT_MAX).pipeline_flush(true);
+
+        let graceful = GracefulShutdown::new();
+        let mut connections = JoinSet::new();
+        let mut shutdown = std::pin::pin!(shutdown);
+        tracing::info!(address = %listener.local_addr()?, "listening");
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                Some(_) = connections.join_next() => {}
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        let connection = builder.serve_connection(TokioIo::new(without_delay(stream)), service.clone());
+                        let watched = graceful.watch(connection);
+                        connections.spawn(async move {
+                            if let Err(error) = watched.await {
+                                tracing::debug!(%error, "a connection ended early");
+                            }
+                        });
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
         }
-    }
 
-    drop(listener);
-    close.send_replace(true);
-    if tokio::time::timeout(DRAIN_WAIT_MAX, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests took longer than {} s and were cut off", DRAIN_WAIT_MAX.as_secs());
+        drop(listener);
+        self.close.send_replace(true);
+        let nats = async {
+            if let Some(nats) = self.nats {
+                nats.end().await;
+            }
+        };
+        let (drained, ()) = tokio::join!(tokio::time::timeout(DRAIN_WAIT_MAX, graceful.shutdown()), nats);
+        if drained.is_err() {
+            tracing::warn!("some requests took longer than {} s and were cut off", DRAIN_WAIT_MAX.as_secs());
+        }
+        connections.shutdown().await;
+        Ok(())
     }
-    connections.shutdown().await;
-    Ok(())
 }
 
 /// Answers are small and wanted at once.

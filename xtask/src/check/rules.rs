@@ -23,7 +23,7 @@ pub(crate) struct Edge {
     pub(crate) only: &'static str,
 }
 
-/// `cli -> {server, import, cases} -> {engine, access} -> {sandbox, journal} -> core`, and `guests -> sdk`.
+/// `cli -> {server, import, cases} -> {engine, bridge, access} -> {sandbox, journal} -> core`, and `guests -> sdk`.
 pub(crate) const ARROWS: &[Arrow] = &[
     Arrow { folder: "host/core", may_use: &[] },
     Arrow { folder: "host/access", may_use: &["host/core"] },
@@ -31,10 +31,11 @@ pub(crate) const ARROWS: &[Arrow] = &[
     Arrow { folder: "host/sandbox", may_use: &["host/core"] },
     Arrow { folder: "host/import", may_use: &["host/core"] },
     Arrow { folder: "host/cases", may_use: &["host/core", "host/sandbox"] },
+    Arrow { folder: "host/bridge", may_use: &["host/core", "host/journal"] },
     Arrow { folder: "host/engine", may_use: &["host/core", "host/journal", "host/sandbox"] },
     Arrow {
         folder: "host/server",
-        may_use: &["host/core", "host/journal", "host/sandbox", "host/engine", "host/access"],
+        may_use: &["host/core", "host/journal", "host/sandbox", "host/engine", "host/bridge", "host/access"],
     },
     // The command line also measures native rules as the floor of its benchmarks, so it knows the tutorial's guest, and the SDK
     // to run it with.
@@ -54,12 +55,14 @@ pub(crate) const ABSENCES: &[Absence] = &[
         unseen: &["tokio", "wasmtime", "async-nats"],
     },
     Absence { folders: &["host/core"], unseen: &["tokio", "wasmtime", "async-nats"] },
-    Absence { folders: &["host/access", "host/journal", "host/import"], unseen: &["tokio", "wasmtime"] },
-    Absence { folders: &["host/sandbox"], unseen: &["tokio"] },
+    Absence { folders: &["host/access", "host/journal", "host/import"], unseen: &["tokio", "wasmtime", "async-nats"] },
+    Absence { folders: &["host/sandbox"], unseen: &["tokio", "async-nats"] },
+    Absence { folders: &["host/engine"], unseen: &["async-nats"] },
 ];
 
 pub(crate) const EDGES: &[Edge] = &[
     Edge { package: "wasmtime", only: "host/sandbox" },
+    Edge { package: "async-nats", only: "host/bridge" },
     Edge { package: "rusqlite", only: "host/engine" },
     Edge { package: "fjall", only: "host/journal" },
     Edge { package: "jsonwebtoken", only: "host/access" },

@@ -4,12 +4,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::debian;
 use crate::guests::WASM_TARGET;
 use crate::run;
 
+/// Debian's suites that carry recent compilers, most likely first.
+const SUITES: [&str; 3] = ["trixie-backports", "forky", "sid"];
 const EMPTY_CRATE: &str = "polder_setup_empty";
 
 pub(crate) fn install() -> Result<()> {
@@ -40,11 +42,20 @@ fn provide_sources(sysroot: &Path, scratch: &Path) -> Result<Option<SourceLink>>
     if place.join("std/Cargo.toml").is_file() {
         return Ok(None);
     }
-    let sources = debian::rust_sources(scratch)?;
+    let version = rustc_version(&run::output(run::rustc().arg("-vV"))?)?;
+    let root = debian::unpacked(&format!("rust-src={version}*"), &SUITES, scratch)
+        .context("no rust-src component here, and no sources from Debian either")?;
+    let sources = root.join(format!("usr/src/rustc-{version}/library"));
+    ensure!(sources.join("std/Cargo.toml").is_file(), "Debian's rust-src holds no sources of {version}");
     let parent = place.parent().unwrap_or(sysroot);
     fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
     std::os::unix::fs::symlink(&sources, &place).with_context(|| format!("cannot create {}", place.display()))?;
     Ok(Some(SourceLink(place)))
+}
+
+fn rustc_version(verbose: &str) -> Result<String> {
+    let release = verbose.lines().find_map(|line| line.strip_prefix("release: "));
+    Ok(release.context("rustc -vV names no release")?.trim().to_owned())
 }
 
 /// Builds an empty crate together with its own standard library; gives the folder with the compiled libraries.
@@ -125,5 +136,11 @@ mod tests {
         let error = put_in_place(&folder.path().join("deps"), &libraries).unwrap_err();
         assert!(error.to_string().contains("left no libraries"), "{error}");
         assert!(libraries.join(WASM_TARGET).is_dir());
+    }
+
+    #[test]
+    fn the_release_is_read() {
+        assert_eq!(rustc_version("rustc 1.95.0 (59 2026)\nhost: x\nrelease: 1.95.0\n").unwrap(), "1.95.0");
+        assert!(rustc_version("rustc\n").is_err());
     }
 }

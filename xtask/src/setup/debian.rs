@@ -1,5 +1,5 @@
-//! Fetches the standard library's sources from Debian's package `rust-src`, from the mirror the machine already uses,
-//! without touching the system's own package lists. Installs nothing.
+//! Fetches and unpacks one package of Debian's, of a suite that may be newer than the machine's, from the mirror the machine already
+//! uses, without touching the system's own package lists. Installs nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,30 +9,27 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::run;
 
-/// Suites that carry recent compilers, most likely first.
-const SUITES: [&str; 3] = ["trixie-backports", "forky", "sid"];
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// Gives the folder `library` of exactly the compiler's version, unpacked below `scratch`.
-pub(crate) fn rust_sources(scratch: &Path) -> Result<PathBuf> {
+/// Unpacks `package`, which may end in `=version`, from the first of `suites` that has it; gives the folder that stands for `/`.
+pub(crate) fn unpacked(package: &str, suites: &[&str], scratch: &Path) -> Result<PathBuf> {
     ensure!(
         Path::new(KEYRING).is_file(),
-        "no rust-src component here, and not a Debian machine to get its sources from ({KEYRING} is missing)"
+        "this is not a Debian machine to get the package {package} with ({KEYRING} is missing)"
     );
-    let version = rustc_version(&run::output(run::rustc().arg("-vV"))?)?;
     let mirror = mirror(&run::output(Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)"]))?)?;
     let mut failures = Vec::new();
-    for suite in SUITES {
-        match fetch(&mirror, suite, &version, &scratch.join(suite)) {
-            Ok(library) => return Ok(library),
+    for suite in suites {
+        match fetch(&mirror, suite, package, &scratch.join(suite)) {
+            Ok(root) => return Ok(root),
             Err(error) => failures.push(format!("{suite}: {error:#}")),
         }
     }
-    bail!("Debian's package rust-src {version} cannot be had: {}", failures.join("; "))
+    bail!("Debian's package {package} cannot be had: {}", failures.join("; "))
 }
 
-fn fetch(mirror: &str, suite: &str, version: &str, folder: &Path) -> Result<PathBuf> {
-    eprintln!("looking for rust-src {version} in Debian's {suite}");
+fn fetch(mirror: &str, suite: &str, package: &str, folder: &Path) -> Result<PathBuf> {
+    eprintln!("looking for {package} in Debian's {suite}");
     fs::create_dir_all(folder.join("lists/partial"))?;
     fs::create_dir_all(folder.join("cache/archives/partial"))?;
     let sources = folder.join("sources.list");
@@ -46,24 +43,18 @@ fn fetch(mirror: &str, suite: &str, version: &str, folder: &Path) -> Result<Path
         run::output(command.args(arguments))
     };
     apt_get(&["update"]).context("no package list")?;
-    apt_get(&["download", &format!("rust-src={version}*")]).context("not in this suite")?;
+    apt_get(&["download", package]).context("not in this suite")?;
     let package = fs::read_dir(folder)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .context("the download left no package")?;
-    run::output(Command::new("dpkg").arg("-x").arg(&package).arg(folder.join("unpacked")))?;
-    let library = folder.join(format!("unpacked/usr/src/rustc-{version}/library"));
-    ensure!(library.join("std/Cargo.toml").is_file(), "the package holds no sources of {version}");
-    Ok(library)
+    let root = folder.join("unpacked");
+    run::output(Command::new("dpkg").arg("-x").arg(&package).arg(&root))?;
+    Ok(root)
 }
 
 fn setting(name: &str, path: &Path) -> String {
     format!("{name}={}", path.display())
-}
-
-fn rustc_version(verbose: &str) -> Result<String> {
-    let release = verbose.lines().find_map(|line| line.strip_prefix("release: "));
-    Ok(release.context("rustc -vV names no release")?.trim().to_owned())
 }
 
 /// The machine's mirror of the main archive, among those of security updates and other projects.
@@ -81,11 +72,5 @@ mod tests {
         let listed = "http://a.example/debian-security/\nhttp://b.example/node/\nhttp://a.example/debian/\n";
         assert_eq!(mirror(listed).unwrap(), "http://a.example/debian/");
         assert!(mirror("http://a.example/debian-security/\n").is_err());
-    }
-
-    #[test]
-    fn the_release_is_read() {
-        assert_eq!(rustc_version("rustc 1.95.0 (59 2026)\nhost: x\nrelease: 1.95.0\n").unwrap(), "1.95.0");
-        assert!(rustc_version("rustc\n").is_err());
     }
 }

@@ -56,7 +56,7 @@ impl Inner {
         recorded.map_err(|error| TenantError::ReadOnly(error.to_string()))?;
         let mut tenants = HashMap::clone(&self.tenants.load());
         tenants.remove(name);
-        self.tenants.store(Arc::new(tenants));
+        self.set_tenants(tenants);
         tenant.close();
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! Adds tenants, changes what they may, suspends and resumes them; tells which there are. Knows nothing of what they own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 
 use polder_core::{LimitChanges, Limits, TenantName};
 use polder_journal::{OpenReport, Reader, TENANT_KEYS_FOLDER};
+use tokio::sync::watch;
 
 use super::{Host, Inner};
 use crate::answers::{DomainRevision, LimitInfo, TenantChanged, TenantInfo};
@@ -71,6 +72,21 @@ impl Host {
         infos
     }
 
+    /// Without the host's own history.
+    pub fn tenant_names(&self) -> BTreeSet<TenantName> {
+        self.inner.tenants.load().keys().cloned().collect()
+    }
+
+    /// Those that are gone for good.
+    pub fn removed_tenants(&self) -> Vec<TenantName> {
+        self.inner.tenant_book.lock().unwrap_or_else(PoisonError::into_inner).removed().cloned().collect()
+    }
+
+    /// Told whenever a tenant came or went.
+    pub fn tenants_changed(&self) -> watch::Receiver<()> {
+        self.inner.tenants_changed.subscribe()
+    }
+
     pub fn tenant(&self, name: &TenantName) -> Result<TenantInfo, ReadError> {
         let tenant = self.inner.tenant(name).ok_or_else(|| ReadError::UnknownTenant(name.clone()))?;
         Ok(self.inner.info(&tenant))
@@ -110,7 +126,7 @@ impl Inner {
                 let tenant = Tenant::new(name.clone(), terms, &self.reader);
                 let mut tenants = HashMap::clone(&self.tenants.load());
                 tenants.insert(name.clone(), tenant);
-                self.tenants.store(Arc::new(tenants));
+                self.set_tenants(tenants);
             }
         }
     }

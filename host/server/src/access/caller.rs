@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use polder_core::access::{Grant, Pattern};
 use polder_core::subject;
@@ -11,7 +10,7 @@ use polder_core::subject;
 use super::Sight;
 use super::demand::Wanted;
 use crate::app::App;
-use crate::headers;
+use crate::headers::{self, Headers};
 use crate::kinds;
 use crate::problem::Problem;
 
@@ -54,7 +53,7 @@ impl Caller {
 
     /// In whose name the request is recorded: the token's, unless its holder may act for others and names one. `realm` is the tenant
     /// that the request is about, or [`subject::HOST`].
-    pub(crate) fn actor(&self, headers: &HeaderMap, realm: &str) -> Result<Option<String>, Problem> {
+    pub(crate) fn actor(&self, headers: &impl Headers, realm: &str) -> Result<Option<String>, Problem> {
         let named = headers::actor(headers)?;
         let Self::Known(grant) = self else { return Ok(named) };
         match named {

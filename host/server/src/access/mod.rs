@@ -8,5 +8,5 @@ mod sight;
 
 pub(crate) use caller::Caller;
 pub(crate) use demand::{Demand, Wanted};
-pub(crate) use gate::{authenticated, permitted};
+pub(crate) use gate::{authenticated, caller, permitted};
 pub(crate) use sight::Sight;

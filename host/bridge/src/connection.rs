@@ -1,0 +1,240 @@
+//! One connection to NATS: made or refused at once, kept up from then on. Reconnects are quiet, but counted.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_nats::jetstream::context::AccountErrorKind;
+use async_nats::{Client, ConnectErrorKind, Event, HeaderMap, ServerAddr, Subject};
+use bytes::Bytes;
+use percent_encoding::percent_decode_str;
+
+use crate::connect_error::ConnectError;
+use crate::options::{ConnectOptions, Credentials};
+use crate::version::{SERVER_VERSION_MIN, ServerVersion};
+
+/// Wall time until a server has answered.
+const CONNECT_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Between two attempts to come back; the first is made at once.
+const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// How often a quiet connection is asked whether it is still there. After two questions without an answer it is made anew.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Clones share it.
+#[derive(Clone)]
+pub struct Connection {
+    client: Client,
+    urls: Arc<str>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    connects: AtomicU64,
+    slow_consumers: AtomicU64,
+}
+
+impl Connection {
+    /// Connects, and looks at the server's version. `name` is how the server's operator sees this client.
+    ///
+    /// # Errors
+    /// Within seconds, with what to do about it. Once this has succeeded a connection that breaks is made anew for as long as it takes.
+    pub async fn open(options: &ConnectOptions, name: &str) -> Result<Self, ConnectError> {
+        let servers = servers(&options.urls)?;
+        let urls = shown(&servers);
+        let counts = Arc::<Counts>::default();
+        let counted = Arc::clone(&counts);
+        let connect = with_credentials(options, &servers)?
+            .name(name)
+            .connection_timeout(CONNECT_WAIT_MAX)
+            .ping_interval(PING_INTERVAL)
+            .reconnect_delay_callback(reconnect_pause)
+            .event_callback(move |event| {
+                counted.note(&event);
+                std::future::ready(())
+            });
+        let client = connect.connect(servers).await.map_err(|error| refused(&urls, &error))?;
+        let found = client.server_info().version;
+        match ServerVersion::parse(&found) {
+            Some(version) if version >= SERVER_VERSION_MIN => Ok(Self { client, urls: urls.into(), counts }),
+            _ => Err(ConnectError::TooOld { urls, found }),
+        }
+    }
+
+    /// Makes sure that JetStream answers.
+    pub async fn require_jetstream(&self) -> Result<(), ConnectError> {
+        let urls = self.urls.to_string();
+        let asked = async_nats::jetstream::new(self.client.clone()).query_account().await;
+        asked.map(drop).map_err(|error| match error.kind() {
+            AccountErrorKind::TimedOut => ConnectError::NoJetStreamAnswer { urls },
+            _ => ConnectError::NoJetStream { urls, problem: error.to_string() },
+        })
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Queues a message for the server. Waits while the queue is full, also because the server is away.
+    pub(crate) async fn send(
+        &self,
+        subject: Subject,
+        headers: Option<HeaderMap>,
+        payload: Bytes,
+    ) -> Result<(), NotSent> {
+        let sent = match headers {
+            Some(headers) => self.client.publish_with_headers(subject, headers, payload).await,
+            None => self.client.publish(subject, payload).await,
+        };
+        sent.map_err(NotSent::new)
+    }
+
+    /// Waits until the server has all that was sent.
+    pub async fn flush(&self) -> Result<(), NotSent> {
+        self.client.flush().await.map_err(NotSent::new)
+    }
+
+    /// The addresses it was given, without passwords.
+    pub fn urls(&self) -> &str {
+        &self.urls
+    }
+
+    /// Of a message, headers included, as the server that is connected now has it.
+    pub fn payload_bytes_max(&self) -> usize {
+        self.client.max_payload()
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// How often the connection had to be made anew.
+    pub fn reconnects(&self) -> u64 {
+        self.counts.connects.load(Ordering::Relaxed).saturating_sub(1)
+    }
+
+    /// How often a message was dropped because it came faster than it was taken.
+    pub fn slow_consumers(&self) -> u64 {
+        self.counts.slow_consumers.load(Ordering::Relaxed)
+    }
+}
+
+/// A message, a subscription or a question that NATS did not get.
+#[derive(Debug, thiserror::Error)]
+#[error("NATS did not take it: {0}")]
+pub struct NotSent(String);
+
+impl NotSent {
+    pub(crate) fn new(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Counts {
+    fn note(&self, event: &Event) {
+        match event {
+            Event::Connected => drop(self.connects.fetch_add(1, Ordering::Relaxed)),
+            Event::SlowConsumer(_) => drop(self.slow_consumers.fetch_add(1, Ordering::Relaxed)),
+            Event::ServerError(error) => tracing::warn!(%error, "the NATS server complains"),
+            _ => tracing::debug!(%event, "nats"),
+        }
+    }
+}
+
+fn servers(urls: &str) -> Result<Vec<ServerAddr>, ConnectError> {
+    let bad = |problem: String| ConnectError::BadUrl { urls: urls.to_owned(), problem };
+    let server = |url: &str| match url.trim().parse::<ServerAddr>() {
+        Ok(server) if server.host().is_empty() => Err(bad("a host is missing".to_owned())),
+        Ok(server) => Ok(server),
+        Err(error) => Err(bad(error.to_string())),
+    };
+    urls.split(',').map(server).collect()
+}
+
+/// Without the passwords that may be in them.
+fn shown(servers: &[ServerAddr]) -> String {
+    let addresses: Vec<_> = servers.iter().map(|server| format!("{}:{}", server.host(), server.port())).collect();
+    addresses.join(", ")
+}
+
+fn with_credentials(
+    options: &ConnectOptions,
+    servers: &[ServerAddr],
+) -> Result<async_nats::ConnectOptions, ConnectError> {
+    let mut connect = match &options.credentials {
+        // async-nats knows what stands in an address, and does not use it.
+        Credentials::None => match servers.iter().find_map(in_address) {
+            Some((user, password)) => async_nats::ConnectOptions::with_user_and_password(user, password),
+            None => async_nats::ConnectOptions::new(),
+        },
+        Credentials::UserPassword { user, password } => {
+            async_nats::ConnectOptions::with_user_and_password(user.clone(), password.clone())
+        }
+        Credentials::NKey(file) => async_nats::ConnectOptions::with_nkey(read(file)?.trim().to_owned()),
+        Credentials::File(file) => {
+            async_nats::ConnectOptions::with_credentials(&read(file)?).map_err(|error| bad_file(file, &error))?
+        }
+    };
+    if let Some(file) = &options.tls.authorities {
+        read(file)?;
+        connect = connect.add_root_certificates(file.clone());
+    }
+    if let Some((certificate, key)) = &options.tls.certificate {
+        read(certificate)?;
+        read(key)?;
+        connect = connect.add_client_certificate(certificate.clone(), key.clone());
+    }
+    Ok(connect)
+}
+
+fn in_address(server: &ServerAddr) -> Option<(String, String)> {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    Some((decoded(server.username()?), decoded(server.password()?)))
+}
+
+fn read(file: &Path) -> Result<String, ConnectError> {
+    std::fs::read_to_string(file).map_err(|error| bad_file(file, &error))
+}
+
+fn bad_file(file: &Path, error: &std::io::Error) -> ConnectError {
+    ConnectError::BadFile { file: file.to_owned(), problem: error.to_string() }
+}
+
+fn refused(urls: &str, error: &async_nats::ConnectError) -> ConnectError {
+    let (urls, problem) = (urls.to_owned(), error.to_string());
+    match error.kind() {
+        ConnectErrorKind::ServerParse => ConnectError::BadUrl { urls, problem },
+        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
+            ConnectError::NotLetIn { urls, problem }
+        }
+        ConnectErrorKind::Tls => ConnectError::NotTrusted { urls, problem },
+        _ => ConnectError::NoServer { urls, problem },
+    }
+}
+
+fn reconnect_pause(attempts: usize) -> Duration {
+    match attempts {
+        0 | 1 => Duration::ZERO,
+        _ => Duration::from_millis(1 << attempts.min(10)).min(RECONNECT_PAUSE_MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let servers = servers("nats://ann:secret@one:4222, tls://two:4333").unwrap();
+        assert_eq!(shown(&servers), "one:4222, two:4333");
+        assert!(matches!(super::servers("nats://a b"), Err(ConnectError::BadUrl { .. })));
+    }
+
+    #[test]
+    fn attempts_to_come_back_get_slower_up_to_a_bound() {
+        assert_eq!(reconnect_pause(1), Duration::ZERO);
+        assert!(reconnect_pause(3) < reconnect_pause(6));
+        assert_eq!(reconnect_pause(usize::MAX), RECONNECT_PAUSE_MAX);
+    }
+}

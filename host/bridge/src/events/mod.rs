@@ -1,0 +1,29 @@
+//! A tenant's events in a JetStream stream: each once, in order, whatever ends in the middle.
+//!
+//! There is no cursor beside the stream that could disagree with it. Every message carries the position of its event, and is sent with
+//! `Nats-Expected-Last-Sequence`: the server takes it only behind the message of the event before. So a message that was lost takes all
+//! behind it with it, one that comes twice or from an earlier run is refused, and where to go on is read from the stream's end.
+
+mod headers;
+mod progress;
+mod publication;
+mod publisher;
+mod stream;
+
+pub use progress::Progress;
+pub use publisher::{Publisher, Stopped};
+pub use stream::{EventStreams, StreamError};
+
+use polder_core::{Event, Position};
+
+/// A tenant's history, as far as publishing needs it.
+pub trait History: Clone + Send + Sync + 'static {
+    /// The newest durable position.
+    fn newest(&self) -> Position;
+
+    /// Completes once [`newest`](Self::newest) is beyond `position`; `false` when that will never be.
+    fn moved_beyond(&self, position: Position) -> impl Future<Output = bool> + Send;
+
+    /// Some events from right after a position on; none only when there are none.
+    fn page(&self, after: Position) -> impl Future<Output = Result<Vec<Event>, String>> + Send;
+}

@@ -1,0 +1,17 @@
+//! Polder's NATS edge, and the only crate that knows async-nats. Carries messages; decides nothing about domains.
+#![forbid(unsafe_code)]
+
+mod connect_error;
+mod connection;
+pub mod events;
+mod options;
+pub mod service;
+mod version;
+
+pub use connect_error::ConnectError;
+pub use connection::{Connection, NotSent};
+pub use options::{ConnectOptions, Credentials, Tls};
+pub use version::{SERVER_VERSION_MIN, ServerVersion};
+
+/// Hosts that serve the same tenants share requests by it.
+pub const QUEUE_GROUP: &str = "polder";

@@ -1,0 +1,74 @@
+//! Polder as a NATS service: requests come in, each is answered once, and the service protocol (ADR-32: `$SRV.PING`, `INFO`, `STATS`)
+//! tells who is there and what was done. Knows nothing of what is asked.
+//!
+//! async-nats has a service of its own. It sends errors without a body, takes a lock for each request, and keeps endpoints that are gone.
+
+mod endpoint;
+mod protocol;
+mod requests;
+
+pub use endpoint::Endpoint;
+pub use protocol::Description;
+pub use requests::{Reply, Request, Requests};
+
+use std::sync::Arc;
+
+use async_nats::{Message, Subscriber};
+use bytes::Bytes;
+use futures::stream::{SelectAll, StreamExt as _, select_all};
+use serde::Serialize;
+
+use crate::connection::{Connection, NotSent};
+use protocol::Identity;
+
+/// Tells about itself until dropped.
+pub struct Service {
+    telling: tokio::task::JoinHandle<()>,
+}
+
+impl Service {
+    pub async fn start(
+        connection: &Connection,
+        description: Description,
+        endpoints: Vec<Arc<Endpoint>>,
+    ) -> Result<Self, NotSent> {
+        let identity = Identity::new(description);
+        let mut asked = Vec::new();
+        for verb in ["PING", "INFO", "STATS"] {
+            for subject in identity.subjects(verb) {
+                asked.push(connection.client().subscribe(subject).await.map_err(NotSent::new)?);
+            }
+        }
+        let telling = tokio::spawn(tell(connection.clone(), identity, endpoints, select_all(asked)));
+        Ok(Self { telling })
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.telling.abort();
+    }
+}
+
+async fn tell(
+    connection: Connection,
+    identity: Identity,
+    endpoints: Vec<Arc<Endpoint>>,
+    mut asked: SelectAll<Subscriber>,
+) {
+    while let Some(Message { subject, reply, .. }) = asked.next().await {
+        let Some(reply) = reply else { continue };
+        let answer = match subject.split('.').nth(1) {
+            Some("PING") => json(&identity.ping()),
+            Some("INFO") => json(&identity.info(&endpoints)),
+            _ => json(&identity.stats(&endpoints)),
+        };
+        if let Err(error) = connection.client().publish(reply, answer).await {
+            tracing::debug!(%error, "nobody was told about this service");
+        }
+    }
+}
+
+fn json(answer: &impl Serialize) -> Bytes {
+    serde_json::to_vec(answer).expect("texts and numbers always serialize").into()
+}

@@ -1,0 +1,170 @@
+//! Requests as they come in on one subject, and their answers as they go out: many under way at a time, none waiting for another.
+
+use std::pin::pin;
+use std::time::Instant;
+
+use async_nats::{HeaderMap, Message, Subject, Subscriber};
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use tokio::sync::watch;
+
+use super::Endpoint;
+use crate::QUEUE_GROUP;
+use crate::connection::{Connection, NotSent};
+
+/// More wait in NATS's own queue. Beyond what a tenant may have in flight by default, so that its limit is what callers meet.
+const REQUESTS_UNDER_WAY_MAX: usize = 16_384;
+
+/// By which clients of NATS's services know an error.
+const ERROR: &str = "Nats-Service-Error";
+const ERROR_CODE: &str = "Nats-Service-Error-Code";
+
+/// One subscription, shared with other hosts: each request comes to one of them.
+pub struct Requests {
+    connection: Connection,
+    subscriber: Subscriber,
+}
+
+pub struct Request {
+    subject: Subject,
+    headers: Option<HeaderMap>,
+    payload: Bytes,
+    is_answered_to: bool,
+}
+
+/// What goes back to the caller.
+#[derive(Debug)]
+pub struct Reply {
+    payload: Bytes,
+    error: Option<(u16, &'static str)>,
+    headers: Option<HeaderMap>,
+}
+
+impl Connection {
+    /// Requests on `subject`, which may have wildcards.
+    pub async fn requests(&self, subject: String) -> Result<Requests, NotSent> {
+        let subscriber = self.client().queue_subscribe(subject, QUEUE_GROUP.to_owned()).await;
+        Ok(Requests { connection: self.clone(), subscriber: subscriber.map_err(NotSent::new)? })
+    }
+}
+
+impl Requests {
+    /// Answers until `closing` turns true, and then what has come by then. `take` is called in the order in which requests come, and
+    /// what it gives is waited for in any order.
+    pub async fn serve<F>(
+        mut self,
+        endpoint: &Endpoint,
+        take: impl Fn(Request) -> F,
+        mut closing: watch::Receiver<bool>,
+    ) where
+        F: Future<Output = Reply>,
+    {
+        let mut under_way = FuturesUnordered::new();
+        let mut closing = pin!(async { drop(closing.wait_for(|closing| *closing).await) });
+        let (mut is_closing, mut is_ended) = (false, false);
+        while !(is_ended && under_way.is_empty()) {
+            tokio::select! {
+                biased;
+                Some(answer) = under_way.next() => self.answer(endpoint, answer).await,
+                message = self.subscriber.next(), if !is_ended && under_way.len() < REQUESTS_UNDER_WAY_MAX => match message {
+                    Some(message) => under_way.push(answered(message, &take)),
+                    None => is_ended = true,
+                },
+                () = &mut closing, if !is_closing => {
+                    is_closing = true;
+                    // Fails when the connection is closed, and then nothing comes anyway.
+                    is_ended = self.subscriber.drain().await.is_err();
+                }
+            }
+        }
+        if let Err(error) = self.connection.client().flush().await {
+            tracing::debug!(%error, "the last answers may not have been sent");
+        }
+    }
+
+    async fn answer(&self, endpoint: &Endpoint, answer: Answer) {
+        let Answer { subject, to, reply, began } = answer;
+        endpoint.answered(began.elapsed());
+        if let Some((code, message)) = reply.error {
+            endpoint.failed(code, message);
+        }
+        let Some(to) = to else {
+            let reply = String::from_utf8_lossy(&reply.payload);
+            tracing::info!(%subject, %reply, "done, and nobody had asked to be told");
+            return;
+        };
+        if let Err(error) = self.connection.send(to, reply.headers(), reply.payload.clone()).await {
+            tracing::warn!(%subject, %error, "an answer could not be sent");
+        }
+    }
+}
+
+struct Answer {
+    subject: Subject,
+    to: Option<Subject>,
+    reply: Reply,
+    began: Instant,
+}
+
+/// Not an async function: the request is taken at once, whenever the future is first looked at.
+fn answered<F: Future<Output = Reply>, T: Fn(Request) -> F>(
+    message: Message,
+    take: &T,
+) -> impl Future<Output = Answer> + use<F, T> {
+    let began = Instant::now();
+    let Message { subject, reply: to, headers, payload, .. } = message;
+    let is_answered_to = to.is_some();
+    let reply = take(Request { subject: subject.clone(), headers, payload, is_answered_to });
+    async move { Answer { subject, to, reply: reply.await, began } }
+}
+
+impl Request {
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    pub fn payload(&self) -> &Bytes {
+        &self.payload
+    }
+
+    /// There is somebody who waits for the reply.
+    pub fn is_answered_to(&self) -> bool {
+        self.is_answered_to
+    }
+
+    /// All values of a header. Clients of NATS do not agree on the case of names, so it does not count.
+    pub fn header_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let headers = self.headers.iter().flat_map(HeaderMap::iter);
+        let named = headers.filter(move |(found, _)| {
+            let found: &str = (*found).as_ref();
+            found.eq_ignore_ascii_case(name)
+        });
+        named.flat_map(|(_, values)| values).map(async_nats::HeaderValue::as_str)
+    }
+}
+
+impl Reply {
+    pub fn good(payload: impl Into<Bytes>) -> Self {
+        Self { payload: payload.into(), error: None, headers: None }
+    }
+
+    /// `code` as in HTTP; `message` in a few words, for people.
+    pub fn error(code: u16, message: &'static str, payload: impl Into<Bytes>) -> Self {
+        Self { payload: payload.into(), error: Some((code, message)), headers: None }
+    }
+
+    /// `value` must be on one line.
+    pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.get_or_insert_default().insert(name, value);
+        self
+    }
+
+    fn headers(&self) -> Option<HeaderMap> {
+        let Some((code, message)) = self.error else { return self.headers.clone() };
+        let mut headers = self.headers.clone().unwrap_or_default();
+        headers.insert(ERROR, message);
+        headers.insert(ERROR_CODE, code.to_string());
+        Some(headers)
+    }
+}

@@ -1,0 +1,143 @@
+//! Where NATS is, and as whom to come to it.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use polder_bridge::events::EventStreams;
+use polder_bridge::{ConnectOptions, Credentials, Tls};
+
+#[derive(Debug, Clone, Args)]
+#[group(id = "nats-options")]
+pub(crate) struct NatsArguments {
+    /// A NATS server, or several of one cluster, parted by commas: nats://127.0.0.1:4222.
+    #[arg(long, env = "POLDER_NATS", value_name = "URL")]
+    nats: Option<String>,
+    /// Whom to come as. The password is in POLDER_NATS_PASSWORD, or in a file.
+    #[arg(long, value_name = "NAME", requires = "nats", conflicts_with_all = ["nats_nkey", "nats_credentials"])]
+    nats_user: Option<String>,
+    /// A file with the password, and nothing else.
+    #[arg(long, value_name = "FILE", requires = "nats_user")]
+    nats_password_file: Option<PathBuf>,
+    /// A file with the seed of an NKey.
+    #[arg(long, value_name = "FILE", requires = "nats", conflicts_with = "nats_credentials")]
+    nats_nkey: Option<PathBuf>,
+    /// A file with a JWT and its seed, as `nsc` writes it.
+    #[arg(long, value_name = "FILE", requires = "nats")]
+    nats_credentials: Option<PathBuf>,
+    /// A file with the certificates of authorities to trust, beside the system's.
+    #[arg(long, value_name = "FILE", requires = "nats")]
+    nats_authorities: Option<PathBuf>,
+    /// A file with a certificate to show.
+    #[arg(long, value_name = "FILE", requires = "nats_key")]
+    nats_certificate: Option<PathBuf>,
+    /// A file with the certificate's private key.
+    #[arg(long, value_name = "FILE", requires = "nats_certificate")]
+    nats_key: Option<PathBuf>,
+}
+
+/// How a host keeps its events at NATS.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StreamArguments {
+    /// NATS servers that each hold a copy of a tenant's stream of events.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "nats", value_parser = clap::value_parser!(u8).range(1..=5))]
+    nats_replicas: u8,
+}
+
+impl StreamArguments {
+    pub(crate) fn options(&self) -> EventStreams {
+        EventStreams { replicas: usize::from(self.nats_replicas) }
+    }
+}
+
+const PASSWORD: &str = "POLDER_NATS_PASSWORD";
+
+impl NatsArguments {
+    /// `None`: NATS is not used.
+    pub(crate) fn options(&self) -> anyhow::Result<Option<ConnectOptions>> {
+        let Some(urls) = &self.nats else { return Ok(None) };
+        let tls = Tls {
+            authorities: self.nats_authorities.clone(),
+            certificate: self.nats_certificate.clone().zip(self.nats_key.clone()),
+        };
+        Ok(Some(ConnectOptions { urls: urls.clone(), credentials: self.credentials()?, tls }))
+    }
+
+    fn credentials(&self) -> anyhow::Result<Credentials> {
+        if let Some(file) = &self.nats_nkey {
+            return Ok(Credentials::NKey(file.clone()));
+        }
+        if let Some(file) = &self.nats_credentials {
+            return Ok(Credentials::File(file.clone()));
+        }
+        let Some(user) = &self.nats_user else { return Ok(Credentials::None) };
+        let password = match &self.nats_password_file {
+            Some(file) => {
+                let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+                text.trim_end_matches(['\r', '\n']).to_owned()
+            }
+            None => std::env::var(PASSWORD).with_context(|| {
+                format!("no password for NATS user {user:?}: set {PASSWORD}, or name a file with --nats-password-file")
+            })?,
+        };
+        Ok(Credentials::UserPassword { user: user.clone(), password })
+    }
+}
+
+/// Without keys nobody proves who they are, so NATS may carry only what comes from this machine.
+pub(crate) fn check_reach(has_keys: bool, options: &ConnectOptions) -> anyhow::Result<()> {
+    if has_keys {
+        return Ok(());
+    }
+    for url in options.urls.split(',') {
+        if !is_loopback(url.trim()) {
+            bail!(
+                "without access keys a host serves loopback only, and whoever reaches {} could send it commands: make a key with \
+                 `polder token key new`",
+                without_password(url.trim())
+            );
+        }
+    }
+    Ok(())
+}
+
+fn is_loopback(url: &str) -> bool {
+    let address = without_password(url);
+    let address = address.split_once("://").map_or(address.as_str(), |(_, rest)| rest);
+    let host = match address.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => address.split([':', '/']).next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn without_password(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((head, address)) => match head.split_once("://") {
+            Some((scheme, _)) => format!("{scheme}://{address}"),
+            None => address.to_owned(),
+        },
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_keys_nats_is_on_this_machine() {
+        let check = |has_keys, urls: &str| {
+            check_reach(has_keys, &ConnectOptions { urls: urls.to_owned(), ..ConnectOptions::default() })
+        };
+        for urls in ["nats://127.0.0.1:4222", "localhost", "tls://ann:a@b@127.0.0.1:4222, nats://[::1]:4222"] {
+            assert!(check(false, urls).is_ok(), "{urls}");
+        }
+        for urls in ["nats://nats.example:4222", "nats://127.0.0.1:4222,10.0.0.1", "nats://localhost@10.0.0.1"] {
+            assert!(check(true, urls).is_ok(), "{urls}");
+            assert!(check(false, urls).unwrap_err().to_string().contains("polder token key new"), "{urls}");
+        }
+        assert!(!check(false, "nats://ann:secret@10.0.0.1").unwrap_err().to_string().contains("secret"));
+    }
+}

@@ -1,0 +1,120 @@
+//! `{tenant}.cmd.{domain}.{aggregate}.{id}.{command}`: hands a command to the host.
+
+use polder_bridge::service::{Reply, Request};
+use polder_core::{AggregateId, AggregateName, CommandAck, CommandName, DomainName, TenantName};
+use polder_engine::SubmitError;
+
+use super::reply;
+use crate::access::{self, Wanted};
+use crate::app::App;
+use crate::commands::{Address, addressed};
+use crate::headers::{self, Headers, bad_header};
+use crate::kinds;
+use crate::problem::Problem;
+
+/// W3C's trace context: comes back with the answer, and stands in the log with what failed.
+const TRACEPARENT: &str = "traceparent";
+const TRACEPARENT_BYTES_MAX: usize = 128;
+
+impl Headers for Request {
+    fn values<'a>(&'a self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
+        self.header_values(name).map(str::as_bytes)
+    }
+}
+
+/// Not an async function: the command is on its way when this returns, so that one caller's commands are decided in the order in which
+/// they were sent.
+pub(super) fn submit(app: &App, request: Request) -> impl Future<Output = Reply> + use<> {
+    let taken = trace(&request).and_then(|trace| Ok((trace, take(app, &request)?)));
+    async move {
+        let (trace, pending) = match taken {
+            Ok(taken) => taken,
+            Err(problem) => return problem.into(),
+        };
+        let reply = match pending.await {
+            Ok(acknowledgement) => reply::good(&acknowledgement),
+            Err(error) => {
+                if let Some(trace) = &trace {
+                    tracing::debug!(traceparent = %trace, %error, "a command was refused");
+                }
+                Problem::from(error).into()
+            }
+        };
+        match trace {
+            Some(trace) => reply.with_header(TRACEPARENT, &trace),
+            None => reply,
+        }
+    }
+}
+
+fn take(
+    app: &App,
+    request: &Request,
+) -> Result<impl Future<Output = Result<CommandAck, SubmitError>> + use<>, Problem> {
+    let caller = access::caller(app, request)?;
+    let address = address(request.subject())?;
+    caller.check(&Wanted::Publish(request.subject().to_owned()))?;
+    let mut command = addressed(address, &caller, request)?;
+    if !request.payload().is_empty() {
+        command.payload = request.payload().clone();
+    }
+    Ok(app.host.submit(command))
+}
+
+fn address(subject: &str) -> Result<Address, Problem> {
+    let mut tokens = subject.split('.');
+    let mut token = || tokens.next();
+    if let (Some(tenant), Some(_), Some(domain), Some(aggregate), Some(id), Some(command), None) =
+        (token(), token(), token(), token(), token(), token(), token())
+    {
+        return Ok(Address {
+            tenant: TenantName::new(tenant)?,
+            domain: DomainName::new(domain)?,
+            aggregate: AggregateName::new(aggregate)?,
+            aggregate_id: AggregateId::new(id)?,
+            name: CommandName::new(command)?,
+        });
+    }
+    let detail = format!(
+        "a command's subject has six tokens, this one has {}: {{tenant}}.cmd.{{domain}}.{{aggregate}}.{{id}}.{{command}} would be right",
+        subject.split('.').count()
+    );
+    Err(Problem::new(&kinds::BAD_SUBJECT, detail).with("subject", subject))
+}
+
+fn trace(request: &Request) -> Result<Option<String>, Problem> {
+    let Some(trace) = headers::one(request, TRACEPARENT)? else { return Ok(None) };
+    if trace.len() > TRACEPARENT_BYTES_MAX || !trace.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(bad_header(TRACEPARENT, "is no trace context: 00-{trace id}-{span id}-{flags} would be right"));
+    }
+    Ok(Some(trace.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_found_in_its_subject() {
+        let found = address("main.cmd.orders.order.o-1.draft-order").ok().unwrap();
+        assert_eq!((found.tenant.as_str(), found.domain.as_str()), ("main", "orders"));
+        assert_eq!((found.aggregate.as_str(), found.aggregate_id.as_str()), ("order", "o-1"));
+        assert_eq!(found.name.as_str(), "draft-order");
+    }
+
+    #[test]
+    fn what_is_no_command_is_refused() {
+        for subject in [
+            "main.cmd.orders.order.o-1",
+            "main.cmd.orders.order.o-1.draft-order.now",
+            "main.cmd",
+            "main.cmd.Orders.order.o-1.draft-order",
+            "main.cmd.orders.order.*.draft-order",
+            "main.cmd.orders.order.>",
+            "main.cmd.orders.order..draft-order",
+            &format!("main.cmd.orders.order.{}.draft-order", "9".repeat(300)),
+        ] {
+            assert!(address(subject).is_err(), "{subject}");
+        }
+    }
+}

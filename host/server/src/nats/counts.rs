@@ -1,0 +1,98 @@
+//! What `/metrics` tells of the NATS face.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use polder_bridge::Connection;
+use polder_bridge::events::Progress;
+use polder_bridge::service::Endpoint;
+use polder_core::TenantName;
+use polder_engine::Host;
+
+pub(crate) struct Counts {
+    requests: Connection,
+    events: Connection,
+    pub(super) commands: Arc<Endpoint>,
+    publishing: Mutex<BTreeMap<TenantName, Arc<Progress>>>,
+}
+
+impl Counts {
+    pub(super) fn new(requests: &Connection, events: &Connection) -> Self {
+        Self {
+            requests: requests.clone(),
+            events: events.clone(),
+            commands: Arc::new(Endpoint::new("commands", "*.cmd.>")),
+            publishing: Mutex::default(),
+        }
+    }
+
+    pub(super) fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+        vec![Arc::clone(&self.commands)]
+    }
+
+    pub(super) fn watch(&self, tenant: &TenantName, progress: Arc<Progress>) {
+        self.publishing.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone(), progress);
+    }
+
+    pub(super) fn forget(&self, tenant: &TenantName) {
+        self.publishing.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+    }
+
+    /// In Prometheus's text format.
+    pub(crate) fn metrics(&self, host: &Host) -> String {
+        let mut text = String::new();
+        let up = self.requests.is_up() && self.events.is_up();
+        one(&mut text, "polder_nats_connected", "gauge", "Whether the NATS server answers.", u64::from(up));
+        let reconnects = self.requests.reconnects() + self.events.reconnects();
+        one(&mut text, "polder_nats_reconnects_total", "counter", "Connections made anew.", reconnects);
+        let dropped = self.requests.slow_consumers() + self.events.slow_consumers();
+        one(
+            &mut text,
+            "polder_nats_dropped_total",
+            "counter",
+            "Messages that came faster than they were taken.",
+            dropped,
+        );
+        let commands = self.commands.counts();
+        one(&mut text, "polder_nats_commands_total", "counter", "Commands that came over NATS.", commands.requests);
+        one(
+            &mut text,
+            "polder_nats_command_errors_total",
+            "counter",
+            "Of these, answered with an error.",
+            commands.errors,
+        );
+        let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let lag = |tenant: &TenantName, progress: &Progress| {
+            let newest = host.positions(tenant).map_or(0, |positions| positions.borrow().0);
+            newest.saturating_sub(progress.confirmed().0)
+        };
+        each(&mut text, "polder_nats_lag_events", "gauge", "Events that wait to be published.", &publishing, lag);
+        let stalled = |_: &TenantName, progress: &Progress| u64::from(progress.is_stalled());
+        let help = "Whether publishing waits for somebody to look after the stream.";
+        each(&mut text, "polder_nats_stalled", "gauge", help, &publishing, stalled);
+        let restarts = |_: &TenantName, progress: &Progress| progress.restarts();
+        let help = "How often the end of the stream was looked for.";
+        each(&mut text, "polder_nats_publishing_restarts_total", "counter", help, &publishing, restarts);
+        text
+    }
+}
+
+fn one(text: &mut String, name: &str, kind: &str, help: &str, value: u64) {
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+}
+
+fn each(
+    text: &mut String,
+    name: &str,
+    kind: &str,
+    help: &str,
+    publishing: &BTreeMap<TenantName, Arc<Progress>>,
+    value: impl Fn(&TenantName, &Progress) -> u64,
+) {
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    for (tenant, progress) in publishing {
+        let _ = writeln!(text, "{name}{{tenant=\"{tenant}\"}} {}", value(tenant, progress));
+    }
+}

@@ -1,0 +1,93 @@
+//! What a tenant's stream holds, compared with its history.
+
+use std::time::{Duration, Instant};
+
+use async_nats::Message;
+use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::push::OrderedConfig;
+use async_nats::jetstream::stream::Stream;
+use futures::StreamExt as _;
+use serde_json::Value;
+
+use super::site::{Site, WAIT_MAX, header};
+
+pub(super) const MAIN_STREAM: &str = "polder-events-main";
+/// A backlog is drained in much less, also on a busy machine.
+const DRAIN_WAIT_MAX: Duration = Duration::from_secs(120);
+
+impl Site {
+    pub(super) fn jetstream(&self) -> Context {
+        let _inside = self.runtime.enter();
+        async_nats::jetstream::new(self.client.clone())
+    }
+
+    pub(super) fn stream(&self, name: &str) -> Option<Stream> {
+        self.runtime.block_on(self.jetstream().get_stream(name)).ok()
+    }
+
+    /// Waits until the stream has so many messages.
+    #[track_caller]
+    pub(super) fn await_messages(&self, count: u64) {
+        let began = Instant::now();
+        loop {
+            let found = self.stream(MAIN_STREAM).map_or(0, |stream| stream.cached_info().state.messages);
+            if found >= count {
+                return;
+            }
+            assert!(began.elapsed() < DRAIN_WAIT_MAX, "{found} of {count} messages\n{}", self.host().log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Everything in the stream, in order.
+    pub(super) fn messages(&self, name: &str) -> Vec<Message> {
+        let Some(stream) = self.stream(name) else { return Vec::new() };
+        let count = stream.cached_info().state.messages as usize;
+        self.runtime.block_on(async {
+            let deliver_subject = self.client.new_inbox();
+            let consumer = stream.create_consumer(OrderedConfig { deliver_subject, ..OrderedConfig::default() });
+            let mut messages = consumer.await.unwrap().messages().await.unwrap().take(count);
+            let mut all = Vec::new();
+            while let Some(message) = tokio::time::timeout(WAIT_MAX, messages.next()).await.expect("messages come") {
+                all.push(message.unwrap().message);
+            }
+            all
+        })
+    }
+
+    /// The stream holds what the journal holds: the same events, in the same order, none missing, none twice. Gives how many.
+    #[track_caller]
+    pub(super) fn assert_stream_is_history(&self) -> usize {
+        let events = self.host().client().get("/v1/main/events").lines();
+        self.await_messages(events.len() as u64);
+        let messages = self.messages(MAIN_STREAM);
+        for (number, (message, event)) in messages.iter().zip(&events).enumerate() {
+            assert_is_event(message, event, number as u64 + 1);
+        }
+        assert_eq!(messages.len(), events.len());
+        events.len()
+    }
+}
+
+#[track_caller]
+fn assert_is_event(message: &Message, event: &Value, position: u64) {
+    assert_eq!(event["position"], position, "{event}");
+    let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+    let subject = format!("main.{}.{}.{}.v{}", text("domain"), text("aggregate"), text("name"), event["version"]);
+    assert_eq!(message.subject.as_str(), subject, "{event}");
+    assert_eq!(serde_json::from_slice::<Value>(&message.payload).unwrap(), event["payload"], "{event}");
+    for (name, field) in [
+        ("Nats-Msg-Id", "id"),
+        ("Polder-Aggregate-Id", "aggregate_id"),
+        ("Polder-Command-Id", "command_id"),
+        ("Correlation-Id", "correlation_id"),
+        ("Causation-Id", "causation_id"),
+        ("Actor", "actor"),
+    ] {
+        assert_eq!(header(message, name), event[field].as_str(), "{name}: {message:?}");
+    }
+    for (name, field) in [("Polder-Position", "position"), ("Polder-Sequence", "sequence"), ("Polder-Time-Ms", "at_ms")]
+    {
+        assert_eq!(header(message, name), Some(&*event[field].to_string()), "{name}: {message:?}");
+    }
+}

@@ -1,0 +1,241 @@
+//! A real nats-server as a child process, on free loopback ports and with a folder of its own. It ends with the test, whatever
+//! becomes of that.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::paths::nats_server_file;
+
+/// Until a server that was started is ready, or one that was stopped has ended.
+const READY_WAIT_MAX: Duration = Duration::from_secs(20);
+/// Between two looks whether it is.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// What its configuration says beyond addresses and folders.
+#[derive(Debug, Clone)]
+pub struct NatsOptions {
+    pub jetstream: bool,
+    /// As in the configuration: `always`, `10s`. `None`: the server's default of two minutes.
+    pub sync_interval: Option<&'static str>,
+    pub payload_bytes_max: Option<u64>,
+    /// More of the configuration, word for word: `authorization { … }`, `accounts { … }`, `tls { … }`.
+    pub more: String,
+}
+
+impl Default for NatsOptions {
+    fn default() -> Self {
+        Self { jetstream: true, sync_interval: None, payload_bytes_max: None, more: String::new() }
+    }
+}
+
+pub struct NatsServer {
+    /// `None` while it is stopped.
+    child: Option<Child>,
+    folder: TempDir,
+    name: String,
+    ports: Ports,
+    options: NatsOptions,
+    /// The cluster ports of all members; empty for a server alone.
+    members: Vec<u16>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    clients: u16,
+    monitoring: u16,
+    cluster: u16,
+}
+
+impl NatsServer {
+    /// With JetStream, and everything else as the server has it by default.
+    #[track_caller]
+    pub fn start() -> Self {
+        Self::start_with(NatsOptions::default())
+    }
+
+    #[track_caller]
+    pub fn start_with(options: NatsOptions) -> Self {
+        let mut server = Self::stopped("nats", options);
+        server.start_again();
+        server
+    }
+
+    /// Servers that are one cluster, ready to hold replicated streams.
+    #[track_caller]
+    pub fn start_cluster(size: usize, options: &NatsOptions) -> Vec<Self> {
+        let mut servers: Vec<Self> =
+            (1..=size).map(|number| Self::stopped(&format!("nats-{number}"), options.clone())).collect();
+        let members: Vec<u16> = servers.iter().map(|server| server.ports.cluster).collect();
+        for server in &mut servers {
+            server.members.clone_from(&members);
+            server.spawn();
+        }
+        servers.iter_mut().for_each(Self::wait_until_ready);
+        servers
+    }
+
+    fn stopped(name: &str, options: NatsOptions) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for nats-server");
+        Self { child: None, folder, name: name.to_owned(), ports: Ports::free(), options, members: Vec::new() }
+    }
+
+    /// `nats://127.0.0.1:…`
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.ports.clients)
+    }
+
+    /// Where its monitoring endpoints are: `http://127.0.0.1:…`
+    pub fn monitoring_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.monitoring)
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().expect("the server runs").id()
+    }
+
+    /// What it wrote to its log so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).expect("the log can be read")
+    }
+
+    /// SIGKILL: no chance to tidy up. Its folder stays.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("the server runs");
+        child.kill().expect("the server can be killed");
+        child.wait().expect("the server ends");
+    }
+
+    /// SIGTERM, and waits for the end. Its folder stays.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        self.signal("TERM");
+        let mut child = self.child.take().expect("the server runs");
+        let status = child.wait().expect("the server ends");
+        // Which of the two it is depends on whether it was idle.
+        assert!(matches!(status.code(), Some(0 | 1) | None), "nats-server ended with {status}: {}", self.log());
+    }
+
+    /// On the same ports, with the same folder.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        self.spawn();
+        self.wait_until_ready();
+    }
+
+    /// As [`start_again`](Self::start_again), with another configuration.
+    #[track_caller]
+    pub fn start_again_with(&mut self, options: NatsOptions) {
+        self.options = options;
+        self.start_again();
+    }
+
+    /// SIGSTOP: it is there and does nothing.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        // The standard library sends SIGKILL only; every shell can send others.
+        let sent = Command::new("sh").args(["-c", "kill -\"$0\" \"$1\"", name, &self.id().to_string()]).status();
+        assert!(sent.expect("a shell").success(), "the server had ended before: {}", self.log());
+    }
+
+    fn spawn(&mut self) {
+        assert!(self.child.is_none(), "the server runs already");
+        let configuration = self.folder.path().join("nats-server.conf");
+        std::fs::write(&configuration, self.configuration()).expect("the configuration can be written");
+        let log = File::options().create(true).append(true).open(self.log_file()).expect("the log can be written");
+        let child = Command::new(nats_server_file())
+            .arg("--config")
+            .arg(&configuration)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("nats-server starts");
+        self.child = Some(child);
+    }
+
+    fn configuration(&self) -> String {
+        let Self { name, ports: Ports { clients, monitoring, cluster }, options, .. } = self;
+        let mut text =
+            format!("server_name: {name}\nlisten: \"127.0.0.1:{clients}\"\nhttp: \"127.0.0.1:{monitoring}\"\n");
+        if options.jetstream {
+            let store = self.folder.path().join("jetstream");
+            let sync = options.sync_interval.map_or(String::new(), |interval| format!("sync_interval: {interval}"));
+            let _ = writeln!(text, "jetstream {{ store_dir: \"{}\"\n{sync} }}", store.display());
+        }
+        if let Some(bytes_max) = options.payload_bytes_max {
+            let _ = writeln!(text, "max_payload: {bytes_max}");
+        }
+        if !self.members.is_empty() {
+            let routes: Vec<String> =
+                self.members.iter().map(|port| format!("\"nats-route://127.0.0.1:{port}\"")).collect();
+            let routes = routes.join(", ");
+            let _ = writeln!(text, "cluster {{ name: tests, listen: \"127.0.0.1:{cluster}\", routes: [{routes}] }}");
+        }
+        text + &options.more
+    }
+
+    /// Its health also says whether JetStream is there and, in a cluster, whether it has a leader.
+    #[track_caller]
+    fn wait_until_ready(&mut self) {
+        let start = Instant::now();
+        loop {
+            if self.is_healthy().unwrap_or(false) {
+                return;
+            }
+            let child = self.child.as_mut().expect("the server was started");
+            if let Some(status) = child.try_wait().expect("a child can be asked for") {
+                panic!("nats-server ended with {status}: {}", self.log());
+            }
+            assert!(start.elapsed() < READY_WAIT_MAX, "nats-server is not ready: {}", self.log());
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+    }
+
+    /// Without a client of HTTP: this is also called where asynchronous code runs.
+    fn is_healthy(&self) -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.ports.monitoring))?;
+        stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.starts_with("HTTP/1.0 200 "))
+    }
+
+    fn log_file(&self) -> PathBuf {
+        Path::new(self.folder.path()).join("log")
+    }
+}
+
+impl Drop for NatsServer {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // Both fail only when it has ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Ports {
+    /// All three are held until all are known, so that they differ. Somebody else may still take one before the server does; then
+    /// the server says so, and the test fails with its log.
+    fn free() -> Self {
+        let held: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+        let port = |number: usize| held[number].local_addr().expect("a bound address").port();
+        Self { clients: port(0), monitoring: port(1), cluster: port(2) }
+    }
+}
