@@ -4,6 +4,7 @@
 mod connect_error;
 mod connection;
 pub mod events;
+pub mod journal;
 mod options;
 pub mod service;
 mod version;
