@@ -240,7 +240,7 @@ impl Inner {
         })
     }
 
-    /// At start: what was active is active again.
+    /// What is recorded as active is active. Nothing happens where it is already.
     pub(super) fn restore_all(&self) -> Result<(), OpenError> {
         let active: Vec<_> = self.deployments.lock().unwrap_or_else(PoisonError::into_inner).active().collect();
         active.into_iter().try_for_each(|activation| self.restore(activation))
@@ -252,9 +252,16 @@ impl Inner {
             |problem: String| OpenError::Revision { tenant: tenant.clone(), domain: domain.clone(), revision, problem };
         // Removed since then.
         let Some(owner) = self.tenant(&tenant) else { return Ok(()) };
+        let active = owner.domain(&domain).map(|domain| domain.active().revision);
+        if active == Some(revision) {
+            return Ok(());
+        }
         let component = self.components.restore(&self.sandbox, revision).map_err(|error| failed(error.to_string()))?;
         put_in_place(&owner, Arc::new(GuestRules(Arc::clone(&component))), health::Standing::Proven, Ready::default());
-        self.projections.expect(&owner, &component);
+        match active {
+            None => self.projections.expect(&owner, &component),
+            Some(_) => self.build_views(&owner, &component).map_err(failed)?,
+        }
         Ok(())
     }
 
