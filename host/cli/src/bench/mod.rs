@@ -5,6 +5,7 @@ mod audit;
 mod commands;
 mod figures;
 mod fill;
+mod jetstream;
 mod load;
 mod native;
 mod neighbours;
@@ -35,6 +36,8 @@ pub(crate) struct Bench {
 enum What {
     Audit(audit::Audit),
     Commands(commands::Commands),
+    #[command(name = "jetstream")]
+    JetStream(jetstream::JetStream),
     State(state::State),
     Neighbours(neighbours::Neighbours),
     Rebuild(rebuild::Rebuild),
@@ -50,6 +53,7 @@ impl Bench {
         match self.what {
             What::Audit(bench) => bench.run(output),
             What::Commands(bench) => bench.run(output),
+            What::JetStream(bench) => bench.run(output),
             What::State(bench) => bench.run(output),
             What::Neighbours(bench) => bench.run(output),
             What::Rebuild(bench) => bench.run(output),
