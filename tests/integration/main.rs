@@ -9,6 +9,7 @@ mod hostile;
 mod http_contract;
 mod import;
 mod isolation;
+mod jetstream;
 mod nats;
 mod readme;
 mod tenants;

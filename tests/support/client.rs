@@ -45,6 +45,12 @@ impl Client {
         Self { http, address: address.to_owned(), token: None, runtime }
     }
 
+    /// For hosts that may be there and do nothing.
+    pub fn with_timeout(address: &str, wait_max: std::time::Duration) -> Self {
+        let http = reqwest::Client::builder().no_proxy().timeout(wait_max).build().expect("a client can be made");
+        Self { http, ..Self::new(address) }
+    }
+
     /// Shows this token with every request.
     pub fn with_token(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());

@@ -61,6 +61,23 @@ impl Host {
         polder(&with_host)
     }
 
+    /// SIGSTOP: it is there and does nothing.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    #[track_caller]
+    fn signal(&self, name: &str) {
+        // The standard library sends SIGKILL only; every shell can send others.
+        let sent = Command::new("sh").args(["-c", "kill -\"$0\" \"$1\"", name, &self.child.id().to_string()]).status();
+        assert!(sent.expect("a shell").success(), "the host had ended before: {}", self.log());
+    }
+
     /// What it wrote to stderr so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log.path()).expect("the log can be read")
@@ -75,9 +92,7 @@ impl Host {
     /// SIGTERM, and gives the log once it has ended well.
     #[track_caller]
     pub fn stop(mut self) -> String {
-        // The standard library sends SIGKILL only; every shell can send others.
-        let sent = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &self.child.id().to_string()]).status();
-        assert!(sent.expect("a shell").success(), "the host had ended before: {}", self.log());
+        self.signal("TERM");
         let status = self.child.wait().expect("the host ends");
         assert!(status.success(), "the host ended with {status}: {}", self.log());
         self.log()

@@ -3,6 +3,7 @@
 
 mod binary;
 mod client;
+mod history_check;
 mod host;
 mod nats;
 mod paths;
@@ -10,6 +11,7 @@ mod random;
 
 pub use binary::{Ran, polder, polder_with_input};
 pub use client::{Answer, Client, Lines, Request};
+pub use history_check::{Acknowledged, Operation, Recorded, check_history};
 pub use host::Host;
 pub use nats::{NatsOptions, NatsServer};
 pub use paths::{guest_file, nats_server_file, polder_file, python_file, repository_file, shared_data};

@@ -96,6 +96,11 @@ impl NatsServer {
         format!("http://127.0.0.1:{}", self.ports.monitoring)
     }
 
+    /// Where all that it keeps is.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub fn id(&self) -> u32 {
         self.child.as_ref().expect("the server runs").id()
     }

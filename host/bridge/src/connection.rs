@@ -72,6 +72,16 @@ impl Connection {
         })
     }
 
+    /// Of the server that is connected now.
+    pub(crate) fn host(&self) -> Option<String> {
+        let host = self.client.server_info().host;
+        // What a server listens on everywhere is no address.
+        if host.is_empty() || host == "0.0.0.0" || host == "::" {
+            return self.urls.split(", ").next()?.rsplit_once(':').map(|(host, _)| host.to_owned());
+        }
+        Some(host)
+    }
+
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }

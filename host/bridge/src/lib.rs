@@ -5,6 +5,7 @@ mod background;
 mod connect_error;
 mod connection;
 pub mod events;
+pub mod journal;
 pub mod measure;
 mod options;
 pub mod service;

@@ -41,6 +41,11 @@ impl Client {
         Self::scoped(connection, "tenants")
     }
 
+    /// For what is asked of the very host.
+    pub(crate) fn of_the_host(connection: &Connection, what: &str) -> Result<Self, Failure> {
+        Self::scoped(connection, what)
+    }
+
     /// For the keys that tokens are signed with.
     pub(crate) fn of_keys(connection: &Connection) -> Result<Self, Failure> {
         Self::scoped(connection, "keys")

@@ -7,6 +7,7 @@ mod client;
 mod deploy;
 mod doctor;
 mod domains;
+mod drain;
 mod effects;
 mod events;
 mod failure;
@@ -58,6 +59,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Drain(drain::Drain),
     New(new::New),
     Build(build::Build),
     Test(test::Test),
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
     let output = Output::new(arguments.json);
     let done = match arguments.command {
         Command::Serve(command) => command.run(&output),
+        Command::Drain(command) => command.run(&output),
         Command::New(command) => command.run(&output),
         Command::Build(command) => command.run(&output),
         Command::Test(command) => command.run(&output),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 use polder_bridge::events::EventStreams;
+use polder_bridge::journal::{JOURNAL_NAME, JournalOptions};
 use polder_bridge::{ConnectOptions, Credentials, Tls};
 
 #[derive(Debug, Clone, Args)]
@@ -43,6 +44,47 @@ pub(crate) struct StreamArguments {
     /// NATS servers that each hold a copy of a tenant's stream of events.
     #[arg(long, value_name = "N", default_value_t = 1, requires = "nats", value_parser = clap::value_parser!(u8).range(1..=5))]
     nats_replicas: u8,
+}
+
+/// Where the journal is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum JournalPlace {
+    /// In the data folder.
+    File,
+    /// At NATS, in common with other hosts; the data folder has a copy.
+    Jetstream,
+}
+
+/// How a journal is kept at NATS.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct JournalArguments {
+    /// Where the journal is kept.
+    #[arg(long, value_name = "PLACE", default_value = "file", requires_if("jetstream", "nats"))]
+    journal: JournalPlace,
+    /// NATS servers that each hold a copy of the journal.
+    #[arg(long, value_name = "1|3", default_value_t = 1, value_parser = clap::builder::TypedValueParser::map(clap::builder::PossibleValuesParser::new(["1", "3"]), |text| text.parse::<usize>().expect("a number")))]
+    replicas: usize,
+    /// The journal's name at NATS: hosts with the same one have it in common.
+    #[arg(long, value_name = "NAME", default_value = JOURNAL_NAME)]
+    journal_name: String,
+    /// Where the NATS server's monitoring answers; by default port 8222 of the server. Tells whether it syncs.
+    #[arg(long, value_name = "URL")]
+    nats_monitoring: Option<String>,
+    /// Acknowledge what one server has not synced: what it loses with its power is lost.
+    #[arg(long)]
+    accept_unsynced: bool,
+}
+
+impl JournalArguments {
+    /// `None`: it is in the data folder.
+    pub(crate) fn options(&self) -> Option<JournalOptions> {
+        (self.journal == JournalPlace::Jetstream).then(|| JournalOptions {
+            name: self.journal_name.clone(),
+            replicas: self.replicas,
+            accepts_unsynced: self.accept_unsynced,
+            monitoring: self.nats_monitoring.clone(),
+        })
+    }
 }
 
 impl StreamArguments {

@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 use polder_bridge::ConnectOptions;
+use polder_bridge::journal::JournalLink;
 use polder_core::TenantName;
 use polder_engine::{Host, HostOptions, MAIN_TENANT};
-use polder_server::{Nats, Server};
+use polder_server::{Cluster, Nats, Server, join};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Outcome;
 use crate::logs;
-use crate::nats::{self, NatsArguments, StreamArguments};
+use crate::nats::{self, JournalArguments, NatsArguments, StreamArguments};
 use crate::output::Output;
 use crate::watch::watch;
 
@@ -41,6 +42,8 @@ pub(crate) struct Serve {
     nats: NatsArguments,
     #[command(flatten)]
     streams: StreamArguments,
+    #[command(flatten)]
+    journal: JournalArguments,
 }
 
 impl Serve {
@@ -63,8 +66,20 @@ impl Serve {
             Some(options) => Some(Nats::connect(options, self.streams.options()).await?),
             None => None,
         };
-        let host = Host::open(options).with_context(|| format!("cannot serve {}", self.data.display()))?;
-        let served = match self.start(&host, nats, nats_options.as_ref()).await {
+        let cannot = || format!("cannot serve {}", self.data.display());
+        let (host, cluster, member) = match (self.journal.options(), &nats_options) {
+            (Some(journal), Some(connect)) => {
+                let connect = connect.clone();
+                // It blocks: there is a whole history to be fetched.
+                let joining =
+                    tokio::task::spawn_blocking(move || join(&JournalLink::open(&connect, &journal)?, options));
+                let (host, cluster, member) = joining.await?.with_context(cannot)?;
+                tracing::info!("{}", cluster.durability());
+                (host, Some(cluster), Some(member))
+            }
+            _ => (Host::open(options).with_context(cannot)?, None, None),
+        };
+        let served = match self.start(&host, nats, nats_options.as_ref(), cluster).await {
             Ok((server, listener)) => {
                 let address = format!("http://{}", listener.local_addr()?);
                 output.answer(&serde_json::json!({ "listening": address }), || format!("listening on {address}"))?;
@@ -80,7 +95,11 @@ impl Serve {
             }
             Err(error) => Err(error),
         };
-        // Also after a failure: a journal closed cleanly opens faster.
+        // Also after a failure: another host can have the journal at once.
+        if let Some(member) = member {
+            tokio::task::spawn_blocking(|| member.stop()).await?;
+        }
+        // Likewise: a journal closed cleanly opens faster.
         host.shutdown().await;
         Ok(served?)
     }
@@ -90,6 +109,7 @@ impl Serve {
         host: &Host,
         nats: Option<Nats>,
         nats_options: Option<&ConnectOptions>,
+        cluster: Option<Cluster>,
     ) -> anyhow::Result<(Server, TcpListener)> {
         let has_keys = !host.keys().is_empty();
         check_reach(has_keys, self.listen, &self.data)?;
@@ -105,7 +125,7 @@ impl Serve {
         let listener = TcpListener::bind(self.listen)
             .await
             .with_context(|| format!("cannot listen on {}: choose another address with --listen", self.listen))?;
-        Ok((Server::start(host.clone(), nats).await?, listener))
+        Ok((Server::start(host.clone(), nats, cluster).await?, listener))
     }
 }
 

@@ -118,6 +118,11 @@ pub fn host_key(act: &str) -> String {
     format!("{HOST}.admin.key.{act}")
 }
 
+/// To have a host give up a journal that several have in common.
+pub fn host_drain() -> String {
+    format!("{HOST}.admin.drain")
+}
+
 pub fn host_metrics() -> String {
     format!("{HOST}.metrics")
 }

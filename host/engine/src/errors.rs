@@ -54,6 +54,8 @@ pub enum SubmitError {
     StorageFull { tenant: TenantName, bytes: u64, storage_bytes_max: u64 },
     #[error("the host takes no commands: {0}")]
     ReadOnly(String),
+    #[error("another host owns the journal: it takes the commands")]
+    NotOwner,
     #[error("the host is shutting down")]
     ShuttingDown,
 }
@@ -174,6 +176,8 @@ pub enum OpenError {
     /// Restore the key from a copy.
     #[error("the key of tenant {tenant} is missing: nothing of its history can be read without {}; restore it from a copy of the data folder", path.display())]
     Key { tenant: TenantName, path: PathBuf },
+    #[error("the host was stopped")]
+    Stopped,
     #[error("cannot open the read models of tenant {tenant}: {problem}")]
     Views { tenant: TenantName, problem: String },
 }

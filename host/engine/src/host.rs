@@ -2,6 +2,7 @@
 
 mod administration;
 mod deploying;
+mod following;
 mod judging;
 mod keys;
 mod queries;
@@ -11,22 +12,21 @@ mod tenants;
 
 pub use deploying::Described;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 use foldhash::HashMap;
 use polder_core::{Command, CommandAck, Limits, TenantName};
 use polder_journal::disk::Disk;
-use polder_journal::{
-    AggregateKey, Journal, Keyring, OpenOptions, OpenReport, Reader, Statistics, TENANT_KEYS_FOLDER, Writer,
-};
+use polder_journal::{AggregateKey, Journal, Keyring, OpenOptions, OpenReport, Reader, Statistics, TENANT_KEYS_FOLDER};
 use polder_sandbox::{Sandbox, SandboxOptions};
 use tokio::sync::{oneshot, watch};
 
 use crate::access::Keys;
 use crate::answers::*;
 use crate::clock::Clock;
-use crate::deployments::{Components, Deployments, Turns};
+use crate::deployments::{Components, Deployments, Depot, Turns};
 use crate::domain::Domain;
 use crate::gate::Gate;
 use crate::health::{self, Withdrawals};
@@ -68,9 +68,13 @@ struct Inner {
     clock: Arc<Clock>,
     metrics: Arc<Metrics>,
     projections: Arc<Projections>,
-    /// Gone once the host shuts down.
+    /// There while the host owns its journal; gone once it shuts down.
     pipeline: RwLock<Option<Pipeline>>,
+    withdrawals: Withdrawals,
+    options: HostOptions,
+    report: OpenReport,
     stopping: Mutex<()>,
+    is_stopped: AtomicBool,
 }
 
 impl Host {
@@ -78,27 +82,35 @@ impl Host {
     pub fn open(options: HostOptions) -> Result<Self, OpenError> {
         let folder = |source| OpenError::Folder { path: options.data_dir.clone(), source };
         std::fs::create_dir_all(&options.data_dir).map_err(folder)?;
-        let opened = Journal::open(&options.data_dir, OpenOptions::default())?;
-        Self::start(options, opened)
+        let (writer, reader, report) = Journal::open(&options.data_dir, OpenOptions::default())?;
+        let host = Self::start(options, reader, report, None)?;
+        host.lead(writer)?;
+        Ok(host)
     }
 
     /// As [`open`](Self::open), with the journal on this disk instead of in the data folder: for tests whose disk fails.
     pub fn open_on(disk: Arc<dyn Disk>, options: HostOptions) -> Result<Self, OpenError> {
         let folder = |source| OpenError::Folder { path: options.data_dir.clone(), source };
         let keys = Keyring::open(&options.data_dir.join(TENANT_KEYS_FOLDER)).map_err(folder)?;
-        let opened = Journal::open_on(disk, keys, OpenOptions::default())?;
-        Self::start(options, opened)
+        let (writer, reader, report) = Journal::open_on(disk, keys, OpenOptions::default())?;
+        let host = Self::start(options, reader, report, None)?;
+        host.lead(writer)?;
+        Ok(host)
     }
 
-    fn start(options: HostOptions, opened: (Writer, Reader, OpenReport)) -> Result<Self, OpenError> {
+    fn start(
+        options: HostOptions,
+        reader: Reader,
+        report: OpenReport,
+        depot: Option<Arc<dyn Depot>>,
+    ) -> Result<Self, OpenError> {
         let folder = |source| OpenError::Folder { path: options.data_dir.clone(), source };
-        let (writer, reader, report) = opened;
         if let Some(torn) = &report.torn {
             tracing::warn!(?torn, "an unfinished last frame was cut off; nothing in it was acknowledged");
         }
         let sandbox = Sandbox::new(SandboxOptions::default()).map_err(|error| OpenError::Sandbox(error.to_string()))?;
         sandbox.self_check().map_err(|error| OpenError::Sandbox(error.to_string()))?;
-        let components = Components::open(&options.data_dir).map_err(folder)?;
+        let components = Components::open(&options.data_dir, depot).map_err(folder)?;
         let (mut tenant_book, mut deployments, mut keys) =
             (Tenants::default(), Deployments::default(), Keys::default());
         let stream = SystemStream::read(&reader, &mut [&mut tenant_book, &mut deployments, &mut keys])
@@ -106,9 +118,6 @@ impl Host {
         let system_terms = Terms { limits: Limits::DEFAULT, is_suspended: false };
         let system = Tenant::new(system_tenant(), system_terms, &reader);
 
-        for (name, entry) in tenant_book.present() {
-            tenants::make_sure_of_key(name, entry, &reader, &report, &options)?;
-        }
         let serve = |(name, entry): (&TenantName, &Entry)| {
             (name.clone(), Tenant::new(name.clone(), tenants::terms(entry, options.limits), &reader))
         };
@@ -118,15 +127,7 @@ impl Host {
         let projections = Projections::start(&options.data_dir, options.workers, &reader, restore).map_err(folder)?;
         let projections = Arc::new(projections);
         let (clock, metrics) = (Arc::new(Clock::default()), Arc::new(Metrics::default()));
-        let fed = Arc::clone(&projections);
-        let counted = reader.clone();
-        let grown = Box::new(move |tenant: &Tenant| {
-            tenant.takes(counted.record_bytes(&tenant.name));
-            fed.wake(&tenant.name);
-        });
         let (withdrawals, condemned) = Withdrawals::new();
-        let pipeline =
-            Pipeline::start(&options, writer, &reader, &clock, &metrics, grown, withdrawals).map_err(folder)?;
 
         let host = Self {
             inner: Arc::new(Inner {
@@ -146,12 +147,15 @@ impl Host {
                 clock,
                 metrics,
                 projections,
-                pipeline: RwLock::new(Some(pipeline)),
+                pipeline: RwLock::new(None),
+                withdrawals,
+                report,
                 stopping: Mutex::default(),
+                is_stopped: AtomicBool::new(false),
+                options: options.clone(),
             }),
         };
         host.inner.restore_all()?;
-        host.inner.finish_removals();
         judging::start(&host.inner, condemned).map_err(folder)?;
         Ok(host)
     }
@@ -170,7 +174,7 @@ impl Host {
     pub fn health(&self) -> Health {
         let reason = match self.inner.pipeline.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
             Some(pipeline) => pipeline.halted().map(str::to_owned),
-            None => Some(SubmitError::ShuttingDown.to_string()),
+            None => Some(self.inner.no_pipeline().to_string()),
         };
         Health { writable: reason.is_none(), reason }
     }
@@ -252,7 +256,7 @@ impl Inner {
         let admission = tenant.admit(&terms)?;
         let key = AggregateKey::of(&command.tenant, &command.domain, &command.aggregate, &command.aggregate_id);
         let pipeline = self.pipeline.read().unwrap_or_else(PoisonError::into_inner);
-        let pipeline = pipeline.as_ref().ok_or(SubmitError::ShuttingDown)?;
+        let pipeline = pipeline.as_ref().ok_or_else(|| self.no_pipeline())?;
         let passage = domain.passage.begin();
         pipeline.submit(Job { command, target: Target { domain, key, admission, passage }, reply });
         Ok(())
@@ -260,10 +264,11 @@ impl Inner {
 
     fn stop(&self) {
         let _one_at_a_time = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_stopped.store(true, Ordering::SeqCst);
         let pipeline = self.pipeline.write().unwrap_or_else(PoisonError::into_inner).take();
         self.gate.stop();
+        self.projections.stop();
         if let Some(pipeline) = pipeline {
-            self.projections.stop();
             pipeline.stop();
         }
     }

@@ -30,7 +30,7 @@ pub use answers::{
     DomainRevision, EffectPage, EventFilter, EventPage, Health, LimitInfo, ProjectionInfo, RecordedEffect, Revocation,
     StateAnswer, TenantChanged, TenantInfo, WaitFor,
 };
-pub use deployments::{DeployOptions, GateOptions, RevisionInfo, RevisionStatus, RollBackOptions};
+pub use deployments::{DeployOptions, Depot, GateOptions, RevisionInfo, RevisionStatus, RollBackOptions};
 pub use errors::{DeployError, KeyError, OpenError, ReadError, SubmitError, TenantError};
 pub use gate::{
     Change, Difference, EventPlace, GateProgress, GateRefusal, GateStage, LostState, REPLAY_EVENTS_MAX, ReplayReport,

@@ -9,7 +9,7 @@ use crate::MAIN_TENANT;
 use crate::system::{Book, Fact, Noted, SYSTEM_TENANT};
 
 /// Names that no tenant can have: the host's own history, and what paths begin with.
-pub(crate) const RESERVED_NAMES: [&str; 3] = [SYSTEM_TENANT, "tenants", "keys"];
+pub(crate) const RESERVED_NAMES: [&str; 4] = [SYSTEM_TENANT, "tenants", "keys", "drain"];
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -79,12 +79,12 @@ impl Tenants {
         self.entries.iter().filter(|(_, entry)| entry.removed.is_none())
     }
 
-    /// Those whose removal was begun and not finished.
     /// Gone, whatever is left of them.
     pub(crate) fn removed(&self) -> impl Iterator<Item = &TenantName> {
         self.entries.iter().filter(|(_, entry)| entry.removed.is_some()).map(|(name, _)| name)
     }
 
+    /// Those whose removal was begun and not finished.
     pub(crate) fn half_removed(&self) -> Vec<TenantName> {
         let half = self.entries.iter().filter(|(_, entry)| entry.removed.is_some() && !entry.is_erased);
         half.map(|(name, _)| name.clone()).collect()

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::frame_log::LogError;
+
 /// The journal cannot be opened; nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -33,9 +35,30 @@ pub enum AppendError {
     Io { what: &'static str, source: io::Error },
     #[error("the index could not be written: {what}")]
     Index { what: String },
+    /// The log that keeps the journal did not take a frame.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// An earlier append failed; a failed write or sync is never tried again.
     #[error("the journal takes nothing more since an append failed: {reason}")]
     Poisoned { reason: String },
+}
+
+/// A frame of another writer's was not taken over; readers see all that were before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FollowError {
+    /// Something was lost or changed where the frames come from: look there.
+    #[error("frame {number} is refused: {what}")]
+    Refused { number: u64, what: String },
+    /// Try the same frame again.
+    #[error("frame {number} waits for its tenants' keys")]
+    Keys { number: u64, source: io::Error },
+    /// Look at this machine's disk; opening again goes on from there, or makes the copy anew.
+    #[error("frame {number} cannot be copied")]
+    Copy { number: u64, source: io::Error },
+    /// As it was told before.
+    #[error("the copy takes nothing more: {reason}")]
+    Broken { reason: String },
 }
 
 /// Something durable could not be read.

@@ -45,6 +45,22 @@ pub(crate) enum FrameKind {
     Records,
     /// The last frame of a writer that ended in order. It holds no records.
     Closing,
+    /// The first frame of a writer that several hosts could have been. It holds no records.
+    Opening,
+}
+
+impl FrameKind {
+    fn number(self) -> u32 {
+        match self {
+            Self::Records => 0,
+            Self::Closing => 1,
+            Self::Opening => 2,
+        }
+    }
+
+    fn of(number: u32) -> Option<Self> {
+        [Self::Records, Self::Closing, Self::Opening].into_iter().find(|kind| kind.number() == number)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +100,9 @@ pub(crate) enum FrameError {
     /// The frame is whole, but not for this host.
     #[error("the frame has format {0}, this host reads format {FRAME_FORMAT}")]
     Format(u32),
+    /// As for the format.
+    #[error("the frame is of kind {0}, which this host does not know")]
+    Kind(u32),
 }
 
 /// A frame whose hash was checked.
@@ -141,13 +160,14 @@ fn read_header(hashed: &[u8], hash: Hash) -> Result<FrameHeader, FrameError> {
         let (previous, format, kind) = (cursor.array()?, cursor.u32()?, cursor.u32()?);
         let (epoch, number, address, at_ms) = (cursor.u64()?, cursor.u64()?, cursor.u64()?, cursor.u64()?);
         let (length, record_count) = (cursor.u32()?, cursor.u32()?);
-        let kind = if kind == 0 { FrameKind::Records } else { FrameKind::Closing };
         let at_ms = TimestampMs(at_ms);
-        Some((format, FrameHeader { hash, previous, kind, epoch, number, address, at_ms, length, record_count }))
+        let header =
+            move |kind| FrameHeader { hash, previous, kind, epoch, number, address, at_ms, length, record_count };
+        Some((format, kind, header))
     };
     match fields().ok_or(FrameError::CutShort)? {
-        (FRAME_FORMAT, header) => Ok(header),
-        (other, _) => Err(FrameError::Format(other)),
+        (FRAME_FORMAT, kind, header) => FrameKind::of(kind).map(header).ok_or(FrameError::Kind(kind)),
+        (other, ..) => Err(FrameError::Format(other)),
     }
 }
 
@@ -191,12 +211,11 @@ impl FrameBuilder {
     ) -> (&[u8], Link) {
         let number = previous.number + 1;
         let length = u32::try_from(self.bytes.len()).expect("limits keep every record far below 4 GiB");
-        let kind: u32 = if kind == FrameKind::Records { 0 } else { 1 };
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.extend_from_slice(&MAGIC);
         header.extend_from_slice(&[0; 32]);
         header.extend_from_slice(&previous.hash);
-        for number in [FRAME_FORMAT, kind] {
+        for number in [FRAME_FORMAT, kind.number()] {
             header.extend_from_slice(&number.to_le_bytes());
         }
         for number in [epoch, number, address, at_ms.0] {
@@ -254,11 +273,13 @@ mod tests {
     }
 
     #[test]
-    fn another_format_is_told_from_damage() {
-        let mut bytes = frame();
-        bytes[72] = 2;
-        let hash = *blake3::hash(&bytes[HASHED_FROM..]).as_bytes();
-        bytes[HASH_AT..HASHED_FROM].copy_from_slice(&hash);
-        assert_eq!(Frame::read(&bytes).unwrap_err(), FrameError::Format(2));
+    fn what_another_version_wrote_is_told_from_damage() {
+        for (at, expected) in [(72, FrameError::Format(9)), (76, FrameError::Kind(9))] {
+            let mut bytes = frame();
+            bytes[at] = 9;
+            let hash = *blake3::hash(&bytes[HASHED_FROM..]).as_bytes();
+            bytes[HASH_AT..HASHED_FROM].copy_from_slice(&hash);
+            assert_eq!(Frame::read(&bytes).unwrap_err(), expected);
+        }
     }
 }

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use polder_core::{Position, Revision, Sequence, TenantName};
@@ -37,6 +38,8 @@ pub(crate) struct Index {
     snapshots: Mutex<HashMap<(AggregateKey, Revision), Snapshot>>,
     failure: Mutex<Option<IndexError>>,
     flush_records: usize,
+    /// The number of the last frame that was added.
+    last_frame: AtomicU64,
 }
 
 #[derive(Default)]
@@ -58,6 +61,7 @@ impl Index {
             snapshots: Mutex::default(),
             failure: Mutex::default(),
             flush_records,
+            last_frame: AtomicU64::new(0),
         })
     }
 
@@ -79,6 +83,17 @@ impl Index {
             layers.active.add(frame, &record, *extent);
         }
         layers.active.frame_added(frame);
+        self.last_frame.store(frame.link.number, Ordering::Release);
+    }
+
+    /// 0: none was since the index was opened.
+    pub(crate) fn last_frame(&self) -> u64 {
+        self.last_frame.load(Ordering::Acquire)
+    }
+
+    /// There is enough in memory to be written out.
+    pub(crate) fn is_full(&self) -> bool {
+        self.store.is_some() && self.layers().active.record_count() >= self.flush_records
     }
 
     /// Takes the overlay out of use if it is full and the one before is written; it then has to be written.

@@ -11,6 +11,7 @@ use polder_core::TenantName;
 use crate::active_segment::ActiveSegment;
 use crate::disk::{Disk, FileDisk};
 use crate::error::OpenError;
+use crate::follower::writers_mark;
 use crate::frame::Link;
 use crate::index::{Index, IndexError};
 use crate::keyring::Keyring;
@@ -19,7 +20,8 @@ use crate::replay::{Replayed, replay};
 use crate::segments::Segments;
 use crate::shared::Shared;
 use crate::statistics::Counters;
-use crate::{OpenOptions, Reader, Writer};
+use crate::tail::Tail;
+use crate::{Follower, OpenOptions, Reader, Writer};
 
 /// Below a data folder: where the journal lies.
 pub const SEGMENTS_FOLDER: &str = "journal";
@@ -47,6 +49,8 @@ pub struct OpenReport {
     pub index_rebuilt: bool,
     /// Among the records that were indexed now: tenants whose key is not there, so that nothing of theirs could be indexed.
     pub sealed: BTreeSet<TenantName>,
+    /// Why the copy that was here could not be used, and begins anew. Only ever of a copy.
+    pub begun_anew: Option<String>,
 }
 
 impl Journal {
@@ -56,17 +60,11 @@ impl Journal {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(dir: &Path, options: OpenOptions) -> Result<(Writer, Reader, OpenReport), OpenError> {
-        let io = |what, path: &Path| {
-            let path = path.to_owned();
-            move |source| OpenError::Io { what, path, source }
-        };
-        fs::create_dir_all(dir).map_err(io("create", dir))?;
-        let lock = lock(dir)?;
-        let segments = dir.join(SEGMENTS_FOLDER);
-        let disk = FileDisk::new(&segments).map_err(io("create", &segments))?;
+        let (disk, lock) = take_folder(dir)?;
         let keys = dir.join(TENANT_KEYS_FOLDER);
-        let keys = Keyring::open(&keys).map_err(io("use the keys in", &keys))?;
-        open(Arc::new(disk), keys, Some(dir.join(INDEX_FOLDER)), Some(lock), &options)
+        let keys = Keyring::open(&keys).map_err(io_error("use the keys in", &keys))?;
+        let place = Place { disk: Arc::new(disk), keys, index_folder: Some(dir.join(INDEX_FOLDER)), lock: Some(lock) };
+        open(&place, &options).and_then(|opened| opened.into_writer(&place))
     }
 
     /// Opens the journal that a disk holds, with these keys and with the index in memory: built from the journal each time.
@@ -78,8 +76,97 @@ impl Journal {
         keys: Keyring,
         options: OpenOptions,
     ) -> Result<(Writer, Reader, OpenReport), OpenError> {
-        open(disk, keys, None, None, &options)
+        let place = Place { disk, keys, index_folder: None, lock: None };
+        open(&place, &options).and_then(|opened| opened.into_writer(&place))
     }
+
+    /// Opens the copy in `dir` of a journal that is kept elsewhere, or begins one. What is no good is thrown away: all of it can be had
+    /// again.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; never [`OpenError::Damaged`].
+    pub fn open_copy(
+        dir: &Path,
+        keys: Keyring,
+        options: OpenOptions,
+    ) -> Result<(Follower, Reader, OpenReport), OpenError> {
+        let (disk, lock) = take_folder(dir)?;
+        let place = Place { disk: Arc::new(disk), keys, index_folder: Some(dir.join(INDEX_FOLDER)), lock: Some(lock) };
+        open_copy(&place, &options)
+    }
+
+    /// As [`Journal::open_copy`], with the copy on this disk and with the index in memory.
+    ///
+    /// # Errors
+    /// As for [`Journal::open_copy`].
+    pub fn open_copy_on(
+        disk: Arc<dyn Disk>,
+        keys: Keyring,
+        options: OpenOptions,
+    ) -> Result<(Follower, Reader, OpenReport), OpenError> {
+        open_copy(&Place { disk, keys, index_folder: None, lock: None }, &options)
+    }
+}
+
+/// Where a journal is opened, and with what.
+struct Place {
+    disk: Arc<dyn Disk>,
+    keys: Keyring,
+    /// `None`: in memory.
+    index_folder: Option<PathBuf>,
+    lock: Option<Arc<File>>,
+}
+
+struct Opened {
+    tail: Tail,
+    reader: Reader,
+    report: OpenReport,
+}
+
+impl Opened {
+    fn into_writer(self, place: &Place) -> Result<(Writer, Reader, OpenReport), OpenError> {
+        let failed = |source| OpenError::Io { what: "get a random number for", path: place.disk.path(0), source };
+        let (mark, epoch) = (writers_mark().map_err(failed)?, self.tail.epoch + 1);
+        Ok((Writer::new(self.tail, epoch, mark, None), self.reader, self.report))
+    }
+}
+
+fn open_copy(place: &Place, options: &OpenOptions) -> Result<(Follower, Reader, OpenReport), OpenError> {
+    let opened = match open(place, options) {
+        Err(OpenError::Damaged { file, offset, what }) => {
+            let why = format!("{} at byte {offset}: {what}", file.display());
+            tracing::warn!(why, "the copy of the journal is damaged and begins anew");
+            remove_segments(&*place.disk)?;
+            remove_index(place.index_folder.as_deref())?;
+            let mut opened = open(place, options)?;
+            opened.report.begun_anew = Some(why);
+            opened
+        }
+        other => other?,
+    };
+    Ok((Follower::new(opened.tail), opened.reader, opened.report))
+}
+
+fn remove_segments(disk: &dyn Disk) -> Result<(), OpenError> {
+    let failed = |address: u64| move |source| OpenError::Io { what: "remove", path: disk.path(address), source };
+    for address in disk.segments().map_err(failed(0))? {
+        disk.remove(address).map_err(failed(address))?;
+    }
+    disk.sync_folder().map_err(failed(0))
+}
+
+/// Nobody else may use it from here on.
+fn take_folder(dir: &Path) -> Result<(FileDisk, Arc<File>), OpenError> {
+    fs::create_dir_all(dir).map_err(io_error("create", dir))?;
+    let lock = lock(dir)?;
+    let segments = dir.join(SEGMENTS_FOLDER);
+    let disk = FileDisk::new(&segments).map_err(io_error("create", &segments))?;
+    Ok((disk, Arc::new(lock)))
+}
+
+fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |source| OpenError::Io { what, path, source }
 }
 
 fn lock(dir: &Path) -> Result<File, OpenError> {
@@ -93,13 +180,8 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn open(
-    disk: Arc<dyn Disk>,
-    keys: Keyring,
-    index_folder: Option<PathBuf>,
-    lock: Option<File>,
-    options: &OpenOptions,
-) -> Result<(Writer, Reader, OpenReport), OpenError> {
+fn open(place: &Place, options: &OpenOptions) -> Result<Opened, OpenError> {
+    let Place { disk, keys, index_folder, lock } = place;
     let folder = index_folder.as_deref();
     let index_error = |error: IndexError| OpenError::Index {
         path: index_folder.clone().unwrap_or_default(),
@@ -109,7 +191,7 @@ fn open(
         Ok((index, known)) => (Some(index), known, None),
         Err(error) => (None, None, Some(error.to_string())),
     };
-    let recovered = recover(&*disk, options.segment_bytes, known.as_ref())?;
+    let recovered = recover(&**disk, options.segment_bytes, known.as_ref())?;
     let foreign = || "it belongs to another journal".to_owned();
     let unusable = unusable.or_else(|| (known.is_some() && recovered.known_end.is_none()).then(foreign));
     let index = match (index, &unusable) {
@@ -121,23 +203,15 @@ fn open(
             Index::open(folder, options.index_flush_records).map_err(index_error)?
         }
     };
-    let segments = Arc::new(Segments::new(Arc::clone(&disk), recovered.segments.clone()));
-    let replayed = replay(&index, &keys, &*disk, &recovered.segments, recovered.known_end)?;
+    let segments = Arc::new(Segments::new(Arc::clone(disk), recovered.segments.clone()));
+    let replayed = replay(&index, keys, &**disk, &recovered.segments, recovered.known_end)?;
     index.check().map_err(index_error)?;
     let report = report_of(&recovered, replayed, unusable.is_some());
-    let mark = writers_mark(&*disk)?;
-    let active = active(disk, &segments, &recovered, options)?;
-    let shared =
-        Arc::new(Shared { segments, index: Arc::new(index), counters: Counters::default(), keys, _lock: lock });
-    let writer = Writer::new(Arc::clone(&shared), active, recovered.link, recovered.epoch + 1, mark);
-    Ok((writer, Reader::new(shared), report))
-}
-
-/// See [`Sealer`](crate::record::Sealer).
-fn writers_mark(disk: &dyn Disk) -> Result<u32, OpenError> {
-    let failed =
-        |error| OpenError::Io { what: "get a random number for", path: disk.path(0), source: io::Error::other(error) };
-    getrandom::u32().map_err(failed)
+    let active = active(Arc::clone(disk), &segments, &recovered, options)?;
+    let (index, counters, keys) = (Arc::new(index), Counters::default(), keys.clone());
+    let shared = Arc::new(Shared { segments, index, counters, keys, _lock: lock.clone() });
+    let tail = Tail::new(Arc::clone(&shared), active, recovered.link, recovered.epoch);
+    Ok(Opened { tail, reader: Reader::new(shared), report })
 }
 
 fn open_index(folder: Option<&Path>, options: &OpenOptions) -> Result<(Index, Option<Link>), IndexError> {
@@ -174,5 +248,6 @@ fn report_of(recovered: &Recovered, replayed: Replayed, index_rebuilt: bool) -> 
         records_indexed: replayed.records,
         index_rebuilt,
         sealed: replayed.sealed,
+        begun_anew: None,
     }
 }

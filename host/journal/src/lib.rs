@@ -3,6 +3,9 @@
 //!
 //! The promise: an append that returned is durable and chained; opening restores all of it or refuses; nobody reads what a
 //! crash could still take back.
+//!
+//! A journal can also be kept elsewhere, in a [`FrameLog`]: then a frame is durable when the log says so, and what lies here is a copy, which a
+//! [`Follower`] keeps up while another host appends.
 #![forbid(unsafe_code)]
 
 mod active_segment;
@@ -14,7 +17,9 @@ mod digest_hasher;
 pub mod disk;
 mod error;
 pub mod floor;
+mod follower;
 mod frame;
+mod frame_log;
 mod index;
 mod journal;
 mod keyring;
@@ -31,6 +36,7 @@ mod segments;
 mod shared;
 mod snapshot;
 mod statistics;
+mod tail;
 mod tenant_batch;
 mod verify;
 mod window;
@@ -38,10 +44,12 @@ mod writer;
 
 pub use decision::{Decision, NewEvent, Outcome};
 pub use digest_hasher::BuildDigestHasher;
-pub use error::{AppendError, OpenError, ReadError};
+pub use error::{AppendError, FollowError, OpenError, ReadError};
+pub use follower::{Followed, Follower, JournalEnd};
 pub use frame::{FRAME_BYTES_MAX, FRAME_FORMAT};
+pub use frame_log::{FrameLog, LogError};
 pub use journal::{Journal, OpenReport, SEGMENTS_FOLDER, TENANT_KEYS_FOLDER};
-pub use keyring::Keyring;
+pub use keyring::{KeyStore, Keyring, Secret};
 pub use keys::{AggregateKey, CommandKey};
 pub use options::{INDEX_FLUSH_RECORDS, OpenOptions, SEGMENT_BYTES};
 pub use reader::Reader;
@@ -51,5 +59,5 @@ pub use salvage::{SalvageError, SalvageReport, salvage};
 pub use snapshot::Snapshot;
 pub use statistics::Statistics;
 pub use tenant_batch::TenantBatch;
-pub use verify::{VerifyError, VerifyReport, verify, verify_on};
+pub use verify::{FrameCheck, VerifyError, VerifyReport, verify, verify_on};
 pub use writer::{Appended, Writer};

@@ -86,6 +86,11 @@ impl Reader {
         self.shared.index.extent(tenant).bytes
     }
 
+    /// The number of the last frame with records that was written or taken over since the journal was opened; 0 for none.
+    pub fn last_frame(&self) -> u64 {
+        self.shared.index.last_frame()
+    }
+
     /// All tenants that have a record, sorted.
     pub fn tenants(&self) -> Vec<TenantName> {
         let mut tenants: Vec<_> = self.shared.index.positions().into_keys().collect();

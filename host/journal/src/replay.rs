@@ -7,7 +7,7 @@ use polder_core::TenantName;
 
 use crate::disk::{Disk, Segment, whole_sectors};
 use crate::error::OpenError;
-use crate::frame::Frame;
+use crate::frame::{Frame, FrameHeader};
 use crate::index::{DurableFrame, Index, IndexedRecord, Place};
 use crate::keyring::Keyring;
 use crate::opened_frame::{OpenedFrame, Record};
@@ -37,7 +37,9 @@ pub(crate) fn replay(
         let path = disk.path(*address);
         let scan = segment.used_length().and_then(|used| {
             scan_part(&**segment, start, used, &mut |frame| {
-                apply(index, keys, frame, *address, &mut replayed.sealed).map_err(|error| error.to_string())?;
+                let durable = durable(frame, *address);
+                let indexed = index_frame(index, keys, frame, &durable).map_err(|error| error.to_string())?;
+                replayed.sealed.extend(indexed.sealed);
                 index.flush_if_full().map_err(|error| error.to_string())
             })
         });
@@ -50,13 +52,28 @@ pub(crate) fn replay(
     Ok(replayed)
 }
 
-fn apply(
+fn durable(frame: &Frame<'_>, segment: u64) -> DurableFrame {
+    let FrameHeader { address, length, .. } = frame.header;
+    DurableFrame { link: frame.header.link(), address, length: whole_sectors(u64::from(length)), segment }
+}
+
+/// What was found in a frame.
+pub(crate) struct Indexed {
+    /// Those whose records are found from now on.
+    pub(crate) tenants: Vec<TenantName>,
+    pub(crate) events: u64,
+    /// Those whose records nobody can read.
+    pub(crate) sealed: BTreeSet<TenantName>,
+}
+
+/// Adds all that can be read of a frame to the index.
+pub(crate) fn index_frame(
     index: &Index,
     keys: &Keyring,
     frame: &Frame<'_>,
-    segment: u64,
-    sealed: &mut BTreeSet<TenantName>,
-) -> Result<(), Box<dyn std::error::Error>> {
+    durable: &DurableFrame,
+) -> Result<Indexed, Box<dyn std::error::Error>> {
+    let (mut sealed, mut events) = (BTreeSet::new(), 0);
     let mut tenants: Vec<TenantName> = Vec::new();
     let mut views = Vec::with_capacity(frame.header.record_count as usize);
     let opened = OpenedFrame::new(frame, keys)?;
@@ -76,14 +93,9 @@ fn apply(
                 tenants.len() - 1
             }
         };
+        events += u64::from(view.event_count());
         views.push((offset, view, tenant));
     }
-    let durable = DurableFrame {
-        link: frame.header.link(),
-        address: frame.header.address,
-        length: whole_sectors(u64::from(frame.header.length)),
-        segment,
-    };
     let records = views.iter().map(|(offset, view, tenant)| {
         let aggregate = view.aggregate_key();
         IndexedRecord {
@@ -96,6 +108,6 @@ fn apply(
             place: Place { address: durable.address + *offset as u64, length: view.bytes().len() as u32 },
         }
     });
-    index.apply(&durable, records);
-    Ok(())
+    index.apply(durable, records);
+    Ok(Indexed { tenants, events, sealed })
 }

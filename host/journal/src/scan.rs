@@ -73,7 +73,7 @@ pub(crate) fn scan_part(
                     return Ok(scan);
                 }
             },
-            Err(error @ FrameError::Format(_)) => {
+            Err(error @ (FrameError::Format(_) | FrameError::Kind(_))) => {
                 scan.rest = Rest::Damaged { offset, what: error.to_string() };
                 return Ok(scan);
             }
@@ -135,7 +135,7 @@ fn rest_behind(window: &mut Window<'_>, stop: Stop) -> io::Result<Rest> {
             unused = false;
             let candidates = candidates(bytes, offset);
             for candidate in candidates.into_iter().filter(|candidate| *candidate > stop.offset) {
-                if matches!(next_frame(window, candidate)?, Ok(_) | Err(FrameError::Format(_))) {
+                if matches!(next_frame(window, candidate)?, Ok(_) | Err(FrameError::Format(_) | FrameError::Kind(_))) {
                     let what = format!("{}, though a good frame follows at byte {candidate}", stop.what);
                     return Ok(Rest::Damaged { offset: stop.offset, what });
                 }

@@ -14,5 +14,5 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) keys: Keyring,
     /// Released last, when the index is closed and no reader is left.
-    pub(crate) _lock: Option<File>,
+    pub(crate) _lock: Option<Arc<File>>,
 }

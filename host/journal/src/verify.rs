@@ -10,6 +10,7 @@ use polder_core::TimestampMs;
 use crate::chain::judge;
 use crate::content::ContentCheck;
 use crate::disk::{Disk, FileDisk, Segment};
+use crate::frame::{Frame, FrameHeader, FrameKind};
 use crate::journal::{SEGMENTS_FOLDER, TENANT_KEYS_FOLDER};
 use crate::keyring::Keyring;
 use crate::recovery::TornEnd;
@@ -19,6 +20,7 @@ use crate::scan::{Rest, SegmentScan, scan_part};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyReport {
+    /// None where the frames did not come from files.
     pub files: u64,
     pub frames: u64,
     /// Of frames, without what fills them up to whole sectors.
@@ -92,6 +94,54 @@ pub fn verify_on(disk: &dyn Disk, keys: &Keyring) -> Result<VerifyReport, Verify
     })?;
     Ok(VerifyReport {
         files: segments.len() as u64,
+        torn: end.torn.map(|what| TornEnd { file: file(end.segment), offset: end.offset, what }),
+        ..report_of(check, end.closed)
+    })
+}
+
+/// Checks a journal frame by frame, wherever the frames come from, as [`verify`] does.
+#[derive(Debug)]
+pub struct FrameCheck<'a> {
+    content: ContentCheck<'a>,
+    /// Where the last frame ends.
+    end: u64,
+    is_closed: bool,
+}
+
+impl<'a> FrameCheck<'a> {
+    pub fn new(keys: &'a Keyring) -> Self {
+        Self { content: ContentCheck::new(keys), end: 0, is_closed: false }
+    }
+
+    /// How many frames were good so far.
+    pub fn frames(&self) -> u64 {
+        self.content.frames
+    }
+
+    /// # Errors
+    /// What is wrong with the frame, if it is not the one that comes next.
+    pub fn frame(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let frame = Frame::read(bytes).map_err(|error| error.to_string())?;
+        let FrameHeader { address, length, kind, .. } = frame.header;
+        if bytes.len() != length as usize {
+            return Err(format!("{} bytes follow it", bytes.len() - length as usize));
+        }
+        if address < self.end {
+            return Err(format!("it was written for address {address}, the frame before reaches to {}", self.end));
+        }
+        self.content.frame(&frame)?;
+        (self.end, self.is_closed) = (address + u64::from(length), kind == FrameKind::Closing);
+        Ok(())
+    }
+
+    pub fn report(self) -> VerifyReport {
+        report_of(self.content, self.is_closed)
+    }
+}
+
+fn report_of(check: ContentCheck<'_>, closed: bool) -> VerifyReport {
+    VerifyReport {
+        files: 0,
         frames: check.frames,
         bytes: check.bytes,
         tenants: check.tenants(),
@@ -99,12 +149,12 @@ pub fn verify_on(disk: &dyn Disk, keys: &Keyring) -> Result<VerifyReport, Verify
         commands: check.commands,
         rejected: check.rejected,
         events: check.events,
-        sealed: check.sealed,
         head: blake3::Hash::from_bytes(check.link.hash).to_hex().to_string(),
         last_at_ms: check.last_at_ms,
-        closed: end.closed,
-        torn: end.torn.map(|what| TornEnd { file: file(end.segment), offset: end.offset, what }),
-    })
+        sealed: check.sealed,
+        closed,
+        torn: None,
+    }
 }
 
 struct OpenSegment {

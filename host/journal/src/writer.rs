@@ -1,28 +1,29 @@
 //! The one that appends. Records become durable here, in the order given, one frame and one sync at a time; nothing is told
 //! or shown before its sync came back. The first failure is the last: nothing is written after it.
+//!
+//! Where a [`FrameLog`] keeps the journal, a frame is handed to it instead of being synced, and copied into the segments after that: so the copy
+//! is never ahead of what it is a copy of.
 
-use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use foldhash::HashMap;
-use polder_core::{Position, TenantName, TimestampMs};
+use polder_core::{Position, TenantName};
 
-use crate::EncodedRecord;
-use crate::active_segment::ActiveSegment;
-use crate::disk::whole_sectors;
 use crate::error::AppendError;
-use crate::frame::{FRAME_BYTES_MAX, FrameBuilder, FrameKind, HEADER_BYTES, Link};
-use crate::index::{DurableFrame, Flusher, IndexedRecord, Place};
+use crate::follower::now_ms;
+use crate::frame::{FRAME_BYTES_MAX, FrameBuilder, FrameKind, HEADER_BYTES};
+use crate::frame_log::{FrameLog, LogError};
+use crate::index::{DurableFrame, IndexedRecord, Place};
 use crate::record::{Keystream, Sealer};
-use crate::shared::Shared;
+use crate::tail::Tail;
+use crate::{EncodedRecord, Follower};
 
 pub struct Writer {
-    shared: Arc<Shared>,
-    active: ActiveSegment,
-    flusher: Flusher,
+    tail: Tail,
+    /// What makes a frame durable, unless the segments do.
+    log: Option<Box<dyn FrameLog>>,
     positions: HashMap<TenantName, Position>,
     builder: FrameBuilder,
-    link: Link,
     epoch: u64,
     /// Of this writer alone: see [`Sealer`].
     mark: u32,
@@ -41,11 +42,10 @@ pub struct Appended {
 }
 
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>, active: ActiveSegment, link: Link, epoch: u64, mark: u32) -> Self {
-        let flusher = Flusher::start(&shared.index);
-        let positions = shared.index.positions();
+    pub(crate) fn new(tail: Tail, epoch: u64, mark: u32, log: Option<Box<dyn FrameLog>>) -> Self {
+        let positions = tail.shared.index.positions();
         let (builder, keystream) = Default::default();
-        Self { shared, active, flusher, positions, builder, link, epoch, mark, keystream, poisoned: None }
+        Self { tail, log, positions, builder, epoch, mark, keystream, poisoned: None }
     }
 
     /// Makes the records durable, in their order: in one frame if they fit, with one sync per frame. A frame is written only
@@ -67,6 +67,11 @@ impl Writer {
         })
     }
 
+    /// Appends no more, and takes over what others append. Nothing is written to say so.
+    pub fn into_follower(self) -> Follower {
+        Follower::new(self.tail)
+    }
+
     /// Ends in order: writes a closing frame, so that everything before it lies in the middle, and brings the index up to date. Readers go
     /// on reading.
     ///
@@ -77,16 +82,14 @@ impl Writer {
             writer.builder.begin();
             writer.write_frame(FrameKind::Closing, &[]).map(|_| ())
         })?;
-        let Self { shared, flusher, .. } = self;
-        drop(flusher);
-        shared.index.flush_all().map_err(|error| AppendError::Index { what: error.to_string() })
+        self.tail.close().map_err(|error| AppendError::Index { what: error.to_string() })
     }
 
     fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, AppendError>) -> Result<T, AppendError> {
         if let Some(reason) = &self.poisoned {
             return Err(AppendError::Poisoned { reason: reason.clone() });
         }
-        let result = match self.shared.index.check() {
+        let result = match self.tail.shared.index.check() {
             Ok(()) => work(self),
             Err(error) => Err(AppendError::Index { what: error.to_string() }),
         };
@@ -112,32 +115,45 @@ impl Writer {
         }
         let bytes = self.builder.length() as u64;
         let frame = self.write_frame(FrameKind::Records, records)?;
-        self.shared.counters.frame(records.len() as u64, events, bytes);
+        let shared = &self.tail.shared;
+        shared.counters.frame(records.len() as u64, events, bytes);
         appended.frames += 1;
         appended.bytes += bytes;
-        self.shared.index.apply(&frame, indexed(&frame, records, &appended.last_positions[from..]));
-        self.flusher.flush_if_full(&self.shared.index);
-        self.active.prepare_next();
-        Ok(())
+        shared.index.apply(&frame, indexed(&frame, records, &appended.last_positions[from..]));
+        self.tail.tidy().map_err(|source| AppendError::Io { what: "sync the copy", source })
     }
 
     fn write_frame(&mut self, kind: FrameKind, records: &[EncodedRecord]) -> Result<DurableFrame, AppendError> {
         let length = self.builder.length() as u64;
         let failed = |what| move |source| AppendError::Io { what, source };
-        let address = self.active.make_room(length).map_err(failed("go on to a new segment"))?;
-        let (mut sealer, mut offset) = (Sealer::new(&self.shared.keys, self.mark, &mut self.keystream), HEADER_BYTES);
+        let address = match &self.log {
+            None => self.tail.active.make_room(length).map_err(failed("go on to a new segment"))?,
+            // Room is made once the frame is known to be the next: another host's may be, and may fit where this one does not.
+            Some(_) => self.tail.active.next_address(length),
+        };
+        let keys = &self.tail.shared.keys;
+        let (mut sealer, mut offset) = (Sealer::new(keys, self.mark, &mut self.keystream), HEADER_BYTES);
         for record in records {
             let bytes = self.builder.record(offset, record.length());
             sealer.complete(bytes, record.tenant(), address + offset as u64);
             offset += record.length();
         }
-        let (bytes, link) = self.builder.finish(&self.link, kind, self.epoch, address, now_ms());
-        self.active.write(bytes).map_err(failed("write a frame"))?;
-        let began = Instant::now();
-        self.active.sync().map_err(failed("sync a frame"))?;
-        self.shared.counters.sync(began.elapsed());
-        self.link = link;
-        Ok(DurableFrame { link, address, length: whole_sectors(length), segment: self.active.segment_address() })
+        let (bytes, link) = self.builder.finish(&self.tail.link, kind, self.epoch, address, now_ms());
+        match &mut self.log {
+            None => {
+                self.tail.active.write(bytes).map_err(failed("write a frame"))?;
+                let began = Instant::now();
+                self.tail.active.sync().map_err(failed("sync a frame"))?;
+                self.tail.shared.counters.sync(began.elapsed());
+            }
+            Some(log) => {
+                let began = Instant::now();
+                log.append(link.number, bytes)?;
+                self.tail.shared.counters.sync(began.elapsed());
+                self.tail.copy(bytes, address).map_err(failed("copy a frame"))?;
+            }
+        }
+        Ok(self.tail.written(link, self.epoch, address, length))
     }
 }
 
@@ -177,17 +193,7 @@ fn indexed<'a>(
 fn describe(error: &AppendError) -> String {
     match error {
         AppendError::Io { what, source } => format!("cannot {what}: {source}"),
+        AppendError::Log(LogError::Unavailable { source, .. }) => format!("{error}: {source}"),
         other => other.to_string(),
-    }
-}
-
-fn now_ms() -> TimestampMs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    TimestampMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
-impl std::fmt::Debug for Writer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer").field("link", &self.link).field("poisoned", &self.poisoned).finish_non_exhaustive()
     }
 }

@@ -6,8 +6,8 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use polder_access::{KnownKey, PublicKey};
-use polder_core::{AggregateId, subject};
-use polder_engine::{AccessKey, Host, KeyError};
+use polder_core::{AggregateId, TenantName, subject};
+use polder_engine::{AccessKey, Host, KeyError, SYSTEM_TENANT};
 use serde::{Deserialize, Serialize};
 
 use crate::access::Caller;
@@ -71,6 +71,17 @@ async fn change(
         Ok(json(StatusCode::OK, &key))
     });
     changing.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+/// Where another host may make keys known and revoke them: what it recorded holds here too.
+pub(crate) async fn follow(app: Arc<App>) {
+    let system = TenantName::new(SYSTEM_TENANT).expect("a good name");
+    let Ok(mut recorded) = app.host.positions(&system) else { return };
+    while recorded.changed().await.is_ok() {
+        if let Err(problem) = app.verifier.set_keys(|| known(&app.host)) {
+            tracing::error!(problem, "the keys that another host recorded do not count here");
+        }
+    }
 }
 
 /// The host's keys as the verifier takes them. Fails when the history holds what this version cannot read: to go on without a key

@@ -5,6 +5,7 @@
 mod access;
 mod app;
 mod body;
+mod cluster;
 mod commands;
 mod deployments;
 mod effects;
@@ -30,5 +31,6 @@ mod tenants;
 mod views;
 mod waiting;
 
+pub use cluster::{Cluster, JoinError, Member, join};
 pub use nats::Nats;
 pub use serve::Server;

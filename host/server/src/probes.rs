@@ -20,12 +20,29 @@ pub(crate) async fn healthz() -> Response {
 }
 
 pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let health = app.host.health();
+    let mut health = app.host.health();
+    if let Some(cluster) = &app.cluster
+        && !app.host.is_leading()
+    {
+        // What it takes it hands to the owner.
+        health.reason = cluster.problem();
+        health.writable = health.reason.is_none();
+    }
     if health.writable {
         return Ok(json(StatusCode::OK, &health));
     }
     let reason = health.reason.unwrap_or_else(|| "no reason is known".to_owned());
     Err(Problem::new(&kinds::NOT_READY, format!("the host takes no commands: {reason}")).with("reason", reason))
+}
+
+/// The host gives up the journal that it has in common with others, and does not take it again. Answers once another may own it.
+pub(crate) async fn drain(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let Some(cluster) = &app.cluster else {
+        let detail = "no other host could take over: this one keeps its journal in its own folder";
+        return Err(Problem::new(&kinds::READ_ONLY, detail));
+    };
+    cluster.drain().await;
+    Ok(json(StatusCode::OK, &serde_json::json!({ "drained": true })))
 }
 
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {

@@ -12,6 +12,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use crate::access::{Demand, authenticated, demand, permitted};
 use crate::app::App;
+use crate::cluster::forward;
 use crate::kinds;
 use crate::problem::Problem;
 use crate::{commands, deployments, effects, events, history, keys, probes, state, tenants, views};
@@ -48,6 +49,7 @@ fn rows() -> Vec<Row> {
         ("/v1/keys", "GET", demand::list_keys, get(keys::list)),
         ("/v1/keys", "POST", demand::add_key, post(keys::add)),
         ("/v1/keys/{key}", "DELETE", demand::revoke_key, delete(keys::revoke)),
+        ("/v1/drain", "POST", demand::drain, post(probes::drain)),
         ("/metrics", "GET", demand::metrics, get(probes::metrics)),
     ]
 }
@@ -73,7 +75,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     }
     let there_are: Arc<str> = format!("{}, {PROBES}", described.join(", ")).into();
     let unknown = move |method: Method, uri: Uri| unknown_route(method, uri, Arc::clone(&there_are));
-    router.fallback(unknown.layer(known())).with_state(app)
+    router.fallback(unknown.layer(known())).layer(from_fn_with_state(Arc::clone(&app), forward)).with_state(app)
 }
 
 async fn other_method(method: Method, methods: Arc<str>) -> Problem {

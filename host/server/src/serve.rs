@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::cluster::{self, Cluster};
 use crate::keys;
 use crate::nats::{self, Nats};
 use crate::routes::router;
@@ -31,6 +32,8 @@ pub struct Server {
     app: Arc<App>,
     close: watch::Sender<bool>,
     nats: Option<nats::Serving>,
+    /// What goes on beside, for as long as the server is there.
+    beside: JoinSet<()>,
 }
 
 impl Server {
@@ -38,22 +41,32 @@ impl Server {
     ///
     /// # Errors
     /// When the host's keys cannot be read, or NATS goes away at once.
-    pub async fn start(host: Host, nats: Option<Nats>) -> io::Result<Self> {
+    pub async fn start(host: Host, nats: Option<Nats>, cluster: Option<Cluster>) -> io::Result<Self> {
         let (close, closing) = watch::channel(false);
         let verifier = Verifier::new(&keys::known(&host).map_err(io::Error::other)?);
-        let app = Arc::new(App { host, verifier, closing, nats: OnceLock::new() });
-        let nats = match nats {
-            Some(nats) => Some(nats.serve(&app).await.map_err(io::Error::other)?),
-            None => None,
-        };
-        Ok(Self { app, close, nats })
+        let verifier = Arc::new(verifier);
+        let app = Arc::new(App { host, verifier, closing, nats: OnceLock::new(), cluster });
+        let mut beside = JoinSet::new();
+        let mut serving = None;
+        match (nats, &app.cluster) {
+            (Some(nats), None) => serving = Some(nats.serve(&app).await.map_err(io::Error::other)?),
+            (nats, Some(cluster)) => {
+                beside.spawn(cluster::serve_hosts(Arc::clone(&app), router(Arc::clone(&app))));
+                beside.spawn(keys::follow(Arc::clone(&app)));
+                if let Some(nats) = nats {
+                    beside.spawn(nats::serve_while_leading(nats, Arc::clone(&app), cluster.leading()));
+                }
+            }
+            (None, None) => {}
+        }
+        Ok(Self { app, close, nats: serving, beside })
     }
 
     /// Serves HTTP on `listener` until `shutdown` completes. The host itself stays open: closing it is the caller's.
     ///
     /// # Errors
     /// When the listener's address cannot be read. A connection that fails ends only itself.
-    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    pub async fn serve(mut self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let service = TowerToHyperService::new(router(self.app));
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT_MAX).pipeline_flush(true);
@@ -96,6 +109,7 @@ impl Server {
             tracing::warn!("some requests took longer than {} s and were cut off", DRAIN_WAIT_MAX.as_secs());
         }
         connections.shutdown().await;
+        self.beside.shutdown().await;
         Ok(())
     }
 }

@@ -17,24 +17,6 @@ use super::spread::{Draw, Spread};
 /// Callers that write what is there before the clock starts, at least.
 const PREPARING: usize = 256;
 
-/// One command of the load, for who sends it by other ways.
-pub(super) struct Step {
-    pub(super) name: &'static str,
-    pub(super) payload: Bytes,
-}
-
-impl Step {
-    pub(super) const DRAFT: Self = Self { name: "draft-order", payload: Bytes::from_static(DRAFT) };
-
-    /// What an order is sent in its `round`, once it is drafted.
-    pub(super) fn timed(round: usize) -> Self {
-        match round % 2 {
-            0 => Self { name: "add-line", payload: Bytes::from_static(ADD) },
-            _ => Self { name: "remove-line", payload: Bytes::from_static(REMOVE) },
-        }
-    }
-}
-
 pub(super) struct Load {
     pub(super) host: Host,
     pub(super) orders: Rc<Orders>,

@@ -10,6 +10,7 @@ mod fill;
 mod growth;
 mod http;
 mod in_flight;
+mod jetstream;
 mod load;
 mod native;
 mod nats;
@@ -53,6 +54,8 @@ enum What {
     Growth(growth::Growth),
     Audit(audit::Audit),
     Nats(nats::Nats),
+    #[command(name = "jetstream")]
+    JetStream(jetstream::JetStream),
     State(state::State),
     Neighbours(neighbours::Neighbours),
     Rebuild(rebuild::Rebuild),
@@ -74,6 +77,7 @@ impl Bench {
             What::Growth(bench) => bench.run(output),
             What::Audit(bench) => bench.run(output),
             What::Nats(bench) => bench.run(output),
+            What::JetStream(bench) => bench.run(output),
             What::State(bench) => bench.run(output),
             What::Neighbours(bench) => bench.run(output),
             What::Rebuild(bench) => bench.run(output),

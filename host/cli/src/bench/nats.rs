@@ -16,10 +16,11 @@ use polder_server::{Nats as NatsFace, Server};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use super::Place;
 use super::figures::per_second;
 use super::fill::fill;
-use super::load::Step;
+use super::options::{History, Place};
+use super::orders::Orders;
+use super::spread::Spread;
 use crate::failure::Outcome;
 use crate::output::Output;
 
@@ -104,10 +105,8 @@ impl Nats {
     async fn echo(&self, server: &NatsServer, connection: &Connection) -> anyhow::Result<f64> {
         let answering = server.connect().await?;
         let _echo = measure::echo(&answering, "echo.>").await?;
-        let request = |number: usize| {
-            let step = Step::timed(number / self.aggregates);
-            (format!("echo.cmd.orders.order.order-{}.{}", number % self.aggregates, step.name), step.payload)
-        };
+        let orders = Orders::new(self.aggregates, Spread::Uniform, 0)?;
+        let request = |_| request("echo", &orders);
         let took = measure::ask(connection, self.commands, self.in_flight, request, |_| Ok(())).await?;
         Ok(per_second(self.commands, took))
     }
@@ -125,17 +124,11 @@ impl Nats {
             true => Ok(()),
             false => Err(String::from_utf8_lossy(answer).into_owned()),
         };
-        let subject = |number: usize, name: &str| {
-            format!("{MAIN_TENANT}.cmd.orders.order.order-{}.{name}", number % self.aggregates)
-        };
-        let draft = |number: usize| (subject(number, Step::DRAFT.name), Step::DRAFT.payload);
-        let timed = |number: usize| {
-            let step = Step::timed(number / self.aggregates);
-            (subject(number, step.name), step.payload)
-        };
+        let orders = Orders::new(self.aggregates, Spread::Uniform, 0)?;
+        let request = |_| request(MAIN_TENANT, &orders);
         let took = runtime.block_on(async {
-            measure::ask(connection, self.aggregates, self.in_flight, draft, accepted).await?;
-            measure::ask(connection, self.commands, self.in_flight, timed, accepted).await
+            measure::ask(connection, self.aggregates, self.in_flight, request, accepted).await?;
+            measure::ask(connection, self.commands, self.in_flight, request, accepted).await
         })?;
         let published = runtime.block_on(measure::messages(connection, EVENTS_STREAM));
         drop(face);
@@ -147,7 +140,8 @@ impl Nats {
 
     fn backlog(&self, runtime: &Runtime, folder: &Path) -> anyhow::Result<usize> {
         let host = self.open(&folder.join("backlog"))?;
-        let events = fill(&host, self.events, self.aggregates)?;
+        let history = History { events: self.events, aggregates: self.aggregates };
+        let events = fill(&host, &history)?.commands;
         runtime.block_on(host.shutdown());
         Ok(events)
     }
@@ -178,7 +172,7 @@ impl Nats {
         let host = self.open(folder)?;
         let face = runtime.block_on(async {
             let nats = NatsFace::connect(&server.options(), EventStreams { replicas: 1 }).await?;
-            anyhow::Ok(Server::start(host.clone(), Some(nats)).await?)
+            anyhow::Ok(Server::start(host.clone(), Some(nats), None).await?)
         })?;
         Ok((host, face))
     }
@@ -189,6 +183,13 @@ impl Nats {
         host.attach(&TenantName::new(MAIN_TENANT)?, host.load(&self.place.component()?)?)?;
         Ok(host)
     }
+}
+
+/// The next command, as it is sent to a tenant.
+fn request(tenant: &str, orders: &Orders) -> (String, Bytes) {
+    let (_, command) = orders.next().expect("a number makes a good id");
+    let subject = format!("{tenant}.cmd.orders.order.{}.{}", command.aggregate_id, command.name);
+    (subject, command.payload)
 }
 
 /// A server of our own, with its files in a folder of ours.

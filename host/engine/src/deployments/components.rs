@@ -11,7 +11,19 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use polder_core::Revision;
 use polder_sandbox::{Component, Origin, Refusal, Sandbox};
 
+/// Keeps components for all hosts that have a journal in common.
+pub trait Depot: Send + Sync {
+    /// Durable when it returns.
+    fn keep(&self, revision: Revision, bytes: &[u8]) -> io::Result<()>;
+
+    fn find(&self, revision: Revision) -> io::Result<Option<Vec<u8>>>;
+
+    fn remove(&self, revision: Revision) -> io::Result<()>;
+}
+
 pub(crate) struct Components {
+    /// `None`: this host is the only one.
+    depot: Option<Arc<dyn Depot>>,
     uploaded: PathBuf,
     compiled: PathBuf,
     in_use: Mutex<HashMap<Revision, Weak<Component>>>,
@@ -30,9 +42,9 @@ pub(crate) enum ComponentError {
 }
 
 impl Components {
-    pub(crate) fn open(data_dir: &Path) -> io::Result<Self> {
+    pub(crate) fn open(data_dir: &Path, depot: Option<Arc<dyn Depot>>) -> io::Result<Self> {
         let (uploaded, compiled) = (data_dir.join("components"), data_dir.join("compiled"));
-        let components = Self { uploaded, compiled, in_use: Mutex::default(), compilations: AtomicU64::new(0) };
+        let components = Self { depot, uploaded, compiled, in_use: Mutex::default(), compilations: AtomicU64::new(0) };
         fs::create_dir_all(&components.uploaded)?;
         fs::create_dir_all(&components.compiled)?;
         Ok(components)
@@ -53,6 +65,13 @@ impl Components {
 
     /// Durable when it returns: the event that names the revision must never be there without it.
     pub(crate) fn store(&self, revision: Revision, bytes: &[u8]) -> io::Result<()> {
+        if let Some(depot) = &self.depot {
+            depot.keep(revision, bytes)?;
+        }
+        self.store_here(revision, bytes)
+    }
+
+    fn store_here(&self, revision: Revision, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(revision);
         if path.exists() {
             return Ok(());
@@ -75,7 +94,15 @@ impl Components {
     /// Byte for byte as it came.
     pub(crate) fn uploaded(&self, revision: Revision) -> Result<Vec<u8>, ComponentError> {
         let path = self.path(revision);
-        let bytes = fs::read(&path).map_err(|source| ComponentError::Read { path: path.clone(), source })?;
+        let read = |source| ComponentError::Read { path: path.clone(), source };
+        let bytes = match (fs::read(&path), &self.depot) {
+            (Err(error), Some(depot)) if error.kind() == io::ErrorKind::NotFound => {
+                let found = depot.find(revision).and_then(|found| found.ok_or(error)).map_err(read)?;
+                self.store_here(revision, &found).map_err(read)?;
+                found
+            }
+            (bytes, _) => bytes.map_err(read)?,
+        };
         if Revision::of(&bytes) != revision {
             return Err(ComponentError::Damaged { path });
         }
@@ -84,6 +111,9 @@ impl Components {
 
     /// Both forms, from the disk. Whoever runs it goes on.
     pub(crate) fn remove(&self, revision: Revision) -> io::Result<()> {
+        if let Some(depot) = &self.depot {
+            depot.remove(revision)?;
+        }
         let digits = revision.to_string();
         for folder in [&self.uploaded, &self.compiled] {
             for entry in fs::read_dir(folder)? {

@@ -8,6 +8,7 @@ mod revisions;
 mod turns;
 
 pub(crate) use components::Components;
+pub use components::Depot;
 pub(crate) use facts::{Activation, DeploymentFact, Deployments, Standing};
 pub use options::{DeployOptions, GateOptions, RollBackOptions};
 pub(crate) use revisions::Revisions;

@@ -256,7 +256,7 @@ impl Inner {
         })
     }
 
-    /// At start: what was active is active again.
+    /// What is recorded as active is active. Nothing happens where it is already.
     pub(super) fn restore_all(&self) -> Result<(), OpenError> {
         let active: Vec<_> = self.deployments.lock().unwrap_or_else(PoisonError::into_inner).active().collect();
         active.into_iter().try_for_each(|activation| self.restore(activation))
@@ -268,13 +268,21 @@ impl Inner {
             |problem: String| OpenError::Revision { tenant: tenant.clone(), domain: domain.clone(), revision, problem };
         // Removed since then.
         let Some(owner) = self.tenant(&tenant) else { return Ok(()) };
-        let component = self.components.restore(&self.sandbox, revision).map_err(|error| failed(error.to_string()))?;
-        put_in_place(&owner, Arc::new(GuestRules(Arc::clone(&component))), health::Standing::Proven, Ready::default());
+        let active = owner.domain(&domain).map(|domain| domain.active().revision);
+        if active != Some(revision) {
+            let component = self.components.restore(&self.sandbox, revision);
+            let component = component.map_err(|error| failed(error.to_string()))?;
+            let rules = Arc::new(GuestRules(Arc::clone(&component)));
+            put_in_place(&owner, rules, health::Standing::Proven, Ready::default());
+            match active {
+                None => self.projections.expect(&owner, &component),
+                Some(_) => self.build_views(&owner, &component).map_err(failed)?,
+            }
+        }
         let cause = self.standing(&owner, &domain).and_then(|mut standing| standing.quarantined.remove(&revision));
         if let (Some(cause), Some(domain)) = (cause, owner.domain(&domain)) {
             domain.active().health.shut(&cause);
         }
-        self.projections.expect(&owner, &component);
         Ok(())
     }
 

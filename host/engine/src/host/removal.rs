@@ -36,9 +36,9 @@ impl Host {
 }
 
 impl Inner {
-    /// At start: what a crash or a failing disk left undone.
+    /// When it begins to own its journal: what a crash or a failing disk left undone.
     pub(super) fn finish_removals(&self) {
-        let mut stream = self.stream.try_lock().expect("nobody else has the host yet");
+        let mut stream = self.lock_stream();
         let half_removed = self.tenant_book.lock().unwrap_or_else(PoisonError::into_inner).half_removed();
         for name in half_removed {
             match self.erase(&mut stream, &name, None) {

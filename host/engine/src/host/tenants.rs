@@ -117,7 +117,7 @@ impl Host {
 
 impl Inner {
     /// After each decision about the tenant.
-    fn put_into_effect(&self, name: &TenantName) {
+    pub(super) fn put_into_effect(&self, name: &TenantName) {
         let Some(entry) = self.entry(name) else { return };
         let terms = terms(&entry, self.limits);
         match self.tenant(name) {

@@ -174,6 +174,11 @@ impl Appender {
         self.changed.notify_one();
     }
 
+    /// Appends nothing more. What still comes is refused.
+    pub(crate) fn retire(&self) -> Option<Writer> {
+        lock(&self.writer).take()
+    }
+
     /// Ends the journal in order. What still comes is refused.
     pub(crate) fn close(&self) {
         let Some(writer) = lock(&self.writer).take() else { return };

@@ -173,6 +173,16 @@ impl Pipeline {
 
     /// Lets every worker finish what it has, the slow lanes what they are at, then closes the journal.
     pub(crate) fn stop(self) {
+        let appender = self.end();
+        appender.close();
+    }
+
+    /// As [`stop`](Self::stop), and leaves the journal as it is, for another host to go on with.
+    pub(crate) fn retire(self) -> Option<Writer> {
+        self.end().retire()
+    }
+
+    fn end(self) -> Arc<Appender> {
         self.is_stopping.store(true, Ordering::Relaxed);
         for worker in &self.workers {
             // One that is gone has stopped already.
@@ -185,7 +195,7 @@ impl Pipeline {
         }
         self.appender.end();
         self.appending.into_iter().for_each(joined);
-        self.appender.close();
+        self.appender
     }
 
     pub(crate) fn worker_count(&self) -> usize {

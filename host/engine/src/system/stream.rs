@@ -26,6 +26,8 @@ const COMMAND: &str = "record";
 #[derive(Debug, Default)]
 pub(crate) struct SystemStream {
     heads: HashMap<AggregateKey, (Sequence, ContentId)>,
+    /// Everything up to here was read or written.
+    position: Position,
 }
 
 /// The history holds something this host does not understand.
@@ -52,15 +54,20 @@ impl SystemStream {
     /// Hands every fact to the book of its domain, in order. Each book has another domain.
     pub(crate) fn read(reader: &Reader, books: &mut [&mut dyn ReadFacts]) -> Result<Self, StreamError> {
         let mut stream = Self::default();
-        let mut after = Position::ZERO;
+        stream.read_on(reader, books)?;
+        Ok(stream)
+    }
+
+    /// What another host has recorded since.
+    pub(crate) fn read_on(&mut self, reader: &Reader, books: &mut [&mut dyn ReadFacts]) -> Result<(), StreamError> {
         loop {
-            let batch = reader.tenant_batch(&system_tenant(), after, READ_BYTES)?;
+            let batch = reader.tenant_batch(&system_tenant(), self.position, READ_BYTES)?;
             if batch.is_empty() {
-                return Ok(stream);
+                return Ok(());
             }
-            after = batch.last();
+            self.position = batch.last();
             for (record, event) in batch.events() {
-                let head = stream.heads.entry(record.aggregate_key()).or_insert((Sequence::ZERO, ContentId::NONE));
+                let head = self.heads.entry(record.aggregate_key()).or_insert((Sequence::ZERO, ContentId::NONE));
                 record.check_content(&head.1)?;
                 *head = (event.sequence, event.id);
                 let book = books.iter_mut().find(|book| book.domain() == record.domain());
@@ -108,6 +115,7 @@ impl SystemStream {
     pub(crate) fn accept(&mut self, proposal: Proposal, position: Position) -> Noted {
         let Proposal { key, sequence, id, at_ms, actor } = proposal;
         self.heads.insert(key, (sequence, id));
+        self.position = position;
         Noted { position, sequence, id, at_ms, actor }
     }
 }

@@ -1,189 +1,64 @@
-//! What every back end owes: the same cases over files with an index on disk, files with the index in memory, and the faulty
-//! memory while it behaves.
+//! The contract of every back end, on files with an index on disk, on files with the index in memory, on the faulty memory while it behaves, and
+//! on a copy of a journal that is kept elsewhere.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use polder_core::Position;
 use polder_journal::disk::{FaultyDisk, FileDisk};
 use polder_journal::{Journal, OpenReport, Reader, Writer};
+use polder_journal_contract::Place;
 use tempfile::TempDir;
 
-use crate::support::{Model, Wish, accept, keys, open, open_on, reject, small, tenant};
+use crate::follower::{Frames, open_from};
+use crate::support::{keys, open, open_on, small};
 
-/// Something that can be opened again and again.
-enum Place {
-    Folder(TempDir),
-    Files(TempDir),
-    Memory(FaultyDisk),
-}
+struct Folder(TempDir);
 
-impl Place {
-    fn all() -> [Self; 3] {
-        let folder = || tempfile::tempdir().unwrap();
-        [Self::Folder(folder()), Self::Files(folder()), Self::Memory(FaultyDisk::new(1))]
-    }
-
+impl Place for Folder {
     fn open(&self) -> (Writer, Reader, OpenReport) {
-        match self {
-            Self::Folder(folder) => open(folder.path()),
-            Self::Files(folder) => {
-                Journal::open_on(Arc::new(FileDisk::new(folder.path()).unwrap()), keys(), small()).unwrap()
-            }
-            Self::Memory(disk) => open_on(disk).unwrap(),
-        }
+        open(self.0.path())
     }
 }
 
-fn some_wishes(round: usize) -> Vec<Wish> {
-    vec![
-        accept("main", (round % 5) as u8, &[10]),
-        accept("main", 7, &[10, 300, 0]),
-        reject("main", 7),
-        accept("other", 7, &[40]),
-        accept("main", 8, &[]),
-        reject("quiet", 1),
-    ]
-}
+struct Files(TempDir);
 
-#[test]
-fn what_was_appended_is_read() {
-    for place in Place::all() {
-        let mut model = Model::default();
-        let (mut writer, reader, report) = place.open();
-        assert_eq!((report.frames, report.closed), (0, false));
-        for round in 0..40 {
-            model.append(&mut writer, &some_wishes(round)).unwrap();
-            if round % 8 == 0 {
-                model.check(&reader);
-            }
-        }
-        model.check(&reader);
+impl Place for Files {
+    fn open(&self) -> (Writer, Reader, OpenReport) {
+        Journal::open_on(Arc::new(FileDisk::new(self.0.path()).unwrap()), keys(), small()).unwrap()
     }
 }
 
-#[test]
-fn everything_survives_a_kill_and_a_close() {
-    for place in Place::all() {
-        let mut model = Model::default();
-        for round in 0..12 {
-            let (mut writer, reader, report) = place.open();
-            assert_eq!(report.closed, round > 0 && round % 3 == 0, "{report:?}");
-            assert_eq!((report.torn, report.index_rebuilt), (None, false));
-            model.check(&reader);
-            for round in 0..round {
-                model.append(&mut writer, &some_wishes(round)).unwrap();
-            }
-            if round % 3 == 2 {
-                writer.close().unwrap();
-                model.check(&reader);
-            }
-        }
+struct Memory(FaultyDisk);
+
+impl Place for Memory {
+    fn open(&self) -> (Writer, Reader, OpenReport) {
+        open_on(&self.0).unwrap()
     }
 }
 
-#[test]
-fn an_empty_append_does_nothing() {
-    for place in Place::all() {
-        let (mut writer, reader, _) = place.open();
-        let appended = writer.append(&[]).unwrap();
-        assert_eq!((appended.frames, appended.bytes, appended.last_positions), (0, 0, Vec::new()));
-        assert_eq!(reader.statistics().syncs, 0);
-        assert_eq!(reader.last_position(&tenant("main")), Position::ZERO);
-        assert!(reader.tenant_batch(&tenant("main"), Position::ZERO, 1000).unwrap().is_empty());
+struct Copies(Frames, TempDir);
+
+impl Place for Copies {
+    fn open(&self) -> (Writer, Reader, OpenReport) {
+        let (mut follower, reader, report) = Journal::open_copy(self.1.path(), keys(), small()).unwrap();
+        open_from(&self.0, &mut follower);
+        let mut log = self.0.clone();
+        follower.claim(&mut log).unwrap();
+        (follower.into_writer(Box::new(log)).unwrap(), reader, report)
     }
 }
 
-#[test]
-fn many_records_go_into_frames_of_limited_size() {
-    for place in Place::all() {
-        let (mut writer, reader, _) = place.open();
-        let mut model = Model::default();
-        let wishes: Vec<_> = (0..100).map(|number| accept("main", number, &[8_000])).collect();
-        model.append(&mut writer, &wishes).unwrap();
-        let statistics = reader.statistics();
-        assert_eq!((statistics.records, statistics.events), (100, 100));
-        assert_eq!((statistics.frames, statistics.syncs), (4, 4), "800 KB in frames of 256 KiB");
-        model.check(&reader);
-        drop((writer, reader));
-        model.check(&place.open().1);
-    }
+mod folder {
+    polder_journal_contract::contract!(super::Folder(tempfile::tempdir().unwrap()));
 }
 
-#[test]
-fn one_record_may_be_larger_than_a_frame_and_a_segment() {
-    for place in Place::all() {
-        let (mut writer, reader, _) = place.open();
-        let mut model = Model::default();
-        let wishes = [accept("main", 1, &[5]), accept("main", 2, &[400_000]), accept("main", 1, &[5])];
-        model.append(&mut writer, &wishes).unwrap();
-        assert_eq!(reader.statistics().frames, 3);
-        model.append(&mut writer, &wishes).unwrap();
-        model.check(&reader);
-        drop((writer, reader));
-        model.check(&place.open().1);
-    }
+mod files {
+    polder_journal_contract::contract!(super::Files(tempfile::tempdir().unwrap()));
 }
 
-/// Readers see only whole appends' frames, in order, without a gap, and in the end all of them.
-#[test]
-fn readers_follow_a_writer() {
-    const ROUNDS: u64 = 200;
-    for place in Place::all() {
-        let (mut writer, reader, _) = place.open();
-        let done = AtomicBool::new(false);
-        let mut model = Model::default();
-        std::thread::scope(|scope| {
-            let followers: Vec<_> = [1, 2_000, 1_000_000]
-                .map(|bytes_max| {
-                    let (reader, done) = (reader.clone(), &done);
-                    scope.spawn(move || follow(&reader, bytes_max, done))
-                })
-                .into_iter()
-                .collect();
-            for round in 0..ROUNDS {
-                model.append(&mut writer, &some_wishes(round as usize)).unwrap();
-                // Whoever was told may read at once.
-                assert_eq!(reader.last_position(&tenant("main")), Position(4 * (round + 1)));
-            }
-            done.store(true, Ordering::Release);
-            for follower in followers {
-                assert_eq!(follower.join().unwrap(), Position(4 * ROUNDS));
-            }
-        });
-    }
+mod memory {
+    polder_journal_contract::contract!(super::Memory(super::FaultyDisk::new(1)));
 }
 
-fn follow(reader: &Reader, bytes_max: usize, done: &AtomicBool) -> Position {
-    let mut after = Position::ZERO;
-    loop {
-        let last_round = done.load(Ordering::Acquire);
-        let batch = reader.tenant_batch(&tenant("main"), after, bytes_max).unwrap();
-        for (_, event) in batch.events() {
-            assert_eq!(event.position, after.plus(1));
-            after = event.position;
-        }
-        assert_eq!(batch.last(), after);
-        if last_round && batch.is_empty() {
-            return after;
-        }
-    }
-}
-
-#[test]
-fn a_batch_can_begin_in_the_middle_of_a_record() {
-    for place in Place::all() {
-        let (mut writer, reader, _) = place.open();
-        let mut model = Model::default();
-        model.append(&mut writer, &[accept("main", 1, &[1, 2, 3]), accept("main", 2, &[4])]).unwrap();
-        let positions = |after: u64| {
-            let batch = reader.tenant_batch(&tenant("main"), Position(after), 10).unwrap();
-            batch.events().map(|(_, event)| event.position.0).collect::<Vec<_>>()
-        };
-        assert_eq!(positions(0), [1, 2, 3, 4]);
-        assert_eq!(positions(2), [3, 4]);
-        assert_eq!(positions(3), [4]);
-        assert_eq!(positions(4), [0; 0]);
-        assert_eq!(positions(99), [0; 0]);
-    }
+mod copies {
+    polder_journal_contract::contract!(super::Copies(Default::default(), tempfile::tempdir().unwrap()));
 }

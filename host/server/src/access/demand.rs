@@ -114,6 +114,10 @@ pub(crate) fn revoke_key(_: &Segments) -> Result<Wanted, Problem> {
     Ok(Wanted::Publish(subject::host_key("revoke")))
 }
 
+pub(crate) fn drain(_: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::Publish(subject::host_drain()))
+}
+
 pub(crate) fn metrics(_: &Segments) -> Result<Wanted, Problem> {
     Ok(Wanted::Publish(subject::host_metrics()))
 }

@@ -9,23 +9,29 @@ mod reply;
 mod tenants;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use polder_bridge::events::{EventStreams, StreamError};
 use polder_bridge::service::{Description, Service};
 use polder_bridge::{Background, ConnectError, ConnectOptions, Connection, NotSent};
 use polder_engine::ReadError;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
+use crate::cluster::Role;
 pub(crate) use counts::Counts;
 use tenants::Tenants;
 
 /// What is under way at shutdown may take this long.
 const DRAIN_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// Between two attempts to begin.
+const START_PAUSE: Duration = Duration::from_secs(1);
+
 /// Connections to NATS that nothing is done with yet.
+#[derive(Clone)]
 pub struct Nats {
     links: Links,
 }
@@ -87,6 +93,30 @@ impl Nats {
         // Only one face is served by an app.
         let _ = app.nats.set(counts);
         Ok(Serving { tenants, _service: service })
+    }
+}
+
+/// Of several hosts the one that owns the journal answers over NATS, wherever a client is.
+pub(crate) async fn serve_while_leading(nats: Nats, app: Arc<App>, mut role: watch::Receiver<Role>) {
+    loop {
+        if role.wait_for(|role| *role == Role::Leading).await.is_err() {
+            return;
+        }
+        let (close, closing) = watch::channel(false);
+        let (host, verifier, cluster) = (app.host.clone(), Arc::clone(&app.verifier), app.cluster.clone());
+        let term = Arc::new(App { host, verifier, closing, nats: OnceLock::new(), cluster });
+        match nats.clone().serve(&term).await {
+            Ok(serving) => {
+                // Ends early only when the member has.
+                let _ = role.wait_for(|role| *role != Role::Leading).await;
+                close.send_replace(true);
+                serving.end().await;
+            }
+            Err(error) => {
+                tracing::error!(%error, "nothing is answered over NATS");
+                let _ = tokio::time::timeout(START_PAUSE, role.wait_for(|role| *role != Role::Leading)).await;
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The one door to the journal's interface: makes decisions the way an engine would, and remembers what was acknowledged.
+//! The tests' one door to the journal's interface: makes decisions the way an engine would, and remembers what was acknowledged.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,15 +15,15 @@ use polder_journal::{
 };
 
 /// Small segments, small overlays: everything that happens rarely happens often.
-pub(crate) fn small() -> OpenOptions {
+pub fn small() -> OpenOptions {
     OpenOptions { segment_bytes: 8 * 1024, index_flush_records: 16, prepare_ahead: false }
 }
 
 /// One tenant of the tests has a key, the other has none.
-pub(crate) const SEALED: &str = "main";
+pub const SEALED: &str = "main";
 
 /// The same for all journals of the tests.
-pub(crate) fn keys() -> Keyring {
+pub fn keys() -> Keyring {
     static KEYS: LazyLock<Keyring> = LazyLock::new(|| {
         let keys = Keyring::default();
         keys.create(&tenant(SEALED)).unwrap();
@@ -32,58 +32,58 @@ pub(crate) fn keys() -> Keyring {
     KEYS.clone()
 }
 
-pub(crate) fn open_on(disk: &(impl Disk + Clone)) -> Result<(Writer, Reader, OpenReport), OpenError> {
+pub fn open_on(disk: &(impl Disk + Clone)) -> Result<(Writer, Reader, OpenReport), OpenError> {
     Journal::open_on(Arc::new(disk.clone()), keys(), small())
 }
 
-pub(crate) fn open(dir: &Path) -> (Writer, Reader, OpenReport) {
+pub fn open(dir: &Path) -> (Writer, Reader, OpenReport) {
     let opened = Journal::open(dir, small()).unwrap();
     opened.1.keys().create(&tenant(SEALED)).unwrap();
     opened
 }
 
-pub(crate) fn tenant(name: &str) -> TenantName {
+pub fn tenant(name: &str) -> TenantName {
     TenantName::new(name).unwrap()
 }
 
 /// What a test wants recorded, in few words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wish {
-    pub(crate) tenant: &'static str,
-    pub(crate) aggregate: u8,
+pub struct Wish {
+    pub tenant: &'static str,
+    pub aggregate: u8,
     /// One event per payload; the payload is this many bytes of JSON.
-    pub(crate) events: Vec<usize>,
-    pub(crate) rejected: bool,
+    pub events: Vec<usize>,
+    pub rejected: bool,
 }
 
-pub(crate) fn accept(tenant: &'static str, aggregate: u8, events: &[usize]) -> Wish {
+pub fn accept(tenant: &'static str, aggregate: u8, events: &[usize]) -> Wish {
     Wish { tenant, aggregate, events: events.to_vec(), rejected: false }
 }
 
-pub(crate) fn reject(tenant: &'static str, aggregate: u8) -> Wish {
+pub fn reject(tenant: &'static str, aggregate: u8) -> Wish {
     Wish { tenant, aggregate, events: Vec::new(), rejected: true }
 }
 
 /// A record as the model remembers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Remembered {
-    pub(crate) tenant: TenantName,
-    pub(crate) aggregate: AggregateKey,
-    pub(crate) command: CommandKey,
-    pub(crate) command_id: String,
-    pub(crate) position_before: Position,
-    pub(crate) sequence_before: Sequence,
-    pub(crate) rejected: bool,
-    pub(crate) payloads: Vec<Vec<u8>>,
-    pub(crate) ids: Vec<ContentId>,
+pub struct Remembered {
+    pub tenant: TenantName,
+    pub aggregate: AggregateKey,
+    pub command: CommandKey,
+    pub command_id: String,
+    pub position_before: Position,
+    pub sequence_before: Sequence,
+    pub rejected: bool,
+    pub payloads: Vec<Vec<u8>>,
+    pub ids: Vec<ContentId>,
 }
 
 impl Remembered {
-    pub(crate) fn position(&self) -> Position {
+    pub fn position(&self) -> Position {
         self.position_before.plus(self.payloads.len() as u64)
     }
 
-    pub(crate) fn of(view: &RecordView<'_>) -> Self {
+    pub fn of(view: &RecordView<'_>) -> Self {
         Self {
             tenant: tenant(view.tenant()),
             aggregate: view.aggregate_key(),
@@ -100,8 +100,8 @@ impl Remembered {
 
 /// A plain list of what was acknowledged, and where every aggregate and tenant stands after it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Model {
-    pub(crate) records: Vec<Remembered>,
+pub struct Model {
+    pub records: Vec<Remembered>,
     heads: HashMap<AggregateKey, (Sequence, ContentId)>,
     positions: HashMap<TenantName, Position>,
     commands: u64,
@@ -109,7 +109,7 @@ pub(crate) struct Model {
 
 impl Model {
     /// The records for the wishes, and what will have to be remembered of them if they are acknowledged.
-    pub(crate) fn prepare(&mut self, wishes: &[Wish]) -> (Vec<EncodedRecord>, Vec<Remembered>) {
+    pub fn prepare(&mut self, wishes: &[Wish]) -> (Vec<EncodedRecord>, Vec<Remembered>) {
         let mut ahead = self.clone();
         let mut records = Vec::new();
         let mut expected = Vec::new();
@@ -144,7 +144,7 @@ impl Model {
     }
 
     /// What an engine would have decided next, and the id of the aggregate's last event.
-    pub(crate) fn decision(&self, wish: &Wish) -> (Decision, ContentId) {
+    pub fn decision(&self, wish: &Wish) -> (Decision, ContentId) {
         let tenant = tenant(wish.tenant);
         let (domain, aggregate) = (DomainName::new("orders").unwrap(), AggregateName::new("order").unwrap());
         let aggregate_id = AggregateId::new(&format!("o-{}", wish.aggregate)).unwrap();
@@ -171,7 +171,7 @@ impl Model {
         (decision, head)
     }
 
-    pub(crate) fn remember(&mut self, record: Remembered) {
+    pub fn remember(&mut self, record: Remembered) {
         let count = record.payloads.len() as u64;
         if let Some(head) = record.ids.last() {
             self.heads.insert(record.aggregate, (record.sequence_before.plus(count), *head));
@@ -181,7 +181,7 @@ impl Model {
     }
 
     /// As if the last record had never been acknowledged.
-    pub(crate) fn forget_last(&mut self) {
+    pub fn forget_last(&mut self) {
         let mut records = std::mem::take(&mut self.records);
         records.pop();
         let mut model = Self { commands: self.commands, ..Self::default() };
@@ -190,11 +190,7 @@ impl Model {
     }
 
     /// Appends, and remembers what was acknowledged. `Err` gives what may or may not be there now.
-    pub(crate) fn append(
-        &mut self,
-        writer: &mut Writer,
-        wishes: &[Wish],
-    ) -> Result<(), (AppendError, Vec<Remembered>)> {
+    pub fn append(&mut self, writer: &mut Writer, wishes: &[Wish]) -> Result<(), (AppendError, Vec<Remembered>)> {
         let (records, expected) = self.prepare(wishes);
         match writer.append(&records) {
             Ok(appended) => {
@@ -207,14 +203,14 @@ impl Model {
         }
     }
 
-    pub(crate) fn tenants(&self) -> Vec<TenantName> {
+    pub fn tenants(&self) -> Vec<TenantName> {
         let mut tenants: Vec<_> = self.positions.keys().cloned().collect();
         tenants.sort();
         tenants
     }
 
     /// Every way of reading gives exactly what is remembered.
-    pub(crate) fn check(&self, reader: &Reader) {
+    pub fn check(&self, reader: &Reader) {
         assert_eq!(reader.tenants(), self.tenants());
         for (tenant, position) in &self.positions {
             assert_eq!(reader.last_position(tenant), *position);
@@ -233,7 +229,7 @@ impl Model {
         }
     }
 
-    pub(crate) fn history(&self, key: AggregateKey) -> Vec<Remembered> {
+    pub fn history(&self, key: AggregateKey) -> Vec<Remembered> {
         let records = self.records.iter().filter(|record| record.aggregate == key && !record.payloads.is_empty());
         records.cloned().collect()
     }
@@ -259,7 +255,7 @@ impl Model {
     }
 
     /// How many of `maybe` are there, as a prefix. They are remembered from now on.
-    pub(crate) fn adopt(&mut self, reader: &Reader, maybe: Vec<Remembered>) -> usize {
+    pub fn adopt(&mut self, reader: &Reader, maybe: Vec<Remembered>) -> usize {
         let mut adopted = 0;
         for (index, record) in maybe.into_iter().enumerate() {
             if reader.decision(record.command).unwrap().is_some() {

@@ -1,0 +1,38 @@
+//! Why a journal on JetStream cannot be used. Each message says what to do.
+
+use polder_journal::{AppendError, FollowError, OpenError};
+
+use crate::ConnectError;
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Choose another name, or let the stream be made anew.
+    #[error(
+        "stream {stream} is there with other settings: {problem}; change it with `nats stream edit`, or give this journal another name"
+    )]
+    OtherSettings { stream: String, problem: String },
+    #[error("an acknowledgement would not mean durable: {problem}; {remedy}")]
+    NotDurable { problem: String, remedy: String },
+    /// Restore the stream from a copy.
+    #[error("stream {stream} lost or changed frame {frame}: {what}; restore the stream from a backup")]
+    Lost { stream: String, frame: u64, what: String },
+    #[error("the copy of the journal on this machine cannot go on: {0}")]
+    Copy(#[from] FollowError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    #[error("JetStream did not {what}: {problem}")]
+    Unavailable { what: String, problem: String },
+    #[error("cannot {what} here: {source}")]
+    Io { what: &'static str, source: std::io::Error },
+}
+
+impl JournalError {
+    pub(crate) fn unavailable(what: impl Into<String>, problem: impl std::fmt::Display) -> Self {
+        Self::Unavailable { what: what.into(), problem: problem.to_string() }
+    }
+}

@@ -1,0 +1,226 @@
+//! The way to a journal's streams, for threads that wait: a connection with a runtime of its own, so that whoever waits holds up nobody
+//! who could answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::object_store::ObjectStore;
+use async_nats::jetstream::stream::{Config, Stream};
+use async_nats::jetstream::{Context, ContextBuilder};
+use polder_journal::Keyring;
+use tokio::runtime::Runtime;
+
+use super::durability::{self, Durability};
+use super::error::JournalError;
+use super::keys::KeyStream;
+use super::objects;
+use super::settings::{self, JOURNAL_NAME, Names};
+use crate::{ConnectOptions, Connection};
+
+/// For one answer of JetStream's.
+pub(super) const ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
+/// For a question that a cluster may not be able to answer while it chooses a leader.
+pub(super) const QUESTION_WAIT_MAX: Duration = Duration::from_secs(20);
+/// Between two attempts.
+pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Clone)]
+pub struct JournalOptions {
+    pub name: String,
+    /// On how many servers each frame is: 1 or 3.
+    pub replicas: usize,
+    /// An acknowledged frame may be lost with the one server that has it.
+    pub accepts_unsynced: bool,
+    /// Where a server's monitoring answers, `http://host:8222`; by default port 8222 of the server that is connected.
+    pub monitoring: Option<String>,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        Self { name: JOURNAL_NAME.to_owned(), replicas: 1, accepts_unsynced: false, monitoring: None }
+    }
+}
+
+/// What a journal is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Append,
+    Read,
+}
+
+/// Clones share it.
+#[derive(Clone)]
+pub struct JournalLink {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) names: Names,
+    pub(super) replicas: usize,
+    pub(super) connection: Connection,
+    pub(super) context: Context,
+    pub(super) frames: Stream,
+    pub(super) objects: ObjectStore,
+    durability: Durability,
+    purpose: Use,
+    runtime: Option<Runtime>,
+}
+
+impl JournalLink {
+    /// Connects, makes the streams unless they are there, and finds out what an acknowledgement is worth. Blocks.
+    ///
+    /// # Errors
+    /// See [`JournalError`]; within seconds, and nothing is waited for that does not come.
+    pub fn open(connect: &ConnectOptions, options: &JournalOptions) -> Result<Self, JournalError> {
+        Self::open_as(connect, options, Use::Append)
+    }
+
+    /// To a journal that is there, whatever its servers are worth: for looking at it. Blocks.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_to_read(connect: &ConnectOptions, name: &str) -> Result<Self, JournalError> {
+        let options = JournalOptions { name: name.to_owned(), ..JournalOptions::default() };
+        Self::open_as(connect, &options, Use::Read)
+    }
+
+    fn open_as(connect: &ConnectOptions, options: &JournalOptions, purpose: Use) -> Result<Self, JournalError> {
+        let names = Names::of(&options.name).ok_or_else(|| JournalError::OtherSettings {
+            stream: options.name.clone(),
+            problem: "a journal's name has 1 to 32 letters, digits, '-' and '_'".to_owned(),
+        })?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("journal-link")
+            .enable_all()
+            .build()
+            .map_err(|source| JournalError::Io { what: "start a thread", source })?;
+        let opened = runtime.block_on(open(connect, options, &names, purpose));
+        let Opened { connection, context, frames, objects, durability } = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                runtime.shutdown_background();
+                return Err(error);
+            }
+        };
+        let (replicas, runtime) = (options.replicas, Some(runtime));
+        Ok(Self {
+            inner: Arc::new(Inner {
+                names,
+                replicas,
+                connection,
+                context,
+                frames,
+                objects,
+                durability,
+                purpose,
+                runtime,
+            }),
+        })
+    }
+
+    /// What an acknowledgement is worth.
+    pub fn durability(&self) -> &Durability {
+        &self.inner.durability
+    }
+
+    pub fn connection(&self) -> &Connection {
+        &self.inner.connection
+    }
+
+    /// The tenants' keys, which all hosts have in common.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn keyring(&self) -> Result<Keyring, JournalError> {
+        let made = self.block_on(async {
+            let context = &self.inner.context;
+            match self.inner.purpose {
+                Use::Append => make_sure_of(context, settings::keys(&self.inner.names, self.inner.replicas)).await,
+                Use::Read => there(context, &self.inner.names.keys).await,
+            }
+        })?;
+        let keys = Keyring::kept_in(Box::new(KeyStream::new(self.clone(), made)));
+        keys.map_err(|source| JournalError::Io { what: "read the tenants' keys", source })
+    }
+
+    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.inner.runtime.as_ref().expect("until it is dropped").block_on(future)
+    }
+
+    /// Asks until there is an answer, or [`QUESTION_WAIT_MAX`] is over.
+    pub(super) async fn ask<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
+        &self,
+        what: &str,
+        question: impl FnMut() -> F,
+    ) -> Result<T, JournalError> {
+        ask(what, question).await
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The last clone may be dropped where nothing may block.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+struct Opened {
+    connection: Connection,
+    context: Context,
+    frames: Stream,
+    objects: ObjectStore,
+    durability: Durability,
+}
+
+async fn open(
+    connect: &ConnectOptions,
+    options: &JournalOptions,
+    names: &Names,
+    purpose: Use,
+) -> Result<Opened, JournalError> {
+    let connection = Connection::open(connect, "polder-journal").await?;
+    connection.require_jetstream().await?;
+    // Who only reads is not told that anything is durable.
+    let accepts_unsynced = options.accepts_unsynced || purpose == Use::Read;
+    let durability = durability::find_out(&connection, options, accepts_unsynced).await?;
+    let context =
+        ContextBuilder::new().timeout(ANSWER_WAIT_MAX).ack_timeout(ANSWER_WAIT_MAX).build(connection.client().clone());
+    let frames = match purpose {
+        Use::Append => make_sure_of(&context, settings::frames(names, options.replicas)).await?,
+        Use::Read => there(&context, &names.frames).await?,
+    };
+    let objects = ask("keep objects", || objects::bucket(&context, &names.objects, options.replicas)).await?;
+    Ok(Opened { connection, context, frames, objects, durability })
+}
+
+/// The stream as it is.
+async fn there(context: &Context, name: &str) -> Result<Stream, JournalError> {
+    context.get_stream(name).await.map_err(|error| JournalError::unavailable(format!("give stream {name}"), error))
+}
+
+/// Makes the stream unless it is there, set as it has to be.
+async fn make_sure_of(context: &Context, wanted: Config) -> Result<Stream, JournalError> {
+    let what = format!("give stream {}", wanted.name);
+    let stream = ask(&what, || context.get_or_create_stream(wanted.clone())).await?;
+    match settings::difference(&stream.cached_info().config, &wanted) {
+        None => Ok(stream),
+        Some(problem) => Err(JournalError::OtherSettings { stream: wanted.name, problem }),
+    }
+}
+
+async fn ask<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
+    what: &str,
+    mut question: impl FnMut() -> F,
+) -> Result<T, JournalError> {
+    let start = Instant::now();
+    loop {
+        match question().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) if start.elapsed() > QUESTION_WAIT_MAX => return Err(JournalError::unavailable(what, error)),
+            Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What streams a journal has, and how they have to be set.
+
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+
+/// Unless another is asked for: several journals can live side by side.
+pub const JOURNAL_NAME: &str = "polder";
+
+/// The names of all that belongs to one journal.
+#[derive(Debug, Clone)]
+pub(crate) struct Names {
+    pub(crate) journal: String,
+    pub(crate) frames: String,
+    pub(crate) frames_subject: String,
+    pub(crate) keys: String,
+    pub(crate) objects: String,
+    /// Followed by a tenant.
+    pub(crate) keys_prefix: String,
+}
+
+impl Names {
+    /// `None`: the name is not one for streams and subjects.
+    pub(crate) fn of(journal: &str) -> Option<Self> {
+        let is_good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if journal.is_empty() || journal.len() > 32 || !journal.bytes().all(is_good) {
+            return None;
+        }
+        Some(Self {
+            journal: journal.to_owned(),
+            frames: format!("{journal}-journal"),
+            // No tenant is called so.
+            frames_subject: format!("$polder.{journal}.frames"),
+            keys: format!("{journal}-tenant-keys"),
+            objects: format!("{journal}-objects"),
+            keys_prefix: format!("$polder.{journal}.keys."),
+        })
+    }
+}
+
+/// For frames: all are kept for ever, and nothing but the whole stream can be deleted.
+pub(crate) fn frames(names: &Names, replicas: usize) -> Config {
+    Config {
+        name: names.frames.clone(),
+        subjects: vec![names.frames_subject.clone()],
+        description: Some("Polder's journal: one frame a message. To be changed by nobody.".to_owned()),
+        discard: DiscardPolicy::New,
+        deny_delete: true,
+        deny_purge: true,
+        ..kept(replicas)
+    }
+}
+
+/// For the tenants' keys: one message each, which can be deleted, and is then overwritten.
+pub(crate) fn keys(names: &Names, replicas: usize) -> Config {
+    Config {
+        name: names.keys.clone(),
+        subjects: vec![format!("{}*", names.keys_prefix)],
+        description: Some("Polder's tenant keys. Who reads them can read every tenant's history.".to_owned()),
+        discard: DiscardPolicy::New,
+        deny_purge: true,
+        ..kept(replicas)
+    }
+}
+
+fn kept(replicas: usize) -> Config {
+    Config {
+        retention: RetentionPolicy::Limits,
+        storage: StorageType::File,
+        num_replicas: replicas,
+        max_messages: -1,
+        max_bytes: -1,
+        max_messages_per_subject: -1,
+        max_consumers: -1,
+        ..Config::default()
+    }
+}
+
+/// What is different in a way that matters; `None` when nothing is.
+pub(crate) fn difference(found: &Config, wanted: &Config) -> Option<String> {
+    let differ = |what: &str, found: &dyn std::fmt::Debug, wanted: &dyn std::fmt::Debug| {
+        let (found, wanted) = (format!("{found:?}"), format!("{wanted:?}"));
+        (found != wanted).then(|| format!("{what} is {found}, it would have to be {wanted}"))
+    };
+    // A limit of none can be written in more than one way.
+    let unlimited = |limit: i64| if limit <= 0 { -1 } else { limit };
+    differ("its subjects", &found.subjects, &wanted.subjects)
+        .or_else(|| differ("replicas", &found.num_replicas, &wanted.num_replicas))
+        .or_else(|| differ("retention", &found.retention, &wanted.retention))
+        .or_else(|| differ("storage", &found.storage, &wanted.storage))
+        .or_else(|| differ("discard", &found.discard, &wanted.discard))
+        .or_else(|| differ("deny_delete", &found.deny_delete, &wanted.deny_delete))
+        .or_else(|| differ("deny_purge", &found.deny_purge, &wanted.deny_purge))
+        .or_else(|| differ("max_age", &found.max_age, &wanted.max_age))
+        .or_else(|| differ("max_msgs", &unlimited(found.max_messages), &-1))
+        .or_else(|| differ("max_bytes", &unlimited(found.max_bytes), &-1))
+        .or_else(|| differ("max_msgs_per_subject", &unlimited(found.max_messages_per_subject), &-1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_lose_frames_is_another_setting() {
+        let wanted = frames(&Names::of("polder").unwrap(), 1);
+        assert_eq!(difference(&wanted, &wanted), None);
+        let found = |change: fn(&mut Config)| {
+            let mut config = wanted.clone();
+            change(&mut config);
+            difference(&config, &wanted).unwrap()
+        };
+        assert_eq!(found(|config| config.num_replicas = 3), "replicas is 3, it would have to be 1");
+        assert!(found(|config| config.max_age = std::time::Duration::from_secs(60)).starts_with("max_age is 60s"));
+        assert!(found(|config| config.storage = StorageType::Memory).starts_with("storage is Memory"));
+        assert!(found(|config| config.max_messages = 5).contains("5"));
+        assert!(found(|config| config.deny_delete = false).contains("deny_delete"));
+    }
+
+    #[test]
+    fn a_name_has_to_be_one_for_streams() {
+        assert_eq!(Names::of("a-1").unwrap().frames_subject, "$polder.a-1.frames");
+        for name in ["", "a.b", "a b", "*", ">", "ä", &"x".repeat(33)] {
+            assert!(Names::of(name).is_none(), "{name}");
+        }
+    }
+}

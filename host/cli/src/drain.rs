@@ -1,0 +1,26 @@
+//! `polder drain`: has a host give up the journal that it has in common with others.
+
+use clap::Args;
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::client::{Client, converse};
+use crate::failure::Outcome;
+use crate::output::Output;
+use crate::target::Connection;
+
+/// Have a host give up the journal that several have in common, as before it is stopped: another takes over at once. It goes on answering,
+/// and owns the journal no more until it is started again.
+#[derive(Args)]
+pub(crate) struct Drain {
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Drain {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        let client = Client::of_the_host(&self.connection, "drain")?;
+        let drained: Value = converse(client.read(client.request(Method::POST, &[])))?;
+        output.answer(&drained, || "drained: another host can own the journal".to_owned())
+    }
+}

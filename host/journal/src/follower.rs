@@ -1,0 +1,167 @@
+//! Takes over frames that were written elsewhere: checks each, copies it into the segments, and adds it to the index, so that readers here
+//! see what the writer's see. Can become the writer itself, from where it stands.
+
+use std::collections::HashSet;
+use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use polder_core::{TenantName, TimestampMs};
+
+use crate::Writer;
+use crate::error::{AppendError, FollowError};
+use crate::frame::{Frame, FrameBuilder, FrameKind};
+use crate::frame_log::FrameLog;
+use crate::record::tenant_of;
+use crate::replay::index_frame;
+use crate::tail::Tail;
+
+pub struct Follower {
+    tail: Tail,
+    /// Tenants that were looked for and have no key: most were removed.
+    keyless: HashSet<TenantName>,
+    /// The copy failed in the middle of a frame.
+    broken: Option<String>,
+}
+
+/// What a frame brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Followed {
+    /// The frame's.
+    pub number: u64,
+    /// Whose records were in it, each once.
+    pub tenants: Vec<TenantName>,
+}
+
+/// The last frame of a journal, which stands for all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JournalEnd {
+    /// Counts the frames.
+    pub number: u64,
+    pub hash: [u8; 32],
+}
+
+impl Follower {
+    pub(crate) fn new(tail: Tail) -> Self {
+        Self { tail, keyless: HashSet::new(), broken: None }
+    }
+
+    /// The last frame that is here.
+    pub fn end(&self) -> JournalEnd {
+        JournalEnd { number: self.tail.link.number, hash: self.tail.link.hash }
+    }
+
+    /// Makes sure that what is kept elsewhere as the last frame is the last one here.
+    ///
+    /// # Errors
+    /// How they differ.
+    pub fn check_end(&self, bytes: &[u8]) -> Result<(), String> {
+        let frame = Frame::read(bytes).map_err(|error| error.to_string())?;
+        match frame.header.link() == self.tail.link {
+            true => Ok(()),
+            false => Err("it is not the frame that was copied to this machine".to_owned()),
+        }
+    }
+
+    /// Takes over the next frame, which has to be durable where it comes from. Readers see it when this returns.
+    ///
+    /// # Errors
+    /// See [`FollowError`]; nothing of the frame is to be seen then.
+    pub fn apply(&mut self, bytes: &[u8]) -> Result<Followed, FollowError> {
+        if let Some(reason) = &self.broken {
+            return Err(FollowError::Broken { reason: reason.clone() });
+        }
+        let number = self.tail.link.number + 1;
+        let refused = |what: String| FollowError::Refused { number, what };
+        let frame = Frame::read(bytes).map_err(|error| refused(error.to_string()))?;
+        let header = frame.header;
+        if frame.bytes().len() != bytes.len() {
+            return Err(refused(format!("{} bytes follow it", bytes.len() - frame.bytes().len())));
+        }
+        if !header.continues(&self.tail.link) {
+            let (found, last) = (header.number, self.tail.link.number);
+            return Err(refused(format!("frame {found} was found there, which does not continue frame {last}")));
+        }
+        self.look_for_keys(&frame).map_err(|source| FollowError::Keys { number, source })?;
+        self.tail.copy(bytes, header.address).map_err(|source| self.broke(number, source))?;
+        let written = self.tail.written(header.link(), header.epoch, header.address, u64::from(header.length));
+        let shared = &self.tail.shared;
+        let followed = index_frame(&shared.index, &shared.keys, &frame, &written);
+        let indexed = followed.map_err(|error| self.broke(number, io::Error::other(error.to_string())))?;
+        self.tail.shared.counters.frame(u64::from(header.record_count), indexed.events, bytes.len() as u64);
+        self.tail.tidy().map_err(|source| self.broke(number, source))?;
+        self.tail.shared.index.check().map_err(|error| self.broke(number, io::Error::other(error.to_string())))?;
+        let mut tenants = indexed.tenants;
+        tenants.extend(indexed.sealed);
+        Ok(Followed { number, tenants })
+    }
+
+    /// Begins to own the journal: puts an opening frame behind the last one. Whoever owned it before can append no more once this
+    /// has returned.
+    ///
+    /// # Errors
+    /// [`AppendError::Log`] when there are frames that are not here yet: catch up, and try again.
+    pub fn claim(&mut self, log: &mut dyn FrameLog) -> Result<(), AppendError> {
+        if let Some(reason) = &self.broken {
+            return Err(AppendError::Poisoned { reason: reason.clone() });
+        }
+        let mut builder = FrameBuilder::default();
+        builder.begin();
+        let address = self.tail.active.next_address(builder.length() as u64);
+        let (bytes, link) = builder.finish(&self.tail.link, FrameKind::Opening, self.tail.epoch + 1, address, now_ms());
+        log.append(link.number, bytes)?;
+        let copied = self.tail.copy(bytes, address);
+        copied.map_err(|source| AppendError::Io { what: "copy the opening frame", source })?;
+        self.tail.written(link, self.tail.epoch + 1, address, bytes.len() as u64);
+        Ok(())
+    }
+
+    /// To append from here on, once the journal is [claimed](Self::claim).
+    ///
+    /// # Errors
+    /// When no random number can be had.
+    pub fn into_writer(self, log: Box<dyn FrameLog>) -> io::Result<Writer> {
+        let epoch = self.tail.epoch;
+        Ok(Writer::new(self.tail, epoch, writers_mark()?, Some(log)))
+    }
+
+    /// Brings the index up to date, so that the next opening has little to do.
+    ///
+    /// # Errors
+    /// When it cannot be written; it is then made up for at the next opening.
+    pub fn close(self) -> io::Result<()> {
+        self.tail.close()
+    }
+
+    /// Those that were made elsewhere since.
+    fn look_for_keys(&mut self, frame: &Frame<'_>) -> io::Result<()> {
+        for record in frame.record_offsets() {
+            let (offset, length) = record.map_err(io::Error::other)?;
+            let (tenant, _) = tenant_of(&frame.bytes()[offset..offset + length]).map_err(io::Error::other)?;
+            let keys = &self.tail.shared.keys;
+            if keys.get_by_text(tenant).is_some() || self.keyless.contains(tenant) {
+                continue;
+            }
+            let tenant = TenantName::new(tenant).map_err(io::Error::other)?;
+            if !keys.look_for(&tenant)? {
+                self.keyless.insert(tenant);
+            }
+        }
+        Ok(())
+    }
+
+    fn broke(&mut self, number: u64, source: io::Error) -> FollowError {
+        self.broken = Some(format!("frame {number} could not be copied: {source}"));
+        FollowError::Copy { number, source }
+    }
+}
+
+/// See [`Sealer`](crate::record::Sealer).
+pub(crate) fn writers_mark() -> io::Result<u32> {
+    getrandom::u32().map_err(io::Error::other)
+}
+
+pub(crate) fn now_ms() -> TimestampMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    TimestampMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

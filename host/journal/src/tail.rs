@@ -1,0 +1,62 @@
+//! The end of an open journal, where the next frame goes: what whoever writes frames and whoever takes over those of others have in
+//! common.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::active_segment::ActiveSegment;
+use crate::disk::whole_sectors;
+use crate::frame::Link;
+use crate::index::{DurableFrame, Flusher};
+use crate::shared::Shared;
+
+pub(crate) struct Tail {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) active: ActiveSegment,
+    flusher: Flusher,
+    /// The last frame.
+    pub(crate) link: Link,
+    /// Of the last frame.
+    pub(crate) epoch: u64,
+}
+
+impl Tail {
+    pub(crate) fn new(shared: Arc<Shared>, active: ActiveSegment, link: Link, epoch: u64) -> Self {
+        let flusher = Flusher::start(&shared.index);
+        Self { shared, active, flusher, link, epoch }
+    }
+
+    /// Puts a frame that is durable elsewhere where it says that it lies.
+    pub(crate) fn copy(&mut self, frame: &[u8], address: u64) -> io::Result<()> {
+        self.active.go_to(address, frame.len() as u64)?;
+        self.active.write(frame)
+    }
+
+    /// The frame that was just written, now the last.
+    pub(crate) fn written(&mut self, link: Link, epoch: u64, address: u64, length: u64) -> DurableFrame {
+        (self.link, self.epoch) = (link, epoch);
+        DurableFrame { link, address, length: whole_sectors(length), segment: self.active.segment_address() }
+    }
+
+    /// When nobody waits: has what is due done beside.
+    ///
+    /// # Errors
+    /// When a copy that the index is to rely on cannot be made durable.
+    pub(crate) fn tidy(&mut self) -> io::Result<()> {
+        if self.shared.index.is_full() {
+            // The index may not remember a frame that a power loss could take from the segments. Syncs nothing but copies.
+            self.active.sync_if_written()?;
+            self.flusher.flush_if_full(&self.shared.index);
+        }
+        self.active.prepare_next();
+        Ok(())
+    }
+
+    /// Brings the index up to date on disk, to the last entry.
+    pub(crate) fn close(mut self) -> io::Result<()> {
+        self.active.sync_if_written()?;
+        let Self { shared, flusher, .. } = self;
+        drop(flusher);
+        shared.index.flush_all().map_err(|error| io::Error::other(error.to_string()))
+    }
+}

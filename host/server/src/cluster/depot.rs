@@ -1,0 +1,23 @@
+//! Components where every host finds them.
+
+use std::io;
+
+use polder_bridge::journal::Objects;
+use polder_core::Revision;
+use polder_engine::Depot;
+
+pub(super) struct SharedDepot(pub(super) Objects);
+
+impl Depot for SharedDepot {
+    fn keep(&self, revision: Revision, bytes: &[u8]) -> io::Result<()> {
+        self.0.keep_and_wait(&revision.to_string(), bytes)
+    }
+
+    fn find(&self, revision: Revision) -> io::Result<Option<Vec<u8>>> {
+        self.0.find_and_wait(&revision.to_string())
+    }
+
+    fn remove(&self, revision: Revision) -> io::Result<()> {
+        self.0.remove_and_wait(&revision.to_string())
+    }
+}

@@ -1,0 +1,180 @@
+//! Hands to the owner of the journal what only it can do, and gives back its answer as it is; questions are answered here. On the owner's side
+//! the request meets the same routes and checks as if it had come by HTTP.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use polder_bridge::journal::AskError;
+use tower::ServiceExt as _;
+
+use super::Cluster;
+use super::member::Role;
+use super::wire::{self, AnswerHead, RequestHead};
+use crate::app::App;
+use crate::problem::Problem;
+use crate::{body, kinds};
+
+/// What is handed on is a component at most.
+const FORWARDED_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Of a message between hosts, for what stands around the body, in bytes.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Wall time until some host owns the journal again.
+const OWNER_WAIT_MAX: Duration = Duration::from_secs(15);
+/// Wall time of the owner's answer. A deployment replays a history.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(600);
+/// Wall time until what was done elsewhere is here.
+const CATCH_UP_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Between two looks who owns it.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
+/// To be done by the very host that was asked.
+pub(crate) const DRAIN_PATH: &str = "/v1/drain";
+
+pub(crate) async fn forward(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, Problem> {
+    let is_question = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let Some(cluster) = app.cluster.as_ref().filter(|_| !is_question && request.uri().path() != DRAIN_PATH) else {
+        return Ok(next.run(request).await);
+    };
+    if app.host.is_leading() {
+        return Ok(next.run(request).await);
+    }
+    let (parts, sent) = request.into_parts();
+    let sent = body::read(sent, FORWARDED_BYTES_MAX, "that is handed to another host").await?;
+    let start = Instant::now();
+    loop {
+        if app.host.is_leading() {
+            return Ok(next.run(Request::from_parts(parts, Body::from(sent))).await);
+        }
+        let role = cluster.role.borrow().clone();
+        let nobody = match role {
+            Role::Following { owner: Some(owner) } if *owner != *cluster.name => {
+                match cluster.hand_over(&owner, &parts, &sent).await? {
+                    Some(answer) => return Ok(answer),
+                    None => format!("host {owner} does not own the journal, or is not there"),
+                }
+            }
+            Role::Broken(problem) => problem,
+            _ => "no host owns it at the moment".to_owned(),
+        };
+        if start.elapsed() > OWNER_WAIT_MAX {
+            return Err(Problem::new(&kinds::NOT_READY, format!("nobody takes changes to the journal: {nobody}")));
+        }
+        tokio::time::sleep(LOOK_PAUSE).await;
+    }
+}
+
+impl Cluster {
+    /// `None`: surely nothing was done.
+    async fn hand_over(&self, owner: &str, parts: &Parts, sent: &Bytes) -> Result<Option<Response>, Problem> {
+        let failed = |problem: String| Problem::new(&kinds::NOT_READY, problem);
+        let mut headers = parts.headers.clone();
+        headers.remove(CONTENT_LENGTH);
+        headers.remove(TRANSFER_ENCODING);
+        let mut parcel = None;
+        if sent.len() + HEAD_BYTES_MAX > self.line.request_bytes_max() {
+            let name = format!("parcel-{}", uuid::Uuid::now_v7().simple());
+            let kept = self.objects.keep(&name, sent).await;
+            kept.map_err(|error| failed(format!("the request cannot be handed to the journal's owner: {error}")))?;
+            parcel = Some(name);
+        }
+        let inline = if parcel.is_some() { &[][..] } else { sent };
+        let message = wire::written(&RequestHead::new(&parts.method, &parts.uri, &headers, parcel.clone()), inline);
+        let mut role = self.role.clone();
+        let deposed = role.wait_for(|role| !matches!(role, Role::Following { owner: Some(now) } if now == owner));
+        let answer = tokio::select! {
+            answer = self.line.ask(owner, message, ANSWER_WAIT_MAX) => answer,
+            _ = deposed => Err(AskError::NoAnswer { host: owner.to_owned(), problem: "it lost the journal".to_owned() }),
+        };
+        if let Some(name) = parcel
+            && let Err(error) = self.objects.remove(&name).await
+        {
+            tracing::warn!(name, %error, "a parcel for another host is left behind");
+        }
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(AskError::NotThere(_)) => return Ok(None),
+            Err(error) => {
+                return Err(failed(format!(
+                    "{error}; it may have done what was asked: send it again, with the same Idempotency-Key"
+                )));
+            }
+        };
+        match wire::read::<AnswerHead>(answer) {
+            Some((AnswerHead::NotOwner, _)) => Ok(None),
+            Some((AnswerHead::Answer { status, headers, frame }, body)) => {
+                self.caught_up(frame).await;
+                let (status, headers) = StatusCode::from_u16(status)
+                    .ok()
+                    .zip(wire::headers(&headers))
+                    .ok_or_else(|| failed(format!("host {owner} gave an answer that is none")))?;
+                Ok(Some((status, headers, body).into_response()))
+            }
+            None => Err(failed(format!("host {owner} gave an answer that is none"))),
+        }
+    }
+
+    /// Whoever asked here reads here what came of it, unless this host is far behind.
+    async fn caught_up(&self, frame: u64) {
+        let mut followed = self.followed.clone();
+        let there = followed.wait_for(|number| *number >= frame);
+        if tokio::time::timeout(CATCH_UP_WAIT_MAX, there).await.is_err() {
+            tracing::warn!(frame, "this host is behind the journal's owner");
+        }
+    }
+
+    async fn answer(&self, app: &Arc<App>, router: Router, message: Bytes) -> Bytes {
+        if !app.host.is_leading() {
+            return wire::written(&AnswerHead::NotOwner, b"");
+        }
+        let response = match self.request(message).await {
+            Ok(request) => router.oneshot(request).await.unwrap_or_else(|never| match never {}),
+            Err(problem) => problem.into_response(),
+        };
+        let (parts, body) = response.into_parts();
+        match body.collect().await {
+            Ok(body) => {
+                let head = AnswerHead::new(parts.status, &parts.headers, app.host.last_frame());
+                wire::written(&head, &body.to_bytes())
+            }
+            Err(error) => {
+                let problem = Problem::new(&kinds::STORAGE_FAILED, format!("the answer broke off: {error}"));
+                wire::written(&AnswerHead::new(problem.into_response().status(), &Default::default(), 0), b"")
+            }
+        }
+    }
+
+    async fn request(&self, message: Bytes) -> Result<Request, Problem> {
+        let bad = |detail: &str| Problem::new(&kinds::BAD_BODY, detail);
+        let (head, mut body) = wire::read::<RequestHead>(message).ok_or_else(|| bad("no request of another host's"))?;
+        let (method, uri, headers) = head.parts().ok_or_else(|| bad("no request of HTTP"))?;
+        if let Some(name) = &head.parcel {
+            let found = self.objects.find(name).await.map_err(|error| bad(&error.to_string()))?;
+            body = found.ok_or_else(|| bad("its parcel is not there"))?.into();
+        }
+        let mut request = Request::new(Body::from(body));
+        (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri, headers);
+        Ok(request)
+    }
+}
+
+/// Answers what other hosts hand over, for as long as the server is there.
+pub(crate) async fn serve_hosts(app: Arc<App>, router: Router) {
+    let Some(cluster) = app.cluster.clone() else { return };
+    let (line, name) = (cluster.line.clone(), Arc::clone(&cluster.name));
+    let answered = line.answer(&name, |message| {
+        let (cluster, app, router) = (cluster.clone(), Arc::clone(&app), router.clone());
+        async move { cluster.answer(&app, router, message).await }
+    });
+    if let Err(error) = answered.await {
+        tracing::error!(%error, "this host cannot be reached by the others");
+    }
+}

@@ -1,0 +1,197 @@
+//! The thread that makes a host one of several: follows the journal, takes it over when nobody owns it, and gives it up when another does
+//! or it is asked to.
+
+use std::io;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use polder_bridge::journal::{JournalError, JournalLink, LEASE_LOOK, Lease, Renewal};
+use polder_engine::Host;
+use polder_journal::{Follower, Reader, Writer};
+use tokio::sync::watch;
+
+/// Where this host stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It owns the journal.
+    Leading,
+    /// `None`: nobody does, as far as is known.
+    Following { owner: Option<String> },
+    /// It can neither follow nor lead any more; what it has can still be read.
+    Broken(String),
+}
+
+/// What others want of it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asked {
+    /// Not to own the journal any more.
+    pub(super) is_draining: bool,
+    pub(super) is_stopping: bool,
+}
+
+/// Ends when it is told to.
+pub struct Member {
+    asked: watch::Sender<Asked>,
+    thread: JoinHandle<()>,
+}
+
+impl Member {
+    pub(super) fn start(work: Work, follower: Follower, asked: watch::Sender<Asked>) -> io::Result<Self> {
+        let thread = thread::Builder::new().name("journal-member".to_owned()).spawn(move || work.run(follower))?;
+        Ok(Self { asked, thread })
+    }
+
+    /// Gives the journal up in order, so that another host can have it at once. Blocks.
+    pub fn stop(self) {
+        self.asked.send_modify(|asked| asked.is_stopping = true);
+        if self.thread.join().is_err() {
+            tracing::error!("the thread that follows the journal had panicked");
+        }
+    }
+}
+
+pub(super) struct Work {
+    pub(super) link: JournalLink,
+    pub(super) host: Host,
+    pub(super) reader: Reader,
+    pub(super) lease: Lease,
+    pub(super) role: watch::Sender<Role>,
+    pub(super) followed: watch::Sender<u64>,
+    pub(super) asked: watch::Receiver<Asked>,
+}
+
+/// Why following ended.
+enum Next {
+    Lead,
+    Stop,
+}
+
+impl Work {
+    fn run(mut self, follower: Follower) {
+        if let Err(problem) = self.take_turns(follower) {
+            tracing::error!(problem, "this host has left the others; what it has can still be read");
+            self.role.send_replace(Role::Broken(problem));
+        }
+        self.lease.release();
+    }
+
+    /// Until it is to stop.
+    fn take_turns(&mut self, mut follower: Follower) -> Result<(), String> {
+        loop {
+            match self.follow(&mut follower)? {
+                Next::Stop => return follower.close().map_err(|error| error.to_string()),
+                Next::Lead => {}
+            }
+            match self.link.claim(&mut follower) {
+                Ok(()) => {}
+                // The servers are away; somebody else may be faster when they are back.
+                Err(JournalError::Unavailable { .. } | JournalError::Append(_)) => {
+                    self.lease.release();
+                    continue;
+                }
+                Err(other) => return Err(other.to_string()),
+            }
+            self.caught_up(&follower)?;
+            let writer = self.link.writer(follower).map_err(|error| error.to_string())?;
+            self.host.lead(writer).map_err(|error| error.to_string())?;
+            self.role.send_replace(Role::Leading);
+            tracing::info!("this host owns the journal now");
+            let Some(writer) = self.lead()? else { return Ok(()) };
+            follower = writer.into_follower();
+            self.link.catch_up(&mut follower).or_else(unless_lost)?;
+            self.caught_up(&follower)?;
+        }
+    }
+
+    fn follow(&mut self, follower: &mut Follower) -> Result<Next, String> {
+        let Self { link, host, lease, role, followed: heard, asked, .. } = self;
+        let (mut looked, mut next, mut problem) = (Instant::now() - LEASE_LOOK, Next::Stop, None);
+        let followed = link.follow(follower, LEASE_LOOK, |followed| {
+            if let Some(frame) = followed {
+                if let Err(error) = host.followed(&frame.tenants) {
+                    problem = Some(error.to_string());
+                    return false;
+                }
+                heard.send_replace(frame.number);
+            }
+            if asked.borrow().is_stopping {
+                return false;
+            }
+            if looked.elapsed() < LEASE_LOOK {
+                return true;
+            }
+            looked = Instant::now();
+            let may_own = !asked.borrow().is_draining;
+            match lease.look(may_own) {
+                Ok(true) => next = Next::Lead,
+                Ok(false) => {
+                    let owner = lease.owner().map(str::to_owned);
+                    role.send_if_modified(|role| replace(role, Role::Following { owner }));
+                    return true;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "nothing is known of the journal's owner");
+                    return true;
+                }
+            }
+            false
+        });
+        followed.map_err(|error| error.to_string())?;
+        problem.map_or(Ok(next), Err)
+    }
+
+    /// Readers are told of all that came.
+    fn caught_up(&self, follower: &Follower) -> Result<(), String> {
+        self.host.followed(&self.reader.tenants()).map_err(|error| error.to_string())?;
+        self.followed.send_replace(follower.end().number);
+        Ok(())
+    }
+
+    /// Renews the lease until it is lost, given up, or of no use. Gives what appended, unless the host is to stop.
+    fn lead(&mut self) -> Result<Option<Writer>, String> {
+        let why = loop {
+            thread::sleep(LEASE_LOOK);
+            let asked = self.asked.borrow().clone();
+            if asked.is_stopping || asked.is_draining {
+                self.role.send_replace(Role::Following { owner: None });
+                let Some(writer) = self.host.step_down() else { return Ok(None) };
+                if asked.is_stopping {
+                    // Without it the next owner takes this one for killed, which changes nothing but a report.
+                    writer.close().or_else(|error| unless_lost(error.into()))?;
+                    return Ok(None);
+                }
+                self.lease.release();
+                tracing::info!("this host does not own the journal any more, as it was asked to");
+                return Ok(Some(writer));
+            }
+            let health = self.host.health();
+            if !health.writable {
+                break health.reason.unwrap_or_default();
+            }
+            match self.lease.renew() {
+                Renewal::Held => {}
+                Renewal::Lost => break "another host has taken it over".to_owned(),
+                Renewal::Unknown(problem) => tracing::debug!(problem, "the owner's lease was not renewed"),
+            }
+        };
+        tracing::warn!(why, "this host does not own the journal any more");
+        self.role.send_replace(Role::Following { owner: self.lease.owner().map(str::to_owned) });
+        let writer = self.host.step_down();
+        self.lease.release();
+        Ok(writer)
+    }
+}
+
+/// What the servers do not give now they give later.
+fn unless_lost(error: JournalError) -> Result<(), String> {
+    match error {
+        JournalError::Unavailable { .. } | JournalError::Append(_) => Ok(()),
+        other => Err(other.to_string()),
+    }
+}
+
+fn replace(role: &mut Role, with: Role) -> bool {
+    let changes = *role != with;
+    *role = with;
+    changes
+}

@@ -1,0 +1,102 @@
+//! Requests and answers of HTTP as one message between hosts: a head in JSON, then the body as it is.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use bytes::{BufMut as _, Bytes, BytesMut};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// How long the head is stands before it, in so many bytes.
+const LENGTH_BYTES: usize = 4;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct RequestHead {
+    method: String,
+    uri: String,
+    headers: Vec<(String, Vec<u8>)>,
+    /// The body is an object of this name.
+    pub(super) parcel: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum AnswerHead {
+    Answer {
+        status: u16,
+        headers: Vec<(String, Vec<u8>)>,
+        /// What was done is in the journal's frames up to this one.
+        frame: u64,
+    },
+    /// The host that was asked does not own the journal: nothing was done.
+    NotOwner,
+}
+
+impl RequestHead {
+    pub(super) fn new(method: &Method, uri: &Uri, headers: &HeaderMap, parcel: Option<String>) -> Self {
+        Self { method: method.to_string(), uri: uri.to_string(), headers: listed(headers), parcel }
+    }
+
+    /// `None`: what came is no request.
+    pub(super) fn parts(&self) -> Option<(Method, Uri, HeaderMap)> {
+        Some((self.method.parse().ok()?, self.uri.parse().ok()?, headers(&self.headers)?))
+    }
+}
+
+impl AnswerHead {
+    pub(super) fn new(status: StatusCode, headers: &HeaderMap, frame: u64) -> Self {
+        Self::Answer { status: status.as_u16(), headers: listed(headers), frame }
+    }
+}
+
+pub(super) fn headers(listed: &[(String, Vec<u8>)]) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::with_capacity(listed.len());
+    for (name, value) in listed {
+        headers.append(name.parse::<HeaderName>().ok()?, HeaderValue::from_bytes(value).ok()?);
+    }
+    Some(headers)
+}
+
+fn listed(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+    headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
+}
+
+pub(super) fn written(head: &impl Serialize, body: &[u8]) -> Bytes {
+    let head = serde_json::to_vec(head).expect("texts and numbers are always JSON");
+    let mut bytes = BytesMut::with_capacity(LENGTH_BYTES + head.len() + body.len());
+    bytes.put_u32(u32::try_from(head.len()).expect("a head is small"));
+    bytes.put_slice(&head);
+    bytes.put_slice(body);
+    bytes.freeze()
+}
+
+/// `None`: it is no such message.
+pub(super) fn read<T: DeserializeOwned>(mut bytes: Bytes) -> Option<(T, Bytes)> {
+    let length = u32::from_be_bytes(bytes.get(..LENGTH_BYTES)?.try_into().ok()?) as usize;
+    let _ = bytes.split_to(LENGTH_BYTES);
+    if bytes.len() < length {
+        return None;
+    }
+    let head = bytes.split_to(length);
+    Some((serde_json::from_slice(&head).ok()?, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_comes_out_as_it_went_in() {
+        let mut headers = HeaderMap::new();
+        headers.append("actor", HeaderValue::from_bytes("Jörg".as_bytes()).unwrap());
+        headers.append("idempotency-key", HeaderValue::from_static("c-1"));
+        let uri: Uri = "/v1/main/orders/order/o-1/draft-order?x=1".parse().unwrap();
+        let bytes = written(&RequestHead::new(&Method::POST, &uri, &headers, None), b"{}");
+        let (head, body) = read::<RequestHead>(bytes).unwrap();
+        assert_eq!((head.parts().unwrap(), body.as_ref()), ((Method::POST, uri, headers), &b"{}"[..]));
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused() {
+        for bytes in [&b""[..], b"\0\0\0", b"\0\0\0\x09{}", b"\xff\xff\xff\xff{}", b"\0\0\0\x02[]"] {
+            assert!(read::<RequestHead>(Bytes::from_static(bytes)).is_none(), "{bytes:?}");
+        }
+    }
+}

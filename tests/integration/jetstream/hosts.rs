@@ -1,0 +1,153 @@
+//! Several hosts with one journal: each answers everything, and another goes on when the owner is gone.
+
+use std::time::{Duration, Instant};
+
+use polder_tests::{Client, Host, NatsOptions, NatsServer};
+use serde_json::Value;
+use tempfile::{TempDir, tempdir};
+
+/// Until another host owns the journal; what is promised is ten seconds.
+const FAILOVER_MAX: Duration = Duration::from_secs(10);
+
+pub(super) struct Hosts {
+    pub(super) hosts: Vec<Option<Host>>,
+    folders: Vec<TempDir>,
+    options: Vec<String>,
+}
+
+impl Hosts {
+    #[track_caller]
+    pub(super) fn start(count: usize, servers: &[NatsServer]) -> Self {
+        let urls: Vec<_> = servers.iter().map(NatsServer::url).collect();
+        let replicas = if servers.len() > 1 { "3" } else { "1" };
+        let options =
+            ["--journal", "jetstream", "--accept-unsynced", "--replicas", replicas, "--nats", &urls.join(",")];
+        let options = options.map(str::to_owned).to_vec();
+        let folders: Vec<_> = (0..count).map(|_| tempdir().unwrap()).collect();
+        let mut hosts = Self { hosts: (0..count).map(|_| None).collect(), folders, options };
+        (0..count).for_each(|number| hosts.start_again(number));
+        hosts
+    }
+
+    #[track_caller]
+    pub(super) fn start_again(&mut self, number: usize) {
+        let options: Vec<_> = self.options.iter().map(String::as_str).collect();
+        self.hosts[number] = Some(Host::start_with(self.folders[number].path(), &options));
+    }
+
+    pub(super) fn kill(&mut self, number: usize) {
+        self.hosts[number].take().unwrap().kill();
+    }
+
+    pub(super) fn host(&self, number: usize) -> &Host {
+        self.hosts[number].as_ref().unwrap()
+    }
+
+    pub(super) fn client(&self, number: usize) -> Client {
+        self.host(number).client()
+    }
+
+    /// The one whose log says last that it owns the journal. Waits until one does.
+    #[track_caller]
+    pub(super) fn owner(&self) -> usize {
+        let start = Instant::now();
+        loop {
+            let running = self.hosts.iter().enumerate().filter_map(|(number, host)| Some((number, host.as_ref()?)));
+            let owns = |log: &str| {
+                let (taken, lost) =
+                    (log.rfind("this host owns the journal now"), log.rfind("does not own the journal any more"));
+                taken > lost
+            };
+            let owner = running.map(|(number, host)| (number, owns(&host.log()))).find(|(_, owns)| *owns);
+            if let Some((owner, _)) = owner {
+                return owner;
+            }
+            assert!(start.elapsed() < Duration::from_secs(30), "nobody owns the journal");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// A lamp is lit and darkened in turn: its `times`-th command.
+fn switch(client: &Client, times: u64) -> Value {
+    let command = if times % 2 == 1 { "light-lamp" } else { "darken-lamp" };
+    let acknowledged = client.post(&format!("/v1/main/lamps/lamp/l-1/{command}"), "{}").json(200);
+    assert_eq!(acknowledged["sequence"], times);
+    acknowledged
+}
+
+/// Of a component, that nobody reads: id 0, how much follows as LEB128, and a name of one letter.
+fn custom_section(bytes: usize) -> Vec<u8> {
+    let (mut section, mut left) = (vec![0], bytes + 2);
+    while left >= 0x80 {
+        section.push(left as u8 | 0x80);
+        left >>= 7;
+    }
+    section.extend([left as u8, 1, b'x']);
+    section.extend(vec![0; bytes]);
+    section
+}
+
+fn unsynced_server() -> NatsServer {
+    NatsServer::start_with(NatsOptions::default())
+}
+
+#[test]
+fn every_host_answers_everything() {
+    let server = unsynced_server();
+    let hosts = Hosts::start(3, std::slice::from_ref(&server));
+    let owner = hosts.owner();
+    let clients: Vec<_> = (0..3).map(|number| hosts.client(number)).collect();
+    let (one, other) = (&clients[(owner + 1) % 3], &clients[(owner + 2) % 3]);
+    one.deploy("lamps");
+    for (client, times) in clients.iter().zip(1..) {
+        assert_eq!(switch(client, times)["position"], times);
+        // Whoever was told reads it from the same host at once.
+        assert_eq!(client.get("/v1/main/lamps/lamp/l-1").json(200)["sequence"], times);
+        assert_eq!(client.position(), times);
+    }
+    other.put("/v1/tenants/acme", "").json(201);
+    assert_eq!(other.get("/v1/tenants/acme").json(200)["tenant"], "acme");
+    one.post("/v1/main/lamps/lamp/l-1/unknown", "{}").problem(404, "unknown-command");
+    // Larger than a message.
+    let wasm = std::fs::read(polder_tests::guest_file("orders")).unwrap();
+    let padded = [wasm, custom_section(2 * 1024 * 1024)].concat();
+    other.put("/v1/main/domains/orders", padded).json(200);
+    other.post("/v1/main/orders/order/o-1/draft-order", r#"{"customer":"c"}"#).json(200);
+    other.get("/v1/main/orders/order/o-1").json(200);
+}
+
+#[test]
+fn another_host_goes_on_when_the_owner_is_killed() {
+    let server = unsynced_server();
+    let mut hosts = Hosts::start(2, std::slice::from_ref(&server));
+    let owner = hosts.owner();
+    let other = hosts.client(1 - owner);
+    other.deploy("lamps");
+    (1..=5).for_each(|times| drop(switch(&other, times)));
+    hosts.kill(owner);
+    let start = Instant::now();
+    switch(&other, 6);
+    assert!(start.elapsed() < FAILOVER_MAX, "{:?}", start.elapsed());
+    hosts.start_again(owner);
+    let back = hosts.client(owner);
+    switch(&back, 7);
+    assert_eq!(back.get("/v1/main/lamps/lamp/l-1").json(200)["sequence"], 7);
+    let verified = polder_tests::polder(&["verify", "--nats", &server.url(), "--json"]).json();
+    assert_eq!((&verified["good"], &verified["commands"]), (&Value::Bool(true), &Value::from(9)));
+}
+
+#[test]
+fn a_drained_host_gives_the_journal_up_and_goes_on_answering() {
+    let server = unsynced_server();
+    let mut hosts = Hosts::start(2, std::slice::from_ref(&server));
+    let owner = hosts.owner();
+    let client = hosts.client(owner);
+    client.deploy("lamps");
+    switch(&client, 1);
+    hosts.host(owner).polder(&["drain"]).good();
+    switch(&client, 2);
+    assert_eq!(hosts.owner(), 1 - owner);
+    let log = hosts.hosts[owner].take().unwrap().stop();
+    assert!(log.contains("as it was asked to"), "{log}");
+}

@@ -1,0 +1,9 @@
+//! The journal on JetStream, against real servers.
+
+mod checker;
+mod contract;
+mod hosts;
+mod kills;
+mod losses;
+mod owners;
+mod site;

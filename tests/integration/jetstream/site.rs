@@ -1,0 +1,38 @@
+//! One or several servers, and hosts' folders beside them: the one door to the journal's JetStream back end.
+
+use std::path::Path;
+
+use polder_bridge::ConnectOptions;
+use polder_bridge::journal::{JournalError, JournalLink, JournalOptions};
+use polder_journal::{Follower, OpenReport, Reader, Writer};
+use polder_journal_contract::model::{SEALED, small, tenant};
+use polder_tests::{NatsOptions, NatsServer};
+
+/// What is tested here are frames in a stream, not disks: syncing would only make it slow.
+pub(crate) fn unsynced() -> JournalOptions {
+    JournalOptions { accepts_unsynced: true, ..JournalOptions::default() }
+}
+
+pub(crate) fn server() -> NatsServer {
+    NatsServer::start_with(NatsOptions::default())
+}
+
+pub(crate) fn connect(url: &str) -> ConnectOptions {
+    ConnectOptions { urls: url.to_owned(), ..ConnectOptions::default() }
+}
+
+pub(crate) fn link(server: &NatsServer) -> JournalLink {
+    JournalLink::open(&connect(&server.url()), &unsynced()).unwrap()
+}
+
+pub(crate) fn open_copy(link: &JournalLink, dir: &Path) -> Result<(Follower, Reader, OpenReport), JournalError> {
+    let opened = link.open_copy(dir, small())?;
+    opened.1.keys().create(&tenant(SEALED)).unwrap();
+    Ok(opened)
+}
+
+pub(crate) fn lead(link: &JournalLink, dir: &Path) -> Result<(Writer, Reader, OpenReport), JournalError> {
+    let (mut follower, reader, report) = open_copy(link, dir)?;
+    link.claim(&mut follower)?;
+    Ok((link.writer(follower)?, reader, report))
+}
