@@ -258,7 +258,10 @@ fn parameters_are_read_strictly() {
     shop.draft("o-1", "c-1", 5);
     let view = "/v1/main/orders/views/order-summary";
     for (path, wanted) in [
-        ("/v1/main/events?afer=1".to_owned(), "there are: after, end_at, domain, aggregate_id, name, correlation_id, follow, limit"),
+        (
+            "/v1/main/events?afer=1".to_owned(),
+            "there are: after, end_at, domain, aggregate_id, name, correlation_id, follow, limit",
+        ),
         ("/v1/main/events?after=x".to_owned(), "parameter \"after\" is \"x\"; a whole number from 0 would be right"),
         ("/v1/main/events?follow=maybe".to_owned(), "true or false would be right"),
         ("/v1/main/events?after=1&after=2".to_owned(), "give it once"),
