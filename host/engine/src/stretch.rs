@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use polder_core::{ContentId, Position, Sequence};
-use polder_journal::{AggregateKey, BuildDigestHasher, RecordBuf, RecordView, TenantBatch};
+use polder_journal::{AggregateKey, BuildDigestHasher, EventView, RecordBuf, RecordView, TenantBatch};
 use polder_sandbox::GuestEvent;
 
 /// What happened to one aggregate within a stretch of history.
@@ -50,6 +50,20 @@ pub(crate) fn group_of(records: &[RecordBuf], until: Position) -> Option<Group<'
     Some(group)
 }
 
+/// What a guest is given of an event.
+pub(crate) fn guest_event<'a>(record: &RecordView<'a>, event: EventView<'a>) -> GuestEvent<'a> {
+    GuestEvent {
+        position: event.position.0,
+        aggregate: record.aggregate(),
+        aggregate_id: record.aggregate_id(),
+        sequence: event.sequence.0,
+        name: event.name,
+        version: event.version,
+        payload: event.payload,
+        at_ms: record.at_ms().0,
+    }
+}
+
 impl<'a> Group<'a> {
     fn of(key: AggregateKey, record: &RecordView<'a>) -> Self {
         let (aggregate, id) = (record.aggregate(), record.aggregate_id());
@@ -59,16 +73,7 @@ impl<'a> Group<'a> {
     fn add(&mut self, record: &RecordView<'a>, is_wanted: impl Fn(Position) -> bool) {
         for event in record.events().filter(|event| is_wanted(event.position)) {
             (self.sequence, self.head) = (event.sequence, event.id);
-            self.events.push(GuestEvent {
-                position: event.position.0,
-                aggregate: record.aggregate(),
-                aggregate_id: record.aggregate_id(),
-                sequence: event.sequence.0,
-                name: event.name,
-                version: event.version,
-                payload: event.payload,
-                at_ms: record.at_ms().0,
-            });
+            self.events.push(guest_event(record, event));
         }
     }
 }

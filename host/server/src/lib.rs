@@ -18,6 +18,7 @@ mod history;
 mod json;
 mod keys;
 mod kinds;
+mod lingering;
 mod nats;
 mod probes;
 mod problem;

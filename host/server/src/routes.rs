@@ -7,13 +7,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::handler::Handler;
 use axum::http::{Method, Uri};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use crate::access::{Demand, authenticated, demand, permitted};
 use crate::app::App;
 use crate::cluster::forward;
 use crate::kinds;
+use crate::lingering::linger;
 use crate::problem::Problem;
 use crate::{commands, deployments, effects, events, history, keys, probes, state, tenants, views};
 
@@ -75,7 +76,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     }
     let there_are: Arc<str> = format!("{}, {PROBES}", described.join(", ")).into();
     let unknown = move |method: Method, uri: Uri| unknown_route(method, uri, Arc::clone(&there_are));
-    router.fallback(unknown.layer(known())).layer(from_fn_with_state(Arc::clone(&app), forward)).with_state(app)
+    let router = router.fallback(unknown.layer(known())).layer(from_fn_with_state(Arc::clone(&app), forward));
+    router.layer(from_fn(linger)).with_state(app)
 }
 
 async fn other_method(method: Method, methods: Arc<str>) -> Problem {

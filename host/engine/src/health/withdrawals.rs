@@ -56,15 +56,11 @@ pub(crate) fn carry_out(
 }
 
 fn one(condemned: &Condemned, withdraw: &impl Fn(&Condemned) -> Result<(), String>) {
-    let Condemned { tenant, domain, active, cause, ground } = condemned;
+    let Condemned { tenant, domain, active, cause, .. } = condemned;
     let (tenant, domain, revision) = (&tenant.name, &domain.name, active.revision.short());
     match withdraw(condemned) {
         Ok(()) => tracing::error!(%tenant, %domain, %revision, cause, "a bad revision was withdrawn"),
         Err(problem) => {
-            match ground {
-                Ground::Faults => active.health.break_circuit(),
-                Ground::Impure => active.health.shut(cause),
-            }
             tracing::error!(%tenant, %domain, %revision, cause, problem, "a bad revision could not be withdrawn");
         }
     }

@@ -20,15 +20,23 @@ impl Inner {
     fn go_back(self: &Arc<Self>, condemned: &Condemned) -> Result<(), String> {
         let Condemned { tenant, domain, active, cause, ground } = condemned;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| error.to_string())?;
+        let runtime = runtime.map_err(|error| Self::stays(condemned, &error))?;
         let withdrawn = self.withdraw(Arc::clone(tenant), &domain.name, active.revision, cause.clone());
-        let Err(problem) = runtime.block_on(withdrawn) else { return Ok(()) };
+        let Err(error) = runtime.block_on(withdrawn) else { return Ok(()) };
+        let problem = Self::stays(condemned, &error);
         if *ground == Ground::Impure {
-            // Nobody is let in before it is recorded.
-            active.health.shut(cause);
             let quarantined = self.quarantine_active(tenant, &domain.name, active.revision, cause.clone());
             runtime.block_on(quarantined).map_err(|error| format!("{problem}; nor recorded as bad: {error}"))?;
         }
-        Err(problem.to_string())
+        Err(problem)
+    }
+
+    /// It stays in place, and its callers are kept from it. Gives the reason.
+    fn stays(condemned: &Condemned, problem: &dyn std::fmt::Display) -> String {
+        match condemned.ground {
+            Ground::Faults => condemned.active.health.break_circuit(),
+            Ground::Impure => condemned.active.health.shut(&condemned.cause),
+        }
+        problem.to_string()
     }
 }

@@ -5,6 +5,7 @@ use polder_journal::{AggregateKey, Reader, RecordBuf};
 use polder_sandbox::{CallError, GuestEvent};
 
 use crate::rules::{RulesInstance, StateSlot};
+use crate::stretch::guest_event;
 
 /// How many records are read at a time.
 const RECORDS_PER_READ: usize = 1_024;
@@ -107,16 +108,7 @@ fn wanted_events(records: &[RecordBuf], sequence_max: Sequence) -> Vec<GuestEven
             if event.sequence > sequence_max {
                 return events;
             }
-            events.push(GuestEvent {
-                position: event.position.0,
-                aggregate: view.aggregate(),
-                aggregate_id: view.aggregate_id(),
-                sequence: event.sequence.0,
-                name: event.name,
-                version: event.version,
-                payload: event.payload,
-                at_ms: view.at_ms().0,
-            });
+            events.push(guest_event(&view, event));
         }
     }
     events

@@ -12,7 +12,7 @@ use polder_sandbox::CallErrorKind;
 
 /// Instructions, about, that a call on the first lane may spend: a few milliseconds, a thousand times what a rule takes.
 const SLICE_FUEL: u64 = 5_000_000;
-/// Wall time of a call on the first lane, for what fuel does not see. The watchdog counts in ticks of this length.
+/// How long a call on the first lane may keep the processor, for what fuel does not see. The watchdog counts in ticks of this length.
 pub(super) const SLICE_MS: u64 = polder_sandbox::TICK_MS;
 /// How long a domain stays on the slow lane the first time.
 const SLOW_MIN: Duration = Duration::from_millis(100);

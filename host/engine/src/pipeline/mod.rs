@@ -36,6 +36,7 @@ mod share;
 mod slow_lane;
 mod snapshots;
 mod undurable;
+mod verdict;
 mod warm;
 mod worker;
 

@@ -6,11 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use foldhash::HashMap;
-use polder_core::{
-    Command, CommandAck, CommandId, CommandStatus, CorrelationId, Fingerprint, Limits, Position, Reason, Sequence,
-    TimestampMs,
-};
-use polder_journal::{AggregateKey, CommandKey, Decision, EncodedRecord, NewEvent, Outcome, Reader, RecordBuf};
+use polder_core::{Command, CommandAck, CommandId, Fingerprint, Limits, Position, Reason, Sequence, TimestampMs};
+use polder_journal::{AggregateKey, CommandKey, EncodedRecord, Reader};
 use polder_sandbox::{CallError, CallErrorKind, GuestCommand};
 
 use super::appender::{Appender, Halted, Handed};
@@ -21,6 +18,7 @@ use super::job::{ReplySender, Target};
 use super::seat::{Seat, TakeError, Upkeep};
 use super::share::{share_of, states_leaving};
 use super::undurable::Undurable;
+use super::verdict::{Verdict, new_command_id, record, repeat};
 use super::warm::Warm;
 use super::{Grown, Job};
 use crate::SubmitError;
@@ -107,11 +105,6 @@ pub(super) struct Unsettled {
     reply: Reply,
     record: Option<EncodedRecord>,
     repeatable: Option<CommandKey>,
-}
-
-struct Verdict {
-    record: Option<EncodedRecord>,
-    answer: Result<CommandAck, SubmitError>,
 }
 
 /// Why there is no verdict.
@@ -586,96 +579,10 @@ fn sample(
     })
 }
 
-/// Writes the decision down and builds its acknowledgement.
-fn record(
-    key: AggregateKey,
-    active: &Active,
-    warm: &mut Warm,
-    command: Command,
-    id: CommandId,
-    at_ms: TimestampMs,
-    decision: Result<Vec<DecidedEvent>, Reason>,
-) -> Verdict {
-    let correlation_id = command.correlation_id.clone().unwrap_or_else(|| CorrelationId::from(&id));
-    let (status, outcome, reason, events) = match decision {
-        Ok(events) => (CommandStatus::Accepted, Outcome::Accepted, None, events),
-        Err(reason) => (CommandStatus::Rejected, Outcome::Rejected(reason.clone()), Some(reason), Vec::new()),
-    };
-    let mut ack = acknowledgement(active, &command, status, id.clone(), correlation_id, reason);
-    // Nobody can repeat a command whose id the host made up; without events it leaves nothing worth keeping.
-    let is_kept = !events.is_empty() || command.id.is_some();
-    let record = is_kept.then(|| {
-        let decision = Decision {
-            fingerprint: Fingerprint::of(&command.name, &command.payload),
-            tenant: command.tenant,
-            domain: command.domain,
-            aggregate: command.aggregate,
-            aggregate_id: command.aggregate_id,
-            revision_mark: active.revision.mark(),
-            command_id: id,
-            command_name: command.name,
-            correlation_id: command.correlation_id,
-            causation_id: command.causation_id,
-            actor: command.actor,
-            at_ms,
-            outcome,
-            sequence_before: warm.sequence,
-            events: events.into_iter().map(new_event).collect(),
-        };
-        let (record, head) = EncodedRecord::encode(&decision, key, &warm.head);
-        warm.sequence = warm.sequence.plus(decision.events.len() as u64);
-        warm.head = head;
-        record
-    });
-    ack.sequence = warm.sequence;
-    Verdict { record, answer: Ok(ack) }
-}
-
-fn repeat(active: &Active, command: &Command, id: &CommandId, record: &RecordBuf) -> CommandAck {
-    let view = record.view();
-    let reason = view.reason();
-    let status = if reason.is_some() { CommandStatus::Rejected } else { CommandStatus::Accepted };
-    let correlation_id = CorrelationId::new(view.correlation_id()).unwrap_or_else(|_| CorrelationId::from(id));
-    let ack = acknowledgement(active, command, status, id.clone(), correlation_id, reason);
-    CommandAck { sequence: view.sequence(), position: view.position(), repeated: true, ..ack }
-}
-
-/// As far as it is known before the decision has its place.
-fn acknowledgement(
-    active: &Active,
-    command: &Command,
-    status: CommandStatus,
-    command_id: CommandId,
-    correlation_id: CorrelationId,
-    reason: Option<Reason>,
-) -> CommandAck {
-    CommandAck {
-        status,
-        command_id,
-        aggregate_id: command.aggregate_id.clone(),
-        sequence: Sequence::ZERO,
-        position: Position::ZERO,
-        correlation_id,
-        stream_subject: active.stream_subject(&command.aggregate).unwrap_or_default().to_owned(),
-        reason,
-        repeated: false,
-    }
-}
-
 fn limits_of(target: &Target) -> Limits {
     target.admission.tenant().limits()
 }
 
 pub(super) fn address_of(domain: &Arc<Domain>) -> usize {
     Arc::as_ptr(domain).addr()
-}
-
-fn new_event(event: DecidedEvent) -> NewEvent {
-    NewEvent { name: event.name, version: event.version, payload: event.payload }
-}
-
-/// Ordered by time, so that ids made up one after the other lie close together in indexes.
-fn new_command_id() -> CommandId {
-    let mut buffer = uuid::Uuid::encode_buffer();
-    CommandId::new(uuid::Uuid::now_v7().hyphenated().encode_lower(&mut buffer)).expect("a UUID is a good command id")
 }

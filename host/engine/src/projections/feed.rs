@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::routing::ByDocument;
 use super::store::{Changes, NewEffect, Parked, View, ViewStore};
 use crate::pace::{LONG_REST, Pace};
+use crate::stretch::guest_event;
 use crate::tenant::Tenant;
 
 /// History read per turn, in bytes. The more, the more events of one document are folded in one call.
@@ -357,16 +358,7 @@ impl Feed {
         let own = batch.events().filter(|(record, _)| record.domain() == domain);
         // As many at most: others' may be among them.
         let mut events = Vec::with_capacity((batch.last().0 - self.cursor.0) as usize);
-        events.extend(own.map(|(record, event)| GuestEvent {
-            position: event.position.0,
-            aggregate: record.aggregate(),
-            aggregate_id: record.aggregate_id(),
-            sequence: event.sequence.0,
-            name: event.name,
-            version: event.version,
-            payload: event.payload,
-            at_ms: record.at_ms().0,
-        }));
+        events.extend(own.map(|(record, event)| guest_event(&record, event)));
         events
     }
 }

@@ -1,0 +1,103 @@
+//! What becomes of a decision: its record for the journal, and the acknowledgement of its command. Knows neither lanes nor threads.
+
+use polder_core::{
+    Command, CommandAck, CommandId, CommandStatus, CorrelationId, Fingerprint, Position, Reason, Sequence, TimestampMs,
+};
+use polder_journal::{AggregateKey, Decision, EncodedRecord, NewEvent, Outcome, RecordBuf};
+
+use super::warm::Warm;
+use crate::SubmitError;
+use crate::domain::Active;
+use crate::rules::DecidedEvent;
+
+pub(super) struct Verdict {
+    pub(super) record: Option<EncodedRecord>,
+    pub(super) answer: Result<CommandAck, SubmitError>,
+}
+
+/// Writes the decision down and builds its acknowledgement.
+pub(super) fn record(
+    key: AggregateKey,
+    active: &Active,
+    warm: &mut Warm,
+    command: Command,
+    id: CommandId,
+    at_ms: TimestampMs,
+    decision: Result<Vec<DecidedEvent>, Reason>,
+) -> Verdict {
+    let correlation_id = command.correlation_id.clone().unwrap_or_else(|| CorrelationId::from(&id));
+    let (status, outcome, reason, events) = match decision {
+        Ok(events) => (CommandStatus::Accepted, Outcome::Accepted, None, events),
+        Err(reason) => (CommandStatus::Rejected, Outcome::Rejected(reason.clone()), Some(reason), Vec::new()),
+    };
+    let mut ack = acknowledgement(active, &command, status, id.clone(), correlation_id, reason);
+    // Nobody can repeat a command whose id the host made up; without events it leaves nothing worth keeping.
+    let is_kept = !events.is_empty() || command.id.is_some();
+    let record = is_kept.then(|| {
+        let decision = Decision {
+            fingerprint: Fingerprint::of(&command.name, &command.payload),
+            tenant: command.tenant,
+            domain: command.domain,
+            aggregate: command.aggregate,
+            aggregate_id: command.aggregate_id,
+            revision_mark: active.revision.mark(),
+            command_id: id,
+            command_name: command.name,
+            correlation_id: command.correlation_id,
+            causation_id: command.causation_id,
+            actor: command.actor,
+            at_ms,
+            outcome,
+            sequence_before: warm.sequence,
+            events: events.into_iter().map(new_event).collect(),
+        };
+        let (record, head) = EncodedRecord::encode(&decision, key, &warm.head);
+        warm.sequence = warm.sequence.plus(decision.events.len() as u64);
+        warm.head = head;
+        record
+    });
+    ack.sequence = warm.sequence;
+    Verdict { record, answer: Ok(ack) }
+}
+
+/// The acknowledgement that a command was given when it was handled.
+pub(super) fn repeat(active: &Active, command: &Command, id: &CommandId, record: &RecordBuf) -> CommandAck {
+    let view = record.view();
+    let reason = view.reason();
+    let status = if reason.is_some() { CommandStatus::Rejected } else { CommandStatus::Accepted };
+    let correlation_id = CorrelationId::new(view.correlation_id()).unwrap_or_else(|_| CorrelationId::from(id));
+    let ack = acknowledgement(active, command, status, id.clone(), correlation_id, reason);
+    CommandAck { sequence: view.sequence(), position: view.position(), repeated: true, ..ack }
+}
+
+/// Ordered by time, so that ids made up one after the other lie close together in indexes.
+pub(super) fn new_command_id() -> CommandId {
+    let mut buffer = uuid::Uuid::encode_buffer();
+    CommandId::new(uuid::Uuid::now_v7().hyphenated().encode_lower(&mut buffer)).expect("a UUID is a good command id")
+}
+
+/// As far as it is known before the decision has its place.
+fn acknowledgement(
+    active: &Active,
+    command: &Command,
+    status: CommandStatus,
+    command_id: CommandId,
+    correlation_id: CorrelationId,
+    reason: Option<Reason>,
+) -> CommandAck {
+    CommandAck {
+        status,
+        command_id,
+        aggregate_id: command.aggregate_id.clone(),
+        sequence: Sequence::ZERO,
+        position: Position::ZERO,
+        correlation_id,
+        stream_subject: active.stream_subject(&command.aggregate).unwrap_or_default().to_owned(),
+        reason,
+        repeated: false,
+    }
+}
+
+fn new_event(event: DecidedEvent) -> NewEvent {
+    NewEvent { name: event.name, version: event.version, payload: event.payload }
+}
