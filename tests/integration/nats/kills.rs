@@ -14,6 +14,8 @@ use super::site::{Site, json};
 const ROUNDS: u64 = 3;
 const COMMANDS: u64 = 1_500;
 const DRAFT: &str = r#"{"customer": "ann"}"#;
+/// Commands on their way at a time: below what a tenant may have in flight.
+const IN_FLIGHT_MAX: u64 = 2_000;
 /// A host that is dead sends no more.
 const QUIET: Duration = Duration::from_millis(300);
 
@@ -71,18 +73,20 @@ fn rounds(disturb: impl Fn(&mut Site, &mut Random)) {
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
 }
 
-/// Sends all without waiting; gives the ids of those that were acknowledged when at least so many were.
+/// Keeps many on their way; gives the ids of those that were acknowledged when at least so many were.
 fn send(site: &Site, round: u64, commands: u64, answers_min: u64) -> Vec<String> {
     site.runtime.block_on(async {
         let inbox = site.client.new_inbox();
         let mut answers = site.client.subscribe(inbox.clone()).await.unwrap();
-        for number in 0..commands {
-            let subject = format!("main.cmd.orders.order.r{round}-{number}.draft-order");
-            let headers = super::site::map(&[("Idempotency-Key", &format!("r{round}-{number}"))]);
-            site.client.publish_with_reply_and_headers(subject, inbox.clone(), headers, DRAFT.into()).await.unwrap();
-        }
-        let mut acknowledged = Vec::new();
+        let (mut sent, mut acknowledged) = (0, Vec::new());
         while (acknowledged.len() as u64) < answers_min {
+            while sent < commands && sent < acknowledged.len() as u64 + IN_FLIGHT_MAX {
+                let subject = format!("main.cmd.orders.order.r{round}-{sent}.draft-order");
+                let headers = super::site::map(&[("Idempotency-Key", &format!("r{round}-{sent}"))]);
+                let reply = inbox.clone();
+                site.client.publish_with_reply_and_headers(subject, reply, headers, DRAFT.into()).await.unwrap();
+                sent += 1;
+            }
             let Ok(Some(answer)) = tokio::time::timeout(QUIET, answers.next()).await else { break };
             let ack = json(&answer);
             assert_eq!(ack["status"], "accepted", "{ack}");

@@ -1,6 +1,7 @@
 //! Callers of a host in this process: each sends its next command when the one before is acknowledged.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -88,7 +89,7 @@ impl Load {
         let rest = RefCell::new(Rest::new(amount, began));
         // No more than a place to wait at: what a runtime does beside would count as the host's time.
         let callers: FuturesUnordered<_> = (0..in_flight).map(|_| self.call(&rest)).collect();
-        let times: Vec<Vec<Duration>> = block_on(callers.try_collect())?;
+        let times: Vec<Vec<Duration>> = block_on(patiently(callers.try_collect()))?;
         let times = times.concat();
         Ok(Run { commands: times.len(), took: began.elapsed(), times })
     }
@@ -107,6 +108,23 @@ impl Load {
         }
         Ok(times)
     }
+}
+
+/// Lets others run once before the thread goes to sleep: whoever brings one answer has more of them, and would be interrupted after each
+/// to wake it again.
+async fn patiently<T>(work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    let mut has_waited = false;
+    poll_fn(|context| {
+        let polled = work.as_mut().poll(context);
+        has_waited = polled.is_pending() && !has_waited;
+        if has_waited {
+            std::thread::yield_now();
+            context.waker().wake_by_ref();
+        }
+        polled
+    })
+    .await
 }
 
 /// What of a run is still to be sent.
