@@ -20,11 +20,11 @@ pub enum SubmitError {
     UnknownTenant(TenantName),
     #[error("tenant {0:?} is suspended: it takes no commands until it is resumed; reads go on")]
     TenantSuspended(TenantName),
-    #[error("tenant {tenant:?} has no domain {domain:?}; it has {}", list(known))]
+    #[error("tenant {tenant:?} has no domain {domain:?}{}", others(known))]
     UnknownDomain { tenant: TenantName, domain: DomainName, known: Vec<DomainName> },
-    #[error("domain {domain:?} has no aggregate {aggregate:?}; it has {}", list(known))]
+    #[error("domain {domain:?} has no aggregate {aggregate:?}{}", others(known))]
     UnknownAggregate { domain: DomainName, aggregate: AggregateName, known: Vec<AggregateName> },
-    #[error("aggregate {aggregate:?} has no command {command:?}; it has {}", list(known))]
+    #[error("aggregate {aggregate:?} has no command {command:?}{}", others(known))]
     UnknownCommand { aggregate: AggregateName, command: CommandName, known: Vec<CommandName> },
     #[error("the payload is not JSON: {0}")]
     NotJson(String),
@@ -67,11 +67,11 @@ pub enum ReadError {
     SystemTenant,
     #[error("there is no tenant {0:?} here")]
     UnknownTenant(TenantName),
-    #[error("tenant {tenant:?} has no domain {domain:?}; it has {}", list(known))]
+    #[error("tenant {tenant:?} has no domain {domain:?}{}", others(known))]
     UnknownDomain { tenant: TenantName, domain: DomainName, known: Vec<DomainName> },
-    #[error("domain {domain:?} has no aggregate {aggregate:?}; it has {}", list(known))]
+    #[error("domain {domain:?} has no aggregate {aggregate:?}{}", others(known))]
     UnknownAggregate { domain: DomainName, aggregate: AggregateName, known: Vec<AggregateName> },
-    #[error("domain {domain:?} has no projection {projection:?}; it has {}", list(known))]
+    #[error("domain {domain:?} has no projection {projection:?}{}", others(known))]
     UnknownProjection { domain: DomainName, projection: ProjectionName, known: Vec<ProjectionName> },
     #[error("tenant {tenant:?} has no component of revision {revision}")]
     UnknownRevision { tenant: TenantName, revision: Revision },
@@ -109,7 +109,7 @@ pub enum DeployError {
     Gate(Box<Verdict>),
     #[error("revision {} is in quarantine ({cause}); it can be activated again once that is released", revision.short())]
     Quarantined { revision: Revision, cause: String },
-    #[error("tenant {tenant:?} has no domain {domain:?}; it has {}", list(known))]
+    #[error("tenant {tenant:?} has no domain {domain:?}{}", others(known))]
     UnknownDomain { tenant: TenantName, domain: DomainName, known: Vec<DomainName> },
     #[error(
         "domain {domain:?} has nothing to go back to: no other revision was active before, or those are in quarantine"
@@ -182,9 +182,10 @@ pub enum OpenError {
     Views { tenant: TenantName, problem: String },
 }
 
-fn list<T: std::fmt::Display>(known: &[T]) -> String {
+/// Those that would have been right. Nothing is said where there are none, or none that the caller may know of.
+fn others<T: std::fmt::Display>(known: &[T]) -> String {
     if known.is_empty() {
-        return "none yet".into();
+        return String::new();
     }
-    known.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+    format!("; it has {}", known.iter().map(T::to_string).collect::<Vec<_>>().join(", "))
 }

@@ -55,7 +55,10 @@ pub(crate) fn recover(disk: &dyn Disk, segment_bytes: u64, known: Option<&Link>)
     if let Some(known) = known.filter(|known| known.number > end.link.number) {
         let file = addresses.get(end.segment).map_or_else(folder, |address| disk.path(*address));
         let (found, known) = (end.link.number, known.number);
-        let what = format!("the journal ends with frame {found}, the index remembers frame {known}");
+        let what = format!(
+            "the journal ends with frame {found}, the index remembers frame {known}; if an older copy of the journal was put in \
+             place on purpose, delete the folder of the index: it is made again"
+        );
         return Err(OpenError::Damaged { file, offset: end.offset, what });
     }
     let torn =

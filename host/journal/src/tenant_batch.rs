@@ -1,6 +1,6 @@
 //! A stretch of one tenant's history, read whole, walked without copying. What every projection is fed from.
 
-use polder_core::{Position, TenantName};
+use polder_core::{ContentId, Position, TenantName};
 
 use crate::disk::whole_sectors;
 use crate::error::ReadError;
@@ -28,6 +28,11 @@ impl TenantBatch {
     /// Where to read on: the position of the last event here, or the one that was asked for.
     pub fn last(&self) -> Position {
         self.last
+    }
+
+    /// The content id of the last event here.
+    pub fn head(&self) -> Option<ContentId> {
+        RecordView::read_again(&self.bytes[*self.records.last()?..]).head()
     }
 
     /// Records with events, in order. The first may begin with events that lie before what was asked for.

@@ -8,7 +8,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use polder_core::{AggregateId, AggregateName, Command, CommandName, CommandStatus, DomainName, TenantName};
 
-use crate::access::Caller;
+use crate::access::{Caller, Hints};
 use crate::app::App;
 use crate::body;
 use crate::headers::{self, Headers};
@@ -48,7 +48,9 @@ pub(crate) async fn submit(
     if !payload.is_empty() {
         command.payload = payload;
     }
-    let acknowledgement = app.host.submit(command).await?;
+    let (tenant, domain) = (command.tenant.clone(), command.domain.clone());
+    let acknowledged = app.host.submit(command).await;
+    let acknowledgement = acknowledged.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     let status = match acknowledgement.status {
         CommandStatus::Accepted => StatusCode::OK,
         CommandStatus::Pending => StatusCode::ACCEPTED,

@@ -6,13 +6,12 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use polder_core::{DomainName, TenantName, subject};
-use polder_engine::{DeployOptions, DomainInfo, GateOptions, ReplayScope, RevisionInfo, RollBackOptions};
+use polder_engine::{DeployOptions, DomainInfo, GateOptions, ReadError, ReplayScope, RevisionInfo, RollBackOptions};
 use serde::Serialize;
 
-use crate::access::{Caller, Wanted};
+use crate::access::{Caller, Hints, Wanted};
 use crate::app::App;
 use crate::json::json;
-use crate::kinds;
 use crate::problem::Problem;
 use crate::query::{Query, bad_parameter};
 use crate::segments::Segments;
@@ -103,14 +102,21 @@ pub(crate) async fn roll_back(
     let (host, options) = (app.host.clone(), RollBackOptions { gate, to: query.one("to")?.map(str::to_owned) });
     gate_progress::respond(&headers, |progress| async move {
         let gate = GateOptions { progress, ..options.gate };
-        host.roll_back(&tenant, &domain, RollBackOptions { gate, ..options }).await
+        let rolled_back = host.roll_back(&tenant, &domain, RollBackOptions { gate, ..options }).await;
+        rolled_back.map_err(|error| error.for_caller(&caller, &tenant, &domain))
     })
     .await
 }
 
 /// `GET /v1/{tenant}/domains/{domain}/revisions`.
-pub(crate) async fn revisions(State(app): State<Arc<App>>, segments: Segments) -> Result<Response, Problem> {
-    let revisions = app.host.revisions(&segments.tenant()?, &segments.domain()?).await?;
+pub(crate) async fn revisions(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    segments: Segments,
+) -> Result<Response, Problem> {
+    let (tenant, domain) = (segments.tenant()?, segments.domain()?);
+    let revisions = app.host.revisions(&tenant, &domain).await;
+    let revisions = revisions.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     Ok(json(StatusCode::OK, &Revisions { revisions }))
 }
 
@@ -125,15 +131,12 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller, segments: 
 pub(crate) async fn one(State(app): State<Arc<App>>, caller: Caller, segments: Segments) -> Result<Response, Problem> {
     let (tenant, domain) = (segments.tenant()?, segments.domain()?);
     let domains = app.host.domains(&tenant).await?;
-    let names = domains.iter().map(|info| info.domain.clone());
-    let known: Vec<_> = names.filter(|name| caller.may_publish(&subject::catalog(&tenant, name))).collect();
-    match domains.into_iter().find(|info| info.domain == domain) {
-        Some(info) => Ok(json(StatusCode::OK, &info)),
-        None => {
-            let detail = format!("tenant {tenant:?} has no domain {domain:?}");
-            Err(Problem::new(&kinds::UNKNOWN_DOMAIN, detail).with_known(&known))
-        }
+    if let Some(info) = domains.iter().find(|info| info.domain == domain) {
+        return Ok(json(StatusCode::OK, info));
     }
+    let known = domains.into_iter().map(|info| info.domain).collect();
+    let unknown = ReadError::UnknownDomain { tenant: tenant.clone(), domain: domain.clone(), known };
+    Err(unknown.for_caller(&caller, &tenant, &domain).into())
 }
 
 fn gate(query: &Query, actor: Option<String>) -> Result<GateOptions, Problem> {

@@ -6,6 +6,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use crate::access::{Caller, Hints};
 use crate::app::App;
 use crate::json::json;
 use crate::problem::Problem;
@@ -17,12 +18,14 @@ const EFFECTS_PER_PAGE: usize = 1_000;
 
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
+    caller: Caller,
     segments: Segments,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
     let (tenant, domain) = (segments.tenant()?, segments.domain()?);
     let query = Query::parse(raw.as_deref(), &["after", "limit"])?;
     let limit = query.number("limit")?.unwrap_or(EFFECTS_PER_PAGE).min(EFFECTS_PER_PAGE);
-    let page = app.host.effects(&tenant, &domain, query.number("after")?.unwrap_or(0), limit).await?;
+    let page = app.host.effects(&tenant, &domain, query.number("after")?.unwrap_or(0), limit).await;
+    let page = page.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     Ok(json(StatusCode::OK, &page))
 }

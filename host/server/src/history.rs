@@ -9,7 +9,7 @@ use futures::stream;
 use polder_core::{AggregateId, AggregateName, DomainName, Event, Sequence, TenantName, subject};
 use polder_engine::{Host, ReadError};
 
-use crate::access::{Caller, Sight};
+use crate::access::{Caller, Hints, Sight};
 use crate::app::App;
 use crate::event_stream::{Format, respond};
 use crate::feed::EVENTS_PER_PAGE;
@@ -52,7 +52,8 @@ pub(crate) async fn stream(
         left: query.number("limit")?.unwrap_or(u64::MAX),
         first: None,
     };
-    history.first = Some(history.page().await?);
+    let first = history.page().await;
+    history.first = Some(first.map_err(|error| error.for_caller(&caller, &history.tenant, &history.domain))?);
     let pages =
         stream::try_unfold(history, |mut history| async move { Ok(history.next().await?.map(|page| (page, history))) });
     Ok(respond(pages, Format::wanted(&headers)))

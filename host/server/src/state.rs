@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use polder_core::{Sequence, TimestampMs};
 use polder_engine::AsOf;
 
+use crate::access::{Caller, Hints};
 use crate::app::App;
 use crate::json::{json, tagged};
 use crate::kinds;
@@ -18,13 +19,15 @@ use crate::segments::Segments;
 
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
+    caller: Caller,
     segments: Segments,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
     let (tenant, domain) = (segments.tenant()?, segments.domain()?);
     let (aggregate, id) = (segments.aggregate()?, segments.aggregate_id()?);
     let as_of = as_of(&Query::parse(raw.as_deref(), &["sequence", "at"])?)?;
-    let answer = app.host.state(&tenant, &domain, &aggregate, &id, as_of).await?;
+    let answer = app.host.state(&tenant, &domain, &aggregate, &id, as_of).await;
+    let answer = answer.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     Ok(tagged(json(StatusCode::OK, &answer), answer.sequence))
 }
 

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use polder_engine::{Direction, DocumentQuery};
 
+use crate::access::{Caller, Hints};
 use crate::app::App;
 use crate::json::json;
 use crate::problem::Problem;
@@ -16,23 +17,27 @@ use crate::waiting::wait;
 
 pub(crate) async fn one(
     State(app): State<Arc<App>>,
+    caller: Caller,
     segments: Segments,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
     let (tenant, domain, projection) = (segments.tenant()?, segments.domain()?, segments.projection()?);
     let wait = wait(&Query::parse(raw.as_deref(), &["after", "timeout_ms"])?)?;
-    let document = app.host.document(&tenant, &domain, &projection, segments.key(), wait).await?;
+    let document = app.host.document(&tenant, &domain, &projection, segments.key(), wait).await;
+    let document = document.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     Ok(json(StatusCode::OK, &document))
 }
 
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
+    caller: Caller,
     segments: Segments,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
     let (tenant, domain, projection) = (segments.tenant()?, segments.domain()?, segments.projection()?);
     let query = Query::parse(raw.as_deref(), &["where", "order", "limit", "offset", "after", "timeout_ms"])?;
-    let page = app.host.documents(&tenant, &domain, &projection, &wanted(&query)?, wait(&query)?).await?;
+    let page = app.host.documents(&tenant, &domain, &projection, &wanted(&query)?, wait(&query)?).await;
+    let page = page.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     Ok(json(StatusCode::OK, &page))
 }
 

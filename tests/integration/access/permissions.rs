@@ -31,10 +31,61 @@ fn the_list_of_domains_holds_what_may_be_asked_about() {
     assert_eq!(names("main publish main.query.>"), ["\"orders\""]);
     assert_eq!(names("main publish main.query.permits.catalog"), [""; 0]);
     site.client("main publish main.cmd.>").get("/v1/main/domains").problem(403, "not-permitted");
-    // Nor is it told beside the name of one that is not there.
-    let problem =
-        site.client("main publish main.query.none.>").get("/v1/main/domains/none").problem(404, "unknown-domain");
-    assert_eq!(problem["known"], serde_json::json!([]));
+}
+
+/// What would have been right is told beside what is not there, but only to whom may ask for it.
+#[test]
+fn a_name_is_told_to_whom_may_use_it() {
+    const COMMAND: &str = "/v1/main/none/order/o-1/draft-order";
+    const OTHER_AGGREGATE: &str = "/v1/main/orders/none/o-1/draft-order";
+    const OTHER_COMMAND: &str = "/v1/main/orders/order/o-1/none";
+    const DRAFT: &[&str] = &["draft-order"];
+    let site = Site::open();
+    let both = "publish main.admin.deploy.orders main.cmd.none.order.o-1.draft-order";
+    for (method, path, permissions, kind, known) in [
+        ("POST", COMMAND, "publish main.cmd.none.>", "unknown-domain", &[][..]),
+        ("POST", COMMAND, "publish main.cmd.*.*.*.draft-order", "unknown-domain", &["orders"]),
+        ("POST", COMMAND, both, "unknown-domain", &["orders"]),
+        ("POST", COMMAND, "publish main.cmd.none.> subscribe main.orders.>", "unknown-domain", &["orders"]),
+        ("POST", COMMAND, "publish main.cmd.> deny *.*.orders.>", "unknown-domain", &[]),
+        ("GET", "/v1/main/none/order/o-1", "publish main.state.none.>", "unknown-domain", &[]),
+        ("GET", "/v1/main/none/order/o-1/events", "subscribe main.none.>", "unknown-domain", &[]),
+        ("GET", "/v1/main/none/views/order-summary", "publish main.query.none.>", "unknown-domain", &[]),
+        ("GET", "/v1/main/none/views/order-summary/o-1", "publish main.query.none.>", "unknown-domain", &[]),
+        ("GET", "/v1/main/none/effects", "publish main.query.none.>", "unknown-domain", &[]),
+        ("GET", "/v1/main/domains/none", "publish main.query.none.>", "unknown-domain", &[]),
+        ("GET", "/v1/main/domains/none", "publish main.query.>", "unknown-domain", &["orders"]),
+        ("GET", "/v1/main/domains/none/revisions", "publish main.query.none.>", "unknown-domain", &[]),
+        ("POST", "/v1/main/domains/none/rollback", "publish main.admin.rollback.none", "unknown-domain", &[]),
+        ("POST", "/v1/main/domains/none/rollback", "publish main.admin.rollback.*", "unknown-domain", &["orders"]),
+        ("POST", OTHER_AGGREGATE, "publish main.cmd.orders.none.>", "unknown-aggregate", &[]),
+        ("POST", OTHER_AGGREGATE, "publish main.cmd.orders.>", "unknown-aggregate", &["order"]),
+        ("GET", "/v1/main/orders/none/o-1", "publish main.state.orders.none.*", "unknown-aggregate", &[]),
+        ("GET", "/v1/main/orders/none/o-1/events", "subscribe main.orders.none.>", "unknown-aggregate", &[]),
+        ("POST", OTHER_COMMAND, "publish main.cmd.orders.order.*.none", "unknown-command", &[]),
+        (
+            "POST",
+            OTHER_COMMAND,
+            "publish main.cmd.*.*.*.none main.cmd.orders.order.o-2.draft-order",
+            "unknown-command",
+            DRAFT,
+        ),
+        ("GET", "/v1/main/orders/views/none", "publish main.query.orders.none", "unknown-projection", &[]),
+        (
+            "GET",
+            "/v1/main/orders/views/none",
+            "publish main.query.orders.catalog main.query.orders.none",
+            "unknown-projection",
+            &["customer-totals", "order-summary"],
+        ),
+    ] {
+        let told = site.client(&format!("main {permissions}")).request(method, path).send();
+        let problem = told.problem(404, kind);
+        assert_eq!(problem["known"], serde_json::json!(known), "{method} {path} with {permissions}");
+        let detail = problem["detail"].as_str().unwrap();
+        let named = detail.split_once("; it has ").map_or("", |(_, named)| named);
+        assert_eq!(named, known.join(", "), "{detail}");
+    }
 }
 
 /// Whether it is there or not: the refusal is the same, but for the subject that the path itself names.

@@ -7,6 +7,7 @@ pub(crate) mod door;
 mod hostile;
 mod kills;
 mod laws;
+mod restored;
 mod snapshots;
 mod takeovers;
 mod time_travel;

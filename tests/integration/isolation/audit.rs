@@ -1,14 +1,21 @@
 //! A guest that remembers what is in no event is found out by running some of its commands a second time; one that does not is left in
 //! peace.
 
-use polder_engine::{DeployError, DeployOptions, Host, RevisionStatus, SubmitError};
+use std::sync::Arc;
+
+use polder_core::Position;
+use polder_engine::{
+    DeployError, DeployOptions, EventFilter, Host, RevisionInfo, RevisionStatus, SYSTEM_TENANT, SubmitError,
+};
 use serde_json::json;
 
 use super::metric;
-use crate::engine::door::{Door, component, options, tenant};
+use crate::engine::door::{Door, another_revision, component, options, tenant};
 
 /// Within so many commands it has to be found.
 const COMMANDS_MAX: u64 = 1_000;
+/// At once.
+const CALLERS: u64 = 256;
 /// More than enough that each worker's instance is sampled.
 const HONEST_COMMANDS: u64 = 600;
 
@@ -28,6 +35,18 @@ async fn found(door: &Door, command: &str) -> (String, u64) {
     }
 }
 
+/// Once it is recorded.
+async fn quarantined(door: &Door) -> RevisionInfo {
+    let domain = "hidden-counter".parse().unwrap();
+    loop {
+        let revisions = door.host.revisions(&tenant(), &domain).await.unwrap();
+        if let Some(info) = revisions.into_iter().find(|info| info.status == RevisionStatus::Quarantined) {
+            return info;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hidden_counter_in_events_is_found() {
     let folder = tempfile::tempdir().unwrap();
@@ -40,6 +59,37 @@ async fn a_hidden_counter_in_events_is_found() {
     assert_eq!(door.events().await.len() as u64, acknowledged);
 }
 
+/// However fast commands come, and whatever else the machine has to do: nobody waits for a thread that stands back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hidden_counter_is_found_among_many_callers() {
+    let folder = tempfile::tempdir().unwrap();
+    let door = Arc::new(Door::open(folder.path(), "hidden-counter", "meter").await);
+    let caller = |number: u64| {
+        let door = Arc::clone(&door);
+        tokio::spawn(async move { while door.send(&format!("m-{number}"), "tell", json!({})).await.is_ok() {} })
+    };
+    futures::future::join_all((0..CALLERS).map(caller)).await;
+    let acknowledged = door.events().await.len() as u64;
+    assert!(acknowledged < COMMANDS_MAX, "{acknowledged}");
+    let (reason, more) = found(&door, "tell").await;
+    assert_eq!(more, 0, "it is shut for everyone");
+
+    // Several samples tell of it; one cause is given and recorded.
+    let domain = "hidden-counter".parse().unwrap();
+    let recorded = quarantined(&door).await;
+    assert_eq!(recorded.cause.as_deref(), Some(&*reason));
+    let door = Arc::into_inner(door).unwrap();
+    door.close().await;
+    let host = Host::open(options(folder.path())).unwrap();
+    let revisions = host.revisions(&tenant(), &domain).await.unwrap();
+    assert_eq!(revisions[0].cause.as_deref(), Some(&*reason));
+    let (filter, system) = (EventFilter::default(), SYSTEM_TENANT.parse().unwrap());
+    let facts = host.events(&system, &filter, Position::ZERO, 1_000).await.unwrap().events;
+    let quarantines = facts.iter().filter(|fact| fact.name.as_str() == "revision-quarantined").count();
+    assert_eq!(quarantines, 1);
+    host.shutdown().await;
+}
+
 /// There is no revision before it to go back to.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_found_is_in_quarantine_until_it_is_released() {
@@ -47,12 +97,7 @@ async fn what_was_found_is_in_quarantine_until_it_is_released() {
     let door = Door::open(folder.path(), "hidden-counter", "meter").await;
     let (reason, _) = found(&door, "tell").await;
     let domain = "hidden-counter".parse().unwrap();
-    let mut revisions = door.host.revisions(&tenant(), &domain).await.unwrap();
-    while revisions[0].status != RevisionStatus::Quarantined {
-        tokio::task::yield_now().await;
-        revisions = door.host.revisions(&tenant(), &domain).await.unwrap();
-    }
-    assert_eq!(revisions[0].cause.as_deref(), Some(&*reason));
+    assert_eq!(quarantined(&door).await.cause.as_deref(), Some(&*reason));
     door.close().await;
 
     let host = Host::open(options(folder.path())).unwrap();
@@ -69,6 +114,20 @@ async fn what_was_found_is_in_quarantine_until_it_is_released() {
     let revisions = host.revisions(&tenant, &domain).await.unwrap();
     assert_eq!(revisions.last().unwrap().status, RevisionStatus::Active);
     door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_domain_goes_back_to_the_revision_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let door = Door::open(folder.path(), "hidden-counter", "meter").await;
+    door.accept("m-9", "read", json!({})).await;
+    let second = door.deploy(another_revision(&component("hidden-counter"), 1)).await;
+    let (reason, _) = found(&door, "tell").await;
+    let bad = quarantined(&door).await;
+    assert_eq!((bad.revision, bad.cause.as_deref()), (second.revision, Some(&*reason)));
+    let active = door.host.domains(&tenant()).await.unwrap()[0].revision;
+    assert_eq!(Some(active), second.previous);
+    door.accept("m-9", "read", json!({})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,8 +23,10 @@ fn a_token_says_what_may_be_asked() {
     };
     let clerk = token(&["--allow-publish", "main.cmd.orders.>", "--deny", "main.cmd.*.*.*.cancel-order"]);
     let reader = token(&["--allow-publish", "main.query.>"]);
+    let stranger = token(&["--allow-publish", "main.*.none.>"]);
     site.start_host();
     let (clerk, reader) = (("Authorization", &*clerk), ("authorization", &*reader));
+    let stranger = ("Authorization", &*stranger);
 
     problem(&site.request(COMMAND, &[], DRAFT), 401, "not-authenticated");
     problem(&site.request(COMMAND, &[("Authorization", "Bearer x")], DRAFT), 401, "not-authenticated");
@@ -40,6 +42,17 @@ fn a_token_says_what_may_be_asked() {
     problem(&site.request(question, &[STRAIGHT, clerk], ""), 403, "not-permitted");
     let page = json(&site.request(question, &[STRAIGHT, reader], r#"{"after": 1}"#));
     assert_eq!(page["documents"][0]["key"], "o-1", "{page}");
+
+    // Nor is anybody told the names of what they may not ask for.
+    for (subject, header, kind, known) in [
+        ("main.cmd.orders.none.o-1.draft-order", clerk, "unknown-aggregate", &["order"][..]),
+        ("main.query.none.order-summary", reader, "unknown-domain", &["orders"]),
+        ("main.query.none.order-summary", stranger, "unknown-domain", &[]),
+        ("main.cmd.none.order.o-1.draft-order", stranger, "unknown-domain", &[]),
+    ] {
+        let told = problem(&site.request(subject, &[STRAIGHT, header], ""), 404, kind);
+        assert_eq!(told["known"], serde_json::json!(known), "{subject}: {told}");
+    }
 
     site.await_messages(1);
     let messages = site.messages(MAIN_STREAM);

@@ -1,5 +1,7 @@
 //! Runs samples of live commands again, on a thread that gets next to nothing of a busy machine, and rests when it took more than its
 //! share of one: where it does not keep up, samples are dropped and counted, and no command waits.
+//!
+//! That thread may have no turn while thousands of commands come. So of each instance one sample is run by its worker, at once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use polder_core::Limits;
 use polder_journal::Reader;
 use polder_sandbox::CpuTime;
 
@@ -28,6 +31,13 @@ pub(crate) const STATE_BYTES_MAX: usize = 256 * 1024;
 #[derive(Clone)]
 pub(crate) struct Audit {
     to: SyncSender<Box<Sample>>,
+    conclusions: Conclusions,
+}
+
+/// What becomes of findings.
+#[derive(Clone)]
+struct Conclusions {
+    withdrawals: Withdrawals,
     counts: Arc<AuditCounts>,
 }
 
@@ -47,21 +57,29 @@ impl Audit {
         is_stopping: &Arc<AtomicBool>,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (to, samples) = sync_channel(QUEUE_MAX);
-        let counts = Arc::<AuditCounts>::default();
-        let (counting, is_stopping) = (Arc::clone(&counts), Arc::clone(is_stopping));
-        let auditor = Auditor { samples, reader, withdrawals, counts: counting, is_stopping };
+        let conclusions = Conclusions { withdrawals, counts: Arc::default() };
+        let (concluding, is_stopping) = (conclusions.clone(), Arc::clone(is_stopping));
+        let auditor = Auditor { samples, reader, conclusions: concluding, is_stopping };
         let thread = std::thread::Builder::new().name("audit".into()).spawn(move || auditor.run())?;
-        Ok((Self { to, counts }, thread))
+        Ok((Self { to, conclusions }, thread))
     }
 
     pub(crate) fn counts(&self) -> Arc<AuditCounts> {
-        Arc::clone(&self.counts)
+        Arc::clone(&self.conclusions.counts)
+    }
+
+    /// On the calling thread. What does not end within these limits is offered. The command has to be durable.
+    pub(crate) fn run_now(&self, sample: Box<Sample>, reader: &Reader, limits: &Limits) {
+        match run_again(&sample, reader, limits) {
+            Finding::Inconclusive(_) => self.offer(sample),
+            finding => self.conclusions.note(*sample, finding),
+        }
     }
 
     /// What came before the sampled command has to be durable.
     pub(crate) fn offer(&self, sample: Box<Sample>) {
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.to.try_send(sample) {
-            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+            self.conclusions.counts.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -69,8 +87,7 @@ impl Audit {
 struct Auditor {
     samples: Receiver<Box<Sample>>,
     reader: Reader,
-    withdrawals: Withdrawals,
-    counts: Arc<AuditCounts>,
+    conclusions: Conclusions,
     is_stopping: Arc<AtomicBool>,
 }
 
@@ -80,12 +97,14 @@ impl Auditor {
         let (mut cpu_time, mut allowance) = (CpuTime::now(), Allowance::new(Instant::now()));
         for sample in &self.samples {
             self.rest(allowance.debt(Instant::now()));
-            // Only of what is still active is there something to find.
-            if self.is_stopping.load(Ordering::Relaxed) || sample.domain.active().revision != sample.active.revision {
+            // Only of what still takes commands is there something to find.
+            let is_in_use =
+                sample.domain.active().revision == sample.active.revision && !sample.active.health.is_shut();
+            if self.is_stopping.load(Ordering::Relaxed) || !is_in_use {
                 continue;
             }
-            let again = catch_unwind(AssertUnwindSafe(|| sample.run_again(&self.reader)));
-            self.note(*sample, again.unwrap_or_else(|_| Finding::Inconclusive("the audit panicked".into())));
+            let finding = run_again(&sample, &self.reader, &sample.limits);
+            self.conclusions.note(*sample, finding);
             allowance.used(Duration::from_nanos(cpu_time.lap_ns()));
         }
     }
@@ -98,7 +117,14 @@ impl Auditor {
             std::thread::park_timeout(left);
         }
     }
+}
 
+fn run_again(sample: &Sample, reader: &Reader, limits: &Limits) -> Finding {
+    let again = catch_unwind(AssertUnwindSafe(|| sample.run_again(reader, limits)));
+    again.unwrap_or_else(|_| Finding::Inconclusive("the audit panicked".into()))
+}
+
+impl Conclusions {
     fn note(&self, sample: Sample, finding: Finding) {
         let counter = match finding {
             Finding::Same => &self.counts.same,
@@ -116,7 +142,10 @@ impl Auditor {
                     command.name, command.id, command.aggregate, command.aggregate_id, sample.sequence_before
                 );
                 let Sample { tenant, domain, active, .. } = sample;
-                self.withdrawals.condemn(Condemned { tenant, domain, active, cause, ground: Ground::Impure });
+                // From here on it decides nothing more, however long going back takes; and one of several samples condemns it.
+                if active.health.shut(&cause) {
+                    self.withdrawals.condemn(Condemned { tenant, domain, active, cause, ground: Ground::Impure });
+                }
             }
             Finding::Inconclusive(problem) => {
                 tracing::debug!(domain = %sample.domain.name, problem, "a command could not be run again");

@@ -85,10 +85,15 @@ impl Health {
         self.watch(&judgement);
     }
 
-    /// Lets no command in any more.
-    pub(crate) fn shut(&self, cause: &str) {
-        self.shut.get_or_init(|| cause.to_owned());
+    /// Lets no command in any more. Gives whether it did until now: the first cause stays.
+    pub(crate) fn shut(&self, cause: &str) -> bool {
+        let was_open = self.shut.set(cause.to_owned()).is_ok();
         self.watch(&self.judgement());
+        was_open
+    }
+
+    pub(crate) fn is_shut(&self) -> bool {
+        self.shut.get().is_some()
     }
 
     pub(crate) fn calls(&self) -> u64 {
@@ -101,11 +106,11 @@ impl Health {
 
     /// Open also when it is shut for good.
     pub(crate) fn circuit(&self) -> CircuitState {
-        if self.shut.get().is_some() { CircuitState::Open } else { self.judgement().circuit() }
+        if self.is_shut() { CircuitState::Open } else { self.judgement().circuit() }
     }
 
     fn watch(&self, judgement: &Judgement) {
-        let is_closed = judgement.circuit() == CircuitState::Closed && self.shut.get().is_none();
+        let is_closed = judgement.circuit() == CircuitState::Closed && !self.is_shut();
         self.is_watched.store(!is_closed, Ordering::Relaxed);
     }
 
@@ -143,7 +148,8 @@ mod tests {
     fn what_is_shut_stays_shut() {
         let health = Health::new(Standing::New);
         assert!(health.admit().is_ok());
-        health.shut("it forgets");
+        assert!(health.shut("it forgets"));
+        assert!(!health.shut("it lies"), "once is enough");
         health.report(100, 0);
         let closed = health.admit().unwrap_err();
         assert_eq!((closed.reason.as_str(), closed.retry_after), ("it forgets", None));

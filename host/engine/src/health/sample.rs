@@ -56,8 +56,8 @@ pub(crate) enum Finding {
 
 impl Sample {
     /// Runs it again, on what the journal says came before.
-    pub(crate) fn run_again(&self, reader: &Reader) -> Finding {
-        match self.try_again(reader) {
+    pub(crate) fn run_again(&self, reader: &Reader, limits: &Limits) -> Finding {
+        match self.try_again(reader, limits) {
             Ok(None) => Finding::Same,
             Ok(Some(what)) => Finding::Differs(what),
             Err(FoldError::Call(error)) if is_the_guests(&error.kind) => {
@@ -67,9 +67,9 @@ impl Sample {
         }
     }
 
-    fn try_again(&self, reader: &Reader) -> Result<Option<String>, FoldError> {
+    fn try_again(&self, reader: &Reader, limits: &Limits) -> Result<Option<String>, FoldError> {
         let command = &self.command;
-        let mut instance = self.active.rules.instantiate(&self.limits)?;
+        let mut instance = self.active.rules.instantiate(limits)?;
         let wanted = Wanted {
             key: self.key,
             aggregate: &command.aggregate,

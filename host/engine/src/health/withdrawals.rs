@@ -20,7 +20,7 @@ pub(crate) struct Condemned {
 pub(crate) enum Ground {
     /// Its calls fail. With nothing to go back to, it is tried again now and then.
     Faults,
-    /// What it decides cannot be trusted. With nothing to go back to, the domain takes no commands.
+    /// What it decides cannot be trusted: it is shut already. With nothing to go back to, the domain takes no commands.
     Impure,
 }
 

@@ -33,9 +33,8 @@ impl Inner {
 
     /// It stays in place, and its callers are kept from it. Gives the reason.
     fn stays(condemned: &Condemned, problem: &dyn std::fmt::Display) -> String {
-        match condemned.ground {
-            Ground::Faults => condemned.active.health.break_circuit(),
-            Ground::Impure => condemned.active.health.shut(&condemned.cause),
+        if condemned.ground == Ground::Faults {
+            condemned.active.health.break_circuit();
         }
         problem.to_string()
     }

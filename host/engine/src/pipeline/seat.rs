@@ -7,13 +7,13 @@ use polder_core::{AggregateId, AggregateName, Limits, Reason, Sequence};
 use polder_journal::{AggregateKey, Reader};
 use polder_sandbox::{CallError, GuestCommand};
 
-use super::cold::{FoldError, Folded, Wanted, fold_history, fold_on};
+use super::cold::{EVENTS_PER_CALL, FoldError, Folded, Wanted, fold_history, fold_on};
 use super::ready::ReadySeat;
 use super::share::commands_per_look;
 use super::snapshots;
 use super::warm::{Warm, WarmStates};
 use crate::domain::{Active, Domain};
-use crate::health::{self, Sentence};
+use crate::health::{self, Sample, Sentence};
 use crate::rules::{DecidedEvent, RulesInstance};
 use crate::tenant::Tenant;
 
@@ -44,6 +44,8 @@ pub(super) struct Seat {
     pub(super) calls_unreported: u64,
     /// Before this command no other is sampled: looking at a large state takes long.
     sampled_next: u64,
+    /// One of its commands was run a second time by its worker.
+    was_audited: bool,
 }
 
 /// Why a state is not at hand.
@@ -97,6 +99,7 @@ impl Seat {
             commands: 0,
             calls_unreported: 0,
             sampled_next: 0,
+            was_audited: false,
         }
     }
 
@@ -170,6 +173,13 @@ impl Seat {
     pub(super) fn is_sampled(&self) -> bool {
         let number = self.commands + 1;
         health::is_sampled(number) && (number < SAMPLED_FREELY || number >= self.sampled_next)
+    }
+
+    /// The sample is to be run again at once: it is the instance's first that can be within a slice.
+    pub(super) fn is_audited_now(&mut self, sample: &Sample) -> bool {
+        let is_first = !self.was_audited && sample.sequence_before.0 <= EVENTS_PER_CALL as u64;
+        self.was_audited |= is_first;
+        is_first
     }
 
     /// The state as JSON, for a sample; `None` when it is too long.

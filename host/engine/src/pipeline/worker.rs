@@ -404,12 +404,15 @@ impl Worker {
         }
         let state = sample.as_ref().map(|_| seat.inspected(&warm)).transpose();
         let upkeep = seat.put(key, warm, self.commands);
-        match state {
-            Ok(state) => {
-                self.samples.extend(sample.map(|sample| Sample { state: state.flatten(), ..*sample }));
-            }
+        let sample = match state {
+            Ok(state) => sample.map(|sample| Sample { state: state.flatten(), ..*sample }),
             Err(error) => return self.could_not_put_away(address, &domain, &error),
-        }
+        };
+        let (sample, audited_now) = match sample {
+            Some(sample) if self.number.is_some() && seat.is_audited_now(&sample) => (None, Some(sample)),
+            sample => (sample, None),
+        };
+        self.samples.extend(sample);
         match upkeep {
             Upkeep::Nothing => {}
             Upkeep::Look => self.hold_to_share(address),
@@ -417,6 +420,17 @@ impl Worker {
                 tracing::info!(domain = %domain.name, "the guest's memory is nearly full; its states are built anew");
                 self.leave(address);
             }
+        }
+        // Last, as it may give all states up.
+        audited_now.into_iter().for_each(|sample| self.audit_now(sample));
+    }
+
+    /// The thread that audits may have no turn while a thousand commands come; this one runs a sample before it goes on.
+    fn audit_now(&mut self, sample: Sample) {
+        self.settle();
+        if let Some(audit) = self.audit.as_ref().filter(|_| self.appender.halted().is_none()) {
+            let limits = (self.allowance)(&sample.limits);
+            audit.run_now(Box::new(sample), &self.reader, &limits);
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use polder_core::{Limits, Position};
+use polder_core::{ContentId, Limits, Position};
 use polder_journal::{ReadError, Reader, TenantBatch};
 use polder_sandbox::{CallError, Component, DocumentHandle, GuestEvent, Instance};
 use std::sync::Arc;
@@ -44,6 +44,8 @@ pub(super) struct Feed {
     cursor: Position,
     /// Everything up to here is written.
     written: Position,
+    /// The last event that was read.
+    newest: Option<(Position, ContentId)>,
     instance: Option<Instance>,
     documents: HashMap<String, OpenDocument>,
     changed: usize,
@@ -103,6 +105,7 @@ impl Feed {
             tenant,
             cursor: view.checkpoint,
             written: view.checkpoint,
+            newest: None,
             component,
             view,
             instance: None,
@@ -140,6 +143,7 @@ impl Feed {
             (false, false) => READ_BYTES,
         };
         let batch = reader.tenant_batch(&self.tenant.name, self.cursor, bytes)?;
+        self.newest = batch.head().map(|head| (batch.last(), head));
         let folded = if is_careful { self.fold_carefully(&batch, store) } else { self.fold(&batch, reader, store) };
         match folded {
             Ok(()) if self.cursor < reader.last_position(&self.tenant.name) => Ok(Turn::More),
@@ -294,7 +298,9 @@ impl Feed {
 
     /// Documents, effects and checkpoint in one transaction.
     fn write(&mut self, store: &ViewStore, parked: Vec<Parked>) -> Result<(), Trouble> {
-        let mut changes = Changes { parked, checkpoint: self.cursor, ..Changes::default() };
+        let newest = self.newest.filter(|(position, _)| *position == self.cursor);
+        let head = newest.map(|(_, head)| head);
+        let mut changes = Changes { parked, checkpoint: self.cursor, head, ..Changes::default() };
         if let Some(instance) = &mut self.instance {
             for (key, open) in self.documents.iter_mut().filter(|(_, open)| open.is_changed) {
                 changes.documents.push((key.clone(), instance.save_document(&open.handle)?));

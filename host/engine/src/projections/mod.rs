@@ -38,6 +38,7 @@ pub(crate) struct Projections {
     folder: PathBuf,
     tenants: Arc<Tenants>,
     restore: Arc<Restore>,
+    reader: Reader,
     scheduler: Scheduler,
 }
 
@@ -56,9 +57,9 @@ impl Projections {
         let folder = data_dir.join("views");
         std::fs::create_dir_all(&folder)?;
         let tenants: Arc<Tenants> = Arc::default();
-        let (reader, known) = (reader.clone(), Arc::clone(&tenants));
-        let scheduler = Scheduler::start(threads, move |queue, task| turn(queue, task, &known, &reader))?;
-        Ok(Self { folder, tenants, restore, scheduler })
+        let (reading, known) = (reader.clone(), Arc::clone(&tenants));
+        let scheduler = Scheduler::start(threads, move |queue, task| turn(queue, task, &known, &reading))?;
+        Ok(Self { folder, tenants, restore, reader: reader.clone(), scheduler })
     }
 
     /// At start: these are the component's projections, and what they have missed is folded in when nothing is more urgent.
@@ -161,7 +162,7 @@ impl Projections {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         let new = || {
             let path = self.folder.join(format!("{}.sqlite", tenant.name));
-            Arc::new(TenantViews::new(Arc::clone(tenant), path, Arc::clone(&self.restore)))
+            Arc::new(TenantViews::new(Arc::clone(tenant), path, Arc::clone(&self.restore), self.reader.clone()))
         };
         Arc::clone(tenants.entry(tenant.name.clone()).or_insert_with(new))
     }
@@ -182,7 +183,7 @@ fn turn(queue: &Queue, task: &Task, tenants: &Tenants, reader: &Reader) -> Turne
             None => Turned::Done,
         },
         Task::Open(views) => views.open_to_feed(queue),
-        Task::Look(views) => views.look(queue, reader),
+        Task::Look(views) => views.look(queue),
         Task::Sweep => {
             let all: Vec<_> = tenants.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
             // Each is looked at, so that those left alone are closed.

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use polder_core::{DomainName, Position, ProjectionName};
-use polder_journal::Reader;
+use polder_core::{DomainName, Position, ProjectionName, TenantName};
+use polder_journal::{ReadError, Reader};
 use polder_sandbox::Component;
 use tokio::sync::watch;
 
@@ -25,9 +25,26 @@ pub(super) struct OpenViews {
     changing: Mutex<()>,
 }
 
+/// Why a tenant's read models cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpenViewsError {
+    #[error(transparent)]
+    Store(#[from] OpenStoreError),
+    #[error("the history cannot be read: {0}")]
+    Journal(#[from] ReadError),
+}
+
+impl From<rusqlite::Error> for OpenViewsError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 impl OpenViews {
-    pub(super) fn open(path: &Path) -> Result<Self, OpenStoreError> {
-        Ok(Self { store: ViewStore::open(path)?, feeds: RwLock::default(), changing: Mutex::default() })
+    pub(super) fn open(path: &Path, tenant: &TenantName, reader: &Reader) -> Result<Self, OpenViewsError> {
+        let store = ViewStore::open(path)?;
+        forget_another_history(&store, tenant, reader)?;
+        Ok(Self { store, feeds: RwLock::default(), changing: Mutex::default() })
     }
 
     /// Makes the component's projections the ones to be: a view of another revision stays in place until the new one has
@@ -162,4 +179,31 @@ impl OpenViews {
             !goes
         });
     }
+}
+
+/// Where an older copy of the journal was put in place, views may have come further than it goes, or by another way: what they
+/// hold beyond that did not happen, and what happens now would be skipped. All of them are built anew, and effects asked for again.
+fn forget_another_history(store: &ViewStore, tenant: &TenantName, reader: &Reader) -> Result<(), OpenViewsError> {
+    for view in store.views()? {
+        if !is_of_this_history(&view, tenant, reader)? {
+            let (checkpoint, last) = (view.checkpoint, reader.last_position(tenant));
+            tracing::warn!(
+                %tenant, projection = %view.projection, %checkpoint, %last,
+                "the read models are of another history than the journal, as when an older copy of it was restored; they are \
+                 built anew, and effects are asked for again"
+            );
+            store.drop_all()?;
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn is_of_this_history(view: &View, tenant: &TenantName, reader: &Reader) -> Result<bool, ReadError> {
+    if view.checkpoint > reader.last_position(tenant) {
+        return Ok(false);
+    }
+    let (Some(before), Some(head)) = (view.checkpoint.0.checked_sub(1), view.head) else { return Ok(true) };
+    let batch = reader.tenant_batch(tenant, Position(before), 1)?;
+    Ok(batch.events().next().is_some_and(|(_, event)| event.id == head))
 }

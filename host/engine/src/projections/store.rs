@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use polder_core::{DomainName, Position, ProjectionName, Revision};
+use polder_core::{ContentId, DomainName, Position, ProjectionName, Revision};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 /// How long one connection waits for another, in milliseconds.
@@ -12,7 +12,7 @@ const BUSY_TIMEOUT_MS: u64 = 10_000;
 /// Idle connections kept for readers.
 const READERS_KEPT_MAX: usize = 4;
 /// Raised when the tables change.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 const SCHEMA: &str = "
     CREATE TABLE views (
@@ -21,6 +21,7 @@ const SCHEMA: &str = "
         projection TEXT NOT NULL,
         revision TEXT NOT NULL,
         checkpoint INTEGER NOT NULL DEFAULT 0,
+        head TEXT,
         live INTEGER NOT NULL DEFAULT 0,
         UNIQUE (domain, projection, revision)
     );
@@ -54,6 +55,8 @@ pub(crate) struct View {
     pub(crate) projection: ProjectionName,
     pub(crate) revision: Revision,
     pub(crate) checkpoint: Position,
+    /// The content id of the event there, when it is known.
+    pub(crate) head: Option<ContentId>,
     pub(crate) live: bool,
 }
 
@@ -65,6 +68,8 @@ pub(crate) struct Changes {
     pub(crate) effects: Vec<NewEffect>,
     pub(crate) parked: Vec<Parked>,
     pub(crate) checkpoint: Position,
+    /// The content id of the event there. `None` where it is not known, or where the checkpoint stays.
+    pub(crate) head: Option<ContentId>,
 }
 
 #[derive(Debug, Clone)]
@@ -113,8 +118,8 @@ impl ViewStore {
 
     pub(crate) fn views(&self) -> StoreResult<Vec<View>> {
         let connection = self.writer();
-        let mut statement =
-            connection.prepare("SELECT id, domain, projection, revision, checkpoint, live FROM views ORDER BY id")?;
+        let mut statement = connection
+            .prepare("SELECT id, domain, projection, revision, checkpoint, live, head FROM views ORDER BY id")?;
         statement.query_map([], view_of)?.collect()
     }
 
@@ -134,7 +139,7 @@ impl ViewStore {
             params![domain.as_str(), projection.as_str(), revision.to_string()],
         )?;
         let view = transaction.query_row(
-            "SELECT id, domain, projection, revision, checkpoint, live FROM views
+            "SELECT id, domain, projection, revision, checkpoint, live, head FROM views
              WHERE domain = ?1 AND projection = ?2 AND revision = ?3",
             params![domain.as_str(), projection.as_str(), revision.to_string()],
             view_of,
@@ -192,8 +197,10 @@ impl ViewStore {
                 .execute(params![view.id.0, parked.position.0, parked.key, parked.reason])?;
         }
         let updated = transaction
-            .prepare_cached("UPDATE views SET checkpoint = ?2 WHERE id = ?1")?
-            .execute(params![view.id.0, changes.checkpoint.0])?;
+            .prepare_cached(
+                "UPDATE views SET head = CASE WHEN checkpoint = ?2 THEN head ELSE ?3 END, checkpoint = ?2 WHERE id = ?1",
+            )?
+            .execute(params![view.id.0, changes.checkpoint.0, changes.head.map(|head| head.to_string())])?;
         // Dropped meanwhile: what is left of its last turn must not stay behind.
         if updated == 0 {
             return Err(rusqlite::Error::StatementChangedRows(updated));
@@ -220,6 +227,16 @@ impl ViewStore {
         let mut connection = self.writer();
         let transaction = connection.transaction()?;
         drop_view(&transaction, view)?;
+        transaction.commit()
+    }
+
+    /// All views, and the effects that they asked for. Neither ids of views nor numbers of effects are given again.
+    pub(crate) fn drop_all(&self) -> StoreResult<()> {
+        let views = self.views()?;
+        let mut connection = self.writer();
+        let transaction = connection.transaction()?;
+        views.iter().try_for_each(|view| drop_view(&transaction, view.id))?;
+        transaction.execute("DELETE FROM effects", [])?;
         transaction.commit()
     }
 
@@ -274,22 +291,24 @@ fn drop_view(transaction: &Transaction<'_>, view: ViewId) -> StoreResult<()> {
 }
 
 fn view_of(row: &rusqlite::Row<'_>) -> StoreResult<View> {
-    fn parsed<T: std::str::FromStr>(row: &rusqlite::Row<'_>, column: usize) -> StoreResult<T>
+    fn parsed<T: std::str::FromStr>(column: usize, text: &str) -> StoreResult<T>
     where
         T::Err: std::error::Error + Send + Sync + 'static,
     {
-        let text: String = row.get(column)?;
         text.parse().map_err(|error| {
             rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
         })
     }
+    let text = |column| row.get::<_, String>(column);
+    let head: Option<String> = row.get(6)?;
     Ok(View {
         id: ViewId(row.get(0)?),
-        domain: parsed(row, 1)?,
-        projection: parsed(row, 2)?,
-        revision: parsed(row, 3)?,
+        domain: parsed(1, &text(1)?)?,
+        projection: parsed(2, &text(2)?)?,
+        revision: parsed(3, &text(3)?)?,
         checkpoint: Position(row.get(4)?),
         live: row.get(5)?,
+        head: head.map(|head| parsed(6, &head)).transpose()?,
     })
 }
 
@@ -339,6 +358,7 @@ mod tests {
                 effects: vec![NewEffect { kind: text("k"), target: text("t"), key: text("1"), payload: text("{}") }],
                 parked: vec![Parked { position: Position(1), key: text("o-2"), reason: text("late") }],
                 checkpoint: Position(1),
+                head: Some(ContentId::from_digest([7; 32])),
             };
             let fail = format!("CREATE TRIGGER fail BEFORE {failing} BEGIN SELECT RAISE(ABORT, 'on purpose'); END");
             store.writer().execute_batch(&fail).unwrap();
@@ -354,7 +374,8 @@ mod tests {
             store.write(&view, &changes).unwrap();
             assert_eq!(store.document(view.id, "o-1").unwrap().as_deref(), Some(&b"{}"[..]));
             assert_eq!((effects(&store), store.parked_count(view.id).unwrap()), (1, 1));
-            assert_eq!(store.views().unwrap()[0].checkpoint, Position(1));
+            let written = &store.views().unwrap()[0];
+            assert_eq!((written.checkpoint, written.head), (Position(1), changes.head));
         }
     }
 

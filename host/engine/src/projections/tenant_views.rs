@@ -24,6 +24,7 @@ pub(super) struct TenantViews {
     pub(super) tenant: Arc<Tenant>,
     path: PathBuf,
     restore: Arc<Restore>,
+    reader: Reader,
     began: Instant,
     /// When they were used last, in milliseconds since `began`; 0 when nobody has used them.
     used_ms: AtomicU64,
@@ -46,11 +47,12 @@ pub(crate) struct ViewsError {
 }
 
 impl TenantViews {
-    pub(super) fn new(tenant: Arc<Tenant>, path: PathBuf, restore: Arc<Restore>) -> Self {
+    pub(super) fn new(tenant: Arc<Tenant>, path: PathBuf, restore: Arc<Restore>, reader: Reader) -> Self {
         Self {
             tenant,
             path,
             restore,
+            reader,
             began: Instant::now(),
             used_ms: AtomicU64::new(0),
             queued: AtomicBool::new(false),
@@ -117,7 +119,7 @@ impl TenantViews {
     }
 
     /// Folds in what was missed while the host was down, and closes them again unless someone has come meanwhile.
-    pub(super) fn look(self: &Arc<Self>, queue: &Queue, reader: &Reader) -> Turned {
+    pub(super) fn look(self: &Arc<Self>, queue: &Queue) -> Turned {
         let open = match self.opened_or_open() {
             Ok(open) => open,
             Err(_) if self.tenant.is_closing() => return Turned::Done,
@@ -125,7 +127,7 @@ impl TenantViews {
         };
         for feed in open.feeds() {
             if !feed.queued.swap(true, Ordering::SeqCst) {
-                let turned = open.turn(&feed, reader);
+                let turned = open.turn(&feed, &self.reader);
                 queue.after(Task::Feed(feed), turned);
             }
         }
@@ -185,7 +187,7 @@ impl TenantViews {
         if self.tenant.is_closing() {
             return Err(self.failed("the tenant is being removed"));
         }
-        let open = OpenViews::open(&self.path).map_err(|error| self.failed(error))?;
+        let open = OpenViews::open(&self.path, &self.tenant.name, &self.reader).map_err(|error| self.failed(error))?;
         for component in wanted.values() {
             open.activate(&self.tenant, component, &*self.restore).map_err(|error| self.failed(error))?;
         }

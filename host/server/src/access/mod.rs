@@ -4,9 +4,11 @@
 mod caller;
 pub(crate) mod demand;
 mod gate;
+mod hints;
 mod sight;
 
 pub(crate) use caller::Caller;
 pub(crate) use demand::{Demand, Wanted};
 pub(crate) use gate::{authenticated, caller, permitted};
+pub(crate) use hints::Hints;
 pub(crate) use sight::Sight;

@@ -5,7 +5,7 @@ use polder_core::{AggregateId, AggregateName, CommandAck, CommandName, DomainNam
 use polder_engine::SubmitError;
 
 use super::reply;
-use crate::access::{self, Wanted};
+use crate::access::{self, Hints, Wanted};
 use crate::app::App;
 use crate::commands::{Address, addressed};
 use crate::headers::{self, Headers, bad_header};
@@ -58,7 +58,9 @@ fn take(
     if !request.payload().is_empty() {
         command.payload = request.payload().clone();
     }
-    Ok(app.host.submit(command))
+    let (tenant, domain) = (command.tenant.clone(), command.domain.clone());
+    let pending = app.host.submit(command);
+    Ok(async move { pending.await.map_err(|error| error.for_caller(&caller, &tenant, &domain)) })
 }
 
 fn address(subject: &str) -> Result<Address, Problem> {

@@ -9,7 +9,7 @@ use polder_engine::{DocumentQuery, WaitFor};
 use serde::{Deserialize, Serialize};
 
 use super::reply;
-use crate::access::{self, Wanted};
+use crate::access::{self, Caller, Hints, Wanted};
 use crate::app::App;
 use crate::headers::{self, bad_header};
 use crate::kinds;
@@ -46,6 +46,7 @@ struct QueryAck<'a> {
 }
 
 struct Question {
+    caller: Caller,
     tenant: TenantName,
     domain: DomainName,
     projection: ProjectionName,
@@ -83,8 +84,9 @@ pub(super) fn ask(app: &Arc<App>, request: Request) -> impl Future<Output = Repl
 /// The question, and what its answer is known by when it does not come straight back.
 fn understood(app: &App, request: &Request) -> Result<(Question, Option<CorrelationId>), Problem> {
     let caller = access::caller(app, request)?;
-    let question = question(request)?;
-    caller.check(&Wanted::Publish(request.subject().to_owned()))?;
+    let wanted = Wanted::Publish(request.subject().to_owned());
+    let question = question(caller, request)?;
+    question.caller.check(&wanted)?;
     match headers::one(request, RESULT)? {
         Some("reply") => Ok((question, None)),
         None => Ok((question, Some(correlation_id(request)?))),
@@ -92,7 +94,7 @@ fn understood(app: &App, request: &Request) -> Result<(Question, Option<Correlat
     }
 }
 
-fn question(request: &Request) -> Result<Question, Problem> {
+fn question(caller: Caller, request: &Request) -> Result<Question, Problem> {
     let tokens: Vec<&str> = request.subject().split('.').collect();
     let &[tenant, _, domain, projection] = &tokens[..] else {
         let detail = format!(
@@ -122,6 +124,7 @@ fn question(request: &Request) -> Result<Question, Problem> {
         None => What::Page(page),
     };
     Ok(Question {
+        caller,
         tenant: TenantName::new(tenant)?,
         domain: DomainName::new(domain)?,
         projection: ProjectionName::new(projection)?,
@@ -143,7 +146,7 @@ fn correlation_id(request: &Request) -> Result<CorrelationId, Problem> {
 }
 
 async fn answer(app: &App, question: Question) -> Reply {
-    let Question { tenant, domain, projection, what, wait } = question;
+    let Question { caller, tenant, domain, projection, what, wait } = question;
     let found = match what {
         What::Document(key) => {
             let document = app.host.document(&tenant, &domain, &projection, &key, wait).await;
@@ -154,7 +157,7 @@ async fn answer(app: &App, question: Question) -> Reply {
             page.map(|page| reply::good(&page))
         }
     };
-    let reply = found.unwrap_or_else(|error| Problem::from(error).into());
+    let reply = found.unwrap_or_else(|error| Problem::from(error.for_caller(&caller, &tenant, &domain)).into());
     let bytes_max = app.nats.get().map_or(usize::MAX, |counts| counts.reply_bytes_max());
     match reply.payload_bytes() > bytes_max {
         true => too_large(reply.payload_bytes(), bytes_max).into(),

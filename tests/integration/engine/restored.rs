@@ -1,0 +1,124 @@
+//! An older copy of the journal is put in place of a newer one: nothing that was derived from the newer one is taken for true.
+
+use std::fs;
+use std::path::Path;
+
+use polder_core::Position;
+use polder_engine::{AsOf, Host};
+use serde_json::json;
+
+use super::door::{Door, options, tenant};
+
+const DERIVED: &str = "views";
+
+/// With an order of each of these numbers, and their views.
+async fn written(folder: &Path, orders: std::ops::Range<u64>) {
+    let door = Door::orders(folder).await;
+    for order in orders {
+        let order = format!("o-{order}");
+        door.accept(&order, "draft-order", json!({ "customer": "c-1" })).await;
+        door.accept(&order, "add-line", json!({ "sku": "TEA", "quantity": 1, "price": 2 })).await;
+        for command in ["submit-order", "validate-order", "fulfil-order"] {
+            door.accept(&order, command, json!({})).await;
+        }
+    }
+    seen(&door).await;
+    door.close().await;
+}
+
+/// The keys of all documents, and those of all effects, once the views have seen everything.
+async fn seen(door: &Door) -> (Vec<String>, Vec<String>) {
+    let documents = door.documents("order-summary", door.position()).await;
+    door.documents("customer-totals", door.position()).await;
+    let effects = door.host.effects(&tenant(), &"orders".parse().unwrap(), 0, 1_000).await.unwrap();
+    let effects = effects.effects.into_iter().map(|effect| effect.key).collect();
+    (documents.into_iter().map(|(key, _)| key).collect(), effects)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+}
+
+/// The journal as it was when the copy was made, beside everything else as it is.
+fn restore(folder: &Path, copied: &Path) {
+    for derived in ["journal", "index"] {
+        fs::remove_dir_all(folder.join(derived)).unwrap();
+    }
+    copy(copied, &folder.join("journal"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_that_have_come_further_are_built_anew() {
+    let (folder, copied) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    written(folder.path(), 1..3).await;
+    copy(&folder.path().join("journal"), copied.path());
+    written(folder.path(), 3..5).await;
+    restore(folder.path(), copied.path());
+
+    let door = Door::at(Host::open(options(folder.path())).unwrap(), "orders", "order");
+    assert_eq!(door.position(), Position(10));
+    let notified = |orders: &[u64]| orders.iter().map(|order| format!("fulfilled:o-{order}")).collect::<Vec<_>>();
+    assert_eq!(seen(&door).await, (vec!["o-1".into(), "o-2".into()], notified(&[1, 2])));
+    assert!(door.state("o-3", AsOf::Now).await.is_err());
+    // What is recorded where the others had been is not skipped.
+    door.accept("o-9", "draft-order", json!({ "customer": "c-9" })).await;
+    assert_eq!(seen(&door).await.0, ["o-1", "o-2", "o-9"]);
+    door.close().await;
+}
+
+/// By the time the views are looked at, the restored journal is as long as they remember, with other events.
+#[tokio::test(flavor = "multi_thread")]
+async fn views_that_have_come_another_way_are_built_anew() {
+    let (folder, copied) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    written(folder.path(), 1..3).await;
+    copy(&folder.path().join("journal"), copied.path());
+    written(folder.path(), 3..5).await;
+    restore(folder.path(), copied.path());
+    let (views, aside) = (folder.path().join(DERIVED), folder.path().join("aside"));
+    fs::rename(&views, &aside).unwrap();
+    written(folder.path(), 6..9).await;
+    fs::remove_dir_all(&views).unwrap();
+    fs::rename(&aside, &views).unwrap();
+
+    let door = Door::at(Host::open(options(folder.path())).unwrap(), "orders", "order");
+    let (documents, effects) = seen(&door).await;
+    assert_eq!(documents, ["o-1", "o-2", "o-6", "o-7", "o-8"]);
+    assert_eq!(effects.len(), 5, "{effects:?}");
+    door.close().await;
+}
+
+/// Two histories that agree up to where the views are need nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn views_of_the_same_history_go_on() {
+    let (folder, copied) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    written(folder.path(), 1..3).await;
+    copy(&folder.path().join(DERIVED), copied.path());
+    written(folder.path(), 3..5).await;
+    fs::remove_dir_all(folder.path().join(DERIVED)).unwrap();
+    copy(copied.path(), &folder.path().join(DERIVED));
+    let door = Door::at(Host::open(options(folder.path())).unwrap(), "orders", "order");
+    let page = door.host.effects(&tenant(), &"orders".parse().unwrap(), 0, 1_000).await.unwrap();
+    assert_eq!(page.effects[0].number, 1, "it is not asked for again");
+    assert_eq!(seen(&door).await.0.len(), 4);
+    door.close().await;
+}
+
+/// That the index remembers more is no reason to guess which of the two is right.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_remembers_more_is_told() {
+    let (folder, copied) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    written(folder.path(), 1..3).await;
+    copy(&folder.path().join("journal"), copied.path());
+    written(folder.path(), 3..5).await;
+    fs::remove_dir_all(folder.path().join("journal")).unwrap();
+    copy(copied.path(), &folder.path().join("journal"));
+    let problem = Host::open(options(folder.path())).err().expect("it is refused").to_string();
+    assert!(
+        problem.contains("the index remembers frame") && problem.contains("delete the folder of the index"),
+        "{problem}"
+    );
+}
