@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use polder_core::{DomainName, Position, Revision};
+use polder_core::{CommandStatus, DomainName, Position, Revision};
 use polder_engine::{
     AsOf, DeployError, DeployOptions, DeployStatus, Deployed, EventFilter, GateOptions, GateRefusal, ReplayScope,
     RevisionStatus, RollBackOptions, Verdict,
@@ -272,6 +272,30 @@ async fn a_domain_goes_back_and_a_restart_keeps_that() {
     use RevisionStatus::{Active, RolledBack, WasActive};
     assert_eq!(before, [(first, WasActive), (second, WasActive), (third, RolledBack), (second, Active)]);
     assert!(roll_back(&door, None).await.is_err(), "what came after it is nothing to go back to");
+}
+
+/// What its workers kept of it is as old as the switch away from it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revision_that_comes_back_knows_what_happened_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let door = turned(folder.path()).await;
+    let revisions = [another_revision(&component("lamps"), 1), component("lamps")];
+    for round in 1..=4 {
+        // One is lit by the one revision and put out by the other, one turned by one alone, and one left alone.
+        door.accept("l-1", "light-lamp", json!({})).await;
+        deploy(&door, revisions[round % 2].clone(), GateOptions::default()).await.unwrap();
+        let again = door.send("l-1", "light-lamp", json!({})).await.unwrap();
+        assert_eq!(again.status, CommandStatus::Rejected, "it is lit");
+        door.accept("l-1", "darken-lamp", json!({})).await;
+        turn(&door, "l-2", round as u64 % 2).await;
+    }
+    turn(&door, "l-4", 1).await;
+    for (lamp, turns) in [("l-1", 6), ("l-2", 4), ("l-4", 3), ("l-5", 2)] {
+        let (sequence, state) = door.state(lamp, AsOf::Now).await.unwrap();
+        assert_eq!((sequence, state), (2 * turns, json!({ "mode": "dark", "turns": turns })), "{lamp}");
+    }
+    door.close().await;
+    polder_journal::verify(folder.path()).unwrap();
 }
 
 /// What the newer revision has recorded, the older one cannot read.

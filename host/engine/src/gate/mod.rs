@@ -26,7 +26,7 @@ pub use difference::{Change, Difference};
 pub use verdict::{EventPlace, GateRefusal, LostState, ReplayReport, UnreadableEvents, Verdict};
 
 use crate::pace::{Pace, SHORT_REST};
-use crate::pipeline::MakeReady;
+use crate::pipeline::{MakeReady, Reclaimed};
 use crate::rules::Rules;
 use findings::Summary;
 use inventory::Inventory;
@@ -252,13 +252,13 @@ impl Judged {
     pub(crate) fn make_ready(
         &mut self,
         reader: &Reader,
-        worker_count: usize,
+        reclaimed: Reclaimed,
         progress: Progress<'_>,
     ) -> Result<MakeReady, GateError> {
         let newest: Vec<_> = self.inventory.newest().into_iter().map(|(key, _)| key).collect();
         let Candidate { tenant, domain, new, limits, .. } = &self.candidate;
         let names = (tenant.clone(), domain.clone());
-        let mut making = MakeReady::new(reader.clone(), names, Arc::clone(new), limits, worker_count);
+        let mut making = MakeReady::new(reader.clone(), names, Arc::clone(new), limits, reclaimed);
         let total = newest.len() as u64;
         making.build(&newest, &|done| {
             progress(GateProgress { stage: GateStage::Preparing, done: done as u64, total });

@@ -198,6 +198,11 @@ impl RulesInstance for Instance {
     }
 }
 
+fn key(id: &str) -> AggregateKey {
+    let (domain, aggregate) = (DomainName::new(DOMAIN).unwrap(), AggregateName::new(AGGREGATE).unwrap());
+    AggregateKey::of(&tenant(), &domain, &aggregate, &AggregateId::new(id).unwrap())
+}
+
 fn refusals(judged: &Judged) -> Vec<String> {
     judged.verdict.refusals.iter().map(ToString::to_string).collect()
 }
@@ -323,14 +328,47 @@ fn states_are_made_ready_for_the_switch() {
     let history = History::filled(5, 2);
     let new = counting(2, None);
     let mut judged = history.judge(&counting(1, None), &new, ReplayScope::All);
-    let ready = judged.make_ready(&history.reader, 1, &|_| ()).unwrap().finish();
-    let key = |id: &str| {
-        let (domain, aggregate) = (DomainName::new(DOMAIN).unwrap(), AggregateName::new(AGGREGATE).unwrap());
-        AggregateKey::of(&tenant(), &domain, &aggregate, &AggregateId::new(id).unwrap())
-    };
+    let ready = judged.make_ready(&history.reader, Reclaimed::nothing(1), &|_| ()).unwrap().finish();
     assert_eq!(ready.saved(0, key("long")).unwrap(), (Sequence(100), b"200".to_vec()));
     assert_eq!(ready.saved(0, key("c-1")).unwrap(), (Sequence(2), b"4".to_vec()));
     assert_eq!(ready.saved(0, key("nobody")), None);
+}
+
+/// By their count it can be told that they were not built anew.
+#[test]
+fn states_that_were_kept_go_on_with_what_came_since() {
+    let mut history = History::filled(5, 2);
+    let make_ready = |history: &History, step, reclaimed| {
+        let rules = counting(step, None);
+        let mut judged = history.judge(&rules, &rules, ReplayScope::All);
+        judged.make_ready(&history.reader, reclaimed, &|_| ()).unwrap().finish()
+    };
+    let kept = make_ready(&history, 1_000, Reclaimed::nothing(1));
+    // Missing in the state though it lies before: no command has asked for it while it was in use.
+    history.add("c-1", "counted", 1);
+    let kept_at = history.reader.last_position(&tenant());
+    ["c-1", "c-2", "new"].iter().for_each(|id| history.add(id, "counted", 1));
+    let ready = make_ready(&history, 1, kept.reclaimed(kept_at));
+    let saved = |id| ready.saved(0, key(id)).map(|(sequence, count)| (sequence.0, String::from_utf8(count).unwrap()));
+    let counts = [("c-0", 2), ("c-1", 4), ("c-2", 3), ("new", 1), ("long", 100)];
+    for (id, count) in counts {
+        assert_eq!(saved(id), Some((count, (count * 1_000).to_string())), "{id}");
+    }
+}
+
+/// A share of other limits: an instance that was made with them is of no use.
+#[test]
+fn what_was_kept_under_other_limits_is_built_anew() {
+    let history = History::filled(5, 2);
+    let rules = counting(1, None);
+    let mut judged = history.judge(&rules, &rules, ReplayScope::All);
+    let one_of_one = judged.make_ready(&history.reader, Reclaimed::nothing(1), &|_| ()).unwrap().finish();
+    let other = counting(2, None);
+    let limits = Limits { memory_bytes_max: 50_000, ..Limits::DEFAULT };
+    let mut judged = history.judge_within(&other, &other, ReplayScope::All, limits);
+    let reclaimed = one_of_one.reclaimed(history.reader.last_position(&tenant()));
+    let ready = judged.make_ready(&history.reader, reclaimed, &|_| ()).unwrap().finish();
+    assert_eq!(ready.saved(0, key("long")).unwrap(), (Sequence(100), b"200".to_vec()));
 }
 
 #[test]

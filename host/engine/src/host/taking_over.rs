@@ -17,7 +17,7 @@ use crate::deployments::{DeploymentFact, GateOptions};
 use crate::gate::{Candidate, GateError, GateProgress, Judged, Verdict};
 use crate::guest_rules::GuestRules;
 use crate::health::Standing;
-use crate::pipeline::{MakeReady, Pipeline, Ready};
+use crate::pipeline::{MakeReady, Ready};
 use crate::rules::Rules;
 use crate::tenant::Tenant;
 
@@ -155,20 +155,28 @@ impl Inner {
             memory_bytes_needed: component.memory_bytes_needed,
         };
         let (inner, progress, dry_run) = (Arc::clone(self), gate.progress.clone(), gate.dry_run);
-        let worker_count =
-            self.pipeline.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Pipeline::worker_count);
+        // What was in quarantine is trusted with nothing that it kept.
+        let is_released = matches!(why, Why::Deployed { release_quarantine: true, .. });
+        let kept_of = tenant.domain(&component.descriptor.domain).filter(|_| !is_released);
+        let revision = component.revision;
         let judged = beside("gate", move || {
             let tell = |now: GateProgress| {
                 if let Some(progress) = &progress {
                     progress.send_replace(now);
                 }
             };
-            let (mut judged, mut ready) = (inner.gate.judge(candidate, &tell)?, None);
-            if let Some(worker_count) = worker_count.filter(|_| judged.verdict.passed() && !dry_run) {
-                ready = Some(judged.make_ready(&inner.reader, worker_count, &tell)?);
-                judged.judge_rest(&inner.reader)?;
+            let mut judged = inner.gate.judge(candidate, &tell)?;
+            if !judged.verdict.passed() || dry_run {
+                return Ok((judged, None));
             }
-            Ok((judged, ready))
+            let reclaimed = {
+                let pipeline = inner.pipeline.read().unwrap_or_else(PoisonError::into_inner);
+                pipeline.as_ref().map(|pipeline| pipeline.reclaim(kept_of.as_ref(), revision))
+            };
+            let Some(reclaimed) = reclaimed else { return Ok((judged, None)) };
+            let ready = judged.make_ready(&inner.reader, reclaimed, &tell)?;
+            judged.judge_rest(&inner.reader)?;
+            Ok((judged, Some(ready)))
         });
         judged.await?.map_err(|error: GateError| DeployError::Storage(error.to_string()))
     }

@@ -113,6 +113,12 @@ impl FastLane {
             Message::Command(job) => self.queue.push(Arc::as_ptr(job.tenant()).addr(), job),
             Message::Returned(returned) => self.take_back(*returned),
             Message::Switched(tenant, domain) => self.worker.switch((&tenant, &domain)),
+            Message::Reclaim(domain, revision, to) => {
+                if let Some(kept) = self.worker.reclaim(&domain, revision) {
+                    // Whoever asked waits for it.
+                    drop(to.send(kept.reclaim()));
+                }
+            }
             Message::Stop => self.is_stopping = true,
         }
     }

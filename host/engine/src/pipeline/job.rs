@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use polder_core::{Command, CommandAck};
+use polder_core::{Command, CommandAck, Position, Revision};
 use polder_journal::AggregateKey;
 use tokio::sync::oneshot;
 
+use super::ready::ReadySeat;
 use super::worker::Unsettled;
 use crate::SubmitError;
 use crate::domain::Domain;
@@ -42,6 +43,8 @@ pub(super) enum Message {
     Returned(Box<Returned>),
     /// The domain has another revision.
     Switched(Arc<Tenant>, Arc<Domain>),
+    /// What was kept of a revision of the domain is wanted.
+    Reclaim(Arc<Domain>, Revision, Sender<(ReadySeat, Position)>),
     /// Nothing else comes, apart from what is lent.
     Stop,
 }

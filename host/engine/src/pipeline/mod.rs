@@ -27,6 +27,7 @@ mod cold;
 mod conduct;
 mod fast_lane;
 mod job;
+mod kept;
 mod loans;
 pub(crate) mod priority;
 mod queue;
@@ -45,13 +46,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 
-use polder_core::Position;
+use polder_core::{Position, Revision};
 use polder_journal::{AggregateKey, EncodedRecord, Reader, Writer};
 
 use appender::Appender;
 pub(crate) use cold::{EVENTS_PER_CALL, FoldError, Wanted, fold_history};
 pub(crate) use conduct::Conduct;
 pub(crate) use job::{Job, Target};
+pub(crate) use kept::Reclaimed;
 pub(crate) use ready::{MakeReady, Ready};
 
 use crate::clock::Clock;
@@ -199,8 +201,18 @@ impl Pipeline {
         self.appender
     }
 
-    pub(crate) fn worker_count(&self) -> usize {
-        self.workers.len()
+    /// What the workers kept of a revision of the domain; nothing of a domain that is not there yet.
+    pub(crate) fn reclaim(&self, domain: Option<&Arc<Domain>>, revision: Revision) -> Reclaimed {
+        let Some(domain) = domain else { return Reclaimed::nothing(self.workers.len()) };
+        let asked: Vec<_> = (self.workers.iter())
+            .map(|worker| {
+                let (to, reclaimed) = channel();
+                // One that is gone has kept nothing.
+                drop(worker.send(Message::Reclaim(Arc::clone(domain), revision, to)));
+                reclaimed
+            })
+            .collect();
+        Reclaimed(asked.into_iter().map(|reclaimed| reclaimed.recv().ok()).collect())
     }
 
     /// The domain has another revision: workers for which states were [made ready](Ready) take them over now.

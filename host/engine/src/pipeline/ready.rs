@@ -10,6 +10,7 @@ use polder_journal::{AggregateKey, ReadError, Reader};
 
 use super::cold::begin;
 use super::conduct::slice_of;
+use super::kept::Reclaimed;
 use super::seat::{catch_up, is_nearly_full};
 use super::share::share_of;
 use super::snapshots;
@@ -54,6 +55,11 @@ impl Ready {
         assert!(warm.is_behind, "more may be recorded until it is used");
         Some((warm.sequence, instance.save(&warm.state).unwrap()))
     }
+
+    /// As workers give it back that have kept it there.
+    pub(crate) fn reclaimed(self, position: Position) -> Reclaimed {
+        Reclaimed(self.0.into_iter().map(|seat| Some((seat.into_inner().unwrap()?, position))).collect())
+    }
 }
 
 pub(crate) struct MakeReady {
@@ -90,37 +96,38 @@ impl MakeReady {
         (tenant, domain): (TenantName, DomainName),
         rules: Arc<dyn Rules>,
         limits: &Limits,
-        worker_count: usize,
+        Reclaimed(reclaimed): Reclaimed,
     ) -> Self {
-        let seats = (0..worker_count).map(|_| Making::NotBegun).collect();
-        let position = reader.last_position(&tenant);
-        Self {
-            reader,
-            tenant,
-            domain,
-            rules,
-            limits: share_of(slice_of(limits), worker_count),
-            seats,
-            position,
-            failed: Vec::new(),
-        }
+        let limits = share_of(slice_of(limits), reclaimed.len());
+        let mut position = reader.last_position(&tenant);
+        let begun = |reclaimed: Option<(ReadySeat, Position)>| match reclaimed {
+            Some((seat, kept_at)) if seat.limits == limits => {
+                position = position.min(kept_at);
+                Making::Begun(seat)
+            }
+            _ => Making::NotBegun,
+        };
+        let seats = reclaimed.into_iter().map(begun).collect();
+        Self { reader, tenant, domain, rules, limits, seats, position, failed: Vec::new() }
     }
 
     /// Builds the states of these aggregates, as far as there is room, in short turns.
     pub(crate) fn build(&mut self, keys: &[AggregateKey], progress: &dyn Fn(usize)) -> Result<(), ReadError> {
         let mut pace = Pace::new(self.reader.clone(), SHORT_REST);
-        let (end, mut all_missing) = (self.position, Vec::with_capacity(keys.len()));
+        let (end, mut all_missing) = (self.reader.last_position(&self.tenant), Vec::new());
         for (number, key) in keys.iter().enumerate() {
             pace.rest();
             progress(number);
-            all_missing.extend(self.begin(*key)?);
+            if !self.holds(*key) {
+                all_missing.extend(self.begin(*key)?);
+            }
         }
         let from = where_streaming_pays(&mut all_missing, end);
         for missing in all_missing.iter().take_while(|missing| missing.after < from) {
             pace.rest();
             self.fold_alone(missing.key)?;
         }
-        self.position = from;
+        self.position = self.position.min(from);
         while self.position < end {
             self.fold_stretch(&mut pace, false)?;
         }
@@ -148,7 +155,7 @@ impl MakeReady {
         for group in groups(&batch, domain.as_str(), self.position, |key| with_others || self.holds(key)) {
             pace.rest();
             if self.holds(group.key) {
-                self.with_seat(group.key, |seat, _, _| seat.fold(&group))?;
+                self.with_seat(group.key, |seat, reader, _| seat.fold(reader, &group))?;
             } else if self.begin(group.key)?.is_some() {
                 self.fold_alone(group.key)?;
             }
@@ -263,16 +270,22 @@ impl ReadySeat {
         Ok(())
     }
 
-    /// Events that follow those in the state; others are for its worker to find.
-    fn fold(&mut self, group: &Group<'_>) -> Result<(), FoldError> {
+    /// Of the events those that follow; where there are others between, these too.
+    fn fold(&mut self, reader: &Reader, group: &Group<'_>) -> Result<(), FoldError> {
         let Some(mut warm) = self.states.take(group.key) else { return Ok(()) };
         let known = group.events.partition_point(|event| event.sequence <= warm.sequence.0);
         let events = &group.events[known..];
-        if events.first().is_some_and(|event| event.sequence == warm.sequence.0 + 1) {
+        let Some(first) = events.first() else {
+            self.states.put(group.key, warm);
+            return Ok(());
+        };
+        if first.sequence == warm.sequence.0 + 1 {
             for chunk in events.chunks(EVENTS_PER_CALL) {
                 warm.state = self.instance.evolve(warm.state, chunk)?;
             }
             (warm.sequence, warm.head) = (group.sequence, group.head);
+        } else {
+            warm = Warm { is_behind: true, ..catch_up(&mut *self.instance, reader, group.key, warm)? };
         }
         self.states.put(group.key, warm);
         Ok(())

@@ -103,6 +103,13 @@ impl Seat {
         }
     }
 
+    /// Its states, for when its revision comes back; all of them are durable.
+    pub(super) fn into_ready(self) -> ReadySeat {
+        let Self { limits, instance, mut states, .. } = self;
+        states.leave_behind();
+        ReadySeat { limits, instance, states }
+    }
+
     /// It runs this revision under these limits.
     pub(super) fn suits(&self, active: &Active, limits: &Limits) -> bool {
         self.states.revision == active.revision && self.limits == *limits

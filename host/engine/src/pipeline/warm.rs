@@ -68,6 +68,13 @@ impl WarmStates {
         }
     }
 
+    /// From now on more may be recorded than they know of. All of them are durable.
+    pub(super) fn leave_behind(&mut self) {
+        for warm in self.states.values_mut() {
+            (warm.is_behind, warm.batch) = (true, 0);
+        }
+    }
+
     pub(super) fn put(&mut self, key: AggregateKey, warm: Warm) {
         self.states.insert(key, warm);
     }

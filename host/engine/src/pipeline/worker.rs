@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use foldhash::HashMap;
-use polder_core::{Command, CommandAck, CommandId, Fingerprint, Limits, Position, Reason, Sequence, TimestampMs};
+use polder_core::{
+    Command, CommandAck, CommandId, Fingerprint, Limits, Position, Reason, Revision, Sequence, TimestampMs,
+};
 use polder_journal::{AggregateKey, CommandKey, EncodedRecord, Reader};
 use polder_sandbox::{CallError, CallErrorKind, GuestCommand};
 
@@ -15,6 +17,7 @@ use super::batch::{Batch, Reply};
 use super::cold::FoldError;
 use super::conduct::overran_slice;
 use super::job::{ReplySender, Target};
+use super::kept::KeptSeat;
 use super::seat::{Seat, TakeError, Upkeep};
 use super::share::{share_of, states_leaving};
 use super::undurable::Undurable;
@@ -62,6 +65,8 @@ pub(super) struct Worker {
     commands: u64,
     /// By the address of the domain, which the seat keeps alive.
     seats: HashMap<usize, Seat>,
+    /// Of the revisions before; likewise.
+    kept: HashMap<usize, KeptSeat>,
     batch: Batch,
     /// The appender knows that more will come.
     is_deciding: bool,
@@ -131,6 +136,7 @@ impl Worker {
             worker_count,
             commands: 0,
             seats: HashMap::default(),
+            kept: HashMap::default(),
             batch: Batch::default(),
             batch_number: 1,
             is_deciding: false,
@@ -163,6 +169,7 @@ impl Worker {
             }
             was_used
         });
+        self.kept.extract_if(|_, kept| kept.ages()).for_each(|(_, kept)| kept.drop_beside());
     }
 
     pub(super) fn has_seat(&self, address: usize) -> bool {
@@ -171,7 +178,7 @@ impl Worker {
 
     /// There is nothing to give back.
     pub(super) fn is_at_rest(&self) -> bool {
-        self.seats.is_empty()
+        self.seats.is_empty() && self.kept.is_empty()
     }
 
     /// Decides and answers what can be answered at once.
@@ -438,6 +445,7 @@ impl Worker {
     fn hold_to_share(&mut self, address: usize) {
         let seat = &self.seats[&address];
         let (tenant, share) = (Arc::clone(&seat.tenant), *seat.limits());
+        self.hold_kept_to_share(&tenant, &share);
         let own = || self.seats.iter().filter(|(_, seat)| Arc::ptr_eq(&seat.tenant, &tenant));
         let (states, memory_bytes) = own().fold((0, 0), |(states, bytes), (_, seat)| {
             (states + seat.states.len() as u64, bytes + seat.memory_bytes())
@@ -466,6 +474,19 @@ impl Worker {
                 let domain = Arc::clone(seat.domain());
                 self.could_not_put_away(address, &domain, &error);
             }
+        }
+    }
+
+    /// Seats of the revisions before go when the tenant keeps more than its share with them.
+    fn hold_kept_to_share(&mut self, tenant: &Arc<Tenant>, share: &Limits) {
+        let kept = self.kept.values().filter(|kept| kept.is_of(tenant));
+        let kept = kept.map(|kept| (kept.states(), kept.memory_bytes())).reduce(sum);
+        let Some(kept) = kept else { return };
+        let seats = self.seats.values().filter(|seat| Arc::ptr_eq(&seat.tenant, tenant));
+        let (states, bytes) = seats.map(|seat| (seat.states.len() as u64, seat.memory_bytes())).fold(kept, sum);
+        if states > share.warm_states_max || bytes > share.guest_memory_bytes_max {
+            let going = self.kept.extract_if(|_, kept| kept.is_of(tenant));
+            going.for_each(|(_, kept)| kept.drop_beside());
         }
     }
 
@@ -505,10 +526,19 @@ impl Worker {
         let address = address_of(domain);
         let before = self.seats.remove(&address);
         self.seats.insert(address, Seat::from_ready((tenant, domain), active, ready, before.as_ref()));
-        if let Some(before) = before {
-            // Thousands of states: it takes longer than a caller should wait. Without a thread it is done here.
-            drop(std::thread::Builder::new().name("old-revision".into()).spawn(move || drop(before)));
-        }
+        let position = self.reader.last_position(&tenant.name);
+        let kept = before.filter(|before| before.states.revision != active.revision);
+        let kept = kept.map(|before| KeptSeat::new(before, position));
+        let older = self.kept.remove(&address);
+        self.kept.extend(kept.map(|kept| (address, kept)));
+        older.into_iter().for_each(KeptSeat::drop_beside);
+    }
+
+    /// What was kept of this revision.
+    pub(super) fn reclaim(&mut self, domain: &Arc<Domain>, revision: Revision) -> Option<KeptSeat> {
+        let address = address_of(domain);
+        self.kept.get(&address).filter(|kept| kept.revision() == revision)?;
+        self.kept.remove(&address)
     }
 
     /// Drops a seat with all its states. The decisions they made stand, and have to be in the journal when the states are
@@ -595,6 +625,10 @@ fn sample(
 
 fn limits_of(target: &Target) -> Limits {
     target.admission.tenant().limits()
+}
+
+fn sum((states, bytes): (u64, u64), more: (u64, u64)) -> (u64, u64) {
+    (states + more.0, bytes + more.1)
 }
 
 pub(super) fn address_of(domain: &Arc<Domain>) -> usize {
