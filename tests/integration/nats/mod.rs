@@ -1,6 +1,7 @@
 //! NATS as an outer face, against real servers.
 
 mod access;
+mod bridge;
 mod commands;
 mod connection;
 mod doctor;
