@@ -2,6 +2,7 @@
 
 mod access;
 mod bridge;
+mod catchup;
 mod commands;
 mod connection;
 mod doctor;
