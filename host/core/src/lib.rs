@@ -16,7 +16,7 @@ pub mod subject;
 pub mod translation;
 
 pub use acknowledgement::{CommandAck, CommandStatus, Reason};
-pub use command::{Command, Fingerprint};
+pub use command::{Command, Fingerprint, Trail};
 pub use content_id::{ContentId, EventContent};
 pub use descriptor::{
     AggregateDescriptor, CommandDescriptor, DESCRIPTOR_FORMAT, Descriptor, DescriptorError, EventDescriptor,

@@ -101,11 +101,11 @@ impl Outflow {
         }
     }
 
-    /// By the rules that held when the event was recorded. `hops` lie behind the event.
-    pub fn translate(&self, event: &Event, hops: u32) -> (Vec<Translation>, Vec<LeftOut>) {
+    /// By the rules that held when the event was recorded.
+    pub fn translate(&self, event: &Event) -> (Vec<Translation>, Vec<LeftOut>) {
         let sets = Arc::clone(&self.bridge.borrow().sets);
         match sets.iter().rev().find(|set| set.after < event.position) {
-            Some(set) => set.rules.translate(event, hops),
+            Some(set) => set.rules.translate(event),
             None => Default::default(),
         }
     }
@@ -143,7 +143,7 @@ mod tests {
         let (_positions, positions) = watch::channel(Position(9));
         let (_bridge, bridge) = watch::channel(Bridge { sets: Arc::new(sets), held_at: None });
         let outflow = Outflow { positions, bridge };
-        let made = |position| outflow.translate(&event(position), 0).0.first().map(|made| made.kind.to_string());
+        let made = |position| outflow.translate(&event(position)).0.first().map(|made| made.kind.to_string());
         let expected = [None, Some("a.a.a.v1"), Some("a.a.a.v1"), Some("c.c.c.v1"), Some("c.c.c.v1"), None];
         let found: Vec<_> = (2..=7).map(made).collect();
         assert_eq!(found.iter().map(Option::as_deref).collect::<Vec<_>>(), expected);

@@ -40,8 +40,10 @@ impl Site {
         let told = |message: &Message| {
             let subject = message.subject.strip_prefix("main.").unwrap_or_default().to_owned();
             match header(message, "Polder-Hops") {
-                Some(hops) => format!("{subject} {hops} {}", json(message)),
-                None => subject,
+                Some(hops) if header(message, "Polder-Translation").is_some() => {
+                    format!("{subject} {hops} {}", json(message))
+                }
+                _ => subject,
             }
         };
         self.messages(MAIN_STREAM).iter().map(told).collect()
@@ -145,6 +147,34 @@ fn rules_hold_for_what_is_recorded_after_them() {
     site.order("o-6", "draft-order", DRAFT);
     site.await_messages(10);
     assert_eq!(site.told()[..8], expected);
+}
+
+/// Somebody whose messages become commands, and whose commands' events become messages again.
+#[test]
+fn a_loop_by_way_of_commands_ends() {
+    let site = Site::open_shop();
+    site.set_rules("[[rule]]\nfrom = \"orders.>\"\nto = \"audit.entry.recorded.v1\"\nfields = {}");
+    let send = |id: &str, hops: &str| {
+        let subject = format!("main.cmd.orders.order.{id}.draft-order");
+        site.request(&subject, &[("Polder-Hops", hops)], DRAFT)
+    };
+    for (id, hops) in [("o-1", "0"), ("o-2", "7"), ("o-3", "8")] {
+        assert_eq!(json(&send(id, hops))["status"], "accepted");
+    }
+    let document = super::site::problem(&send("o-4", "9"), 400, "bad-header");
+    assert!(document["detail"].as_str().unwrap().contains("goes round in a loop"), "{document}");
+    site.await_messages(5);
+    let hops: Vec<_> = site
+        .messages(MAIN_STREAM)
+        .iter()
+        .map(|message| {
+            (header(message, "Polder-Hops").map(str::to_owned), header(message, "Polder-Translation").is_some())
+        })
+        .collect();
+    let hop = |count: &str| Some(count.to_owned());
+    let expected = [(None, false), (hop("1"), true), (hop("7"), false), (hop("8"), true), (hop("8"), false)];
+    assert_eq!(hops, expected);
+    assert!(site.host().log().contains("it goes round in a loop"), "{}", site.host().log());
 }
 
 /// `POLDER_NATS_BRIDGE_ROUNDS` sets the rounds, `POLDER_NATS_KILL_SEED` the seed.

@@ -12,7 +12,9 @@ const TIME: HeaderName = HeaderName::from_static("Polder-Time-Ms");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("Correlation-Id");
 const CAUSATION_ID: HeaderName = HeaderName::from_static("Causation-Id");
 const ACTOR: HeaderName = HeaderName::from_static("Actor");
-/// Of a translation: rules that lie between it and what was recorded. Where a command repeats it, what follows from that counts on.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// Translations that lie behind it, where there are any. A command that a message causes repeats it, and so do that command's events: what goes
+/// round in a loop is found out.
 const HOPS: HeaderName = HeaderName::from_static("Polder-Hops");
 /// Of a translation: its number among those of its event, from 1.
 const TRANSLATION: HeaderName = HeaderName::from_static("Polder-Translation");
@@ -46,6 +48,12 @@ pub(super) fn of(event: &Event, id: &str, expected_last: u64, expected_last_id: 
     }
     if let Some(actor) = &event.actor {
         headers.insert(ACTOR, actor.as_str());
+    }
+    if let Some(traceparent) = &event.traceparent {
+        headers.insert(TRACEPARENT, traceparent.as_str());
+    }
+    if event.hops > 0 {
+        headers.insert(HOPS, HeaderValue::from(u64::from(event.hops)));
     }
     headers
 }

@@ -73,13 +73,13 @@ impl Rules {
         self.0.is_empty()
     }
 
-    /// What the event becomes, in the order of the rules; what becomes of that follows. `hops` lie behind the event.
-    pub fn translate(&self, event: &Event, hops: u32) -> (Vec<Translation>, Vec<LeftOut>) {
+    /// What the event becomes, in the order of the rules; what becomes of that follows.
+    pub fn translate(&self, event: &Event) -> (Vec<Translation>, Vec<LeftOut>) {
         let (mut made, mut left_out) = (Vec::<Translation>::new(), Vec::new());
         if self.0.is_empty() {
             return (made, left_out);
         }
-        self.apply(event, &EventKind::of(event), event.payload.get(), hops, &mut made, &mut left_out);
+        self.apply(event, &EventKind::of(event), event.payload.get(), event.hops, &mut made, &mut left_out);
         let mut next = 0;
         while let Some(Translation { kind, payload, hops }) = made.get(next).cloned() {
             self.apply(event, &kind, &payload, hops, &mut made, &mut left_out);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     fn made(rules: &str, payload: &str) -> Vec<(String, String, u32)> {
-        let (made, left_out) = self::rules(rules).translate(&event(payload), 0);
+        let (made, left_out) = self::rules(rules).translate(&event(payload));
         assert_eq!(left_out, []);
         made.into_iter().map(|one| (one.kind.to_string(), one.payload, one.hops)).collect()
     }
@@ -159,7 +159,7 @@ mod tests {
             event.payload = serde_json::value::RawValue::from_string(payload.to_owned()).unwrap();
             event
         };
-        let (made, left_out) = self::rules(rules).translate(&event, 0);
+        let (made, left_out) = self::rules(rules).translate(&event);
         assert_eq!(left_out, []);
         let told: Vec<_> = made.iter().map(|one| (one.kind.to_string(), one.payload.as_str(), one.hops)).collect();
         let entry = r#"{"amount":12345678901234567890123,"role":"b","told":"ann changed door {v1}: [\"a\", \"b\"]","what":{"kind":"policy"},"which":"p-1","who":"ann"}"#;
@@ -188,8 +188,9 @@ mod tests {
     #[test]
     fn a_loop_ends_by_its_hops() {
         let rules = rules(r#"[{"from": "policies.>", "to": "audit.entry.recorded.v1"}]"#);
-        assert_eq!(rules.translate(&event("{}"), HOPS_MAX - 1).0.len(), 1);
-        let (made, left_out) = rules.translate(&event("{}"), HOPS_MAX);
+        let event = |hops| Event { hops, ..event("{}") };
+        assert_eq!(rules.translate(&event(HOPS_MAX - 1)).0.len(), 1);
+        let (made, left_out) = rules.translate(&event(HOPS_MAX));
         assert_eq!((made.len(), left_out.len()), (0, 1));
         assert!(left_out[0].to_string().contains("loop"), "{left_out:?}");
         // What was recorded without having been checked ends too.
@@ -197,7 +198,7 @@ mod tests {
             r#"[{"from": "*.>", "to": "policies.access-control.updated.v1"}, {"from": "*.>", "to": "a.b.c.v1"}]"#,
         )
         .unwrap();
-        let (made, left_out) = unchecked.translate(&event("{}"), 0);
+        let (made, left_out) = unchecked.translate(&event(0));
         assert_eq!(made.len(), TRANSLATIONS_PER_EVENT_MAX);
         assert!(!left_out.is_empty());
     }
@@ -208,10 +209,10 @@ mod tests {
         let rules = rules(&format!(
             r#"[{{"from": "policies.>", "to": "audit.entry.recorded.v1", "fields": {{"all": {{"text": "{text}"}}}}}}]"#
         ));
-        let (made, left_out) = rules.translate(&event(&format!(r#"{{"long": "{}"}}"#, "x".repeat(60_000))), 0);
+        let (made, left_out) = rules.translate(&event(&format!(r#"{{"long": "{}"}}"#, "x".repeat(60_000))));
         assert_eq!((made.len(), left_out.len()), (0, 1));
         assert_eq!(
-            rules.translate(&event(r#"{"long": 1}"#), 0).0[0].payload,
+            rules.translate(&event(r#"{"long": 1}"#)).0[0].payload,
             format!(r#"{{"all":"{}"}}"#, "1".repeat(100))
         );
     }

@@ -28,6 +28,7 @@ const KNOWN: &[&str] = &[
     "correlation_id",
     "causation_id",
     "actor",
+    "traceparent",
 ];
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +93,7 @@ fn known_of(name: &str, source: &Source<'_>) -> Option<String> {
         "correlation_id" => text(event.correlation_id.as_str()),
         "causation_id" => event.causation_id.as_ref().and_then(|id| text(id.as_str())),
         "actor" => event.actor.as_deref().and_then(text),
+        "traceparent" => event.traceparent.as_deref().and_then(text),
         _ => None,
     }
 }

@@ -39,7 +39,7 @@ impl History for TenantHistory {
     }
 
     fn translations(&self, event: &Event) -> (Vec<Translation>, Vec<LeftOut>) {
-        self.outflow.translate(event, 0)
+        self.outflow.translate(event)
     }
 
     fn is_translated(&self) -> bool {
