@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_nats::jetstream::context::AccountErrorKind;
 use async_nats::{Client, ConnectErrorKind, Event, HeaderMap, ServerAddr, Subject};
 use bytes::Bytes;
+use futures::StreamExt as _;
 use percent_encoding::percent_decode_str;
 
 use crate::connect_error::ConnectError;
@@ -16,6 +17,8 @@ use crate::version::{SERVER_VERSION_MIN, ServerVersion};
 
 /// Wall time until a server has answered.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Wall time until the server has acted on what was sent.
+const SETTLE_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Between two attempts to come back; the first is made at once.
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// How often a quiet connection is asked whether it is still there. After two questions without an answer it is made anew.
@@ -100,9 +103,16 @@ impl Connection {
         sent.map_err(NotSent::new)
     }
 
-    /// Waits until the server has all that was sent.
-    pub async fn flush(&self) -> Result<(), NotSent> {
-        self.client.flush().await.map_err(NotSent::new)
+    /// Waits until the server has acted on all that was sent. async-nats calls a flush done when the bytes are written; then a subscription
+    /// may still be unknown to others. The server takes what one client sends in order, so what comes back to us says that all is done.
+    pub async fn settle(&self) -> Result<(), NotSent> {
+        let inbox = self.client.new_inbox();
+        let mut back = self.client.subscribe(inbox.clone()).await.map_err(NotSent::new)?;
+        self.client.publish(inbox, Bytes::new()).await.map_err(NotSent::new)?;
+        match tokio::time::timeout(SETTLE_WAIT_MAX, back.next()).await {
+            Ok(Some(_)) => Ok(()),
+            _ => Err(NotSent::new(format!("no answer within {} s", SETTLE_WAIT_MAX.as_secs()))),
+        }
     }
 
     /// Of the server that is connected now.

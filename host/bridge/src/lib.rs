@@ -4,6 +4,7 @@
 mod background;
 mod connect_error;
 mod connection;
+mod delivery;
 pub mod events;
 pub mod journal;
 pub mod measure;
@@ -14,6 +15,7 @@ mod version;
 pub use background::Background;
 pub use connect_error::ConnectError;
 pub use connection::{Connection, NotSent};
+pub use delivery::{Delivery, Taken};
 pub use options::{ConnectOptions, Credentials, Tls};
 pub use version::{SERVER_VERSION_MIN, ServerVersion};
 

@@ -25,7 +25,7 @@ impl Drop for Echo {
 
 pub async fn echo(connection: &Connection, subject: &str) -> Result<Echo, NotSent> {
     let mut requests = connection.client().subscribe(subject.to_owned()).await.map_err(NotSent::new)?;
-    connection.flush().await?;
+    connection.settle().await?;
     let client = connection.client().clone();
     Ok(Echo(tokio::spawn(async move {
         while let Some(request) = requests.next().await {

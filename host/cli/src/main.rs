@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod bridge;
 mod build;
 mod client;
 mod deploy;
@@ -74,6 +75,7 @@ enum Command {
     Domains(domains::Domains),
     Token(token::Token),
     Tenant(tenant::Tenant),
+    Bridge(bridge::Bridge),
     Import(import::Import),
     Verify(verify::Verify),
     Salvage(salvage::Salvage),
@@ -101,6 +103,7 @@ fn main() -> ExitCode {
         Command::Domains(command) => command.run(&output),
         Command::Token(command) => command.run(&output),
         Command::Tenant(command) => command.run(&output),
+        Command::Bridge(command) => command.run(&output),
         Command::Import(command) => command.run(&output),
         Command::Verify(command) => command.run(&output),
         Command::Salvage(command) => command.run(&output),

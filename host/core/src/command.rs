@@ -22,6 +22,17 @@ pub struct Command {
     /// The id of what caused this command: an event or another command.
     pub causation_id: Option<CorrelationId>,
     pub actor: Option<String>,
+    pub trail: Trail,
+}
+
+/// What led to a command, for those who follow it through several systems. It is kept with the events, and stands in no content id: what
+/// happened does not depend on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trail {
+    /// W3C's trace context, as the caller wrote it.
+    pub traceparent: Option<String>,
+    /// Translations between contexts that lie behind it.
+    pub hops: u32,
 }
 
 /// Tells a repeated command from another one that took its id: BLAKE3 over name and payload, cut to 8 bytes.

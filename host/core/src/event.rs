@@ -26,6 +26,16 @@ pub struct Event {
     pub causation_id: Option<CorrelationId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
+    /// W3C's trace context of the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// Translations between contexts that lie behind it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hops: u32,
     /// JSON, byte for byte as the domain gave it.
     pub payload: Box<RawValue>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

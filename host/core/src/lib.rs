@@ -1,4 +1,4 @@
-//! Polder's vocabulary: names, positions, commands, events, acknowledgements, content ids, subjects, permissions, limits and the
+//! Polder's vocabulary: names, positions, commands, events, acknowledgements, content ids, subjects, permissions, limits, translations and the
 //! catalog a domain describes itself with. Pure: no input or output, no waiting, no clock.
 #![forbid(unsafe_code)]
 
@@ -13,9 +13,10 @@ mod names;
 mod place;
 mod revision;
 pub mod subject;
+pub mod translation;
 
 pub use acknowledgement::{CommandAck, CommandStatus, Reason};
-pub use command::{Command, Fingerprint};
+pub use command::{Command, Fingerprint, Trail};
 pub use content_id::{ContentId, EventContent};
 pub use descriptor::{
     AggregateDescriptor, CommandDescriptor, DESCRIPTOR_FORMAT, Descriptor, DescriptorError, EventDescriptor,

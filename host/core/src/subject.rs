@@ -9,6 +9,7 @@
 //! | `{tenant}.query.{domain}.catalog`, `….effects` | publish: what the domain is; what its projections asked for |
 //! | `{tenant}.state.{domain}.{aggregate}.{id}` | publish: a question for a state, now or in the past |
 //! | `{tenant}.admin.{act}.{domain}` | publish: `deploy` (an upload of code), `rollback`, … |
+//! | `{tenant}.admin.bridge.{act}` | publish: `show` or `set` the rules of the context bridge |
 //! | `$host.admin.tenant.{act}.{tenant}`, `$host.admin.key.{act}` | publish: what only those who run the host may do |
 //! | `{tenant}.admin.act-for-others`, `$host.admin.act-for-others` | publish: to name another actor than oneself |
 //! | `$host.metrics` | publish: a question for the counters |
@@ -96,6 +97,11 @@ pub fn admin(tenant: &TenantName, act: &str, domain: &DomainName) -> String {
 /// As [`admin`], for all domains.
 pub fn admin_of_all(tenant: &TenantName, act: &str) -> Pattern {
     Pattern::new(&format!("{tenant}.admin.{act}.*")).expect("names and stars make a pattern")
+}
+
+/// What is done to the rules of a tenant's context bridge: `show`, `set`.
+pub fn bridge(tenant: &TenantName, act: &str) -> String {
+    format!("{tenant}.admin.bridge.{act}")
 }
 
 /// To name another actor than oneself. `realm`: a tenant's name, or [`HOST`].

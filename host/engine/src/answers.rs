@@ -1,5 +1,6 @@
 //! What the host is asked and what it answers, apart from commands.
 
+use polder_core::translation::Rules;
 use polder_core::{
     AggregateId, CorrelationId, Descriptor, DomainName, Event, EventName, Position, ProjectionName, Revision, Sequence,
     TenantName, TimestampMs,
@@ -215,4 +216,23 @@ pub struct Health {
     pub writable: bool,
     /// Why not, when not.
     pub reason: Option<String>,
+}
+
+/// The rules of a tenant's context bridge.
+#[derive(Debug, Clone, Serialize)]
+pub struct BridgeInfo {
+    pub tenant: TenantName,
+    pub rules: Rules,
+    /// They hold for events after this position.
+    pub after: Position,
+    /// `None`: none was ever set.
+    pub set: Option<Act>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct BridgeChanged {
+    /// `false`: they were the same before, and nothing was recorded.
+    pub changed: bool,
+    #[serde(flatten)]
+    pub bridge: BridgeInfo,
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use polder_core::translation::RulesError;
 use polder_core::{
     AggregateId, AggregateName, CommandId, CommandName, DomainName, Position, ProjectionName, Revision, Sequence,
     TenantName,
@@ -130,6 +131,17 @@ pub enum KeyError {
     Known(AggregateId),
     #[error("there is no key {0:?} here")]
     Unknown(AggregateId),
+    #[error("the host takes no changes: {0}")]
+    ReadOnly(String),
+}
+
+/// Why the rules of a context bridge were not set.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BridgeError {
+    #[error("there is no tenant {0:?} here")]
+    UnknownTenant(TenantName),
+    #[error(transparent)]
+    Rules(#[from] RulesError),
     #[error("the host takes no changes: {0}")]
     ReadOnly(String),
 }

@@ -1,6 +1,7 @@
 //! The host as its outer faces see it: finds tenant and domain, checks what can be checked before anyone works, hands on.
 
 mod administration;
+mod bridging;
 mod deploying;
 mod following;
 mod judging;
@@ -25,6 +26,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::access::Keys;
 use crate::answers::*;
+use crate::bridges::Bridges;
 use crate::clock::Clock;
 use crate::deployments::{Components, Deployments, Depot, Turns};
 use crate::domain::Domain;
@@ -64,6 +66,7 @@ struct Inner {
     turns: Turns,
     gate: Gate,
     keys: Mutex<Keys>,
+    bridges: Mutex<Bridges>,
     reader: Reader,
     clock: Arc<Clock>,
     metrics: Arc<Metrics>,
@@ -111,9 +114,9 @@ impl Host {
         let sandbox = Sandbox::new(SandboxOptions::default()).map_err(|error| OpenError::Sandbox(error.to_string()))?;
         sandbox.self_check().map_err(|error| OpenError::Sandbox(error.to_string()))?;
         let components = Components::open(&options.data_dir, depot).map_err(folder)?;
-        let (mut tenant_book, mut deployments, mut keys) =
-            (Tenants::default(), Deployments::default(), Keys::default());
-        let stream = SystemStream::read(&reader, &mut [&mut tenant_book, &mut deployments, &mut keys])
+        let (mut tenant_book, mut deployments) = (Tenants::default(), Deployments::default());
+        let (mut keys, mut bridges) = (Keys::default(), Bridges::default());
+        let stream = SystemStream::read(&reader, &mut [&mut tenant_book, &mut deployments, &mut keys, &mut bridges])
             .map_err(|error| OpenError::History { what: "the host's own history", problem: error.to_string() })?;
         let system_terms = Terms { limits: Limits::DEFAULT, is_suspended: false };
         let system = Tenant::new(system_tenant(), system_terms, &reader);
@@ -143,6 +146,7 @@ impl Host {
                 turns: Turns::default(),
                 gate: Gate::new(reader.clone()),
                 keys: Mutex::new(keys),
+                bridges: Mutex::new(bridges),
                 reader,
                 clock,
                 metrics,
@@ -156,6 +160,7 @@ impl Host {
             }),
         };
         host.inner.restore_all()?;
+        host.tenant_names().iter().for_each(|name| host.inner.bridge_as_recorded(name));
         judging::start(&host.inner, condemned).map_err(folder)?;
         Ok(host)
     }

@@ -4,6 +4,7 @@
 
 mod access;
 mod answers;
+mod bridges;
 mod clock;
 mod deployments;
 mod domain;
@@ -26,12 +27,13 @@ mod tenant;
 mod tenants;
 
 pub use answers::{
-    AccessKey, Act, AsOf, DeployStatus, Deployed, Direction, Document, DocumentPage, DocumentQuery, DomainInfo,
-    DomainRevision, EffectPage, EventFilter, EventPage, Health, LimitInfo, ProjectionInfo, RecordedEffect, Revocation,
-    StateAnswer, TenantChanged, TenantInfo, WaitFor,
+    AccessKey, Act, AsOf, BridgeChanged, BridgeInfo, DeployStatus, Deployed, Direction, Document, DocumentPage,
+    DocumentQuery, DomainInfo, DomainRevision, EffectPage, EventFilter, EventPage, Health, LimitInfo, ProjectionInfo,
+    RecordedEffect, Revocation, StateAnswer, TenantChanged, TenantInfo, WaitFor,
 };
+pub use bridges::Outflow;
 pub use deployments::{DeployOptions, Depot, GateOptions, RevisionInfo, RevisionStatus, RollBackOptions};
-pub use errors::{DeployError, KeyError, OpenError, ReadError, SubmitError, TenantError};
+pub use errors::{BridgeError, DeployError, KeyError, OpenError, ReadError, SubmitError, TenantError};
 pub use gate::{
     Change, Difference, EventPlace, GateProgress, GateRefusal, GateStage, LostState, REPLAY_EVENTS_MAX, ReplayReport,
     ReplayScope, UnreadableEvents, Verdict,

@@ -12,6 +12,7 @@ use polder_journal::Reader;
 use tokio::sync::watch;
 
 use crate::SubmitError;
+use crate::bridges::Bridge;
 use crate::domain::Domain;
 use rate::Rate;
 
@@ -35,6 +36,8 @@ pub(crate) struct Tenant {
     cpu_ns: AtomicU64,
     rate: Rate,
     domains: RwLock<BTreeMap<DomainName, Arc<Domain>>>,
+    /// What its events become for other contexts.
+    pub(crate) bridge: watch::Sender<Bridge>,
 }
 
 /// What was decided about a tenant.
@@ -56,6 +59,7 @@ impl Tenant {
             cpu_ns: AtomicU64::new(0),
             rate: Rate::new(),
             domains: RwLock::default(),
+            bridge: watch::Sender::new(Bridge::default()),
             name,
         };
         Arc::new(tenant)

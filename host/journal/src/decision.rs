@@ -2,7 +2,7 @@
 
 use polder_core::{
     AggregateId, AggregateName, CommandId, CommandName, CorrelationId, DomainName, EventName, Fingerprint,
-    REVISION_MARK_BYTES, Reason, Sequence, TenantName, TimestampMs,
+    REVISION_MARK_BYTES, Reason, Sequence, TenantName, TimestampMs, Trail,
 };
 
 use crate::AggregateKey;
@@ -22,6 +22,7 @@ pub struct Decision {
     pub correlation_id: Option<CorrelationId>,
     pub causation_id: Option<CorrelationId>,
     pub actor: Option<String>,
+    pub trail: Trail,
     pub at_ms: TimestampMs,
     pub outcome: Outcome,
     /// Where the aggregate stood before the command; its first event here is the next.

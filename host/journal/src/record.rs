@@ -33,7 +33,9 @@ const FLAG_CAUSATION: u8 = 1 << 2;
 const FLAG_ACTOR: u8 = 1 << 3;
 /// What lies behind the mark can be read with the tenant's key alone; see [`seal`].
 const FLAG_SEALED: u8 = 1 << 4;
-const FLAGS_KNOWN: u8 = FLAG_REJECTED | FLAG_CORRELATION | FLAG_CAUSATION | FLAG_ACTOR;
+const FLAG_TRACEPARENT: u8 = 1 << 5;
+const FLAG_HOPS: u8 = 1 << 6;
+const FLAGS_KNOWN: u8 = FLAG_REJECTED | FLAG_CORRELATION | FLAG_CAUSATION | FLAG_ACTOR | FLAG_TRACEPARENT | FLAG_HOPS;
 
 /// Guards a record that is read alone; the frame's hash is what guards the journal. It covers everything but length and
 /// checksum, as it lies on disk.

@@ -67,6 +67,7 @@ pub(crate) fn addressed(address: Address, caller: &Caller, headers: &impl Header
         expected_sequence: headers::expected_sequence(headers)?,
         correlation_id: headers::correlation_id(headers)?,
         causation_id: headers::causation_id(headers)?,
+        trail: headers::trail(headers)?,
         tenant: address.tenant,
         domain: address.domain,
         aggregate: address.aggregate,

@@ -53,7 +53,7 @@ impl Feed {
 
     /// The next events; an empty page when there was none for a while; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<Event>>, ReadError> {
-        while self.wanted.limit != Some(0) && self.wanted.end_at.is_none_or(|end| self.wanted.after < end) {
+        while !self.is_complete() {
             let mut page = match self.first.take() {
                 Some(page) => page,
                 None => self.page().await?,
@@ -81,6 +81,16 @@ impl Feed {
             }
         }
         Ok(None)
+    }
+
+    /// Everything up to here was given or passed over.
+    pub(crate) fn position(&self) -> Position {
+        self.wanted.end_at.map_or(self.wanted.after, |end| self.wanted.after.min(end))
+    }
+
+    /// There will never be more, as all that was wanted was given.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.wanted.limit == Some(0) || self.wanted.end_at.is_some_and(|end| self.wanted.after >= end)
     }
 
     async fn page(&self) -> Result<EventPage, ReadError> {

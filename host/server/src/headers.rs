@@ -7,11 +7,14 @@
 //! | `If-Match` | the sequence the aggregate must stand at: `"5"` or `5` |
 //! | `Correlation-Id`, `Causation-Id` | what the command belongs to, and what caused it |
 //! | `Actor` | who asks |
+//! | `traceparent` | W3C's trace context: kept with the events |
+//! | `Polder-Hops` | of the message that caused it: translations between contexts that lie behind it |
 
 use std::str::FromStr;
 
 use axum::http::{HeaderMap, HeaderValue};
-use polder_core::{CommandId, CorrelationId, ID_BYTES_MAX, NameError, Sequence};
+use polder_core::translation::HOPS_MAX;
+use polder_core::{CommandId, CorrelationId, ID_BYTES_MAX, NameError, Sequence, Trail};
 
 use crate::kinds;
 use crate::problem::Problem;
@@ -21,6 +24,9 @@ const IF_MATCH: &str = "if-match";
 const CORRELATION_ID: &str = "correlation-id";
 const CAUSATION_ID: &str = "causation-id";
 const ACTOR: &str = "actor";
+const TRACEPARENT: &str = "traceparent";
+const TRACEPARENT_BYTES_MAX: usize = 128;
+const HOPS: &str = "polder-hops";
 const LAST_EVENT_ID: &str = "last-event-id";
 
 /// What stands beside a request's body. Whether names are in capitals does not count.
@@ -55,6 +61,32 @@ pub(crate) fn actor(headers: &impl Headers) -> Result<Option<String>, Problem> {
         return Err(bad_header(ACTOR, &format!("has {} bytes; {rule}", text.len())));
     }
     Ok(Some(text.to_owned()))
+}
+
+pub(crate) fn trail(headers: &impl Headers) -> Result<Trail, Problem> {
+    Ok(Trail { traceparent: traceparent(headers)?.map(str::to_owned), hops: hops(headers)? })
+}
+
+pub(crate) fn traceparent(headers: &impl Headers) -> Result<Option<&str>, Problem> {
+    let Some(trace) = one(headers, TRACEPARENT)? else { return Ok(None) };
+    if trace.is_empty() || trace.len() > TRACEPARENT_BYTES_MAX || !trace.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(bad_header(TRACEPARENT, "is no trace context: 00-{trace id}-{span id}-{flags} would be right"));
+    }
+    Ok(Some(trace))
+}
+
+fn hops(headers: &impl Headers) -> Result<u32, Problem> {
+    let Some(text) = one(headers, HOPS)? else { return Ok(0) };
+    match text.parse() {
+        Ok(hops) if hops <= HOPS_MAX => Ok(hops),
+        Ok(hops) => {
+            let told = format!(
+                "says {hops} translations lie behind this, and {HOPS_MAX} are allowed: it goes round in a loop"
+            );
+            Err(bad_header(HOPS, &told))
+        }
+        Err(_) => Err(bad_header(HOPS, &format!("is {text:?}; a whole number would be right"))),
+    }
 }
 
 pub(crate) fn expected_sequence(headers: &impl Headers) -> Result<Option<Sequence>, Problem> {
@@ -139,6 +171,25 @@ mod tests {
             assert_eq!(id(text), None, "{text:?}");
         }
         assert!(command_id(&headers("idempotency-key", &[b"a", b"a"])).is_err());
+    }
+
+    #[test]
+    fn hops_are_counted_up_to_a_bound() {
+        let hops = |text: &[u8]| trail(&headers("polder-hops", &[text])).ok().map(|trail| trail.hops);
+        assert_eq!((hops(b"0"), hops(b"8")), (Some(0), Some(8)));
+        for text in [&b"9"[..], b"-1", b"", b"many", b"99999999999"] {
+            assert_eq!(hops(text), None, "{text:?}");
+        }
+        assert_eq!(trail(&HeaderMap::new()).ok(), Some(Trail::default()));
+    }
+
+    #[test]
+    fn a_trace_is_short_and_visible() {
+        let trace = |text: &[u8]| trail(&headers("traceparent", &[text])).ok().and_then(|trail| trail.traceparent);
+        assert_eq!(trace(b"00-4bf9-00f0-01").as_deref(), Some("00-4bf9-00f0-01"));
+        for text in [&b""[..], b"one two", b"\xff", &[b'x'; 129]] {
+            assert_eq!(trace(text), None, "{text:?}");
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub(crate) const TENANT_REMOVED: Kind =
     kind(StatusCode::CONFLICT, "tenant-removed", "A tenant of this name was removed");
 pub(crate) const UNCONFIRMED: Kind = kind(StatusCode::CONFLICT, "unconfirmed", "The removal was not confirmed");
 pub(crate) const BAD_LIMIT: Kind = kind(StatusCode::UNPROCESSABLE_ENTITY, "bad-limit", "A limit cannot be set so");
+pub(crate) const BAD_RULES: Kind = kind(StatusCode::UNPROCESSABLE_ENTITY, "bad-rules", "These rules cannot be set");
 pub(crate) const TENANT_SUSPENDED: Kind = kind(StatusCode::FORBIDDEN, "tenant-suspended", "The tenant is suspended");
 pub(crate) const SYSTEM_TENANT: Kind =
     kind(StatusCode::FORBIDDEN, "system-tenant", "This tenant is the host's own history");

@@ -5,6 +5,7 @@
 mod access;
 mod app;
 mod body;
+mod bridge;
 mod cluster;
 mod commands;
 mod deployments;

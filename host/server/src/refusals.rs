@@ -1,7 +1,7 @@
 //! How each of the host's refusals is told to a caller. Every one gets its kind here and nowhere else.
 
 use polder_core::NameError;
-use polder_engine::{DeployError, KeyError, ReadError, SubmitError, TenantError};
+use polder_engine::{BridgeError, DeployError, KeyError, ReadError, SubmitError, TenantError};
 
 use crate::kinds;
 use crate::problem::Problem;
@@ -124,6 +124,18 @@ impl From<KeyError> for Problem {
         match error {
             E::Known(key) => Self::new(&kinds::KEY_KNOWN, detail).with("key", key.as_str()),
             E::Unknown(key) => Self::new(&kinds::UNKNOWN_KEY, detail).with("key", key.as_str()),
+            E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
+        }
+    }
+}
+
+impl From<BridgeError> for Problem {
+    fn from(error: BridgeError) -> Self {
+        use BridgeError as E;
+        let detail = error.to_string();
+        match error {
+            E::UnknownTenant(tenant) => Self::new(&kinds::UNKNOWN_TENANT, detail).with("tenant", tenant.as_str()),
+            E::Rules(_) => Self::new(&kinds::BAD_RULES, detail),
             E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
         }
     }

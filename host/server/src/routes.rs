@@ -16,7 +16,7 @@ use crate::cluster::forward;
 use crate::kinds;
 use crate::lingering::linger;
 use crate::problem::Problem;
-use crate::{commands, deployments, effects, events, history, keys, probes, state, tenants, views};
+use crate::{bridge, commands, deployments, effects, events, history, keys, probes, state, tenants, views};
 
 type Row = (&'static str, &'static str, Demand, MethodRouter<Arc<App>>);
 
@@ -38,6 +38,8 @@ fn rows() -> Vec<Row> {
         ("/v1/{tenant}/domains", "PUT", demand::deploy_any, put(deployments::deploy_any)),
         ("/v1/{tenant}/domains/{domain}/rollback", "POST", demand::roll_back, post(deployments::roll_back)),
         ("/v1/{tenant}/domains/{domain}/revisions", "GET", demand::catalog, get(deployments::revisions)),
+        ("/v1/{tenant}/bridge", "GET", demand::show_bridge, get(bridge::show)),
+        ("/v1/{tenant}/bridge", "PUT", demand::set_bridge, put(bridge::set)),
         ("/v1/tenants", "GET", demand::list_tenants, get(tenants::list)),
         ("/v1/tenants/{tenant}", "GET", demand::show_tenant, get(tenants::one)),
         ("/v1/tenants/{tenant}", "PUT", demand::add_tenant, put(tenants::add)),

@@ -104,6 +104,8 @@ pub(crate) const REQUESTS: &[(&str, &str, &str, &str, u16)] = &[
     ("GET", "/v1/main/domains/orders", "", "publish main.query.orders.catalog", 200),
     ("PUT", "/v1/main/domains/orders", "no wasm", "publish main.admin.deploy.orders", 422),
     ("GET", "/metrics", "", "publish $host.metrics", 200),
+    ("GET", "/v1/main/bridge", "", "publish main.admin.bridge.show", 200),
+    ("PUT", "/v1/main/bridge", "{\"rules\": []}", "publish main.admin.bridge.set", 200),
     ("GET", "/v1/tenants", "", "publish $host.admin.tenant.list", 200),
     ("GET", "/v1/tenants/main", "", "publish $host.admin.tenant.show.main", 200),
     ("PUT", "/v1/tenants/main", "", "publish $host.admin.tenant.add.main", 200),

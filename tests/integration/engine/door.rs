@@ -92,6 +92,7 @@ impl Door {
             correlation_id: None,
             causation_id: None,
             actor: None,
+            trail: polder_core::Trail::default(),
         }
     }
 

@@ -115,6 +115,7 @@ impl Yard {
             correlation_id: None,
             causation_id: None,
             actor: None,
+            trail: polder_core::Trail::default(),
         };
         async move { host.submit(command).await }
     }

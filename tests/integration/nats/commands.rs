@@ -45,6 +45,8 @@ fn headers_say_how_it_is_handled() {
     assert_eq!(events.len(), 1, "{events:?}");
     assert_eq!((&event["command_id"], &event["causation_id"]), (&json!("key-1"), &json!("cause-1")), "{event}");
     assert_eq!((&event["correlation_id"], &event["actor"]), (&json!("corr-1"), &json!("Jörg")), "{event}");
+    assert_eq!(event["traceparent"], headers[5].1, "{event}");
+    site.assert_stream_is_history();
     problem(&site.request(subject, &[("If-Match", "7")], DRAFT), 409, "sequence-conflict");
 }
 

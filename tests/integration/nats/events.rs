@@ -195,6 +195,34 @@ fn a_server_that_cannot_be_used_is_told_at_start() {
     assert!(!data.path().join("journal").exists());
 }
 
+/// No server that is too old can be had here; what one would say to a client that comes is all that counts.
+#[test]
+fn a_server_that_is_too_old_is_told_at_start() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let greeting = format!(
+        "INFO {{\"server_id\":\"OLD\",\"server_name\":\"old\",\"version\":\"2.10.29\",\"go\":\"go1.24\",\"host\":\"127.0.0.1\",\
+         \"port\":{port},\"headers\":true,\"max_payload\":1048576,\"proto\":1,\"jetstream\":true}}\r\n"
+    );
+    let old = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(greeting.as_bytes()).unwrap();
+        for line in BufReader::new(stream.try_clone().unwrap()).lines() {
+            // The client hangs up when it has heard enough.
+            let Ok(line) = line else { return };
+            if line.starts_with("PING") && stream.write_all(b"PONG\r\n").is_err() {
+                return;
+            }
+        }
+    });
+    let data = tempfile::tempdir().unwrap();
+    let url = format!("nats://127.0.0.1:{port}");
+    let said = polder(&["serve", "--data", data.path().to_str().unwrap(), "--nats", &url]).refused().to_owned();
+    assert!(said.contains("is of version 2.10.29, which is too old: 2.14.4 or newer is needed"), "{said}");
+    old.join().unwrap();
+}
+
 #[test]
 fn a_removed_tenant_leaves_nothing_at_nats() {
     let site = Site::open();

@@ -1,6 +1,8 @@
 //! NATS as an outer face, against real servers.
 
 mod access;
+mod bridge;
+mod catchup;
 mod commands;
 mod connection;
 mod doctor;

@@ -82,6 +82,7 @@ fn assert_is_event(message: &Message, event: &Value, position: u64) {
         ("Correlation-Id", "correlation_id"),
         ("Causation-Id", "causation_id"),
         ("Actor", "actor"),
+        ("traceparent", "traceparent"),
     ] {
         assert_eq!(header(message, name), event[field].as_str(), "{name}: {message:?}");
     }

@@ -163,6 +163,11 @@ impl Model {
             correlation_id: None,
             causation_id: None,
             actor: Some("ada".to_owned()),
+            // On some, so that records with and without lie beside each other.
+            trail: polder_core::Trail {
+                traceparent: self.commands.is_multiple_of(3).then(|| format!("00-{}-01", self.commands)),
+                hops: (self.commands % 2) as u32,
+            },
             at_ms: TimestampMs(1_700_000_000_000 + self.commands),
             outcome: if wish.rejected { Outcome::Rejected(refusal) } else { Outcome::Accepted },
             sequence_before,

@@ -2,7 +2,7 @@
 
 use async_nats::header::{NATS_EXPECTED_LAST_MESSAGE_ID, NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID};
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
-use polder_core::{ContentId, Event, Position};
+use polder_core::{Event, Position};
 
 const POSITION: HeaderName = HeaderName::from_static("Polder-Position");
 const AGGREGATE_ID: HeaderName = HeaderName::from_static("Polder-Aggregate-Id");
@@ -12,6 +12,22 @@ const TIME: HeaderName = HeaderName::from_static("Polder-Time-Ms");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("Correlation-Id");
 const CAUSATION_ID: HeaderName = HeaderName::from_static("Causation-Id");
 const ACTOR: HeaderName = HeaderName::from_static("Actor");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// Translations that lie behind it, where there are any. A command that a message causes repeats it, and so do that command's events: what goes
+/// round in a loop is found out.
+const HOPS: HeaderName = HeaderName::from_static("Polder-Hops");
+/// Of a translation: its number among those of its event, from 1.
+const TRANSLATION: HeaderName = HeaderName::from_static("Polder-Translation");
+
+/// What tells a message from all others of its stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Of the event that was recorded.
+    pub(super) position: Position,
+    /// 0 is the event itself, and what follows are its translations.
+    pub(super) number: usize,
+    pub(super) id: String,
+}
 
 /// `id` is the event's. The server takes the message only when its stream stands at `expected_last`, and ends with a message of the id
 /// that is expected.
@@ -33,12 +49,37 @@ pub(super) fn of(event: &Event, id: &str, expected_last: u64, expected_last_id: 
     if let Some(actor) = &event.actor {
         headers.insert(ACTOR, actor.as_str());
     }
+    if let Some(traceparent) = &event.traceparent {
+        headers.insert(TRACEPARENT, traceparent.as_str());
+    }
+    if event.hops > 0 {
+        headers.insert(HOPS, HeaderValue::from(u64::from(event.hops)));
+    }
     headers
 }
 
-/// Which event a message says it holds. `None`: somebody else has published it.
-pub(super) fn event_of(headers: &HeaderMap) -> Option<(Position, ContentId)> {
+/// As [`of`], for what an event is in another context: all that is said of the event, but that it is what caused this.
+pub(super) fn of_translation(
+    event: &Event,
+    id: &str,
+    (number, hops): (usize, u32),
+    expected_last: u64,
+    expected_last_id: Option<&str>,
+) -> HeaderMap {
+    let mut headers = of(event, id, expected_last, expected_last_id);
+    headers.insert(CAUSATION_ID, event.id.to_string());
+    headers.insert(HOPS, HeaderValue::from(u64::from(hops)));
+    headers.insert(TRANSLATION, HeaderValue::from(number as u64));
+    headers
+}
+
+/// What a message says of itself. `None`: somebody else has published it.
+pub(super) fn mark(headers: &HeaderMap) -> Option<Mark> {
     let position = headers.get(POSITION)?.as_str().parse().ok()?;
-    let id = headers.get(NATS_MESSAGE_ID)?.as_str().parse().ok()?;
-    Some((Position(position), id))
+    let number = match headers.get(TRANSLATION) {
+        Some(number) => number.as_str().parse().ok()?,
+        None => 0,
+    };
+    let id = headers.get(NATS_MESSAGE_ID)?.as_str().to_owned();
+    Some(Mark { position: Position(position), number, id })
 }

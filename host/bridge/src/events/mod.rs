@@ -4,8 +4,12 @@
 //! `Nats-Expected-Last-Sequence` and `Nats-Expected-Last-Msg-Id`: the server takes it only right behind the message of the event before.
 //! So a message that was lost takes all behind it with it, one that comes twice or from an earlier run is refused, and where to go on is
 //! read from the stream's end.
+//!
+//! What an event is in other contexts stands right behind it, as messages of its own. They follow from the event and from rules that never
+//! change for a position, so the stream's end says of them too where to go on.
 
 mod headers;
+mod messages;
 mod progress;
 mod publication;
 mod publisher;
@@ -15,16 +19,23 @@ pub use progress::Progress;
 pub use publisher::Publisher;
 pub use stream::{EventStreams, StreamError};
 
+use polder_core::translation::{LeftOut, Translation};
 use polder_core::{Event, Position};
 
 /// A tenant's history, as far as publishing needs it.
 pub trait History: Clone + Send + Sync + 'static {
-    /// The newest durable position.
+    /// The newest durable position whose translations are known. Never less than before.
     fn newest(&self) -> Position;
 
     /// Completes once [`newest`](Self::newest) is beyond `position`; `false` when that will never be.
     fn moved_beyond(&self, position: Position) -> impl Future<Output = bool> + Send;
 
-    /// Some events from right after a position on; none only when there are none.
+    /// Some events from right after a position on, perhaps beyond [`newest`](Self::newest); none only when there are none.
     fn page(&self, after: Position) -> impl Future<Output = Result<Vec<Event>, String>> + Send;
+
+    /// What an event up to [`newest`](Self::newest) is in other contexts: always the same.
+    fn translations(&self, event: &Event) -> (Vec<Translation>, Vec<LeftOut>);
+
+    /// Whether any event may have translations.
+    fn is_translated(&self) -> bool;
 }

@@ -5,15 +5,16 @@ use std::collections::VecDeque;
 use polder_core::Position;
 
 /// Sent and not confirmed. A server buffers 10,000 messages of a stream by default, and drops what is beyond.
-const EVENTS_UNCONFIRMED_MAX: u64 = 4_096;
+const MESSAGES_UNCONFIRMED_MAX: u64 = 4_096;
 /// As above; a server buffers 128 MiB.
 const BYTES_UNCONFIRMED_MAX: usize = 16 * 1024 * 1024;
 
-/// An event and the stream's message that holds it.
+/// An event and the last of the stream's messages that tell of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Place {
     pub(super) position: Position,
-    /// The stream's own count. It runs ahead of positions where somebody else has published to the stream's subjects.
+    /// The stream's own count. It runs ahead of positions where events are translated, or somebody else has published to the stream's
+    /// subjects.
     pub(super) sequence: u64,
 }
 
@@ -27,6 +28,15 @@ pub(super) enum Step {
     AwaitConfirmation,
     /// The stream holds all there is.
     Rest,
+}
+
+/// Where to go on in a stream that ends with message `number` of the `count` that tell of the event at `position`: the last event of which
+/// all messages are there, and how many there are of the next.
+pub(super) fn complete_up_to(position: Position, number: usize, count: usize) -> (Position, usize) {
+    match number + 1 < count {
+        true => (Position(position.0.saturating_sub(1)), number + 1),
+        false => (position, 0),
+    }
 }
 
 #[derive(Debug, Default)]
@@ -49,8 +59,8 @@ struct Known {
 impl Publication {
     pub(super) fn step(&self, newest: Position) -> Step {
         let Some(known) = &self.known else { return Step::FindEnd };
-        let events_under_way = known.sent.position.0 - known.confirmed.position.0;
-        let is_room = events_under_way < EVENTS_UNCONFIRMED_MAX && known.bytes_under_way < BYTES_UNCONFIRMED_MAX;
+        let under_way = known.sent.sequence - known.confirmed.sequence;
+        let is_room = under_way < MESSAGES_UNCONFIRMED_MAX && known.bytes_under_way < BYTES_UNCONFIRMED_MAX;
         if known.sent.position < newest && is_room {
             Step::Publish { after: known.sent }
         } else if known.under_way.is_empty() {
@@ -83,12 +93,12 @@ impl Publication {
             Some(Known { found: end, confirmed: end, sent: end, under_way: VecDeque::new(), bytes_under_way: 0 });
     }
 
-    /// The events right after what was sent last are on their way; a confirmation of the last of them was asked for. Each was sent to
-    /// stand right behind the one before, so this confirmation confirms them all.
-    pub(super) fn sent(&mut self, events: u64, bytes: usize) {
+    /// The messages of the events right after what was sent last, up to `position`, are on their way; a confirmation of the last of them
+    /// was asked for. Each was sent to stand right behind the one before, so this confirmation confirms them all.
+    pub(super) fn sent(&mut self, position: Position, messages: u64, bytes: usize) {
         let Some(known) = &mut self.known else { return };
-        known.sent.position = known.sent.position.plus(events);
-        known.sent.sequence += events;
+        known.sent.position = position;
+        known.sent.sequence += messages;
         known.under_way.push_back((known.sent, bytes));
         known.bytes_under_way += bytes;
     }

@@ -4,21 +4,27 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{HeaderMap, Message, Subscriber};
-use bytes::Bytes;
+use async_nats::client::{PublishError, PublishErrorKind};
+use async_nats::{Message, Subscriber};
 use futures::{FutureExt as _, StreamExt as _};
-use polder_core::{DomainName, Event, Position, TenantName, subject};
+use polder_core::{DomainName, Event, Position, TenantName};
 use serde::Deserialize;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::publication::{Place, Publication, Step};
+use super::headers::Mark;
+use super::messages::Messages;
+use super::publication::{Place, Publication, Step, complete_up_to};
 use super::stream::{BEFORE_ALL, End, EventStream, EventStreams, StreamError};
-use super::{History, Progress, headers};
+use super::{History, Progress};
 use crate::connection::{Connection, NotSent};
 
 /// A confirmation is asked for at the end of each batch.
 const EVENTS_PER_BATCH_MAX: usize = 128;
+/// As above: with the event that brings a batch beyond, the batch ends.
+const MESSAGES_PER_BATCH: usize = 256;
+/// As above.
+const BYTES_PER_BATCH: usize = 4 * 1024 * 1024;
 /// A few events wait so long for more: a journal that grows by small steps would otherwise cost a read and a confirmation for each.
 const COLLECT_WAIT: Duration = Duration::from_millis(5);
 /// Wall time until what was sent counts as lost.
@@ -38,10 +44,12 @@ pub struct Publisher<H> {
     progress: Arc<Progress>,
     /// Read, and not sent yet.
     read: VecDeque<Event>,
+    /// Messages of the next event that the stream holds already.
+    held_of_next: usize,
     reading: Option<JoinHandle<Result<Vec<Event>, String>>>,
     /// When events were last collected.
     collected: Instant,
-    /// Of the event that was sent last.
+    /// Of the message that was sent last.
     last_id: Option<String>,
     inbox: String,
     confirmations: Subscriber,
@@ -71,6 +79,7 @@ impl<H: History> Publisher<H> {
             publication: Publication::default(),
             progress: Arc::default(),
             read: VecDeque::new(),
+            held_of_next: 0,
             reading: None,
             collected: Instant::now(),
             last_id: None,
@@ -136,26 +145,23 @@ impl<H: History> Publisher<H> {
         self.progress.restart();
         self.read.clear();
         self.reading = None;
-        let place = match self.stream.end().await? {
-            End::Start => Place::default(),
-            End::Strange { sequence } => Place { position: BEFORE_ALL, sequence },
-            End::Event { place, id } => {
-                let before = Position(place.position.0.saturating_sub(1));
-                let page = self.page(before).await?;
-                match page.first() {
-                    Some(event) if event.position == place.position && event.id == id => place,
-                    _ => {
-                        let problem = format!(
-                            "it ends with an event at position {} that this history does not hold",
-                            place.position
-                        );
-                        return Err(self.stream.unusable(problem));
-                    }
-                }
+        self.held_of_next = 0;
+        let (place, strange) = match self.stream.end().await? {
+            End::Start => (Place::default(), 0),
+            End::Strange { sequence } => (Place { position: BEFORE_ALL, sequence }, sequence),
+            End::Ours { mark, own_sequence, sequence } => {
+                let position = mark.position;
+                let (last, held) = self.place(mark).await?;
+                self.held_of_next = held;
+                let strange = match self.history.is_translated() {
+                    // How many messages the events before have is not known without reading them all.
+                    true => sequence - own_sequence,
+                    false => sequence.saturating_sub(position.0),
+                };
+                (Place { position: last, sequence }, strange)
             }
         };
-        if place.sequence != place.position.0 {
-            let strange = place.sequence.saturating_sub(place.position.0);
+        if strange > 0 {
             tracing::warn!(
                 stream = self.stream.name(),
                 strange,
@@ -167,29 +173,65 @@ impl<H: History> Publisher<H> {
         Ok(())
     }
 
+    /// The last event of which the stream holds all messages, when it ends with this one; and how many it holds of the next.
+    async fn place(&self, end: Mark) -> Result<(Position, usize), StreamError> {
+        let before = Position(end.position.0.saturating_sub(1));
+        let event = self.page(before).await?.into_iter().next().filter(|event| event.position == end.position);
+        let messages = event.map(|event| Messages::of(event, &self.history, self.stream.name()));
+        match messages {
+            Some(messages) if end.number < messages.count() && messages.id(end.number) == end.id => {
+                Ok(complete_up_to(end.position, end.number, messages.count()))
+            }
+            _ => {
+                let what = if end.number == 0 { "an event" } else { "a translation of the event" };
+                let problem =
+                    format!("it ends with {what} at position {} that this history does not hold", end.position);
+                Err(self.stream.unusable(problem))
+            }
+        }
+    }
+
     async fn publish(&mut self, after: Place) -> Result<(), StreamError> {
         self.collect(after.position).await;
         self.read_on(after.position).await?;
-        let count = self.read.len().min(EVENTS_PER_BATCH_MAX);
-        if count == 0 {
+        // Before translations are asked for: of events up to here they are known.
+        let newest = self.history.newest();
+        let mut batch = Vec::new();
+        let (mut count, mut bytes) = (0, 0);
+        while batch.len() < EVENTS_PER_BATCH_MAX && count < MESSAGES_PER_BATCH && bytes < BYTES_PER_BATCH {
+            let Some(event) = self.read.pop_front_if(|event| event.position <= newest) else { break };
+            let messages = Messages::of(event, &self.history, self.stream.name());
+            let held = std::mem::take(&mut self.held_of_next);
+            count += messages.count() - held;
+            bytes += messages.bytes();
+            batch.push((messages, held));
+        }
+        let Some((last, _)) = batch.last() else {
             return Err(StreamError::Away("the history cannot be read that far".to_owned()));
-        }
-        let (mut bytes, epoch) = (0, self.publication.epoch());
-        for number in 0..count {
-            let Some(event) = self.read.pop_front() else { break };
-            if !self.stream.takes(&event.domain) {
-                self.stream.ensure([event.domain.clone()]).await?;
+        };
+        let last = last.event().position;
+        let (mut sent, epoch) = (0, self.publication.epoch());
+        for (messages, number) in batch.iter().flat_map(|(messages, held)| messages.from(*held)) {
+            if !self.stream.takes(messages.domain(number)) {
+                self.stream.ensure([messages.domain(number).clone()]).await?;
             }
-            let reply = (number + 1 == count).then(|| format!("{}.{epoch}", self.inbox));
-            bytes += event.payload.get().len();
-            let id = event.id.to_string();
-            let is_first = number == 0 && self.publication.is_first();
+            let reply = (sent + 1 == count).then(|| format!("{}.{epoch}", self.inbox));
+            let id = messages.id(number);
+            let is_first = sent == 0 && self.publication.is_first();
             let expected_last_id = self.last_id.as_deref().filter(|_| !is_first);
-            let headers = headers::of(&event, &id, after.sequence + number as u64, expected_last_id);
-            self.send(event, headers, reply).await?;
+            let headers = messages.headers(number, &id, after.sequence + sent as u64, expected_last_id);
+            let payload = messages.payload(number);
+            let subject = messages.subject(number, self.stream.tenant());
+            let client = self.connection.client();
+            let done = match reply {
+                Some(reply) => client.publish_with_reply_and_headers(subject, reply, headers, payload).await,
+                None => client.publish_with_headers(subject, headers, payload).await,
+            };
+            done.map_err(|error| self.not_sent(messages.event().position, &error))?;
             self.last_id = Some(id);
+            sent += 1;
         }
-        self.publication.sent(count as u64, bytes);
+        self.publication.sent(last, count as u64, bytes);
         // What has come meanwhile is looked at without waiting.
         while let Some(Some(confirmation)) = self.confirmations.next().now_or_never() {
             self.confirmed(&confirmation);
@@ -199,32 +241,24 @@ impl<H: History> Publisher<H> {
 
     /// Lets a few events become more, at the price of a moment.
     async fn collect(&mut self, after: Position) {
-        let waiting = self.history.newest().0 - after.0;
+        let waiting = self.history.newest().0.saturating_sub(after.0);
         if self.read.is_empty() && self.reading.is_none() && waiting < EVENTS_PER_BATCH_MAX as u64 {
             tokio::time::sleep_until(self.collected + COLLECT_WAIT).await;
         }
         self.collected = Instant::now();
     }
 
-    async fn send(&self, event: Event, headers: HeaderMap, reply: Option<String>) -> Result<(), StreamError> {
-        let subject = subject::event(self.stream.tenant(), &event.domain, &event.aggregate, &event.name, event.version);
-        let position = event.position;
-        let payload = Bytes::from(String::from(Box::<str>::from(event.payload)));
-        let client = self.connection.client();
-        let sent = match reply {
-            Some(reply) => client.publish_with_reply_and_headers(subject, reply, headers, payload).await,
-            None => client.publish_with_headers(subject, headers, payload).await,
-        };
-        sent.map_err(|error| match error.kind() {
-            async_nats::client::PublishErrorKind::MaxPayloadExceeded => StreamError::Unusable {
+    fn not_sent(&self, position: Position, error: &PublishError) -> StreamError {
+        match error.kind() {
+            PublishErrorKind::MaxPayloadExceeded => StreamError::Unusable {
                 stream: self.stream.name().to_owned(),
                 problem: format!(
-                    "the event at position {position} is larger than the server's max_payload, {} bytes: raise that",
+                    "what is to be told of the event at position {position} is larger than the server's max_payload, {} bytes: raise that",
                     self.connection.payload_bytes_max()
                 ),
             },
             _ => StreamError::Away(error.to_string()),
-        })
+        }
     }
 
     async fn await_confirmation(&mut self) {

@@ -6,10 +6,9 @@ use std::time::Duration;
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
-use polder_core::{ContentId, DomainName, Position, TenantName};
+use polder_core::{DomainName, Position, TenantName};
 
-use super::headers;
-use super::publication::Place;
+use super::headers::{self, Mark};
 use crate::connection::Connection;
 
 /// Exactness comes from expected sequences; the server need remember ids no longer than this. What it remembers takes memory.
@@ -52,14 +51,15 @@ pub(super) struct EventStream {
 pub(super) enum End {
     /// The stream is new.
     Start,
-    Event {
-        place: Place,
-        id: ContentId,
-    },
-    /// Only messages of somebody else.
-    Strange {
+    Ours {
+        mark: Mark,
+        /// Of this message.
+        own_sequence: u64,
+        /// Of the stream's last, where somebody else's follow.
         sequence: u64,
     },
+    /// Only messages of somebody else.
+    Strange { sequence: u64 },
 }
 
 impl EventStreams {
@@ -149,8 +149,8 @@ impl EventStream {
                 Err(error) if error.to_string().contains("no message found") => continue,
                 Err(error) => return Err(self.failed(error.to_string())),
             };
-            if let Some((position, id)) = headers::event_of(&message.headers) {
-                return Ok(End::Event { place: Place { position, sequence: last }, id });
+            if let Some(mark) = headers::mark(&message.headers) {
+                return Ok(End::Ours { mark, own_sequence: sequence, sequence: last });
             }
         }
         match first {

@@ -143,6 +143,7 @@ impl Neighbours {
                 correlation_id: None,
                 causation_id: None,
                 actor: None,
+                trail: polder_core::Trail::default(),
             })
         };
         (0..self.loops)

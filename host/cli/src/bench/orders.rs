@@ -111,6 +111,7 @@ impl Orders {
             correlation_id: None,
             causation_id: None,
             actor: None,
+            trail: polder_core::Trail::default(),
         })
     }
 }

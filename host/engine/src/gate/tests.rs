@@ -60,6 +60,7 @@ impl History {
             correlation_id: None,
             causation_id: None,
             actor: None,
+            trail: polder_core::Trail::default(),
             at_ms: TimestampMs(1),
             outcome: Outcome::Accepted,
             sequence_before: sequence,

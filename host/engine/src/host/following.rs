@@ -67,6 +67,8 @@ impl Host {
         let pipeline = Pipeline::start(options, writer, reader, &inner.clock, &inner.metrics, grown, withdrawals);
         *inner.pipeline.write().unwrap_or_else(PoisonError::into_inner) = Some(pipeline.map_err(folder)?);
         drop(one_at_a_time);
+        // Everything that is recorded was taken over by now.
+        present.iter().for_each(|(name, _)| inner.bridge_as_recorded(name));
         inner.finish_removals();
         Ok(())
     }
@@ -111,11 +113,15 @@ impl Inner {
             let mut tenants = self.tenant_book.lock().unwrap_or_else(PoisonError::into_inner);
             let mut deployments = self.deployments.lock().unwrap_or_else(PoisonError::into_inner);
             let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-            let read = stream.read_on(&self.reader, &mut [&mut *tenants, &mut *deployments, &mut *keys]);
+            let mut bridges = self.bridges.lock().unwrap_or_else(PoisonError::into_inner);
+            let read = stream.read_on(&self.reader, &mut [&mut *tenants, &mut *deployments, &mut *keys, &mut *bridges]);
             read.map_err(|error| problem(error.to_string()))?;
         }
         let present: Vec<TenantName> = self.with_tenants(|book| book.present().map(|(name, _)| name.clone()).collect());
-        present.iter().for_each(|name| self.put_into_effect(name));
+        for name in &present {
+            self.put_into_effect(name);
+            self.bridge_as_recorded(name);
+        }
         self.restore_all()?;
         let gone: Vec<_> =
             self.tenants.load().values().filter(|tenant| !present.contains(&tenant.name)).cloned().collect();

@@ -286,6 +286,7 @@ mod tests {
             correlation_id: None,
             causation_id: None,
             actor: None,
+            trail: polder_core::Trail::default(),
             at_ms: TimestampMs(1),
             outcome: Outcome::Accepted,
             sequence_before: Sequence::ZERO,

@@ -46,6 +46,7 @@ pub(super) fn record(
             correlation_id: command.correlation_id,
             causation_id: command.causation_id,
             actor: command.actor,
+            trail: command.trail,
             at_ms,
             outcome,
             sequence_before: warm.sequence,

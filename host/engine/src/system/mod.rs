@@ -13,6 +13,7 @@ pub(crate) use fact::{Book, Fact, Noted};
 pub(crate) use stream::{SystemStream, read_facts};
 
 use crate::access::KeyFact;
+use crate::bridges::BridgeFact;
 use crate::deployments::DeploymentFact;
 use crate::tenants::TenantFact;
 
@@ -20,7 +21,8 @@ use crate::tenants::TenantFact;
 pub const SYSTEM_TENANT: &str = "system";
 
 /// The domains of the host's own history, each with its kind of aggregate: what can be asked for its events.
-pub(crate) const KINDS: &[(&str, &str)] = &[kind::<TenantFact>(), kind::<DeploymentFact>(), kind::<KeyFact>()];
+pub(crate) const KINDS: &[(&str, &str)] =
+    &[kind::<TenantFact>(), kind::<DeploymentFact>(), kind::<KeyFact>(), kind::<BridgeFact>()];
 
 const fn kind<F: Fact>() -> (&'static str, &'static str) {
     (F::DOMAIN, F::AGGREGATE)

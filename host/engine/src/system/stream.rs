@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use polder_core::{
     AggregateId, AggregateName, CommandId, CommandName, ContentId, DomainName, EventName, Fingerprint, Position,
-    REVISION_MARK_BYTES, Sequence, TimestampMs,
+    REVISION_MARK_BYTES, Sequence, TimestampMs, Trail,
 };
 use polder_journal::{
     AggregateKey, Decision, EncodedRecord, EventView, NewEvent, Outcome, ReadError, Reader, RecordError, RecordView,
@@ -102,6 +102,7 @@ impl SystemStream {
             correlation_id: None,
             causation_id: None,
             actor: actor.map(str::to_owned),
+            trail: Trail::default(),
             at_ms,
             outcome: Outcome::Accepted,
             sequence_before: sequence,

@@ -5,7 +5,8 @@ use polder_core::{ContentId, EventContent, Position, Sequence, TenantName};
 
 use super::seal::MARK_BYTES;
 use super::{
-    CHECKSUM_AT, FLAG_ACTOR, FLAG_CAUSATION, FLAG_CORRELATION, FLAG_REJECTED, LENGTH_AT, POSITION_AT, PREFIX_BYTES,
+    CHECKSUM_AT, FLAG_ACTOR, FLAG_CAUSATION, FLAG_CORRELATION, FLAG_HOPS, FLAG_REJECTED, FLAG_TRACEPARENT, LENGTH_AT,
+    POSITION_AT, PREFIX_BYTES,
 };
 use crate::bytes::{put_number, put_text};
 use crate::{AggregateKey, CommandKey, Decision, NewEvent, Outcome};
@@ -97,13 +98,15 @@ impl EncodedRecord {
 }
 
 fn put_head(bytes: &mut Vec<u8>, decision: &Decision) {
-    let correlation = own_correlation(decision);
+    let (correlation, trail) = (own_correlation(decision), &decision.trail);
     let mut flags = 0;
     for (flag, present) in [
         (FLAG_REJECTED, matches!(decision.outcome, Outcome::Rejected(_))),
         (FLAG_CORRELATION, correlation.is_some()),
         (FLAG_CAUSATION, decision.causation_id.is_some()),
         (FLAG_ACTOR, decision.actor.is_some()),
+        (FLAG_TRACEPARENT, trail.traceparent.is_some()),
+        (FLAG_HOPS, trail.hops > 0),
     ] {
         flags |= if present { flag } else { 0 };
     }
@@ -120,8 +123,12 @@ fn put_head(bytes: &mut Vec<u8>, decision: &Decision) {
         put_text(bytes, text.as_bytes());
     }
     let causation = decision.causation_id.as_ref().map(|id| id.as_str());
-    for text in [correlation, causation, decision.actor.as_deref()].into_iter().flatten() {
+    for text in [correlation, causation, decision.actor.as_deref(), trail.traceparent.as_deref()].into_iter().flatten()
+    {
         put_text(bytes, text.as_bytes());
+    }
+    if trail.hops > 0 {
+        put_number(bytes, u64::from(trail.hops));
     }
     bytes.extend_from_slice(&decision.revision_mark);
     bytes.extend_from_slice(&decision.fingerprint.0.to_le_bytes());

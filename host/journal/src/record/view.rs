@@ -8,8 +8,8 @@ use polder_core::{
 use serde_json::value::RawValue;
 
 use super::{
-    CHECKSUM_AT, FLAG_ACTOR, FLAG_CAUSATION, FLAG_CORRELATION, FLAG_REJECTED, FLAGS_KNOWN, LENGTH_AT, Opened,
-    POSITION_AT, PREFIX_BYTES, TENANT_AT, checksum, open,
+    CHECKSUM_AT, FLAG_ACTOR, FLAG_CAUSATION, FLAG_CORRELATION, FLAG_HOPS, FLAG_REJECTED, FLAG_TRACEPARENT, FLAGS_KNOWN,
+    LENGTH_AT, Opened, POSITION_AT, PREFIX_BYTES, TENANT_AT, checksum, open,
 };
 use crate::bytes::Cursor;
 use crate::keyring::Keyring;
@@ -41,6 +41,8 @@ pub struct RecordView<'a> {
     correlation_id: Option<&'a str>,
     causation_id: Option<&'a str>,
     actor: Option<&'a str>,
+    traceparent: Option<&'a str>,
+    hops: u32,
     revision_mark: [u8; REVISION_MARK_BYTES],
     fingerprint: Fingerprint,
     at_ms: TimestampMs,
@@ -101,6 +103,11 @@ impl<'a> RecordView<'a> {
             correlation_id: optional(&mut cursor, FLAG_CORRELATION)?,
             causation_id: optional(&mut cursor, FLAG_CAUSATION)?,
             actor: optional(&mut cursor, FLAG_ACTOR)?,
+            traceparent: optional(&mut cursor, FLAG_TRACEPARENT)?,
+            hops: match flags & FLAG_HOPS {
+                0 => 0,
+                _ => u32::try_from(cursor.number()?).ok()?,
+            },
             revision_mark: cursor.array()?,
             fingerprint: Fingerprint(cursor.u64()?),
             at_ms: TimestampMs(cursor.number()?),
@@ -284,6 +291,8 @@ impl<'a> RecordView<'a> {
             correlation_id: CorrelationId::new(self.correlation_id()).map_err(named)?,
             causation_id: self.causation_id.map(CorrelationId::new).transpose().map_err(named)?,
             actor: self.actor.map(str::to_owned),
+            traceparent: self.traceparent.map(str::to_owned),
+            hops: self.hops,
             payload: RawValue::from_string(payload.to_owned()).map_err(|_| bad("a payload is not JSON"))?,
         })
     }

@@ -66,6 +66,14 @@ pub(crate) fn roll_back(at: &Segments) -> Result<Wanted, Problem> {
     Ok(Wanted::Publish(subject::admin(&at.tenant()?, "rollback", &at.domain()?)))
 }
 
+pub(crate) fn show_bridge(at: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::Publish(subject::bridge(&at.tenant()?, "show")))
+}
+
+pub(crate) fn set_bridge(at: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::Publish(subject::bridge(&at.tenant()?, "set")))
+}
+
 pub(crate) fn list_tenants(_: &Segments) -> Result<Wanted, Problem> {
     Ok(Wanted::Publish(subject::host_tenants()))
 }

@@ -9,6 +9,9 @@ use polder_bridge::events::Progress;
 use polder_bridge::service::Endpoint;
 use polder_core::TenantName;
 use polder_engine::Host;
+use tokio::sync::Semaphore;
+
+use super::catchup::READERS_MAX;
 
 /// An id, and two lines of error.
 const REPLY_HEADERS_BYTES_MAX: usize = 1_024;
@@ -18,6 +21,9 @@ pub(crate) struct Counts {
     events: Connection,
     pub(super) commands: Arc<Endpoint>,
     pub(super) queries: Arc<Endpoint>,
+    pub(super) catchups: Arc<Endpoint>,
+    /// Places for readers who are told events.
+    pub(super) readers: Arc<Semaphore>,
     publishing: Mutex<BTreeMap<TenantName, Arc<Progress>>>,
 }
 
@@ -28,12 +34,14 @@ impl Counts {
             events: events.clone(),
             commands: Arc::new(Endpoint::new("commands", "*.cmd.>")),
             queries: Arc::new(Endpoint::new("queries", "*.query.>")),
+            catchups: Arc::new(Endpoint::new("catchups", "*.catchup")),
+            readers: Arc::new(Semaphore::new(READERS_MAX)),
             publishing: Mutex::default(),
         }
     }
 
     pub(super) fn endpoints(&self) -> Vec<Arc<Endpoint>> {
-        vec![Arc::clone(&self.commands), Arc::clone(&self.queries)]
+        vec![Arc::clone(&self.commands), Arc::clone(&self.queries), Arc::clone(&self.catchups)]
     }
 
     /// A reply beyond that would not be sent.
@@ -82,6 +90,8 @@ impl Counts {
             "Of these, answered with an error.",
             queries.errors,
         );
+        let readers = (READERS_MAX - self.readers.available_permits()) as u64;
+        one(&mut text, "polder_nats_readers", "gauge", "Readers who are told events over NATS.", readers);
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let lag = |tenant: &TenantName, progress: &Progress| {
             let newest = host.positions(tenant).map_or(0, |positions| positions.borrow().0);

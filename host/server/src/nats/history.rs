@@ -1,30 +1,30 @@
 //! A tenant's history as publishing reads it.
 
 use polder_bridge::events::History;
+use polder_core::translation::{LeftOut, Translation};
 use polder_core::{Event, Position, TenantName};
-use polder_engine::{EventFilter, Host, ReadError};
-use tokio::sync::watch;
+use polder_engine::{EventFilter, Host, Outflow, ReadError};
 
 #[derive(Clone)]
 pub(super) struct TenantHistory {
     host: Host,
     tenant: TenantName,
-    positions: watch::Receiver<Position>,
+    outflow: Outflow,
 }
 
 impl TenantHistory {
     pub(super) fn open(host: &Host, tenant: &TenantName) -> Result<Self, ReadError> {
-        Ok(Self { host: host.clone(), tenant: tenant.clone(), positions: host.positions(tenant)? })
+        Ok(Self { host: host.clone(), tenant: tenant.clone(), outflow: host.outflow(tenant)? })
     }
 }
 
 impl History for TenantHistory {
     fn newest(&self) -> Position {
-        *self.positions.borrow()
+        self.outflow.newest()
     }
 
     async fn moved_beyond(&self, position: Position) -> bool {
-        self.positions.clone().wait_for(|newest| *newest > position).await.is_ok()
+        self.outflow.moved_beyond(position).await
     }
 
     async fn page(&self, mut after: Position) -> Result<Vec<Event>, String> {
@@ -36,5 +36,13 @@ impl History for TenantHistory {
             }
             after = page.next;
         }
+    }
+
+    fn translations(&self, event: &Event) -> (Vec<Translation>, Vec<LeftOut>) {
+        self.outflow.translate(event)
+    }
+
+    fn is_translated(&self) -> bool {
+        self.outflow.is_translated()
     }
 }

@@ -1,6 +1,7 @@
 //! The NATS face: commands by request-reply, events in a stream. What is asked and answered is what HTTP asks and answers, with the same
 //! checks, headers and problem documents; only how it travels is another.
 
+mod catchup;
 mod commands;
 mod counts;
 mod history;
@@ -89,7 +90,7 @@ impl Nats {
         let requests = links.requests.clone();
         let service = Service::start(&requests, description, counts.endpoints()).await?;
         let tenants = Tenants::serve(app, links, &counts).await?;
-        requests.flush().await?;
+        requests.settle().await?;
         // Only one face is served by an app.
         let _ = app.nats.set(counts);
         Ok(Serving { tenants, _service: service })

@@ -38,11 +38,11 @@ struct Asked {
 
 /// The question is understood, and being answered.
 #[derive(Serialize)]
-struct QueryAck<'a> {
-    status: &'static str,
-    correlation_id: &'a CorrelationId,
+pub(super) struct QueryAck<'a> {
+    pub(super) status: &'static str,
+    pub(super) correlation_id: &'a CorrelationId,
     /// Where the answer appears.
-    result_subject: &'a str,
+    pub(super) result_subject: &'a str,
 }
 
 struct Question {
@@ -134,7 +134,7 @@ fn question(caller: Caller, request: &Request) -> Result<Question, Problem> {
 }
 
 /// One of the host's making where the caller gave none. It becomes a token of a subject.
-fn correlation_id(request: &Request) -> Result<CorrelationId, Problem> {
+pub(super) fn correlation_id(request: &Request) -> Result<CorrelationId, Problem> {
     let Some(id) = headers::correlation_id(request)? else {
         return Ok(CorrelationId::new(&uuid::Uuid::now_v7().to_string()).expect("a UUID is a good id"));
     };

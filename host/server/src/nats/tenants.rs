@@ -13,7 +13,7 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use super::counts::Counts;
 use super::history::TenantHistory;
-use super::{Links, StartError, commands, queries};
+use super::{Links, StartError, catchup, commands, queries};
 use crate::app::App;
 
 /// Until NATS is asked again to delete what a removed tenant has left there.
@@ -114,6 +114,14 @@ impl Tenants {
         let (app, counts, closing) = (Arc::clone(&self.app), Arc::clone(&self.counts), close.subscribe());
         self.tasks.spawn(async move {
             questions.serve(&counts.queries, |request| queries::ask(&app, request), closing).await;
+        });
+        let readers = self.links.requests.requests(format!("{name}.catchup")).await?;
+        let (app, counts, closing) = (Arc::clone(&self.app), Arc::clone(&self.counts), close.subscribe());
+        let connection = self.links.requests.clone();
+        self.tasks.spawn(async move {
+            readers
+                .serve(&counts.catchups, |request| catchup::open(&app, &counts, &connection, request), closing)
+                .await;
         });
         self.counts.watch(&name, publisher.progress());
         let publishing = self.tasks.spawn_on(publisher.run(), self.links.background.handle());

@@ -1,0 +1,93 @@
+//! Messages to one reader, who says when it has taken them: of those that follow nothing is sent before. So a slow reader loses nothing, and
+//! nothing piles up for it, here or in a server's buffers.
+
+use std::time::Duration;
+
+use async_nats::{HeaderMap, HeaderValue, StatusCode, Subscriber};
+use bytes::Bytes;
+use futures::StreamExt as _;
+
+use crate::connection::{Connection, NotSent};
+
+/// By which a reader ends it.
+const STOP: &[u8] = b"stop";
+
+pub struct Delivery {
+    connection: Connection,
+    subject: String,
+    inbox: String,
+    answers: Subscriber,
+    /// Messages sent.
+    count: u64,
+    /// A connection that was made anew may have lost what was under way.
+    reconnects: u64,
+}
+
+/// What became of a message that asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    GoOn,
+    /// The reader wants no more.
+    Stop,
+    /// Nobody listens, or somebody who does not answer.
+    Gone,
+    /// The connection broke, and messages may be lost.
+    Lost,
+}
+
+impl Delivery {
+    pub async fn open(connection: &Connection, subject: String) -> Result<Self, NotSent> {
+        let inbox = connection.client().new_inbox();
+        let answers = connection.client().subscribe(format!("{inbox}.*")).await.map_err(NotSent::new)?;
+        let reconnects = connection.reconnects();
+        Ok(Self { connection: connection.clone(), subject, inbox, answers, count: 0, reconnects })
+    }
+
+    /// Sends a message under its number, from 1. One that `asks` has a reply subject: [`taken`](Self::taken) waits for what comes there.
+    pub async fn send(
+        &mut self,
+        number_header: &'static str,
+        header: Option<(&'static str, &'static str)>,
+        payload: Bytes,
+        asks: bool,
+    ) -> Result<(), NotSent> {
+        self.count += 1;
+        let mut headers = HeaderMap::new();
+        headers.insert(number_header, HeaderValue::from(self.count));
+        if let Some((name, value)) = header {
+            headers.insert(name, value);
+        }
+        let (client, subject) = (self.connection.client(), self.subject.clone());
+        let sent = match asks {
+            true => {
+                let reply = format!("{}.{}", self.inbox, self.count);
+                client.publish_with_reply_and_headers(subject, reply, headers, payload).await
+            }
+            false => client.publish_with_headers(subject, headers, payload).await,
+        };
+        sent.map_err(NotSent::new)
+    }
+
+    /// Waits for the answer to the message that was sent last.
+    pub async fn taken(&mut self, wait_max: Duration) -> Taken {
+        let asked = format!("{}.{}", self.inbox, self.count);
+        let answered = async {
+            while let Some(answer) = self.answers.next().await {
+                if answer.payload.as_ref() == STOP {
+                    return Taken::Stop;
+                }
+                // An answer to an earlier message comes late, and says nothing of this one.
+                if answer.subject.as_str() == asked {
+                    let is_gone = answer.status == Some(StatusCode::NO_RESPONDERS);
+                    return if is_gone { Taken::Gone } else { Taken::GoOn };
+                }
+            }
+            Taken::Gone
+        };
+        let taken = tokio::time::timeout(wait_max, answered).await.unwrap_or(Taken::Gone);
+        match self.connection.reconnects() == self.reconnects {
+            true => taken,
+            false => Taken::Lost,
+        }
+    }
+}

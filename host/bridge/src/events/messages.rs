@@ -1,0 +1,91 @@
+//! What the stream holds of one event: the event, then what it is in other contexts.
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use polder_core::translation::{EventKind, Translation};
+use polder_core::{DomainName, Event, TenantName};
+
+use super::{History, headers};
+
+pub(super) struct Messages {
+    event: Event,
+    translations: Vec<Translation>,
+}
+
+impl Messages {
+    /// The event is up to [`History::newest`].
+    pub(super) fn of(event: Event, history: &impl History, stream: &str) -> Self {
+        let (translations, left_out) = history.translations(&event);
+        for left_out in left_out {
+            let (position, event) = (event.position, EventKind::of(&event));
+            tracing::error!(stream, %position, %event, "an event is not translated {left_out}");
+        }
+        Self { event, translations }
+    }
+
+    /// At least one.
+    pub(super) fn count(&self) -> usize {
+        1 + self.translations.len()
+    }
+
+    /// With the numbers of the messages that follow so many.
+    pub(super) fn from(&self, held: usize) -> impl Iterator<Item = (&Self, usize)> {
+        (held..self.count()).map(move |number| (self, number))
+    }
+
+    /// Of all payloads.
+    pub(super) fn bytes(&self) -> usize {
+        self.event.payload.get().len() + self.translations.iter().map(|made| made.payload.len()).sum::<usize>()
+    }
+
+    pub(super) fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// Of message `number`: 0 is the event.
+    pub(super) fn id(&self, number: usize) -> String {
+        match number {
+            0 => self.event.id.to_string(),
+            number => format!("{}.{number}", self.event.id),
+        }
+    }
+
+    pub(super) fn domain(&self, number: usize) -> &DomainName {
+        match self.translation(number) {
+            Some(translation) => &translation.kind.domain,
+            None => &self.event.domain,
+        }
+    }
+
+    pub(super) fn subject(&self, number: usize, tenant: &TenantName) -> String {
+        match self.translation(number) {
+            Some(translation) => translation.kind.subject(tenant),
+            None => EventKind::of(&self.event).subject(tenant),
+        }
+    }
+
+    pub(super) fn headers(
+        &self,
+        number: usize,
+        id: &str,
+        expected_last: u64,
+        expected_last_id: Option<&str>,
+    ) -> HeaderMap {
+        match self.translation(number) {
+            Some(translation) => {
+                let counts = (number, translation.hops);
+                headers::of_translation(&self.event, id, counts, expected_last, expected_last_id)
+            }
+            None => headers::of(&self.event, id, expected_last, expected_last_id),
+        }
+    }
+
+    pub(super) fn payload(&self, number: usize) -> Bytes {
+        let json = self.translation(number).map_or(self.event.payload.get(), |translation| &translation.payload);
+        Bytes::copy_from_slice(json.as_bytes())
+    }
+
+    fn translation(&self, number: usize) -> Option<&Translation> {
+        self.translations.get(number.checked_sub(1)?)
+    }
+}

@@ -1,0 +1,137 @@
+//! Text with values in it: `{actor} moved {address.city}`. `{{` and `}}` are braces.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::fields::Source;
+use super::path::{Path, PathError};
+
+/// Bytes of a text, before values stand in it.
+const TEXT_BYTES_MAX: usize = 1_024;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Text {
+    written: String,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Words(String),
+    Value(Path),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    #[error("the text has {0} bytes, and {TEXT_BYTES_MAX} are allowed")]
+    TooLong(usize),
+    #[error(
+        "text {0:?} has a brace without its other one: {{path}} would be right, and {{{{ or }}}} for a brace itself"
+    )]
+    Brace(String),
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+impl Text {
+    pub fn new(written: &str) -> Result<Self, TextError> {
+        if written.len() > TEXT_BYTES_MAX {
+            return Err(TextError::TooLong(written.len()));
+        }
+        let brace = || TextError::Brace(written.chars().take(80).collect());
+        let (mut pieces, mut words) = (Vec::new(), String::new());
+        let mut rest = written;
+        while let Some(at) = rest.find(['{', '}']) {
+            words.push_str(&rest[..at]);
+            let opening = &rest[at..];
+            rest = if let Some(after) = opening.strip_prefix("{{") {
+                words.push('{');
+                after
+            } else if let Some(after) = opening.strip_prefix("}}") {
+                words.push('}');
+                after
+            } else {
+                let inside = opening.strip_prefix('{').ok_or_else(brace)?;
+                let (path, after) = inside.split_once('}').ok_or_else(brace)?;
+                if !words.is_empty() {
+                    pieces.push(Piece::Words(std::mem::take(&mut words)));
+                }
+                pieces.push(Piece::Value(Path::new(path)?));
+                after
+            };
+        }
+        words.push_str(rest);
+        if !words.is_empty() {
+            pieces.push(Piece::Words(words));
+        }
+        Ok(Self { written: written.to_owned(), pieces })
+    }
+
+    /// A value that is a text stands there without quotes, any other as JSON, and one that is missing not at all. `None`: it would have
+    /// more bytes than these.
+    pub(super) fn filled(&self, source: &Source<'_>, bytes_max: usize) -> Option<String> {
+        let mut filled = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Words(words) => filled.push_str(words),
+                Piece::Value(path) => {
+                    if let Some(json) = path.find(source) {
+                        match serde_json::from_str::<String>(&json) {
+                            Ok(text) => filled.push_str(&text),
+                            Err(_) => filled.push_str(&json),
+                        }
+                    }
+                }
+            }
+            if filled.len() > bytes_max {
+                return None;
+            }
+        }
+        Some(filled)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+impl TryFrom<String> for Text {
+    type Error = TextError;
+    fn try_from(text: String) -> Result<Self, TextError> {
+        Self::new(&text)
+    }
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> String {
+        text.written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_is_told() {
+        for (text, told) in [
+            ("{", "a brace without"),
+            ("a } b", "a brace without"),
+            ("{a", "a brace without"),
+            ("{}", "no path"),
+            ("{a..b}", "no path"),
+            ("{$nobody}", "$actor"),
+            (&"x".repeat(1_025), "1025 bytes"),
+        ] {
+            let error = Text::new(text).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+        for text in ["", "plain", "{a}{b.0}", "{{a}}", "}}{{", "{$actor}"] {
+            assert_eq!(Text::new(text).unwrap().to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The context bridge of each tenant: which rules hold from which position on, folded from the facts in the host's own history. What a
+//! rule does is said in `polder_core::translation`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use polder_core::translation::{LeftOut, Rules, Translation};
+use polder_core::{AggregateId, Event, Position, TenantName};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::Act;
+use crate::system::{Book, Fact, Noted};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum BridgeFact {
+    /// They take the place of all that held before, for events after this position. What was published before stays as it is.
+    BridgeRulesSet { tenant: TenantName, after: Position, rules: Rules },
+}
+
+impl Fact for BridgeFact {
+    const DOMAIN: &'static str = "bridges";
+    const AGGREGATE: &'static str = "bridge";
+
+    fn aggregate_id(&self) -> AggregateId {
+        let Self::BridgeRulesSet { tenant, .. } = self;
+        AggregateId::new(tenant.as_str()).expect("a name is a good id")
+    }
+}
+
+/// Rules that hold until the next ones do.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RuleSet {
+    /// For events after this position.
+    pub(crate) after: Position,
+    pub(crate) rules: Rules,
+    pub(crate) set: Act,
+}
+
+/// Every rule there ever was: what was published by old ones has to be known again.
+#[derive(Debug, Default)]
+pub(crate) struct Bridges(BTreeMap<TenantName, Arc<Vec<RuleSet>>>);
+
+impl Book for Bridges {
+    type Fact = BridgeFact;
+
+    fn fold(&mut self, fact: BridgeFact, noted: &Noted) {
+        let BridgeFact::BridgeRulesSet { tenant, after, rules } = fact;
+        let set = Act { at_ms: noted.at_ms, actor: noted.actor.clone() };
+        Arc::make_mut(self.0.entry(tenant).or_default()).push(RuleSet { after, rules, set });
+    }
+}
+
+impl Bridges {
+    /// Oldest first.
+    pub(crate) fn of(&self, tenant: &TenantName) -> Arc<Vec<RuleSet>> {
+        self.0.get(tenant).cloned().unwrap_or_default()
+    }
+}
+
+/// One tenant's, as it is in effect.
+#[derive(Debug, Default)]
+pub(crate) struct Bridge {
+    pub(crate) sets: Arc<Vec<RuleSet>>,
+    /// While new rules are being recorded nothing beyond is published: by which rules is not known yet.
+    pub(crate) held_at: Option<Position>,
+}
+
+/// A tenant's history, as far as it may be published, and what its events become beside themselves.
+#[derive(Clone)]
+pub struct Outflow {
+    pub(crate) positions: watch::Receiver<Position>,
+    pub(crate) bridge: watch::Receiver<Bridge>,
+}
+
+impl Outflow {
+    /// Rules that apply to events up to here are all known. Never less than before.
+    pub fn newest(&self) -> Position {
+        // Looked at while the bridge is: rules that are set later hold from a later position on.
+        let bridge = self.bridge.borrow();
+        bridge.held_at.unwrap_or_else(|| *self.positions.borrow())
+    }
+
+    /// Completes once [`newest`](Self::newest) is beyond `position`; `false` when that will never be.
+    pub async fn moved_beyond(&self, position: Position) -> bool {
+        let Self { mut positions, mut bridge } = self.clone();
+        loop {
+            positions.mark_unchanged();
+            bridge.mark_unchanged();
+            if self.newest() > position {
+                return true;
+            }
+            let moved = tokio::select! {
+                moved = positions.changed() => moved,
+                moved = bridge.changed() => moved,
+            };
+            if moved.is_err() {
+                return false;
+            }
+        }
+    }
+
+    /// By the rules that held when the event was recorded.
+    pub fn translate(&self, event: &Event) -> (Vec<Translation>, Vec<LeftOut>) {
+        let sets = Arc::clone(&self.bridge.borrow().sets);
+        match sets.iter().rev().find(|set| set.after < event.position) {
+            Some(set) => set.rules.translate(event),
+            None => Default::default(),
+        }
+    }
+
+    /// Whether there ever was a rule.
+    pub fn is_translated(&self) -> bool {
+        self.bridge.borrow().sets.iter().any(|set| !set.rules.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(position: u64) -> Event {
+        serde_json::from_value(serde_json::json!({
+            "id": polder_core::ContentId::from_digest([7; 32]).to_string(), "position": position, "domain": "orders",
+            "aggregate": "order", "aggregate_id": "o-1", "sequence": 1, "name": "order-drafted", "version": 1,
+            "at_ms": 5, "command_id": "c", "correlation_id": "c", "payload": {}
+        }))
+        .unwrap()
+    }
+
+    fn set(after: u64, to: &str) -> RuleSet {
+        let rules = match to {
+            "" => Rules::default(),
+            to => serde_json::from_value(serde_json::json!([{"from": "orders.>", "to": to}])).unwrap(),
+        };
+        RuleSet { after: Position(after), rules, set: Act { at_ms: polder_core::TimestampMs(1), actor: None } }
+    }
+
+    #[test]
+    fn an_event_is_translated_by_the_rules_of_its_time() {
+        let sets = vec![set(2, "a.a.a.v1"), set(4, "b.b.b.v1"), set(4, "c.c.c.v1"), set(6, "")];
+        let (_positions, positions) = watch::channel(Position(9));
+        let (_bridge, bridge) = watch::channel(Bridge { sets: Arc::new(sets), held_at: None });
+        let outflow = Outflow { positions, bridge };
+        let made = |position| outflow.translate(&event(position)).0.first().map(|made| made.kind.to_string());
+        let expected = [None, Some("a.a.a.v1"), Some("a.a.a.v1"), Some("c.c.c.v1"), Some("c.c.c.v1"), None];
+        let found: Vec<_> = (2..=7).map(made).collect();
+        assert_eq!(found.iter().map(Option::as_deref).collect::<Vec<_>>(), expected);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_published_beyond_rules_that_are_being_set() {
+        let (told, positions) = watch::channel(Position(5));
+        let (holding, bridge) = watch::channel(Bridge { sets: Arc::default(), held_at: Some(Position(5)) });
+        let outflow = Outflow { positions, bridge };
+        told.send_replace(Position(8));
+        assert_eq!(outflow.newest(), Position(5));
+        let waiting = outflow.clone();
+        let waiting = tokio::spawn(async move { waiting.moved_beyond(Position(5)).await });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        holding.send_modify(|bridge| bridge.held_at = None);
+        assert!(waiting.await.unwrap());
+        assert_eq!(outflow.newest(), Position(8));
+        drop(told);
+        assert!(!outflow.moved_beyond(Position(8)).await);
+    }
+}

@@ -1,0 +1,48 @@
+//! `/v1/{tenant}/bridge`: the rules by which the tenant's events are told in other contexts' words.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use polder_core::translation::Rule;
+use serde::Deserialize;
+
+use crate::access::Caller;
+use crate::app::App;
+use crate::body;
+use crate::json::json;
+use crate::kinds;
+use crate::problem::Problem;
+use crate::segments::Segments;
+
+/// All rules of a tenant, with room for constants.
+const RULES_BYTES_MAX: u64 = 256 * 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewRules {
+    rules: Vec<Rule>,
+}
+
+pub(crate) async fn show(State(app): State<Arc<App>>, segments: Segments) -> Result<Response, Problem> {
+    Ok(json(StatusCode::OK, &app.host.bridge(&segments.tenant()?)?))
+}
+
+/// `PUT`: `{"rules": […]}` take the place of all there are; none ends the translating.
+pub(crate) async fn set(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, Problem> {
+    let tenant = segments.tenant()?;
+    let (parts, sent) = request.into_parts();
+    let actor = caller.actor(&parts.headers, tenant.as_str())?;
+    let sent = body::read(sent, RULES_BYTES_MAX, "of a tenant's rules").await?;
+    let NewRules { rules } = serde_json::from_slice(&sent).map_err(|error| {
+        let right = "{\"rules\": [{\"from\": \"policies.>\", \"to\": \"audit.entry.recorded.v1\"}]} would be right";
+        Problem::new(&kinds::BAD_BODY, format!("the rules cannot be read: {error}; {right}"))
+    })?;
+    Ok(json(StatusCode::OK, &app.host.set_bridge_rules(&tenant, rules, actor.as_deref()).await?))
+}
