@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::programs::{COMMANDS, GROWTH, HTTP, ONE, REBUILD, START_LARGE, TENANTS};
+use super::programs::{COMMANDS, GROWTH, HTTP, NATS, ONE, REBUILD, START_LARGE, TENANTS};
 use super::results::Results;
 
 #[derive(Debug)]
@@ -39,6 +39,19 @@ pub(super) fn goals(results: &Results) -> Vec<Goal> {
             .beside("native", results.number(COMMANDS, "/native_floor/commands_per_second")),
         Goal::at_least("commands/s over HTTP", http, 60_000.0)
             .beside("bare answering", best(results.runs(HTTP), "/echo_floor/commands_per_second")),
+        Goal::at_least(
+            "commands/s by NATS request-reply, 256 in flight",
+            results.number(NATS, "/commands_per_second"),
+            60_000.0,
+        )
+        .beside("bare echo", results.number(NATS, "/echo_per_second")),
+        Goal::at_least("… ÷ the bare echo", results.number(NATS, "/share_of_echo"), 0.4),
+        Goal::at_least(
+            "events/s published from a backlog ÷ a plain JetStream publisher's",
+            results.number(NATS, "/share_of_plain"),
+            0.6,
+        )
+        .beside("plain", results.number(NATS, "/plain_events_per_second")),
         Goal::at_most("one caller alone ÷ one sync, p50", quotient(alone("p50_us"), sync("p50_us")), 1.25)
             .beside("sync, µs", sync("p50_us")),
         Goal::at_most("one caller alone ÷ one sync, p99.9", quotient(alone("p999_us"), sync("p999_us")), 3.0)

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::goals::{Goal, goals, number};
 use super::plots::plots;
 use super::programs::{
-    AGE, AMONG_100, AMONG_1000, AUDIT, COMMANDS, GROWTH, HTTP, IN_FLIGHT, NEIGHBOURS, ONE, OPEN_LOOP, REBUILD, REPLAY,
-    START, START_LARGE, STATE, SWITCH, Size, TENANTS, TENANTS_1, TENANTS_100, VIEWS, ZIPF,
+    AGE, AMONG_100, AMONG_1000, AUDIT, COMMANDS, GROWTH, HTTP, IN_FLIGHT, NATS, NEIGHBOURS, ONE, OPEN_LOOP, REBUILD,
+    REPLAY, START, START_LARGE, STATE, SWITCH, Size, TENANTS, TENANTS_1, TENANTS_100, VIEWS, ZIPF,
 };
 use super::results::Results;
 
@@ -185,6 +185,30 @@ fn levels(results: &Results) -> String {
         "resident, MB",
     ];
     section(&mut text, "Over HTTP, connections kept, views built beside", &header, http.collect());
+    let rate = |pointer: &str| shown(results.polder.get(NATS).and_then(|report| report.pointer(pointer)));
+    let nats = results.polder.get(NATS).map(|_| {
+        [
+            ("commands by request-reply", "commands_per_second", "bare echo", "echo_per_second", "share_of_echo"),
+            (
+                "events from a backlog",
+                "bridge_events_per_second",
+                "plain JetStream publisher",
+                "plain_events_per_second",
+                "share_of_plain",
+            ),
+        ]
+        .map(|(what, found, floor, beside, share)| {
+            let [found, beside, share] = [found, beside, share].map(|field| rate(&format!("/{field}")));
+            vec![what.to_owned(), found, format!("{floor}: {beside}"), share]
+        })
+    });
+    let title = format!("Over NATS, {} requests in flight; the server on the same machine", rate("/in_flight"));
+    section(
+        &mut text,
+        &title,
+        &["", "per second", "bare NATS, per second", "of it"],
+        nats.into_iter().flatten().collect(),
+    );
     let steady = results.runs(OPEN_LOOP).iter().map(|run| {
         vec![
             shown(run.get("asked_per_second")),

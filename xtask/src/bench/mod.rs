@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::workspace::Workspace;
 use crate::{guests, run, setup};
 use machine::Machine;
-use programs::{PROGRAMS, Size};
+use programs::{NATS, PROGRAMS, Size};
 use results::Results;
 
 /// What was measured last on a quiet machine, for everyone to read and to compare with.
@@ -43,6 +43,13 @@ pub(crate) struct Bench {
     dir: Option<PathBuf>,
 }
 
+/// What measures.
+struct Polder {
+    program: PathBuf,
+    /// Where it is needed.
+    nats_server: Option<PathBuf>,
+}
+
 pub(crate) fn bench(options: &Bench) -> Result<()> {
     let known: Vec<&str> = PROGRAMS.iter().map(|program| program.name).chain(peers::NAMES).collect();
     for name in &options.only {
@@ -53,7 +60,7 @@ pub(crate) fn bench(options: &Bench) -> Result<()> {
     }
     let workspace = Workspace::read()?;
     let scratch = scratch(options.dir.as_deref().unwrap_or(&workspace.target))?;
-    let polder = polder(&workspace)?;
+    let polder = options.polder(&workspace)?;
     let peers = peers::build(&workspace, &options.peers())?;
     if !options.quick && options.only.is_empty() {
         return whole(&workspace, &polder, &peers, scratch.path());
@@ -70,7 +77,7 @@ pub(crate) fn bench(options: &Bench) -> Result<()> {
 }
 
 /// Everything, at full size; and the quick run's ratios, so that the next quick run compares like with like.
-fn whole(workspace: &Workspace, polder: &Path, peers: &[peers::Built], scratch: &Path) -> Result<()> {
+fn whole(workspace: &Workspace, polder: &Polder, peers: &[peers::Built], scratch: &Path) -> Result<()> {
     let everything = Bench { quick: false, only: Vec::new(), dir: None };
     let mut measured = everything.measure(polder, peers, scratch, Size::Full)?;
     let quick = Bench { quick: true, only: Vec::new(), dir: None };
@@ -92,14 +99,25 @@ impl Bench {
         peers::NAMES.into_iter().filter(|name| are_wanted && self.is_wanted(name)).collect()
     }
 
-    fn measure(&self, polder: &Path, peers: &[peers::Built], scratch: &Path, size: Size) -> Result<Results> {
+    fn polder(&self, workspace: &Workspace) -> Result<Polder> {
+        let nats_server = self.is_wanted(NATS).then(|| nats_server(workspace)).transpose()?;
+        guests::build()?;
+        let build = ["build", "--release", "--package", "polder-cli"];
+        run::show(run::cargo().current_dir(&workspace.root).args(build))?;
+        Ok(Polder { program: workspace.target.join("release").join("polder"), nats_server })
+    }
+
+    fn measure(&self, polder: &Polder, peers: &[peers::Built], scratch: &Path, size: Size) -> Result<Results> {
         let machine = Machine::read(scratch)?;
         let mut results = Results::new(machine, size);
         for program in PROGRAMS.iter().filter(|program| self.is_wanted(program.name)) {
             let Some(arguments) = program.arguments(size) else { continue };
             eprintln!("measuring {} …", program.name);
-            let mut command = std::process::Command::new(polder);
+            let mut command = std::process::Command::new(&polder.program);
             command.args(["bench", "--json"]).args(arguments).arg("--dir").arg(scratch);
+            if let Some(nats_server) = polder.nats_server.as_ref().filter(|_| program.name == NATS) {
+                command.arg("--nats-server").arg(nats_server);
+            }
             let text = run::output(&mut command)?;
             let value: Value = serde_json::from_str(&text).with_context(|| format!("{} gave no JSON", program.name))?;
             results.polder.insert(program.name.to_owned(), value);
@@ -112,13 +130,6 @@ impl Bench {
     }
 }
 
-fn polder(workspace: &Workspace) -> Result<PathBuf> {
-    guests::build()?;
-    let build = ["build", "--release", "--package", "polder-cli"];
-    run::show(run::cargo().current_dir(&workspace.root).args(build))?;
-    Ok(workspace.target.join("release").join("polder"))
-}
-
 fn scratch(folder: &Path) -> Result<tempfile::TempDir> {
     use std::os::unix::fs::PermissionsExt;
     let scratch = tempfile::Builder::new()
@@ -129,7 +140,6 @@ fn scratch(folder: &Path) -> Result<tempfile::TempDir> {
     scratch.with_context(|| format!("cannot make a folder in {}", folder.display()))
 }
 
-/// Needed by the peers alone.
 fn nats_server(workspace: &Workspace) -> Result<PathBuf> {
     setup::nats_server()?;
     Ok(workspace.target.join("tools").join("nats-server"))

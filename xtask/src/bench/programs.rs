@@ -32,6 +32,7 @@ pub(super) const VIEWS: &str = "with-views";
 pub(super) const AMONG_100: &str = "among-100-tenants";
 pub(super) const AMONG_1000: &str = "among-1000-tenants";
 pub(super) const HTTP: &str = "http";
+pub(super) const NATS: &str = "nats";
 pub(super) const OPEN_LOOP: &str = "open-loop";
 pub(super) const STATE: &str = "state";
 pub(super) const AGE: &str = "age";
@@ -47,7 +48,7 @@ pub(super) const TENANTS_1: &str = "tenants-1";
 pub(super) const NEIGHBOURS: &str = "neighbours";
 pub(super) const AUDIT: &str = "audit";
 
-pub(super) const PROGRAMS: [Program; 22] = [
+pub(super) const PROGRAMS: [Program; 23] = [
     Program {
         name: COMMANDS,
         full: &["commands"],
@@ -95,6 +96,11 @@ pub(super) const PROGRAMS: [Program; 22] = [
         name: HTTP,
         full: &["http"],
         quick: Some(&["http", "--connections", "16,256", "--seconds", "1", "--aggregates", "2000"]),
+    },
+    Program {
+        name: NATS,
+        full: &["nats"],
+        quick: Some(&["nats", "--commands", "100000", "--aggregates", "2000", "--events", "50000"]),
     },
     Program { name: OPEN_LOOP, full: &["open-loop"], quick: None },
     Program { name: STATE, full: &["state"], quick: Some(&["state", "--commands", "50000"]) },

@@ -1,7 +1,7 @@
 //! What is compared from run to run: ratios of two figures of one run, which hold on other machines and in other moments better than any
 //! figure does. Informs; judges nothing.
 
-use super::programs::{AGE, COMMANDS, GROWTH, HTTP, IN_FLIGHT, ONE, REBUILD, STATE, ZIPF};
+use super::programs::{AGE, COMMANDS, GROWTH, HTTP, IN_FLIGHT, NATS, ONE, REBUILD, STATE, ZIPF};
 use super::results::{Ratios, Results};
 
 /// Beyond this a change is pointed out: the runs are short, and differ by so much without a reason.
@@ -19,7 +19,7 @@ struct Ratio {
     of: fn(&Results) -> Option<f64>,
 }
 
-const RATIOS: [Ratio; 15] = [
+const RATIOS: [Ratio; 17] = [
     Ratio {
         name: "component / native rules",
         better: Better::High,
@@ -74,6 +74,16 @@ const RATIOS: [Ratio; 15] = [
         name: "HTTP / bare answering, 256 connections",
         better: Better::High,
         of: |results| results.run(HTTP, "connections", 256)?["share_of_echo"].as_f64(),
+    },
+    Ratio {
+        name: "NATS / bare echo, 256 in flight",
+        better: Better::High,
+        of: |results| results.number(NATS, "/share_of_echo"),
+    },
+    Ratio {
+        name: "events published / plain publisher",
+        better: Better::High,
+        of: |results| results.number(NATS, "/share_of_plain"),
     },
     Ratio { name: "CPU, large state / small", better: Better::Low, of: |results| results.number(STATE, "/cpu_ratio") },
     Ratio {
