@@ -21,6 +21,47 @@ fn each_route_needs_its_own_permission() {
     }
 }
 
+/// Those that answer with what is permitted of something, and so are not in the table.
+const IN_PARTS: [&str; 2] = ["GET /v1/{tenant}/domains", "PUT /v1/{tenant}/domains"];
+
+/// A route that comes new has to be put into the table.
+#[test]
+fn the_table_has_every_route() {
+    let site = Site::open();
+    let told = site.operator().get("/nowhere").problem(404, "unknown-route")["detail"].to_string();
+    let (_, routes) = told.trim_matches('"').split_once("there are: ").unwrap();
+    for route in routes.split(", ").filter(|route| !route.ends_with("z") && !IN_PARTS.contains(route)) {
+        let (method, pattern) = route.split_once(' ').unwrap();
+        let fits = |path: &str| {
+            let (path, pattern) = (path.split('?').next().unwrap().split('/'), pattern.split('/'));
+            path.clone().count() == pattern.clone().count()
+                && path.zip(pattern).all(|(part, wanted)| wanted.starts_with('{') || part == wanted)
+        };
+        assert!(REQUESTS.iter().any(|(asked, path, ..)| *asked == method && fits(path)), "{route}");
+    }
+}
+
+/// Which domain it is for is known once it is read.
+#[test]
+fn an_upload_for_whatever_domain_needs_the_permission_for_that_one() {
+    let site = Site::open();
+    let upload = |permissions: &str, guest: &str| {
+        let component = std::fs::read(polder_tests::guest_file(guest)).unwrap();
+        site.client(permissions).request("PUT", "/v1/main/domains").body(component).send()
+    };
+    for permissions in ["main publish main.admin.rollback.>", "main subscribe >", "other publish >"] {
+        upload(permissions, "permits").problem(403, "not-permitted");
+    }
+    let only = "main publish main.admin.deploy.permits";
+    let refused = upload(only, "orders").problem(403, "not-permitted");
+    assert_eq!(refused["subject"], "main.admin.deploy.orders");
+    upload("main publish > deny main.admin.deploy.permits", "permits").problem(403, "not-permitted");
+    assert_eq!(upload(only, "permits").json(200)["status"], "activated");
+    let facts = site.operator().get("/v1/system/events?domain=deployments").lines();
+    let of_permits = facts.iter().filter(|fact| fact["aggregate_id"] == "main:permits").count();
+    assert_eq!(of_permits, 2, "an upload and an activation, and nothing of those refused: {facts:?}");
+}
+
 #[test]
 fn the_list_of_domains_holds_what_may_be_asked_about() {
     let site = Site::open();

@@ -86,7 +86,11 @@ pub(crate) fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// One request to each route, each with what it needs and the status it gets when permitted.
+/// Of a revision that the tenant does not have.
+const NO_COMPONENT: &str =
+    "/v1/tenants/main/components/0000000000000000000000000000000000000000000000000000000000000000";
+
+/// Requests to each route that is permitted or not as a whole, each with what it needs and the status it gets when permitted.
 pub(crate) const REQUESTS: &[(&str, &str, &str, &str, u16)] = &[
     (
         "POST",
@@ -102,7 +106,12 @@ pub(crate) const REQUESTS: &[(&str, &str, &str, &str, u16)] = &[
     ("GET", "/v1/main/orders/views/customer-totals/c-1?after=1", "", "publish main.query.orders.customer-totals", 404),
     ("GET", "/v1/main/orders/effects", "", "publish main.query.orders.effects", 200),
     ("GET", "/v1/main/domains/orders", "", "publish main.query.orders.catalog", 200),
+    ("GET", "/v1/main/domains/orders/revisions", "", "publish main.query.orders.catalog", 200),
     ("PUT", "/v1/main/domains/orders", "no wasm", "publish main.admin.deploy.orders", 422),
+    ("PUT", "/v1/main/domains/orders?dry_run=true", "no wasm", "publish main.admin.deploy.orders", 422),
+    ("PUT", "/v1/main/domains/orders?release_quarantine=true", "", "publish main.admin.deploy.orders", 422),
+    ("POST", "/v1/main/domains/orders/rollback", "", "publish main.admin.rollback.orders", 409),
+    ("POST", "/v1/main/domains/none/rollback?dry_run=true", "", "publish main.admin.rollback.none", 404),
     ("GET", "/metrics", "", "publish $host.metrics", 200),
     ("GET", "/v1/main/bridge", "", "publish main.admin.bridge.show", 200),
     ("PUT", "/v1/main/bridge", "{\"rules\": []}", "publish main.admin.bridge.set", 200),
@@ -112,11 +121,13 @@ pub(crate) const REQUESTS: &[(&str, &str, &str, &str, u16)] = &[
     ("PATCH", "/v1/tenants/main/limits", "{}", "publish $host.admin.tenant.limits.main", 400),
     ("DELETE", "/v1/tenants/none?confirm=none", "", "publish $host.admin.tenant.remove.none", 404),
     ("GET", "/v1/tenants/main/facts", "", "publish $host.admin.tenant.export.main", 200),
+    ("GET", NO_COMPONENT, "", "publish $host.admin.tenant.export.main", 404),
     ("POST", "/v1/tenants/none/suspend", "", "publish $host.admin.tenant.suspend.none", 404),
     ("POST", "/v1/tenants/main/resume", "", "publish $host.admin.tenant.resume.main", 200),
     ("GET", "/v1/keys", "", "publish $host.admin.key.list", 200),
     ("POST", "/v1/keys", "{}", "publish $host.admin.key.add", 400),
     ("DELETE", "/v1/keys/key-0000000000000000", "", "publish $host.admin.key.revoke", 404),
+    ("POST", "/v1/drain", "", "publish $host.admin.drain", 503),
 ];
 
 /// The kind of a problem, and its document without the subject, which the path gives away anyhow.

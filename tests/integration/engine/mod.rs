@@ -9,5 +9,6 @@ mod kills;
 mod laws;
 mod restored;
 mod snapshots;
+mod switches;
 mod takeovers;
 mod time_travel;

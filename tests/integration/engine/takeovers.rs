@@ -36,7 +36,7 @@ async fn turned(folder: &std::path::Path) -> Door {
 }
 
 /// The next revision in one of its makes.
-fn next(make: &str) -> Bytes {
+pub(super) fn next(make: &str) -> Bytes {
     patched(&component("lamps_next"), "the make: regular", &format!("the make: {make}"))
 }
 
@@ -75,17 +75,17 @@ async fn roll_back(door: &Door, to: Option<&str>) -> Result<Deployed, DeployErro
     door.host.roll_back(&tenant(), &domain(), options).await
 }
 
-async fn statuses(door: &Door) -> Vec<(Revision, RevisionStatus)> {
+pub(super) async fn statuses(door: &Door) -> Vec<(Revision, RevisionStatus)> {
     let revisions = door.host.revisions(&tenant(), &domain()).await.unwrap();
     revisions.into_iter().map(|info| (info.revision, info.status)).collect()
 }
 
-async fn active(door: &Door) -> Revision {
+pub(super) async fn active(door: &Door) -> Revision {
     door.host.domains(&tenant()).await.unwrap()[0].revision
 }
 
 /// The names of the events in the host's own history.
-async fn administered(door: &Door) -> Vec<String> {
+pub(super) async fn administered(door: &Door) -> Vec<String> {
     let system = "system".parse().unwrap();
     let page = door.host.events(&system, &EventFilter::default(), Position::ZERO, 1_000).await.unwrap();
     page.events.iter().map(|event| event.name.to_string()).collect()

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use polder_tests::guest_file;
 use serde_json::{Value, json};
 
 use super::{Town, says};
@@ -133,6 +134,137 @@ fn a_removal_that_broke_off_is_finished_at_the_next_start() {
     town.nothing_is_left_of("acme");
     assert_eq!(town.components(), 0);
     assert_eq!(names(&town.facts("acme")), ["tenant-added", "tenant-removed", "tenant-erased"]);
+}
+
+/// What is in the way of one step keeps it from being done, and with it all that come after; then SIGKILL. At the next start it is gone.
+#[test]
+fn a_removal_killed_before_any_of_its_steps_is_finished_at_the_next_start() {
+    for step in ["views", "components", "compiled", "tenant-keys"] {
+        let mut town = Town::with(&["acme", "brook"]);
+        // No other tenant runs it, so that it is removed.
+        let permits = fs::read(guest_file("permits")).unwrap();
+        town.client.put("/v1/acme/domains/permits", permits).json(200);
+        town.draft("acme", "o-1", SECRET).json(200);
+        town.client.get("/v1/acme/orders/views/order-summary?after=1&timeout_ms=60000").json(200);
+        let folder = town.data(step);
+        let own = |name: &str| name.starts_with("acme") || step.starts_with("comp");
+        let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        let files: Vec<_> = entries.filter(|path| own(path.file_name().unwrap().to_str().unwrap())).collect();
+        let aside = town.folder.path().join("aside");
+        fs::create_dir(&aside).unwrap();
+        // A folder of the same name cannot be removed as a file is.
+        for file in &files {
+            fs::rename(file, aside.join(file.file_name().unwrap())).unwrap();
+            fs::create_dir(file).unwrap();
+        }
+        remove(&town, "acme").problem(500, "storage-failed");
+        town.client.get("/v1/acme/events").problem(404, "unknown-tenant");
+        town.host.take().expect("it runs").kill();
+        for file in &files {
+            fs::remove_dir(file).unwrap();
+            fs::rename(aside.join(file.file_name().unwrap()), file).unwrap();
+        }
+        let host = polder_tests::Host::start(&town.data(""));
+        town.client = host.client();
+        town.host = Some(host);
+        town.nothing_is_left_of("acme");
+        assert_eq!(town.components(), 1, "{step}: what brook runs stays");
+        assert_eq!(names(&town.facts("acme")), ["tenant-added", "tenant-removed", "tenant-erased"], "{step}");
+        town.draft("brook", "o-1", "c").json(200);
+    }
+}
+
+/// The key went, and the host ended before it had recorded that: nothing can be read any more, and that is no reason to stop.
+#[test]
+fn a_removal_killed_after_its_last_step_is_recorded_at_the_next_start() {
+    let mut town = Town::with(&["acme"]);
+    town.draft("acme", "o-1", SECRET).json(200);
+    let key = town.data("tenant-keys/acme.key");
+    fs::rename(&key, town.folder.path().join("aside")).unwrap();
+    fs::create_dir(&key).unwrap();
+    remove(&town, "acme").problem(500, "storage-failed");
+    fs::remove_dir(&key).unwrap();
+    town.reopen();
+    town.nothing_is_left_of("acme");
+    assert_eq!(names(&town.facts("acme")), ["tenant-added", "tenant-removed", "tenant-erased"]);
+}
+
+/// SIGKILL at any moment: the tenant is there with all it had, or gone with all it had.
+#[test]
+fn a_removal_killed_at_any_moment_is_done_or_not_begun() {
+    const KILLS: u64 = 6;
+    const DELAY_MICROSECONDS_MAX: u64 = 60_000;
+    let seed = std::env::var("POLDER_SEED").map_or(1, |seed| seed.parse().expect("POLDER_SEED is a number"));
+    println!("POLDER_SEED={seed}");
+    let mut random = polder_tests::Random::seeded(seed);
+    let tenants: Vec<String> = (0..KILLS).map(|number| format!("acme-{number}")).collect();
+    let mut town = Town::with(&tenants.iter().map(String::as_str).collect::<Vec<_>>());
+    for tenant in &tenants {
+        town.draft(tenant, "o-1", "c").json(200);
+        let client = town.host().client();
+        let delay = std::time::Duration::from_micros(random.below(DELAY_MICROSECONDS_MAX));
+        std::thread::scope(|scope| {
+            let path = format!("/v1/tenants/{tenant}?confirm={tenant}");
+            let removing = scope.spawn(move || client.request("DELETE", &path).try_send().map(|answer| answer.status));
+            std::thread::sleep(delay);
+            town.reopen();
+            let facts = town.facts(tenant);
+            let answered = removing.join().unwrap().ok();
+            if facts.len() == 1 {
+                assert_eq!((names(&facts), answered), (vec!["tenant-added"], None), "after {delay:?}");
+                assert_eq!(town.line(tenant, "o-1").json(200)["sequence"], 2);
+            } else {
+                assert_eq!(names(&facts), ["tenant-added", "tenant-removed", "tenant-erased"], "after {delay:?}");
+                assert!(answered.is_none_or(|status| status == 200), "{answered:?}");
+                town.client.get(&format!("/v1/{tenant}/events")).problem(404, "unknown-tenant");
+                assert!(!town.data(&format!("tenant-keys/{tenant}.key")).exists());
+                assert!(!town.data(&format!("views/{tenant}.sqlite")).exists());
+            }
+        });
+    }
+}
+
+/// Whichever comes first: the tenant is gone, and nothing of the deployment is left.
+#[test]
+fn a_deployment_that_races_a_removal_leaves_nothing() {
+    const ROUNDS: u64 = 8;
+    const DELAY_MICROSECONDS_MAX: u64 = 40_000;
+    let mut town = Town::with(&["acme"]);
+    let (mut random, component) = (polder_tests::Random::seeded(1), fs::read(guest_file("permits")).unwrap());
+    let mut statuses = std::collections::BTreeSet::new();
+    for round in 0..ROUNDS {
+        let tenant = format!("brook-{round}");
+        town.client.put(&format!("/v1/tenants/{tenant}"), "").json(201);
+        let delay = std::time::Duration::from_micros(random.below(DELAY_MICROSECONDS_MAX));
+        std::thread::scope(|scope| {
+            let (client, path, component) =
+                (town.host().client(), format!("/v1/{tenant}/domains/permits"), component.clone());
+            let deploying = scope.spawn(move || client.put(&path, component));
+            std::thread::sleep(delay);
+            remove(&town, &tenant).json(200);
+            let deployed = deploying.join().unwrap();
+            match deployed.status {
+                200 => {}
+                404 => drop(deployed.problem(404, "unknown-tenant")),
+                // Its views were to be opened when it went.
+                500 => drop(deployed.problem(500, "storage-failed")),
+                other => panic!("{other}: {}", deployed.text()),
+            }
+            statuses.insert(deployed.status);
+        });
+        let left = |town: &Town| {
+            assert_eq!(town.components(), 1, "round {round}: acme's alone");
+            assert!(!town.data(&format!("views/{tenant}.sqlite")).exists(), "round {round}");
+            town.client.get(&format!("/v1/{tenant}/domains")).problem(404, "unknown-tenant");
+        };
+        left(&town);
+        if round == ROUNDS - 1 {
+            town.reopen();
+            left(&town);
+        }
+    }
+    println!("deployments ended with {statuses:?}");
+    town.draft("acme", "o-1", "c").json(200);
 }
 
 #[test]

@@ -1,0 +1,179 @@
+//! The moment of a switch itself, held on a disk that waits: what is recorded between the verdict and the switch.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use polder_core::CommandStatus;
+use polder_engine::{AsOf, DeployError, DeployOptions, GateRefusal, Host, RevisionStatus};
+use polder_journal::disk::{Disk, FaultyDisk, Segment};
+use serde_json::json;
+
+use super::door::{Door, component, options, tenant};
+use super::takeovers::{active, administered, next, statuses};
+
+/// Once it is armed, the write of a frame with these words waits until it is let go. Of the host's own history nothing is sealed with a
+/// tenant's key, and its facts stand in frames as they are.
+const HELD: &[u8] = b"revision-activated";
+
+/// Lets everything through to the disk below, but for one write that it holds.
+#[derive(Clone)]
+struct HoldingDisk {
+    below: FaultyDisk,
+    hold: Arc<Hold>,
+}
+
+struct Hold {
+    is_armed: AtomicBool,
+    reached: Sender<()>,
+    let_go: Mutex<Receiver<()>>,
+}
+
+struct HoldingSegment {
+    below: Arc<dyn Segment>,
+    hold: Arc<Hold>,
+}
+
+impl HoldingDisk {
+    /// With what tells that the write is held, and what lets it go.
+    fn new() -> (Self, Receiver<()>, Sender<()>) {
+        let ((reached, is_reached), (go, let_go)) = (channel(), channel());
+        let hold = Hold { is_armed: AtomicBool::new(false), reached, let_go: Mutex::new(let_go) };
+        (Self { below: FaultyDisk::new(1), hold: Arc::new(hold) }, is_reached, go)
+    }
+
+    fn holding(&self, below: Arc<dyn Segment>) -> Arc<dyn Segment> {
+        Arc::new(HoldingSegment { below, hold: Arc::clone(&self.hold) })
+    }
+}
+
+impl Disk for HoldingDisk {
+    fn segments(&self) -> io::Result<Vec<u64>> {
+        self.below.segments()
+    }
+
+    fn create(&self, address: u64, length: u64) -> io::Result<Arc<dyn Segment>> {
+        Ok(self.holding(self.below.create(address, length)?))
+    }
+
+    fn open(&self, address: u64) -> io::Result<Arc<dyn Segment>> {
+        Ok(self.holding(self.below.open(address)?))
+    }
+
+    fn remove(&self, address: u64) -> io::Result<()> {
+        self.below.remove(address)
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
+        self.below.sync_folder()
+    }
+
+    fn path(&self, address: u64) -> PathBuf {
+        self.below.path(address)
+    }
+}
+
+impl Segment for HoldingSegment {
+    fn length(&self) -> io::Result<u64> {
+        self.below.length()
+    }
+
+    fn used_length(&self) -> io::Result<u64> {
+        self.below.used_length()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.below.read_at(offset, buffer)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let is_wanted = || bytes.windows(HELD.len()).any(|words| words == HELD);
+        if is_wanted() && self.hold.is_armed.swap(false, Ordering::SeqCst) {
+            self.hold.reached.send(()).unwrap();
+            self.hold.let_go.lock().unwrap().recv().unwrap();
+        }
+        self.below.write_at(offset, bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.below.sync()
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.below.cut(length)
+    }
+
+    fn extend(&self, length: u64) -> io::Result<()> {
+        self.below.extend(length)
+    }
+
+    fn sync_length(&self) -> io::Result<()> {
+        self.below.sync_length()
+    }
+}
+
+/// What main's commands have taken of a processor: it grows once a command is decided, and before it is durable.
+fn cpu_time(door: &Door) -> String {
+    let metrics = door.host.metrics();
+    let line = metrics.lines().find(|line| line.starts_with("polder_tenant_cpu_microseconds_total{tenant=\"main\"}"));
+    line.expect("it is told").to_owned()
+}
+
+/// The old revision decides while the activation is being recorded; what it decides, the new one cannot fold.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_recorded_during_a_switch_can_turn_it_back() {
+    const LIT: u64 = 5;
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, reached, go) = HoldingDisk::new();
+    let host = Host::open_on(Arc::new(disk.clone()), options(folder.path())).unwrap();
+    let door = Arc::new(Door::at(host, "lamps", "lamp"));
+    door.deploy(component("lamps")).await;
+    let old = active(&door).await;
+    for _ in 0..LIT {
+        door.accept("l-1", "light-lamp", json!({})).await;
+        door.accept("l-1", "darken-lamp", json!({})).await;
+    }
+
+    disk.hold.is_armed.store(true, Ordering::SeqCst);
+    let deploying = tokio::spawn({
+        let host = door.host.clone();
+        async move { host.deploy(&tenant(), next("panics "), DeployOptions::default()).await }
+    });
+    tokio::task::spawn_blocking(move || reached.recv().unwrap()).await.unwrap();
+    let before = cpu_time(&door);
+    let lighting = tokio::spawn({
+        let door = Arc::clone(&door);
+        async move { door.send("l-1", "light-lamp", json!({})).await }
+    });
+    while cpu_time(&door) == before {
+        tokio::task::yield_now().await;
+    }
+    go.send(()).unwrap();
+
+    let lit = lighting.await.unwrap().unwrap();
+    assert_eq!((lit.status, lit.sequence.0), (CommandStatus::Accepted, 2 * LIT + 1));
+    let refused = match deploying.await.unwrap() {
+        Err(DeployError::Gate(verdict)) => *verdict,
+        other => panic!("{other:?}"),
+    };
+    let [GateRefusal::Fault { place, problem, .. }] = refused.refusals.as_slice() else { panic!("{refused:?}") };
+    assert_eq!((place.id.as_str(), place.sequence.0), ("l-1", 2 * LIT + 1));
+    assert!(problem.contains("lit too often"), "{problem}");
+    use RevisionStatus::{Active, RolledBack, WasActive};
+    let new = polder_core::Revision::of(&next("panics "));
+    let told = [(old, WasActive), (new, RolledBack), (old, Active)];
+    assert_eq!((active(&door).await, statuses(&door).await), (old, told.to_vec()));
+    assert_eq!(administered(&door).await.last().map(String::as_str), Some("revision-rolled-back"));
+    // It goes on where it was, also after a restart.
+    door.accept("l-1", "darken-lamp", json!({})).await;
+    let expected = json!({ "mode": "dark", "turns": LIT + 1 });
+    assert_eq!(door.state("l-1", AsOf::Now).await.unwrap().1, expected);
+    Arc::into_inner(door).expect("nobody else has it").close().await;
+    let host = Host::open_on(Arc::new(disk.below.after_restart()), options(folder.path())).unwrap();
+    let door = Door::at(host, "lamps", "lamp");
+    assert_eq!((active(&door).await, statuses(&door).await), (old, told.to_vec()));
+    assert_eq!(door.state("l-1", AsOf::Now).await.unwrap().1, expected);
+    door.close().await;
+}
