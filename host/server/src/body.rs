@@ -1,15 +1,19 @@
 //! Reads a request's body up to a limit, and no further.
 
-use axum::body::Body;
+use std::fmt::Display;
+
 use bytes::{Bytes, BytesMut};
-use http_body::Body as _;
+use http_body::Body;
 use http_body_util::BodyExt as _;
 
 use crate::kinds;
 use crate::problem::Problem;
 
 /// `limit` names what `bytes_max` is.
-pub(crate) async fn read(mut body: Body, bytes_max: u64, limit: &str) -> Result<Bytes, Problem> {
+pub(crate) async fn read<B>(mut body: B, bytes_max: u64, limit: &str) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes, Error: Display> + Unpin,
+{
     let announced = body.size_hint().lower();
     if announced > bytes_max {
         return Err(too_large(bytes_max, limit).with("actual", announced));
@@ -29,7 +33,10 @@ pub(crate) async fn read(mut body: Body, bytes_max: u64, limit: &str) -> Result<
     Err(too_large(bytes_max, limit))
 }
 
-async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
+async fn next<B>(body: &mut B) -> Result<Option<Bytes>, Problem>
+where
+    B: Body<Data = Bytes, Error: Display> + Unpin,
+{
     loop {
         match body.frame().await {
             None => return Ok(None),
@@ -53,6 +60,8 @@ fn too_large(bytes_max: u64, limit: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+
     use super::*;
 
     fn pieces(sizes: &[usize]) -> Body {

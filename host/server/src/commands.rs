@@ -1,14 +1,18 @@
 //! `POST /v1/{tenant}/{domain}/{aggregate}/{id}/{command}`: hands a command to the host. The path on which speed matters most.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
-use polder_core::{AggregateId, AggregateName, Command, CommandName, CommandStatus, DomainName, TenantName};
+use http_body::Body;
+use polder_core::{
+    AggregateId, AggregateName, Command, CommandName, CommandStatus, DomainName, NameError, TenantName, subject,
+};
 
-use crate::access::{Caller, Hints};
+use crate::access::{Caller, Hints, Wanted};
 use crate::app::App;
 use crate::body;
 use crate::headers::{self, Headers};
@@ -28,29 +32,56 @@ pub(crate) struct Address {
     pub(crate) name: CommandName,
 }
 
+impl Address {
+    /// From the parts of a path or a subject, in their order.
+    pub(crate) fn new([tenant, domain, aggregate, id, command]: [&str; 5]) -> Result<Self, NameError> {
+        Ok(Self {
+            tenant: TenantName::new(tenant)?,
+            domain: DomainName::new(domain)?,
+            aggregate: AggregateName::new(aggregate)?,
+            aggregate_id: AggregateId::new(id)?,
+            name: CommandName::new(command)?,
+        })
+    }
+
+    /// What whoever sends the command must be permitted.
+    pub(crate) fn wanted(&self) -> Wanted {
+        let Self { tenant, domain, aggregate, aggregate_id, name } = self;
+        Wanted::Publish(subject::command(tenant, domain, aggregate, aggregate_id, name))
+    }
+}
+
+/// Whoever asks may send it.
 pub(crate) async fn submit(
     State(app): State<Arc<App>>,
     caller: Caller,
     segments: Segments,
     request: Request,
 ) -> Result<Response, Problem> {
-    let address = Address {
-        tenant: segments.tenant()?,
-        domain: segments.domain()?,
-        aggregate: segments.aggregate()?,
-        aggregate_id: segments.aggregate_id()?,
-        name: segments.command()?,
-    };
-    let bytes_max = app.host.limits(&address.tenant)?.command_bytes_max;
     let (parts, sent) = request.into_parts();
-    let mut command = addressed(address, &caller, &parts.headers)?;
+    answer(&app, &caller, segments.address()?, &parts.headers, sent).await
+}
+
+/// As above, wherever the address comes from.
+pub(crate) async fn answer<B>(
+    app: &App,
+    caller: &Caller,
+    address: Address,
+    headers: &HeaderMap,
+    sent: B,
+) -> Result<Response, Problem>
+where
+    B: Body<Data = Bytes, Error: Display> + Unpin,
+{
+    let bytes_max = app.host.limits(&address.tenant)?.command_bytes_max;
+    let mut command = addressed(address, caller, headers)?;
     let payload = body::read(sent, bytes_max, "command_bytes_max").await?;
     if !payload.is_empty() {
         command.payload = payload;
     }
     let (tenant, domain) = (command.tenant.clone(), command.domain.clone());
     let acknowledged = app.host.submit(command).await;
-    let acknowledgement = acknowledged.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
+    let acknowledgement = acknowledged.map_err(|error| error.for_caller(caller, &tenant, &domain))?;
     let status = match acknowledgement.status {
         CommandStatus::Accepted => StatusCode::OK,
         CommandStatus::Pending => StatusCode::ACCEPTED,

@@ -13,6 +13,7 @@ mod effects;
 mod event_stream;
 mod events;
 mod feed;
+mod front;
 mod gate_progress;
 mod headers;
 mod history;

@@ -15,7 +15,7 @@ use http_body_util::BodyExt as _;
 use tokio::sync::oneshot;
 
 /// A smaller body has come with the head of its request, or is read by the connection itself.
-const LINGER_BYTES_MIN: u64 = 4 * 1024;
+pub(crate) const LINGER_BYTES_MIN: u64 = 4 * 1024;
 /// What is read, and dropped, at most. Twice the largest upload: who sends still more has not read what it is told.
 const LINGER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 

@@ -20,12 +20,14 @@ use crate::{bridge, commands, deployments, effects, events, history, keys, probe
 
 type Row = (&'static str, &'static str, Demand, MethodRouter<Arc<App>>);
 
+pub(crate) const COMMAND: &str = "/v1/{tenant}/{domain}/{aggregate}/{id}/{command}";
+
 /// For those who watch over the host: they have no token.
 const PROBES: &str = "GET /healthz, GET /readyz";
 
 fn rows() -> Vec<Row> {
     vec![
-        ("/v1/{tenant}/{domain}/{aggregate}/{id}/{command}", "POST", demand::command, post(commands::submit)),
+        (COMMAND, "POST", demand::command, post(commands::submit)),
         ("/v1/{tenant}/{domain}/{aggregate}/{id}", "GET", demand::state, get(state::get)),
         ("/v1/{tenant}/{domain}/{aggregate}/{id}/events", "GET", demand::history, get(history::stream)),
         ("/v1/{tenant}/events", "GET", demand::events, get(events::stream)),
@@ -55,6 +57,11 @@ fn rows() -> Vec<Row> {
         ("/v1/drain", "POST", demand::drain, post(probes::drain)),
         ("/metrics", "GET", demand::metrics, get(probes::metrics)),
     ]
+}
+
+/// Without those of the probes.
+pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
+    rows().into_iter().map(|(path, ..)| path)
 }
 
 pub(crate) fn router(app: Arc<App>) -> Router {

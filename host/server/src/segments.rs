@@ -4,15 +4,21 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use polder_core::{AggregateId, AggregateName, CommandName, DomainName, ProjectionName, Revision, TenantName};
+use polder_core::{AggregateId, AggregateName, DomainName, ProjectionName, Revision, TenantName};
 
 use crate::app::App;
+use crate::commands::Address;
 use crate::kinds;
 use crate::problem::Problem;
 
 pub(crate) struct Segments(RawPathParams);
 
 impl Segments {
+    /// Of a command.
+    pub(crate) fn address(&self) -> Result<Address, Problem> {
+        Ok(Address::new(["tenant", "domain", "aggregate", "id", "command"].map(|part| self.get(part)))?)
+    }
+
     pub(crate) fn tenant(&self) -> Result<TenantName, Problem> {
         Ok(TenantName::new(self.get("tenant"))?)
     }
@@ -27,10 +33,6 @@ impl Segments {
 
     pub(crate) fn aggregate_id(&self) -> Result<AggregateId, Problem> {
         Ok(AggregateId::new(self.get("id"))?)
-    }
-
-    pub(crate) fn command(&self) -> Result<CommandName, Problem> {
-        Ok(CommandName::new(self.get("command"))?)
     }
 
     pub(crate) fn projection(&self) -> Result<ProjectionName, Problem> {

@@ -1,13 +1,14 @@
 //! Takes connections until told to stop, then lets what is under way finish for a bounded time.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use polder_access::Verifier;
 use polder_engine::Host;
 use tokio::net::{TcpListener, TcpStream};
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::cluster::{self, Cluster};
+use crate::front::Front;
 use crate::keys;
 use crate::nats::{self, Nats};
 use crate::routes::router;
@@ -67,7 +69,11 @@ impl Server {
     /// # Errors
     /// When the listener's address cannot be read. A connection that fails ends only itself.
     pub async fn serve(mut self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        let service = TowerToHyperService::new(router(self.app));
+        let front = Arc::new(Front::new(self.app));
+        let service = service_fn(move |request| {
+            let front = Arc::clone(&front);
+            async move { Ok::<_, Infallible>(front.answer(request).await) }
+        });
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT_MAX).pipeline_flush(true);
 

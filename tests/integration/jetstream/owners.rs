@@ -1,6 +1,7 @@
 //! Several hosts want one journal: all read the same, one writes at a time, and whoever was deposed cannot append.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use polder_bridge::journal::verify_stream;
@@ -83,27 +84,34 @@ fn who_was_deposed_appends_nothing() {
     model.check(&old_reader);
 }
 
-/// Each deposes the other as soon as it is deposed itself.
+/// Each deposes the other as soon as it is deposed itself, and gives it time to.
 #[test]
 fn two_would_be_owners_fight_and_the_history_is_one() {
     const APPENDS: usize = 60;
+    /// An owner that was left in peace for so long waits until it is not.
+    const APPENDS_IN_PEACE_MAX: usize = 10;
     let (server, model) = (server(), Mutex::new(Model::default()));
-    let depositions = Mutex::new(0);
+    let (depositions, claims, are_done) = (Mutex::new(0), <[AtomicUsize; 2]>::default(), <[AtomicBool; 2]>::default());
     std::thread::scope(|scope| {
         for name in 0..2_u8 {
             let (server, model, depositions) = (&server, &model, &depositions);
+            let (own_claims, other_claims) = (&claims[usize::from(name)], &claims[usize::from(1 - name)]);
+            let (is_done, is_other_done) = (&are_done[usize::from(name)], &are_done[usize::from(1 - name)]);
             scope.spawn(move || {
                 let (link, folder) = (link(server), tempdir().unwrap());
                 let (mut follower, _reader, _) = open_copy(&link, folder.path()).unwrap();
                 let mut left = APPENDS;
                 while left > 0 {
+                    let claims_before = other_claims.load(Ordering::SeqCst);
+                    own_claims.fetch_add(1, Ordering::SeqCst);
                     link.claim(&mut follower).unwrap();
                     let mut writer = link.writer(follower).unwrap();
+                    let mut appended = 0;
                     loop {
                         // The model is one: what is decided next follows from all that was acknowledged, by whomever.
                         let mut model = model.lock().unwrap();
                         match model.append(&mut writer, &[accept("main", name, &[50]), accept("main", 9, &[5])]) {
-                            Ok(()) => left -= 1,
+                            Ok(()) => (left, appended) = (left - 1, appended + 1),
                             Err((AppendError::Log(LogError::Overtaken { .. }), _)) => break,
                             Err((other, _)) => panic!("{other:?}"),
                         }
@@ -111,11 +119,16 @@ fn two_would_be_owners_fight_and_the_history_is_one() {
                         if left == 0 {
                             break;
                         }
-                        std::thread::yield_now();
+                        let is_in_peace = || other_claims.load(Ordering::SeqCst) == claims_before;
+                        while appended >= APPENDS_IN_PEACE_MAX && is_in_peace() && !is_other_done.load(Ordering::SeqCst)
+                        {
+                            std::thread::yield_now();
+                        }
                     }
                     *depositions.lock().unwrap() += 1;
                     follower = writer.into_follower();
                 }
+                is_done.store(true, Ordering::SeqCst);
             });
         }
     });

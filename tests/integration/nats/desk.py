@@ -61,7 +61,7 @@ async def main(url):
     assert (await events.next_msg(timeout=10)).subject == "main.orders.order.order-submitted.v1"
 
     info = json.loads((await client.request("$SRV.INFO.polder", timeout=10)).data)
-    assert [endpoint["name"] for endpoint in info["endpoints"]] == ["commands", "queries"], info
+    assert [endpoint["name"] for endpoint in info["endpoints"]] == ["commands", "queries", "catchups"], info
     await client.drain()
     print("203 events")
 

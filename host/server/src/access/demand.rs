@@ -18,8 +18,7 @@ pub(crate) enum Wanted {
 }
 
 pub(crate) fn command(at: &Segments) -> Result<Wanted, Problem> {
-    let (aggregate, id, name) = (at.aggregate()?, at.aggregate_id()?, at.command()?);
-    Ok(Wanted::Publish(subject::command(&at.tenant()?, &at.domain()?, &aggregate, &id, &name)))
+    Ok(at.address()?.wanted())
 }
 
 pub(crate) fn state(at: &Segments) -> Result<Wanted, Problem> {

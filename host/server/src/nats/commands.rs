@@ -1,7 +1,7 @@
 //! `{tenant}.cmd.{domain}.{aggregate}.{id}.{command}`: hands a command to the host.
 
 use polder_bridge::service::{Reply, Request};
-use polder_core::{AggregateId, AggregateName, CommandAck, CommandName, DomainName, TenantName};
+use polder_core::CommandAck;
 use polder_engine::SubmitError;
 
 use super::reply;
@@ -69,13 +69,7 @@ fn address(subject: &str) -> Result<Address, Problem> {
     if let (Some(tenant), Some(_), Some(domain), Some(aggregate), Some(id), Some(command), None) =
         (token(), token(), token(), token(), token(), token(), token())
     {
-        return Ok(Address {
-            tenant: TenantName::new(tenant)?,
-            domain: DomainName::new(domain)?,
-            aggregate: AggregateName::new(aggregate)?,
-            aggregate_id: AggregateId::new(id)?,
-            name: CommandName::new(command)?,
-        });
+        return Ok(Address::new([tenant, domain, aggregate, id, command])?);
     }
     let detail = format!(
         "a command's subject has six tokens, this one has {}: {{tenant}}.cmd.{{domain}}.{{aggregate}}.{{id}}.{{command}} would be right",

@@ -1,0 +1,119 @@
+//! Where requests over HTTP come in. Most are commands, and these go straight to their handler: the router's layers, each with a future and
+//! boxes of its own, take longer than everything else that HTTP needs. They meet the same checks in the same order here. What
+//! is not surely a command with a small body is the router's.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, Request};
+use axum::response::{IntoResponse as _, Response};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use tower::ServiceExt as _;
+
+use crate::access;
+use crate::app::App;
+use crate::commands::{self, Address};
+use crate::lingering::LINGER_BYTES_MIN;
+use crate::problem::Problem;
+use crate::routes::{COMMAND, paths, router};
+
+pub(crate) struct Front {
+    app: Arc<App>,
+    router: Router,
+    reserved: Vec<Reserved>,
+}
+
+/// A path as long as that of a command is another's with this word at this place.
+type Reserved = (usize, &'static str);
+
+impl Front {
+    pub(crate) fn new(app: Arc<App>) -> Self {
+        Self { router: router(Arc::clone(&app)), app, reserved: reserved() }
+    }
+
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response {
+        let (head, body) = request.into_parts();
+        // A larger body may have to be read to its end, and another host's command is handed on: that is done around the router.
+        let is_small = body.size_hint().upper().is_some_and(|bytes| bytes < LINGER_BYTES_MIN);
+        let is_done_here = self.app.cluster.is_none() || self.app.host.is_leading();
+        if is_small
+            && is_done_here
+            && let Some(names) = names(&head, &self.reserved)
+        {
+            return self.submit(names, &head.headers, body).await.unwrap_or_else(Problem::into_response);
+        }
+        // Boxed, since it is large, and would make every command's future so.
+        let Ok(response) = Box::pin(self.router.clone().oneshot(Request::from_parts(head, body))).await;
+        response
+    }
+
+    async fn submit(&self, names: [&str; 5], headers: &HeaderMap, body: Incoming) -> Result<Response, Problem> {
+        let caller = access::caller(&self.app, headers)?;
+        let address = Address::new(names)?;
+        caller.check(&address.wanted())?;
+        commands::answer(&self.app, &caller, address, headers, body).await
+    }
+}
+
+/// Of a command. `None` for every other request, and where a name is written with escapes.
+fn names<'a>(head: &'a Parts, reserved: &[Reserved]) -> Option<[&'a str; 5]> {
+    let path = head.uri.path();
+    if head.method != Method::POST || path.contains('%') {
+        return None;
+    }
+    let mut rest = path.strip_prefix("/v1/")?.split('/');
+    let mut next = || rest.next().filter(|name| !name.is_empty());
+    let names = [next()?, next()?, next()?, next()?, next()?];
+    let is_reserved = reserved.iter().any(|(place, word)| names[*place] == *word);
+    (rest.next().is_none() && !is_reserved).then_some(names)
+}
+
+fn reserved() -> Vec<Reserved> {
+    let parts = |path: &'static str| path.trim_start_matches("/v1/").split('/');
+    let length = parts(COMMAND).count();
+    let others = paths().filter(|path| *path != COMMAND && parts(path).count() == length);
+    others.flat_map(|path| parts(path).enumerate()).filter(|(_, part)| !part.starts_with('{')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(method: Method, path: &str) -> Option<String> {
+        let (head, ()) = Request::builder().method(method).uri(path).body(()).unwrap().into_parts();
+        names(&head, &reserved()).map(|names| names.join(" "))
+    }
+
+    #[test]
+    fn a_command_is_found_in_its_path() {
+        let path = "/v1/main/orders/order/o-1/draft-order";
+        assert_eq!(found(Method::POST, path).as_deref(), Some("main orders order o-1 draft-order"));
+        assert_eq!(found(Method::POST, &format!("{path}?x=1/2")).as_deref(), Some("main orders order o-1 draft-order"));
+        assert_eq!(
+            found(Method::POST, "/v1/events/views/order/views/x").as_deref(),
+            Some("events views order views x")
+        );
+    }
+
+    #[test]
+    fn what_may_be_another_request_is_none() {
+        let path = "/v1/main/orders/order/o-1/draft-order";
+        assert_eq!(found(Method::GET, path), None);
+        for path in [
+            "/v1/main/orders/order/o-1/events",
+            "/v1/main/orders/views/summary/o-1",
+            "/v1/main/orders/order/o%2D1/draft-order",
+            "/v1/main/orders/order//draft-order",
+            "/v1/main/orders/order/o-1/",
+            "/v1/main/orders/order/o-1",
+            "/v1/main/orders/order/o-1/draft-order/",
+            "/v1/main/orders/order/o-1/draft-order/now",
+            "/v2/main/orders/order/o-1/draft-order",
+            "/",
+        ] {
+            assert_eq!(found(Method::POST, path), None, "{path}");
+        }
+    }
+}
