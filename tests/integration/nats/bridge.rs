@@ -149,6 +149,29 @@ fn rules_hold_for_what_is_recorded_after_them() {
     assert_eq!(site.told()[..8], expected);
 }
 
+/// As a crash leaves it that comes between an event and its last translation.
+#[test]
+fn a_stream_that_ends_within_an_event_is_completed() {
+    let mut site = Site::open_shop();
+    site.set_rules(RULES);
+    site.order("o-1", "draft-order", DRAFT);
+    site.order("o-2", "draft-order", DRAFT);
+    site.await_messages(6);
+    for lost in 1..=2 {
+        let whole = site.told();
+        site.stop_host();
+        let stream = site.stream(MAIN_STREAM).unwrap();
+        let last = stream.cached_info().state.last_sequence;
+        // Those that were lost before are not there to be deleted.
+        let delete = |sequence: &u64| site.runtime.block_on(stream.delete_message(*sequence)).is_ok();
+        assert_eq!((1..=last).rev().filter(delete).take(lost).count(), lost);
+        site.start_host();
+        site.await_messages(6);
+        assert_eq!(site.told(), whole, "{lost} lost");
+    }
+    assert_eq!(site.assert_stream_is_history_translated(0), 6);
+}
+
 /// Somebody whose messages become commands, and whose commands' events become messages again.
 #[test]
 fn a_loop_by_way_of_commands_ends() {

@@ -60,6 +60,20 @@ async def main(url):
     events = await jetstream.subscribe("main.orders.>", ordered_consumer=True, stream="polder-events-main", config=config)
     assert (await events.next_msg(timeout=10)).subject == "main.orders.order.order-submitted.v1"
 
+    # The same for a reader without a stream, from where it says on, up to where it says.
+    told = await client.subscribe("main.result.desk-8")
+    asked = json.dumps({"start_after": 100, "end_at": 203}).encode()
+    answer = await client.request("main.catchup", asked, timeout=10, headers={"Correlation-Id": "desk-8"})
+    assert json.loads(answer.data)["status"] == "accepted", answer.data
+    positions = []
+    async for message in told.messages:
+        if message.headers.get("Polder-Catchup") == "end":
+            break
+        positions.append(json.loads(message.data)["position"])
+        if message.reply:
+            await message.respond(b"")
+    assert positions == list(range(101, 204)), positions
+
     info = json.loads((await client.request("$SRV.INFO.polder", timeout=10)).data)
     assert [endpoint["name"] for endpoint in info["endpoints"]] == ["commands", "queries", "catchups"], info
     await client.drain()
