@@ -4,6 +4,7 @@ mod commands;
 mod hosts;
 mod journals;
 mod questions;
+mod watch;
 
 use polder_tests::Host;
 use tempfile::TempDir;

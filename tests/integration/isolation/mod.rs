@@ -2,6 +2,7 @@
 
 mod audit;
 mod circuit;
+mod kills;
 mod memory;
 mod slow_lane;
 

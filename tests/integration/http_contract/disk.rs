@@ -1,0 +1,52 @@
+//! A disk that takes no more, as callers see it over HTTP. The server runs in this process, on a disk that fails on purpose.
+
+use std::sync::Arc;
+
+use polder_engine::{Host, HostOptions};
+use polder_journal::disk::{Fault, FaultyDisk};
+use polder_server::Server;
+use polder_tests::Client;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+const DRAFT: &str = r#"{"customer":"c-1"}"#;
+
+#[test]
+fn a_host_whose_disk_fails_says_so_and_goes_on_answering() {
+    for (fault, call, said) in
+        [(Fault::NoSpace, 1, "no storage space"), (Fault::Error, 1, "write a frame"), (Fault::Error, 2, "sync a frame")]
+    {
+        let (disk, folder) = (FaultyDisk::new(1), tempfile::tempdir().unwrap());
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let host = Host::open_on(Arc::new(disk.clone()), HostOptions::new(folder.path())).unwrap();
+        let (server, listener) = runtime.block_on(async {
+            (Server::start(host.clone(), None, None).await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap())
+        });
+        let client = Client::new(&format!("http://{}", listener.local_addr().unwrap()));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = runtime.spawn(server.serve(listener, async move { drop(stopped.await) }));
+        client.deploy("orders");
+        client.post("/v1/main/orders/order/o-1/draft-order", DRAFT).json(200);
+
+        disk.fail_at(disk.calls() + call, fault);
+        for order in ["o-2", "o-3"] {
+            let refused = client.post(&format!("/v1/main/orders/order/{order}/draft-order"), DRAFT);
+            let reason = refused.problem(503, "read-only")["reason"].to_string();
+            assert!(reason.contains(said), "{order}: {reason}");
+        }
+        let reason = client.get("/readyz").problem(503, "not-ready")["reason"].to_string();
+        assert!(reason.contains(said), "{reason}");
+        client.get("/healthz").json(200);
+        assert!(client.get("/metrics").text().contains("\npolder_writable 0\n"));
+        client.request("PUT", "/v1/tenants/acme").send().problem(503, "read-only");
+        // What was acknowledged is read on, and nothing else is there.
+        assert_eq!(client.get("/v1/main/orders/order/o-1").json(200)["sequence"], 1);
+        assert_eq!(client.get("/v1/main/events").lines().len(), 1);
+        client.get("/v1/main/orders/views/order-summary/o-1?after=1&timeout_ms=60000").json(200);
+        client.get("/v1/main/orders/order/o-2").problem(404, "no-such-aggregate");
+
+        drop(stop);
+        runtime.block_on(serving).unwrap().unwrap();
+        runtime.block_on(host.shutdown());
+    }
+}
