@@ -103,8 +103,8 @@ fn two_would_be_owners_fight_and_the_history_is_one() {
                 let mut left = APPENDS;
                 while left > 0 {
                     let claims_before = other_claims.load(Ordering::SeqCst);
-                    own_claims.fetch_add(1, Ordering::SeqCst);
                     link.claim(&mut follower).unwrap();
+                    own_claims.fetch_add(1, Ordering::SeqCst);
                     let mut writer = link.writer(follower).unwrap();
                     let mut appended = 0;
                     loop {
