@@ -52,6 +52,12 @@ fn page(results: &Results, drawn: &[(&str, &str)], reasons: Option<&str>) -> Str
     page.push_str(&levels(results));
     page.push_str(&peers(results));
     page.push_str(&rest(results));
+    for (program, reason) in &results.failures {
+        put(
+            &mut page,
+            format_args!("\n`{program}` could not be measured: {}\n", reason.lines().next().unwrap_or_default()),
+        );
+    }
     page.push_str("\n## Measured on\n\n");
     page.push_str(&machine(results));
     page

@@ -118,9 +118,14 @@ impl Bench {
             if let Some(nats_server) = polder.nats_server.as_ref().filter(|_| program.name == NATS) {
                 command.arg("--nats-server").arg(nats_server);
             }
-            let text = run::output(&mut command)?;
-            let value: Value = serde_json::from_str(&text).with_context(|| format!("{} gave no JSON", program.name))?;
-            results.polder.insert(program.name.to_owned(), value);
+            match json_of(&mut command) {
+                Ok(value) => drop(results.polder.insert(program.name.to_owned(), value)),
+                // What the others measured is worth as much without it.
+                Err(error) => {
+                    eprintln!("{} could not be measured: {error:#}", program.name);
+                    results.failures.push((program.name.to_owned(), format!("{error:#}")));
+                }
+            }
         }
         for peer in peers {
             eprintln!("measuring {} …", peer.name);
@@ -128,6 +133,10 @@ impl Bench {
         }
         Ok(results)
     }
+}
+
+fn json_of(command: &mut std::process::Command) -> Result<Value> {
+    serde_json::from_str(&run::output(command)?).context("it gave no JSON")
 }
 
 fn scratch(folder: &Path) -> Result<tempfile::TempDir> {

@@ -126,7 +126,7 @@ pub(super) const PROGRAMS: [Program; 23] = [
     },
     Program { name: REBUILD, full: &["rebuild"], quick: Some(&["rebuild", "--events", "200000"]) },
     Program { name: REPLAY, full: &["replay"], quick: None },
-    Program { name: SWITCH, full: &["switch", "--switches", "20"], quick: None },
+    Program { name: SWITCH, full: &["switch"], quick: None },
     Program { name: START, full: &["start"], quick: None },
     Program { name: START_LARGE, full: &["start", "--events", "10000000"], quick: None },
     Program { name: TENANTS, full: &["tenants"], quick: None },

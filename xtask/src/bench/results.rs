@@ -19,6 +19,8 @@ pub(super) struct Results {
     pub(super) size: Size,
     /// By the name of the program.
     pub(super) polder: BTreeMap<String, Value>,
+    /// Programs that gave nothing, with the reason.
+    pub(super) failures: Vec<(String, String)>,
     pub(super) peers: Vec<Peer>,
     pub(super) quick_ratios: Ratios,
 }
@@ -34,7 +36,14 @@ pub(super) struct Committed {
 
 impl Results {
     pub(super) fn new(machine: Machine, size: Size) -> Self {
-        Self { machine, size, polder: BTreeMap::new(), peers: Vec::new(), quick_ratios: Ratios::new() }
+        Self {
+            machine,
+            size,
+            polder: BTreeMap::new(),
+            failures: Vec::new(),
+            peers: Vec::new(),
+            quick_ratios: Ratios::new(),
+        }
     }
 
     /// The number at `pointer` (RFC 6901) of what `program` printed.
