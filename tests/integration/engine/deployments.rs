@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use polder_core::{Position, ProjectionName};
-use polder_engine::{AsOf, DeployOptions, DeployStatus, OpenError, ReadError, WaitFor};
+use polder_engine::{AsOf, DeployOptions, DeployStatus, Host, OpenError, ReadError, WaitFor};
 use serde_json::json;
 
-use super::door::{Door, another_revision, component, tenant};
+use super::door::{Door, another_revision, component, options, tenant};
 use super::laws::fold_natively;
 
 /// The host's own history is not the tenant's.
@@ -133,4 +133,33 @@ async fn a_view_that_nobody_feeds_is_behind() {
     let wait = WaitFor { position: Position(1), timeout_ms: 3_600_000 };
     let error = host.document(&tenant(), &domain, &summary, "o-1", Some(wait)).await.unwrap_err();
     assert!(matches!(error, ReadError::Behind { .. }), "{error}");
+}
+
+/// While a host starts its views are opened beside, and once were opened when only the first domain was known: nobody fed the
+/// others' views until they were opened again.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_restart_every_domains_views_are_fed() {
+    const RESTARTS: usize = 5;
+    /// To be folded again: so long the views stay open that are opened first.
+    const EVENTS: usize = 1_000;
+    let folder = tempfile::tempdir().unwrap();
+    let door = Door::orders(folder.path()).await;
+    for domain in ["lamps", "permits"] {
+        door.host.deploy(&tenant(), component(domain), DeployOptions::default()).await.unwrap();
+    }
+    for number in 0..EVENTS {
+        door.accept(&format!("o-{number}"), "draft-order", json!({ "customer": "c-1" })).await;
+    }
+    door.close().await;
+    for restart in 0..RESTARTS {
+        std::fs::remove_dir_all(folder.path().join("views")).unwrap();
+        let host = Host::open(options(folder.path())).unwrap();
+        let domains = host.domains(&tenant()).await.unwrap();
+        assert_eq!(domains.len(), 3);
+        for info in domains {
+            let (fed, described) = (info.projections.len(), info.descriptor.projections.len());
+            assert_eq!(fed, described, "{} after restart {restart}", info.domain);
+        }
+        host.shutdown().await;
+    }
 }

@@ -61,9 +61,17 @@ impl TenantViews {
         }
     }
 
-    /// For when they are opened.
+    /// For when they are opened. At start they may be open already, for a domain that was expected a moment before.
     pub(super) fn expect(&self, component: &Arc<Component>) {
-        self.wanted().insert(component.descriptor.domain.clone(), Arc::clone(component));
+        let mut wanted = self.wanted();
+        wanted.insert(component.descriptor.domain.clone(), Arc::clone(component));
+        if let Some(open) = self.open.load_full()
+            && open.activate(&self.tenant, component, &*self.restore).is_err()
+        {
+            // Whoever opens them next is told why.
+            self.open.store(None);
+            open.end();
+        }
     }
 
     pub(super) fn activate(&self, component: &Arc<Component>, queue: &Queue) -> Result<(), ViewsError> {
