@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::paths::nats_server_file;
 
 /// Until a server that was started is ready, or one that was stopped has ended.
-const READY_WAIT_MAX: Duration = Duration::from_secs(20);
+const READY_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Between two looks whether it is.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 

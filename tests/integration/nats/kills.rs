@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use async_nats::StatusCode;
 use futures::StreamExt as _;
 use polder_tests::Random;
 
@@ -88,6 +89,10 @@ fn send(site: &Site, round: u64, commands: u64, answers_min: u64) -> Vec<String>
                 sent += 1;
             }
             let Ok(Some(answer)) = tokio::time::timeout(QUIET, answers.next()).await else { break };
+            if answer.status == Some(StatusCode::NO_RESPONDERS) {
+                // The host has not come back to the server yet: this one was not taken.
+                continue;
+            }
             let ack = json(&answer);
             assert_eq!(ack["status"], "accepted", "{ack}");
             acknowledged.push(ack["command_id"].as_str().expect("an id").to_owned());
