@@ -31,7 +31,7 @@ enum Task {
     Guests,
     /// Run every test but the doc tests.
     Test,
-    /// Measure everything beside its floors and peers, and write tests/bench/RESULTS.md. Takes about half an hour after the build.
+    /// Measure everything beside its floors and peers, and write tests/bench/RESULTS.md. Takes about twenty minutes after the build.
     Bench(bench::Bench),
     /// Formatting, clippy with warnings denied, and who may depend on whom.
     Check,
