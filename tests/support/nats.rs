@@ -194,7 +194,8 @@ impl NatsServer {
         text + &options.more
     }
 
-    /// Its health also says whether JetStream is there and, in a cluster, whether it has a leader.
+    /// Its health also says whether JetStream is there and, in a cluster, whether it has a leader. That of single streams is not asked
+    /// for: one that was being made when the server was killed stays unhealthy until it is made again.
     #[track_caller]
     fn wait_until_ready(&mut self) {
         let start = Instant::now();
@@ -214,7 +215,7 @@ impl NatsServer {
     /// Without a client of HTTP: this is also called where asynchronous code runs.
     fn is_healthy(&self) -> std::io::Result<bool> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.ports.monitoring))?;
-        stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n")?;
+        stream.write_all(b"GET /healthz?js-server-only=true HTTP/1.0\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         Ok(answer.starts_with("HTTP/1.0 200 "))
