@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crate::disk::{Disk, Segment, whole_sectors};
+use crate::options::SEGMENT_GROWTH;
 use crate::segments::Segments;
 
 /// A segment in the making, with its address.
@@ -102,7 +103,7 @@ impl ActiveSegment {
     /// Has the next segment made ready once this one is half full. Called when nobody waits for an append.
     pub(crate) fn prepare_next(&mut self) {
         if self.prepare_ahead && self.next.is_none() && self.offset > self.length / 2 {
-            let (disk, address, length) = (Arc::clone(&self.disk), self.address + self.length, self.segment_bytes);
+            let (disk, address, length) = (Arc::clone(&self.disk), self.address + self.length, self.next_length());
             self.next = Some((address, std::thread::spawn(move || create(&*disk, address, length))));
         }
     }
@@ -115,7 +116,7 @@ impl ActiveSegment {
             other => {
                 // Empty, in the middle of others, it could not be told from one that lost its frames.
                 other.map_or(Ok(()), |(prepared, _)| self.disk.remove(prepared))?;
-                create(&*self.disk, address, self.segment_bytes.max(needed))?
+                create(&*self.disk, address, self.next_length().max(needed))?
             }
         };
         let length = segment.length()?;
@@ -123,6 +124,10 @@ impl ActiveSegment {
         self.segments.add(address, Arc::clone(&segment));
         (self.address, self.segment, self.offset) = (address, segment, 0);
         Ok(())
+    }
+
+    fn next_length(&self) -> u64 {
+        self.length.saturating_mul(SEGMENT_GROWTH).min(self.segment_bytes)
     }
 
     fn prepared(&mut self) -> io::Result<Option<(u64, Arc<dyn Segment>)>> {

@@ -40,9 +40,6 @@ pub trait Disk: Send + Sync + 'static {
 pub trait Segment: Send + Sync {
     fn length(&self) -> io::Result<u64>;
 
-    /// From here on there are only zeros, known without reading them. The length, where nothing is known.
-    fn used_length(&self) -> io::Result<u64>;
-
     /// Fills `buffer` from `offset` on; gives fewer bytes only where the segment ends.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 

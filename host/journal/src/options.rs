@@ -1,7 +1,11 @@
 //! What can be chosen when a journal is opened.
 
-/// One segment file, in bytes; preallocated, so that a sync has no file size to write.
+/// The largest segment file, in bytes; written with zeros beforehand, so that a sync has only the frame to write.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// A journal's first segment, in bytes: a small journal stays small.
+pub(crate) const FIRST_SEGMENT_BYTES: u64 = 2 * 1024 * 1024;
+/// Each is so many times as large as the one before, up to the largest.
+pub(crate) const SEGMENT_GROWTH: u64 = 4;
 /// How many records the index keeps in memory before it writes them out in one go.
 pub const INDEX_FLUSH_RECORDS: usize = 131_072;
 

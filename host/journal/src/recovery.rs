@@ -10,6 +10,7 @@ use crate::chain::{Damage, End, judge};
 use crate::disk::{Disk, Segment, whole_sectors};
 use crate::error::OpenError;
 use crate::frame::Link;
+use crate::options::FIRST_SEGMENT_BYTES;
 use crate::scan::{SegmentScan, scan_segment};
 
 /// Hashing is what takes the time; reading ahead for more than this gains nothing on small machines.
@@ -130,14 +131,17 @@ fn settle(
     end: &End,
     segment_bytes: u64,
 ) -> Result<Addressed, OpenError> {
+    let first_length = whole_sectors(segment_bytes.min(FIRST_SEGMENT_BYTES));
     if segments.is_empty() {
-        let created = disk.create(0, whole_sectors(segment_bytes)).map_err(io_error("create", disk.path(0)))?;
+        let created = disk.create(0, first_length).map_err(io_error("create", disk.path(0)))?;
         disk.sync_folder().map_err(io_error("sync the folder of", disk.path(0)))?;
         return Ok(vec![(0, created)]);
     }
     let path = disk.path(segments[end.segment].0);
     let settled = (|| {
         let (address, last) = &segments[end.segment];
+        // It has less where making it was interrupted.
+        let length = whole_sectors(last.length()?).max(first_length);
         if end.torn.is_some() {
             last.cut(end.offset)?;
             last.sync_length()?;
@@ -145,7 +149,7 @@ fn settle(
         for (unused, _) in &segments[end.segment + 1..] {
             disk.remove(*unused)?;
         }
-        last.extend(whole_sectors(last.length()?).max(whole_sectors(segment_bytes)))?;
+        last.extend(length)?;
         write_last_frame_again(&**last, *address, &scans[end.segment])?;
         last.sync_length()?;
         disk.sync_folder()

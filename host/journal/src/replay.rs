@@ -35,13 +35,11 @@ pub(crate) fn replay(
     for (address, segment) in &segments[begin..] {
         let start = SegmentScan::starting_at(*address, from.saturating_sub(*address));
         let path = disk.path(*address);
-        let scan = segment.used_length().and_then(|used| {
-            scan_part(&**segment, start, used, &mut |frame| {
-                let durable = durable(frame, *address);
-                let indexed = index_frame(index, keys, frame, &durable).map_err(|error| error.to_string())?;
-                replayed.sealed.extend(indexed.sealed);
-                index.flush_if_full().map_err(|error| error.to_string())
-            })
+        let scan = scan_part(&**segment, start, &mut |frame| {
+            let durable = durable(frame, *address);
+            let indexed = index_frame(index, keys, frame, &durable).map_err(|error| error.to_string())?;
+            replayed.sealed.extend(indexed.sealed);
+            index.flush_if_full().map_err(|error| error.to_string())
         });
         let scan = scan.map_err(|source| OpenError::Io { what: "read", path: path.clone(), source })?;
         if let Rest::Damaged { offset, what } | Rest::Unfinished { offset, what } = scan.rest {

@@ -49,39 +49,58 @@ pub(crate) fn scan_segment(
     address: u64,
     visit: &mut dyn FnMut(&Frame<'_>) -> Result<(), String>,
 ) -> io::Result<SegmentScan> {
-    scan_part(segment, SegmentScan::starting_at(address, 0), segment.used_length()?, visit)
+    scan_part(segment, SegmentScan::starting_at(address, 0), visit)
 }
 
-/// From where `scan` stands, as if the segment were in use up to `used` and no further.
+/// From where `scan` stands.
 pub(crate) fn scan_part(
     segment: &dyn Segment,
     mut scan: SegmentScan,
-    used: u64,
     visit: &mut dyn FnMut(&Frame<'_>) -> Result<(), String>,
 ) -> io::Result<SegmentScan> {
-    let mut window = Window::new(segment, used);
-    let stop = loop {
-        let offset = whole_sectors(scan.end);
-        if !all_zero(window.get(scan.end, (offset - scan.end) as usize)?) {
-            break Stop { offset: scan.end, what: "bytes between two frames are not zero".to_owned() };
-        }
-        match next_frame(&mut window, offset)? {
-            Ok(frame) => match accept(&mut scan, &frame, offset, visit) {
-                Ok(()) => {}
-                Err(what) => {
-                    scan.rest = Rest::Damaged { offset, what };
-                    return Ok(scan);
-                }
-            },
-            Err(error @ (FrameError::Format(_) | FrameError::Kind(_))) => {
-                scan.rest = Rest::Damaged { offset, what: error.to_string() };
+    let mut window = Window::new(segment, segment.length()?);
+    let mut looked_again_at = None;
+    loop {
+        let stop = match walk(&mut window, &mut scan, visit)? {
+            Ok(stop) => stop,
+            Err(damage) => {
+                scan.rest = damage;
                 return Ok(scan);
             }
-            Err(error) => break Stop { offset, what: error.to_string() },
+        };
+        scan.rest = rest_behind(&mut window, &stop)?;
+        // A host may be writing here. Where a good frame follows now, the one before was written before it: it is read once more.
+        if !matches!(scan.rest, Rest::Damaged { .. }) || looked_again_at == Some(scan.end) {
+            return Ok(scan);
         }
-    };
-    scan.rest = rest_behind(&mut window, stop)?;
-    Ok(scan)
+        looked_again_at = Some(scan.end);
+        window.forget();
+    }
+}
+
+/// From frame to frame, to where none is, or to one that is bad whatever follows.
+fn walk(
+    window: &mut Window<'_>,
+    scan: &mut SegmentScan,
+    visit: &mut dyn FnMut(&Frame<'_>) -> Result<(), String>,
+) -> io::Result<Result<Stop, Rest>> {
+    loop {
+        let offset = whole_sectors(scan.end);
+        if !all_zero(window.get(scan.end, (offset - scan.end) as usize)?) {
+            return Ok(Ok(Stop { offset: scan.end, what: "bytes between two frames are not zero".to_owned() }));
+        }
+        match next_frame(window, offset)? {
+            Ok(frame) => {
+                if let Err(what) = accept(scan, &frame, offset, visit) {
+                    return Ok(Err(Rest::Damaged { offset, what }));
+                }
+            }
+            Err(error @ (FrameError::Format(_) | FrameError::Kind(_))) => {
+                return Ok(Err(Rest::Damaged { offset, what: error.to_string() }));
+            }
+            Err(error) => return Ok(Ok(Stop { offset, what: error.to_string() })),
+        }
+    }
 }
 
 struct Stop {
@@ -120,7 +139,7 @@ fn accept(
 }
 
 /// A length that cannot be trusted says nothing about where the next frame begins: every sector is looked at.
-fn rest_behind(window: &mut Window<'_>, stop: Stop) -> io::Result<Rest> {
+fn rest_behind(window: &mut Window<'_>, stop: &Stop) -> io::Result<Rest> {
     const STEP_BYTES: u64 = 256 * SECTOR_BYTES;
     let mut unused = true;
     let mut offset = stop.offset;
@@ -143,7 +162,7 @@ fn rest_behind(window: &mut Window<'_>, stop: Stop) -> io::Result<Rest> {
         }
         offset += step;
     }
-    if unused { Ok(Rest::Unused) } else { Ok(Rest::Unfinished { offset: stop.offset, what: stop.what }) }
+    if unused { Ok(Rest::Unused) } else { Ok(Rest::Unfinished { offset: stop.offset, what: stop.what.clone() }) }
 }
 
 /// Sectors that begin like a frame.

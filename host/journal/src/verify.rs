@@ -9,12 +9,12 @@ use polder_core::TimestampMs;
 
 use crate::chain::judge;
 use crate::content::ContentCheck;
-use crate::disk::{Disk, FileDisk, Segment};
+use crate::disk::{Disk, FileDisk, SECTOR_BYTES, Segment};
 use crate::frame::{Frame, FrameHeader, FrameKind};
 use crate::journal::{SEGMENTS_FOLDER, TENANT_KEYS_FOLDER};
 use crate::keyring::Keyring;
 use crate::recovery::TornEnd;
-use crate::scan::{Rest, SegmentScan, scan_part};
+use crate::scan::{Rest, SegmentScan, scan_segment};
 
 /// What a journal without damage holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,9 +76,11 @@ pub fn verify_on(disk: &dyn Disk, keys: &Keyring) -> Result<VerifyReport, Verify
     let mut check = ContentCheck::new(keys);
     let segments = open_all(disk)?;
     let mut scans = Vec::with_capacity(segments.len());
-    for OpenSegment { address, segment, used } in &segments {
-        let start = SegmentScan::starting_at(*address, 0);
-        let scan = scan_part(&**segment, start, *used, &mut |frame| check.frame(frame));
+    for OpenSegment { address, segment, is_begun } in &segments {
+        let scan = match is_begun {
+            true => scan_segment(&**segment, *address, &mut |frame| check.frame(frame)),
+            false => scan_unbegun(&**segment, *address),
+        };
         let scan = scan.map_err(|source| VerifyError::Io { path: disk.path(*address), source })?;
         let stop = matches!(scan.rest, Rest::Damaged { .. });
         scans.push(scan);
@@ -160,20 +162,28 @@ fn report_of(check: ContentCheck<'_>, closed: bool) -> VerifyReport {
 struct OpenSegment {
     address: u64,
     segment: Arc<dyn Segment>,
-    used: u64,
+    /// It was when it was opened.
+    is_begun: bool,
 }
 
-/// A host may be appending meanwhile. How far each segment is in use is asked for from the last to the first: a segment whose next one
-/// was in use before it was asked is full, so that no frame between the two can be missed.
+/// A host may be appending meanwhile. Whether a segment is begun is asked for from the last to the first: a segment whose next one
+/// was begun before it was asked is full, so that no frame between the two can be missed.
 fn open_all(disk: &dyn Disk) -> Result<Vec<OpenSegment>, VerifyError> {
     let io = |address| move |source| VerifyError::Io { path: disk.path(address), source };
     let addresses = disk.segments().map_err(io(0))?;
     let mut segments = Vec::with_capacity(addresses.len());
     for address in addresses.into_iter().rev() {
         let segment = disk.open(address).map_err(io(address))?;
-        let used = segment.used_length().map_err(io(address))?;
-        segments.push(OpenSegment { address, segment, used });
+        let mut sector = [0; SECTOR_BYTES as usize];
+        segment.read_at(0, &mut sector).map_err(io(address))?;
+        segments.push(OpenSegment { address, segment, is_begun: sector.iter().any(|byte| *byte != 0) });
     }
     segments.reverse();
     Ok(segments)
+}
+
+/// Frames that begin it were written after it was opened, and are left for the next time; others would be damage.
+fn scan_unbegun(segment: &dyn Segment, address: u64) -> io::Result<SegmentScan> {
+    let scan = scan_segment(segment, address, &mut |_| Ok(()))?;
+    Ok(if scan.first.is_some() { SegmentScan::starting_at(address, 0) } else { scan })
 }

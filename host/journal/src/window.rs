@@ -21,6 +21,11 @@ impl<'a> Window<'a> {
         Self { segment, length, start: 0, bytes: Vec::new() }
     }
 
+    /// What was read so far is read again.
+    pub(crate) fn forget(&mut self) {
+        self.bytes.clear();
+    }
+
     pub(crate) fn length(&self) -> u64 {
         self.length
     }

@@ -80,10 +80,6 @@ impl Segment for HoldingSegment {
         self.below.length()
     }
 
-    fn used_length(&self) -> io::Result<u64> {
-        self.below.used_length()
-    }
-
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         self.below.read_at(offset, buffer)
     }

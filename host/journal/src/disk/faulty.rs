@@ -265,10 +265,6 @@ impl Segment for FaultySegment {
         Ok(state.file(self.address)?.now.len() as u64)
     }
 
-    fn used_length(&self) -> io::Result<u64> {
-        self.length()
-    }
-
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let mut state = self.disk.lock();
         state.alive()?;

@@ -6,14 +6,18 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Advice, FallocateFlags, SeekFrom, fadvise, fallocate, seek};
-use rustix::io::Errno;
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
 
 use super::{Disk, Segment};
 
 const SUFFIX: &str = ".seg";
 /// As many as the largest address has.
 const NAME_DIGITS: usize = 20;
+/// Zeros written at a time. What is written in one piece may stay one piece in the system's cache, and is then written to the disk as a
+/// whole again for the smallest frame in it.
+const ZEROS: [u8; 4096] = [0; 4096];
+/// A sync for so many bytes of them: nobody else's sync waits long behind it.
+const ZEROS_PER_SYNC_BYTES: u64 = 1024 * 1024;
 
 #[derive(Debug)]
 pub struct FileDisk {
@@ -98,19 +102,6 @@ impl Segment for FileSegment {
         Ok(self.0.metadata()?.len())
     }
 
-    fn used_length(&self) -> io::Result<u64> {
-        let mut end = 0;
-        loop {
-            match seek(&self.0, SeekFrom::Data(end)) {
-                Ok(begin) => end = seek(&self.0, SeekFrom::Hole(begin))?,
-                Err(Errno::NXIO) => return Ok(end),
-                // A file system that does not know.
-                Err(Errno::INVAL | Errno::OPNOTSUPP) => return self.length(),
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -137,8 +128,19 @@ impl Segment for FileSegment {
     }
 
     fn extend(&self, length: u64) -> io::Result<()> {
-        // Reserved space reads as zeros and costs no writing.
-        Ok(fallocate(&self.0, FallocateFlags::empty(), 0, length)?)
+        let mut end = self.length()?;
+        fallocate(&self.0, FallocateFlags::empty(), 0, length)?;
+        // Space that is only reserved reads as zeros too, and would have to be marked as written with each frame: then a sync waits for
+        // the file system's own journal, and for all that others had it write.
+        while end < length {
+            let piece = &ZEROS[..(length - end).min(ZEROS.len() as u64) as usize];
+            self.write_at(end, piece)?;
+            end += piece.len() as u64;
+            if end == length || end.is_multiple_of(ZEROS_PER_SYNC_BYTES) {
+                self.sync()?;
+            }
+        }
+        Ok(())
     }
 
     fn sync_length(&self) -> io::Result<()> {
