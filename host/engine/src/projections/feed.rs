@@ -5,6 +5,7 @@
 //! queue behind it; other documents go on.
 
 use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use polder_core::{ContentId, Limits, Position};
 use polder_journal::{ReadError, Reader, TenantBatch};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use super::routing::ByDocument;
 use super::store::{Changes, NewEffect, Parked, View, ViewStore};
-use crate::pace::{LONG_REST, Pace};
+use crate::pace::{HeldBack, LONG_REST, Pace};
 use crate::stretch::guest_event;
 use crate::tenant::Tenant;
 
@@ -54,6 +55,8 @@ pub(super) struct Feed {
     /// Up to here events go one by one, because something among them failed.
     careful_until: Position,
     pace: Option<Pace>,
+    /// Until it is begun to be built.
+    held_back: Option<HeldBack>,
     /// Events in the journal at the last turn.
     recorded: u64,
 }
@@ -66,6 +69,8 @@ struct OpenDocument {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     More,
+    /// Commands go first.
+    NotYet(Duration),
     CaughtUp,
 }
 
@@ -107,7 +112,6 @@ impl Feed {
             written: view.checkpoint,
             newest: None,
             component,
-            view,
             instance: None,
             documents: HashMap::new(),
             changed: 0,
@@ -115,7 +119,9 @@ impl Feed {
             blocked: blocked.into_iter().collect(),
             careful_until: Position::ZERO,
             pace: None,
+            held_back: (!view.live).then(|| HeldBack::new(Instant::now())),
             recorded: 0,
+            view,
         }
     }
 
@@ -127,6 +133,9 @@ impl Feed {
 
     /// Folds the next stretch of history. `is_building`: nobody reads the view yet, and commands go first.
     pub(super) fn turn(&mut self, reader: &Reader, store: &ViewStore, is_building: bool) -> Result<Turn, FeedError> {
+        if let Some(wait) = self.hold_back(reader, is_building) {
+            return Ok(Turn::NotYet(wait));
+        }
         self.pace = is_building.then(|| Pace::new(reader.clone(), LONG_REST));
         let limits = self.tenant.limits();
         if limits != self.limits {
@@ -159,6 +168,15 @@ impl Feed {
                 Err(error)
             }
         }
+    }
+
+    fn hold_back(&mut self, reader: &Reader, is_building: bool) -> Option<Duration> {
+        let held_back = self.held_back.as_mut().filter(|_| is_building)?;
+        let wait = held_back.wait(reader.statistics().events, Instant::now());
+        if wait.is_none() {
+            self.held_back = None;
+        }
+        wait
     }
 
     fn fold(&mut self, batch: &TenantBatch, reader: &Reader, store: &ViewStore) -> Result<(), Trouble> {

@@ -54,6 +54,8 @@ pub(super) enum Task {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turned {
     More,
+    /// It goes on after this time.
+    Later(Duration),
     Done,
     /// There is nothing left, and nobody waits for more.
     Unhurried,
@@ -137,9 +139,9 @@ impl Queue {
     pub(super) fn after(&self, task: Task, turned: Turned) {
         match turned {
             Turned::More => self.push(task),
-            Turned::Stuck => self.lock().later.push((Instant::now() + RETRY_AFTER, task)),
-            // It counts as queued meanwhile, so that what comes wakes nobody.
-            Turned::Unhurried => self.lock().later.push((Instant::now() + COLLECTING, task)),
+            Turned::Later(wait) => self.put_off(task, wait),
+            Turned::Stuck => self.put_off(task, RETRY_AFTER),
+            Turned::Unhurried => self.put_off(task, COLLECTING),
             Turned::Done => match &task {
                 Task::Feed(feed) => {
                     // A feed counts as queued during its turn, so that one thread at a time has it. What arrived since
@@ -154,6 +156,11 @@ impl Queue {
                 Task::Sweep => self.is_sweeping.store(false, Ordering::SeqCst),
             },
         }
+    }
+
+    /// It counts as queued meanwhile, so that what comes wakes nobody.
+    fn put_off(&self, task: Task, wait: Duration) {
+        self.lock().later.push((Instant::now() + wait, task));
     }
 
     fn push(&self, task: Task) {

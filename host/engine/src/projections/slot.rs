@@ -76,6 +76,7 @@ impl FeedSlot {
         self.note(&turned);
         match turned {
             Ok(Turn::More) => Turned::More,
+            Ok(Turn::NotYet(wait)) => Turned::Later(wait),
             Ok(Turn::CaughtUp) if is_new && self.position.receiver_count() == 0 => Turned::Unhurried,
             Ok(Turn::CaughtUp) => Turned::Done,
             Err(_) if self.retired.load(Ordering::Acquire) => Turned::Done,
