@@ -4,14 +4,25 @@
 use std::cmp::Ordering;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crate::disk::{Disk, Segment, whole_sectors};
+use crate::disk::{Disk, Segment, prepare, whole_sectors};
 use crate::options::SEGMENT_GROWTH;
 use crate::segments::Segments;
 
-/// A segment in the making, with its address.
-type Creation = (u64, JoinHandle<io::Result<Arc<dyn Segment>>>);
+/// After each part of a segment that is prepared: it is in less of a hurry than whoever syncs meanwhile.
+const PREPARATION_REST: Duration = Duration::from_millis(5);
+
+/// A segment in the making.
+struct Creation {
+    address: u64,
+    /// It is needed as it is.
+    is_wanted: Arc<AtomicBool>,
+    thread: JoinHandle<io::Result<Arc<dyn Segment>>>,
+}
 
 pub(crate) struct ActiveSegment {
     disk: Arc<dyn Disk>,
@@ -104,7 +115,17 @@ impl ActiveSegment {
     pub(crate) fn prepare_next(&mut self) {
         if self.prepare_ahead && self.next.is_none() && self.offset > self.length / 2 {
             let (disk, address, length) = (Arc::clone(&self.disk), self.address + self.length, self.next_length());
-            self.next = Some((address, std::thread::spawn(move || create(&*disk, address, length))));
+            let is_wanted = Arc::new(AtomicBool::new(false));
+            let wanted = Arc::clone(&is_wanted);
+            let thread = std::thread::spawn(move || {
+                let segment = create(&*disk, address, length)?;
+                prepare(&*segment, || {
+                    std::thread::sleep(PREPARATION_REST);
+                    !wanted.load(Relaxed)
+                })?;
+                Ok(segment)
+            });
+            self.next = Some(Creation { address, is_wanted, thread });
         }
     }
 
@@ -131,8 +152,9 @@ impl ActiveSegment {
     }
 
     fn prepared(&mut self) -> io::Result<Option<(u64, Arc<dyn Segment>)>> {
-        let Some((address, creation)) = self.next.take() else { return Ok(None) };
-        let created = creation.join().map_err(|_| io::Error::other("making the next segment panicked"))??;
+        let Some(Creation { address, is_wanted, thread }) = self.next.take() else { return Ok(None) };
+        is_wanted.store(true, Relaxed);
+        let created = thread.join().map_err(|_| io::Error::other("making the next segment panicked"))??;
         Ok(Some((address, created)))
     }
 }
@@ -140,9 +162,8 @@ impl ActiveSegment {
 impl Drop for ActiveSegment {
     /// Nothing may still be made in a folder that is about to be unlocked.
     fn drop(&mut self) {
-        if let Some((_, creation)) = self.next.take() {
-            let _ = creation.join();
-        }
+        // Neither its error nor its segment is of use to anyone any more.
+        drop(self.prepared());
     }
 }
 

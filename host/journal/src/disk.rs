@@ -23,7 +23,8 @@ pub trait Disk: Send + Sync + 'static {
     /// The addresses of all segments, ascending.
     fn segments(&self) -> io::Result<Vec<u64>>;
 
-    /// A new segment of `length` zero bytes, whose length is durable; its name is so only after [`Disk::sync_folder`].
+    /// A new segment of `length` zero bytes, whose length is durable; its name is so only after [`Disk::sync_folder`]. The space may be no
+    /// more than reserved: see [`Segment::prepare`].
     fn create(&self, address: u64, length: u64) -> io::Result<Arc<dyn Segment>>;
 
     fn open(&self, address: u64) -> io::Result<Arc<dyn Segment>>;
@@ -54,6 +55,24 @@ pub trait Segment: Send + Sync {
     /// Adds zero bytes up to `length`, with the space for them; durable after [`Segment::sync_length`].
     fn extend(&self, length: u64) -> io::Result<()>;
 
+    /// Makes ready for the fastest syncs what lies from `offset` on and holds nothing yet, as many bytes as are best done at a time.
+    /// Gives how many those were; 0 when there is nothing left to do. Changes nothing that can be read.
+    fn prepare(&self, offset: u64) -> io::Result<u64>;
+
     /// As [`Segment::sync`], and the length too.
     fn sync_length(&self) -> io::Result<()>;
+}
+
+/// Prepares a segment that holds nothing, part by part, all of it unless `goes_on` says after one that it is enough.
+pub(crate) fn prepare(segment: &dyn Segment, mut goes_on: impl FnMut() -> bool) -> io::Result<()> {
+    let mut end = 0;
+    loop {
+        match segment.prepare(end)? {
+            0 => return Ok(()),
+            bytes => end += bytes,
+        }
+        if !goes_on() {
+            return Ok(());
+        }
+    }
 }

@@ -3,9 +3,10 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::disk::{Disk, FileDisk, whole_sectors};
+use crate::disk::{Disk, FileDisk, Segment, prepare, whole_sectors};
 use crate::frame::HEADER_BYTES;
 use crate::options::SEGMENT_BYTES;
 
@@ -24,14 +25,12 @@ pub fn append_and_sync(
     let needed = whole_sectors(frame.len() as u64);
     let length = SEGMENT_BYTES.max(needed);
     let (mut address, mut offset) = (0, 0);
-    let mut segment = disk.create(address, length)?;
-    disk.sync_folder()?;
+    let mut segment = prepared(&disk, address, length)?;
     let mut took = Vec::with_capacity(syncs);
     for _ in 0..syncs {
         if length - offset < needed {
             (address, offset) = (address + length, 0);
-            segment = disk.create(address, length)?;
-            disk.sync_folder()?;
+            segment = prepared(&disk, address, length)?;
         }
         let began = Instant::now();
         segment.write_at(offset, &frame)?;
@@ -40,4 +39,12 @@ pub fn append_and_sync(
         offset += needed;
     }
     Ok(took)
+}
+
+/// As those are that the journal writes on.
+fn prepared(disk: &FileDisk, address: u64, length: u64) -> io::Result<Arc<dyn Segment>> {
+    let segment = disk.create(address, length)?;
+    disk.sync_folder()?;
+    prepare(&*segment, || true)?;
+    Ok(segment)
 }

@@ -20,6 +20,7 @@ mod flusher;
 mod layout;
 mod overlay;
 mod store;
+mod trickle;
 
 pub(crate) use entry::{DurableFrame, Extent, HistoryEntry, IndexedRecord, Place, Stretch};
 pub(crate) use flusher::Flusher;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::chain::{Damage, End, judge};
-use crate::disk::{Disk, Segment, whole_sectors};
+use crate::disk::{Disk, Segment, prepare, whole_sectors};
 use crate::error::OpenError;
 use crate::frame::Link;
 use crate::options::FIRST_SEGMENT_BYTES;
@@ -135,6 +135,7 @@ fn settle(
     if segments.is_empty() {
         let created = disk.create(0, first_length).map_err(io_error("create", disk.path(0)))?;
         disk.sync_folder().map_err(io_error("sync the folder of", disk.path(0)))?;
+        prepare(&*created, || true).map_err(io_error("prepare", disk.path(0)))?;
         return Ok(vec![(0, created)]);
     }
     let path = disk.path(segments[end.segment].0);

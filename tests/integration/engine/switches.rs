@@ -105,6 +105,10 @@ impl Segment for HoldingSegment {
         self.below.extend(length)
     }
 
+    fn prepare(&self, offset: u64) -> io::Result<u64> {
+        self.below.prepare(offset)
+    }
+
     fn sync_length(&self) -> io::Result<()> {
         self.below.sync_length()
     }

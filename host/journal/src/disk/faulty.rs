@@ -309,6 +309,10 @@ impl Segment for FaultySegment {
         self.change(extend, |_, _| ())
     }
 
+    fn prepare(&self, _offset: u64) -> io::Result<u64> {
+        Ok(0)
+    }
+
     fn sync_length(&self) -> io::Result<()> {
         self.sync()
     }

@@ -128,19 +128,20 @@ impl Segment for FileSegment {
     }
 
     fn extend(&self, length: u64) -> io::Result<()> {
-        let mut end = self.length()?;
-        fallocate(&self.0, FallocateFlags::empty(), 0, length)?;
-        // Space that is only reserved reads as zeros too, and would have to be marked as written with each frame: then a sync waits for
-        // the file system's own journal, and for all that others had it write.
-        while end < length {
-            let piece = &ZEROS[..(length - end).min(ZEROS.len() as u64) as usize];
-            self.write_at(end, piece)?;
-            end += piece.len() as u64;
-            if end == length || end.is_multiple_of(ZEROS_PER_SYNC_BYTES) {
-                self.sync()?;
-            }
+        Ok(fallocate(&self.0, FallocateFlags::empty(), 0, length)?)
+    }
+
+    fn prepare(&self, offset: u64) -> io::Result<u64> {
+        // Space that is only reserved reads as zeros, and has to be marked as written with each frame: then a sync waits for the file
+        // system's own journal, and for all that others had it write.
+        let end = self.length()?.min(offset + ZEROS_PER_SYNC_BYTES);
+        for begin in (offset..end).step_by(ZEROS.len()) {
+            self.write_at(begin, &ZEROS[..(end - begin).min(ZEROS.len() as u64) as usize])?;
         }
-        Ok(())
+        if end > offset {
+            self.sync()?;
+        }
+        Ok(end.saturating_sub(offset))
     }
 
     fn sync_length(&self) -> io::Result<()> {

@@ -1,23 +1,28 @@
-//! The thread beside the writer: writes full overlays into the store, so that neither an append nor a reader waits for it.
+//! The threads beside the writer: one writes full overlays into the store, so that neither an append nor a reader waits for it; the other
+//! has what is written reach the disk bit by bit.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use super::{Index, Overlay};
+use super::{Index, Overlay, trickle};
 
-/// Dropping it ends the thread once it has written what was handed to it.
+/// Dropping it ends the threads once what was handed to it is written.
 pub(crate) struct Flusher {
     frozen: Option<Sender<Arc<Overlay>>>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Flusher {
     pub(crate) fn start(index: &Arc<Index>) -> Self {
-        let (sender, frozen) = channel();
+        let Some(store) = &index.store else { return Self { frozen: None, threads: Vec::new() } };
+        let ((sender, frozen), (begin, begun), tables) = (channel(), channel(), store.tables());
         let index = Arc::clone(index);
-        let thread = std::thread::spawn(move || write_out(&index, &frozen));
-        Self { frozen: Some(sender), thread: Some(thread) }
+        let threads = vec![
+            std::thread::spawn(move || write_out(&index, &frozen, &begin)),
+            std::thread::spawn(move || trickle::run(&tables, &begun)),
+        ];
+        Self { frozen: Some(sender), threads }
     }
 
     /// Hands the newest entries over if they are many.
@@ -34,14 +39,16 @@ impl Flusher {
 impl Drop for Flusher {
     fn drop(&mut self) {
         self.frozen = None;
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }
 }
 
-fn write_out(index: &Index, frozen: &Receiver<Arc<Overlay>>) {
+fn write_out(index: &Index, frozen: &Receiver<Arc<Overlay>>, begin: &Sender<()>) {
     for frozen in frozen {
+        // Fails only when that thread has panicked; then all is synced at once.
+        let _ = begin.send(());
         index.write_frozen(&frozen);
     }
 }

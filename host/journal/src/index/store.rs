@@ -4,7 +4,7 @@
 //! made visible at once. Single inserts would write everything twice more. So either all of an overlay is in the
 //! store, with the frame it goes up to, or nothing of it. Snapshots are large and few; they are inserted one by one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fjall::config::{BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry, PinningPolicy};
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions};
@@ -54,6 +54,11 @@ impl Store {
         })?;
         let snapshots = database.keyspace("snapshots", KeyspaceCreateOptions::default)?;
         Ok(Self { entries, snapshots, _database: database })
+    }
+
+    /// Where the tables of entries are.
+    pub(crate) fn tables(&self) -> PathBuf {
+        self.entries.path().join("tables")
     }
 
     pub(crate) fn write(&self, overlay: &Overlay) -> Result<(), IndexError> {
