@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, Method, Request};
 use axum::response::{IntoResponse as _, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use polder_core::TenantName;
 use tower::ServiceExt as _;
 
 use crate::access;
@@ -37,16 +38,21 @@ impl Front {
         let (head, body) = request.into_parts();
         // A larger body may have to be read to its end, and another host's command is handed on: that is done around the router.
         let is_small = body.size_hint().upper().is_some_and(|bytes| bytes < LINGER_BYTES_MIN);
-        let is_done_here = self.app.cluster.is_none() || self.app.host.is_leading();
         if is_small
-            && is_done_here
             && let Some(names) = names(&head, &self.reserved)
+            && self.is_done_here(names[0])
         {
             return self.submit(names, &head.headers, body).await.unwrap_or_else(Problem::into_response);
         }
         // Boxed, since it is large, and would make every command's future so.
         let Ok(response) = Box::pin(self.router.clone().oneshot(Request::from_parts(head, body))).await;
         response
+    }
+
+    fn is_done_here(&self, tenant: &str) -> bool {
+        // What is no name is refused here as well as anywhere.
+        self.app.parts.company().is_none()
+            || TenantName::new(tenant).map_or(true, |tenant| self.app.host(&tenant).is_leading())
     }
 
     async fn submit(&self, names: [&str; 5], headers: &HeaderMap, body: Incoming) -> Result<Response, Problem> {

@@ -99,13 +99,15 @@ impl Lease {
         self.owner.as_deref()
     }
 
-    /// Looks who has it, and takes it if nobody has and this host `may_own` the journal. False: somebody has it, or was faster.
+    /// Looks who has it, and takes it if nobody has and this host may: `may_own` is told who has it, as far as is known. False: somebody has
+    /// it, or was faster.
     ///
     /// # Errors
     /// When JetStream does not say.
-    pub fn look(&mut self, may_own: bool) -> Result<bool, JournalError> {
+    pub fn look(&mut self, may_own: impl FnOnce(Option<&str>) -> bool) -> Result<bool, JournalError> {
         let seen = self.link.block_on(see(&self.bucket))?;
         self.owner = seen.as_ref().and_then(|seen| seen.holding.host.clone());
+        let may_own = may_own(self.owner.as_deref());
         if !self.watch.may_take(seen.as_ref(), Instant::now()) || !may_own {
             return Ok(false);
         }

@@ -1,4 +1,4 @@
-//! Hands to the owner of the journal what only it can do, and gives back its answer as it is; questions are answered here. On the owner's side
+//! Hands to the owner of a journal what only it can do, and gives back its answer as it is; questions are answered here. On the owner's side
 //! the request meets the same routes and checks as if it had come by HTTP.
 
 use std::sync::Arc;
@@ -6,22 +6,25 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts as _, Request, State};
+use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use polder_bridge::journal::AskError;
+use polder_engine::Host;
 use tower::ServiceExt as _;
 
 use super::Cluster;
 use super::member::Role;
 use super::wire::{self, AnswerHead, RequestHead};
 use crate::app::App;
+use crate::parts::Part;
 use crate::problem::Problem;
+use crate::segments::Segments;
 use crate::{body, kinds};
 
 /// What is handed on is a component at most.
@@ -36,22 +39,21 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(600);
 const CATCH_UP_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Between two looks who owns it.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
-/// To be done by the very host that was asked.
-pub(crate) const DRAIN_PATH: &str = "/v1/drain";
 
+/// Stands before every route that changes something, but that which asks something of this very host.
 pub(crate) async fn forward(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, Problem> {
-    let is_question = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let Some(cluster) = app.cluster.as_ref().filter(|_| !is_question && request.uri().path() != DRAIN_PATH) else {
-        return Ok(next.run(request).await);
+    let (mut parts, sent) = request.into_parts();
+    let part = match Segments::from_request_parts(&mut parts, &app).await?.tenant_if_any()? {
+        Some(tenant) => app.parts.of(&tenant),
+        None => app.parts.first(),
     };
-    if app.host.is_leading() {
-        return Ok(next.run(request).await);
-    }
-    let (parts, sent) = request.into_parts();
+    let Some(cluster) = part.cluster.as_ref().filter(|_| !part.host.is_leading()) else {
+        return Ok(next.run(Request::from_parts(parts, sent)).await);
+    };
     let sent = body::read(sent, FORWARDED_BYTES_MAX, "that is handed to another host").await?;
     let start = Instant::now();
     loop {
-        if app.host.is_leading() {
+        if part.host.is_leading() {
             return Ok(next.run(Request::from_parts(parts, Body::from(sent))).await);
         }
         let role = cluster.role.borrow().clone();
@@ -131,8 +133,8 @@ impl Cluster {
         }
     }
 
-    async fn answer(&self, app: &Arc<App>, router: Router, message: Bytes) -> Bytes {
-        if !app.host.is_leading() {
+    async fn answer(&self, host: &Host, router: Router, message: Bytes) -> Bytes {
+        if !host.is_leading() {
             return wire::written(&AnswerHead::NotOwner, b"");
         }
         let response = match self.request(message).await {
@@ -142,7 +144,7 @@ impl Cluster {
         let (parts, body) = response.into_parts();
         match body.collect().await {
             Ok(body) => {
-                let head = AnswerHead::new(parts.status, &parts.headers, app.host.last_frame());
+                let head = AnswerHead::new(parts.status, &parts.headers, host.last_frame());
                 wire::written(&head, &body.to_bytes())
             }
             Err(error) => {
@@ -166,13 +168,13 @@ impl Cluster {
     }
 }
 
-/// Answers what other hosts hand over, for as long as the server is there.
-pub(crate) async fn serve_hosts(app: Arc<App>, router: Router) {
-    let Some(cluster) = app.cluster.clone() else { return };
+/// Answers what other hosts hand over to this part, for as long as the server is there.
+pub(crate) async fn serve_hosts(part: Arc<Part>, router: Router) {
+    let Some(cluster) = part.cluster.clone() else { return };
     let (line, name) = (cluster.line.clone(), Arc::clone(&cluster.name));
     let answered = line.answer(&name, |message| {
-        let (cluster, app, router) = (cluster.clone(), Arc::clone(&app), router.clone());
-        async move { cluster.answer(&app, router, message).await }
+        let (cluster, host, router) = (cluster.clone(), part.host.clone(), router.clone());
+        async move { cluster.answer(&host, router, message).await }
     });
     if let Err(error) = answered.await {
         tracing::error!(%error, "this host cannot be reached by the others");
