@@ -47,19 +47,19 @@ pub(crate) struct StreamArguments {
     nats_replicas: u8,
 }
 
-/// Where the journal is kept.
+/// Where the history is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum JournalPlace {
     /// In the data folder.
     File,
-    /// At NATS, in common with other hosts; the data folder has a copy.
+    /// In journals at NATS, in common with other hosts; the data folder has copies.
     Jetstream,
 }
 
-/// How a journal is kept at NATS.
+/// How journals are kept at NATS.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct JournalArguments {
-    /// Where the journal is kept.
+    /// Where the history is kept.
     #[arg(long, value_name = "PLACE", default_value = "file", requires_if("jetstream", "nats"))]
     journal: JournalPlace,
     /// Journals that tenants are divided among, and hosts divide among them. Fixed once they are made.

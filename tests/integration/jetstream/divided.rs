@@ -12,7 +12,7 @@ use super::hosts::{FAILOVER_MAX, Hosts};
 
 const JOURNALS: usize = 3;
 /// One of each journal, from the first on.
-const TENANTS: [&str; JOURNALS] = ["a", "tenant-1", "main"];
+pub(super) const TENANTS: [&str; JOURNALS] = ["a", "tenant-1", "main"];
 /// Until journals have moved from host to host, one after the other.
 const DIVIDED_WAIT_MAX: Duration = Duration::from_secs(30);
 const LOOK_PAUSE: Duration = Duration::from_millis(20);

@@ -53,22 +53,27 @@ impl Hosts {
         self.host(number).client()
     }
 
-    /// The one whose log says last that it owns the journal. Waits until one does.
+    /// As [`owner_of`](Self::owner_of), of the only journal.
     #[track_caller]
     pub(super) fn owner(&self) -> usize {
+        self.owner_of(1)
+    }
+
+    /// The one whose log says last that it owns the journal. Waits until one does.
+    #[track_caller]
+    pub(super) fn owner_of(&self, journal: usize) -> usize {
         let start = Instant::now();
         loop {
             let running = self.hosts.iter().enumerate().filter_map(|(number, host)| Some((number, host.as_ref()?)));
             let owns = |log: &str| {
-                let (taken, lost) =
-                    (log.rfind("this host owns the journal now"), log.rfind("does not own the journal any more"));
-                taken > lost
+                let said = |what: &str| log.rfind(&format!("{what} journal={journal}"));
+                said("this host owns the journal now") > said("does not own the journal any more")
             };
             let owner = running.map(|(number, host)| (number, owns(&host.log()))).find(|(_, owns)| *owns);
             if let Some((owner, _)) = owner {
                 return owner;
             }
-            assert!(start.elapsed() < Duration::from_secs(30), "nobody owns the journal");
+            assert!(start.elapsed() < Duration::from_secs(30), "nobody owns journal {journal}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
