@@ -1,8 +1,6 @@
 //! Whole sets of hosts that come, leave and are killed, by a clock that is made up: each journal has an owner again in time, all own about as many, and
 //! then nothing moves any more.
 
-use std::collections::BTreeMap;
-
 use super::*;
 
 const TICK: Duration = Duration::from_millis(100);
@@ -26,6 +24,8 @@ struct Host {
     phase: u64,
     /// It says that it is there, and does nothing else.
     is_stuck: bool,
+    /// Those that it stopped owning, though the servers did not hear of it.
+    dropped: BTreeSet<usize>,
 }
 
 struct World {
@@ -58,7 +58,8 @@ impl World {
         }
         let phase = name.bytes().map(u64::from).sum();
         let unchanged = vec![(u64::MAX, now); self.journals.count()];
-        self.hosts.insert(name.to_owned(), Host { division, unchanged, phase, is_stuck: false });
+        self.hosts
+            .insert(name.to_owned(), Host { division, unchanged, phase, is_stuck: false, dropped: BTreeSet::new() });
     }
 
     fn kill(&mut self, name: &str) {
@@ -101,7 +102,7 @@ impl World {
     fn look(&mut self, name: &str, number: JournalNumber) {
         let now = self.now();
         let (lease, host) = (&mut self.leases[number.index()], self.hosts.get_mut(name).unwrap());
-        if lease.owner.as_deref() == Some(name) {
+        if lease.owner.as_deref() == Some(name) && !host.dropped.contains(&number.index()) {
             let gives_up = host.division.gives_up(number, now);
             if gives_up || host.division.lock().is_leaving {
                 lease.owner = None;
@@ -109,16 +110,18 @@ impl World {
             }
             lease.revision += 1;
         } else {
-            host.division.saw(number, lease.owner.as_deref(), now);
             let unchanged = &mut host.unchanged[number.index()];
             if unchanged.0 != lease.revision {
                 *unchanged = (lease.revision, now);
             }
-            let can_be_had = lease.owner.is_none() || now.duration_since(unchanged.1) >= LEASE;
-            if host.division.may_take(number, now) && can_be_had {
-                (lease.owner, lease.revision) = (Some(name.to_owned()), lease.revision + 1);
-                self.taken += 1;
+            let is_free = lease.owner.is_none() || now.duration_since(unchanged.1) >= LEASE;
+            host.division.saw(number, lease.owner.as_deref().filter(|_| !is_free), now);
+            if !(host.division.may_take(number, now) && is_free) {
+                return;
             }
+            (lease.owner, lease.revision) = (Some(name.to_owned()), lease.revision + 1);
+            host.dropped.remove(&number.index());
+            self.taken += 1;
         }
         host.division.saw(number, lease.owner.as_deref(), now);
     }
@@ -213,6 +216,23 @@ fn what_falls_to_a_host_that_does_not_take_it_is_taken_by_another() {
     let taken = world.taken;
     world.run(Duration::from_secs(60));
     assert_eq!(world.taken, taken, "nothing is given up for it");
+}
+
+/// As when the servers are away: it can append nothing, and cannot give its lease back either.
+#[test]
+fn what_a_host_that_is_there_stopped_owning_is_owned_again_in_time() {
+    let mut world = World::new(3);
+    ["a", "b"].iter().for_each(|name| world.join(name));
+    world.run(Duration::from_secs(30));
+    for index in 0..3 {
+        let owner = world.leases[index].owner.clone().unwrap();
+        world.hosts.get_mut(&owner).unwrap().dropped.insert(index);
+    }
+    world.run(FAILOVER_MAX);
+    for (index, lease) in world.leases.iter().enumerate() {
+        assert!(!world.hosts[lease.owner.as_ref().unwrap()].dropped.contains(&index));
+    }
+    world.check_calm();
 }
 
 #[test]

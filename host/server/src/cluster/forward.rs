@@ -42,10 +42,19 @@ const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Stands before every route that changes something, but that which asks something of this very host.
 pub(crate) async fn forward(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, Problem> {
+    if app.parts.company().is_none() {
+        return Ok(next.run(request).await);
+    }
     let (mut parts, sent) = request.into_parts();
-    let part = match Segments::from_request_parts(&mut parts, &app).await?.tenant_if_any()? {
-        Some(tenant) => app.parts.of(&tenant),
-        None => app.parts.first(),
+    let tenant = match Segments::from_request_parts(&mut parts, &app).await {
+        Ok(segments) => segments.tenant_if_any(),
+        Err(problem) => Err(problem),
+    };
+    let part = match tenant {
+        Ok(Some(tenant)) => app.parts.of(&tenant),
+        Ok(None) => app.parts.first(),
+        // It is refused here as well as anywhere, once it is known who asks.
+        Err(_) => return Ok(next.run(Request::from_parts(parts, sent)).await),
     };
     let Some(cluster) = part.cluster.as_ref().filter(|_| !part.host.is_leading()) else {
         return Ok(next.run(Request::from_parts(parts, sent)).await);

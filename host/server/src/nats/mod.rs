@@ -147,7 +147,7 @@ pub(crate) async fn serve_while_leading(face: Face, part: Arc<Part>, mut role: w
                 serving.end().await;
             }
             Err(error) => {
-                tracing::error!(%error, "nothing is answered over NATS");
+                tracing::error!(journal = %part.journal, %error, "its tenants are not answered over NATS");
                 let _ = tokio::time::timeout(START_PAUSE, role.wait_for(|role| *role != Role::Leading)).await;
             }
         }
