@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
+use polder_bridge::journal::{JournalError, JournalLink, JournalOptions};
+use polder_core::{JournalNumber, Journals};
 use polder_tests::{Client, NatsOptions, NatsServer};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
 use super::hosts::{FAILOVER_MAX, Hosts};
+use super::site::{connect, unsynced};
 
 const JOURNALS: usize = 3;
 /// One of each journal, from the first on.
@@ -231,13 +234,20 @@ fn journals_move_when_hosts_are_killed_join_and_are_drained() {
 fn another_number_of_journals_is_refused() {
     let (server, folder) = (NatsServer::start_with(NatsOptions::default()), tempdir().unwrap());
     drop(start(1, &server));
+    for count in [1, 2, 4] {
+        let options = JournalOptions { journals: Journals::new(count).unwrap(), ..unsynced() };
+        match JournalLink::open(&connect(&server.url()), &options, JournalNumber::FIRST).map(drop) {
+            Err(JournalError::OtherCount { there, .. }) => assert_eq!(there.count(), JOURNALS),
+            other => panic!("{other:?}"),
+        }
+    }
     let data = folder.path().to_str().unwrap();
     let url = server.url();
     let serve = |more: &[&str]| {
         let common = ["serve", "--data", data, "--listen", "127.0.0.1:0", "--nats", &url, "--accept-unsynced"];
         polder_tests::polder(&[&common, more].concat())
     };
-    for asked in ["1", "2", "4"] {
+    for asked in ["1", "4"] {
         let ran = serve(&["--journal", "jetstream", "--journals", asked]);
         let said = ran.stderr.lines().last().unwrap_or_default();
         assert!(
