@@ -23,7 +23,7 @@ use super::member::Role;
 use super::wire::{self, AnswerHead, RequestHead};
 use crate::app::App;
 use crate::parts::Part;
-use crate::problem::Problem;
+use crate::problem::{ForOwner, Problem};
 use crate::segments::Segments;
 use crate::{body, kinds};
 
@@ -37,12 +37,18 @@ const OWNER_WAIT_MAX: Duration = Duration::from_secs(15);
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(600);
 /// Wall time until what was done elsewhere is here.
 const CATCH_UP_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Wall time, for the answer of a host that has just lost the journal: one that gave it up in order finishes what it had begun.
+const LAST_ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
 /// Between two looks who owns it.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
+/// Goes with a request that another host has handed over: should this one not own the journal any more, that host finds the next.
+#[derive(Clone, Copy)]
+struct HandedOver;
+
 /// Stands before every route that changes something, but that which asks something of this very host.
 pub(crate) async fn forward(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, Problem> {
-    if app.parts.company().is_none() {
+    if app.parts.company().is_none() || request.extensions().get::<HandedOver>().is_some() {
         return Ok(next.run(request).await);
     }
     let (mut parts, sent) = request.into_parts();
@@ -56,14 +62,18 @@ pub(crate) async fn forward(State(app): State<Arc<App>>, request: Request, next:
         // It is refused here as well as anywhere, once it is known who asks.
         Err(_) => return Ok(next.run(Request::from_parts(parts, sent)).await),
     };
-    let Some(cluster) = part.cluster.as_ref().filter(|_| !part.host.is_leading()) else {
+    let Some(cluster) = &part.cluster else {
         return Ok(next.run(Request::from_parts(parts, sent)).await);
     };
     let sent = body::read(sent, FORWARDED_BYTES_MAX, "that is handed to another host").await?;
     let start = Instant::now();
     loop {
         if part.host.is_leading() {
-            return Ok(next.run(Request::from_parts(parts, Body::from(sent))).await);
+            let request = Request::from_parts(parts.clone(), Body::from(sent.clone()));
+            let answer = next.clone().run(request).await;
+            if answer.extensions().get::<ForOwner>().is_none() {
+                return Ok(answer);
+            }
         }
         let role = cluster.role.borrow().clone();
         let nobody = match role {
@@ -100,10 +110,15 @@ impl Cluster {
         let inline = if parcel.is_some() { &[][..] } else { sent };
         let message = wire::written(&RequestHead::new(&parts.method, &parts.uri, &headers, parcel.clone()), inline);
         let mut role = self.role.clone();
-        let deposed = role.wait_for(|role| !matches!(role, Role::Following { owner: Some(now) } if now == owner));
+        let deposed = async {
+            let is_another = |role: &Role| !matches!(role, Role::Following { owner: Some(now) } if now == owner);
+            // Ends early only when the member has ended, and then nothing is known.
+            let _ = role.wait_for(is_another).await;
+            tokio::time::sleep(LAST_ANSWER_WAIT_MAX).await;
+        };
         let answer = tokio::select! {
             answer = self.line.ask(owner, message, ANSWER_WAIT_MAX) => answer,
-            _ = deposed => Err(AskError::NoAnswer { host: owner.to_owned(), problem: "it lost the journal".to_owned() }),
+            () = deposed => Err(AskError::NoAnswer { host: owner.to_owned(), problem: "it lost the journal".to_owned() }),
         };
         if let Some(name) = parcel
             && let Err(error) = self.objects.remove(&name).await
@@ -150,6 +165,9 @@ impl Cluster {
             Ok(request) => router.oneshot(request).await.unwrap_or_else(|never| match never {}),
             Err(problem) => problem.into_response(),
         };
+        if response.extensions().get::<ForOwner>().is_some() {
+            return wire::written(&AnswerHead::NotOwner, b"");
+        }
         let (parts, body) = response.into_parts();
         match body.collect().await {
             Ok(body) => {
@@ -173,6 +191,7 @@ impl Cluster {
         }
         let mut request = Request::new(Body::from(body));
         (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri, headers);
+        request.extensions_mut().insert(HandedOver);
         Ok(request)
     }
 }
