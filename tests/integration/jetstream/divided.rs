@@ -141,6 +141,17 @@ fn each_host_owns_its_share_and_answers_for_every_tenant() {
     // The tenant's orders; and of the host's own history what made the tenant, and two for its domain.
     let commands: Vec<_> = journals.iter().map(|journal| journal["commands"].as_u64().unwrap()).collect();
     assert_eq!(commands, [4 + 3, 4 + 3, 4 + 2]);
+    // A key is the first journal's, and holds everywhere.
+    let stranger = (0..3).find(|number| !owners(&hosts)[0].contains(number)).unwrap();
+    hosts.host(stranger).polder(&["token", "key", "new"]).good();
+    let start = Instant::now();
+    for client in &clients {
+        while client.get("/v1/a/events").status != 401 {
+            assert!(start.elapsed() < FAILOVER_MAX, "whoever comes is let in");
+            std::thread::sleep(LOOK_PAUSE);
+        }
+        client.post("/v1/a/orders/order/o-1/draft-order", "{}").problem(401, "not-authenticated");
+    }
 }
 
 /// Every metric is described once, by one line each, before its values.
