@@ -79,10 +79,12 @@ impl Roll {
     /// Blocks for a moment at most; who did not hear it finds out by the silence.
     pub fn say(&self, word: &Word) {
         let connection = self.link.connection();
-        let said = self.link.block_on(timeout(LAST_WORD_WAIT_MAX, async {
+        let saying = async {
             connection.send(self.subject.to_string().into(), None, written(word)).await?;
             connection.settle().await
-        }));
+        };
+        // Made within, as it needs the link's clock.
+        let said = self.link.block_on(async { timeout(LAST_WORD_WAIT_MAX, saying).await });
         if !matches!(said, Ok(Ok(()))) {
             tracing::debug!("the other hosts may not have been told of this one");
         }
