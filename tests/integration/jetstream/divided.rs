@@ -43,7 +43,7 @@ fn owners(hosts: &Hosts) -> Vec<Vec<usize>> {
 
 /// Waits until each journal has one owner, and the hosts own as many as is said; gives the owner of each.
 #[track_caller]
-fn divided(hosts: &Hosts, expected: &[usize]) -> Vec<usize> {
+pub(super) fn divided(hosts: &Hosts, expected: &[usize]) -> Vec<usize> {
     let start = Instant::now();
     loop {
         let owners = owners(hosts);

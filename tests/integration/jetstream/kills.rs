@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use polder_tests::{Acknowledged, Client, NatsOptions, NatsServer, Operation, Random, Recorded, check_history};
 
-use super::divided::TENANTS;
+use super::divided::{TENANTS, divided};
 use super::hosts::Hosts;
 
 const CALLERS: u64 = 4;
@@ -118,6 +118,9 @@ fn chaos(journals: usize, tenants: &'static [&'static str], rounds: u64) {
             }
             check_history(&own, &history(&client, tenant)).unwrap_or_else(|problem| panic!("{tenant}: {problem}"));
         }
+    }
+    if journals > 1 {
+        divided(&hosts, &[1; 3]);
     }
     let urls: Vec<_> = servers.iter().map(NatsServer::url).collect();
     polder_tests::polder(&["verify", "--nats", &urls.join(",")]).good();

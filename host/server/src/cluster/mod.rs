@@ -109,10 +109,14 @@ fn open(
     let host = Host::open_following(reader.clone(), report, depot, options)?;
     let mut lease = Lease::open(link, name)?;
     // A host takes journals once it has seen all.
-    lease.look(|owner| {
+    let looked = lease.look(|owner| {
         division.saw(number, owner, Instant::now());
         false
-    })?;
+    });
+    if let Err(error) = looked {
+        // A bucket that was just made may not answer yet; the member looks again.
+        tracing::debug!(%number, %error, "nothing is known of the journal's owner");
+    }
     let (tell_role, role) = watch::channel(Role::Following { owner: None });
     let (tell_followed, followed) = watch::channel(follower.end().number);
     let cluster = Cluster { name: Arc::clone(name), line: HostLine::new(link), objects, role, followed };
