@@ -7,6 +7,7 @@ use clap::Args;
 use polder_bridge::journal::{JOURNAL_NAME, JournalLink, verify_stream};
 use polder_core::JournalNumber;
 use polder_journal::VerifyReport;
+use polder_server::COPIES_FOLDER;
 use serde_json::Value;
 
 use crate::failure::Outcome;
@@ -113,6 +114,11 @@ fn text(report: &VerifyReport) -> String {
 /// Tells a mistyped folder from a damaged journal.
 pub(crate) fn journal_in(data: &Path) -> Result<(), anyhow::Error> {
     ensure!(data.exists(), "there is no folder {}: name the one that `polder serve --data` was given", data.display());
+    ensure!(
+        !data.join(COPIES_FOLDER).is_dir(),
+        "{} holds copies of journals that are at NATS: look at these, with `polder verify --nats`",
+        data.display()
+    );
     ensure!(
         data.join(polder_journal::SEGMENTS_FOLDER).is_dir(),
         "{} holds no journal: name the folder that `polder serve --data` was given",

@@ -299,6 +299,14 @@ fn another_number_of_journals_is_refused() {
             "{ran}"
         );
     }
+    // Nor is a folder used for what it does not hold.
+    let copies = folder.path().join("journals");
+    std::fs::create_dir(&copies).unwrap();
+    assert!(serve(&[]).refused().contains("serve it with --journal jetstream"));
+    assert!(polder_tests::polder(&["verify", "--data", data]).refused().contains("polder verify --nats"));
+    assert!(polder_tests::polder(&["token", "key", "new", "--data", data]).refused().contains("ask a host that runs"));
+    std::fs::rename(copies, folder.path().join("journal")).unwrap();
+    assert!(serve(&["--journal", "jetstream", "--journals", "3"]).stderr.contains("serve it with --journal file"));
     assert!(serve(&["--journals", "3"]).stderr.contains("--journal jetstream"), "a folder has one journal");
     assert!(serve(&["--journal", "jetstream", "--journals", "65"]).misused().contains("from 1 to 64"));
 }

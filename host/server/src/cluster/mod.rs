@@ -66,17 +66,18 @@ pub fn join(
     let name: Arc<str> = uuid::Uuid::now_v7().simple().to_string().into();
     let division = Arc::new(Division::new(&name, journal.journals));
     let (asked, to_do) = watch::channel(Asked::default());
+    let joining = Joining { name, division, asked: to_do, options };
     let (mut parts, mut waiting, mut links) = (Vec::new(), Vec::new(), Vec::new());
     // The first says whether there are as many as this host was told, before anything is made.
     for number in journal.journals.numbers() {
         let link = JournalLink::open(connect, journal, number)?;
-        let (part, work, follower) = open(&link, number, options, (&name, &division, &to_do))?;
+        let (part, work, follower) = joining.open(&link, number)?;
         parts.push(part);
         waiting.push((work, follower));
         links.push(link);
     }
-    let [first, ..] = &links[..] else { unreachable!("there is a first journal") };
-    let roll = Roll::of(first);
+    let first = links.first().expect("there is a first journal");
+    let (roll, division) = (Roll::of(first), joining.division);
     let (own, others) = (Arc::clone(&division), Arc::clone(&division));
     roll.keep(LEASE_LOOK, move || own.word(Instant::now()), move |word| others.heard(word, Instant::now()))?;
     let mut members = Vec::new();
@@ -88,50 +89,53 @@ pub fn join(
     Ok((parts, Members::new(company, members, first.durability().clone())))
 }
 
-/// What all members of a host have in common.
-type Common<'a> = (&'a Arc<str>, &'a Arc<Division>, &'a watch::Receiver<Asked>);
+/// What all parts of a host are opened with.
+struct Joining<'a> {
+    name: Arc<str>,
+    division: Arc<Division>,
+    asked: watch::Receiver<Asked>,
+    options: &'a HostOptions,
+}
 
-fn open(
-    link: &JournalLink,
-    number: JournalNumber,
-    options: &HostOptions,
-    (name, division, asked): Common<'_>,
-) -> Result<(Part, Work, Follower), JoinError> {
-    let main = TenantName::new(MAIN_TENANT).expect("a good name");
-    let options = HostOptions {
-        data_dir: options.data_dir.join(COPIES_FOLDER).join(number.to_string()),
-        has_main: link.journals().of(&main) == number,
-        ..options.clone()
-    };
-    let objects = Objects::of(link);
-    let (follower, reader, report) = link.open_copy(&options.data_dir, OpenOptions::default())?;
-    let depot = Arc::new(SharedDepot(objects.clone()));
-    let host = Host::open_following(reader.clone(), report, depot, options)?;
-    let mut lease = Lease::open(link, name)?;
-    // A host takes journals once it has seen all.
-    let looked = lease.look(|owner| {
-        division.saw(number, owner, Instant::now());
-        false
-    });
-    if let Err(error) = looked {
-        // A bucket that was just made may not answer yet; the member looks again.
-        tracing::debug!(%number, %error, "nothing is known of the journal's owner");
+impl Joining<'_> {
+    fn open(&self, link: &JournalLink, number: JournalNumber) -> Result<(Part, Work, Follower), JoinError> {
+        let Self { name, division, asked, options } = self;
+        let main = TenantName::new(MAIN_TENANT).expect("a good name");
+        let options = HostOptions {
+            data_dir: options.data_dir.join(COPIES_FOLDER).join(number.to_string()),
+            has_main: link.journals().of(&main) == number,
+            ..HostOptions::clone(options)
+        };
+        let objects = Objects::of(link);
+        let (follower, reader, report) = link.open_copy(&options.data_dir, OpenOptions::default())?;
+        let depot = Arc::new(SharedDepot(objects.clone()));
+        let host = Host::open_following(reader.clone(), report, depot, options)?;
+        let mut lease = Lease::open(link, name)?;
+        // A host takes journals once it has seen all.
+        let looked = lease.look(|owner| {
+            division.saw(number, owner, Instant::now());
+            false
+        });
+        if let Err(error) = looked {
+            // A bucket that was just made may not answer yet; the member looks again.
+            tracing::debug!(%number, %error, "nothing is known of the journal's owner");
+        }
+        let (tell_role, role) = watch::channel(Role::Following { owner: None });
+        let (tell_followed, followed) = watch::channel(follower.end().number);
+        let cluster = Cluster { name: Arc::clone(name), line: HostLine::new(link), objects, role, followed };
+        let work = Work {
+            journal: number,
+            division: Arc::clone(division),
+            link: link.clone(),
+            host: host.clone(),
+            reader,
+            lease,
+            role: tell_role,
+            followed: tell_followed,
+            asked: asked.clone(),
+        };
+        Ok((Part::new(number, host, Some(cluster)), work, follower))
     }
-    let (tell_role, role) = watch::channel(Role::Following { owner: None });
-    let (tell_followed, followed) = watch::channel(follower.end().number);
-    let cluster = Cluster { name: Arc::clone(name), line: HostLine::new(link), objects, role, followed };
-    let work = Work {
-        journal: number,
-        division: Arc::clone(division),
-        link: link.clone(),
-        host: host.clone(),
-        reader,
-        lease,
-        role: tell_role,
-        followed: tell_followed,
-        asked: asked.clone(),
-    };
-    Ok((Part::new(number, host, Some(cluster)), work, follower))
 }
 
 impl Cluster {
