@@ -212,13 +212,20 @@ impl NatsServer {
         }
     }
 
-    /// Without a client of HTTP: this is also called where asynchronous code runs.
     fn is_healthy(&self) -> std::io::Result<bool> {
+        let is_serving = self.monitored("/healthz?js-server-only=true")?.starts_with("HTTP/1.0 200 ");
+        // One that has not begun to look for the others yet takes itself for one alone, and healthy.
+        let is_alone = self.members.is_empty() || !self.options.jetstream;
+        Ok(is_serving && (is_alone || self.monitored("/jsz")?.contains("\"leader\":")))
+    }
+
+    /// Without a client of HTTP: this is also called where asynchronous code runs.
+    fn monitored(&self, path: &str) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.ports.monitoring))?;
-        stream.write_all(b"GET /healthz?js-server-only=true HTTP/1.0\r\n\r\n")?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
-        Ok(answer.starts_with("HTTP/1.0 200 "))
+        Ok(answer)
     }
 
     fn log_file(&self) -> PathBuf {

@@ -1,4 +1,4 @@
-//! `polder drain`: has a host give up the journal that it has in common with others.
+//! `polder drain`: has a host give up the journals that it has in common with others.
 
 use clap::Args;
 use reqwest::Method;
@@ -9,8 +9,8 @@ use crate::failure::Outcome;
 use crate::output::Output;
 use crate::target::Connection;
 
-/// Have a host give up the journal that several have in common, as before it is stopped: another takes over at once. It goes on answering,
-/// and owns the journal no more until it is started again.
+/// Have a host give up the journals that several have in common, as before it is stopped: others take over at once. It goes on answering,
+/// and owns no journal until it is started again.
 #[derive(Args)]
 pub(crate) struct Drain {
     #[command(flatten)]
@@ -21,6 +21,6 @@ impl Drain {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let client = Client::of_the_host(&self.connection, "drain")?;
         let drained: Value = converse(client.read(client.request(Method::POST, &[])))?;
-        output.answer(&drained, || "drained: another host can own the journal".to_owned())
+        output.answer(&drained, || "drained: other hosts can own its journals".to_owned())
     }
 }

@@ -12,6 +12,7 @@ mod drain;
 mod effects;
 mod events;
 mod failure;
+mod folder;
 mod gate;
 mod guest;
 mod import;

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use polder_bridge::events::EventStreams;
 use polder_bridge::journal::{JOURNAL_NAME, JournalOptions};
 use polder_bridge::{ConnectOptions, Credentials, Tls};
+use polder_core::{JOURNALS_MAX, Journals};
 
 #[derive(Debug, Clone, Args)]
 #[group(id = "nats-options")]
@@ -46,25 +47,28 @@ pub(crate) struct StreamArguments {
     nats_replicas: u8,
 }
 
-/// Where the journal is kept.
+/// Where the history is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum JournalPlace {
     /// In the data folder.
     File,
-    /// At NATS, in common with other hosts; the data folder has a copy.
+    /// In journals at NATS, in common with other hosts; the data folder has copies.
     Jetstream,
 }
 
-/// How a journal is kept at NATS.
+/// How journals are kept at NATS.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct JournalArguments {
-    /// Where the journal is kept.
+    /// Where the history is kept.
     #[arg(long, value_name = "PLACE", default_value = "file", requires_if("jetstream", "nats"))]
     journal: JournalPlace,
-    /// NATS servers that each hold a copy of the journal.
+    /// Journals that tenants are divided among, and hosts divide among them. Fixed once they are made.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = journals)]
+    journals: Journals,
+    /// NATS servers that each hold a copy of a journal.
     #[arg(long, value_name = "1|3", default_value_t = 1, value_parser = clap::builder::TypedValueParser::map(clap::builder::PossibleValuesParser::new(["1", "3"]), |text| text.parse::<usize>().expect("a number")))]
     replicas: usize,
-    /// The journal's name at NATS: hosts with the same one have it in common.
+    /// The journals' name at NATS: hosts with the same one have them in common.
     #[arg(long, value_name = "NAME", default_value = JOURNAL_NAME)]
     journal_name: String,
     /// Where the NATS server's monitoring answers; by default port 8222 of the server. Tells whether it syncs.
@@ -77,14 +81,27 @@ pub(crate) struct JournalArguments {
 
 impl JournalArguments {
     /// `None`: it is in the data folder.
-    pub(crate) fn options(&self) -> Option<JournalOptions> {
-        (self.journal == JournalPlace::Jetstream).then(|| JournalOptions {
+    pub(crate) fn options(&self) -> anyhow::Result<Option<JournalOptions>> {
+        if self.journal == JournalPlace::File {
+            ensure!(
+                self.journals == Journals::ONE,
+                "in a data folder there is one journal: leave --journals out, or keep them at NATS with --journal jetstream"
+            );
+            return Ok(None);
+        }
+        Ok(Some(JournalOptions {
             name: self.journal_name.clone(),
+            journals: self.journals,
             replicas: self.replicas,
             accepts_unsynced: self.accept_unsynced,
             monitoring: self.nats_monitoring.clone(),
-        })
+        }))
     }
+}
+
+fn journals(text: &str) -> Result<Journals, String> {
+    let journals = text.parse().ok().and_then(Journals::new);
+    journals.ok_or_else(|| format!("a number from 1 to {JOURNALS_MAX} would be right"))
 }
 
 impl StreamArguments {

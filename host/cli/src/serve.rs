@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 use polder_bridge::ConnectOptions;
-use polder_bridge::journal::JournalLink;
 use polder_core::TenantName;
 use polder_engine::{Host, HostOptions, MAIN_TENANT};
-use polder_server::{Cluster, Nats, Server, join};
+use polder_server::{Nats, Parts, Server, join};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Outcome;
+use crate::folder;
 use crate::logs;
 use crate::nats::{self, JournalArguments, NatsArguments, StreamArguments};
 use crate::output::Output;
@@ -67,19 +67,22 @@ impl Serve {
             None => None,
         };
         let cannot = || format!("cannot serve {}", self.data.display());
-        let (host, cluster, member) = match (self.journal.options(), &nats_options) {
+        let (parts, members) = match (self.journal.options()?, &nats_options) {
             (Some(journal), Some(connect)) => {
+                folder::check_shared(&self.data)?;
                 let connect = connect.clone();
-                // It blocks: there is a whole history to be fetched.
-                let joining =
-                    tokio::task::spawn_blocking(move || join(&JournalLink::open(&connect, &journal)?, options));
-                let (host, cluster, member) = joining.await?.with_context(cannot)?;
-                tracing::info!("{}", cluster.durability());
-                (host, Some(cluster), Some(member))
+                // It blocks: there are whole histories to be fetched.
+                let joining = tokio::task::spawn_blocking(move || join(&connect, &journal, &options));
+                let (parts, members) = joining.await?.with_context(cannot)?;
+                tracing::info!("{}", members.durability());
+                (parts, Some(members))
             }
-            _ => (Host::open(options).with_context(cannot)?, None, None),
+            _ => {
+                folder::check_own(&self.data)?;
+                (Parts::alone(Host::open(options).with_context(cannot)?), None)
+            }
         };
-        let served = match self.start(&host, nats, nats_options.as_ref(), cluster).await {
+        let served = match self.start(&parts, nats, nats_options.as_ref()).await {
             Ok((server, listener)) => {
                 let address = format!("http://{}", listener.local_addr()?);
                 output.answer(&serde_json::json!({ "listening": address }), || format!("listening on {address}"))?;
@@ -87,31 +90,32 @@ impl Serve {
                     tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
                     tracing::info!("stopping");
                 };
-                let watching = (!self.watch.is_empty())
-                    .then(|| tokio::spawn(watch(host.clone(), self.watch_tenant, self.watch, *output)));
+                let watching = (!self.watch.is_empty()).then(|| {
+                    let host = parts.host(&self.watch_tenant).clone();
+                    tokio::spawn(watch(host, self.watch_tenant, self.watch, *output))
+                });
                 let served = server.serve(listener, stop).await.context("cannot serve");
                 watching.inspect(tokio::task::JoinHandle::abort);
                 served
             }
             Err(error) => Err(error),
         };
-        // Also after a failure: another host can have the journal at once.
-        if let Some(member) = member {
-            tokio::task::spawn_blocking(|| member.stop()).await?;
+        // Also after a failure: other hosts can have the journals at once.
+        if let Some(members) = members {
+            tokio::task::spawn_blocking(|| members.stop()).await?;
         }
         // Likewise: a journal closed cleanly opens faster.
-        host.shutdown().await;
+        parts.shutdown().await;
         Ok(served?)
     }
 
     async fn start(
         &self,
-        host: &Host,
+        parts: &Parts,
         nats: Option<Nats>,
         nats_options: Option<&ConnectOptions>,
-        cluster: Option<Cluster>,
     ) -> anyhow::Result<(Server, TcpListener)> {
-        let has_keys = !host.keys().is_empty();
+        let has_keys = !parts.first_host().keys().is_empty();
         check_reach(has_keys, self.listen, &self.data)?;
         if let Some(options) = nats_options {
             nats::check_reach(has_keys, options)?;
@@ -125,7 +129,7 @@ impl Serve {
         let listener = TcpListener::bind(self.listen)
             .await
             .with_context(|| format!("cannot listen on {}: choose another address with --listen", self.listen))?;
-        Ok((Server::start(host.clone(), nats, cluster).await?, listener))
+        Ok((Server::start(parts.clone(), nats).await?, listener))
     }
 }
 

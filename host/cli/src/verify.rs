@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use clap::Args;
 use polder_bridge::journal::{JOURNAL_NAME, JournalLink, verify_stream};
+use polder_core::JournalNumber;
 use polder_journal::VerifyReport;
+use polder_server::COPIES_FOLDER;
+use serde_json::Value;
 
 use crate::failure::Outcome;
 use crate::nats::NatsArguments;
 use crate::output::Output;
 use crate::times::rfc3339;
 
-/// Check every hash, link and event of a journal: a data folder's, or one at NATS.
+/// Check every hash, link and event of a journal: a data folder's, or of all that are at NATS under one name.
 #[derive(Args)]
 pub(crate) struct Verify {
     /// The data folder, of a journal that is kept there.
@@ -20,71 +23,102 @@ pub(crate) struct Verify {
     data: Option<PathBuf>,
     #[command(flatten)]
     nats: NatsArguments,
-    /// The journal's name at NATS.
+    /// The journals' name at NATS.
     #[arg(long, value_name = "NAME", default_value = JOURNAL_NAME)]
     journal_name: String,
 }
 
 impl Verify {
     pub(crate) fn run(self, output: &Output) -> Outcome {
-        let report = self.verify()?;
-        let torn = report.torn.as_ref().map(|torn| {
-            serde_json::json!({ "file": torn.file.display().to_string(), "offset": torn.offset, "what": torn.what.to_string() })
-        });
-        let answer = serde_json::json!({
-            "good": true, "files": report.files, "frames": report.frames, "bytes": report.bytes, "tenants": report.tenants,
-            "aggregates": report.aggregates, "commands": report.commands, "rejected": report.rejected,
-            "events": report.events, "head": report.head, "last_at_ms": report.last_at_ms, "closed": report.closed, "torn": torn,
-            "sealed": report.sealed,
-        });
-        output.answer(&answer, || {
-            let mut text = format!(
-                "good: {} events of {} aggregates, {} commands ({} rejected), in {} frames{}, {} bytes\nhead {}",
-                report.events,
-                report.aggregates,
-                report.commands,
-                report.rejected,
-                report.frames,
-                if report.files == 0 { String::new() } else { format!(" of {} files", report.files) },
-                report.bytes,
-                report.head
-            );
-            if let Some(at) = report.last_at_ms {
-                text.push_str(&format!(", written {}", rfc3339(at.0)));
+        if let Some(data) = &self.data {
+            journal_in(data)?;
+            let report = polder_journal::verify(data)?;
+            let mut answer = told(&report);
+            answer["good"] = true.into();
+            return output.answer(&answer, || format!("good: {}", text(&report)));
+        }
+        let reports = self.at_nats()?;
+        let journals: Vec<_> = reports
+            .iter()
+            .map(|(number, report)| {
+                let mut journal = told(report);
+                journal["journal"] = serde_json::json!(number);
+                journal
+            })
+            .collect();
+        output.answer(&serde_json::json!({ "good": true, "journals": journals }), || match &reports[..] {
+            [(_, report)] => format!("good: {}", text(report)),
+            _ => {
+                let texts =
+                    reports.iter().map(|(number, report)| format!("journal {number} is good: {}", text(report)));
+                texts.collect::<Vec<_>>().join("\n")
             }
-            for (tenant, records) in &report.sealed {
-                text.push_str(&format!(
-                    "\n{records} records of tenant {tenant} cannot be read: its key is destroyed, or lost"
-                ));
-            }
-            if let Some(torn) = &report.torn {
-                text.push_str(&format!(
-                    "\nan unfinished end, of which nobody was told: {} at byte {}: {}",
-                    torn.file.display(),
-                    torn.offset,
-                    torn.what
-                ));
-            }
-            text
         })
+    }
+
+    /// All that there are of that name.
+    fn at_nats(&self) -> anyhow::Result<Vec<(JournalNumber, VerifyReport)>> {
+        let connect = self.nats.options()?.context("name the data folder with --data, or a NATS server with --nats")?;
+        let open = |number| JournalLink::open_to_read(&connect, &self.journal_name, number);
+        let first = open(JournalNumber::FIRST)?;
+        let mut reports = Vec::new();
+        for number in first.journals().numbers() {
+            let link = if number == JournalNumber::FIRST { first.clone() } else { open(number)? };
+            reports.push((number, verify_stream(&link)?));
+        }
+        Ok(reports)
     }
 }
 
-impl Verify {
-    fn verify(&self) -> anyhow::Result<VerifyReport> {
-        if let Some(data) = &self.data {
-            journal_in(data)?;
-            return Ok(polder_journal::verify(data)?);
-        }
-        let connect = self.nats.options()?.context("name the data folder with --data, or a NATS server with --nats")?;
-        let link = JournalLink::open_to_read(&connect, &self.journal_name)?;
-        Ok(verify_stream(&link)?)
+fn told(report: &VerifyReport) -> Value {
+    let torn = report.torn.as_ref().map(|torn| {
+        serde_json::json!({ "file": torn.file.display().to_string(), "offset": torn.offset, "what": torn.what.to_string() })
+    });
+    serde_json::json!({
+        "files": report.files, "frames": report.frames, "bytes": report.bytes, "tenants": report.tenants,
+        "aggregates": report.aggregates, "commands": report.commands, "rejected": report.rejected,
+        "events": report.events, "head": report.head, "last_at_ms": report.last_at_ms, "closed": report.closed, "torn": torn,
+        "sealed": report.sealed,
+    })
+}
+
+fn text(report: &VerifyReport) -> String {
+    let mut text = format!(
+        "{} events of {} aggregates, {} commands ({} rejected), in {} frames{}, {} bytes\nhead {}",
+        report.events,
+        report.aggregates,
+        report.commands,
+        report.rejected,
+        report.frames,
+        if report.files == 0 { String::new() } else { format!(" of {} files", report.files) },
+        report.bytes,
+        report.head
+    );
+    if let Some(at) = report.last_at_ms {
+        text.push_str(&format!(", written {}", rfc3339(at.0)));
     }
+    for (tenant, records) in &report.sealed {
+        text.push_str(&format!("\n{records} records of tenant {tenant} cannot be read: its key is destroyed, or lost"));
+    }
+    if let Some(torn) = &report.torn {
+        text.push_str(&format!(
+            "\nan unfinished end, of which nobody was told: {} at byte {}: {}",
+            torn.file.display(),
+            torn.offset,
+            torn.what
+        ));
+    }
+    text
 }
 
 /// Tells a mistyped folder from a damaged journal.
 pub(crate) fn journal_in(data: &Path) -> Result<(), anyhow::Error> {
     ensure!(data.exists(), "there is no folder {}: name the one that `polder serve --data` was given", data.display());
+    ensure!(
+        !data.join(COPIES_FOLDER).is_dir(),
+        "{} holds copies of journals that are at NATS: look at these, with `polder verify --nats`",
+        data.display()
+    );
     ensure!(
         data.join(polder_journal::SEGMENTS_FOLDER).is_dir(),
         "{} holds no journal: name the folder that `polder serve --data` was given",

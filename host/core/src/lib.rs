@@ -1,4 +1,4 @@
-//! Polder's vocabulary: names, positions, commands, events, acknowledgements, content ids, subjects, permissions, limits, translations and the
+//! Polder's vocabulary: names, journals, positions, commands, events, acknowledgements, content ids, subjects, permissions, limits, translations and the
 //! catalog a domain describes itself with. Pure: no input or output, no waiting, no clock.
 #![forbid(unsafe_code)]
 
@@ -8,6 +8,7 @@ mod command;
 mod content_id;
 mod descriptor;
 mod event;
+mod journals;
 mod limits;
 mod names;
 mod place;
@@ -23,6 +24,7 @@ pub use descriptor::{
     ProjectionDescriptor, StateChart, Transition,
 };
 pub use event::Event;
+pub use journals::{JOURNALS_MAX, JournalNumber, Journals};
 pub use limits::{Limit, LimitChanges, LimitError, LimitOverrides, Limits};
 pub use names::{
     AggregateId, AggregateName, CommandId, CommandName, CorrelationId, DomainName, EventName, ID_BYTES_MAX,

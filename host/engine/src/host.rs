@@ -114,7 +114,7 @@ impl Host {
         let sandbox = Sandbox::new(SandboxOptions::default()).map_err(|error| OpenError::Sandbox(error.to_string()))?;
         sandbox.self_check().map_err(|error| OpenError::Sandbox(error.to_string()))?;
         let components = Components::open(&options.data_dir, depot).map_err(folder)?;
-        let (mut tenant_book, mut deployments) = (Tenants::default(), Deployments::default());
+        let (mut tenant_book, mut deployments) = (Tenants::new(options.has_main), Deployments::default());
         let (mut keys, mut bridges) = (Keys::default(), Bridges::default());
         let stream = SystemStream::read(&reader, &mut [&mut tenant_book, &mut deployments, &mut keys, &mut bridges])
             .map_err(|error| OpenError::History { what: "the host's own history", problem: error.to_string() })?;

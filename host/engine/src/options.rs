@@ -15,11 +15,13 @@ pub struct HostOptions {
     /// A sample of the commands is run a second time, to find guests that remember what is in no event. Off only where it is measured
     /// what that costs.
     pub is_audited: bool,
+    /// Whether the tenant [`MAIN_TENANT`](crate::MAIN_TENANT) is there from the start: not where its history is in another journal.
+    pub has_main: bool,
 }
 
 impl HostOptions {
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { data_dir: data_dir.into(), workers, limits: Limits::DEFAULT, is_audited: true }
+        Self { data_dir: data_dir.into(), workers, limits: Limits::DEFAULT, is_audited: true, has_main: true }
     }
 }

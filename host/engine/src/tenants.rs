@@ -46,7 +46,7 @@ pub(crate) struct Tenants {
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Entry {
-    /// `None` for the tenant that every host begins with.
+    /// `None` for the tenant that is there from the start.
     pub(crate) added: Option<Act>,
     pub(crate) suspended: Option<Act>,
     pub(crate) limits: LimitOverrides,
@@ -62,14 +62,13 @@ pub struct Act {
     pub actor: Option<String>,
 }
 
-impl Default for Tenants {
-    fn default() -> Self {
-        let main = TenantName::new(MAIN_TENANT).expect("a good name");
-        Self { entries: BTreeMap::from([(main, Entry::default())]) }
-    }
-}
-
 impl Tenants {
+    /// Before anything was decided.
+    pub(crate) fn new(has_main: bool) -> Self {
+        let main = has_main.then(|| (TenantName::new(MAIN_TENANT).expect("a good name"), Entry::default()));
+        Self { entries: main.into_iter().collect() }
+    }
+
     pub(crate) fn get(&self, name: &TenantName) -> Option<&Entry> {
         self.entries.get(name)
     }

@@ -1,21 +1,27 @@
 //! What every request may reach.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use polder_access::Verifier;
+use polder_core::TenantName;
 use polder_engine::Host;
 use tokio::sync::watch;
 
-use crate::cluster::Cluster;
 use crate::nats;
+use crate::parts::Parts;
 
 pub(crate) struct App {
-    pub(crate) host: Host,
+    pub(crate) parts: Parts,
     pub(crate) verifier: Arc<Verifier>,
     /// Turns true when the server stops: whoever streams without end ends then.
     pub(crate) closing: watch::Receiver<bool>,
     /// What the NATS face counts, where there is one.
-    pub(crate) nats: OnceLock<Arc<nats::Counts>>,
-    /// Where other hosts have the journal in common with this one.
-    pub(crate) cluster: Option<Cluster>,
+    pub(crate) nats: Option<Arc<nats::Counts>>,
+}
+
+impl App {
+    /// The one that has the tenant.
+    pub(crate) fn host(&self, tenant: &TenantName) -> &Host {
+        self.parts.host(tenant)
+    }
 }

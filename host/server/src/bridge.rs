@@ -26,7 +26,8 @@ struct NewRules {
 }
 
 pub(crate) async fn show(State(app): State<Arc<App>>, segments: Segments) -> Result<Response, Problem> {
-    Ok(json(StatusCode::OK, &app.host.bridge(&segments.tenant()?)?))
+    let tenant = segments.tenant()?;
+    Ok(json(StatusCode::OK, &app.host(&tenant).bridge(&tenant)?))
 }
 
 /// `PUT`: `{"rules": […]}` take the place of all there are; none ends the translating.
@@ -44,5 +45,5 @@ pub(crate) async fn set(
         let right = "{\"rules\": [{\"from\": \"policies.>\", \"to\": \"audit.entry.recorded.v1\"}]} would be right";
         Problem::new(&kinds::BAD_BODY, format!("the rules cannot be read: {error}; {right}"))
     })?;
-    Ok(json(StatusCode::OK, &app.host.set_bridge_rules(&tenant, rules, actor.as_deref()).await?))
+    Ok(json(StatusCode::OK, &app.host(&tenant).set_bridge_rules(&tenant, rules, actor.as_deref()).await?))
 }

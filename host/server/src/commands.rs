@@ -73,14 +73,14 @@ pub(crate) async fn answer<B>(
 where
     B: Body<Data = Bytes, Error: Display> + Unpin,
 {
-    let bytes_max = app.host.limits(&address.tenant)?.command_bytes_max;
+    let bytes_max = app.host(&address.tenant).limits(&address.tenant)?.command_bytes_max;
     let mut command = addressed(address, caller, headers)?;
     let payload = body::read(sent, bytes_max, "command_bytes_max").await?;
     if !payload.is_empty() {
         command.payload = payload;
     }
     let (tenant, domain) = (command.tenant.clone(), command.domain.clone());
-    let acknowledged = app.host.submit(command).await;
+    let acknowledged = app.host(&tenant).submit(command).await;
     let acknowledgement = acknowledged.map_err(|error| error.for_caller(caller, &tenant, &domain))?;
     let status = match acknowledgement.status {
         CommandStatus::Accepted => StatusCode::OK,

@@ -71,13 +71,13 @@ async fn put(
     let (domain, described) = match domain {
         Some(domain) => (domain, None),
         None => {
-            let described = app.host.described(component.clone()).await?;
+            let described = app.host(&tenant).described(component.clone()).await?;
             let domain = described.domain().clone();
             caller.check(&Wanted::Publish(subject::admin(&tenant, "deploy", &domain)))?;
             (domain, Some(described))
         }
     };
-    let (host, options) = (app.host.clone(), DeployOptions { gate, domain: Some(domain), release_quarantine });
+    let (host, options) = (app.host(&tenant).clone(), DeployOptions { gate, domain: Some(domain), release_quarantine });
     gate_progress::respond(&parts.headers, |progress| async move {
         let gate = GateOptions { progress, ..options.gate };
         let deployed = host.deploy(&tenant, component, DeployOptions { gate, ..options }).await;
@@ -99,7 +99,8 @@ pub(crate) async fn roll_back(
     let (tenant, domain) = (segments.tenant()?, segments.domain()?);
     let query = Query::parse(raw.as_deref(), &[&GATE_PARAMETERS[..], &["to"]].concat())?;
     let gate = gate(&query, caller.actor(&headers, tenant.as_str())?)?;
-    let (host, options) = (app.host.clone(), RollBackOptions { gate, to: query.one("to")?.map(str::to_owned) });
+    let (host, options) =
+        (app.host(&tenant).clone(), RollBackOptions { gate, to: query.one("to")?.map(str::to_owned) });
     gate_progress::respond(&headers, |progress| async move {
         let gate = GateOptions { progress, ..options.gate };
         let rolled_back = host.roll_back(&tenant, &domain, RollBackOptions { gate, ..options }).await;
@@ -115,7 +116,7 @@ pub(crate) async fn revisions(
     segments: Segments,
 ) -> Result<Response, Problem> {
     let (tenant, domain) = (segments.tenant()?, segments.domain()?);
-    let revisions = app.host.revisions(&tenant, &domain).await;
+    let revisions = app.host(&tenant).revisions(&tenant, &domain).await;
     let revisions = revisions.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     Ok(json(StatusCode::OK, &Revisions { revisions }))
 }
@@ -123,14 +124,14 @@ pub(crate) async fn revisions(
 /// Those that the caller may ask about.
 pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller, segments: Segments) -> Result<Response, Problem> {
     let tenant = segments.tenant()?;
-    let mut domains = app.host.domains(&tenant).await?;
+    let mut domains = app.host(&tenant).domains(&tenant).await?;
     domains.retain(|info| caller.may_publish(&subject::catalog(&tenant, &info.domain)));
     Ok(json(StatusCode::OK, &Domains { domains }))
 }
 
 pub(crate) async fn one(State(app): State<Arc<App>>, caller: Caller, segments: Segments) -> Result<Response, Problem> {
     let (tenant, domain) = (segments.tenant()?, segments.domain()?);
-    let domains = app.host.domains(&tenant).await?;
+    let domains = app.host(&tenant).domains(&tenant).await?;
     if let Some(info) = domains.iter().find(|info| info.domain == domain) {
         return Ok(json(StatusCode::OK, info));
     }

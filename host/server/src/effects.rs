@@ -25,7 +25,7 @@ pub(crate) async fn list(
     let (tenant, domain) = (segments.tenant()?, segments.domain()?);
     let query = Query::parse(raw.as_deref(), &["after", "limit"])?;
     let limit = query.number("limit")?.unwrap_or(EFFECTS_PER_PAGE).min(EFFECTS_PER_PAGE);
-    let page = app.host.effects(&tenant, &domain, query.number("after")?.unwrap_or(0), limit).await;
+    let page = app.host(&tenant).effects(&tenant, &domain, query.number("after")?.unwrap_or(0), limit).await;
     let page = page.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     Ok(json(StatusCode::OK, &page))
 }

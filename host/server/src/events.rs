@@ -44,12 +44,13 @@ pub(crate) async fn stream(
     };
     let limit = query.number("limit")?;
     let end_at = query.number("end_at")?.map(Position);
+    let host = app.host(&tenant).clone();
     let follow = match query.flag("follow")? {
-        true => Some(Follow { positions: app.host.positions(&tenant)?, closing: app.closing.clone() }),
+        true => Some(Follow { positions: host.positions(&tenant)?, closing: app.closing.clone() }),
         false => None,
     };
     let wanted = Wanted { tenant, filter, sight, after: Position(after), end_at, limit };
-    let feed = Feed::open(app.host.clone(), wanted, follow).await?;
+    let feed = Feed::open(host, wanted, follow).await?;
     let pages = stream::try_unfold(feed, |mut feed| async move { Ok(feed.next().await?.map(|page| (page, feed))) });
     Ok(respond(pages, Format::wanted(&headers)))
 }

@@ -2,18 +2,23 @@
 //! boxes of its own, take longer than everything else that HTTP needs. They meet the same checks in the same order here. What
 //! is not surely a command with a small body is the router's.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Request};
 use axum::response::{IntoResponse as _, Response};
-use http_body::Body as _;
+use axum::{BoxError, Router};
+use bytes::Bytes;
+use http_body::Body;
+use http_body_util::Full;
 use hyper::body::Incoming;
+use polder_core::TenantName;
 use tower::ServiceExt as _;
 
 use crate::access;
 use crate::app::App;
+use crate::body;
 use crate::commands::{self, Address};
 use crate::lingering::LINGER_BYTES_MIN;
 use crate::problem::Problem;
@@ -28,6 +33,12 @@ pub(crate) struct Front {
 /// A path as long as that of a command is another's with this word at this place.
 type Reserved = (usize, &'static str);
 
+enum Done {
+    Answered(Response),
+    /// Another host is to do it; this was sent.
+    NotYet(Bytes),
+}
+
 impl Front {
     pub(crate) fn new(app: Arc<App>) -> Self {
         Self { router: router(Arc::clone(&app)), app, reserved: reserved() }
@@ -37,19 +48,52 @@ impl Front {
         let (head, body) = request.into_parts();
         // A larger body may have to be read to its end, and another host's command is handed on: that is done around the router.
         let is_small = body.size_hint().upper().is_some_and(|bytes| bytes < LINGER_BYTES_MIN);
-        let is_done_here = self.app.cluster.is_none() || self.app.host.is_leading();
         if is_small
-            && is_done_here
             && let Some(names) = names(&head, &self.reserved)
+            && self.is_done_here(names[0])
         {
-            return self.submit(names, &head.headers, body).await.unwrap_or_else(Problem::into_response);
+            if self.app.parts.company().is_none() {
+                return self.submit(names, &head.headers, body).await.unwrap_or_else(Problem::into_response);
+            }
+            return match self.submit_if_owner(names, &head.headers, body).await {
+                Done::Answered(response) => response,
+                // It came between two owners.
+                Done::NotYet(sent) => self.route(Request::from_parts(head, Full::new(sent))).await,
+            };
         }
+        self.route(Request::from_parts(head, body)).await
+    }
+
+    async fn route<B>(&self, request: Request<B>) -> Response
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
         // Boxed, since it is large, and would make every command's future so.
-        let Ok(response) = Box::pin(self.router.clone().oneshot(Request::from_parts(head, body))).await;
+        let Ok(response) = Box::pin(self.router.clone().oneshot(request)).await;
         response
     }
 
-    async fn submit(&self, names: [&str; 5], headers: &HeaderMap, body: Incoming) -> Result<Response, Problem> {
+    fn is_done_here(&self, tenant: &str) -> bool {
+        // What is no name is refused here as well as anywhere.
+        self.app.parts.company().is_none()
+            || TenantName::new(tenant).map_or(true, |tenant| self.app.host(&tenant).is_leading())
+    }
+
+    async fn submit_if_owner(&self, names: [&str; 5], headers: &HeaderMap, body: Incoming) -> Done {
+        let sent = match body::read(body, LINGER_BYTES_MIN, "that is taken at once").await {
+            Ok(sent) => sent,
+            Err(problem) => return Done::Answered(problem.into_response()),
+        };
+        match self.submit(names, headers, Full::new(sent.clone())).await {
+            Err(problem) if problem.is_for_owner() => Done::NotYet(sent),
+            answered => Done::Answered(answered.unwrap_or_else(Problem::into_response)),
+        }
+    }
+
+    async fn submit<B>(&self, names: [&str; 5], headers: &HeaderMap, body: B) -> Result<Response, Problem>
+    where
+        B: Body<Data = Bytes, Error: Display> + Unpin,
+    {
         let caller = access::caller(&self.app, headers)?;
         let address = Address::new(names)?;
         caller.check(&address.wanted())?;

@@ -42,7 +42,7 @@ pub(crate) async fn stream(
     let query = Query::parse(raw.as_deref(), &["from", "limit"])?;
     let (tenant, domain, aggregate) = (segments.tenant()?, segments.domain()?, segments.aggregate()?);
     let mut history = History {
-        host: app.host.clone(),
+        host: app.host(&tenant).clone(),
         sight: caller.sight(subject::events(&tenant, Some(&domain), Some(&aggregate), None))?,
         tenant,
         domain,

@@ -33,7 +33,7 @@ struct NewKey {
 }
 
 pub(crate) async fn list(State(app): State<Arc<App>>) -> Response {
-    json(StatusCode::OK, &Keys { keys: app.host.keys() })
+    json(StatusCode::OK, &Keys { keys: app.parts.first_host().keys() })
 }
 
 /// `POST`: `{"public_key": "…"}`. The private part stays with the caller.
@@ -44,7 +44,7 @@ pub(crate) async fn add(State(app): State<Arc<App>>, caller: Caller, request: Re
     let NewKey { public_key } = serde_json::from_slice(&sent)
         .map_err(|error| Problem::new(&kinds::BAD_BODY, format!("the body cannot be used: {error}")))?;
     let id = AggregateId::new(public_key.id().as_str())?;
-    let host = app.host.clone();
+    let host = app.parts.first_host().clone();
     change(app, async move { host.add_key(&id, &public_key.to_string(), actor.as_deref()).await }).await
 }
 
@@ -56,7 +56,7 @@ pub(crate) async fn revoke(
     request: Request,
 ) -> Result<Response, Problem> {
     let actor = caller.actor(request.headers(), subject::HOST)?;
-    let (id, host) = (segments.key_id()?, app.host.clone());
+    let (id, host) = (segments.key_id()?, app.parts.first_host().clone());
     change(app, async move { host.revoke_key(&id, actor.as_deref()).await }).await
 }
 
@@ -67,7 +67,9 @@ async fn change(
 ) -> Result<Response, Problem> {
     let changing = tokio::spawn(async move {
         let key = recorded.await?;
-        app.verifier.set_keys(|| known(&app.host)).map_err(|problem| Problem::new(&kinds::STORAGE_FAILED, problem))?;
+        app.verifier
+            .set_keys(|| known(app.parts.first_host()))
+            .map_err(|problem| Problem::new(&kinds::STORAGE_FAILED, problem))?;
         Ok(json(StatusCode::OK, &key))
     });
     changing.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
@@ -76,9 +78,9 @@ async fn change(
 /// Where another host may make keys known and revoke them: what it recorded holds here too.
 pub(crate) async fn follow(app: Arc<App>) {
     let system = TenantName::new(SYSTEM_TENANT).expect("a good name");
-    let Ok(mut recorded) = app.host.positions(&system) else { return };
+    let Ok(mut recorded) = app.parts.first_host().positions(&system) else { return };
     while recorded.changed().await.is_ok() {
-        if let Err(problem) = app.verifier.set_keys(|| known(&app.host)) {
+        if let Err(problem) = app.verifier.set_keys(|| known(app.parts.first_host())) {
             tracing::error!(problem, "the keys that another host recorded do not count here");
         }
     }

@@ -21,7 +21,9 @@ mod json;
 mod keys;
 mod kinds;
 mod lingering;
+mod metrics;
 mod nats;
+mod parts;
 mod probes;
 mod problem;
 mod query;
@@ -34,6 +36,7 @@ mod tenants;
 mod views;
 mod waiting;
 
-pub use cluster::{Cluster, JoinError, Member, join};
+pub use cluster::{COPIES_FOLDER, JoinError, Members, join};
 pub use nats::Nats;
+pub use parts::Parts;
 pub use serve::Server;

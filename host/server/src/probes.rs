@@ -6,10 +6,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use polder_engine::Health;
 
 use crate::app::App;
 use crate::json::json;
 use crate::kinds;
+use crate::metrics::merged;
+use crate::parts::Part;
 use crate::problem::Problem;
 
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -20,32 +23,49 @@ pub(crate) async fn healthz() -> Response {
 }
 
 pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let mut health = app.host.health();
-    if let Some(cluster) = &app.cluster
-        && !app.host.is_leading()
-    {
-        // What it takes it hands to the owner.
-        health.reason = cluster.problem();
-        health.writable = health.reason.is_none();
+    let problems: Vec<String> = app.parts.all().iter().filter_map(|part| problem(&app, part)).collect();
+    if problems.is_empty() {
+        return Ok(json(StatusCode::OK, &Health { writable: true, reason: None }));
     }
-    if health.writable {
-        return Ok(json(StatusCode::OK, &health));
-    }
-    let reason = health.reason.unwrap_or_else(|| "no reason is known".to_owned());
+    let reason = problems.join("; ");
     Err(Problem::new(&kinds::NOT_READY, format!("the host takes no commands: {reason}")).with("reason", reason))
 }
 
-/// The host gives up the journal that it has in common with others, and does not take it again. Answers once another may own it.
+/// Why the part's tenants can change nothing at the moment.
+fn problem(app: &App, part: &Part) -> Option<String> {
+    let problem = match &part.cluster {
+        // What it takes it hands to the owner.
+        Some(cluster) if !part.host.is_leading() => cluster.problem()?,
+        _ => {
+            let health = part.host.health();
+            health.reason.or_else(|| (!health.writable).then(|| "no reason is known".to_owned()))?
+        }
+    };
+    Some(if app.parts.is_one() { problem } else { format!("journal {}: {problem}", part.journal) })
+}
+
+/// The host gives up all journals that it has in common with others, and does not take them again. Answers once others may own them.
 pub(crate) async fn drain(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let Some(cluster) = &app.cluster else {
+    let Some(company) = app.parts.company().cloned() else {
         let detail = "no other host could take over: this one keeps its journal in its own folder";
         return Err(Problem::new(&kinds::READ_ONLY, detail));
     };
-    cluster.drain().await;
+    let drained = tokio::task::spawn_blocking(move || company.drain()).await;
+    drained.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    for cluster in app.parts.all().iter().filter_map(|part| part.cluster.as_ref()) {
+        cluster.given_up().await;
+    }
     Ok(json(StatusCode::OK, &serde_json::json!({ "drained": true })))
 }
 
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let nats = app.nats.get().map(|counts| counts.metrics(&app.host)).unwrap_or_default();
-    ([(CONTENT_TYPE, PROMETHEUS_TEXT)], app.host.metrics() + &nats).into_response()
+    let nats = app.nats.as_ref().map(|counts| counts.metrics(&app.parts)).unwrap_or_default();
+    let text = match app.parts.is_one() {
+        true => app.parts.first_host().metrics(),
+        false => {
+            let texts: Vec<_> = app.parts.all().iter().map(|part| (part.journal, part.host.metrics())).collect();
+            merged("journal", &texts)
+        }
+    };
+    ([(CONTENT_TYPE, PROMETHEUS_TEXT)], text + &nats).into_response()
 }

@@ -17,7 +17,13 @@ pub(crate) struct Problem {
     detail: String,
     members: Map<String, Value>,
     retry_after_s: Option<u64>,
+    /// Nothing was done, and the journal's owner can be asked.
+    is_for_owner: bool,
 }
+
+/// Goes with an answer that says so: where it is known how to ask the owner, the caller need not do it.
+#[derive(Clone, Copy)]
+pub(crate) struct ForOwner;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -32,7 +38,7 @@ struct Document<'a> {
 impl Problem {
     /// `detail` says what was wrong and what would be right, with the values involved.
     pub(crate) fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), members: Map::new(), retry_after_s: None }
+        Self { kind, detail: detail.into(), members: Map::new(), retry_after_s: None, is_for_owner: false }
     }
 
     /// Adds a member that programs can read: `known`, `expected`, `actual`, `limit`, …
@@ -51,6 +57,15 @@ impl Problem {
         // The header counts whole seconds, and 0 would ask for a busy loop.
         self.retry_after_s = Some(wait_ms.div_ceil(1_000).max(1));
         self
+    }
+
+    pub(crate) fn for_owner(mut self) -> Self {
+        self.is_for_owner = true;
+        self
+    }
+
+    pub(crate) fn is_for_owner(&self) -> bool {
+        self.is_for_owner
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -83,6 +98,9 @@ impl IntoResponse for Problem {
         response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
         if self.status() == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, BEARER);
+        }
+        if self.is_for_owner {
+            response.extensions_mut().insert(ForOwner);
         }
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));

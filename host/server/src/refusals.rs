@@ -55,7 +55,7 @@ impl From<SubmitError> for Problem {
                 }
             }
             E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
-            E::NotOwner => Self::new(&kinds::NOT_READY, detail),
+            E::NotOwner => Self::new(&kinds::NOT_READY, detail).for_owner(),
             E::ShuttingDown => Self::new(&kinds::SHUTTING_DOWN, detail),
         }
     }

@@ -22,6 +22,8 @@ type Row = (&'static str, &'static str, Demand, MethodRouter<Arc<App>>);
 
 pub(crate) const COMMAND: &str = "/v1/{tenant}/{domain}/{aggregate}/{id}/{command}";
 
+/// To be done by the very host that is asked.
+const DRAIN: &str = "/v1/drain";
 /// For those who watch over the host: they have no token.
 const PROBES: &str = "GET /healthz, GET /readyz";
 
@@ -54,7 +56,7 @@ fn rows() -> Vec<Row> {
         ("/v1/keys", "GET", demand::list_keys, get(keys::list)),
         ("/v1/keys", "POST", demand::add_key, post(keys::add)),
         ("/v1/keys/{key}", "DELETE", demand::revoke_key, delete(keys::revoke)),
-        ("/v1/drain", "POST", demand::drain, post(probes::drain)),
+        (DRAIN, "POST", demand::drain, post(probes::drain)),
         ("/metrics", "GET", demand::metrics, get(probes::metrics)),
     ]
 }
@@ -70,7 +72,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let mut paths: BTreeMap<&str, (Vec<&str>, MethodRouter<Arc<App>>)> = BTreeMap::new();
     for (path, method, demand, handler) in rows() {
         described.push(format!("{method} {path}"));
-        let gated = handler.layer(from_fn_with_state((Arc::clone(&app), demand), permitted));
+        let mut gated = handler.layer(from_fn_with_state((Arc::clone(&app), demand), permitted));
+        if method != "GET" && path != DRAIN {
+            gated = gated.layer(from_fn_with_state(Arc::clone(&app), forward));
+        }
         let (methods, all) = paths.remove(path).unwrap_or_default();
         paths.insert(path, ([methods, vec![method]].concat(), all.merge(gated)));
     }
@@ -85,8 +90,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     }
     let there_are: Arc<str> = format!("{}, {PROBES}", described.join(", ")).into();
     let unknown = move |method: Method, uri: Uri| unknown_route(method, uri, Arc::clone(&there_are));
-    let router = router.fallback(unknown.layer(known())).layer(from_fn_with_state(Arc::clone(&app), forward));
-    router.layer(from_fn(linger)).with_state(app)
+    router.fallback(unknown.layer(known())).layer(from_fn(linger)).with_state(app)
 }
 
 async fn other_method(method: Method, methods: Arc<str>) -> Problem {

@@ -23,6 +23,12 @@ impl Segments {
         Ok(TenantName::new(self.get("tenant"))?)
     }
 
+    /// `None`: the path is about no tenant.
+    pub(crate) fn tenant_if_any(&self) -> Result<Option<TenantName>, Problem> {
+        let is_there = self.0.iter().any(|(found, _)| found == "tenant");
+        is_there.then(|| self.tenant()).transpose()
+    }
+
     pub(crate) fn domain(&self) -> Result<DomainName, Problem> {
         Ok(DomainName::new(self.get("domain"))?)
     }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -10,16 +10,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use polder_access::Verifier;
-use polder_engine::Host;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::App;
-use crate::cluster::{self, Cluster};
+use crate::cluster;
 use crate::front::Front;
 use crate::keys;
-use crate::nats::{self, Nats};
+use crate::nats::{self, Face, Nats};
+use crate::parts::Parts;
 use crate::routes::router;
 
 /// A connection may stay silent this long before, or within, the head of a request.
@@ -43,23 +43,30 @@ impl Server {
     ///
     /// # Errors
     /// When the host's keys cannot be read, or NATS goes away at once.
-    pub async fn start(host: Host, nats: Option<Nats>, cluster: Option<Cluster>) -> io::Result<Self> {
+    pub async fn start(parts: Parts, nats: Option<Nats>) -> io::Result<Self> {
         let (close, closing) = watch::channel(false);
-        let verifier = Verifier::new(&keys::known(&host).map_err(io::Error::other)?);
-        let verifier = Arc::new(verifier);
-        let app = Arc::new(App { host, verifier, closing, nats: OnceLock::new(), cluster });
+        let verifier = Verifier::new(&keys::known(parts.first_host()).map_err(io::Error::other)?);
+        let counts = nats.as_ref().map(|nats| Arc::new(nats.counts()));
+        let app = Arc::new(App { parts, verifier: Arc::new(verifier), closing, nats: counts.clone() });
+        let face = nats.zip(counts).map(|(nats, counts)| Face::new(nats, Arc::clone(&app), counts));
         let mut beside = JoinSet::new();
         let mut serving = None;
-        match (nats, &app.cluster) {
-            (Some(nats), None) => serving = Some(nats.serve(&app).await.map_err(io::Error::other)?),
-            (nats, Some(cluster)) => {
-                beside.spawn(cluster::serve_hosts(Arc::clone(&app), router(Arc::clone(&app))));
-                beside.spawn(keys::follow(Arc::clone(&app)));
-                if let Some(nats) = nats {
-                    beside.spawn(nats::serve_while_leading(nats, Arc::clone(&app), cluster.leading()));
+        if app.parts.company().is_some() {
+            beside.spawn(keys::follow(Arc::clone(&app)));
+        }
+        for part in app.parts.all() {
+            match (&part.cluster, &face) {
+                (None, Some(face)) => {
+                    serving = Some(face.serve(part, app.closing.clone()).await.map_err(io::Error::other)?);
                 }
+                (Some(cluster), face) => {
+                    beside.spawn(cluster::serve_hosts(Arc::clone(part), router(Arc::clone(&app))));
+                    if let Some(face) = face {
+                        beside.spawn(nats::serve_while_leading(face.clone(), Arc::clone(part), cluster.leading()));
+                    }
+                }
+                (None, None) => {}
             }
-            (None, None) => {}
         }
         Ok(Self { app, close, nats: serving, beside })
     }

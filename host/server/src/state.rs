@@ -26,7 +26,7 @@ pub(crate) async fn get(
     let (tenant, domain) = (segments.tenant()?, segments.domain()?);
     let (aggregate, id) = (segments.aggregate()?, segments.aggregate_id()?);
     let as_of = as_of(&Query::parse(raw.as_deref(), &["sequence", "at"])?)?;
-    let answer = app.host.state(&tenant, &domain, &aggregate, &id, as_of).await;
+    let answer = app.host(&tenant).state(&tenant, &domain, &aggregate, &id, as_of).await;
     let answer = answer.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     Ok(tagged(json(StatusCode::OK, &answer), answer.sequence))
 }

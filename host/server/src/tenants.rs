@@ -32,11 +32,14 @@ struct Tenants {
 }
 
 pub(crate) async fn list(State(app): State<Arc<App>>) -> Response {
-    json(StatusCode::OK, &Tenants { tenants: app.host.tenants() })
+    let mut tenants: Vec<_> = app.parts.all().iter().flat_map(|part| part.host.tenants()).collect();
+    tenants.sort_unstable_by(|a, b| a.tenant.cmp(&b.tenant));
+    json(StatusCode::OK, &Tenants { tenants })
 }
 
 pub(crate) async fn one(State(app): State<Arc<App>>, segments: Segments) -> Result<Response, Problem> {
-    Ok(json(StatusCode::OK, &app.host.tenant(&segments.tenant()?)?))
+    let tenant = segments.tenant()?;
+    Ok(json(StatusCode::OK, &app.host(&tenant).tenant(&tenant)?))
 }
 
 /// `PUT /v1/tenants/{tenant}`: 201 when it is new, 200 when it was there.
@@ -46,8 +49,8 @@ pub(crate) async fn add(
     segments: Segments,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let actor = caller.actor(&headers, subject::HOST)?;
-    let changed = app.host.add_tenant(&segments.tenant()?, actor.as_deref()).await?;
+    let (tenant, actor) = (segments.tenant()?, caller.actor(&headers, subject::HOST)?);
+    let changed = app.host(&tenant).add_tenant(&tenant, actor.as_deref()).await?;
     let status = if changed.changed { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json(status, &changed))
 }
@@ -63,7 +66,7 @@ pub(crate) async fn limits(
     let (parts, sent) = request.into_parts();
     let actor = caller.actor(&parts.headers, subject::HOST)?;
     let changes = changes(&body::read(sent, CHANGE_BYTES_MAX, "of a change").await?)?;
-    Ok(changed(app.host.change_limits(&tenant, changes, actor.as_deref()).await?))
+    Ok(changed(app.host(&tenant).change_limits(&tenant, changes, actor.as_deref()).await?))
 }
 
 pub(crate) async fn suspend(
@@ -72,8 +75,8 @@ pub(crate) async fn suspend(
     segments: Segments,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let actor = caller.actor(&headers, subject::HOST)?;
-    Ok(changed(app.host.suspend(&segments.tenant()?, actor.as_deref()).await?))
+    let (tenant, actor) = (segments.tenant()?, caller.actor(&headers, subject::HOST)?);
+    Ok(changed(app.host(&tenant).suspend(&tenant, actor.as_deref()).await?))
 }
 
 pub(crate) async fn resume(
@@ -82,8 +85,8 @@ pub(crate) async fn resume(
     segments: Segments,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let actor = caller.actor(&headers, subject::HOST)?;
-    Ok(changed(app.host.resume(&segments.tenant()?, actor.as_deref()).await?))
+    let (tenant, actor) = (segments.tenant()?, caller.actor(&headers, subject::HOST)?);
+    Ok(changed(app.host(&tenant).resume(&tenant, actor.as_deref()).await?))
 }
 
 /// `DELETE /v1/tenants/{tenant}?confirm={tenant}`: all it has is gone.
@@ -97,7 +100,7 @@ pub(crate) async fn remove(
     let (tenant, actor) = (segments.tenant()?, caller.actor(&headers, subject::HOST)?);
     let query = Query::parse(raw.as_deref(), &["confirm"])?;
     let confirmed = query.one("confirm")?.unwrap_or_default();
-    app.host.remove_tenant(&tenant, confirmed, actor.as_deref()).await?;
+    app.host(&tenant).remove_tenant(&tenant, confirmed, actor.as_deref()).await?;
     Ok(json(StatusCode::OK, &serde_json::json!({ "removed": tenant })))
 }
 
@@ -107,19 +110,22 @@ pub(crate) async fn facts(
     segments: Segments,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let tenant = app.host.tenant(&segments.tenant()?)?.tenant;
+    let tenant = segments.tenant()?;
+    let host = app.host(&tenant).clone();
+    let tenant = host.tenant(&tenant)?.tenant;
     let system = TenantName::new(SYSTEM_TENANT)?;
     let filter = EventFilter { about: Some(tenant), ..EventFilter::default() };
     // Who may export the tenant may see all of it.
     let wanted = Wanted { tenant: system, filter, sight: Sight::All, after: Position::ZERO, end_at: None, limit: None };
-    let feed = Feed::open(app.host.clone(), wanted, None).await?;
+    let feed = Feed::open(host, wanted, None).await?;
     let pages = stream::try_unfold(feed, |mut feed| async move { Ok(feed.next().await?.map(|page| (page, feed))) });
     Ok(respond(pages, Format::wanted(&headers)))
 }
 
 /// `GET /v1/tenants/{tenant}/components/{revision}`: a component as it was uploaded.
 pub(crate) async fn component(State(app): State<Arc<App>>, segments: Segments) -> Result<Response, Problem> {
-    let component = app.host.component(&segments.tenant()?, segments.revision()?).await?;
+    let tenant = segments.tenant()?;
+    let component = app.host(&tenant).component(&tenant, segments.revision()?).await?;
     Ok(([(CONTENT_TYPE, "application/wasm")], component).into_response())
 }
 

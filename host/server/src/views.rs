@@ -23,7 +23,7 @@ pub(crate) async fn one(
 ) -> Result<Response, Problem> {
     let (tenant, domain, projection) = (segments.tenant()?, segments.domain()?, segments.projection()?);
     let wait = wait(&Query::parse(raw.as_deref(), &["after", "timeout_ms"])?)?;
-    let document = app.host.document(&tenant, &domain, &projection, segments.key(), wait).await;
+    let document = app.host(&tenant).document(&tenant, &domain, &projection, segments.key(), wait).await;
     let document = document.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     Ok(json(StatusCode::OK, &document))
 }
@@ -36,7 +36,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let (tenant, domain, projection) = (segments.tenant()?, segments.domain()?, segments.projection()?);
     let query = Query::parse(raw.as_deref(), &["where", "order", "limit", "offset", "after", "timeout_ms"])?;
-    let page = app.host.documents(&tenant, &domain, &projection, &wanted(&query)?, wait(&query)?).await;
+    let page = app.host(&tenant).documents(&tenant, &domain, &projection, &wanted(&query)?, wait(&query)?).await;
     let page = page.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     Ok(json(StatusCode::OK, &page))
 }

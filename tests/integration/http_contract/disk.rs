@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use polder_engine::{Host, HostOptions};
 use polder_journal::disk::{Fault, FaultyDisk};
-use polder_server::Server;
+use polder_server::{Parts, Server};
 use polder_tests::Client;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -20,7 +20,10 @@ fn a_host_whose_disk_fails_says_so_and_goes_on_answering() {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let host = Host::open_on(Arc::new(disk.clone()), HostOptions::new(folder.path())).unwrap();
         let (server, listener) = runtime.block_on(async {
-            (Server::start(host.clone(), None, None).await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap())
+            (
+                Server::start(Parts::alone(host.clone()), None).await.unwrap(),
+                TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            )
         });
         let client = Client::new(&format!("http://{}", listener.local_addr().unwrap()));
         let (stop, stopped) = oneshot::channel::<()>();

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use async_nats::jetstream;
 use polder_bridge::journal::{JournalError, JournalLink, JournalOptions, SyncInterval, verify_stream};
+use polder_core::JournalNumber;
 use polder_journal_contract::model::{Model, SEALED, accept, tenant};
 use polder_tests::{NatsOptions, NatsServer};
 use tempfile::tempdir;
@@ -28,16 +29,16 @@ fn filled(server: &NatsServer, dir: &Path) -> Model {
 fn tampered(server: &NatsServer, change: impl Fn(u64, Vec<u8>) -> Option<Vec<u8>>) {
     Runtime::new().unwrap().block_on(async {
         let context = jetstream::new(async_nats::connect(server.url()).await.unwrap());
-        let stream = context.get_stream("polder-journal").await.unwrap();
+        let stream = context.get_stream("polder-1-journal").await.unwrap();
         let config = stream.cached_info().config.clone();
         let mut messages = Vec::new();
         for number in 1..=stream.cached_info().state.last_sequence {
             messages.push((number, stream.get_raw_message(number).await.unwrap().payload.to_vec()));
         }
-        context.delete_stream("polder-journal").await.unwrap();
+        context.delete_stream("polder-1-journal").await.unwrap();
         context.create_stream(config).await.unwrap();
         for message in messages.into_iter().filter_map(|(number, bytes)| change(number, bytes)) {
-            context.publish("$polder.polder.frames", message.into()).await.unwrap().await.unwrap();
+            context.publish("$polder.polder-1.frames", message.into()).await.unwrap().await.unwrap();
         }
     });
 }
@@ -142,8 +143,8 @@ fn keys_are_had_by_every_host_until_one_erases_them() {
 fn secret(server: &NatsServer) -> Vec<u8> {
     Runtime::new().unwrap().block_on(async {
         let context = jetstream::new(async_nats::connect(server.url()).await.unwrap());
-        let stream = context.get_stream("polder-tenant-keys").await.unwrap();
-        let message = stream.get_last_raw_message_by_subject("$polder.polder.keys.main").await.unwrap();
+        let stream = context.get_stream("polder-1-tenant-keys").await.unwrap();
+        let message = stream.get_last_raw_message_by_subject("$polder.polder-1.keys.main").await.unwrap();
         message.payload.to_vec()
     })
 }
@@ -165,7 +166,7 @@ fn one_server_that_does_not_sync_is_refused_unless_that_is_accepted() {
         let server = NatsServer::start_with(NatsOptions { sync_interval, ..NatsOptions::default() });
         let monitoring = Some(server.monitoring_url());
         let options = JournalOptions { accepts_unsynced, monitoring, ..JournalOptions::default() };
-        JournalLink::open(&connect(&server.url()), &options).map(|link| link.durability().clone())
+        JournalLink::open(&connect(&server.url()), &options, JournalNumber::FIRST).map(|link| link.durability().clone())
     };
     let refused = open(None, false).unwrap_err().to_string();
     assert!(refused.contains("synced within 120s") && refused.contains("--accept-unsynced"), "{refused}");
@@ -179,14 +180,14 @@ fn a_stream_of_that_name_with_other_settings_is_refused() {
     Runtime::new().unwrap().block_on(async {
         let context = jetstream::new(async_nats::connect(server.url()).await.unwrap());
         let config = jetstream::stream::Config {
-            name: "polder-journal".to_owned(),
-            subjects: vec!["$polder.polder.frames".to_owned()],
+            name: "polder-1-journal".to_owned(),
+            subjects: vec!["$polder.polder-1.frames".to_owned()],
             max_age: std::time::Duration::from_secs(3600),
             ..jetstream::stream::Config::default()
         };
         context.create_stream(config).await.unwrap();
     });
     let options = JournalOptions { accepts_unsynced: true, ..JournalOptions::default() };
-    let refused = JournalLink::open(&connect(&server.url()), &options).err().unwrap();
+    let refused = JournalLink::open(&connect(&server.url()), &options, JournalNumber::FIRST).err().unwrap();
     assert!(matches!(refused, JournalError::OtherSettings { .. }), "{refused}");
 }

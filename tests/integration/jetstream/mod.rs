@@ -2,6 +2,7 @@
 
 mod checker;
 mod contract;
+mod divided;
 mod hosts;
 mod kills;
 mod losses;

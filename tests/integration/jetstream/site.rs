@@ -4,6 +4,7 @@ use std::path::Path;
 
 use polder_bridge::ConnectOptions;
 use polder_bridge::journal::{JournalError, JournalLink, JournalOptions};
+use polder_core::JournalNumber;
 use polder_journal::{Follower, OpenReport, Reader, Writer};
 use polder_journal_contract::model::{SEALED, small, tenant};
 use polder_tests::{NatsOptions, NatsServer};
@@ -22,7 +23,7 @@ pub(crate) fn connect(url: &str) -> ConnectOptions {
 }
 
 pub(crate) fn link(server: &NatsServer) -> JournalLink {
-    JournalLink::open(&connect(&server.url()), &unsynced()).unwrap()
+    JournalLink::open(&connect(&server.url()), &unsynced(), JournalNumber::FIRST).unwrap()
 }
 
 pub(crate) fn open_copy(link: &JournalLink, dir: &Path) -> Result<(Follower, Reader, OpenReport), JournalError> {

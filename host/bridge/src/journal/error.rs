@@ -1,5 +1,6 @@
 //! Why a journal on JetStream cannot be used. Each message says what to do.
 
+use polder_core::Journals;
 use polder_journal::{AppendError, FollowError, OpenError};
 
 use crate::ConnectError;
@@ -14,6 +15,12 @@ pub enum JournalError {
         "stream {stream} is there with other settings: {problem}; change it with `nats stream edit`, or give this journal another name"
     )]
     OtherSettings { stream: String, problem: String },
+    /// Ask for as many as there are.
+    #[error(
+        "{set} is divided into {}, for ever, and this host was told of {asked}: say --journals {there}, or choose another set with --journal-name",
+        plural(.there)
+    )]
+    OtherCount { set: String, there: Journals, asked: Journals },
     #[error("an acknowledgement would not mean durable: {problem}; {remedy}")]
     NotDurable { problem: String, remedy: String },
     /// Restore the stream from a copy.
@@ -29,6 +36,10 @@ pub enum JournalError {
     Unavailable { what: String, problem: String },
     #[error("cannot {what} here: {source}")]
     Io { what: &'static str, source: std::io::Error },
+}
+
+fn plural(journals: &Journals) -> String {
+    if *journals == Journals::ONE { "1 journal".to_owned() } else { format!("{journals} journals") }
 }
 
 impl JournalError {

@@ -35,11 +35,17 @@ struct Seen {
 #[derive(Debug, Default)]
 struct Watch {
     unchanged: Option<(u64, Instant)>,
+    looked: Option<Instant>,
 }
 
 impl Watch {
     /// Whether whoever sees this now may take the lease.
     fn may_take(&mut self, seen: Option<&Seen>, now: Instant) -> bool {
+        let away = self.looked.replace(now).is_some_and(|looked| now.duration_since(looked) >= LEASE);
+        if away {
+            // What was not looked at was not seen unchanged: while the servers were away its holder could not renew it either.
+            self.unchanged = None;
+        }
         let Some(seen) = seen else { return true };
         if seen.holding.host.is_none() {
             return true;
@@ -99,14 +105,18 @@ impl Lease {
         self.owner.as_deref()
     }
 
-    /// Looks who has it, and takes it if nobody has and this host `may_own` the journal. False: somebody has it, or was faster.
+    /// Looks who has it, and takes it if nobody has and this host may: `may_own` is told who still has it. False: somebody has it, was faster, or this
+    /// host may not.
     ///
     /// # Errors
     /// When JetStream does not say.
-    pub fn look(&mut self, may_own: bool) -> Result<bool, JournalError> {
+    pub fn look(&mut self, may_own: impl FnOnce(Option<&str>) -> bool) -> Result<bool, JournalError> {
         let seen = self.link.block_on(see(&self.bucket))?;
         self.owner = seen.as_ref().and_then(|seen| seen.holding.host.clone());
-        if !self.watch.may_take(seen.as_ref(), Instant::now()) || !may_own {
+        let is_free = self.watch.may_take(seen.as_ref(), Instant::now());
+        // Asked in any case: it tells of what was seen.
+        let may_own = may_own(self.owner.as_deref().filter(|_| !is_free));
+        if !is_free || !may_own {
             return Ok(false);
         }
         let taken = match seen {
@@ -204,6 +214,9 @@ mod tests {
         assert!(!watch.may_take(Some(&seen(3, Some("a"))), start + LEASE), "it was renewed");
         assert!(!watch.may_take(Some(&seen(3, Some("a"))), start + LEASE * 2 - Duration::from_millis(1)));
         assert!(watch.may_take(Some(&seen(3, Some("a"))), start + LEASE * 2));
-        assert!(!watch.may_take(Some(&seen(4, Some("b"))), start + LEASE * 3), "another host was faster");
+        assert!(!watch.may_take(Some(&seen(4, Some("b"))), start + LEASE * 2), "another host was faster");
+        assert!(!watch.may_take(Some(&seen(4, Some("b"))), start + LEASE * 9), "nobody was looking");
+        assert!(!watch.may_take(Some(&seen(4, Some("b"))), start + LEASE * 10 - Duration::from_millis(1)));
+        assert!(watch.may_take(Some(&seen(4, Some("b"))), start + LEASE * 10));
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use async_nats::jetstream::object_store::ObjectStore;
 use async_nats::jetstream::stream::{Config, Stream};
 use async_nats::jetstream::{Context, ContextBuilder};
+use polder_core::{JournalNumber, Journals};
 use polder_journal::Keyring;
 use tokio::runtime::Runtime;
 
@@ -24,9 +25,12 @@ pub(super) const QUESTION_WAIT_MAX: Duration = Duration::from_secs(20);
 /// Between two attempts.
 pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
+/// How a set of journals is kept.
 #[derive(Debug, Clone)]
 pub struct JournalOptions {
     pub name: String,
+    /// How many there are.
+    pub journals: Journals,
     /// On how many servers each frame is: 1 or 3.
     pub replicas: usize,
     /// An acknowledged frame may be lost with the one server that has it.
@@ -37,7 +41,8 @@ pub struct JournalOptions {
 
 impl Default for JournalOptions {
     fn default() -> Self {
-        Self { name: JOURNAL_NAME.to_owned(), replicas: 1, accepts_unsynced: false, monitoring: None }
+        let name = JOURNAL_NAME.to_owned();
+        Self { name, journals: Journals::ONE, replicas: 1, accepts_unsynced: false, monitoring: None }
     }
 }
 
@@ -48,7 +53,7 @@ enum Use {
     Read,
 }
 
-/// Clones share it.
+/// To one journal. Clones share it.
 #[derive(Clone)]
 pub struct JournalLink {
     pub(super) inner: Arc<Inner>,
@@ -56,6 +61,7 @@ pub struct JournalLink {
 
 pub(super) struct Inner {
     pub(super) names: Names,
+    journals: Journals,
     pub(super) replicas: usize,
     pub(super) connection: Connection,
     pub(super) context: Context,
@@ -71,23 +77,32 @@ impl JournalLink {
     ///
     /// # Errors
     /// See [`JournalError`]; within seconds, and nothing is waited for that does not come.
-    pub fn open(connect: &ConnectOptions, options: &JournalOptions) -> Result<Self, JournalError> {
-        Self::open_as(connect, options, Use::Append)
+    pub fn open(
+        connect: &ConnectOptions,
+        options: &JournalOptions,
+        number: JournalNumber,
+    ) -> Result<Self, JournalError> {
+        Self::open_as(connect, options, number, Use::Append)
     }
 
     /// To a journal that is there, whatever its servers are worth: for looking at it. Blocks.
     ///
     /// # Errors
     /// As for [`open`](Self::open).
-    pub fn open_to_read(connect: &ConnectOptions, name: &str) -> Result<Self, JournalError> {
+    pub fn open_to_read(connect: &ConnectOptions, name: &str, number: JournalNumber) -> Result<Self, JournalError> {
         let options = JournalOptions { name: name.to_owned(), ..JournalOptions::default() };
-        Self::open_as(connect, &options, Use::Read)
+        Self::open_as(connect, &options, number, Use::Read)
     }
 
-    fn open_as(connect: &ConnectOptions, options: &JournalOptions, purpose: Use) -> Result<Self, JournalError> {
-        let names = Names::of(&options.name).ok_or_else(|| JournalError::OtherSettings {
+    fn open_as(
+        connect: &ConnectOptions,
+        options: &JournalOptions,
+        number: JournalNumber,
+        purpose: Use,
+    ) -> Result<Self, JournalError> {
+        let names = Names::of(&options.name, number).ok_or_else(|| JournalError::OtherSettings {
             stream: options.name.clone(),
-            problem: "a journal's name has 1 to 32 letters, digits, '-' and '_'".to_owned(),
+            problem: "the name of journals has 1 to 32 letters, digits, '-' and '_'".to_owned(),
         })?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -96,7 +111,7 @@ impl JournalLink {
             .build()
             .map_err(|source| JournalError::Io { what: "start a thread", source })?;
         let opened = runtime.block_on(open(connect, options, &names, purpose));
-        let Opened { connection, context, frames, objects, durability } = match opened {
+        let Opened { connection, context, frames, journals, objects, durability } = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 runtime.shutdown_background();
@@ -107,6 +122,7 @@ impl JournalLink {
         Ok(Self {
             inner: Arc::new(Inner {
                 names,
+                journals,
                 replicas,
                 connection,
                 context,
@@ -117,6 +133,11 @@ impl JournalLink {
                 runtime,
             }),
         })
+    }
+
+    /// How many journals there are with this one.
+    pub fn journals(&self) -> Journals {
+        self.inner.journals
     }
 
     /// What an acknowledgement is worth.
@@ -142,6 +163,11 @@ impl JournalLink {
         })?;
         let keys = Keyring::kept_in(Box::new(KeyStream::new(self.clone(), made)));
         keys.map_err(|source| JournalError::Io { what: "read the tenants' keys", source })
+    }
+
+    /// For what goes on beside, until the link is gone.
+    pub(super) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        drop(self.inner.runtime.as_ref().expect("until it is dropped").spawn(future));
     }
 
     pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
@@ -171,6 +197,7 @@ struct Opened {
     connection: Connection,
     context: Context,
     frames: Stream,
+    journals: Journals,
     objects: ObjectStore,
     durability: Durability,
 }
@@ -189,11 +216,23 @@ async fn open(
     let context =
         ContextBuilder::new().timeout(ANSWER_WAIT_MAX).ack_timeout(ANSWER_WAIT_MAX).build(connection.client().clone());
     let frames = match purpose {
-        Use::Append => make_sure_of(&context, settings::frames(names, options.replicas)).await?,
+        Use::Append => make_sure_of(&context, settings::frames(names, options.replicas, options.journals)).await?,
         Use::Read => there(&context, &names.frames).await?,
     };
+    let journals = count(&frames, names)?;
+    if purpose == Use::Append && journals != options.journals {
+        let (set, there, asked) = (names.set.clone(), journals, options.journals);
+        return Err(JournalError::OtherCount { set, there, asked });
+    }
     let objects = ask("keep objects", || objects::bucket(&context, &names.objects, options.replicas)).await?;
-    Ok(Opened { connection, context, frames, objects, durability })
+    Ok(Opened { connection, context, frames, journals, objects, durability })
+}
+
+fn count(frames: &Stream, names: &Names) -> Result<Journals, JournalError> {
+    settings::count(&frames.cached_info().config).ok_or_else(|| JournalError::OtherSettings {
+        stream: names.frames.clone(),
+        problem: "its metadata do not say how many journals there are".to_owned(),
+    })
 }
 
 /// The stream as it is.

@@ -1,13 +1,22 @@
 //! What streams a journal has, and how they have to be set.
 
-use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+use std::collections::HashMap;
 
-/// Unless another is asked for: several journals can live side by side.
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+use polder_core::{JournalNumber, Journals};
+
+/// Unless another is asked for: several sets of journals can live side by side.
 pub const JOURNAL_NAME: &str = "polder";
+
+/// In the metadata of each journal's frames: how many journals tenants are divided among. It stays with the frames, also when these are
+/// restored from a backup.
+const COUNT: &str = "polder-journals";
 
 /// The names of all that belongs to one journal.
 #[derive(Debug, Clone)]
 pub(crate) struct Names {
+    /// Of the set that the journal is one of.
+    pub(crate) set: String,
     pub(crate) journal: String,
     pub(crate) frames: String,
     pub(crate) frames_subject: String,
@@ -19,25 +28,27 @@ pub(crate) struct Names {
 
 impl Names {
     /// `None`: the name is not one for streams and subjects.
-    pub(crate) fn of(journal: &str) -> Option<Self> {
+    pub(crate) fn of(set: &str, number: JournalNumber) -> Option<Self> {
         let is_good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if journal.is_empty() || journal.len() > 32 || !journal.bytes().all(is_good) {
+        if set.is_empty() || set.len() > 32 || !set.bytes().all(is_good) {
             return None;
         }
+        let journal = format!("{set}-{number}");
         Some(Self {
-            journal: journal.to_owned(),
+            set: set.to_owned(),
             frames: format!("{journal}-journal"),
             // No tenant is called so.
             frames_subject: format!("$polder.{journal}.frames"),
             keys: format!("{journal}-tenant-keys"),
             objects: format!("{journal}-objects"),
             keys_prefix: format!("$polder.{journal}.keys."),
+            journal,
         })
     }
 }
 
 /// For frames: all are kept for ever, and nothing but the whole stream can be deleted.
-pub(crate) fn frames(names: &Names, replicas: usize) -> Config {
+pub(crate) fn frames(names: &Names, replicas: usize, journals: Journals) -> Config {
     Config {
         name: names.frames.clone(),
         subjects: vec![names.frames_subject.clone()],
@@ -45,8 +56,14 @@ pub(crate) fn frames(names: &Names, replicas: usize) -> Config {
         discard: DiscardPolicy::New,
         deny_delete: true,
         deny_purge: true,
+        metadata: HashMap::from([(COUNT.to_owned(), journals.to_string())]),
         ..kept(replicas)
     }
+}
+
+/// How many journals the set has that these frames are one journal's of; `None`: nothing good is said of it.
+pub(crate) fn count(frames: &Config) -> Option<Journals> {
+    frames.metadata.get(COUNT)?.parse().ok().and_then(Journals::new)
 }
 
 /// For the tenants' keys: one message each, which can be deleted, and is then overwritten.
@@ -101,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_would_lose_frames_is_another_setting() {
-        let wanted = frames(&Names::of("polder").unwrap(), 1);
+        let wanted = frames(&Names::of("polder", JournalNumber::FIRST).unwrap(), 1, Journals::ONE);
         assert_eq!(difference(&wanted, &wanted), None);
         let found = |change: fn(&mut Config)| {
             let mut config = wanted.clone();
@@ -117,9 +134,22 @@ mod tests {
 
     #[test]
     fn a_name_has_to_be_one_for_streams() {
-        assert_eq!(Names::of("a-1").unwrap().frames_subject, "$polder.a-1.frames");
+        assert_eq!(Names::of("a", JournalNumber::FIRST).unwrap().frames_subject, "$polder.a-1.frames");
         for name in ["", "a.b", "a b", "*", ">", "ä", &"x".repeat(33)] {
-            assert!(Names::of(name).is_none(), "{name}");
+            assert!(Names::of(name, JournalNumber::FIRST).is_none(), "{name}");
         }
+    }
+
+    #[test]
+    fn how_many_journals_there_are_stays_with_the_frames() {
+        let three = Journals::new(3).unwrap();
+        let mut config = frames(&Names::of("polder", JournalNumber::FIRST).unwrap(), 1, three);
+        assert_eq!(count(&config), Some(three));
+        for text in ["0", "three", "65"] {
+            config.metadata.insert(COUNT.to_owned(), text.to_owned());
+            assert_eq!(count(&config), None, "{text}");
+        }
+        config.metadata.clear();
+        assert_eq!(count(&config), None);
     }
 }

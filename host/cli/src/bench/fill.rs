@@ -16,6 +16,7 @@ use super::load::{Amount, Load, Run};
 use super::options::History;
 use super::spread::Spread;
 use crate::failure::Outcome;
+use crate::folder;
 use crate::output::Output;
 
 pub(super) const IN_FLIGHT: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
@@ -45,6 +46,7 @@ struct Report {
 impl Fill {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let component = super::component(self.component.as_deref())?;
+        folder::check_own(&self.data)?;
         let host = Host::open(HostOptions::new(&self.data))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(host.deploy(&TenantName::new(MAIN_TENANT)?, component.into(), DeployOptions::default()))?;

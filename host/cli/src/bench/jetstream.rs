@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use polder_bridge::ConnectOptions;
-use polder_bridge::journal::{JournalLink, JournalOptions};
+use polder_bridge::journal::JournalOptions;
 use polder_core::TenantName;
 use polder_engine::{Host, HostOptions, MAIN_TENANT};
 use polder_server::join;
@@ -86,11 +86,11 @@ impl JetStream {
     fn on_servers(&self, folder: &Path, count: usize) -> anyhow::Result<Through> {
         let servers = Servers::start(&self.nats_server()?, folder, count)?;
         let options = JournalOptions { monitoring: Some(servers.monitoring()), replicas: count, ..Default::default() };
-        let link = JournalLink::open(&servers.connect(), &options)?;
-        let (host, _cluster, member) = join(&link, HostOptions::new(folder.join("host")))?;
+        let (parts, members) = join(&servers.connect(), &options, &HostOptions::new(folder.join("host")))?;
+        let host = parts.first_host().clone();
         wait_until("this host owns the journal", || Ok(host.is_leading()))?;
         let through = self.through(&host)?;
-        member.stop();
+        members.stop();
         shut(host)?;
         Ok(through)
     }

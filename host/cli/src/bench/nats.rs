@@ -12,7 +12,7 @@ use polder_bridge::events::EventStreams;
 use polder_bridge::{ConnectOptions, Connection, measure};
 use polder_core::TenantName;
 use polder_engine::{Host, HostOptions, MAIN_TENANT};
-use polder_server::{Nats as NatsFace, Server};
+use polder_server::{Nats as NatsFace, Parts, Server};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
@@ -172,7 +172,7 @@ impl Nats {
         let host = self.open(folder)?;
         let face = runtime.block_on(async {
             let nats = NatsFace::connect(&server.options(), EventStreams { replicas: 1 }).await?;
-            anyhow::Ok(Server::start(host.clone(), Some(nats), None).await?)
+            anyhow::Ok(Server::start(Parts::alone(host.clone()), Some(nats)).await?)
         })?;
         Ok((host, face))
     }

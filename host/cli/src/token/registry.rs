@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::client::{Client, converse};
 use crate::failure::Failure;
+use crate::folder;
 use crate::target::Connection;
 
 #[derive(Args)]
@@ -67,6 +68,7 @@ impl Registry {
             }
             return converse(client.read(request));
         };
+        folder::check_own(data)?;
         converse(async {
             let host = Host::open(HostOptions::new(data)).with_context(|| {
                 format!("cannot open {}; a host that runs is spoken to with --host instead of --data", data.display())

@@ -1,4 +1,4 @@
-//! Hands to the owner of the journal what only it can do, and gives back its answer as it is; questions are answered here. On the owner's side
+//! Hands to the owner of a journal what only it can do, and gives back its answer as it is; questions are answered here. On the owner's side
 //! the request meets the same routes and checks as if it had come by HTTP.
 
 use std::sync::Arc;
@@ -6,22 +6,25 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts as _, Request, State};
+use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use polder_bridge::journal::AskError;
+use polder_engine::Host;
 use tower::ServiceExt as _;
 
 use super::Cluster;
 use super::member::Role;
 use super::wire::{self, AnswerHead, RequestHead};
 use crate::app::App;
-use crate::problem::Problem;
+use crate::parts::Part;
+use crate::problem::{ForOwner, Problem};
+use crate::segments::Segments;
 use crate::{body, kinds};
 
 /// What is handed on is a component at most.
@@ -34,25 +37,43 @@ const OWNER_WAIT_MAX: Duration = Duration::from_secs(15);
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(600);
 /// Wall time until what was done elsewhere is here.
 const CATCH_UP_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Wall time, for the answer of a host that has just lost the journal: one that gave it up in order finishes what it had begun.
+const LAST_ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
 /// Between two looks who owns it.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
-/// To be done by the very host that was asked.
-pub(crate) const DRAIN_PATH: &str = "/v1/drain";
 
+/// Goes with a request that another host has handed over: should this one not own the journal any more, that host finds the next.
+#[derive(Clone, Copy)]
+struct HandedOver;
+
+/// Stands before every route that changes something, but that which asks something of this very host.
 pub(crate) async fn forward(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, Problem> {
-    let is_question = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let Some(cluster) = app.cluster.as_ref().filter(|_| !is_question && request.uri().path() != DRAIN_PATH) else {
-        return Ok(next.run(request).await);
-    };
-    if app.host.is_leading() {
+    if app.parts.company().is_none() || request.extensions().get::<HandedOver>().is_some() {
         return Ok(next.run(request).await);
     }
-    let (parts, sent) = request.into_parts();
+    let (mut parts, sent) = request.into_parts();
+    let tenant = match Segments::from_request_parts(&mut parts, &app).await {
+        Ok(segments) => segments.tenant_if_any(),
+        Err(problem) => Err(problem),
+    };
+    let part = match tenant {
+        Ok(Some(tenant)) => app.parts.of(&tenant),
+        Ok(None) => app.parts.first(),
+        // It is refused here as well as anywhere, once it is known who asks.
+        Err(_) => return Ok(next.run(Request::from_parts(parts, sent)).await),
+    };
+    let Some(cluster) = &part.cluster else {
+        return Ok(next.run(Request::from_parts(parts, sent)).await);
+    };
     let sent = body::read(sent, FORWARDED_BYTES_MAX, "that is handed to another host").await?;
     let start = Instant::now();
     loop {
-        if app.host.is_leading() {
-            return Ok(next.run(Request::from_parts(parts, Body::from(sent))).await);
+        if part.host.is_leading() {
+            let request = Request::from_parts(parts.clone(), Body::from(sent.clone()));
+            let answer = next.clone().run(request).await;
+            if answer.extensions().get::<ForOwner>().is_none() {
+                return Ok(answer);
+            }
         }
         let role = cluster.role.borrow().clone();
         let nobody = match role {
@@ -89,10 +110,15 @@ impl Cluster {
         let inline = if parcel.is_some() { &[][..] } else { sent };
         let message = wire::written(&RequestHead::new(&parts.method, &parts.uri, &headers, parcel.clone()), inline);
         let mut role = self.role.clone();
-        let deposed = role.wait_for(|role| !matches!(role, Role::Following { owner: Some(now) } if now == owner));
+        let deposed = async {
+            let is_another = |role: &Role| !matches!(role, Role::Following { owner: Some(now) } if now == owner);
+            // Ends early only when the member has ended, and then nothing is known.
+            let _ = role.wait_for(is_another).await;
+            tokio::time::sleep(LAST_ANSWER_WAIT_MAX).await;
+        };
         let answer = tokio::select! {
             answer = self.line.ask(owner, message, ANSWER_WAIT_MAX) => answer,
-            _ = deposed => Err(AskError::NoAnswer { host: owner.to_owned(), problem: "it lost the journal".to_owned() }),
+            () = deposed => Err(AskError::NoAnswer { host: owner.to_owned(), problem: "it lost the journal".to_owned() }),
         };
         if let Some(name) = parcel
             && let Err(error) = self.objects.remove(&name).await
@@ -131,18 +157,21 @@ impl Cluster {
         }
     }
 
-    async fn answer(&self, app: &Arc<App>, router: Router, message: Bytes) -> Bytes {
-        if !app.host.is_leading() {
+    async fn answer(&self, host: &Host, router: Router, message: Bytes) -> Bytes {
+        if !host.is_leading() {
             return wire::written(&AnswerHead::NotOwner, b"");
         }
         let response = match self.request(message).await {
             Ok(request) => router.oneshot(request).await.unwrap_or_else(|never| match never {}),
             Err(problem) => problem.into_response(),
         };
+        if response.extensions().get::<ForOwner>().is_some() {
+            return wire::written(&AnswerHead::NotOwner, b"");
+        }
         let (parts, body) = response.into_parts();
         match body.collect().await {
             Ok(body) => {
-                let head = AnswerHead::new(parts.status, &parts.headers, app.host.last_frame());
+                let head = AnswerHead::new(parts.status, &parts.headers, host.last_frame());
                 wire::written(&head, &body.to_bytes())
             }
             Err(error) => {
@@ -162,17 +191,18 @@ impl Cluster {
         }
         let mut request = Request::new(Body::from(body));
         (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri, headers);
+        request.extensions_mut().insert(HandedOver);
         Ok(request)
     }
 }
 
-/// Answers what other hosts hand over, for as long as the server is there.
-pub(crate) async fn serve_hosts(app: Arc<App>, router: Router) {
-    let Some(cluster) = app.cluster.clone() else { return };
+/// Answers what other hosts hand over to this part, for as long as the server is there.
+pub(crate) async fn serve_hosts(part: Arc<Part>, router: Router) {
+    let Some(cluster) = part.cluster.clone() else { return };
     let (line, name) = (cluster.line.clone(), Arc::clone(&cluster.name));
     let answered = line.answer(&name, |message| {
-        let (cluster, app, router) = (cluster.clone(), Arc::clone(&app), router.clone());
-        async move { cluster.answer(&app, router, message).await }
+        let (cluster, host, router) = (cluster.clone(), part.host.clone(), router.clone());
+        async move { cluster.answer(&host, router, message).await }
     });
     if let Err(error) = answered.await {
         tracing::error!(%error, "this host cannot be reached by the others");

@@ -1,14 +1,18 @@
-//! The thread that makes a host one of several: follows the journal, takes it over when nobody owns it, and gives it up when another does
-//! or it is asked to.
+//! The thread that makes a host one of several: follows a journal, takes it over when it falls to this host, and gives it up when another has taken
+//! it, is to have it, or this host is asked to.
 
 use std::io;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use polder_bridge::journal::{JournalError, JournalLink, LEASE_LOOK, Lease, Renewal};
+use polder_core::JournalNumber;
 use polder_engine::Host;
 use polder_journal::{Follower, Reader, Writer};
 use tokio::sync::watch;
+
+use super::division::Division;
 
 /// Where this host stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,36 +25,33 @@ pub(crate) enum Role {
     Broken(String),
 }
 
-/// What others want of it.
+/// What is asked of all members of a host.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Asked {
-    /// Not to own the journal any more.
+    /// To own no journal any more.
     pub(super) is_draining: bool,
     pub(super) is_stopping: bool,
 }
 
-/// Ends when it is told to.
-pub struct Member {
-    asked: watch::Sender<Asked>,
-    thread: JoinHandle<()>,
-}
+/// Of one journal. Ends when it is asked to.
+pub(super) struct Member(JoinHandle<()>);
 
 impl Member {
-    pub(super) fn start(work: Work, follower: Follower, asked: watch::Sender<Asked>) -> io::Result<Self> {
-        let thread = thread::Builder::new().name("journal-member".to_owned()).spawn(move || work.run(follower))?;
-        Ok(Self { asked, thread })
+    pub(super) fn start(work: Work, follower: Follower) -> io::Result<Self> {
+        thread::Builder::new().name("journal-member".to_owned()).spawn(move || work.run(follower)).map(Self)
     }
 
-    /// Gives the journal up in order, so that another host can have it at once. Blocks.
-    pub fn stop(self) {
-        self.asked.send_modify(|asked| asked.is_stopping = true);
-        if self.thread.join().is_err() {
-            tracing::error!("the thread that follows the journal had panicked");
+    /// Waits until it has ended, and the journal can be another host's.
+    pub(super) fn join(self) {
+        if self.0.join().is_err() {
+            tracing::error!("a thread that follows a journal had panicked");
         }
     }
 }
 
 pub(super) struct Work {
+    pub(super) journal: JournalNumber,
+    pub(super) division: Arc<Division>,
     pub(super) link: JournalLink,
     pub(super) host: Host,
     pub(super) reader: Reader,
@@ -68,10 +69,12 @@ enum Next {
 
 impl Work {
     fn run(mut self, follower: Follower) {
+        let journal = self.journal;
         if let Err(problem) = self.take_turns(follower) {
-            tracing::error!(problem, "this host has left the others; what it has can still be read");
+            tracing::error!(%journal, problem, "this host has left the others; what it has can still be read");
             self.role.send_replace(Role::Broken(problem));
         }
+        self.division.lost(journal);
         self.lease.release();
     }
 
@@ -86,7 +89,7 @@ impl Work {
                 Ok(()) => {}
                 // The servers are away; somebody else may be faster when they are back.
                 Err(JournalError::Unavailable { .. } | JournalError::Append(_)) => {
-                    self.lease.release();
+                    self.release();
                     continue;
                 }
                 Err(other) => return Err(other.to_string()),
@@ -95,7 +98,7 @@ impl Work {
             let writer = self.link.writer(follower).map_err(|error| error.to_string())?;
             self.host.lead(writer).map_err(|error| error.to_string())?;
             self.role.send_replace(Role::Leading);
-            tracing::info!("this host owns the journal now");
+            tracing::info!(journal = %self.journal, "this host owns the journal now");
             let Some(writer) = self.lead()? else { return Ok(()) };
             follower = writer.into_follower();
             self.link.catch_up(&mut follower).or_else(unless_lost)?;
@@ -104,7 +107,7 @@ impl Work {
     }
 
     fn follow(&mut self, follower: &mut Follower) -> Result<Next, String> {
-        let Self { link, host, lease, role, followed: heard, asked, .. } = self;
+        let Self { journal, division, link, host, lease, role, followed: heard, asked, .. } = self;
         let (mut looked, mut next, mut problem) = (Instant::now() - LEASE_LOOK, Next::Stop, None);
         let followed = link.follow(follower, LEASE_LOOK, |followed| {
             if let Some(frame) = followed {
@@ -121,7 +124,11 @@ impl Work {
                 return true;
             }
             looked = Instant::now();
-            let may_own = !asked.borrow().is_draining;
+            let may_own = |owner: Option<&str>| {
+                let now = Instant::now();
+                division.saw(*journal, owner, now);
+                !asked.borrow().is_draining && division.may_take(*journal, now)
+            };
             match lease.look(may_own) {
                 Ok(true) => next = Next::Lead,
                 Ok(false) => {
@@ -130,7 +137,7 @@ impl Work {
                     return true;
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "nothing is known of the journal's owner");
+                    tracing::debug!(%journal, %error, "nothing is known of the journal's owner");
                     return true;
                 }
             }
@@ -149,10 +156,17 @@ impl Work {
 
     /// Renews the lease until it is lost, given up, or of no use. Gives what appended, unless the host is to stop.
     fn lead(&mut self) -> Result<Option<Writer>, String> {
+        let journal = self.journal;
+        self.division.saw(journal, self.lease.owner(), Instant::now());
         let why = loop {
             thread::sleep(LEASE_LOOK);
             let asked = self.asked.borrow().clone();
-            if asked.is_stopping || asked.is_draining {
+            let why = match self.division.gives_up(journal, Instant::now()) {
+                _ if asked.is_stopping || asked.is_draining => "it was asked to",
+                true => "another host has fewer journals",
+                false => "",
+            };
+            if !why.is_empty() {
                 self.role.send_replace(Role::Following { owner: None });
                 let Some(writer) = self.host.step_down() else { return Ok(None) };
                 if asked.is_stopping {
@@ -160,8 +174,8 @@ impl Work {
                     writer.close().or_else(|error| unless_lost(error.into()))?;
                     return Ok(None);
                 }
-                self.lease.release();
-                tracing::info!("this host does not own the journal any more, as it was asked to");
+                self.release();
+                tracing::info!(%journal, why, "this host does not own the journal any more");
                 return Ok(Some(writer));
             }
             let health = self.host.health();
@@ -169,16 +183,21 @@ impl Work {
                 break health.reason.unwrap_or_default();
             }
             match self.lease.renew() {
-                Renewal::Held => {}
+                Renewal::Held => self.division.saw(journal, self.lease.owner(), Instant::now()),
                 Renewal::Lost => break "another host has taken it over".to_owned(),
-                Renewal::Unknown(problem) => tracing::debug!(problem, "the owner's lease was not renewed"),
+                Renewal::Unknown(problem) => tracing::debug!(%journal, problem, "the owner's lease was not renewed"),
             }
         };
-        tracing::warn!(why, "this host does not own the journal any more");
+        tracing::warn!(%journal, why, "this host does not own the journal any more");
         self.role.send_replace(Role::Following { owner: self.lease.owner().map(str::to_owned) });
         let writer = self.host.step_down();
-        self.lease.release();
+        self.release();
         Ok(writer)
+    }
+
+    fn release(&mut self) {
+        self.lease.release();
+        self.division.saw(self.journal, self.lease.owner(), Instant::now());
     }
 }
 

@@ -1,23 +1,36 @@
-//! Several hosts with one journal, on JetStream: one owns it at a time and decides; each of them answers every request, from its own copy or
-//! by handing it to the owner.
+//! Several hosts with journals in common, on JetStream: each journal is owned by one host at a time, which decides what goes into it; each host
+//! answers every request, from its own copies or by handing it to the owner.
 
+mod company;
 mod depot;
+mod division;
 mod forward;
 mod member;
+mod plan;
 mod wire;
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use polder_bridge::journal::{Durability, HostLine, JournalError, JournalLink, Lease, Objects};
-use polder_engine::{Host, HostOptions};
-use polder_journal::OpenOptions;
+use polder_bridge::ConnectOptions;
+use polder_bridge::journal::{HostLine, JournalError, JournalLink, JournalOptions, LEASE_LOOK, Lease, Objects, Roll};
+use polder_core::{JournalNumber, TenantName};
+use polder_engine::{Host, HostOptions, MAIN_TENANT};
+use polder_journal::{Follower, OpenOptions};
 use tokio::sync::watch;
 
+pub(crate) use company::Company;
+pub use company::Members;
 use depot::SharedDepot;
+use division::Division;
 pub(crate) use forward::{forward, serve_hosts};
-pub use member::Member;
 pub(crate) use member::Role;
-use member::{Asked, Work};
+use member::{Asked, Member, Work};
+
+use crate::parts::{Part, Parts};
+
+/// Below a data folder: a folder for the copy of each journal, and what belongs to it.
+pub const COPIES_FOLDER: &str = "journals";
 
 /// Why a host cannot be one of several.
 #[derive(Debug, thiserror::Error)]
@@ -30,56 +43,104 @@ pub enum JoinError {
     Thread(std::io::Error),
 }
 
-/// What the faces of a host know of the others. Clones share it.
+/// What the faces of a host know of the others that have a journal in common with it. Clones share it.
 #[derive(Clone)]
-pub struct Cluster {
+pub(crate) struct Cluster {
     name: Arc<str>,
     line: HostLine,
     objects: Objects,
     role: watch::Receiver<Role>,
     /// The number of the last frame that this host took over.
     followed: watch::Receiver<u64>,
-    asked: watch::Sender<Asked>,
-    durability: Arc<Durability>,
 }
 
-/// Opens this machine's copy of the journal, serves it, and goes on as a follower until the journal can be owned. Blocks.
+/// Opens this machine's copies of the journals, serves them, and goes on as a follower until journals can be owned. Blocks.
 ///
 /// # Errors
 /// See [`JoinError`].
-pub fn join(link: &JournalLink, options: HostOptions) -> Result<(Host, Cluster, Member), JoinError> {
-    let objects = Objects::of(link);
-    let (follower, reader, report) = link.open_copy(&options.data_dir, OpenOptions::default())?;
-    let depot = Arc::new(SharedDepot(objects.clone()));
-    let host = Host::open_following(reader.clone(), report, depot, options)?;
+pub fn join(
+    connect: &ConnectOptions,
+    journal: &JournalOptions,
+    options: &HostOptions,
+) -> Result<(Parts, Members), JoinError> {
     let name: Arc<str> = uuid::Uuid::now_v7().simple().to_string().into();
-    let lease = Lease::open(link, &name)?;
-    let (tell_role, role) = watch::channel(Role::Following { owner: None });
+    let division = Arc::new(Division::new(&name, journal.journals));
     let (asked, to_do) = watch::channel(Asked::default());
-    let (tell_followed, followed) = watch::channel(follower.end().number);
-    let work = Work {
-        link: link.clone(),
-        host: host.clone(),
-        reader,
-        lease,
-        role: tell_role,
-        followed: tell_followed,
-        asked: to_do,
-    };
-    let member = Member::start(work, follower, asked.clone()).map_err(JoinError::Thread)?;
-    let durability = Arc::new(link.durability().clone());
-    Ok((host, Cluster { name, line: HostLine::new(link), objects, role, followed, asked, durability }, member))
+    let joining = Joining { name, division, asked: to_do, options };
+    let (mut parts, mut waiting, mut links) = (Vec::new(), Vec::new(), Vec::new());
+    // The first says whether there are as many as this host was told, before anything is made.
+    for number in journal.journals.numbers() {
+        let link = JournalLink::open(connect, journal, number)?;
+        let (part, work, follower) = joining.open(&link, number)?;
+        parts.push(part);
+        waiting.push((work, follower));
+        links.push(link);
+    }
+    let first = links.first().expect("there is a first journal");
+    let (roll, division) = (Roll::of(first), joining.division);
+    let (own, others) = (Arc::clone(&division), Arc::clone(&division));
+    roll.keep(LEASE_LOOK, move || own.word(Instant::now()), move |word| others.heard(word, Instant::now()))?;
+    let mut members = Vec::new();
+    for (work, follower) in waiting {
+        members.push(Member::start(work, follower).map_err(JoinError::Thread)?);
+    }
+    let company = Company::new(asked, division, roll);
+    let parts = Parts::joined(journal.journals, parts, company.clone());
+    Ok((parts, Members::new(company, members, first.durability().clone())))
+}
+
+/// What all parts of a host are opened with.
+struct Joining<'a> {
+    name: Arc<str>,
+    division: Arc<Division>,
+    asked: watch::Receiver<Asked>,
+    options: &'a HostOptions,
+}
+
+impl Joining<'_> {
+    fn open(&self, link: &JournalLink, number: JournalNumber) -> Result<(Part, Work, Follower), JoinError> {
+        let Self { name, division, asked, options } = self;
+        let main = TenantName::new(MAIN_TENANT).expect("a good name");
+        let options = HostOptions {
+            data_dir: options.data_dir.join(COPIES_FOLDER).join(number.to_string()),
+            has_main: link.journals().of(&main) == number,
+            ..HostOptions::clone(options)
+        };
+        let objects = Objects::of(link);
+        let (follower, reader, report) = link.open_copy(&options.data_dir, OpenOptions::default())?;
+        let depot = Arc::new(SharedDepot(objects.clone()));
+        let host = Host::open_following(reader.clone(), report, depot, options)?;
+        let mut lease = Lease::open(link, name)?;
+        // A host takes journals once it has seen all.
+        let looked = lease.look(|owner| {
+            division.saw(number, owner, Instant::now());
+            false
+        });
+        if let Err(error) = looked {
+            // A bucket that was just made may not answer yet; the member looks again.
+            tracing::debug!(%number, %error, "nothing is known of the journal's owner");
+        }
+        let (tell_role, role) = watch::channel(Role::Following { owner: None });
+        let (tell_followed, followed) = watch::channel(follower.end().number);
+        let cluster = Cluster { name: Arc::clone(name), line: HostLine::new(link), objects, role, followed };
+        let work = Work {
+            journal: number,
+            division: Arc::clone(division),
+            link: link.clone(),
+            host: host.clone(),
+            reader,
+            lease,
+            role: tell_role,
+            followed: tell_followed,
+            asked: asked.clone(),
+        };
+        Ok((Part::new(number, host, Some(cluster)), work, follower))
+    }
 }
 
 impl Cluster {
-    /// What an acknowledgement is worth.
-    pub fn durability(&self) -> &Durability {
-        &self.durability
-    }
-
-    /// From now on this host does not own the journal, until it is started again. Answers once another may.
-    pub(crate) async fn drain(&self) {
-        self.asked.send_modify(|asked| asked.is_draining = true);
+    /// Once this host does not own the journal.
+    pub(crate) async fn given_up(&self) {
         let mut role = self.role.clone();
         // Ends early only when the member has ended, and then it owns nothing.
         let _ = role.wait_for(|role| !matches!(role, Role::Leading)).await;

@@ -15,9 +15,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::counts::Counts;
 use super::queries::{QueryAck, correlation_id};
-use super::reply;
+use super::{Term, reply};
 use crate::access;
-use crate::app::App;
 use crate::feed::{Feed, Follow, Wanted};
 use crate::kinds;
 use crate::problem::Problem;
@@ -73,14 +72,14 @@ struct Reading {
 }
 
 pub(super) fn open(
-    app: &Arc<App>,
+    term: &Arc<Term>,
     counts: &Arc<Counts>,
     connection: &Connection,
     request: Request,
 ) -> impl Future<Output = Reply> + use<> {
-    let (app, counts, connection) = (Arc::clone(app), Arc::clone(counts), connection.clone());
+    let (term, counts, connection) = (Arc::clone(term), Arc::clone(counts), connection.clone());
     async move {
-        match reading(&app, &counts, &request).await {
+        match reading(&term, &counts, &request).await {
             Ok(reading) => {
                 let (correlation_id, result_subject) = (&reading.correlation_id, &reading.result_subject);
                 let ack = reply::good(&QueryAck { status: "accepted", correlation_id, result_subject });
@@ -91,8 +90,8 @@ pub(super) fn open(
     }
 }
 
-async fn reading(app: &App, counts: &Counts, request: &Request) -> Result<Reading, Problem> {
-    let caller = access::caller(app, request)?;
+async fn reading(term: &Term, counts: &Counts, request: &Request) -> Result<Reading, Problem> {
+    let caller = access::caller(&term.app, request)?;
     let tenant = TenantName::new(request.subject().split('.').next().unwrap_or_default())?;
     let asked: CatchupSubscription = match request.payload().as_ref() {
         b"" => CatchupSubscription::default(),
@@ -112,11 +111,11 @@ async fn reading(app: &App, counts: &Counts, request: &Request) -> Result<Readin
         let detail = format!("{READERS_MAX} readers are being told events, and no more are taken: come again later");
         Problem::new(&kinds::BUSY, detail).with("limit", READERS_MAX).with("retry_after_ms", BUSY_RETRY_MS)
     })?;
-    let follow = Follow { positions: app.host.positions(&tenant)?, closing: app.closing.clone() };
+    let follow = Follow { positions: term.part.host.positions(&tenant)?, closing: term.closing.clone() };
     let (after, end_at) = (Position(asked.start_after), asked.end_at.map(Position));
     let result_subject = subject::result(&tenant, &correlation_id);
     let wanted = Wanted { tenant, filter, sight, after, end_at, limit: None };
-    let feed = Feed::open(app.host.clone(), wanted, Some(follow)).await?;
+    let feed = Feed::open(term.part.host.clone(), wanted, Some(follow)).await?;
     Ok(Reading { feed, taken: after, result_subject, correlation_id, _place: place })
 }
 

@@ -4,9 +4,8 @@ use polder_bridge::service::{Reply, Request};
 use polder_core::CommandAck;
 use polder_engine::SubmitError;
 
-use super::reply;
+use super::{Term, reply};
 use crate::access::{self, Hints, Wanted};
-use crate::app::App;
 use crate::commands::{Address, addressed};
 use crate::headers::{self, Headers};
 use crate::kinds;
@@ -23,9 +22,9 @@ impl Headers for Request {
 
 /// Not an async function: the command is on its way when this returns, so that one caller's commands are decided in the order in which
 /// they were sent.
-pub(super) fn submit(app: &App, request: Request) -> impl Future<Output = Reply> + use<> {
+pub(super) fn submit(term: &Term, request: Request) -> impl Future<Output = Reply> + use<> {
     let trace = headers::traceparent(&request).map(|trace| trace.map(str::to_owned));
-    let taken = trace.and_then(|trace| Ok((trace, take(app, &request)?)));
+    let taken = trace.and_then(|trace| Ok((trace, take(term, &request)?)));
     async move {
         let (trace, pending) = match taken {
             Ok(taken) => taken,
@@ -48,10 +47,10 @@ pub(super) fn submit(app: &App, request: Request) -> impl Future<Output = Reply>
 }
 
 fn take(
-    app: &App,
+    term: &Term,
     request: &Request,
 ) -> Result<impl Future<Output = Result<CommandAck, SubmitError>> + use<>, Problem> {
-    let caller = access::caller(app, request)?;
+    let caller = access::caller(&term.app, request)?;
     let address = address(request.subject())?;
     caller.check(&Wanted::Publish(request.subject().to_owned()))?;
     let mut command = addressed(address, &caller, request)?;
@@ -59,7 +58,7 @@ fn take(
         command.payload = request.payload().clone();
     }
     let (tenant, domain) = (command.tenant.clone(), command.domain.clone());
-    let pending = app.host.submit(command);
+    let pending = term.part.host.submit(command);
     Ok(async move { pending.await.map_err(|error| error.for_caller(&caller, &tenant, &domain)) })
 }
 

@@ -8,10 +8,10 @@ use polder_bridge::Connection;
 use polder_bridge::events::Progress;
 use polder_bridge::service::Endpoint;
 use polder_core::TenantName;
-use polder_engine::Host;
 use tokio::sync::Semaphore;
 
 use super::catchup::READERS_MAX;
+use crate::parts::Parts;
 
 /// An id, and two lines of error.
 const REPLY_HEADERS_BYTES_MAX: usize = 1_024;
@@ -58,7 +58,7 @@ impl Counts {
     }
 
     /// In Prometheus's text format.
-    pub(crate) fn metrics(&self, host: &Host) -> String {
+    pub(crate) fn metrics(&self, parts: &Parts) -> String {
         let mut text = String::new();
         let up = self.requests.is_up() && self.events.is_up();
         one(&mut text, "polder_nats_connected", "gauge", "Whether the NATS server answers.", u64::from(up));
@@ -94,7 +94,7 @@ impl Counts {
         one(&mut text, "polder_nats_readers", "gauge", "Readers who are told events over NATS.", readers);
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let lag = |tenant: &TenantName, progress: &Progress| {
-            let newest = host.positions(tenant).map_or(0, |positions| positions.borrow().0);
+            let newest = parts.host(tenant).positions(tenant).map_or(0, |positions| positions.borrow().0);
             newest.saturating_sub(progress.confirmed().0)
         };
         each(&mut text, "polder_nats_lag_events", "gauge", "Events that wait to be published.", &publishing, lag);

@@ -10,18 +10,19 @@ mod reply;
 mod tenants;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use polder_bridge::events::{EventStreams, StreamError};
 use polder_bridge::service::{Description, Service};
 use polder_bridge::{Background, ConnectError, ConnectOptions, Connection, NotSent};
 use polder_engine::ReadError;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::cluster::Role;
+use crate::parts::Part;
 pub(crate) use counts::Counts;
 use tenants::Tenants;
 
@@ -32,7 +33,6 @@ const DRAIN_WAIT_MAX: Duration = Duration::from_secs(10);
 const START_PAUSE: Duration = Duration::from_secs(1);
 
 /// Connections to NATS that nothing is done with yet.
-#[derive(Clone)]
 pub struct Nats {
     links: Links,
 }
@@ -47,13 +47,31 @@ struct Links {
     background: Arc<Background>,
 }
 
-/// The face at work.
-pub(crate) struct Serving {
-    tenants: JoinHandle<()>,
-    _service: Service,
+/// What all parts of a host are served by. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Face {
+    app: Arc<App>,
+    links: Links,
+    counts: Arc<Counts>,
+    /// There while some part is served.
+    service: Arc<Mutex<Weak<Service>>>,
 }
 
-/// Why the face is not at work.
+/// One part, for as long as its tenants are served.
+struct Term {
+    app: Arc<App>,
+    part: Arc<Part>,
+    /// Turns true at its end.
+    closing: watch::Receiver<bool>,
+}
+
+/// A part that is served.
+pub(crate) struct Serving {
+    tenants: JoinHandle<()>,
+    _service: Arc<Service>,
+}
+
+/// Why it is not.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
     #[error(transparent)]
@@ -77,36 +95,51 @@ impl Nats {
         Ok(Self { links: Links { requests, events, streams, background } })
     }
 
-    /// Answers when it returns.
-    pub(crate) async fn serve(self, app: &Arc<App>) -> Result<Serving, StartError> {
-        let Self { links } = self;
-        let counts = Arc::new(Counts::new(&links.requests, &links.events));
+    pub(crate) fn counts(&self) -> Counts {
+        Counts::new(&self.links.requests, &self.links.events)
+    }
+}
+
+impl Face {
+    pub(crate) fn new(nats: Nats, app: Arc<App>, counts: Arc<Counts>) -> Self {
+        Self { app, links: nats.links, counts, service: Arc::default() }
+    }
+
+    /// Answers when it returns, until `closing` turns true.
+    pub(crate) async fn serve(&self, part: &Arc<Part>, closing: watch::Receiver<bool>) -> Result<Serving, StartError> {
+        let service = self.service().await?;
+        let term = Term { app: Arc::clone(&self.app), part: Arc::clone(part), closing };
+        let tenants = Tenants::serve(term, self.links.clone(), &self.counts).await?;
+        self.links.requests.settle().await?;
+        Ok(Serving { tenants, _service: service })
+    }
+
+    /// A host is one service, however many of its parts are served.
+    async fn service(&self) -> Result<Arc<Service>, NotSent> {
+        let mut there = self.service.lock().await;
+        if let Some(service) = there.upgrade() {
+            return Ok(service);
+        }
         let description = Description {
             name: "polder",
             version: env!("CARGO_PKG_VERSION"),
             text: "A host for business rules: commands in, events out",
             metadata: BTreeMap::new(),
         };
-        let requests = links.requests.clone();
-        let service = Service::start(&requests, description, counts.endpoints()).await?;
-        let tenants = Tenants::serve(app, links, &counts).await?;
-        requests.settle().await?;
-        // Only one face is served by an app.
-        let _ = app.nats.set(counts);
-        Ok(Serving { tenants, _service: service })
+        let service = Arc::new(Service::start(&self.links.requests, description, self.counts.endpoints()).await?);
+        *there = Arc::downgrade(&service);
+        Ok(service)
     }
 }
 
-/// Of several hosts the one that owns the journal answers over NATS, wherever a client is.
-pub(crate) async fn serve_while_leading(nats: Nats, app: Arc<App>, mut role: watch::Receiver<Role>) {
+/// Of several hosts the one that owns a journal answers over NATS for its tenants, wherever a client is.
+pub(crate) async fn serve_while_leading(face: Face, part: Arc<Part>, mut role: watch::Receiver<Role>) {
     loop {
         if role.wait_for(|role| *role == Role::Leading).await.is_err() {
             return;
         }
         let (close, closing) = watch::channel(false);
-        let (host, verifier, cluster) = (app.host.clone(), Arc::clone(&app.verifier), app.cluster.clone());
-        let term = Arc::new(App { host, verifier, closing, nats: OnceLock::new(), cluster });
-        match nats.clone().serve(&term).await {
+        match face.serve(&part, closing).await {
             Ok(serving) => {
                 // Ends early only when the member has.
                 let _ = role.wait_for(|role| *role != Role::Leading).await;
@@ -114,7 +147,7 @@ pub(crate) async fn serve_while_leading(nats: Nats, app: Arc<App>, mut role: wat
                 serving.end().await;
             }
             Err(error) => {
-                tracing::error!(%error, "nothing is answered over NATS");
+                tracing::error!(journal = %part.journal, %error, "its tenants are not answered over NATS");
                 let _ = tokio::time::timeout(START_PAUSE, role.wait_for(|role| *role != Role::Leading)).await;
             }
         }
@@ -122,7 +155,7 @@ pub(crate) async fn serve_while_leading(nats: Nats, app: Arc<App>, mut role: wat
 }
 
 impl Serving {
-    /// After the app has turned to closing: what is under way is answered.
+    /// After its term has turned to closing: what is under way is answered.
     pub(crate) async fn end(self) {
         if tokio::time::timeout(DRAIN_WAIT_MAX, self.tenants).await.is_err() {
             tracing::warn!("some requests over NATS took longer than {} s and were cut off", DRAIN_WAIT_MAX.as_secs());

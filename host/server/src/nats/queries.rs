@@ -8,9 +8,8 @@ use polder_core::{CorrelationId, DomainName, ProjectionName, TenantName, subject
 use polder_engine::{DocumentQuery, WaitFor};
 use serde::{Deserialize, Serialize};
 
-use super::reply;
+use super::{Term, reply};
 use crate::access::{self, Caller, Hints, Wanted};
-use crate::app::App;
 use crate::headers::{self, bad_header};
 use crate::kinds;
 use crate::problem::Problem;
@@ -59,19 +58,19 @@ enum What {
     Page(DocumentQuery),
 }
 
-pub(super) fn ask(app: &Arc<App>, request: Request) -> impl Future<Output = Reply> + use<> {
-    let understood = understood(app, &request);
-    let app = Arc::clone(app);
+pub(super) fn ask(term: &Arc<Term>, request: Request) -> impl Future<Output = Reply> + use<> {
+    let understood = understood(term, &request);
+    let term = Arc::clone(term);
     async move {
         match understood {
-            Ok((question, None)) => answer(&app, question).await,
+            Ok((question, None)) => answer(&term, question).await,
             Ok((question, Some(correlation_id))) => {
                 let result_subject = subject::result(&question.tenant, &correlation_id);
                 let status = "accepted";
                 let ack = QueryAck { status, correlation_id: &correlation_id, result_subject: &result_subject };
                 let ack = reply::good(&ack);
                 let answering = async move {
-                    let answer = answer(&app, question).await;
+                    let answer = answer(&term, question).await;
                     answer.with_header(CORRELATION_ID, correlation_id.as_str())
                 };
                 ack.followed_by(result_subject, answering)
@@ -82,8 +81,8 @@ pub(super) fn ask(app: &Arc<App>, request: Request) -> impl Future<Output = Repl
 }
 
 /// The question, and what its answer is known by when it does not come straight back.
-fn understood(app: &App, request: &Request) -> Result<(Question, Option<CorrelationId>), Problem> {
-    let caller = access::caller(app, request)?;
+fn understood(term: &Term, request: &Request) -> Result<(Question, Option<CorrelationId>), Problem> {
+    let caller = access::caller(&term.app, request)?;
     let wanted = Wanted::Publish(request.subject().to_owned());
     let question = question(caller, request)?;
     question.caller.check(&wanted)?;
@@ -145,20 +144,20 @@ pub(super) fn correlation_id(request: &Request) -> Result<CorrelationId, Problem
     Ok(id)
 }
 
-async fn answer(app: &App, question: Question) -> Reply {
+async fn answer(term: &Term, question: Question) -> Reply {
     let Question { caller, tenant, domain, projection, what, wait } = question;
     let found = match what {
         What::Document(key) => {
-            let document = app.host.document(&tenant, &domain, &projection, &key, wait).await;
+            let document = term.part.host.document(&tenant, &domain, &projection, &key, wait).await;
             document.map(|document| reply::good(&document))
         }
         What::Page(query) => {
-            let page = app.host.documents(&tenant, &domain, &projection, &query, wait).await;
+            let page = term.part.host.documents(&tenant, &domain, &projection, &query, wait).await;
             page.map(|page| reply::good(&page))
         }
     };
     let reply = found.unwrap_or_else(|error| Problem::from(error.for_caller(&caller, &tenant, &domain)).into());
-    let bytes_max = app.nats.get().map_or(usize::MAX, |counts| counts.reply_bytes_max());
+    let bytes_max = term.app.nats.as_ref().map_or(usize::MAX, |counts| counts.reply_bytes_max());
     match reply.payload_bytes() > bytes_max {
         true => too_large(reply.payload_bytes(), bytes_max).into(),
         false => reply,

@@ -13,14 +13,13 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use super::counts::Counts;
 use super::history::TenantHistory;
-use super::{Links, StartError, catchup, commands, queries};
-use crate::app::App;
+use super::{Links, StartError, Term, catchup, commands, queries};
 
 /// Until NATS is asked again to delete what a removed tenant has left there.
 const REMOVE_PAUSE: Duration = Duration::from_secs(5);
 
 pub(super) struct Tenants {
-    app: Arc<App>,
+    term: Arc<Term>,
     links: Links,
     counts: Arc<Counts>,
     served: BTreeMap<TenantName, Served>,
@@ -35,32 +34,29 @@ struct Served {
 
 impl Tenants {
     /// All that there are now are served when this returns; the task serves those that come.
-    pub(super) async fn serve(
-        app: &Arc<App>,
-        links: Links,
-        counts: &Arc<Counts>,
-    ) -> Result<JoinHandle<()>, StartError> {
+    pub(super) async fn serve(term: Term, links: Links, counts: &Arc<Counts>) -> Result<JoinHandle<()>, StartError> {
         let mut tenants = Self {
-            app: Arc::clone(app),
+            term: Arc::new(term),
             links,
             counts: Arc::clone(counts),
             served: BTreeMap::new(),
             tasks: JoinSet::new(),
         };
-        let changed = app.host.tenants_changed();
-        for name in app.host.tenant_names() {
+        let host = tenants.term.part.host.clone();
+        let changed = host.tenants_changed();
+        for name in host.tenant_names() {
             let mut publisher = tenants.publisher(&name).await?;
             publisher.check(tenants.domains(&name)).await?;
             tenants.take_up(name, publisher).await?;
         }
-        for name in app.host.removed_tenants() {
+        for name in host.removed_tenants() {
             tenants.remove(name);
         }
         Ok(tokio::spawn(tenants.run(changed)))
     }
 
     async fn run(mut self, mut changed: watch::Receiver<()>) {
-        let mut closing = self.app.closing.clone();
+        let mut closing = self.term.closing.clone();
         let mut closing = pin!(async { drop(closing.wait_for(|closing| *closing).await) });
         loop {
             tokio::select! {
@@ -71,15 +67,16 @@ impl Tenants {
                 Some(_) = self.tasks.join_next() => {}
             }
         }
-        for served in self.served.values() {
+        for (name, served) in &self.served {
             served.close.send_replace(true);
             served.publishing.abort();
+            self.counts.forget(name);
         }
         while self.tasks.join_next().await.is_some() {}
     }
 
     async fn keep_up(&mut self) -> Result<(), StartError> {
-        let present = self.app.host.tenant_names();
+        let present = self.term.part.host.tenant_names();
         let gone: Vec<TenantName> = self.served.keys().filter(|name| !present.contains(*name)).cloned().collect();
         for name in gone {
             if let Some(served) = self.served.remove(&name) {
@@ -99,28 +96,28 @@ impl Tenants {
     }
 
     async fn publisher(&self, name: &TenantName) -> Result<Publisher<TenantHistory>, StartError> {
-        let history = TenantHistory::open(&self.app.host, name)?;
+        let history = TenantHistory::open(&self.term.part.host, name)?;
         Ok(Publisher::new(&self.links.events, name, history, &self.links.streams).await?)
     }
 
     async fn take_up(&mut self, name: TenantName, publisher: Publisher<TenantHistory>) -> Result<(), NotSent> {
         let (close, closing) = watch::channel(false);
         let requests = self.links.requests.requests(format!("{name}.cmd.>")).await?;
-        let (app, counts) = (Arc::clone(&self.app), Arc::clone(&self.counts));
+        let (term, counts) = (Arc::clone(&self.term), Arc::clone(&self.counts));
         self.tasks.spawn(async move {
-            requests.serve(&counts.commands, |request| commands::submit(&app, request), closing).await;
+            requests.serve(&counts.commands, |request| commands::submit(&term, request), closing).await;
         });
         let questions = self.links.requests.requests(format!("{name}.query.>")).await?;
-        let (app, counts, closing) = (Arc::clone(&self.app), Arc::clone(&self.counts), close.subscribe());
+        let (term, counts, closing) = (Arc::clone(&self.term), Arc::clone(&self.counts), close.subscribe());
         self.tasks.spawn(async move {
-            questions.serve(&counts.queries, |request| queries::ask(&app, request), closing).await;
+            questions.serve(&counts.queries, |request| queries::ask(&term, request), closing).await;
         });
         let readers = self.links.requests.requests(format!("{name}.catchup")).await?;
-        let (app, counts, closing) = (Arc::clone(&self.app), Arc::clone(&self.counts), close.subscribe());
+        let (term, counts, closing) = (Arc::clone(&self.term), Arc::clone(&self.counts), close.subscribe());
         let connection = self.links.requests.clone();
         self.tasks.spawn(async move {
             readers
-                .serve(&counts.catchups, |request| catchup::open(&app, &counts, &connection, request), closing)
+                .serve(&counts.catchups, |request| catchup::open(&term, &counts, &connection, request), closing)
                 .await;
         });
         self.counts.watch(&name, publisher.progress());
@@ -130,14 +127,14 @@ impl Tenants {
     }
 
     fn domains(&self, name: &TenantName) -> Vec<DomainName> {
-        let info = self.app.host.tenant(name);
+        let info = self.term.part.host.tenant(name);
         info.map(|info| info.domains.into_iter().map(|domain| domain.domain).collect()).unwrap_or_default()
     }
 
     /// What a removed tenant has left at NATS can be read there: it goes, however long it takes.
     fn remove(&mut self, name: TenantName) {
         let Links { events, streams, .. } = self.links.clone();
-        let mut closing = self.app.closing.clone();
+        let mut closing = self.term.closing.clone();
         self.tasks.spawn(async move {
             let removing = async {
                 while let Err(error) = streams.remove(&events, &name).await {

@@ -1,0 +1,132 @@
+//! What this host knows of the others and of who owns which journal, and what follows for each of its members. By its own clock alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use polder_bridge::journal::{LEASE, Word};
+use polder_core::{JournalNumber, Journals};
+
+use super::plan::{Step, plan};
+
+/// Whoever has said nothing for so long is not there. Shorter than a lease: when that of a killed host runs out, it is known to whom its journals
+/// fall.
+const SILENCE_MAX: Duration = Duration::from_secs(3);
+
+pub(super) struct Division {
+    own: Arc<str>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// When each other host was heard last.
+    heard: BTreeMap<String, Instant>,
+    journals: Vec<Seen>,
+    is_leaving: bool,
+}
+
+/// A journal, as its member saw it last.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    owner: Option<String>,
+    /// When; `None`: not yet.
+    at: Option<Instant>,
+    /// Since when no host that is there owns it.
+    free_since: Option<Instant>,
+    /// This host can neither follow nor own it any more.
+    is_lost: bool,
+}
+
+impl Division {
+    pub(super) fn new(own: &Arc<str>, journals: Journals) -> Self {
+        let journals = vec![Seen::default(); journals.count()];
+        let state = State { heard: BTreeMap::new(), journals, is_leaving: false };
+        Self { own: Arc::clone(own), state: Mutex::new(state) }
+    }
+
+    /// True: it is a host that this one had not known of, so it may not know of this one.
+    pub(super) fn heard(&self, word: Word, now: Instant) -> bool {
+        if *word.host == *self.own {
+            return false;
+        }
+        let mut state = self.lock();
+        match word.is_leaving {
+            true => {
+                state.heard.remove(&word.host);
+                false
+            }
+            false => state.heard.insert(word.host, now).is_none(),
+        }
+    }
+
+    /// What is to be said to the others: nothing, while this host could own no journal.
+    pub(super) fn word(&self, now: Instant) -> Option<Word> {
+        let is_ready = self.lock().is_ready(now);
+        is_ready.then(|| Word { host: self.own.to_string(), is_leaving: false })
+    }
+
+    /// From now on this host owns nothing. Gives what is to be said.
+    pub(super) fn leave(&self) -> Word {
+        self.lock().is_leaving = true;
+        Word { host: self.own.to_string(), is_leaving: true }
+    }
+
+    pub(super) fn saw(&self, journal: JournalNumber, owner: Option<&str>, now: Instant) {
+        let mut state = self.lock();
+        let seen = &mut state.journals[journal.index()];
+        (seen.owner, seen.at) = (owner.map(str::to_owned), Some(now));
+    }
+
+    /// This host has left the others that have the journal in common.
+    pub(super) fn lost(&self, journal: JournalNumber) {
+        self.lock().journals[journal.index()].is_lost = true;
+    }
+
+    /// Whether this host may own the journal, once its lease can be had: because the journal falls to it, or because the host to which it falls has not taken
+    /// it for as long as a lease lasts.
+    pub(super) fn may_take(&self, journal: JournalNumber, now: Instant) -> bool {
+        let mut state = self.lock();
+        if state.is_leaving {
+            return false;
+        }
+        let step = state.step(&self.own, journal, now);
+        let is_overdue = |since: Instant| now.duration_since(since) >= LEASE;
+        step == Step::Take || state.journals[journal.index()].free_since.is_some_and(is_overdue)
+    }
+
+    /// Whether this host owns too many, and this is the one that another is to have.
+    pub(super) fn gives_up(&self, journal: JournalNumber, now: Instant) -> bool {
+        self.lock().step(&self.own, journal, now) == Step::GiveUp
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn step(&mut self, own: &str, journal: JournalNumber, now: Instant) -> Step {
+        self.heard.retain(|_, at| now.duration_since(*at) < SILENCE_MAX);
+        let mut present: BTreeSet<String> = self.heard.keys().cloned().collect();
+        if self.is_ready(now) {
+            present.insert(own.to_owned());
+        }
+        for seen in &mut self.journals {
+            // What this host owns it owns, whether it wants more or not.
+            let is_owned = seen.owner.as_ref().is_some_and(|owner| owner == own || present.contains(owner));
+            seen.free_since = if is_owned { None } else { seen.free_since.or(Some(now)) };
+        }
+        let owners: Vec<_> = self.journals.iter().map(|seen| seen.owner.clone()).collect();
+        plan(own, &present, &owners)[journal.index()]
+    }
+
+    /// Whether it wants journals, and can see all there are.
+    fn is_ready(&self, now: Instant) -> bool {
+        let is_seen = |seen: &Seen| !seen.is_lost && seen.at.is_some_and(|at| now.duration_since(at) < LEASE);
+        !self.is_leaving && self.journals.iter().all(is_seen)
+    }
+}
+
+#[cfg(test)]
+#[path = "division_tests.rs"]
+mod tests;

@@ -1,0 +1,283 @@
+//! Whole sets of hosts that come, leave and are killed, by a clock that is made up: each journal has an owner again in time, all own about as many, and
+//! then nothing moves any more.
+
+use super::*;
+
+const TICK: Duration = Duration::from_millis(100);
+/// Between two looks of a member, and two words of a host, in ticks.
+const LOOK_TICKS: u64 = 5;
+/// What is promised when a host is killed.
+const FAILOVER_MAX: Duration = Duration::from_secs(10);
+
+/// As in the bucket; the revision changes with each renewal.
+#[derive(Default)]
+struct Lease {
+    owner: Option<String>,
+    revision: u64,
+}
+
+struct Host {
+    division: Division,
+    /// What it saw of each lease, and since when.
+    unchanged: Vec<(u64, Instant)>,
+    /// When it looks and speaks, relative to the others.
+    phase: u64,
+    /// It says that it is there, and does nothing else.
+    is_stuck: bool,
+    /// Those that it stopped owning, though the servers did not hear of it.
+    dropped: BTreeSet<usize>,
+}
+
+struct World {
+    journals: Journals,
+    start: Instant,
+    ticks: u64,
+    leases: Vec<Lease>,
+    hosts: BTreeMap<String, Host>,
+    /// How often a journal was given up for another host to have, and how often one got an owner.
+    given_up: usize,
+    taken: usize,
+}
+
+impl World {
+    fn new(journals: u16) -> Self {
+        let journals = Journals::new(journals).unwrap();
+        let leases = journals.numbers().map(|_| Lease::default()).collect();
+        Self { journals, start: Instant::now(), ticks: 0, leases, hosts: BTreeMap::new(), given_up: 0, taken: 0 }
+    }
+
+    fn now(&self) -> Instant {
+        self.start + TICK * u32::try_from(self.ticks).unwrap()
+    }
+
+    fn join(&mut self, name: &str) {
+        let division = Division::new(&name.into(), self.journals);
+        let now = self.now();
+        for (number, lease) in self.journals.numbers().zip(&self.leases) {
+            division.saw(number, lease.owner.as_deref(), now);
+        }
+        let phase = name.bytes().map(u64::from).sum();
+        let unchanged = vec![(u64::MAX, now); self.journals.count()];
+        self.hosts
+            .insert(name.to_owned(), Host { division, unchanged, phase, is_stuck: false, dropped: BTreeSet::new() });
+    }
+
+    fn kill(&mut self, name: &str) {
+        self.hosts.remove(name).unwrap();
+    }
+
+    fn leave(&mut self, name: &str) {
+        let word = self.hosts[name].division.leave();
+        self.tell(&word);
+    }
+
+    fn tell(&self, word: &Word) {
+        let mut answers = Vec::new();
+        for host in self.hosts.values() {
+            if host.division.heard(word.clone(), self.now()) {
+                answers.extend(host.division.word(self.now()));
+            }
+        }
+        answers.iter().for_each(|answer| self.tell(answer));
+    }
+
+    fn tick(&mut self) {
+        self.ticks += 1;
+        let names: Vec<String> = self.hosts.keys().cloned().collect();
+        for name in names {
+            let beat = self.ticks + self.hosts[&name].phase;
+            if beat.is_multiple_of(LOOK_TICKS)
+                && let Some(word) = self.hosts[&name].division.word(self.now())
+            {
+                self.tell(&word);
+            }
+            for number in self.journals.numbers() {
+                if (beat + number.index() as u64).is_multiple_of(LOOK_TICKS) && !self.hosts[&name].is_stuck {
+                    self.look(&name, number);
+                }
+            }
+        }
+    }
+
+    fn look(&mut self, name: &str, number: JournalNumber) {
+        let now = self.now();
+        let (lease, host) = (&mut self.leases[number.index()], self.hosts.get_mut(name).unwrap());
+        if lease.owner.as_deref() == Some(name) && !host.dropped.contains(&number.index()) {
+            let gives_up = host.division.gives_up(number, now);
+            if gives_up || host.division.lock().is_leaving {
+                lease.owner = None;
+                self.given_up += usize::from(gives_up);
+            }
+            lease.revision += 1;
+        } else {
+            let unchanged = &mut host.unchanged[number.index()];
+            if unchanged.0 != lease.revision {
+                *unchanged = (lease.revision, now);
+            }
+            let is_free = lease.owner.is_none() || now.duration_since(unchanged.1) >= LEASE;
+            host.division.saw(number, lease.owner.as_deref().filter(|_| !is_free), now);
+            if !(host.division.may_take(number, now) && is_free) {
+                return;
+            }
+            (lease.owner, lease.revision) = (Some(name.to_owned()), lease.revision + 1);
+            host.dropped.remove(&number.index());
+            self.taken += 1;
+        }
+        host.division.saw(number, lease.owner.as_deref(), now);
+    }
+
+    fn run(&mut self, time: Duration) {
+        (0..time.as_millis() / TICK.as_millis()).for_each(|_| self.tick());
+    }
+
+    /// How many journals each host that is there owns; the others are owned by nobody.
+    fn loads(&self) -> Vec<usize> {
+        let load = |name| self.leases.iter().filter(|lease| lease.owner.as_ref() == Some(name)).count();
+        self.hosts.iter().filter(|(_, host)| !host.division.lock().is_leaving).map(|(name, _)| load(name)).collect()
+    }
+
+    fn is_settled(&self) -> bool {
+        let loads = self.loads();
+        let is_even = loads.iter().max().unwrap_or(&0) - loads.iter().min().unwrap_or(&0) <= 1;
+        loads.iter().sum::<usize>() == self.journals.count() && is_even
+    }
+
+    /// Nothing moves, however long it is watched.
+    #[track_caller]
+    fn check_calm(&mut self) {
+        assert!(self.is_settled(), "{:?}", self.loads());
+        let before = (self.loads(), self.taken);
+        self.run(Duration::from_secs(60));
+        assert_eq!((self.loads(), self.taken), before);
+    }
+}
+
+#[test]
+fn who_comes_gets_a_share_and_no_more_moves_than_that() {
+    let mut world = World::new(6);
+    world.join("a");
+    world.run(Duration::from_secs(1));
+    assert_eq!((world.loads(), world.taken), (vec![6], 6), "at once");
+    world.join("b");
+    world.run(FAILOVER_MAX);
+    assert_eq!((world.loads(), world.given_up), (vec![3, 3], 3));
+    world.join("c");
+    world.run(FAILOVER_MAX);
+    assert_eq!((world.loads(), world.given_up, world.taken), (vec![2, 2, 2], 5, 11));
+    world.check_calm();
+}
+
+#[test]
+fn hosts_that_start_together_divide_the_journals() {
+    for journals in [1, 2, 3, 5, 16] {
+        let mut world = World::new(journals);
+        ["a", "bb", "ccc"].iter().for_each(|name| world.join(name));
+        world.run(Duration::from_secs(30));
+        world.check_calm();
+    }
+}
+
+#[test]
+fn what_a_killed_host_had_is_divided_among_the_others_in_time() {
+    let mut world = World::new(6);
+    ["a", "b", "c"].iter().for_each(|name| world.join(name));
+    world.run(Duration::from_secs(30));
+    let given_up = world.given_up;
+    world.kill("b");
+    world.run(FAILOVER_MAX);
+    assert_eq!((world.loads(), world.given_up), (vec![3, 3], given_up));
+    world.kill("a");
+    world.run(FAILOVER_MAX);
+    assert_eq!((world.loads(), world.given_up), (vec![6], given_up));
+    world.check_calm();
+}
+
+#[test]
+fn a_host_that_leaves_owns_nothing_and_the_others_all() {
+    let mut world = World::new(6);
+    ["a", "b", "c"].iter().for_each(|name| world.join(name));
+    world.run(Duration::from_secs(30));
+    world.leave("c");
+    world.run(Duration::from_secs(2));
+    assert_eq!(world.loads(), [3, 3], "without waiting for anything to run out");
+    world.check_calm();
+    assert!(world.leases.iter().all(|lease| lease.owner.as_deref() != Some("c")));
+}
+
+#[test]
+fn what_falls_to_a_host_that_does_not_take_it_is_taken_by_another() {
+    let mut world = World::new(2);
+    ["a", "b"].iter().for_each(|name| world.join(name));
+    world.run(Duration::from_secs(30));
+    let stuck = world.leases[0].owner.clone().unwrap();
+    world.hosts.get_mut(&stuck).unwrap().is_stuck = true;
+    world.run(FAILOVER_MAX);
+    assert!(world.leases.iter().all(|lease| lease.owner.as_ref() != Some(&stuck)));
+    let taken = world.taken;
+    world.run(Duration::from_secs(60));
+    assert_eq!(world.taken, taken, "nothing is given up for it");
+}
+
+/// As when the servers are away: it can append nothing, and cannot give its lease back either.
+#[test]
+fn what_a_host_that_is_there_stopped_owning_is_owned_again_in_time() {
+    let mut world = World::new(3);
+    ["a", "b"].iter().for_each(|name| world.join(name));
+    world.run(Duration::from_secs(30));
+    for index in 0..3 {
+        let owner = world.leases[index].owner.clone().unwrap();
+        world.hosts.get_mut(&owner).unwrap().dropped.insert(index);
+    }
+    world.run(FAILOVER_MAX);
+    for (index, lease) in world.leases.iter().enumerate() {
+        assert!(!world.hosts[lease.owner.as_ref().unwrap()].dropped.contains(&index));
+    }
+    world.check_calm();
+}
+
+#[test]
+fn what_nobody_takes_anybody_may_after_a_while() {
+    let (division, journal, start) = (Division::new(&"b".into(), Journals::ONE), JournalNumber::FIRST, Instant::now());
+    let may_take = |after: Duration| {
+        let now = start + after;
+        division.heard(Word { host: "a".to_owned(), is_leaving: false }, now);
+        division.saw(journal, None, now);
+        division.may_take(journal, now)
+    };
+    assert!(!may_take(Duration::ZERO), "it falls to a");
+    assert!(!may_take(LEASE - TICK));
+    assert!(may_take(LEASE));
+    division.leave();
+    assert!(!may_take(LEASE * 2));
+}
+
+#[test]
+fn whatever_comes_and_goes_all_is_owned_again_and_calm() {
+    for seed in 1..=200_u64 {
+        let mut state = seed;
+        // xorshift: any that is the same everywhere.
+        let mut below = |bound: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % bound
+        };
+        let mut world = World::new(1 + below(12) as u16);
+        for number in 0..below(20) {
+            let names: Vec<String> = world.hosts.keys().cloned().collect();
+            match below(3) {
+                0 if !names.is_empty() => world.kill(&names[below(names.len() as u64) as usize]),
+                1 if !names.is_empty() => world.leave(&names[below(names.len() as u64) as usize]),
+                _ => world.join(&format!("host-{number}")),
+            }
+            world.run(TICK * below(80) as u32);
+        }
+        world.join("last");
+        // Each journal may have to move once, one after the other.
+        world.run(LEASE * 2 + Duration::from_secs(2) * world.journals.count() as u32);
+        assert!(world.is_settled(), "seed {seed}: {:?}", world.loads());
+        let (taken, given_up) = (world.taken, world.given_up);
+        world.check_calm();
+        assert_eq!((world.taken, world.given_up), (taken, given_up), "seed {seed}");
+    }
+}

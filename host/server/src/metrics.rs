@@ -1,0 +1,74 @@
+//! What several parts count, as one text in Prometheus's format: each metric stands there once, with a label that tells the parts' values
+//! apart.
+
+use std::collections::HashMap;
+use std::fmt::{Display, Write as _};
+
+/// What is said of one metric.
+#[derive(Default)]
+struct Family<'a> {
+    name: &'a str,
+    /// `# HELP` and `# TYPE`.
+    head: Vec<&'a str>,
+    samples: Vec<String>,
+}
+
+/// Each text comes with its value of the label.
+pub(crate) fn merged<'a>(label: &str, texts: &'a [(impl Display, String)]) -> String {
+    let mut families: Vec<Family<'a>> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for (value, text) in texts {
+        for line in text.lines() {
+            let described = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE "));
+            let name = match described {
+                Some(rest) => rest.split(' ').next().unwrap_or_default(),
+                None => line.split(['{', ' ']).next().unwrap_or_default(),
+            };
+            let place = *places.entry(name).or_insert_with(|| {
+                families.push(Family { name, ..Family::default() });
+                families.len() - 1
+            });
+            let family = &mut families[place];
+            match described {
+                Some(_) if family.head.contains(&line) => {}
+                Some(_) => family.head.push(line),
+                None => family.samples.push(labelled(family.name, line, label, value)),
+            }
+        }
+    }
+    let mut text = String::new();
+    for Family { head, samples, .. } in &families {
+        head.iter().copied().chain(samples.iter().map(String::as_str)).for_each(|line| {
+            let _ = writeln!(text, "{line}");
+        });
+    }
+    text
+}
+
+/// `name 1` or `name{a="b"} 1`, with one label more.
+fn labelled(name: &str, sample: &str, label: &str, value: &impl Display) -> String {
+    let rest = &sample[name.len()..];
+    match rest.strip_prefix('{') {
+        Some(labels) => format!("{name}{{{label}=\"{value}\",{labels}"),
+        None => format!("{name}{{{label}=\"{value}\"}}{rest}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_metric_is_described_once_and_has_the_values_of_all() {
+        let of = |up: u64, tenant: &str| {
+            format!(
+                "# HELP up Is it {{up}}?\n# TYPE up gauge\nup {up}\n# HELP cpu CPU time.\n# TYPE cpu counter\ncpu{{tenant=\"{tenant}\"}} {up}7\n"
+            )
+        };
+        let (one, two) = (of(0, "a"), of(1, "b") + "# HELP more Only here.\n# TYPE more gauge\nmore 3\n");
+        let expected = "# HELP up Is it {up}?\n# TYPE up gauge\nup{journal=\"1\"} 0\nup{journal=\"2\"} 1\n\
+                        # HELP cpu CPU time.\n# TYPE cpu counter\ncpu{journal=\"1\",tenant=\"a\"} 07\ncpu{journal=\"2\",tenant=\"b\"} 17\n\
+                        # HELP more Only here.\n# TYPE more gauge\nmore{journal=\"2\"} 3\n";
+        assert_eq!(merged("journal", &[(1, one), (2, two)]), expected);
+    }
+}

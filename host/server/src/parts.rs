@@ -1,0 +1,84 @@
+//! A part of the host for each journal, with the tenants whose history is in it.
+
+use std::sync::Arc;
+
+use polder_core::{JournalNumber, Journals, TenantName};
+use polder_engine::{Host, SYSTEM_TENANT};
+
+use crate::cluster::{Cluster, Company};
+
+/// All that a host serves. Clones share it.
+#[derive(Clone)]
+pub struct Parts {
+    journals: Journals,
+    /// By number.
+    parts: Arc<[Arc<Part>]>,
+    /// Where other hosts have the journals in common with this one.
+    company: Option<Company>,
+}
+
+pub(crate) struct Part {
+    pub(crate) journal: JournalNumber,
+    pub(crate) host: Host,
+    /// `None`: the journal is this host's alone.
+    pub(crate) cluster: Option<Cluster>,
+}
+
+impl Part {
+    pub(crate) fn new(journal: JournalNumber, host: Host, cluster: Option<Cluster>) -> Self {
+        Self { journal, host, cluster }
+    }
+}
+
+impl Parts {
+    /// Of a host with its one journal in its own folder.
+    pub fn alone(host: Host) -> Self {
+        let part = Part::new(JournalNumber::FIRST, host, None);
+        Self { journals: Journals::ONE, parts: [Arc::new(part)].into(), company: None }
+    }
+
+    pub(crate) fn joined(journals: Journals, parts: Vec<Part>, company: Company) -> Self {
+        Self { journals, parts: parts.into_iter().map(Arc::new).collect(), company: Some(company) }
+    }
+
+    /// The part that the tenant belongs to. The host's own history is that of its first part: it has the access keys.
+    pub(crate) fn of(&self, tenant: &TenantName) -> &Arc<Part> {
+        match self.is_one() || tenant.as_str() == SYSTEM_TENANT {
+            true => self.first(),
+            false => &self.parts[self.journals.of(tenant).index()],
+        }
+    }
+
+    pub(crate) fn first(&self) -> &Arc<Part> {
+        &self.parts[JournalNumber::FIRST.index()]
+    }
+
+    pub(crate) fn all(&self) -> &[Arc<Part>] {
+        &self.parts
+    }
+
+    pub(crate) fn is_one(&self) -> bool {
+        self.journals == Journals::ONE
+    }
+
+    pub(crate) fn company(&self) -> Option<&Company> {
+        self.company.as_ref()
+    }
+
+    /// The one that has the tenant.
+    pub fn host(&self, tenant: &TenantName) -> &Host {
+        &self.of(tenant).host
+    }
+
+    /// The one that has what is the host's own, as access keys are.
+    pub fn first_host(&self) -> &Host {
+        &self.first().host
+    }
+
+    /// Finishes what is under way in all of them, and closes them.
+    pub async fn shutdown(self) {
+        for part in self.parts.iter() {
+            part.host.clone().shutdown().await;
+        }
+    }
+}
