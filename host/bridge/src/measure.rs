@@ -37,34 +37,69 @@ pub async fn echo(connection: &Connection, subject: &str) -> Result<Echo, NotSen
     })))
 }
 
-/// Sends `count` requests, `in_flight` at a time: each next one when one is answered. Gives how long it took, and hands each answer to
-/// `look`.
+/// How many requests are sent.
+#[derive(Debug, Clone, Copy)]
+pub enum Span {
+    Count(usize),
+    /// What has set out by then is waited for.
+    For(Duration),
+}
+
+/// What became of requests.
+#[derive(Debug)]
+pub struct Asked {
+    pub took: Duration,
+    /// Of each, in the order of the answers.
+    pub latencies: Vec<Duration>,
+}
+
+/// Sends requests, `in_flight` at a time: each next one when one is answered. Hands each answer to `look`.
 ///
 /// # Errors
 /// When a request is not answered, or `look` is not content.
 pub async fn ask(
     connection: &Connection,
-    count: usize,
     in_flight: usize,
-    request: impl Fn(usize) -> (String, Bytes),
+    span: Span,
+    request: impl Fn() -> (String, Bytes),
     look: impl Fn(&[u8]) -> Result<(), String>,
-) -> Result<Duration, NotSent> {
+) -> Result<Asked, NotSent> {
     let client = connection.client();
     let inbox = client.new_inbox();
-    let mut answers = client.subscribe(inbox.clone()).await.map_err(NotSent::new)?;
+    let mut answers = client.subscribe(format!("{inbox}.*")).await.map_err(NotSent::new)?;
     let began = Instant::now();
-    let (mut sent, mut answered) = (0, 0);
-    while answered < count {
-        while sent < count && sent - answered < in_flight {
-            let (subject, payload) = request(sent);
-            client.publish_with_reply(subject, inbox.clone(), payload).await.map_err(NotSent::new)?;
+    let mut asked = Asked { took: Duration::ZERO, latencies: Vec::new() };
+    // By the number that an answer's subject ends with: when its request set out.
+    let mut set_out = vec![began; in_flight];
+    let mut idle: Vec<usize> = (0..in_flight).collect();
+    let mut sent = 0;
+    loop {
+        let goes_on = |sent| match span {
+            Span::Count(count) => sent < count,
+            Span::For(time) => began.elapsed() < time,
+        };
+        while goes_on(sent)
+            && let Some(number) = idle.pop()
+        {
+            let (subject, payload) = request();
+            set_out[number] = Instant::now();
+            let reply = format!("{inbox}.{number}");
+            client.publish_with_reply(subject, reply, payload).await.map_err(NotSent::new)?;
             sent += 1;
         }
+        if idle.len() == in_flight {
+            asked.took = began.elapsed();
+            return Ok(asked);
+        }
         let answer = tokio::time::timeout(WAIT_MAX, answers.next()).await.map_err(NotSent::new)?;
-        look(&answer.ok_or_else(|| NotSent::new("the connection was closed"))?.payload).map_err(NotSent::new)?;
-        answered += 1;
+        let answer = answer.ok_or_else(|| NotSent::new("the connection was closed"))?;
+        look(&answer.payload).map_err(NotSent::new)?;
+        let number = answer.subject.rsplit('.').next().and_then(|number| number.parse::<usize>().ok());
+        let number = number.filter(|number| *number < in_flight);
+        let number = number.ok_or_else(|| NotSent::new(format!("an answer on {}", answer.subject)))?;
+        asked.latencies.push(set_out[number].elapsed());
+        idle.push(number);
     }
-    Ok(began.elapsed())
 }
 
 /// Publishes `count` messages to a stream of their own, `in_flight` unconfirmed at a time; each is confirmed by itself.

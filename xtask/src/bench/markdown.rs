@@ -191,30 +191,29 @@ fn levels(results: &Results) -> String {
         "resident, MB",
     ];
     section(&mut text, "Over HTTP, connections kept, views built beside", &header, http.collect());
-    let rate = |pointer: &str| shown(results.polder.get(NATS).and_then(|report| report.pointer(pointer)));
-    let nats = results.polder.get(NATS).map(|_| {
-        [
-            ("commands by request-reply", "commands_per_second", "bare echo", "echo_per_second", "share_of_echo"),
-            (
-                "events from a backlog",
-                "bridge_events_per_second",
-                "plain JetStream publisher",
-                "plain_events_per_second",
-                "share_of_plain",
-            ),
+    let nats = results.runs(NATS).iter().map(|run| {
+        vec![
+            run["in_flight"].to_string(),
+            shown(run.pointer("/commands/commands_per_second")),
+            latency(&run["commands"]["latency"]),
+            shown(run.get("published_meanwhile")),
+            shown(run.pointer("/echo_floor/commands_per_second")),
+            shown(run.get("share_of_echo")),
         ]
-        .map(|(what, found, floor, beside, share)| {
-            let [found, beside, share] = [found, beside, share].map(|field| rate(&format!("/{field}")));
-            vec![what.to_owned(), found, format!("{floor}: {beside}"), share]
-        })
     });
-    let title = format!("Over NATS, {} requests in flight; the server on the same machine", rate("/in_flight"));
-    section(
-        &mut text,
-        &title,
-        &["", "per second", "bare NATS, per second", "of it"],
-        nats.into_iter().flatten().collect(),
-    );
+    let header =
+        ["in flight", "commands/s", "p50 / p99 / p99.9 µs", "events published meanwhile", "bare echo/s", "of it"];
+    section(&mut text, "Over NATS by request-reply, the server on the same machine", &header, nats.collect());
+    if let Some(report) = results.polder.get(NATS) {
+        let [bridge, plain, share] = ["bridge_events_per_second", "plain_events_per_second", "share_of_plain"]
+            .map(|field| shown(report.get(field)));
+        put(
+            &mut text,
+            format_args!(
+                "\nFrom a backlog {bridge} events/s are published, {share} of a plain JetStream publisher's {plain}.\n"
+            ),
+        );
+    }
     let steady = results.runs(OPEN_LOOP).iter().map(|run| {
         vec![
             shown(run.get("asked_per_second")),

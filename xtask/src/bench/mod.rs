@@ -108,6 +108,8 @@ impl Bench {
     }
 
     fn measure(&self, polder: &Polder, peers: &[peers::Built], scratch: &Path, size: Size) -> Result<Results> {
+        // The system writes out what the build left behind at a time of its own, half a minute later, and all syncs wait for it.
+        run::show(&mut std::process::Command::new("sync"))?;
         let machine = Machine::read(scratch)?;
         let mut results = Results::new(machine, size);
         for program in PROGRAMS.iter().filter(|program| self.is_wanted(program.name)) {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::plot::{Line, Plot};
-use super::programs::{COMMANDS, HTTP, IN_FLIGHT, OPEN_LOOP};
+use super::programs::{COMMANDS, HTTP, IN_FLIGHT, NATS, OPEN_LOOP};
 use super::results::Results;
 
 /// By name of the file.
@@ -13,6 +13,7 @@ pub(super) fn plots(results: &Results) -> Vec<(&'static str, Plot)> {
         ("latency.svg", latency(results)),
         ("open-loop.svg", open_loop(results)),
         ("http.svg", http(results)),
+        ("nats.svg", nats(results)),
     ]
 }
 
@@ -75,6 +76,15 @@ fn http(results: &Results) -> Plot {
         own("a server that only answers", "/echo_floor/commands_per_second"),
     ];
     Plot { title: "Over HTTP", x: "connections", y: "per second", lines }
+}
+
+fn nats(results: &Results) -> Plot {
+    let own = |name: &str, pointer| line(name, results.runs(NATS), "/in_flight", pointer);
+    let lines = vec![
+        own("Polder: commands", "/commands/commands_per_second"),
+        own("a service that only echoes", "/echo_floor/commands_per_second"),
+    ];
+    Plot { title: "Over NATS", x: "in flight", y: "per second", lines }
 }
 
 fn line(name: &str, runs: &[Value], x: &str, y: &str) -> Line {

@@ -100,7 +100,7 @@ pub(super) const PROGRAMS: [Program; 23] = [
     Program {
         name: NATS,
         full: &["nats"],
-        quick: Some(&["nats", "--commands", "100000", "--aggregates", "2000", "--events", "50000"]),
+        quick: Some(&["nats", "--in-flight", "256", "--seconds", "1", "--aggregates", "2000", "--events", "50000"]),
     },
     Program { name: OPEN_LOOP, full: &["open-loop"], quick: None },
     Program { name: STATE, full: &["state"], quick: Some(&["state", "--commands", "50000"]) },

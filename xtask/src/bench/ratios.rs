@@ -78,7 +78,7 @@ const RATIOS: [Ratio; 17] = [
     Ratio {
         name: "NATS / bare echo, 256 in flight",
         better: Better::High,
-        of: |results| results.number(NATS, "/share_of_echo"),
+        of: |results| results.run(NATS, "in_flight", 256)?["share_of_echo"].as_f64(),
     },
     Ratio {
         name: "events published / plain publisher",

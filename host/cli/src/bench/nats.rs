@@ -1,6 +1,7 @@
 //! `polder bench nats`: commands and events over NATS, beside what bare NATS does on the same machine in the same run.
 
 use std::net::TcpListener;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,14 +10,15 @@ use anyhow::{Context, ensure};
 use bytes::Bytes;
 use clap::Args;
 use polder_bridge::events::EventStreams;
-use polder_bridge::{ConnectOptions, Connection, measure};
+use polder_bridge::measure::{self, Asked, Span};
+use polder_bridge::{ConnectOptions, Connection};
 use polder_core::TenantName;
 use polder_engine::{Host, HostOptions, MAIN_TENANT};
 use polder_server::{Nats as NatsFace, Parts, Server};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use super::figures::per_second;
+use super::figures::{Latency, per_second};
 use super::fill::fill;
 use super::options::{History, Place};
 use super::orders::Orders;
@@ -25,6 +27,8 @@ use crate::failure::Outcome;
 use crate::output::Output;
 
 const EVENTS_STREAM: &str = "polder-events-main";
+/// Requests in flight that draft the orders before the clock starts.
+const PREPARING: usize = 64;
 /// Until the server that was started answers.
 const START_WAIT_MAX: Duration = Duration::from_secs(10);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
@@ -41,13 +45,14 @@ pub(crate) struct Nats {
     /// The nats-server to start [default: the one on the PATH].
     #[arg(long, value_name = "FILE", default_value = "nats-server")]
     nats_server: PathBuf,
-    /// How many requests to time, of the echo and of the host.
-    #[arg(long, default_value_t = 400_000)]
-    commands: usize,
+    /// Requests in flight: a run for each.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,4,16,64,256,1024")]
+    in_flight: Vec<NonZeroUsize>,
+    /// How long each run takes.
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
     #[arg(long, default_value_t = 10_000)]
     aggregates: usize,
-    #[arg(long, default_value_t = 256)]
-    in_flight: usize,
     /// The backlog that is published.
     #[arg(long, default_value_t = 500_000)]
     events: usize,
@@ -55,16 +60,37 @@ pub(crate) struct Nats {
 
 #[derive(Serialize)]
 struct Report {
-    in_flight: usize,
-    echo_per_second: f64,
-    commands_per_second: f64,
-    share_of_echo: f64,
-    /// Of the commands' events, when the last command was answered.
-    published_meanwhile: u64,
+    aggregates: usize,
+    runs: Vec<Level>,
+    /// Of the backlog.
     events: usize,
     plain_events_per_second: f64,
     bridge_events_per_second: f64,
     share_of_plain: f64,
+}
+
+#[derive(Serialize)]
+struct Level {
+    in_flight: usize,
+    echo_floor: Through,
+    commands: Through,
+    share_of_echo: f64,
+    /// Of the commands' events, when the last command was answered.
+    published_meanwhile: u64,
+}
+
+#[derive(Serialize)]
+struct Through {
+    commands: usize,
+    commands_per_second: f64,
+    latency: Latency,
+}
+
+impl From<Asked> for Through {
+    fn from(Asked { took, latencies }: Asked) -> Self {
+        let commands = latencies.len();
+        Self { commands, commands_per_second: per_second(commands, took), latency: Latency::of(latencies) }
+    }
 }
 
 impl Nats {
@@ -75,13 +101,12 @@ impl Nats {
     }
 
     fn measure(&self, folder: &Path, output: &Output) -> anyhow::Result<Report> {
-        ensure!(self.aggregates >= self.in_flight, "at least one aggregate for each command in flight is needed");
+        let most = self.in_flight.iter().map(|in_flight| in_flight.get()).max().unwrap_or_default();
+        ensure!(self.aggregates >= most, "at least one aggregate for each command in flight is needed");
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        output.note("bare echo, commands …");
         let server = NatsServer::start(&self.nats_server, &folder.join("nats"))?;
         let connection = runtime.block_on(server.connect())?;
-        let echo = runtime.block_on(self.echo(&server, &connection))?;
-        let (commands, published_meanwhile) = self.answered(&server, &connection, &runtime, folder)?;
+        let runs = self.levels(&server, &connection, &runtime, folder, output)?;
         output.note("filling the backlog …");
         let events = self.backlog(&runtime, folder)?;
         output.note("plain publisher, bridge …");
@@ -90,11 +115,8 @@ impl Nats {
         let plain = per_second(events, runtime.block_on(plain)?);
         let bridge = self.published(&server, &connection, &runtime, folder, events)?;
         Ok(Report {
-            in_flight: self.in_flight,
-            echo_per_second: echo,
-            commands_per_second: commands,
-            share_of_echo: commands / echo,
-            published_meanwhile,
+            aggregates: self.aggregates,
+            runs,
             events,
             plain_events_per_second: plain,
             bridge_events_per_second: bridge,
@@ -102,40 +124,50 @@ impl Nats {
         })
     }
 
-    async fn echo(&self, server: &NatsServer, connection: &Connection) -> anyhow::Result<f64> {
-        let answering = server.connect().await?;
-        let _echo = measure::echo(&answering, "echo.>").await?;
-        let orders = Orders::new(self.aggregates, Spread::Uniform, 0)?;
-        let request = |_| request("echo", &orders);
-        let took = measure::ask(connection, self.commands, self.in_flight, request, |_| Ok(())).await?;
-        Ok(per_second(self.commands, took))
-    }
-
-    /// The rate of commands, and how many events had been published when the last was answered.
-    fn answered(
+    /// Echo and host in turn.
+    fn levels(
         &self,
         server: &NatsServer,
         connection: &Connection,
         runtime: &Runtime,
         folder: &Path,
-    ) -> anyhow::Result<(f64, u64)> {
+        output: &Output,
+    ) -> anyhow::Result<Vec<Level>> {
         let (host, face) = self.host(server, runtime, &folder.join("commands"))?;
-        let accepted = |answer: &[u8]| match answer.starts_with(br#"{"status":"accepted""#) {
-            true => Ok(()),
-            false => Err(String::from_utf8_lossy(answer).into_owned()),
-        };
-        let orders = Orders::new(self.aggregates, Spread::Uniform, 0)?;
-        let request = |_| request(MAIN_TENANT, &orders);
-        let took = runtime.block_on(async {
-            measure::ask(connection, self.aggregates, self.in_flight, request, accepted).await?;
-            measure::ask(connection, self.commands, self.in_flight, request, accepted).await
+        let runs = runtime.block_on(async {
+            let answering = server.connect().await?;
+            let _echo = measure::echo(&answering, "echo.>").await?;
+            let orders = Orders::new(self.aggregates, Spread::Uniform, 0)?;
+            let ask = async |tenant, in_flight, span, look: fn(&[u8]) -> Result<(), String>| {
+                measure::ask(connection, in_flight, span, || request(tenant, &orders), look).await
+            };
+            let mut recorded =
+                ask(MAIN_TENANT, PREPARING, Span::Count(self.aggregates), accepted).await?.latencies.len();
+            let span = Span::For(Duration::from_secs_f64(self.seconds));
+            let mut runs = Vec::with_capacity(self.in_flight.len());
+            for in_flight in self.in_flight.iter().map(|in_flight| in_flight.get()) {
+                output.note(&format!("{in_flight} in flight …"));
+                let echo_floor = Through::from(ask("echo", in_flight, span, |_| Ok(())).await?);
+                // What is still to be published of the run before would count against this one.
+                until_published(connection, recorded).await;
+                let commands = Through::from(ask(MAIN_TENANT, in_flight, span, accepted).await?);
+                let published = measure::messages(connection, EVENTS_STREAM).await;
+                runs.push(Level {
+                    in_flight,
+                    share_of_echo: commands.commands_per_second / echo_floor.commands_per_second,
+                    published_meanwhile: published.saturating_sub(recorded as u64),
+                    echo_floor,
+                    commands,
+                });
+                recorded += runs.last().map_or(0, |level| level.commands.commands);
+            }
+            anyhow::Ok(runs)
         })?;
-        let published = runtime.block_on(measure::messages(connection, EVENTS_STREAM));
         drop(face);
         runtime.block_on(host.shutdown());
         let removing = EventStreams { replicas: 1 };
         runtime.block_on(removing.remove(connection, &TenantName::new(MAIN_TENANT)?))?;
-        Ok((per_second(self.commands, took), published))
+        Ok(runs)
     }
 
     fn backlog(&self, runtime: &Runtime, folder: &Path) -> anyhow::Result<usize> {
@@ -157,11 +189,7 @@ impl Nats {
         let (host, face) = self.host(server, runtime, &folder.join("backlog"))?;
         // It began when the face was there; what was published by now does not count.
         let (began, before) = (Instant::now(), runtime.block_on(measure::messages(connection, EVENTS_STREAM)));
-        runtime.block_on(async {
-            while measure::messages(connection, EVENTS_STREAM).await < events as u64 {
-                tokio::time::sleep(LOOK_INTERVAL).await;
-            }
-        });
+        runtime.block_on(until_published(connection, events));
         let took = began.elapsed();
         drop(face);
         runtime.block_on(host.shutdown());
@@ -182,6 +210,19 @@ impl Nats {
         let host = Host::open(HostOptions::new(folder))?;
         host.attach(&TenantName::new(MAIN_TENANT)?, host.load(&self.place.component()?)?)?;
         Ok(host)
+    }
+}
+
+async fn until_published(connection: &Connection, events: usize) {
+    while measure::messages(connection, EVENTS_STREAM).await < events as u64 {
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+}
+
+fn accepted(answer: &[u8]) -> Result<(), String> {
+    match answer.starts_with(br#"{"status":"accepted""#) {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(answer).into_owned()),
     }
 }
 
@@ -239,21 +280,23 @@ impl Drop for NatsServer {
 }
 
 fn text(report: &Report) -> String {
-    format!(
-        "{} in flight; server, host and load on this machine\n\n\
-         bare echo                {:>10.0} requests/s\n\
-         commands, with fsync     {:>10.0} commands/s   {:.2} of the echo; {} events published meanwhile\n\n\
-         backlog of {} events\n\
+    let mut text = format!("{} aggregates; server, host and load on this machine\n\n", report.aggregates);
+    for level in &report.runs {
+        text.push_str(&format!(
+            "{:>5} in flight {:>10.0} commands/s   {}   {:.2} of the bare echo's {:.0} requests/s; {} events published meanwhile\n",
+            level.in_flight,
+            level.commands.commands_per_second,
+            level.commands.latency,
+            level.share_of_echo,
+            level.echo_floor.commands_per_second,
+            level.published_meanwhile
+        ));
+    }
+    text.push_str(&format!(
+        "\nbacklog of {} events\n\
          plain publisher          {:>10.0} messages/s\n\
          bridge                   {:>10.0} events/s     {:.2} of the plain one\n",
-        report.in_flight,
-        report.echo_per_second,
-        report.commands_per_second,
-        report.share_of_echo,
-        report.published_meanwhile,
-        report.events,
-        report.plain_events_per_second,
-        report.bridge_events_per_second,
-        report.share_of_plain
-    )
+        report.events, report.plain_events_per_second, report.bridge_events_per_second, report.share_of_plain
+    ));
+    text
 }
