@@ -194,8 +194,6 @@ impl NatsServer {
         text + &options.more
     }
 
-    /// Its health also says whether JetStream is there and, in a cluster, whether it has a leader. That of single streams is not asked
-    /// for: one that was being made when the server was killed stays unhealthy until it is made again.
     #[track_caller]
     fn wait_until_ready(&mut self) {
         let start = Instant::now();
@@ -212,11 +210,14 @@ impl NatsServer {
         }
     }
 
+    /// A server alone is not asked for its streams: one that was being made when the server was killed stays unhealthy until it is made
+    /// again. One of a cluster has to have caught up with the others before the next may be killed; and as long as it has not
+    /// begun to look for them, it takes itself for one alone, and healthy.
     fn is_healthy(&self) -> std::io::Result<bool> {
-        let is_serving = self.monitored("/healthz?js-server-only=true")?.starts_with("HTTP/1.0 200 ");
-        // One that has not begun to look for the others yet takes itself for one alone, and healthy.
         let is_alone = self.members.is_empty() || !self.options.jetstream;
-        Ok(is_serving && (is_alone || self.monitored("/jsz")?.contains("\"leader\":")))
+        let asked = if is_alone { "/healthz?js-server-only=true" } else { "/healthz" };
+        let is_healthy = self.monitored(asked)?.starts_with("HTTP/1.0 200 ");
+        Ok(is_healthy && (is_alone || self.monitored("/jsz")?.contains("\"leader\":")))
     }
 
     /// Without a client of HTTP: this is also called where asynchronous code runs.
