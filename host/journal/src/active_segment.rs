@@ -14,7 +14,7 @@ use crate::options::SEGMENT_GROWTH;
 use crate::segments::Segments;
 
 /// After each part of a segment that is prepared: it is in less of a hurry than whoever syncs meanwhile.
-const PREPARATION_REST: Duration = Duration::from_millis(5);
+const PREPARATION_REST: Duration = Duration::from_micros(500);
 
 /// A segment in the making.
 struct Creation {

@@ -17,7 +17,7 @@ const NAME_DIGITS: usize = 20;
 /// whole again for the smallest frame in it.
 const ZEROS: [u8; 4096] = [0; 4096];
 /// A sync for so many bytes of them: nobody else's sync waits long behind it.
-const ZEROS_PER_SYNC_BYTES: u64 = 1024 * 1024;
+const ZEROS_PER_SYNC_BYTES: u64 = 128 * 1024;
 
 #[derive(Debug)]
 pub struct FileDisk {
