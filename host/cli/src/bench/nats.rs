@@ -137,20 +137,21 @@ impl Nats {
         let runs = runtime.block_on(async {
             let answering = server.connect().await?;
             let _echo = measure::echo(&answering, "echo.>").await?;
-            let orders = Orders::new(self.aggregates, Spread::Uniform, 0)?;
-            let ask = async |tenant, in_flight, span, look: fn(&[u8]) -> Result<(), String>| {
-                measure::ask(connection, in_flight, span, || request(tenant, &orders), look).await
+            // Each has its own: which command may come next depends on those before.
+            let (orders, echoed) = (self.orders()?, self.orders()?);
+            let ask_host = async |in_flight, span| {
+                measure::ask(connection, in_flight, span, || request(MAIN_TENANT, &orders), accepted).await
             };
-            let mut recorded =
-                ask(MAIN_TENANT, PREPARING, Span::Count(self.aggregates), accepted).await?.latencies.len();
+            let mut recorded = ask_host(PREPARING, Span::Count(self.aggregates)).await?.latencies.len();
             let span = Span::For(Duration::from_secs_f64(self.seconds));
             let mut runs = Vec::with_capacity(self.in_flight.len());
             for in_flight in self.in_flight.iter().map(|in_flight| in_flight.get()) {
                 output.note(&format!("{in_flight} in flight …"));
-                let echo_floor = Through::from(ask("echo", in_flight, span, |_| Ok(())).await?);
+                let echo = measure::ask(connection, in_flight, span, || request("echo", &echoed), |_| Ok(()));
+                let echo_floor = Through::from(echo.await?);
                 // What is still to be published of the run before would count against this one.
                 until_published(connection, recorded).await;
-                let commands = Through::from(ask(MAIN_TENANT, in_flight, span, accepted).await?);
+                let commands = Through::from(ask_host(in_flight, span).await?);
                 let published = measure::messages(connection, EVENTS_STREAM).await;
                 runs.push(Level {
                     in_flight,
@@ -168,6 +169,10 @@ impl Nats {
         let removing = EventStreams { replicas: 1 };
         runtime.block_on(removing.remove(connection, &TenantName::new(MAIN_TENANT)?))?;
         Ok(runs)
+    }
+
+    fn orders(&self) -> anyhow::Result<Orders> {
+        Orders::new(self.aggregates, Spread::Uniform, 0)
     }
 
     fn backlog(&self, runtime: &Runtime, folder: &Path) -> anyhow::Result<usize> {
