@@ -316,10 +316,14 @@ fn check(command: &Command, domain: &Domain, limits: &Limits) -> Result<(), Subm
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    joined(tokio::task::spawn_blocking(work).await)
+    joined(tokio::task::spawn_blocking(work)).await
 }
 
-/// A panic goes on where it was waited for.
-fn joined<T>(ended: Result<T, tokio::task::JoinError>) -> T {
-    ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+/// A panic goes on where it was waited for. What was cancelled ended with its runtime, and whoever waits for it ends with that too.
+async fn joined<T>(task: tokio::task::JoinHandle<T>) -> T {
+    match task.await.map_err(tokio::task::JoinError::try_into_panic) {
+        Ok(done) => done,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(_cancelled)) => std::future::pending().await,
+    }
 }

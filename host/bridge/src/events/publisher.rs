@@ -9,7 +9,7 @@ use async_nats::{Message, Subscriber};
 use futures::{FutureExt as _, StreamExt as _};
 use polder_core::{DomainName, Event, Position, TenantName};
 use serde::Deserialize;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 
 use super::headers::Mark;
@@ -294,7 +294,7 @@ impl<H: History> Publisher<H> {
     async fn read_on(&mut self, after: Position) -> Result<(), StreamError> {
         if self.read.is_empty() {
             self.read = match self.reading.take() {
-                Some(reading) => read(reading.await)?.into(),
+                Some(reading) => read(reading).await?.into(),
                 None => self.page(after).await?.into(),
             };
         }
@@ -314,9 +314,11 @@ impl<H: History> Publisher<H> {
     }
 }
 
-fn read(ended: Result<Result<Vec<Event>, String>, tokio::task::JoinError>) -> Result<Vec<Event>, StreamError> {
-    match ended {
+/// What was cancelled ended with its runtime, and whoever waits for it ends with that too.
+async fn read(reading: JoinHandle<Result<Vec<Event>, String>>) -> Result<Vec<Event>, StreamError> {
+    match reading.await.map_err(JoinError::try_into_panic) {
         Ok(page) => page.map_err(StreamError::Away),
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(_cancelled)) => std::future::pending().await,
     }
 }

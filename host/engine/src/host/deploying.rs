@@ -44,7 +44,7 @@ impl Host {
         options: DeployOptions,
     ) -> Result<Deployed, DeployError> {
         let (inner, tenant) = (Arc::clone(&self.inner), self.inner.tenant_to_deploy(tenant)?);
-        joined(tokio::spawn(async move { inner.deploy(tenant, component, options).await }).await)
+        joined(tokio::spawn(async move { inner.deploy(tenant, component, options).await })).await
     }
 
     /// Makes a revision active again that was active before. It passes the gate like any other.
@@ -56,7 +56,7 @@ impl Host {
     ) -> Result<Deployed, DeployError> {
         let (inner, tenant) = (Arc::clone(&self.inner), self.inner.tenant_to_deploy(tenant)?);
         let domain = domain.clone();
-        joined(tokio::spawn(async move { inner.roll_back(tenant, domain, options).await }).await)
+        joined(tokio::spawn(async move { inner.roll_back(tenant, domain, options).await })).await
     }
 
     /// Everything that was deployed of a domain, in order.
