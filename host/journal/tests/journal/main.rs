@@ -1,5 +1,6 @@
 //! The journal from outside: one binary, one module per topic. `POLDER_SEED=n` repeats one random history.
 
+mod beside;
 mod contract;
 mod follower;
 mod index;
