@@ -32,6 +32,21 @@ impl std::fmt::Display for Latency {
     }
 }
 
+/// What became of commands that were sent over a network.
+#[derive(Serialize)]
+pub(super) struct Sent {
+    pub(super) commands: usize,
+    pub(super) commands_per_second: f64,
+    pub(super) latency: Latency,
+}
+
+impl Sent {
+    pub(super) fn of(times: Vec<Duration>, took: Duration) -> Self {
+        let commands = times.len();
+        Self { commands, commands_per_second: per_second(commands, took), latency: Latency::of(times) }
+    }
+}
+
 pub(super) fn per_second(count: usize, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64()
 }

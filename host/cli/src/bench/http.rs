@@ -14,7 +14,7 @@ use clap::Args;
 use serde::Serialize;
 use tokio::task::LocalSet;
 
-use super::figures::{Latency, per_second};
+use super::figures::Sent;
 use super::options::Place;
 use super::orders::Orders;
 use super::served::Served;
@@ -51,19 +51,12 @@ struct Report {
 struct Level {
     connections: usize,
     /// A server that answers, and does nothing else.
-    echo_floor: Through,
-    host: Through,
+    echo_floor: Sent,
+    host: Sent,
     share_of_echo: f64,
     /// Of the host's process alone.
     host_cpu_seconds_per_million: f64,
     host_resident_bytes: u64,
-}
-
-#[derive(Serialize)]
-struct Through {
-    commands: usize,
-    commands_per_second: f64,
-    latency: Latency,
 }
 
 /// When a run ends.
@@ -122,7 +115,7 @@ async fn deploy(address: &str, component: Vec<u8>) -> anyhow::Result<()> {
 }
 
 /// All connections on one thread: what the callers take should be little beside what the host does.
-async fn call(address: SocketAddr, orders: Rc<Orders>, connections: usize, span: Span) -> anyhow::Result<Through> {
+async fn call(address: SocketAddr, orders: Rc<Orders>, connections: usize, span: Span) -> anyhow::Result<Sent> {
     let mut open = Vec::with_capacity(connections);
     for _ in 0..connections {
         open.push(Connection::open(address).await?);
@@ -159,11 +152,7 @@ async fn call(address: SocketAddr, orders: Rc<Orders>, connections: usize, span:
     for caller in callers {
         times.extend(caller.await.context("a caller panicked")??);
     }
-    Ok(Through {
-        commands: times.len(),
-        commands_per_second: per_second(times.len(), began.elapsed()),
-        latency: Latency::of(times),
-    })
+    Ok(Sent::of(times, began.elapsed()))
 }
 
 fn text(report: &Report) -> String {

@@ -18,7 +18,7 @@ use polder_server::{Nats as NatsFace, Parts, Server};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use super::figures::{Latency, per_second};
+use super::figures::{Sent, per_second};
 use super::fill::fill;
 use super::options::{History, Place};
 use super::orders::Orders;
@@ -72,25 +72,11 @@ struct Report {
 #[derive(Serialize)]
 struct Level {
     in_flight: usize,
-    echo_floor: Through,
-    commands: Through,
+    echo_floor: Sent,
+    commands: Sent,
     share_of_echo: f64,
     /// Of the commands' events, when the last command was answered.
     published_meanwhile: u64,
-}
-
-#[derive(Serialize)]
-struct Through {
-    commands: usize,
-    commands_per_second: f64,
-    latency: Latency,
-}
-
-impl From<Asked> for Through {
-    fn from(Asked { took, latencies }: Asked) -> Self {
-        let commands = latencies.len();
-        Self { commands, commands_per_second: per_second(commands, took), latency: Latency::of(latencies) }
-    }
 }
 
 impl Nats {
@@ -148,10 +134,10 @@ impl Nats {
             for in_flight in self.in_flight.iter().map(|in_flight| in_flight.get()) {
                 output.note(&format!("{in_flight} in flight …"));
                 let echo = measure::ask(connection, in_flight, span, || request("echo", &echoed), |_| Ok(()));
-                let echo_floor = Through::from(echo.await?);
+                let echo_floor = sent(echo.await?);
                 // What is still to be published of the run before would count against this one.
                 until_published(connection, recorded).await;
-                let commands = Through::from(ask_host(in_flight, span).await?);
+                let commands = sent(ask_host(in_flight, span).await?);
                 let published = measure::messages(connection, EVENTS_STREAM).await;
                 runs.push(Level {
                     in_flight,
@@ -216,6 +202,10 @@ impl Nats {
         host.attach(&TenantName::new(MAIN_TENANT)?, host.load(&self.place.component()?)?)?;
         Ok(host)
     }
+}
+
+fn sent(Asked { took, latencies }: Asked) -> Sent {
+    Sent::of(latencies, took)
 }
 
 async fn until_published(connection: &Connection, events: usize) {
