@@ -15,12 +15,15 @@ use polder_core::{Position, Revision, Sequence, TenantName};
 use crate::frame::Link;
 use crate::{AggregateKey, CommandKey, Snapshot};
 
+mod chains;
 mod entry;
 mod flusher;
 mod layout;
 mod overlay;
+mod parts;
+mod runs;
+mod snapshots;
 mod store;
-mod trickle;
 
 pub(crate) use entry::{DurableFrame, Extent, HistoryEntry, IndexedRecord, Place, Stretch};
 pub(crate) use flusher::Flusher;
@@ -48,6 +51,8 @@ struct Layers {
     active: Overlay,
     /// Being written into the store, and found here until it is there.
     frozen: Option<Arc<Overlay>>,
+    /// Empty: one that was written.
+    spare: Option<Overlay>,
 }
 
 impl Index {
@@ -104,17 +109,23 @@ impl Index {
         if layers.frozen.is_some() || layers.active.is_empty() || layers.active.record_count() < records_min {
             return None;
         }
-        let next = layers.active.as_large();
+        let next = layers.spare.take().unwrap_or_default();
         let frozen = Arc::new(std::mem::replace(&mut layers.active, next));
         layers.frozen = Some(Arc::clone(&frozen));
         Some(frozen)
     }
 
-    fn write_frozen(&self, frozen: &Overlay) {
+    fn write_frozen(&self, frozen: Arc<Overlay>) {
         let Some(store) = &self.store else { return };
-        match store.write(frozen) {
-            // Only now: whoever does not find an entry here has to find it in the store.
-            Ok(()) => self.layers_mut().frozen = None,
+        match store.write(&frozen) {
+            Ok(()) => {
+                // Only now: whoever does not find an entry here has to find it in the store.
+                self.layers_mut().frozen = None;
+                if let Some(mut written) = Arc::into_inner(frozen) {
+                    written.clear();
+                    self.layers_mut().spare = Some(written);
+                }
+            }
             Err(error) => *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
         }
     }
@@ -131,7 +142,7 @@ impl Index {
 
     fn flush(&self, records_min: usize) -> Result<(), IndexError> {
         if let Some(frozen) = self.freeze(records_min) {
-            self.write_frozen(&frozen);
+            self.write_frozen(frozen);
         }
         self.check()
     }
@@ -159,19 +170,16 @@ impl Index {
         after: Sequence,
         limit: usize,
     ) -> Result<Vec<HistoryEntry>, IndexError> {
-        let (recent, recent_from) = {
+        let (mut recent, recent_from) = {
             let layers = self.layers();
-            let recent = layers.all().flat_map(|overlay| overlay.history(key)).copied();
-            let mut recent_from = None;
-            let recent: Vec<_> = recent
-                .inspect(|entry| recent_from = recent_from.or(Some(entry.first)))
-                .filter(|entry| entry.last > after)
-                .take(limit)
-                .collect();
-            (recent, recent_from)
+            let recent_from = layers.all().find_map(|overlay| overlay.histories().first(key));
+            (layers.all().flat_map(|overlay| overlay.histories().beyond(key, after)).collect::<Vec<_>>(), recent_from)
         };
         let covered = recent_from.is_some_and(|first| first <= after.plus(1));
-        let Some(store) = self.store.as_ref().filter(|_| !covered) else { return Ok(recent) };
+        let Some(store) = self.store.as_ref().filter(|_| !covered) else {
+            recent.truncate(limit);
+            return Ok(recent);
+        };
         let mut entries = store.history(key, after, limit)?;
         let stored_until = entries.last().map_or(after, |entry| entry.last);
         // What was just written out is in both.
@@ -183,7 +191,7 @@ impl Index {
     pub(crate) fn last_of(&self, key: AggregateKey) -> Result<Option<HistoryEntry>, IndexError> {
         let recent = {
             let layers = self.layers();
-            layers.all().flat_map(|overlay| overlay.history(key).last()).last().copied()
+            layers.all().filter_map(|overlay| overlay.histories().last(key)).last()
         };
         match (recent, &self.store) {
             (None, Some(store)) => store.last_of(key),
@@ -231,7 +239,7 @@ impl Index {
 
     pub(crate) fn snapshot(&self, key: AggregateKey, revision: &Revision) -> Result<Option<Snapshot>, IndexError> {
         match &self.store {
-            Some(store) => store.snapshot(key, revision),
+            Some(store) => store.snapshots.get(key, revision),
             None => {
                 let snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
                 Ok(snapshots.get(&(key, *revision)).cloned())
@@ -246,7 +254,7 @@ impl Index {
         snapshot: &Snapshot,
     ) -> Result<(), IndexError> {
         match &self.store {
-            Some(store) => store.put_snapshot(key, revision, snapshot),
+            Some(store) => store.snapshots.put(key, revision, snapshot),
             None => {
                 let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
                 snapshots.insert((key, *revision), snapshot.clone());
@@ -258,7 +266,7 @@ impl Index {
     pub(crate) fn remove_snapshots(&self, keys: &[AggregateKey], revisions: &[Revision]) -> Result<(), IndexError> {
         let all = keys.iter().flat_map(|key| revisions.iter().map(move |revision| (*key, *revision)));
         match &self.store {
-            Some(store) => all.into_iter().try_for_each(|(key, revision)| store.remove_snapshot(key, &revision)),
+            Some(store) => all.into_iter().try_for_each(|(key, revision)| store.snapshots.remove(key, &revision)),
             None => {
                 let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
                 all.for_each(|pair| drop(snapshots.remove(&pair)));
@@ -268,7 +276,7 @@ impl Index {
     }
 
     pub(crate) fn purge_snapshots(&self) -> Result<(), IndexError> {
-        self.store.as_ref().map_or(Ok(()), Store::purge_snapshots)
+        self.store.as_ref().map_or(Ok(()), |store| store.snapshots.purge())
     }
 
     fn layers(&self) -> RwLockReadGuard<'_, Layers> {

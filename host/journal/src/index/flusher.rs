@@ -1,28 +1,35 @@
 //! The threads beside the writer: one writes full overlays into the store, so that neither an append nor a reader waits for it; the other
-//! has what is written reach the disk bit by bit.
+//! merges what has become many.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use super::{Index, Overlay, trickle};
+use super::{Index, Overlay};
 
-/// Dropping it ends the threads once what was handed to it is written.
+/// Dropping it ends the threads: once what was handed to it is written, and without waiting for a merge.
 pub(crate) struct Flusher {
     frozen: Option<Sender<Arc<Overlay>>>,
+    is_ending: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Flusher {
     pub(crate) fn start(index: &Arc<Index>) -> Self {
-        let Some(store) = &index.store else { return Self { frozen: None, threads: Vec::new() } };
-        let ((sender, frozen), (begin, begun), tables) = (channel(), channel(), store.tables());
-        let index = Arc::clone(index);
+        let is_ending = Arc::<AtomicBool>::default();
+        if index.store.is_none() {
+            return Self { frozen: None, is_ending, threads: Vec::new() };
+        }
+        let ((sender, frozen), (written, added)) = (channel(), channel());
+        // Some may be due since the last time.
+        let _ = written.send(());
+        let (writing, merging, ending) = (Arc::clone(index), Arc::clone(index), Arc::clone(&is_ending));
         let threads = vec![
-            std::thread::spawn(move || write_out(&index, &frozen, &begin)),
-            std::thread::spawn(move || trickle::run(&tables, &begun)),
+            std::thread::spawn(move || write_out(&writing, frozen, &written)),
+            std::thread::spawn(move || merge_all(&merging, &added, &ending)),
         ];
-        Self { frozen: Some(sender), threads }
+        Self { frozen: Some(sender), is_ending, threads }
     }
 
     /// Hands the newest entries over if they are many.
@@ -39,16 +46,36 @@ impl Flusher {
 impl Drop for Flusher {
     fn drop(&mut self) {
         self.frozen = None;
+        self.is_ending.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }
 }
 
-fn write_out(index: &Index, frozen: &Receiver<Arc<Overlay>>, begin: &Sender<()>) {
+fn write_out(index: &Index, frozen: Receiver<Arc<Overlay>>, written: &Sender<()>) {
     for frozen in frozen {
-        // Fails only when that thread has panicked; then all is synced at once.
-        let _ = begin.send(());
-        index.write_frozen(&frozen);
+        index.write_frozen(frozen);
+        // Fails only when that thread has panicked; then there are more runs to ask.
+        let _ = written.send(());
+    }
+}
+
+fn merge_all(index: &Index, added: &Receiver<()>, is_ending: &AtomicBool) {
+    let Some(store) = &index.store else { return };
+    let is_wanted = || !is_ending.load(Ordering::Relaxed);
+    for () in added {
+        loop {
+            match store.merge(&is_wanted) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(_) if !is_wanted() => return,
+                Err(error) => {
+                    // Everything is found all the same. It is tried again when more was written.
+                    tracing::warn!(%error, "parts of the index cannot be merged");
+                    break;
+                }
+            }
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! Keys and values of the store. One keyspace holds every kind of entry, so that writing them out is one atomic piece;
-//! the first byte of a key is the kind.
+//! Keys and values of the store. A run holds every kind of entry, so that writing them out is one atomic piece; the first byte of a
+//! key is the kind. What comes before the numbers at a key's end is its mark: by that a run tells whether it has some of a kind.
 //!
 //! | key | value |
 //! |---|---|
 //! | `c` command key | place |
 //! | `h` aggregate key, first sequence | the history entries from there on, 256 at most |
-//! | `m` | format, number and hash of the last frame in the store |
+//! | `m` | number and hash of the last frame in the run |
 //! | `p` tenant | last position, bytes of its records |
 //! | `t` tenant, 0, first position | stretch |
 //!
@@ -19,13 +19,34 @@ use crate::bytes::{Cursor, put_number};
 use crate::frame::Link;
 use crate::{AggregateKey, CommandKey};
 
-/// Raised when keys, values or what they mean change; an index of another format is built again.
-const INDEX_FORMAT: u64 = 2;
 /// So that reading the end of a long history does not decode all of it.
 pub(super) const HISTORY_ENTRIES_PER_VALUE_MAX: usize = 256;
 
 pub(super) const CHECKPOINT_KEY: &[u8] = b"m";
 pub(super) const EXTENT_PREFIX: &[u8] = b"p";
+
+/// How long a history's mark is: the kind, and the aggregate's key.
+const HISTORY_MARK_BYTES: usize = 17;
+/// A sequence or a position.
+const NUMBER_BYTES: usize = 8;
+
+pub(super) fn mark_of(key: &[u8]) -> &[u8] {
+    match key.first() {
+        Some(b'h') => &key[..HISTORY_MARK_BYTES.min(key.len())],
+        Some(b't') => &key[..key.len().saturating_sub(NUMBER_BYTES)],
+        _ => key,
+    }
+}
+
+pub(super) fn history_mark(key: AggregateKey) -> [u8; HISTORY_MARK_BYTES] {
+    let mut bytes = [b'h'; HISTORY_MARK_BYTES];
+    bytes[1..].copy_from_slice(&key.0);
+    bytes
+}
+
+pub(super) fn stretch_mark(tenant: &TenantName) -> Vec<u8> {
+    [b"t", tenant.as_str().as_bytes(), &[0]].concat()
+}
 
 pub(super) fn command_key(key: CommandKey) -> [u8; 17] {
     let mut bytes = [b'c'; 17];
@@ -34,9 +55,9 @@ pub(super) fn command_key(key: CommandKey) -> [u8; 17] {
 }
 
 pub(super) fn history_key(key: AggregateKey, first: Sequence) -> [u8; 25] {
-    let mut bytes = [b'h'; 25];
-    bytes[1..17].copy_from_slice(&key.0);
-    bytes[17..].copy_from_slice(&first.0.to_be_bytes());
+    let mut bytes = [0; 25];
+    bytes[..HISTORY_MARK_BYTES].copy_from_slice(&history_mark(key));
+    bytes[HISTORY_MARK_BYTES..].copy_from_slice(&first.0.to_be_bytes());
     bytes
 }
 
@@ -45,7 +66,7 @@ pub(super) fn extent_key(tenant: &TenantName) -> Vec<u8> {
 }
 
 pub(super) fn stretch_key(tenant: &TenantName, first: Position) -> Vec<u8> {
-    [b"t", tenant.as_str().as_bytes(), &[0], &first.0.to_be_bytes()].concat()
+    [stretch_mark(tenant).as_slice(), &first.0.to_be_bytes()].concat()
 }
 
 pub(super) fn place_value(place: Place) -> Vec<u8> {
@@ -115,21 +136,15 @@ pub(super) fn read_stretch(key: &[u8], value: &[u8]) -> Result<Stretch, IndexErr
 
 pub(super) fn checkpoint_value(link: &Link) -> Vec<u8> {
     let mut value = Vec::new();
-    put_number(&mut value, INDEX_FORMAT);
     put_number(&mut value, link.number);
     value.extend_from_slice(&link.hash);
     value
 }
 
-/// `None` when another format wrote it.
-pub(super) fn read_checkpoint(value: &[u8]) -> Result<Option<Link>, IndexError> {
+pub(super) fn read_checkpoint(value: &[u8]) -> Result<Link, IndexError> {
     let mut cursor = Cursor::new(value);
-    let format = cursor.number().ok_or_else(|| broken("checkpoint"))?;
-    if format != INDEX_FORMAT {
-        return Ok(None);
-    }
     let link = (|| Some(Link { number: cursor.number()?, hash: cursor.array()? }))();
-    link.map(Some).ok_or_else(|| broken("checkpoint"))
+    link.ok_or_else(|| broken("checkpoint"))
 }
 
 pub(super) fn extent_value(extent: Extent) -> Vec<u8> {

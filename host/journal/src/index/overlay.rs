@@ -4,15 +4,16 @@ use std::collections::HashMap;
 
 use polder_core::{Position, TenantName};
 
+use super::chains::Chains;
 use super::entry::{DurableFrame, Extent, HistoryEntry, IndexedRecord, Place, Stretch};
-use crate::BuildDigestHasher;
+use super::parts::{Parts, part_of};
+use crate::CommandKey;
 use crate::frame::Link;
-use crate::{AggregateKey, CommandKey};
 
 #[derive(Default)]
 pub(crate) struct Overlay {
-    commands: HashMap<CommandKey, Place, BuildDigestHasher>,
-    histories: HashMap<AggregateKey, Vec<HistoryEntry>, BuildDigestHasher>,
+    commands: Parts<CommandKey, Place>,
+    histories: Chains,
     stretches: foldhash::HashMap<TenantName, Vec<Stretch>>,
     extents: foldhash::HashMap<TenantName, Extent>,
     record_count: usize,
@@ -20,20 +21,20 @@ pub(crate) struct Overlay {
 }
 
 impl Overlay {
-    /// An empty one with room for as much: growing on the way would stop the writer now and then.
-    pub(crate) fn as_large(&self) -> Self {
-        Self {
-            commands: HashMap::with_capacity_and_hasher(self.commands.len(), BuildDigestHasher),
-            histories: HashMap::with_capacity_and_hasher(self.histories.len(), BuildDigestHasher),
-            ..Self::default()
-        }
+    /// Empties it and keeps its memory: where the system has none at hand, new memory takes milliseconds, and the writer would wait.
+    pub(crate) fn clear(&mut self) {
+        self.commands.iter_mut().for_each(HashMap::clear);
+        self.histories.clear();
+        self.stretches.clear();
+        self.extents.clear();
+        (self.record_count, self.last_frame) = (0, None);
     }
 
     /// `extent` is the tenant's with this record.
     pub(crate) fn add(&mut self, frame: &DurableFrame, record: &IndexedRecord<'_>, extent: Extent) {
         self.record_count += 1;
         // The first stays: a repeated command is answered as it was the first time.
-        self.commands.entry(record.command).or_insert(record.place);
+        self.commands[part_of(&record.command.0)].entry(record.command).or_insert(record.place);
         match self.extents.get_mut(record.tenant) {
             Some(known) => *known = extent,
             None => {
@@ -45,8 +46,7 @@ impl Overlay {
         }
         let first = record.sequence_before.plus(1);
         let last = record.sequence_before.plus(u64::from(record.event_count));
-        let entry = HistoryEntry { first, last, place: record.place };
-        self.histories.entry(record.aggregate).or_default().push(entry);
+        self.histories.push(record.aggregate, HistoryEntry { first, last, place: record.place });
         let stretch = Stretch {
             first: record.position_before.plus(1),
             address: frame.address,
@@ -78,12 +78,19 @@ impl Overlay {
         self.last_frame
     }
 
-    pub(crate) fn command(&self, key: CommandKey) -> Option<Place> {
-        self.commands.get(&key).copied()
+    /// How many keys' marks there are.
+    pub(crate) fn mark_count(&self) -> usize {
+        let commands = self.commands.iter().map(HashMap::len).sum::<usize>();
+        // And the checkpoint's.
+        commands + self.histories.len() + self.stretches.len() + self.extents.len() + 1
     }
 
-    pub(crate) fn history(&self, key: AggregateKey) -> &[HistoryEntry] {
-        self.histories.get(&key).map_or(&[], Vec::as_slice)
+    pub(crate) fn command(&self, key: CommandKey) -> Option<Place> {
+        self.commands[part_of(&key.0)].get(&key).copied()
+    }
+
+    pub(super) fn histories(&self) -> &Chains {
+        &self.histories
     }
 
     pub(crate) fn stretches(&self, tenant: &TenantName) -> &[Stretch] {
@@ -91,15 +98,9 @@ impl Overlay {
     }
 
     pub(crate) fn sorted_commands(&self) -> Vec<(CommandKey, Place)> {
-        let mut commands: Vec<_> = self.commands.iter().map(|(key, place)| (*key, *place)).collect();
+        let mut commands: Vec<_> = self.commands.iter().flatten().map(|(key, place)| (*key, *place)).collect();
         commands.sort_unstable_by_key(|(key, _)| *key);
         commands
-    }
-
-    pub(crate) fn sorted_histories(&self) -> Vec<(AggregateKey, &[HistoryEntry])> {
-        let mut histories: Vec<_> = self.histories.iter().map(|(key, entries)| (*key, entries.as_slice())).collect();
-        histories.sort_unstable_by_key(|(key, _)| *key);
-        histories
     }
 
     pub(crate) fn sorted_stretches(&self) -> Vec<(&TenantName, &[Stretch])> {

@@ -1,0 +1,65 @@
+//! Saved states on disk, in fjall. They are large and few, written anew and removed: what it is good at.
+
+use std::path::Path;
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use polder_core::{ContentId, Revision, Sequence};
+
+use super::IndexError;
+use crate::bytes::{Cursor, put_number};
+use crate::{AggregateKey, Snapshot};
+
+/// Of what was read, kept in memory, in bytes.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+pub(super) struct Snapshots {
+    keyspace: Keyspace,
+    /// Closes last.
+    _database: Database,
+}
+
+impl From<fjall::Error> for IndexError {
+    fn from(error: fjall::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Snapshots {
+    pub(super) fn open(folder: &Path) -> Result<Self, IndexError> {
+        let database = Database::builder(folder).cache_size(CACHE_BYTES).worker_threads(1).open()?;
+        let keyspace = database.keyspace("snapshots", KeyspaceCreateOptions::default)?;
+        Ok(Self { keyspace, _database: database })
+    }
+
+    pub(super) fn get(&self, key: AggregateKey, revision: &Revision) -> Result<Option<Snapshot>, IndexError> {
+        let Some(value) = self.keyspace.get(snapshot_key(key, revision))? else { return Ok(None) };
+        let mut cursor = Cursor::new(&value);
+        let snapshot = (|| {
+            let (sequence, head) = (Sequence(cursor.number()?), ContentId::from_digest(cursor.array()?));
+            Some(Snapshot { sequence, head, state: cursor.rest().to_vec() })
+        })();
+        snapshot.map(Some).ok_or_else(|| IndexError("a snapshot in it cannot be read".to_owned()))
+    }
+
+    pub(super) fn put(&self, key: AggregateKey, revision: &Revision, snapshot: &Snapshot) -> Result<(), IndexError> {
+        let mut value = Vec::with_capacity(48 + snapshot.state.len());
+        put_number(&mut value, snapshot.sequence.0);
+        value.extend_from_slice(snapshot.head.digest());
+        value.extend_from_slice(&snapshot.state);
+        Ok(self.keyspace.insert(snapshot_key(key, revision), value)?)
+    }
+
+    pub(super) fn remove(&self, key: AggregateKey, revision: &Revision) -> Result<(), IndexError> {
+        Ok(self.keyspace.remove(snapshot_key(key, revision))?)
+    }
+
+    /// What was removed leaves the disk too, rather than when there is so much of it that it pays.
+    pub(super) fn purge(&self) -> Result<(), IndexError> {
+        self.keyspace.rotate_memtable_and_wait()?;
+        Ok(self.keyspace.major_compact()?)
+    }
+}
+
+fn snapshot_key(key: AggregateKey, revision: &Revision) -> Vec<u8> {
+    [revision.as_bytes().as_slice(), &key.0].concat()
+}
