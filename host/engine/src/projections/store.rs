@@ -11,6 +11,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 const BUSY_TIMEOUT_MS: u64 = 10_000;
 /// Idle connections kept for readers.
 const READERS_KEPT_MAX: usize = 4;
+/// When SQLite's log has so many pages (of 4 KiB), they go into the file proper: the log is synced, then the file. Few, since whoever makes
+/// a command durable meanwhile waits behind both.
+const LOG_PAGES_MAX: u32 = 64;
 /// Raised when the tables change.
 const SCHEMA_VERSION: i64 = 2;
 
@@ -319,6 +322,7 @@ fn open_writer(path: &Path) -> StoreResult<Connection> {
     // journal has the events. So no sync per transaction.
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)?;
     Ok(connection)
 }
 
