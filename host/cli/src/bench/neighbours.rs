@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use super::figures::Latency;
 use super::load::Load;
 use super::options::Place;
-use super::paced;
+use super::paced::Paced;
 use super::spread::Spread;
 use crate::failure::Outcome;
 use crate::output::Output;
@@ -116,7 +116,7 @@ impl Neighbours {
     /// One round of normal commands.
     fn paced(&self, load: &Load, runtime: &Runtime) -> anyhow::Result<Vec<Duration>> {
         let count = self.rate.get() * self.seconds;
-        let answered = paced::send(load, runtime, self.rate.get(), Instant::now(), |sent| sent == count)?;
+        let answered = Paced::begin(count).send(load, runtime, self.rate.get(), |sent| sent == count)?;
         let refused = answered.iter().find_map(|answered| answered.outcome.as_ref().err());
         ensure!(refused.is_none(), "a normal command was refused: {refused:?}");
         Ok(answered.into_iter().map(|answered| answered.took).collect())

@@ -2,7 +2,7 @@
 //! counts from when its command was due.
 
 use std::num::NonZeroUsize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::commands::RECORD_BYTES;
 use super::figures::{Latency, per_second};
 use super::options::{Place, Pressure, Setup};
-use super::paced;
+use super::paced::Paced;
 use super::spread::Spread;
 use super::through::{Rig, Rules};
 use crate::failure::Outcome;
@@ -64,8 +64,10 @@ impl OpenLoop {
         let mut runs = Vec::with_capacity(self.rates.len());
         for &rate in &self.rates {
             output.note(&format!("{rate} commands per second …"));
-            let (began, count) = (Instant::now(), rate.get() * self.seconds);
-            let answered = paced::send(&rig.load, &sending, rate.get(), began, |sent| sent == count)?;
+            let count = rate.get() * self.seconds;
+            let paced = Paced::begin(count);
+            let began = paced.began;
+            let answered = paced.send(&rig.load, &sending, rate.get(), |sent| sent == count)?;
             let took = began.elapsed();
             runs.push(Steady {
                 asked_per_second: rate.get(),

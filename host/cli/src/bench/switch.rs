@@ -16,13 +16,17 @@ use super::another_revision;
 use super::figures::{Latency, per_second};
 use super::load::Load;
 use super::options::Place;
-use super::paced::{self, Answered};
+use super::paced::{Answered, Paced};
 use super::spread::Spread;
 use crate::failure::Outcome;
 use crate::output::Output;
 
 /// A command counts to a switch when it was on its way between the call that deploys and this long after that has returned.
 const AFTERMATH: Duration = Duration::from_millis(100);
+/// How long commands come before the first switch: a host that has just begun still asks the system for its memory.
+const WARM_UP: Duration = Duration::from_secs(10);
+/// What a switch takes, about, with its gate: by that it is known beforehand how many commands there will be.
+const SWITCH_TAKES: Duration = Duration::from_millis(200);
 /// How many events the gate replays at most before each switch.
 const REPLAY_EVENTS: u64 = 10_000;
 /// Events read at a time when everything is counted.
@@ -75,17 +79,20 @@ impl Switch {
         load.prepare()?;
 
         output.note("switching …");
-        let (began, is_over) = (Instant::now(), Arc::new(AtomicBool::new(false)));
+        let expected_time = WARM_UP + SWITCH_TAKES * u32::try_from(self.switches)?;
+        let paced = Paced::begin(self.rate * usize::try_from(expected_time.as_secs())?);
+        let (began, is_over) = (paced.began, Arc::new(AtomicBool::new(false)));
         let switching = std::thread::spawn({
             let (host, is_over, switches) = (host.clone(), Arc::clone(&is_over), self.switches);
             move || {
+                std::thread::sleep(WARM_UP);
                 let switched = switch(&host, &tenant, &[other, one], switches, began);
                 is_over.store(true, Ordering::Relaxed);
                 switched
             }
         });
         let sending = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
-        let answered = paced::send(&load, &sending, self.rate, began, |_| is_over.load(Ordering::Relaxed))?;
+        let answered = paced.send(&load, &sending, self.rate, |_| is_over.load(Ordering::Relaxed))?;
         let took = began.elapsed();
         let switches = switching.join().map_err(|_| anyhow::anyhow!("the thread that deploys has panicked"))??;
         drop(load);
