@@ -116,7 +116,7 @@ impl FastLane {
             Message::Reclaim(domain, revision, to) => {
                 if let Some(kept) = self.worker.reclaim(&domain, revision) {
                     // Whoever asked waits for it.
-                    drop(to.send(kept.reclaim()));
+                    drop(to.send(kept));
                 }
             }
             Message::Stop => self.is_stopping = true,

@@ -1,16 +1,21 @@
-//! The seat of the revision before, which a worker keeps for a while after a switch: should that revision come back – a deployment is taken
-//! back, an author goes to and fro – only what was recorded since has to be folded in. It counts against the tenant like a seat that is
-//! in use, and is the first to go.
+//! The seats of revisions before, which a worker keeps for a while after a switch: should such a revision come back – a deployment is taken
+//! back, an author goes to and fro – only what was recorded since has to be folded in. They count against the tenant like seats that
+//! are in use, and are the first to go.
 
 use std::sync::Arc;
 
-use polder_core::{Position, Revision};
+use foldhash::HashMap;
+use polder_core::{Limits, Position, Revision};
 
 use super::ready::ReadySeat;
 use super::seat::Seat;
 use crate::tenant::Tenant;
 
-pub(super) struct KeptSeat {
+/// One for each domain at most, by the domain's address.
+#[derive(Default)]
+pub(super) struct KeptSeats(HashMap<usize, KeptSeat>);
+
+struct KeptSeat {
     /// All its states are durable.
     seat: Seat,
     /// What was recorded later is in none of them.
@@ -28,38 +33,199 @@ impl Reclaimed {
     }
 }
 
+impl KeptSeats {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// In place of what was kept of the domain. All states of the seat are those of `position`, and durable.
+    pub(super) fn replace(&mut self, domain: usize, seat: Option<Seat>, position: Position) {
+        let older = self.0.remove(&domain);
+        self.0.extend(seat.map(|seat| (domain, KeptSeat { seat, position, is_old: false })));
+        older.into_iter().for_each(KeptSeat::drop_beside);
+    }
+
+    /// For the revision that comes back.
+    pub(super) fn reclaim(&mut self, domain: usize, revision: Revision) -> Option<(ReadySeat, Position)> {
+        self.0.get(&domain).filter(|kept| kept.seat.states.revision == revision)?;
+        let KeptSeat { seat, position, .. } = self.0.remove(&domain)?;
+        Some((seat.into_ready(), position))
+    }
+
+    /// Those that were here already when this was called last go.
+    pub(super) fn age(&mut self) {
+        let is_old = |kept: &mut KeptSeat| std::mem::replace(&mut kept.is_old, true);
+        self.0.extract_if(|_, kept| is_old(kept)).for_each(|(_, kept)| kept.drop_beside());
+    }
+
+    /// The tenant's go when it would have more than its share with them: beside the states and the bytes that it has in use.
+    pub(super) fn hold_to_share(&mut self, tenant: &Arc<Tenant>, in_use: impl FnOnce() -> (u64, u64), share: &Limits) {
+        let is_own = |kept: &KeptSeat| Arc::ptr_eq(&kept.seat.tenant, tenant);
+        let sum = |(states, bytes): (u64, u64), more: (u64, u64)| (states + more.0, bytes + more.1);
+        let Some(kept) = self.0.values().filter(|kept| is_own(kept)).map(|kept| kept.seat.keeps()).reduce(sum) else {
+            return;
+        };
+        let (states, bytes) = sum(in_use(), kept);
+        if states > share.warm_states_max || bytes > share.guest_memory_bytes_max {
+            self.0.extract_if(|_, kept| is_own(kept)).for_each(|(_, kept)| kept.drop_beside());
+        }
+    }
+}
+
 impl KeptSeat {
-    pub(super) fn new(seat: Seat, position: Position) -> Self {
-        Self { seat, position, is_old: false }
-    }
-
-    pub(super) fn is_of(&self, tenant: &Arc<Tenant>) -> bool {
-        Arc::ptr_eq(&self.seat.tenant, tenant)
-    }
-
-    pub(super) fn revision(&self) -> Revision {
-        self.seat.states.revision
-    }
-
-    pub(super) fn states(&self) -> u64 {
-        self.seat.states.len() as u64
-    }
-
-    pub(super) fn memory_bytes(&self) -> u64 {
-        self.seat.memory_bytes()
-    }
-
-    /// Whether this was asked before.
-    pub(super) fn ages(&mut self) -> bool {
-        std::mem::replace(&mut self.is_old, true)
-    }
-
-    pub(super) fn reclaim(self) -> (ReadySeat, Position) {
-        (self.seat.into_ready(), self.position)
-    }
-
     /// Thousands of states: it takes longer than a caller should wait. Without a thread it is done here.
-    pub(super) fn drop_beside(self) {
+    fn drop_beside(self) {
         drop(std::thread::Builder::new().name("old-revision".into()).spawn(move || drop(self)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Active, Domain};
+    use crate::health::Standing;
+    use crate::pipeline::Ready;
+    use crate::pipeline::cold::Folded;
+    use crate::pipeline::warm::WarmStates;
+    use crate::rules::{Handled, Rules, RulesInstance, StateSlot};
+    use crate::tenant::Terms;
+    use polder_core::{ContentId, Descriptor, DomainName, Sequence, TenantName};
+    use polder_journal::{AggregateKey, Journal, OpenOptions};
+    use polder_sandbox::{CallError, GuestCommand, GuestEvent};
+
+    const DOMAIN: usize = 7;
+    const OTHER_DOMAIN: usize = 8;
+    const POSITION: Position = Position(100);
+    const STATES: u64 = 3;
+    const BYTES: u64 = 1_000;
+
+    /// Has memory, and nothing else is asked of it.
+    struct Idle;
+
+    impl RulesInstance for Idle {
+        fn start(&mut self, _: &str, _: &str) -> Result<StateSlot, CallError> {
+            unreachable!()
+        }
+        fn load(&mut self, _: &str, _: &str, _: &[u8]) -> Result<StateSlot, CallError> {
+            unreachable!()
+        }
+        fn evolve(&mut self, _: StateSlot, _: &[GuestEvent<'_>]) -> Result<StateSlot, CallError> {
+            unreachable!()
+        }
+        fn handle(&mut self, _: StateSlot, _: &GuestCommand<'_>) -> Result<Handled, CallError> {
+            unreachable!()
+        }
+        fn save(&mut self, _: &StateSlot) -> Result<Vec<u8>, CallError> {
+            unreachable!()
+        }
+        fn inspect(&mut self, _: &StateSlot) -> Result<String, CallError> {
+            unreachable!()
+        }
+        fn discard(&mut self, _: StateSlot) -> Result<(), CallError> {
+            unreachable!()
+        }
+        fn memory_bytes(&self) -> u64 {
+            BYTES
+        }
+    }
+
+    struct Revised(Revision, Descriptor);
+
+    impl Rules for Revised {
+        fn revision(&self) -> Revision {
+            self.0
+        }
+        fn descriptor(&self) -> &Descriptor {
+            &self.1
+        }
+        fn instantiate(&self, _: &Limits) -> Result<Box<dyn RulesInstance>, CallError> {
+            Ok(Box::new(Idle))
+        }
+    }
+
+    fn tenant(name: &str) -> Arc<Tenant> {
+        let folder = tempfile::tempdir().unwrap();
+        let (_writer, reader, _) = Journal::open(folder.path(), OpenOptions::default()).unwrap();
+        let terms = Terms { limits: Limits::DEFAULT, is_suspended: false };
+        Tenant::new(TenantName::new(name).unwrap(), terms, &reader)
+    }
+
+    fn revision(name: &str) -> Revision {
+        Revision::of(name.as_bytes())
+    }
+
+    fn seat(tenant: &Arc<Tenant>, name: &str) -> Option<Seat> {
+        let text = r#"{"format":1,"domain":"d","aggregates":{"a":{"commands":{},"events":{}}}}"#;
+        let descriptor = Descriptor::parse(text).unwrap();
+        let rules = Arc::new(Revised(revision(name), descriptor));
+        let active = Active::new(&tenant.name, rules, Standing::New, Ready::default());
+        let domain = Domain::new(DomainName::new("d").unwrap(), Arc::clone(&active));
+        let mut states = WarmStates::new(revision(name));
+        for number in 0..STATES as u8 {
+            let (sequence, saved) = (Sequence(1), Sequence::ZERO);
+            let folded = Folded { state: StateSlot(u32::from(number)), sequence, head: ContentId::NONE, saved };
+            states.put(AggregateKey([number; 16]), folded.into());
+        }
+        let ready = ReadySeat { limits: Limits::DEFAULT, instance: Box::new(Idle), states };
+        Some(Seat::from_ready((tenant, &domain), &active, ready, None))
+    }
+
+    /// One tenant's seat of the revision "one".
+    fn kept() -> (Arc<Tenant>, KeptSeats) {
+        let (tenant, mut kept) = (tenant("acme"), KeptSeats::default());
+        kept.replace(DOMAIN, seat(&tenant, "one"), POSITION);
+        (tenant, kept)
+    }
+
+    #[test]
+    fn the_revision_that_comes_back_finds_its_states() {
+        let (_tenant, mut kept) = kept();
+        assert!(kept.reclaim(OTHER_DOMAIN, revision("one")).is_none());
+        assert!(kept.reclaim(DOMAIN, revision("two")).is_none(), "it is another's");
+        let (mut ready, position) = kept.reclaim(DOMAIN, revision("one")).unwrap();
+        assert_eq!((ready.states.len() as u64, position), (STATES, POSITION));
+        assert!(ready.states.take(AggregateKey([0; 16])).unwrap().is_behind);
+        assert!(kept.is_empty() && kept.reclaim(DOMAIN, revision("one")).is_none(), "once");
+    }
+
+    #[test]
+    fn of_a_domain_the_last_one_is_kept() {
+        let (tenant, mut kept) = kept();
+        kept.replace(DOMAIN, seat(&tenant, "two"), POSITION);
+        assert!(kept.reclaim(DOMAIN, revision("one")).is_none());
+        kept.replace(DOMAIN, None, POSITION);
+        assert!(kept.is_empty());
+    }
+
+    #[test]
+    fn who_does_not_come_back_for_long_is_not_waited_for() {
+        let (tenant, mut kept) = kept();
+        kept.age();
+        assert!(!kept.is_empty(), "it may have come a moment ago");
+        kept.replace(OTHER_DOMAIN, seat(&tenant, "two"), POSITION);
+        kept.age();
+        assert!(kept.reclaim(DOMAIN, revision("one")).is_none());
+        assert!(kept.reclaim(OTHER_DOMAIN, revision("two")).is_some());
+    }
+
+    #[test]
+    fn they_are_the_first_to_go_at_the_limits() {
+        let roomy = Limits { warm_states_max: 2 * STATES, guest_memory_bytes_max: 2 * BYTES, ..Limits::DEFAULT };
+        let few_states = Limits { warm_states_max: 2 * STATES - 1, ..roomy };
+        let little_memory = Limits { guest_memory_bytes_max: 2 * BYTES - 1, ..roomy };
+        for (share, stays) in [(roomy, true), (few_states, false), (little_memory, false)] {
+            let (tenant, mut kept) = kept();
+            let other = self::tenant("other");
+            kept.replace(OTHER_DOMAIN, seat(&other, "one"), POSITION);
+            kept.hold_to_share(&tenant, || (STATES, BYTES), &share);
+            assert_eq!(kept.reclaim(DOMAIN, revision("one")).is_some(), stays, "{share:?}");
+            assert!(kept.reclaim(OTHER_DOMAIN, revision("one")).is_some(), "it is another tenant's");
+        }
+    }
+
+    #[test]
+    fn where_nothing_is_kept_nothing_is_counted() {
+        let mut kept = KeptSeats::default();
+        kept.hold_to_share(&tenant("acme"), || unreachable!("it is done at every look"), &Limits::DEFAULT);
     }
 }

@@ -172,8 +172,9 @@ impl Seat {
         &self.domain
     }
 
-    pub(super) fn memory_bytes(&self) -> u64 {
-        self.instance.memory_bytes()
+    /// How many states, and how much guest memory in bytes.
+    pub(super) fn keeps(&self) -> (u64, u64) {
+        (self.states.len() as u64, self.instance.memory_bytes())
     }
 
     /// The command that is being decided is to be run a second time.

@@ -17,7 +17,8 @@ use super::batch::{Batch, Reply};
 use super::cold::FoldError;
 use super::conduct::overran_slice;
 use super::job::{ReplySender, Target};
-use super::kept::KeptSeat;
+use super::kept::KeptSeats;
+use super::ready::ReadySeat;
 use super::seat::{Seat, TakeError, Upkeep};
 use super::share::{share_of, states_leaving};
 use super::undurable::Undurable;
@@ -65,8 +66,7 @@ pub(super) struct Worker {
     commands: u64,
     /// By the address of the domain, which the seat keeps alive.
     seats: HashMap<usize, Seat>,
-    /// Of the revisions before; likewise.
-    kept: HashMap<usize, KeptSeat>,
+    kept: KeptSeats,
     batch: Batch,
     /// The appender knows that more will come.
     is_deciding: bool,
@@ -136,7 +136,7 @@ impl Worker {
             worker_count,
             commands: 0,
             seats: HashMap::default(),
-            kept: HashMap::default(),
+            kept: KeptSeats::default(),
             batch: Batch::default(),
             batch_number: 1,
             is_deciding: false,
@@ -169,7 +169,7 @@ impl Worker {
             }
             was_used
         });
-        self.kept.extract_if(|_, kept| kept.ages()).for_each(|(_, kept)| kept.drop_beside());
+        self.kept.age();
     }
 
     pub(super) fn has_seat(&self, address: usize) -> bool {
@@ -445,11 +445,13 @@ impl Worker {
     fn hold_to_share(&mut self, address: usize) {
         let seat = &self.seats[&address];
         let (tenant, share) = (Arc::clone(&seat.tenant), *seat.limits());
-        self.hold_kept_to_share(&tenant, &share);
+        let in_use = || {
+            let own = self.seats.values().filter(|seat| Arc::ptr_eq(&seat.tenant, &tenant));
+            own.map(Seat::keeps).fold((0, 0), |(states, bytes), more| (states + more.0, bytes + more.1))
+        };
+        self.kept.hold_to_share(&tenant, in_use, &share);
+        let (states, memory_bytes) = in_use();
         let own = || self.seats.iter().filter(|(_, seat)| Arc::ptr_eq(&seat.tenant, &tenant));
-        let (states, memory_bytes) = own().fold((0, 0), |(states, bytes), (_, seat)| {
-            (states + seat.states.len() as u64, bytes + seat.memory_bytes())
-        });
         if memory_bytes > share.guest_memory_bytes_max {
             let others = own().filter(|(other, _)| **other != address);
             if let Some((&oldest, _)) = others.min_by_key(|(_, seat)| seat.used) {
@@ -474,19 +476,6 @@ impl Worker {
                 let domain = Arc::clone(seat.domain());
                 self.could_not_put_away(address, &domain, &error);
             }
-        }
-    }
-
-    /// Seats of the revisions before go when the tenant keeps more than its share with them.
-    fn hold_kept_to_share(&mut self, tenant: &Arc<Tenant>, share: &Limits) {
-        let kept = self.kept.values().filter(|kept| kept.is_of(tenant));
-        let kept = kept.map(|kept| (kept.states(), kept.memory_bytes())).reduce(sum);
-        let Some(kept) = kept else { return };
-        let seats = self.seats.values().filter(|seat| Arc::ptr_eq(&seat.tenant, tenant));
-        let (states, bytes) = seats.map(|seat| (seat.states.len() as u64, seat.memory_bytes())).fold(kept, sum);
-        if states > share.warm_states_max || bytes > share.guest_memory_bytes_max {
-            let going = self.kept.extract_if(|_, kept| kept.is_of(tenant));
-            going.for_each(|(_, kept)| kept.drop_beside());
         }
     }
 
@@ -527,18 +516,13 @@ impl Worker {
         let before = self.seats.remove(&address);
         self.seats.insert(address, Seat::from_ready((tenant, domain), active, ready, before.as_ref()));
         let position = self.reader.last_position(&tenant.name);
-        let kept = before.filter(|before| before.states.revision != active.revision);
-        let kept = kept.map(|before| KeptSeat::new(before, position));
-        let older = self.kept.remove(&address);
-        self.kept.extend(kept.map(|kept| (address, kept)));
-        older.into_iter().for_each(KeptSeat::drop_beside);
+        let before = before.filter(|before| before.states.revision != active.revision);
+        self.kept.replace(address, before, position);
     }
 
     /// What was kept of this revision.
-    pub(super) fn reclaim(&mut self, domain: &Arc<Domain>, revision: Revision) -> Option<KeptSeat> {
-        let address = address_of(domain);
-        self.kept.get(&address).filter(|kept| kept.revision() == revision)?;
-        self.kept.remove(&address)
+    pub(super) fn reclaim(&mut self, domain: &Arc<Domain>, revision: Revision) -> Option<(ReadySeat, Position)> {
+        self.kept.reclaim(address_of(domain), revision)
     }
 
     /// Drops a seat with all its states. The decisions they made stand, and have to be in the journal when the states are
@@ -625,10 +609,6 @@ fn sample(
 
 fn limits_of(target: &Target) -> Limits {
     target.admission.tenant().limits()
-}
-
-fn sum((states, bytes): (u64, u64), more: (u64, u64)) -> (u64, u64) {
-    (states + more.0, bytes + more.1)
 }
 
 pub(super) fn address_of(domain: &Arc<Domain>) -> usize {
