@@ -49,7 +49,8 @@ pub(super) struct Feed {
     newest: Option<(Position, ContentId)>,
     instance: Option<Instance>,
     documents: HashMap<String, OpenDocument>,
-    changed: usize,
+    /// Their keys.
+    changed: Vec<String>,
     effects: Vec<NewEffect>,
     blocked: HashSet<String>,
     /// Up to here events go one by one, because something among them failed.
@@ -114,7 +115,7 @@ impl Feed {
             component,
             instance: None,
             documents: HashMap::new(),
-            changed: 0,
+            changed: Vec::new(),
             effects: Vec::new(),
             blocked: blocked.into_iter().collect(),
             careful_until: Position::ZERO,
@@ -128,7 +129,7 @@ impl Feed {
     /// Everything up to here can be read.
     pub(super) fn position(&self) -> Position {
         // With nothing waiting to be written, the documents are those of the cursor.
-        if self.changed == 0 { self.cursor } else { self.written }
+        if self.changed.is_empty() { self.cursor } else { self.written }
     }
 
     /// Folds the next stretch of history. `is_building`: nobody reads the view yet, and commands go first.
@@ -201,7 +202,7 @@ impl Feed {
         }
         self.cursor = batch.last();
         let is_caught_up = self.cursor >= reader.last_position(&self.tenant.name);
-        if is_caught_up || self.changed >= CHANGED_DOCUMENTS_MAX {
+        if is_caught_up || self.changed.len() >= CHANGED_DOCUMENTS_MAX {
             self.write(store, Vec::new())?;
         }
         if self.documents.len() > OPEN_DOCUMENTS_MAX || self.is_nearly_full() {
@@ -250,8 +251,8 @@ impl Feed {
         match self.write(store, parked) {
             Ok(()) => Ok(Ok(())),
             Err(Trouble::Guest(error)) => {
-                let key = self.documents.iter().find(|(_, open)| open.is_changed).map(|(key, _)| key.clone());
-                Ok(Err(Failure { key: key.unwrap_or_default(), error }))
+                let key = self.changed.first().cloned().unwrap_or_default();
+                Ok(Err(Failure { key, error }))
             }
             Err(trouble) => Err(trouble),
         }
@@ -309,7 +310,9 @@ impl Feed {
         };
         let (handle, effects) = self.instance()?.0.apply(open, events)?;
         self.effects.extend(effects.into_iter().map(new_effect));
-        self.changed += usize::from(!was_changed);
+        if !was_changed {
+            self.changed.push(key.to_owned());
+        }
         self.documents.insert(key.to_owned(), OpenDocument { handle, is_changed: true });
         Ok(())
     }
@@ -320,7 +323,10 @@ impl Feed {
         let head = newest.map(|(_, head)| head);
         let mut changes = Changes { parked, checkpoint: self.cursor, head, ..Changes::default() };
         if let Some(instance) = &mut self.instance {
-            for (key, open) in self.documents.iter_mut().filter(|(_, open)| open.is_changed) {
+            // In the order of their keys: neighbours share pages.
+            self.changed.sort_unstable();
+            for key in &self.changed {
+                let Some(open) = self.documents.get(key) else { continue };
                 changes.documents.push((key.clone(), instance.save_document(&open.handle)?));
             }
         }
@@ -331,14 +337,13 @@ impl Feed {
         {
             return Ok(());
         }
-        // In the order of their keys: neighbours share pages.
-        changes.documents.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         changes.effects = std::mem::take(&mut self.effects);
         store.write(&self.view, &changes)?;
         self.written = self.cursor;
-        self.changed = 0;
-        for open in self.documents.values_mut() {
-            open.is_changed = false;
+        for key in self.changed.drain(..) {
+            if let Some(open) = self.documents.get_mut(&key) {
+                open.is_changed = false;
+            }
         }
         Ok(())
     }
@@ -373,7 +378,7 @@ impl Feed {
     /// With the instance all its documents go at once.
     fn close_documents(&mut self) {
         self.documents.clear();
-        self.changed = 0;
+        self.changed.clear();
         self.instance = None;
     }
 
