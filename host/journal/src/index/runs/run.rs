@@ -15,6 +15,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -31,8 +32,10 @@ const BLOCK_BYTES: usize = 4_096;
 const CHECKSUM_BYTES: usize = 8;
 /// Six numbers of eight bytes.
 const TRAILER_BYTES: usize = 48;
-/// While a run is written, so much of it is synced at a time: whoever syncs a frame meanwhile waits no longer than for this.
-const BYTES_PER_SYNC: u64 = 256 * 1024;
+/// While a run is written, so many of its bytes are synced at a time: whoever syncs a frame meanwhile waits no longer than for this …
+const BYTES_PER_SYNC: u64 = 64 * 1024;
+/// … and goes first after it: nobody waits for a run.
+const REST: Duration = Duration::from_micros(500);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -121,7 +124,7 @@ impl RunWriter {
         rest.extend_from_slice(&MAGIC);
         for (number, piece) in rest.chunks(BYTES_PER_SYNC as usize).enumerate() {
             self.file.write_all_at(piece, blocks_at + number as u64 * BYTES_PER_SYNC)?;
-            self.file.sync_data()?;
+            sync_a_piece(&self.file)?;
         }
         self.file.sync_all()
     }
@@ -137,11 +140,17 @@ impl RunWriter {
         self.unsynced_bytes += self.block.len() as u64;
         self.block.clear();
         if self.unsynced_bytes >= BYTES_PER_SYNC {
-            self.file.sync_data()?;
+            sync_a_piece(&self.file)?;
             self.unsynced_bytes = 0;
         }
         Ok(())
     }
+}
+
+fn sync_a_piece(file: &File) -> io::Result<()> {
+    file.sync_data()?;
+    std::thread::sleep(REST);
+    Ok(())
 }
 
 impl Run {
