@@ -32,6 +32,7 @@ use crate::deployments::{Components, Deployments, Depot, Turns};
 use crate::domain::Domain;
 use crate::gate::Gate;
 use crate::health::{self, Withdrawals};
+use crate::joined::joined;
 use crate::metrics::{Metrics, head, line, one};
 use crate::pipeline::{Job, Pipeline, Target};
 use crate::projections::Projections;
@@ -317,13 +318,4 @@ fn check(command: &Command, domain: &Domain, limits: &Limits) -> Result<(), Subm
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     joined(tokio::task::spawn_blocking(work)).await
-}
-
-/// A panic goes on where it was waited for. What was cancelled ended with its runtime, and whoever waits for it ends with that too.
-async fn joined<T>(task: tokio::task::JoinHandle<T>) -> T {
-    match task.await.map_err(tokio::task::JoinError::try_into_panic) {
-        Ok(done) => done,
-        Err(Ok(panic)) => std::panic::resume_unwind(panic),
-        Err(Err(_cancelled)) => std::future::pending().await,
-    }
 }

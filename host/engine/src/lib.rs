@@ -13,6 +13,7 @@ mod gate;
 mod guest_rules;
 mod health;
 mod host;
+mod joined;
 mod metrics;
 mod options;
 mod pace;
@@ -39,6 +40,7 @@ pub use gate::{
     ReplayScope, UnreadableEvents, Verdict,
 };
 pub use host::{Described, Host, MAIN_TENANT};
+pub use joined::joined;
 pub use options::HostOptions;
 pub use rules::{DecidedEvent, Handled, Rules, RulesInstance, StateSlot};
 pub use system::SYSTEM_TENANT;

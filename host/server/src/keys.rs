@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use polder_access::{KnownKey, PublicKey};
 use polder_core::{AggregateId, TenantName, subject};
-use polder_engine::{AccessKey, Host, KeyError, SYSTEM_TENANT};
+use polder_engine::{AccessKey, Host, KeyError, SYSTEM_TENANT, joined};
 use serde::{Deserialize, Serialize};
 
 use crate::access::Caller;
@@ -65,14 +65,14 @@ async fn change(
     app: Arc<App>,
     recorded: impl Future<Output = Result<AccessKey, KeyError>> + Send + 'static,
 ) -> Result<Response, Problem> {
-    let changing = tokio::spawn(async move {
+    joined(tokio::spawn(async move {
         let key = recorded.await?;
         app.verifier
             .set_keys(|| known(app.parts.first_host()))
             .map_err(|problem| Problem::new(&kinds::STORAGE_FAILED, problem))?;
         Ok(json(StatusCode::OK, &key))
-    });
-    changing.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }))
+    .await
 }
 
 /// Where another host may make keys known and revoke them: what it recorded holds here too.

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use polder_engine::Health;
+use polder_engine::{Health, joined};
 
 use crate::app::App;
 use crate::json::json;
@@ -50,8 +50,7 @@ pub(crate) async fn drain(State(app): State<Arc<App>>) -> Result<Response, Probl
         let detail = "no other host could take over: this one keeps its journal in its own folder";
         return Err(Problem::new(&kinds::READ_ONLY, detail));
     };
-    let drained = tokio::task::spawn_blocking(move || company.drain()).await;
-    drained.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    joined(tokio::task::spawn_blocking(move || company.drain())).await;
     for cluster in app.parts.all().iter().filter_map(|part| part.cluster.as_ref()) {
         cluster.given_up().await;
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use polder_bridge::events::{EventStreams, StreamError};
 use polder_bridge::service::{Description, Service};
 use polder_bridge::{Background, ConnectError, ConnectOptions, Connection, NotSent};
-use polder_engine::ReadError;
+use polder_engine::{ReadError, joined};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
@@ -91,7 +91,7 @@ impl Nats {
         let background = Arc::new(Background::start("nats-events")?);
         let options = options.clone();
         let opening = background.handle().spawn(async move { Connection::open(&options, "polder events").await });
-        let events = opening.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        let events = joined(opening).await?;
         Ok(Self { links: Links { requests, events, streams, background } })
     }
 

@@ -1,0 +1,33 @@
+//! Waiting for work that was given to a task of its own.
+
+use tokio::task::{JoinError, JoinHandle};
+
+/// A panic goes on where it was waited for. What was cancelled ended with its runtime, and whoever waits for it ends with that too.
+pub async fn joined<T>(task: JoinHandle<T>) -> T {
+    match task.await.map_err(JoinError::try_into_panic) {
+        Ok(done) => done,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(_cancelled)) => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Poll;
+
+    #[tokio::test]
+    async fn a_panic_goes_on_and_what_was_cancelled_never_ends() {
+        assert_eq!(joined(tokio::spawn(async { 7 })).await, 7);
+        let panicking = tokio::spawn(joined(tokio::spawn(async { panic!("on purpose") })));
+        assert!(panicking.await.unwrap_err().is_panic());
+        let cancelled = tokio::spawn(std::future::pending::<()>());
+        cancelled.abort();
+        while !cancelled.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        let mut waiting = std::pin::pin!(joined(cancelled));
+        let polled = std::future::poll_fn(|context| Poll::Ready(waiting.as_mut().poll(context))).await;
+        assert!(polled.is_pending(), "who waits for it neither ends nor panics");
+    }
+}
