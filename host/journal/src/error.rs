@@ -69,7 +69,7 @@ pub enum ReadError {
     #[error("the journal is damaged: {} at byte {offset}: {what}", file.display())]
     Damaged { file: PathBuf, offset: u64, what: String },
     /// Stop the host and delete the index folder.
-    #[error("the index cannot be used: {what}")]
+    #[error("the index cannot be used: {what}; stop the host and delete the folder of the index: it is made again")]
     Index { what: String },
     /// Nothing brings it back, unless there is a copy of the key.
     #[error("the tenant's key is not there: its data was destroyed, or the key is lost")]
