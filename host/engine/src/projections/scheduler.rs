@@ -15,7 +15,7 @@ use super::tenant_views::TenantViews;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A view that has caught up and that nobody waits for folds what comes in this time in one turn: a transaction costs as much as
 /// dozens of events.
-const COLLECTING: Duration = Duration::from_millis(50);
+const COLLECTING: Duration = Duration::from_millis(20);
 
 pub(super) struct Scheduler {
     queue: Arc<Queue>,
