@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use polder_core::{Position, Revision, Sequence, TenantName};
 
@@ -115,9 +116,10 @@ impl Index {
         Some(frozen)
     }
 
-    fn write_frozen(&self, frozen: Arc<Overlay>) {
+    /// `rest`: for others who sync meanwhile.
+    fn write_frozen(&self, frozen: Arc<Overlay>, rest: Duration) {
         let Some(store) = &self.store else { return };
-        match store.write(&frozen) {
+        match store.write(&frozen, rest) {
             Ok(()) => {
                 // Only now: whoever does not find an entry here has to find it in the store.
                 self.layers_mut().frozen = None;
@@ -142,7 +144,7 @@ impl Index {
 
     fn flush(&self, records_min: usize) -> Result<(), IndexError> {
         if let Some(frozen) = self.freeze(records_min) {
-            self.write_frozen(frozen);
+            self.write_frozen(frozen, Duration::ZERO);
         }
         self.check()
     }

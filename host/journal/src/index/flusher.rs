@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
+use super::runs::REST;
 use super::{Index, Overlay};
 
 /// Dropping it ends the threads: once what was handed to it is written, and without waiting for a merge.
@@ -55,7 +56,7 @@ impl Drop for Flusher {
 
 fn write_out(index: &Index, frozen: Receiver<Arc<Overlay>>, written: &Sender<()>) {
     for frozen in frozen {
-        index.write_frozen(frozen);
+        index.write_frozen(frozen, REST);
         // Fails only when that thread has panicked; then there are more runs to ask.
         let _ = written.send(());
     }

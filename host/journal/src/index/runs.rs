@@ -1,8 +1,8 @@
 //! Entries on disk: a folder of runs, sorted files that never change. Each holds what the index has of some frames; together they hold that
 //! of all frames, one behind the other. A new run comes at the end, and when there are many, neighbours are merged beside.
 //!
-//! Whoever reads takes the list as it is and waits for nobody. That is why this is no library's: those at hand lock their readers out while
-//! they sync what they have written, and each command asks here whether it was there before (README, "Where this differs").
+//! Whoever reads takes the list as it is and waits for nobody. That is why this is no library's (README, "Where this differs"): each
+//! command asks here whether it was there before.
 //!
 //! A run's name says which frames it covers: `{the last frame before it}-{its last frame}-{level}.run`. What is not finished has another
 //! ending. So a folder needs no list of its files: what a merged run covers besides is left over, and removed.
@@ -11,6 +11,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -29,6 +30,8 @@ const SUFFIX: &str = ".run";
 const UNFINISHED_SUFFIX: &str = ".new";
 /// As many as the largest frame number has.
 const NUMBER_DIGITS: usize = 20;
+/// After each sync of what is written beside others' appends: nobody waits for it.
+pub(super) const REST: Duration = Duration::from_micros(500);
 
 pub(super) struct Runs {
     folder: PathBuf,
@@ -133,15 +136,17 @@ impl Runs {
     }
 
     /// A run of all frames up to `last` that no other covers. Durable, and found by readers, when this returns; nothing of it is there when it
-    /// fails.
+    /// fails. `rest`: as for [`RunWriter::create`].
     pub(super) fn add(
         &self,
         last: u64,
         marks: usize,
+        rest: Duration,
         write: impl FnOnce(&mut RunWriter) -> io::Result<()>,
     ) -> Result<(), IndexError> {
         let after = self.list.load().last().map_or(0, |newest| newest.frames.last);
-        let covering = self.write(Covered { after, last, level: 0 }, marks, |out| write(out).map_err(unwritable))?;
+        let covering =
+            self.write(Covered { after, last, level: 0 }, marks, rest, |out| write(out).map_err(unwritable))?;
         self.change(|list| list.push(covering));
         Ok(())
     }
@@ -156,7 +161,7 @@ impl Runs {
             Covered { after: first.frames.after, last: last.frames.last, level: first.frames.level.saturating_add(1) };
         let runs: Vec<_> = list[due.clone()].iter().map(|covering| Arc::clone(&covering.run)).collect();
         let marks = runs.iter().map(|run| run.marks()).sum();
-        let merged = self.write(frames, marks, |out| merge(&runs, out, is_wanted))?;
+        let merged = self.write(frames, marks, REST, |out| merge(&runs, out, is_wanted))?;
         // Others have only added to the end meanwhile.
         self.change(|list| drop(list.splice(due, [merged])));
         for run in runs {
@@ -172,11 +177,12 @@ impl Runs {
         &self,
         frames: Covered,
         marks: usize,
+        rest: Duration,
         write: impl FnOnce(&mut RunWriter) -> Result<(), IndexError>,
     ) -> Result<Covering, IndexError> {
         let path = self.folder.join(frames.name());
         let unfinished = path.with_extension(&UNFINISHED_SUFFIX[1..]);
-        let mut out = RunWriter::create(&unfinished, marks).map_err(unwritable)?;
+        let mut out = RunWriter::create(&unfinished, marks, rest).map_err(unwritable)?;
         write(&mut out)
             .and_then(|()| out.finish().map_err(unwritable))
             .and_then(|()| fs::rename(&unfinished, &path).map_err(unwritable))
@@ -252,7 +258,7 @@ mod tests {
     /// One run for each frame, with an entry for each of three aggregates, and one that each run has.
     fn add(runs: &Runs, frames: std::ops::RangeInclusive<u64>) {
         for frame in frames {
-            runs.add(frame, 4, |out| {
+            runs.add(frame, 4, Duration::ZERO, |out| {
                 for aggregate in 1..=3 {
                     out.add(&key(aggregate, 10 * frame), &frame.to_be_bytes())?;
                 }

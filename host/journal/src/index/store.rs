@@ -3,6 +3,7 @@
 //! An overlay goes in as one run. So either all of it is in the store, with the frame it goes up to, or nothing of it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use foldhash::HashMap;
 use polder_core::{Position, Sequence, TenantName};
@@ -29,9 +30,10 @@ impl Store {
         Ok(Self { runs: Runs::open(&folder.join("runs"))?, snapshots: Snapshots::open(&folder.join("snapshots"))? })
     }
 
-    pub(crate) fn write(&self, overlay: &Overlay) -> Result<(), IndexError> {
+    /// `rest`: as for [`Runs::add`].
+    pub(super) fn write(&self, overlay: &Overlay, rest: Duration) -> Result<(), IndexError> {
         let Some(last_frame) = overlay.last_frame() else { return Ok(()) };
-        self.runs.add(last_frame.number, overlay.mark_count(), |run| {
+        self.runs.add(last_frame.number, overlay.mark_count(), rest, |run| {
             // Ascending, as the first bytes of the keys are.
             for (key, place) in overlay.sorted_commands() {
                 run.add(&layout::command_key(key), &layout::place_value(place))?;

@@ -32,10 +32,8 @@ const BLOCK_BYTES: usize = 4_096;
 const CHECKSUM_BYTES: usize = 8;
 /// Six numbers of eight bytes.
 const TRAILER_BYTES: usize = 48;
-/// While a run is written, so many of its bytes are synced at a time: whoever syncs a frame meanwhile waits no longer than for this …
+/// While a run is written, so many of its bytes are synced at a time: whoever syncs a frame meanwhile waits no longer than for this.
 const BYTES_PER_SYNC: u64 = 64 * 1024;
-/// … and goes first after it: nobody waits for a run.
-const REST: Duration = Duration::from_micros(500);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -71,12 +69,13 @@ pub(crate) struct RunWriter {
     blocks: Blocks,
     filter: Filter,
     marks: usize,
+    rest: Duration,
     unsynced_bytes: u64,
 }
 
 impl RunWriter {
-    /// `marks`: as many different ones as will be added, at most.
-    pub(super) fn create(path: &Path, marks: usize) -> io::Result<Self> {
+    /// `marks`: as many different ones as will be added, at most. `rest`: after each sync, for those who sync frames meanwhile.
+    pub(super) fn create(path: &Path, marks: usize, rest: Duration) -> io::Result<Self> {
         Ok(Self {
             file: File::create(path)?,
             block: Vec::with_capacity(2 * BLOCK_BYTES),
@@ -84,6 +83,7 @@ impl RunWriter {
             blocks: Blocks { offsets: vec![0], ..Blocks::default() },
             filter: Filter::new(marks),
             marks: 0,
+            rest,
             unsynced_bytes: 0,
         })
     }
@@ -124,7 +124,7 @@ impl RunWriter {
         rest.extend_from_slice(&MAGIC);
         for (number, piece) in rest.chunks(BYTES_PER_SYNC as usize).enumerate() {
             self.file.write_all_at(piece, blocks_at + number as u64 * BYTES_PER_SYNC)?;
-            sync_a_piece(&self.file)?;
+            self.sync_a_piece()?;
         }
         self.file.sync_all()
     }
@@ -140,17 +140,17 @@ impl RunWriter {
         self.unsynced_bytes += self.block.len() as u64;
         self.block.clear();
         if self.unsynced_bytes >= BYTES_PER_SYNC {
-            sync_a_piece(&self.file)?;
+            self.sync_a_piece()?;
             self.unsynced_bytes = 0;
         }
         Ok(())
     }
-}
 
-fn sync_a_piece(file: &File) -> io::Result<()> {
-    file.sync_data()?;
-    std::thread::sleep(REST);
-    Ok(())
+    fn sync_a_piece(&self) -> io::Result<()> {
+        self.file.sync_data()?;
+        std::thread::sleep(self.rest);
+        Ok(())
+    }
 }
 
 impl Run {
@@ -370,7 +370,7 @@ mod tests {
     /// The even numbers below `end`.
     fn written(folder: &Path, end: u32) -> PathBuf {
         let path = folder.join("a-run");
-        let mut writer = RunWriter::create(&path, end as usize).unwrap();
+        let mut writer = RunWriter::create(&path, end as usize, Duration::ZERO).unwrap();
         for number in (0..end).step_by(2) {
             writer.add(&key(number), &value(number)).unwrap();
         }
