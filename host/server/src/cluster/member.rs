@@ -19,6 +19,8 @@ use super::division::Division;
 pub(crate) enum Role {
     /// It owns the journal.
     Leading,
+    /// It takes no more commands, and other hosts cannot own the journal yet.
+    GivingUp,
     /// `None`: nobody does, as far as is known.
     Following { owner: Option<String> },
     /// It can neither follow nor lead any more; what it has can still be read.
@@ -167,7 +169,7 @@ impl Work {
                 false => "",
             };
             if !why.is_empty() {
-                self.role.send_replace(Role::Following { owner: None });
+                self.role.send_replace(Role::GivingUp);
                 let Some(writer) = self.host.step_down() else { return Ok(None) };
                 if asked.is_stopping {
                     // Without it the next owner takes this one for killed, which changes nothing but a report.
@@ -176,6 +178,7 @@ impl Work {
                 }
                 self.release();
                 tracing::info!(%journal, why, "this host does not own the journal any more");
+                self.role.send_replace(Role::Following { owner: None });
                 return Ok(Some(writer));
             }
             let health = self.host.health();

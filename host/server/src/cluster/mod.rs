@@ -139,18 +139,18 @@ impl Joining<'_> {
 }
 
 impl Cluster {
-    /// Once this host does not own the journal.
+    /// Once this host does not own the journal, and others can.
     pub(crate) async fn given_up(&self) {
         let mut role = self.role.clone();
         // Ends early only when the member has ended, and then it owns nothing.
-        let _ = role.wait_for(|role| !matches!(role, Role::Leading)).await;
+        let _ = role.wait_for(|role| !matches!(role, Role::Leading | Role::GivingUp)).await;
     }
 
     /// Why no host takes what changes something, as far as this one knows.
     pub(crate) fn problem(&self) -> Option<String> {
         match &*self.role.borrow() {
             Role::Leading | Role::Following { owner: Some(_) } => None,
-            Role::Following { owner: None } => Some("no host owns the journal at the moment".to_owned()),
+            Role::GivingUp | Role::Following { owner: None } => Some("no host owns the journal at the moment".to_owned()),
             Role::Broken(problem) => Some(problem.clone()),
         }
     }
