@@ -130,6 +130,24 @@ async fn the_domain_goes_back_to_the_revision_before() {
     door.accept("m-9", "read", json!({})).await;
 }
 
+/// Its instances were kept in case it comes back, and have counted on from what they should not remember.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_released_begins_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let door = Door::open(folder.path(), "hidden-counter", "meter").await;
+    let second = another_revision(&component("hidden-counter"), 1);
+    door.deploy(second.clone()).await;
+    // The first of them went to the meter that is asked again below, so its instance has counted.
+    let (_, acknowledged) = found(&door, "tell").await;
+    assert!(acknowledged > 0);
+    quarantined(&door).await;
+    let released = DeployOptions { release_quarantine: true, ..DeployOptions::default() };
+    door.host.deploy(&tenant(), second, released).await.unwrap();
+    door.accept("m-0", "tell", json!({})).await;
+    let events = door.events().await;
+    assert_eq!(events.last().unwrap().payload.get(), r#"{"count":1}"#);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hidden_counter_in_the_state_is_found() {
     let folder = tempfile::tempdir().unwrap();

@@ -150,7 +150,9 @@ impl Cluster {
     pub(crate) fn problem(&self) -> Option<String> {
         match &*self.role.borrow() {
             Role::Leading | Role::Following { owner: Some(_) } => None,
-            Role::GivingUp | Role::Following { owner: None } => Some("no host owns the journal at the moment".to_owned()),
+            Role::GivingUp | Role::Following { owner: None } => {
+                Some("no host owns the journal at the moment".to_owned())
+            }
             Role::Broken(problem) => Some(problem.clone()),
         }
     }
