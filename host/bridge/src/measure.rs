@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::ContextBuilder;
 use async_nats::jetstream::stream::Config;
+use async_nats::{HeaderMap, Message, Subject};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -13,6 +15,11 @@ use crate::connection::{Connection, NotSent};
 
 /// So long a single reply, or confirmation, may take.
 const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Of what [`echo_and_publish`] publishes: messages for one confirmation.
+const PER_CONFIRMATION: usize = 128;
+/// How a confirmation begins that is no refusal.
+const STORED: &[u8] = br#"{"stream":"#;
 
 /// Answers each request on `subject` with its own payload, until dropped.
 pub struct Echo(JoinHandle<()>);
@@ -31,6 +38,45 @@ pub async fn echo(connection: &Connection, subject: &str) -> Result<Echo, NotSen
         while let Some(request) = requests.next().await {
             let Some(reply) = request.reply else { continue };
             if client.publish(reply, request.payload).await.is_err() {
+                return;
+            }
+        }
+    })))
+}
+
+/// As [`echo`], and each request also becomes a message in a stream of its own, with an id as its only header: the least that a host does
+/// which publishes an event for each command, before it has decided or recorded anything. Confirmed as the bridge has it, many at a time.
+pub async fn echo_and_publish(
+    connection: &Connection,
+    subject: &str,
+    name: &str,
+    unconfirmed_max: usize,
+) -> Result<Echo, NotSent> {
+    let client = connection.client().clone();
+    let config = Config { name: name.to_owned(), subjects: vec![format!("{name}.>")], ..Config::default() };
+    async_nats::jetstream::new(client.clone()).create_stream(config).await.map_err(NotSent::new)?;
+    let (to, inbox) = (Subject::from(format!("{name}.message")), Subject::from(client.new_inbox()));
+    let mut confirmations = client.subscribe(inbox.clone()).await.map_err(NotSent::new)?;
+    let mut requests = client.subscribe(subject.to_owned()).await.map_err(NotSent::new)?;
+    connection.settle().await?;
+    Ok(Echo(tokio::spawn(async move {
+        for number in 1_usize.. {
+            let Some(request) = requests.next().await else { return };
+            let Some(reply) = request.reply else { continue };
+            let mut headers = HeaderMap::new();
+            headers.insert(NATS_MESSAGE_ID, number.to_string());
+            let (to, payload) = (to.clone(), request.payload.clone());
+            let published = match number % PER_CONFIRMATION {
+                0 => client.publish_with_reply_and_headers(to, inbox.clone(), headers, payload).await,
+                _ => client.publish_with_headers(to, headers, payload).await,
+            };
+            let replied = client.publish(reply, request.payload).await;
+            let asked = number / PER_CONFIRMATION;
+            let is_much_under_way = number % PER_CONFIRMATION == 0 && asked * PER_CONFIRMATION > unconfirmed_max;
+            let is_stored = |confirmation: Message| confirmation.payload.starts_with(STORED);
+            let confirmed = !is_much_under_way || confirmations.next().await.is_some_and(is_stored);
+            // Whoever waits for an answer is told by its absence.
+            if published.is_err() || replied.is_err() || !confirmed {
                 return;
             }
         }

@@ -46,7 +46,8 @@ pub(super) fn goals(results: &Results) -> Vec<Goal> {
             60_000.0,
         )
         .beside("bare echo", nats("/echo_floor/commands_per_second")),
-        Goal::at_least("… ÷ the bare echo", nats("/share_of_echo"), 0.4),
+        Goal::at_least("… ÷ the bare echo", nats("/share_of_echo"), 0.4)
+            .beside("an echo that publishes", nats("/publishing_echo_floor/commands_per_second")),
         Goal::at_least(
             "events/s published from a backlog ÷ a plain JetStream publisher's",
             results.number(NATS, "/share_of_plain"),

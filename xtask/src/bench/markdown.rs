@@ -199,10 +199,20 @@ fn levels(results: &Results) -> String {
             shown(run.get("published_meanwhile")),
             shown(run.pointer("/echo_floor/commands_per_second")),
             shown(run.get("share_of_echo")),
+            shown(run.pointer("/publishing_echo_floor/commands_per_second")),
+            shown(run.get("share_of_publishing_echo")),
         ]
     });
-    let header =
-        ["in flight", "commands/s", "p50 / p99 / p99.9 µs", "events published meanwhile", "bare echo/s", "of it"];
+    let header = [
+        "in flight",
+        "commands/s",
+        "p50 / p99 / p99.9 µs",
+        "events published meanwhile",
+        "bare echo/s",
+        "of it",
+        "an echo that publishes/s",
+        "of it",
+    ];
     section(&mut text, "Over NATS by request-reply, the server on the same machine", &header, nats.collect());
     if let Some(report) = results.polder.get(NATS) {
         let [bridge, plain, share] = ["bridge_events_per_second", "plain_events_per_second", "share_of_plain"]

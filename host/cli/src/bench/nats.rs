@@ -27,6 +27,7 @@ use crate::failure::Outcome;
 use crate::output::Output;
 
 const EVENTS_STREAM: &str = "polder-events-main";
+const ECHOED_STREAM: &str = "echoed";
 /// Requests in flight that draft the orders before the clock starts.
 const PREPARING: usize = 64;
 /// Until the server that was started answers.
@@ -73,8 +74,11 @@ struct Report {
 struct Level {
     in_flight: usize,
     echo_floor: Sent,
+    /// An echo that publishes a message for each request.
+    publishing_echo_floor: Sent,
     commands: Sent,
     share_of_echo: f64,
+    share_of_publishing_echo: f64,
     /// Of the commands' events, when the last command was answered.
     published_meanwhile: u64,
 }
@@ -123,8 +127,13 @@ impl Nats {
         let runs = runtime.block_on(async {
             let answering = server.connect().await?;
             let _echo = measure::echo(&answering, "echo.>").await?;
+            let _publishing_echo =
+                measure::echo_and_publish(&answering, "publishing-echo.>", ECHOED_STREAM, UNCONFIRMED_MAX).await?;
             // Each has its own: which command may come next depends on those before.
             let (orders, echoed) = (self.orders()?, self.orders()?);
+            let ask_echo = async |name: &'static str, in_flight, span| {
+                measure::ask(connection, in_flight, span, || request(name, &echoed), |_| Ok(())).await
+            };
             let ask_host = async |in_flight, span| {
                 measure::ask(connection, in_flight, span, || request(MAIN_TENANT, &orders), accepted).await
             };
@@ -133,8 +142,8 @@ impl Nats {
             let mut runs = Vec::with_capacity(self.in_flight.len());
             for in_flight in self.in_flight.iter().map(|in_flight| in_flight.get()) {
                 output.note(&format!("{in_flight} in flight …"));
-                let echo = measure::ask(connection, in_flight, span, || request("echo", &echoed), |_| Ok(()));
-                let echo_floor = sent(echo.await?);
+                let echo_floor = sent(ask_echo("echo", in_flight, span).await?);
+                let publishing_echo_floor = sent(ask_echo("publishing-echo", in_flight, span).await?);
                 // What is still to be published of the run before would count against this one.
                 until_published(connection, recorded).await;
                 let commands = sent(ask_host(in_flight, span).await?);
@@ -142,8 +151,10 @@ impl Nats {
                 runs.push(Level {
                     in_flight,
                     share_of_echo: commands.commands_per_second / echo_floor.commands_per_second,
+                    share_of_publishing_echo: commands.commands_per_second / publishing_echo_floor.commands_per_second,
                     published_meanwhile: published.saturating_sub(recorded as u64),
                     echo_floor,
+                    publishing_echo_floor,
                     commands,
                 });
                 recorded += runs.last().map_or(0, |level| level.commands.commands);
@@ -278,12 +289,14 @@ fn text(report: &Report) -> String {
     let mut text = format!("{} aggregates; server, host and load on this machine\n\n", report.aggregates);
     for level in &report.runs {
         text.push_str(&format!(
-            "{:>5} in flight {:>10.0} commands/s   {}   {:.2} of the bare echo's {:.0} requests/s; {} events published meanwhile\n",
+            "{:>5} in flight {:>10.0} commands/s   {}   {:.2} of the bare echo's {:.0} requests/s, {:.2} of the {:.0} of an echo that publishes; {} events published meanwhile\n",
             level.in_flight,
             level.commands.commands_per_second,
             level.commands.latency,
             level.share_of_echo,
             level.echo_floor.commands_per_second,
+            level.share_of_publishing_echo,
+            level.publishing_echo_floor.commands_per_second,
             level.published_meanwhile
         ));
     }
