@@ -61,6 +61,11 @@ impl Host {
         polder(&with_host)
     }
 
+    /// What Linux says of its process, a line each.
+    pub fn process_status(&self) -> String {
+        std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the host is there")
+    }
+
     /// SIGSTOP: it is there and does nothing.
     pub fn freeze(&self) {
         self.signal("STOP");

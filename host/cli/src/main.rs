@@ -17,6 +17,7 @@ mod gate;
 mod guest;
 mod import;
 mod logs;
+mod memory;
 mod nats;
 mod new;
 mod output;
@@ -42,10 +43,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::output::Output;
-
-/// Commands, records and acknowledgements are made on one thread and freed on another, which the system's allocator is slow at.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A host for business rules in WebAssembly: events are the truth, and nothing is acknowledged that is not on disk.
 #[derive(Parser)]
@@ -85,6 +82,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    memory::use_small_pages();
     let arguments = Arguments::parse();
     let output = Output::new(arguments.json);
     let done = match arguments.command {

@@ -48,6 +48,13 @@ fn a_host_stops_in_order_and_comes_back_with_everything() {
     assert_eq!(verified["closed"], true, "{verified}");
 }
 
+/// A page of 2 MiB is cleared whole when it is touched first, and a command waits for that.
+#[test]
+fn a_host_has_its_memory_in_small_pages() {
+    let status = Desk::open().host.process_status();
+    assert!(status.contains("\nTHP_enabled:\t0\n"), "{status}");
+}
+
 #[test]
 fn the_doctor_has_a_line_for_everything_it_looked_at() {
     // The doctor looks at the machine; what it finds there is the machine's, but each finding has a line.
