@@ -60,21 +60,21 @@ pub async fn echo_and_publish(
     let mut requests = client.subscribe(subject.to_owned()).await.map_err(NotSent::new)?;
     connection.settle().await?;
     Ok(Echo(tokio::spawn(async move {
-        for number in 1_usize.. {
-            let Some(request) = requests.next().await else { return };
+        let mut number = 0;
+        while let Some(request) = requests.next().await {
             let Some(reply) = request.reply else { continue };
+            number += 1;
             let mut headers = HeaderMap::new();
             headers.insert(NATS_MESSAGE_ID, number.to_string());
             let (to, payload) = (to.clone(), request.payload.clone());
-            let published = match number % PER_CONFIRMATION {
-                0 => client.publish_with_reply_and_headers(to, inbox.clone(), headers, payload).await,
-                _ => client.publish_with_headers(to, headers, payload).await,
+            let asks = number % PER_CONFIRMATION == 0;
+            let published = match asks {
+                true => client.publish_with_reply_and_headers(to, inbox.clone(), headers, payload).await,
+                false => client.publish_with_headers(to, headers, payload).await,
             };
             let replied = client.publish(reply, request.payload).await;
-            let asked = number / PER_CONFIRMATION;
-            let is_much_under_way = number % PER_CONFIRMATION == 0 && asked * PER_CONFIRMATION > unconfirmed_max;
             let is_stored = |confirmation: Message| confirmation.payload.starts_with(STORED);
-            let confirmed = !is_much_under_way || confirmations.next().await.is_some_and(is_stored);
+            let confirmed = !asks || number <= unconfirmed_max || confirmations.next().await.is_some_and(is_stored);
             // Whoever waits for an answer is told by its absence.
             if published.is_err() || replied.is_err() || !confirmed {
                 return;
