@@ -10,6 +10,7 @@ mod descriptor;
 mod event;
 mod journals;
 mod limits;
+mod memory_budget;
 mod names;
 mod place;
 mod revision;
@@ -26,6 +27,7 @@ pub use descriptor::{
 pub use event::Event;
 pub use journals::{JOURNALS_MAX, JournalNumber, Journals};
 pub use limits::{Limit, LimitChanges, LimitError, LimitOverrides, Limits};
+pub use memory_budget::{MemoryBudget, MemoryExhausted, MemoryPurpose, MemoryReservation};
 pub use names::{
     AggregateId, AggregateName, CommandId, CommandName, CorrelationId, DomainName, EventName, ID_BYTES_MAX,
     NAME_BYTES_MAX, NameError, ProjectionName, TenantName,
