@@ -15,6 +15,9 @@ pub struct Command {
     pub payload: Bytes,
     /// As the caller named it, so that repeating the request is safe. `None`: the host makes one up.
     pub id: Option<CommandId>,
+    /// Decide the command anew when it was rejected before under this id, also with another payload. One that was accepted is never decided
+    /// again.
+    pub retry_rejected: bool,
     /// Refuse the command unless the aggregate stands exactly here.
     pub expected_sequence: Option<Sequence>,
     /// `None`: the command's id.

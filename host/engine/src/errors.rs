@@ -32,9 +32,11 @@ pub enum SubmitError {
     #[error("the payload has {bytes} bytes; at most {bytes_max} are allowed (limit command_bytes_max)")]
     TooLarge { bytes: u64, bytes_max: u64 },
     #[error(
-        "command id {0:?} was used before for another command to this aggregate: give each command an id of its own"
+        "command id {id:?} was used before for another command to this aggregate, which was {}: give each command an id of its own{}",
+        if *was_rejected { "rejected" } else { "accepted" },
+        if *was_rejected { ", or ask for a rejected command to be decided again" } else { "" }
     )]
-    IdReused(CommandId),
+    IdReused { id: CommandId, was_rejected: bool },
     // The caller reads again and decides anew.
     #[error("the aggregate is at sequence {actual}, the command expected {expected}")]
     Conflict { expected: Sequence, actual: Sequence },

@@ -157,7 +157,7 @@ impl Index {
     pub(crate) fn command(&self, key: CommandKey) -> Result<Option<Place>, IndexError> {
         let found = {
             let layers = self.layers();
-            layers.all().find_map(|overlay| overlay.command(key))
+            layers.newest_first().find_map(|overlay| overlay.command(key))
         };
         match (found, &self.store) {
             (None, Some(store)) => store.command(key),
@@ -294,5 +294,9 @@ impl Layers {
     /// Oldest first.
     fn all(&self) -> impl Iterator<Item = &Overlay> {
         self.frozen.as_deref().into_iter().chain(std::iter::once(&self.active))
+    }
+
+    fn newest_first(&self) -> impl Iterator<Item = &Overlay> {
+        std::iter::once(&self.active).chain(self.frozen.as_deref())
     }
 }

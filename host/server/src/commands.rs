@@ -21,7 +21,7 @@ use crate::problem::Problem;
 use crate::segments::Segments;
 
 /// What an empty body means: a command without particulars.
-const NO_PAYLOAD: Bytes = Bytes::from_static(b"{}");
+pub(crate) const NO_PAYLOAD: Bytes = Bytes::from_static(b"{}");
 
 /// Where a command goes, and which one it is.
 pub(crate) struct Address {
@@ -99,6 +99,7 @@ pub(crate) fn addressed(address: Address, caller: &Caller, headers: &impl Header
         correlation_id: headers::correlation_id(headers)?,
         causation_id: headers::causation_id(headers)?,
         trail: headers::trail(headers)?,
+        retry_rejected: headers::retry_rejected(headers)?,
         tenant: address.tenant,
         domain: address.domain,
         aggregate: address.aggregate,

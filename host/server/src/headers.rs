@@ -8,6 +8,7 @@
 //! | `Correlation-Id`, `Causation-Id` | what the command belongs to, and what caused it |
 //! | `Actor` | who asks |
 //! | `traceparent` | W3C's trace context: kept with the events |
+//! | `Polder-Retry-Rejected` | `true`: if the command was rejected before under its id, it is decided anew |
 //! | `Polder-Hops` | of the message that caused it: translations between contexts that lie behind it |
 
 use std::str::FromStr;
@@ -19,18 +20,22 @@ use polder_core::{CommandId, CorrelationId, ID_BYTES_MAX, NameError, Sequence, T
 use crate::kinds;
 use crate::problem::Problem;
 
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
-const IF_MATCH: &str = "if-match";
-const CORRELATION_ID: &str = "correlation-id";
-const CAUSATION_ID: &str = "causation-id";
-const ACTOR: &str = "actor";
-const TRACEPARENT: &str = "traceparent";
+pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+pub(crate) const IF_MATCH: &str = "if-match";
+pub(crate) const CORRELATION_ID: &str = "correlation-id";
+pub(crate) const CAUSATION_ID: &str = "causation-id";
+pub(crate) const ACTOR: &str = "actor";
+pub(crate) const TRACEPARENT: &str = "traceparent";
 const TRACEPARENT_BYTES_MAX: usize = 128;
 const HOPS: &str = "polder-hops";
+pub(crate) const RETRY_REJECTED: &str = "polder-retry-rejected";
 const LAST_EVENT_ID: &str = "last-event-id";
 
 /// What stands beside a request's body. Whether names are in capitals does not count.
 pub(crate) trait Headers {
+    /// What a message calls one of them.
+    const WHAT: &'static str = "header";
+
     /// `name` is in small letters.
     fn values<'a>(&'a self, name: &'static str) -> impl Iterator<Item = &'a [u8]>;
 }
@@ -58,7 +63,7 @@ pub(crate) fn actor(headers: &impl Headers) -> Result<Option<String>, Problem> {
     let Some(text) = one(headers, ACTOR)? else { return Ok(None) };
     if text.is_empty() || text.len() > ID_BYTES_MAX || text.chars().any(char::is_control) {
         let rule = format!("a name of 1 to {ID_BYTES_MAX} bytes without control characters would be right");
-        return Err(bad_header(ACTOR, &format!("has {} bytes; {rule}", text.len())));
+        return Err(bad(headers, ACTOR, &format!("has {} bytes; {rule}", text.len())));
     }
     Ok(Some(text.to_owned()))
 }
@@ -70,7 +75,7 @@ pub(crate) fn trail(headers: &impl Headers) -> Result<Trail, Problem> {
 pub(crate) fn traceparent(headers: &impl Headers) -> Result<Option<&str>, Problem> {
     let Some(trace) = one(headers, TRACEPARENT)? else { return Ok(None) };
     if trace.is_empty() || trace.len() > TRACEPARENT_BYTES_MAX || !trace.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(bad_header(TRACEPARENT, "is no trace context: 00-{trace id}-{span id}-{flags} would be right"));
+        return Err(bad(headers, TRACEPARENT, "is no trace context: 00-{trace id}-{span id}-{flags} would be right"));
     }
     Ok(Some(trace))
 }
@@ -86,6 +91,14 @@ fn hops(headers: &impl Headers) -> Result<u32, Problem> {
             Err(bad_header(HOPS, &told))
         }
         Err(_) => Err(bad_header(HOPS, &format!("is {text:?}; a whole number would be right"))),
+    }
+}
+
+pub(crate) fn retry_rejected(headers: &impl Headers) -> Result<bool, Problem> {
+    match one(headers, RETRY_REJECTED)? {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(bad_header(RETRY_REJECTED, &format!("is {other:?}; true or false would be right"))),
     }
 }
 
@@ -134,6 +147,10 @@ fn unquoted(text: &str) -> &str {
 /// `problem` goes on after "header x …".
 pub(crate) fn bad_header(name: &'static str, problem: &str) -> Problem {
     Problem::new(&kinds::BAD_HEADER, format!("header {name} {problem}")).with("header", name)
+}
+
+fn bad<H: Headers>(_: &H, name: &'static str, problem: &str) -> Problem {
+    Problem::new(&kinds::BAD_HEADER, format!("{} {name} {problem}", H::WHAT)).with(H::WHAT, name)
 }
 
 #[cfg(test)]

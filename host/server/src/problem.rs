@@ -1,5 +1,7 @@
 //! A refusal as it leaves the host: a problem document (RFC 9457). Knows HTTP; knows nothing of why something was refused.
 
+use std::time::Duration;
+
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +18,7 @@ pub(crate) struct Problem {
     kind: &'static Kind,
     detail: String,
     members: Map<String, Value>,
-    retry_after_s: Option<u64>,
+    wait_ms: Option<u64>,
     /// Nothing was done, and the journal's owner can be asked.
     is_for_owner: bool,
 }
@@ -38,7 +40,7 @@ struct Document<'a> {
 impl Problem {
     /// `detail` says what was wrong and what would be right, with the values involved.
     pub(crate) fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), members: Map::new(), retry_after_s: None, is_for_owner: false }
+        Self { kind, detail: detail.into(), members: Map::new(), wait_ms: None, is_for_owner: false }
     }
 
     /// Adds a member that programs can read: `known`, `expected`, `actual`, `limit`, …
@@ -54,9 +56,8 @@ impl Problem {
     }
 
     pub(crate) fn retry_after_ms(mut self, wait_ms: u64) -> Self {
-        // The header counts whole seconds, and 0 would ask for a busy loop.
-        self.retry_after_s = Some(wait_ms.div_ceil(1_000).max(1));
-        self
+        self.wait_ms = Some(wait_ms);
+        self.with("retry_after_ms", wait_ms)
     }
 
     pub(crate) fn for_owner(mut self) -> Self {
@@ -66,6 +67,20 @@ impl Problem {
 
     pub(crate) fn is_for_owner(&self) -> bool {
         self.is_for_owner
+    }
+
+    /// Nothing was wrong with the request: it can be made again.
+    pub(crate) fn passes(&self) -> bool {
+        matches!(self.kind.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+    }
+
+    pub(crate) fn is_of(&self, kind: &Kind) -> bool {
+        self.kind.name == kind.name
+    }
+
+    /// After which it may be tried again.
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        self.wait_ms.map(Duration::from_millis)
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -102,7 +117,8 @@ impl IntoResponse for Problem {
         if self.is_for_owner {
             response.extensions_mut().insert(ForOwner);
         }
-        if let Some(seconds) = self.retry_after_s {
+        // The header counts whole seconds, and 0 would ask for a busy loop.
+        if let Some(seconds) = self.wait_ms.map(|wait_ms| wait_ms.div_ceil(1_000).max(1)) {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response

@@ -29,14 +29,15 @@ impl From<SubmitError> for Problem {
             E::TooLarge { bytes, bytes_max } => {
                 Self::new(&kinds::TOO_LARGE, detail).with("actual", bytes).with("limit", bytes_max)
             }
-            E::IdReused(id) => Self::new(&kinds::ID_REUSED, detail).with("command_id", id.as_str()),
+            E::IdReused { id, was_rejected } => Self::new(&kinds::ID_REUSED, detail)
+                .with("command_id", id.as_str())
+                .with("recorded", if was_rejected { "rejected" } else { "accepted" }),
             E::Conflict { expected, actual } => {
                 Self::new(&kinds::SEQUENCE_CONFLICT, detail).with("expected", expected.0).with("actual", actual.0)
             }
             E::Busy { limit, value, retry_after_ms, .. } => Self::new(&kinds::BUSY, detail)
                 .with("limit", value)
                 .with("limit_name", limit)
-                .with("retry_after_ms", retry_after_ms)
                 .retry_after_ms(retry_after_ms),
             E::TenantSuspended(_) => Self::new(&kinds::TENANT_SUSPENDED, detail),
             E::StorageFull { bytes, storage_bytes_max, .. } => Self::new(&kinds::STORAGE_FULL, detail)

@@ -93,6 +93,7 @@ impl Door {
             causation_id: None,
             actor: None,
             trail: polder_core::Trail::default(),
+            retry_rejected: false,
         }
     }
 

@@ -116,6 +116,7 @@ impl Yard {
             causation_id: None,
             actor: None,
             trail: polder_core::Trail::default(),
+            retry_rejected: false,
         };
         async move { host.submit(command).await }
     }

@@ -144,6 +144,7 @@ impl Neighbours {
                 causation_id: None,
                 actor: None,
                 trail: polder_core::Trail::default(),
+                retry_rejected: false,
             })
         };
         (0..self.loops)

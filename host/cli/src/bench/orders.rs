@@ -112,6 +112,7 @@ impl Orders {
             causation_id: None,
             actor: None,
             trail: polder_core::Trail::default(),
+            retry_rejected: false,
         })
     }
 }

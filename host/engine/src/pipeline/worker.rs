@@ -259,8 +259,12 @@ impl Worker {
             Ok(None) => return Ok(None),
             Err(error) => return Err(SubmitError::ReadOnly(error.to_string())),
         };
+        let was_rejected = record.view().reason().is_some();
+        if was_rejected && command.retry_rejected {
+            return Ok(None);
+        }
         if record.view().fingerprint() != Fingerprint::of(&command.name, &command.payload) {
-            return Err(SubmitError::IdReused(id.clone()));
+            return Err(SubmitError::IdReused { id: id.clone(), was_rejected });
         }
         Ok(Some(repeat(&target.domain.active(), command, id, &record)))
     }

@@ -33,8 +33,8 @@ impl Overlay {
     /// `extent` is the tenant's with this record.
     pub(crate) fn add(&mut self, frame: &DurableFrame, record: &IndexedRecord<'_>, extent: Extent) {
         self.record_count += 1;
-        // The first stays: a repeated command is answered as it was the first time.
-        self.commands[part_of(&record.command.0)].entry(record.command).or_insert(record.place);
+        // The newest stays: a command has a second record only where it was rejected, and was sent to be decided again.
+        self.commands[part_of(&record.command.0)].insert(record.command, record.place);
         match self.extents.get_mut(record.tenant) {
             Some(known) => *known = extent,
             None => {
