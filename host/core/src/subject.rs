@@ -3,6 +3,7 @@
 //! | subject | what it stands for |
 //! |---|---|
 //! | `{tenant}.cmd.{domain}.{aggregate}.{id}.{command}` | publish: a command |
+//! | `{tenant}.cmds` | publish over NATS: several commands, each of which has to be permitted |
 //! | `{tenant}.{domain}.{aggregate}.{event}.v{n}` | subscribe: an event |
 //! | `{tenant}.query.{domain}.{projection}` | publish: a question to a view |
 //! | `{tenant}.result.{correlation id}` | subscribe: what was found |
@@ -32,6 +33,16 @@ pub fn command(
     command: &CommandName,
 ) -> String {
     format!("{tenant}.cmd.{domain}.{aggregate}.{id}.{command}")
+}
+
+/// Where several commands come in one message.
+pub fn batches(tenant: &TenantName) -> String {
+    format!("{tenant}.cmds")
+}
+
+/// All commands of a tenant.
+pub fn commands(tenant: &TenantName) -> Pattern {
+    Pattern::new(&format!("{tenant}.cmd.>")).expect("a name and a wildcard make a pattern")
 }
 
 /// Where every event of a kind of aggregate appears: `main.orders.order.>`.

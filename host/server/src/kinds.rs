@@ -20,6 +20,9 @@ pub(crate) const BAD_PATH: Kind = kind(StatusCode::BAD_REQUEST, "bad-path", "The
 pub(crate) const BAD_QUERY: Kind = kind(StatusCode::BAD_REQUEST, "bad-query", "A query parameter cannot be used");
 pub(crate) const BAD_HEADER: Kind = kind(StatusCode::BAD_REQUEST, "bad-header", "A header cannot be used");
 pub(crate) const BAD_BODY: Kind = kind(StatusCode::BAD_REQUEST, "bad-body", "The body cannot be read");
+pub(crate) const BAD_LINE: Kind = kind(StatusCode::BAD_REQUEST, "bad-line", "A line of the batch cannot be read");
+pub(crate) const NOT_NDJSON: Kind =
+    kind(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-ndjson", "The body must be lines of JSON");
 pub(crate) const NOT_JSON: Kind = kind(StatusCode::BAD_REQUEST, "not-json", "The payload is not JSON");
 pub(crate) const TOO_LARGE: Kind = kind(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large");
 pub(crate) const METHOD_NOT_ALLOWED: Kind =

@@ -4,6 +4,7 @@
 
 mod access;
 mod app;
+mod batch;
 mod body;
 mod bridge;
 mod cluster;

@@ -16,12 +16,14 @@ use crate::cluster::forward;
 use crate::kinds;
 use crate::lingering::linger;
 use crate::problem::Problem;
-use crate::{bridge, commands, deployments, effects, events, history, keys, probes, state, tenants, views};
+use crate::{batch, bridge, commands, deployments, effects, events, history, keys, probes, state, tenants, views};
 
 type Row = (&'static str, &'static str, Demand, MethodRouter<Arc<App>>);
 
 pub(crate) const COMMAND: &str = "/v1/{tenant}/{domain}/{aggregate}/{id}/{command}";
 
+/// Hands on by itself what another host has to do, line by line.
+pub(crate) const BATCH: &str = "/v1/{tenant}/commands";
 /// To be done by the very host that is asked.
 const DRAIN: &str = "/v1/drain";
 /// For those who watch over the host: they have no token.
@@ -30,6 +32,7 @@ const PROBES: &str = "GET /healthz, GET /readyz";
 fn rows() -> Vec<Row> {
     vec![
         (COMMAND, "POST", demand::command, post(commands::submit)),
+        (BATCH, "POST", demand::commands, post(batch::submit)),
         ("/v1/{tenant}/{domain}/{aggregate}/{id}", "GET", demand::state, get(state::get)),
         ("/v1/{tenant}/{domain}/{aggregate}/{id}/events", "GET", demand::history, get(history::stream)),
         ("/v1/{tenant}/events", "GET", demand::events, get(events::stream)),
@@ -73,7 +76,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     for (path, method, demand, handler) in rows() {
         described.push(format!("{method} {path}"));
         let mut gated = handler.layer(from_fn_with_state((Arc::clone(&app), demand), permitted));
-        if method != "GET" && path != DRAIN {
+        if method != "GET" && path != DRAIN && path != BATCH {
             gated = gated.layer(from_fn_with_state(Arc::clone(&app), forward));
         }
         let (methods, all) = paths.remove(path).unwrap_or_default();

@@ -22,7 +22,37 @@ fn each_route_needs_its_own_permission() {
 }
 
 /// Those that answer with what is permitted of something, and so are not in the table.
-const IN_PARTS: [&str; 2] = ["GET /v1/{tenant}/domains", "PUT /v1/{tenant}/domains"];
+const IN_PARTS: [&str; 3] = ["GET /v1/{tenant}/domains", "PUT /v1/{tenant}/domains", "POST /v1/{tenant}/commands"];
+
+/// One line for each of these orders.
+fn batch(orders: &[&str]) -> String {
+    let line = |order: &&str| {
+        format!("{{\"address\":\"orders/order/{order}/draft-order\",\"payload\":{{\"customer\":\"c\"}}}}\n")
+    };
+    orders.iter().map(line).collect()
+}
+
+#[test]
+fn each_line_of_a_batch_needs_its_own_permission() {
+    let site = Site::open();
+    let send = |permissions: &str| {
+        let client = site.client(permissions);
+        let request = client.request("POST", "/v1/main/commands").header("content-type", "application/x-ndjson");
+        request.body(batch(&["b-1", "b-2", "b-3"])).send()
+    };
+    send("main publish main.query.> subscribe >").problem(403, "not-permitted");
+    let answers = send("main publish main.cmd.orders.order.b-1.* main.cmd.orders.order.b-3.draft-order").lines();
+    let mut told: Vec<_> =
+        answers.iter().map(|answer| (answer["line"].as_u64(), answer["status"].to_string())).collect();
+    told.sort();
+    let (accepted, forbidden) = (String::from("\"accepted\""), String::from("403"));
+    assert_eq!(told, [(Some(1), accepted.clone()), (Some(2), forbidden), (Some(3), accepted)]);
+    // In whose name is the token's to say, here as well.
+    let other = batch(&["b-4"]).replace("\"payload\"", "\"actor\":\"bob\",\"payload\"");
+    let client = site.client("main publish main.cmd.>");
+    let request = client.request("POST", "/v1/main/commands").header("content-type", "application/x-ndjson");
+    assert_eq!(request.body(other).send().lines()[0]["type"], "urn:polder:problem:not-permitted");
+}
 
 /// A route that comes new has to be put into the table.
 #[test]

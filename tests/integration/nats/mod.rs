@@ -1,6 +1,7 @@
 //! NATS as an outer face, against real servers.
 
 mod access;
+mod batches;
 mod bridge;
 mod catchup;
 mod commands;

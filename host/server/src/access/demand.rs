@@ -21,6 +21,11 @@ pub(crate) fn command(at: &Segments) -> Result<Wanted, Problem> {
     Ok(at.address()?.wanted())
 }
 
+/// Each command of a batch is looked at by itself.
+pub(crate) fn commands(at: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::PublishWithin(subject::commands(&at.tenant()?)))
+}
+
 pub(crate) fn state(at: &Segments) -> Result<Wanted, Problem> {
     let (aggregate, id) = (at.aggregate()?, at.aggregate_id()?);
     Ok(Wanted::Publish(subject::state(&at.tenant()?, &at.domain()?, &aggregate, &id)))

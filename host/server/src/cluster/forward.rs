@@ -93,6 +93,41 @@ pub(crate) async fn forward(State(app): State<Arc<App>>, request: Request, next:
     }
 }
 
+/// Hands lines of a batch to the owner of the part's journal, and gives its answer.
+pub(crate) async fn hand_over_lines(
+    part: &Part,
+    parts: &Parts,
+    first_line: u64,
+    lines: Bytes,
+) -> Result<Response, Problem> {
+    let not_ready = |problem: String| Problem::new(&kinds::NOT_READY, problem);
+    let cluster = part.cluster.as_ref().ok_or_else(|| not_ready("no other host is known".to_owned()))?;
+    let mut parts = parts.clone();
+    let uri = format!("{}?first_line={first_line}", parts.uri.path());
+    parts.uri = uri.parse().map_err(|_| not_ready("the path cannot be handed on".to_owned()))?;
+    let start = Instant::now();
+    loop {
+        let role = cluster.role.borrow().clone();
+        let nobody = match role {
+            // It may have come to own the journal since it was looked at last.
+            Role::Leading => cluster.hand_over(&cluster.name, &parts, &lines).await?.ok_or_else(String::new),
+            Role::Following { owner: Some(owner) } => {
+                let handed = cluster.hand_over(&owner, &parts, &lines).await?;
+                handed.ok_or_else(|| format!("host {owner} does not own the journal, or is not there"))
+            }
+            Role::Broken(problem) => Err(problem),
+            _ => Err("no host owns it at the moment".to_owned()),
+        };
+        match nobody {
+            Ok(answer) => return Ok(answer),
+            Err(nobody) if start.elapsed() > OWNER_WAIT_MAX => {
+                return Err(not_ready(format!("nobody takes changes to the journal: {nobody}")));
+            }
+            Err(_) => tokio::time::sleep(LOOK_PAUSE).await,
+        }
+    }
+}
+
 impl Cluster {
     /// `None`: surely nothing was done.
     async fn hand_over(&self, owner: &str, parts: &Parts, sent: &Bytes) -> Result<Option<Response>, Problem> {

@@ -23,7 +23,7 @@ pub(crate) use company::Company;
 pub use company::Members;
 use depot::SharedDepot;
 use division::Division;
-pub(crate) use forward::{forward, serve_hosts};
+pub(crate) use forward::{forward, hand_over_lines, serve_hosts};
 pub(crate) use member::Role;
 use member::{Asked, Member, Work};
 

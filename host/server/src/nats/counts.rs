@@ -20,6 +20,7 @@ pub(crate) struct Counts {
     requests: Connection,
     events: Connection,
     pub(super) commands: Arc<Endpoint>,
+    pub(super) batches: Arc<Endpoint>,
     pub(super) queries: Arc<Endpoint>,
     pub(super) catchups: Arc<Endpoint>,
     /// Places for readers who are told events.
@@ -33,6 +34,7 @@ impl Counts {
             requests: requests.clone(),
             events: events.clone(),
             commands: Arc::new(Endpoint::new("commands", "*.cmd.>")),
+            batches: Arc::new(Endpoint::new("batches", "*.cmds")),
             queries: Arc::new(Endpoint::new("queries", "*.query.>")),
             catchups: Arc::new(Endpoint::new("catchups", "*.catchup")),
             readers: Arc::new(Semaphore::new(READERS_MAX)),
@@ -41,7 +43,12 @@ impl Counts {
     }
 
     pub(super) fn endpoints(&self) -> Vec<Arc<Endpoint>> {
-        vec![Arc::clone(&self.commands), Arc::clone(&self.queries), Arc::clone(&self.catchups)]
+        vec![
+            Arc::clone(&self.commands),
+            Arc::clone(&self.batches),
+            Arc::clone(&self.queries),
+            Arc::clone(&self.catchups),
+        ]
     }
 
     /// A reply beyond that would not be sent.
@@ -81,6 +88,9 @@ impl Counts {
             "Of these, answered with an error.",
             commands.errors,
         );
+        let batches = self.batches.counts();
+        let help = "Messages with several commands that came over NATS.";
+        one(&mut text, "polder_nats_batches_total", "counter", help, batches.requests);
         let queries = self.queries.counts();
         one(&mut text, "polder_nats_queries_total", "counter", "Questions that came over NATS.", queries.requests);
         one(

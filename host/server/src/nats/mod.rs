@@ -1,6 +1,7 @@
 //! The NATS face: commands by request-reply, events in a stream. What is asked and answered is what HTTP asks and answers, with the same
 //! checks, headers and problem documents; only how it travels is another.
 
+mod batches;
 mod catchup;
 mod commands;
 mod counts;

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use polder_bridge::NotSent;
 use polder_bridge::events::Publisher;
-use polder_core::{DomainName, TenantName};
+use polder_core::{DomainName, TenantName, subject};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use super::counts::Counts;
 use super::history::TenantHistory;
-use super::{Links, StartError, Term, catchup, commands, queries};
+use super::{Links, StartError, Term, batches, catchup, commands, queries};
 
 /// Until NATS is asked again to delete what a removed tenant has left there.
 const REMOVE_PAUSE: Duration = Duration::from_secs(5);
@@ -106,6 +106,12 @@ impl Tenants {
         let (term, counts) = (Arc::clone(&self.term), Arc::clone(&self.counts));
         self.tasks.spawn(async move {
             requests.serve(&counts.commands, |request| commands::submit(&term, request), closing).await;
+        });
+        let batches = self.links.requests.requests(subject::batches(&name)).await?;
+        let (term, counts, closing) = (Arc::clone(&self.term), Arc::clone(&self.counts), close.subscribe());
+        self.tasks.spawn(async move {
+            let reply_bytes_max = counts.reply_bytes_max();
+            batches.serve(&counts.batches, |request| batches::submit(&term, reply_bytes_max, request), closing).await;
         });
         let questions = self.links.requests.requests(format!("{name}.query.>")).await?;
         let (term, counts, closing) = (Arc::clone(&self.term), Arc::clone(&self.counts), close.subscribe());

@@ -1,0 +1,106 @@
+//! `POST /v1/{tenant}/commands`: many commands in one request, a line of JSON each, answered by a line each as they are decided. Lines are taken in
+//! their order, and so decided in it for each aggregate; answers come as they are there, with the number of their line.
+//!
+//! A line that is wrong is one problem, and the rest goes on. When the host cannot take a line now, it waits a little and then ends the
+//! answer early, with the number of lines that were taken: nothing after them was done.
+//!
+//! ```text
+//!   body ─▶ lines ─▶ permitted? ─▶ in flight (bounded) ─▶ answers waiting (bounded) ─▶ client
+//! ```
+//! The body is read while answers are written. A client that sends everything before it reads is served as long as its answers fit into
+//! [`ANSWER_BYTES_WAITING_MAX`] and the connection's own buffers.
+
+mod answers;
+mod elsewhere;
+mod entry;
+#[cfg(test)]
+mod fuzz_tests;
+mod lines;
+mod task;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+pub(crate) use answers::{append_ack, append_early_end, append_problem, shorten};
+pub(crate) use entry::{LINE_HEAD_BYTES_MAX, read};
+use lines::Lines;
+use task::{Batch, Source};
+
+use crate::access::Caller;
+use crate::app::App;
+use crate::headers::{self, bad_header};
+use crate::kinds;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::segments::Segments;
+
+pub(crate) const NDJSON: &str = "application/x-ndjson";
+/// Answers are handed on in pieces of about this many bytes.
+const ANSWER_PIECE_BYTES: usize = 16 * 1024;
+/// Answers that a client has not read yet. Beyond, no more lines are taken.
+const ANSWER_BYTES_WAITING_MAX: usize = 1024 * 1024;
+/// Headers of a single command that stand in each line here.
+const OF_A_LINE: [(&str, &str); 6] = [
+    (headers::IDEMPOTENCY_KEY, "command_id"),
+    (headers::IF_MATCH, "expected_sequence"),
+    (headers::CORRELATION_ID, "correlation_id"),
+    (headers::CAUSATION_ID, "causation_id"),
+    (headers::ACTOR, "actor"),
+    (headers::RETRY_REJECTED, "retry_rejected"),
+];
+
+pub(crate) async fn submit(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    segments: Segments,
+    RawQuery(raw): RawQuery,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let tenant = segments.tenant()?;
+    check_headers(&parts.headers)?;
+    let query = Query::parse(raw.as_deref(), &["first_line"])?;
+    let first_line = query.number("first_line")?.unwrap_or(1);
+    let limits = app.host(&tenant).limits(&tenant)?;
+    let line_bytes_max = usize::try_from(limits.command_bytes_max + LINE_HEAD_BYTES_MAX).unwrap_or(usize::MAX);
+    let traceparent = headers::traceparent(&parts.headers)?.map(str::to_owned);
+    let (answers, waiting) = mpsc::channel(ANSWER_BYTES_WAITING_MAX / ANSWER_PIECE_BYTES);
+    let source = Source { app, tenant, caller, traceparent, parts };
+    // A task of its own: it goes on reading lines while the client does not read their answers.
+    tokio::spawn(Batch::new(source, Lines::new(body, first_line, line_bytes_max), answers).run());
+    Ok(respond(waiting))
+}
+
+fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_ndjson = |value: &str| value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(NDJSON));
+    let given = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
+    if !given.is_some_and(is_ndjson) {
+        let detail = format!("the content type is {}; {NDJSON} would be right", given.unwrap_or("not named"));
+        return Err(Problem::new(&kinds::NOT_NDJSON, detail).with("expected", NDJSON));
+    }
+    for (header, member) in OF_A_LINE {
+        if headers.contains_key(header) {
+            return Err(bad_header(
+                header,
+                &format!("is for one command: here each line may have a member {member:?}"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn respond(waiting: mpsc::Receiver<Bytes>) -> Response {
+    let pieces = futures::stream::unfold(waiting, |mut waiting| async move {
+        let piece = waiting.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(piece), waiting))
+    });
+    let headers = [(CONTENT_TYPE, NDJSON), (CACHE_CONTROL, "no-store")];
+    (StatusCode::OK, headers, Body::from_stream(pieces)).into_response()
+}

@@ -1,0 +1,275 @@
+//! Takes the lines of one batch and answers them. Bounded: in lines and bytes under way, in answers that wait for the client, and in time.
+
+use std::future::ready;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::request::Parts;
+use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use http_body_util::BodyExt as _;
+use polder_core::{Command, CommandAck, TenantName};
+use polder_engine::SubmitError;
+use tokio::sync::mpsc;
+
+use super::lines::{Line, Lines};
+use super::{ANSWER_PIECE_BYTES, answers, entry};
+use crate::access::{self, Caller, Hints as _};
+use crate::app::App;
+use crate::kinds;
+use crate::problem::Problem;
+
+/// Lines of one request that are taken and not answered.
+pub(super) const LINES_IN_FLIGHT_MAX: usize = 1_024;
+/// Bytes of these lines. One line is taken in any case.
+const LINE_BYTES_IN_FLIGHT_MAX: usize = 4 * 1024 * 1024;
+/// How long a line is held back when the tenant has too much in flight or sends too often.
+const LINE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Between two attempts to take such a line, at most.
+const LINE_PAUSE_MAX: Duration = Duration::from_millis(100);
+/// How long a client may read no answer while there are more than are kept for it.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
+/// How often it is looked whether the caller is still permitted: its token may expire, and its key may be revoked.
+const PERMISSION_INTERVAL: Duration = Duration::from_secs(1);
+/// After an early end, for reading what the client still sends: it would not see the answer otherwise.
+const DRAIN_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Whose batch it is, and where it goes.
+pub(super) struct Source {
+    pub(super) app: Arc<App>,
+    pub(super) tenant: TenantName,
+    pub(super) caller: Caller,
+    pub(super) traceparent: Option<String>,
+    /// The head of the request.
+    pub(super) parts: Parts,
+}
+
+pub(super) struct Batch {
+    pub(super) source: Source,
+    pub(super) lines: Lines<Body>,
+    in_flight: FuturesUnordered<Pending>,
+    bytes_in_flight: usize,
+    /// Lines up to this one were taken.
+    pub(super) taken: u64,
+    permitted_at: Instant,
+    /// Answers that are not handed on yet.
+    text: Vec<u8>,
+    answers: mpsc::Sender<Bytes>,
+}
+
+type Pending = Pin<Box<dyn Future<Output = Answered> + Send>>;
+
+struct Answered {
+    line: u64,
+    bytes: usize,
+    result: Result<CommandAck, Problem>,
+}
+
+/// Why no more lines are taken.
+pub(super) enum Stop {
+    /// The client is told.
+    Early(Problem),
+    /// The client is told already.
+    Told,
+    /// Nobody reads the answers.
+    Gone,
+}
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Self {
+        Self::Early(problem)
+    }
+}
+
+impl Batch {
+    pub(super) fn new(source: Source, lines: Lines<Body>, answers: mpsc::Sender<Bytes>) -> Self {
+        let taken = lines.number();
+        Self {
+            source,
+            lines,
+            in_flight: FuturesUnordered::new(),
+            bytes_in_flight: 0,
+            taken,
+            permitted_at: Instant::now(),
+            text: Vec::new(),
+            answers,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let stopped = self.take_lines().await;
+        // What was taken is answered, also when no more is.
+        while let Some(answered) = self.in_flight.next().await {
+            self.note(answered);
+            if self.text.len() >= ANSWER_PIECE_BYTES && self.flush().await.is_err() {
+                return;
+            }
+        }
+        if let Err(Stop::Early(problem)) = &stopped {
+            answers::append_early_end(&mut self.text, self.taken, problem);
+        }
+        if self.flush().await.is_ok() && stopped.is_err() {
+            let _ = tokio::time::timeout(DRAIN_WAIT_MAX, read_to_end(self.lines.into_body())).await;
+        }
+    }
+
+    async fn take_lines(&mut self) -> Result<(), Stop> {
+        while let Some(line) = self.next_line().await? {
+            let Line { number, bytes } = line;
+            let mut last = number;
+            match bytes {
+                Some(bytes) if self.source.is_done_elsewhere() => last = self.hand_over(number, bytes).await?,
+                Some(bytes) => self.take(number, &bytes).await?,
+                None => {
+                    let problem = Problem::new(
+                        &kinds::TOO_LARGE,
+                        "the line is longer than a command may be (limit command_bytes_max)",
+                    );
+                    self.refuse(number, &problem.with("limit_name", "command_bytes_max"));
+                }
+            }
+            self.taken = last;
+        }
+        Ok(())
+    }
+
+    /// The next line, once there is room for one more. Meanwhile answers are handed on.
+    async fn next_line(&mut self) -> Result<Option<Line>, Stop> {
+        let mut closing = self.source.app.closing.clone();
+        loop {
+            if *closing.borrow() {
+                let problem = Problem::new(&kinds::SHUTTING_DOWN, "the host is shutting down; send the rest again");
+                return Err(Stop::Early(problem));
+            }
+            self.note_ready();
+            if self.text.len() >= ANSWER_PIECE_BYTES {
+                self.flush().await?;
+            }
+            let has_room = self.in_flight.is_empty()
+                || (self.in_flight.len() < LINES_IN_FLIGHT_MAX && self.bytes_in_flight < LINE_BYTES_IN_FLIGHT_MAX);
+            if has_room && let Some(next) = self.lines.next().now_or_never() {
+                return next.map_err(broken_off);
+            }
+            self.flush().await?;
+            tokio::select! {
+                next = self.lines.next(), if has_room => return next.map_err(broken_off),
+                Some(answered) = self.in_flight.next() => self.note(answered),
+                () = self.answers.closed() => return Err(Stop::Gone),
+                _ = closing.wait_for(|closing| *closing) => {}
+            }
+        }
+    }
+
+    async fn take(&mut self, number: u64, line: &Bytes) -> Result<(), Stop> {
+        self.check_permission()?;
+        let Source { tenant, caller, traceparent, .. } = &self.source;
+        let command = match entry::read(line, tenant, caller, traceparent.as_deref()) {
+            Ok(command) => command,
+            Err(problem) => {
+                self.refuse(number, &problem);
+                return Ok(());
+            }
+        };
+        let start = Instant::now();
+        loop {
+            let mut pending = self.submit(number, line.len(), &command);
+            let Some(answered) = (&mut pending).now_or_never() else {
+                self.bytes_in_flight += line.len();
+                self.in_flight.push(pending);
+                return Ok(());
+            };
+            match answered.result {
+                Err(problem) if problem.passes() => self.hold_back(problem, start).await?,
+                _ => {
+                    // It never was in flight.
+                    self.bytes_in_flight += answered.bytes;
+                    self.note(answered);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Waits until the line can be tried again. Only a limit of the tenant's passes by waiting.
+    async fn hold_back(&mut self, problem: Problem, start: Instant) -> Result<(), Stop> {
+        if !problem.is_of(&kinds::BUSY) || start.elapsed() >= LINE_WAIT_MAX {
+            return Err(Stop::Early(problem));
+        }
+        self.flush().await?;
+        let pause = tokio::time::sleep(LINE_PAUSE_MAX.min(problem.wait().unwrap_or(LINE_PAUSE_MAX)));
+        tokio::select! {
+            () = pause => {}
+            Some(answered) = self.in_flight.next() => self.note(answered),
+        }
+        Ok(())
+    }
+
+    fn submit(&self, line: u64, bytes: usize, command: &Command) -> Pending {
+        let Source { app, tenant, caller, .. } = &self.source;
+        let (caller, tenant, domain) = (caller.clone(), tenant.clone(), command.domain.clone());
+        // On its way when this returns, so that lines are decided in their order.
+        let pending = app.host(&tenant).submit(command.clone());
+        let told = move |error: SubmitError| Problem::from(error.for_caller(&caller, &tenant, &domain));
+        Box::pin(pending.then(move |result| ready(Answered { line, bytes, result: result.map_err(told) })))
+    }
+
+    fn check_permission(&mut self) -> Result<(), Problem> {
+        if self.permitted_at.elapsed() >= PERMISSION_INTERVAL {
+            self.source.caller = access::caller(&self.source.app, &self.source.parts.headers)?;
+            self.permitted_at = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn note_ready(&mut self) {
+        while self.text.len() < ANSWER_PIECE_BYTES
+            && let Some(Some(answered)) = self.in_flight.next().now_or_never()
+        {
+            self.note(answered);
+        }
+    }
+
+    fn note(&mut self, answered: Answered) {
+        self.bytes_in_flight -= answered.bytes;
+        match answered.result {
+            Ok(acknowledgement) => answers::append_ack(&mut self.text, answered.line, &acknowledgement),
+            Err(problem) => self.refuse(answered.line, &problem),
+        }
+    }
+
+    fn refuse(&mut self, line: u64, problem: &Problem) {
+        answers::append_problem(&mut self.text, line, problem);
+    }
+
+    /// Before what another host does: lines are done in their order.
+    pub(super) async fn settle(&mut self) -> Result<(), Stop> {
+        while let Some(answered) = self.in_flight.next().await {
+            self.note(answered);
+        }
+        self.flush().await
+    }
+
+    /// Lines that another host has answered.
+    pub(super) fn note_text(&mut self, text: &[u8]) {
+        self.text.extend_from_slice(text);
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<(), Stop> {
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        let sent = self.answers.send_timeout(answers::taken(&mut self.text), ANSWER_WAIT_MAX).await;
+        sent.map_err(|_| Stop::Gone)
+    }
+}
+
+fn broken_off(problem: String) -> Stop {
+    Stop::Early(Problem::new(&kinds::BAD_BODY, format!("the body broke off: {problem}")))
+}
+
+async fn read_to_end(mut body: Body) {
+    while let Some(Ok(_)) = body.frame().await {}
+}
