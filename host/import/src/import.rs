@@ -2,13 +2,16 @@
 //! whether it is compressed, and checks the map against the columns before giving the first.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 
 use crate::csv_rows::{CsvRows, HeaderError};
+use crate::encoding::{EncodingError, Input, as_utf8};
+use crate::keys::Keys;
+use crate::map::{FileForm, LogKind};
 use crate::plan::PlannedCommand;
 use crate::progress::Progress;
 use crate::rows::{ReadError, Rows};
@@ -17,6 +20,8 @@ use crate::{Map, Refusal};
 
 const READ_BYTES: usize = 256 * 1024;
 const GZIP_MAGIC: &[u8] = b"\x1F\x8B";
+/// The name of standard input.
+const STDIN: &str = "-";
 
 /// Nothing has been read. Name another file, or mend the map.
 #[derive(Debug, thiserror::Error)]
@@ -34,46 +39,52 @@ pub enum ImportError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     Command(PlannedCommand),
-    Refused { line: u64, refusal: Refusal },
+    /// The map says so.
+    Skipped,
+    Refused {
+        line: u64,
+        refusal: Refusal,
+    },
 }
 
 pub struct Import {
     map: Map,
     rows: Rows,
+    keys: Keys,
     progress: Progress,
 }
 
 impl Import {
+    /// `-` is standard input.
     pub fn open(file: &Path, map: Map) -> Result<Self, ImportError> {
-        let name = file.display().to_string();
-        let kind = LogKind::of(file).map_err(|problem| ImportError::NoLog { file: name.clone(), problem })?;
-        let unreadable = |source| ImportError::Unreadable { file: name.clone(), source };
-        let opened = File::open(file).map_err(unreadable)?;
-        let bytes_total = opened.metadata().map_err(unreadable)?.len();
-        let (counted, progress) = Progress::of(opened, bytes_total);
-        let mut plain = BufReader::with_capacity(READ_BYTES, counted);
-        let is_compressed = plain.fill_buf().map_err(unreadable)?.starts_with(GZIP_MAGIC);
-        let input: Box<dyn BufRead + Send> = if is_compressed {
-            Box::new(BufReader::with_capacity(READ_BYTES, MultiGzDecoder::new(plain)))
-        } else {
-            Box::new(plain)
+        let is_stdin = file == Path::new(STDIN);
+        let name = if is_stdin { String::from("standard input") } else { file.display().to_string() };
+        let no_log = |problem| ImportError::NoLog { file: name.clone(), problem };
+        let kind = match (map.file.kind, is_stdin) {
+            (Some(kind), _) => Some(kind),
+            (None, true) => None,
+            (None, false) => Some(kind_of(file).map_err(no_log)?),
         };
-        let rows: Rows = match kind {
+        let unreadable = |source| ImportError::Unreadable { file: name.clone(), source };
+        let (input, progress) = open(file, is_stdin).map_err(unreadable)?;
+        let (input, is_xml) = as_utf8(input, map.file.encoding).map_err(|error| match error {
+            EncodingError::Io(source) => unreadable(source),
+            other => no_log(other.to_string()),
+        })?;
+        let rows: Rows = match kind.unwrap_or(if is_xml { LogKind::Xes } else { LogKind::Csv }) {
             LogKind::Csv => {
-                let rows = CsvRows::open(input, map.delimiter).map_err(|error| match error {
+                let FileForm { delimiter, skip_lines, .. } = map.file;
+                let rows = CsvRows::open(input, delimiter, skip_lines).map_err(|error| match error {
                     HeaderError::Io(source) => unreadable(source),
-                    other => ImportError::NoLog { file: name.clone(), problem: other.to_string() },
+                    other => no_log(other.to_string()),
                 })?;
-                check_columns(&map, rows.header()).map_err(|problem| ImportError::MapMisfit { file: name, problem })?;
+                let misfit = |problem| ImportError::MapMisfit { file: name.clone(), problem };
+                check_columns(&map, rows.header()).map_err(misfit)?;
                 Box::new(rows)
             }
             LogKind::Xes => Box::new(XesRows::open(input)),
         };
-        Ok(Self { map, rows, progress })
-    }
-
-    pub fn map(&self) -> &Map {
-        &self.map
+        Ok(Self { map, rows, keys: Keys::default(), progress })
     }
 
     /// To be looked at from elsewhere while this is iterated over.
@@ -91,30 +102,45 @@ impl Iterator for Import {
             Ok(row) => row,
             Err(error) => return Some(Err(error)),
         };
-        Some(Ok(match row {
+        let step = match row {
             Err(bad) => Step::Refused { line: bad.line, refusal: bad.refusal },
-            Ok(row) => match self.map.plan(&row) {
-                Ok(command) => Step::Command(command),
+            Ok(row) => match self.map.plan(&row, &mut self.keys) {
+                Ok(Some(command)) => Step::Command(command),
+                Ok(None) => Step::Skipped,
                 Err(refusal) => Step::Refused { line: row.line, refusal },
             },
-        }))
+        };
+        self.progress.set_uncompared_keys(self.keys.uncounted);
+        Some(Ok(step))
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-enum LogKind {
-    Csv,
-    Xes,
+fn open(file: &Path, is_stdin: bool) -> std::io::Result<(Input, Progress)> {
+    let (source, bytes_total): (Box<dyn Read + Send>, u64) = match is_stdin {
+        true => (Box::new(std::io::stdin()), 0),
+        false => {
+            let opened = File::open(file)?;
+            let bytes = opened.metadata()?.len();
+            (Box::new(opened), bytes)
+        }
+    };
+    let (counted, progress) = Progress::of(source, bytes_total);
+    let mut plain = BufReader::with_capacity(READ_BYTES, counted);
+    let input: Input = match plain.fill_buf()?.starts_with(GZIP_MAGIC) {
+        true => Box::new(BufReader::with_capacity(READ_BYTES, MultiGzDecoder::new(plain))),
+        false => Box::new(plain),
+    };
+    Ok((input, progress))
 }
 
-impl LogKind {
-    fn of(file: &Path) -> Result<Self, String> {
-        let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-        match name.strip_suffix(".gz").unwrap_or(&name).rsplit_once('.') {
-            Some((_, "csv" | "tsv")) => Ok(Self::Csv),
-            Some((_, "xes")) => Ok(Self::Xes),
-            _ => Err(String::from("its name must end in .csv, .tsv or .xes, each also with .gz behind it")),
-        }
+fn kind_of(file: &Path) -> Result<LogKind, String> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    match name.strip_suffix(".gz").unwrap_or(&name).rsplit_once('.') {
+        Some((_, "csv" | "tsv")) => Ok(LogKind::Csv),
+        Some((_, "xes")) => Ok(LogKind::Xes),
+        _ => Err(String::from(
+            "its name must end in .csv, .tsv or .xes, each also with .gz behind it, or the map must say kind = \"csv\" or kind = \"xes\"",
+        )),
     }
 }
 

@@ -51,6 +51,7 @@ fn steps(path: &Path) -> Vec<Result<(String, String, String), String>> {
                 Ok((command.aggregate_id.to_string(), command.id.to_string(), command.payload.clone()))
             }
             Step::Refused { refusal, .. } => Err(refusal.reason),
+            Step::Skipped => Err(String::from("skipped")),
         })
         .collect()
 }

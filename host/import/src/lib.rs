@@ -7,6 +7,7 @@
 //! for step in polder_import::Import::open("log.csv".as_ref(), map)? {
 //!     match step? {
 //!         polder_import::Step::Command(command) => println!("{}: {}", command.aggregate_id, command.payload),
+//!         polder_import::Step::Skipped => report.skipped(),
 //!         polder_import::Step::Refused { line, refusal } => report.refused(line, &refusal),
 //!     }
 //! }
@@ -16,10 +17,15 @@
 #![forbid(unsafe_code)]
 
 mod csv_rows;
+mod csv_scan;
+mod csv_window;
+mod encoding;
 mod escape;
 mod field;
+#[cfg(test)]
+mod fuzz_tests;
 mod import;
-mod line_starts;
+mod keys;
 mod lines;
 mod map;
 mod node;
@@ -28,8 +34,10 @@ mod progress;
 mod refusal;
 mod report;
 mod rows;
+mod schemas;
 mod time;
 mod value;
+mod when;
 mod xes_rows;
 
 pub use import::{Import, ImportError, Step};
@@ -39,3 +47,4 @@ pub use progress::Progress;
 pub use refusal::Refusal;
 pub use report::{Report, ReportedReason};
 pub use rows::ReadError;
+pub use schemas::{Schemas, SchemasError};

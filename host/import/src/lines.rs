@@ -1,16 +1,23 @@
-//! Counts line ends as they are consumed, for readers that tell only bytes.
+//! Counts line ends as they are consumed, for a reader that counts only bytes, and bounds what that reader takes in at a time.
 
-use std::io::{BufRead, Read};
+use std::io::{BufRead, Error, ErrorKind, Read};
 
 #[derive(Debug)]
 pub(crate) struct LineCounter<R> {
     inner: R,
     line_ends: u64,
+    /// Bytes that may be consumed before the next call of [`Self::allow`].
+    allowed: usize,
 }
 
 impl<R> LineCounter<R> {
     pub(crate) fn new(inner: R) -> Self {
-        Self { inner, line_ends: 0 }
+        Self { inner, line_ends: 0, allowed: usize::MAX }
+    }
+
+    /// From now on, `bytes_max` more bytes are given and then an error of the kind `FileTooLarge`.
+    pub(crate) fn allow(&mut self, bytes_max: usize) {
+        self.allowed = bytes_max;
     }
 
     /// The line that the next byte is on, from 1.
@@ -21,10 +28,15 @@ impl<R> LineCounter<R> {
 
 impl<R: BufRead> BufRead for LineCounter<R> {
     fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
-        self.inner.fill_buf()
+        if self.allowed == 0 {
+            return Err(Error::new(ErrorKind::FileTooLarge, "an element, or the text between two, is too large"));
+        }
+        let available = self.inner.fill_buf()?;
+        Ok(&available[..available.len().min(self.allowed)])
     }
 
     fn consume(&mut self, amount: usize) {
+        self.allowed -= amount.min(self.allowed);
         // Not a new read: what is consumed lies in the buffer already.
         if let Ok(buffer) = self.inner.fill_buf() {
             let consumed = &buffer[..amount.min(buffer.len())];
@@ -47,6 +59,19 @@ impl<R: BufRead> Read for LineCounter<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_is_given_than_allowed() {
+        let mut counter = LineCounter::new(&b"12345"[..]);
+        counter.allow(3);
+        let mut three = [0; 3];
+        counter.read_exact(&mut three).unwrap();
+        assert_eq!(counter.fill_buf().unwrap_err().kind(), ErrorKind::FileTooLarge);
+        counter.allow(3);
+        let mut rest = String::new();
+        counter.read_to_string(&mut rest).unwrap();
+        assert_eq!((&three, rest.as_str()), (b"123", "45"));
+    }
 
     #[test]
     fn both_ways_of_reading_are_counted() {

@@ -3,12 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use encoding_rs::Encoding;
 use polder_core::{AggregateName, CommandName, DomainName};
 use serde::Deserialize;
 
-use crate::field::WrittenField;
+use crate::encoding;
+use crate::field::{FieldDefaults, WrittenField};
 use crate::node::Node;
 use crate::time::zone;
+use crate::when::{OneOrMore, When};
+
+/// A part of a row key: which row of the file it is.
+const ROW: &str = "$row";
+/// A part of a row key: how often the other parts have come in the file. The first time it adds nothing, so that it can be added to a map
+/// whose rows are imported already.
+const OCCURRENCE: &str = "$occurrence";
 
 /// Mend the map: the message says where and how.
 #[derive(Debug, thiserror::Error)]
@@ -26,12 +35,45 @@ pub struct Map {
     pub domain: DomainName,
     pub aggregate: AggregateName,
     pub(crate) aggregate_id: IdSource,
-    pub(crate) row_key: Vec<String>,
+    pub(crate) row_key: RowKey,
     pub(crate) escape_ids: bool,
-    /// For CSV; `None`: found out from the first line.
-    pub(crate) delimiter: Option<u8>,
+    pub(crate) file: FileForm,
+    /// Words that mean an empty cell.
+    pub(crate) nothing: Vec<String>,
+    /// Rows that become no command, on purpose.
+    pub(crate) skip: Vec<When>,
     /// In order; the first that matches a row is the row's.
     pub(crate) commands: Vec<CommandMap>,
+}
+
+/// How the file is to be read, where it does not say so itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct FileForm {
+    pub(crate) kind: Option<LogKind>,
+    pub(crate) encoding: Option<&'static Encoding>,
+    /// For CSV; `None`: found out from the first line.
+    pub(crate) delimiter: Option<u8>,
+    /// For CSV: lines before the header.
+    pub(crate) skip_lines: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogKind {
+    Csv,
+    Xes,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct RowKey {
+    pub(crate) parts: Vec<KeyPart>,
+    pub(crate) has_occurrence: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum KeyPart {
+    Column(String),
+    Row,
 }
 
 #[derive(Debug, Clone)]
@@ -39,13 +81,6 @@ pub(crate) struct CommandMap {
     pub(crate) name: CommandName,
     pub(crate) when: Option<When>,
     pub(crate) fields: Node,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct When {
-    pub(crate) column: String,
-    pub(crate) equals: String,
 }
 
 #[derive(Debug, Clone)]
@@ -63,8 +98,19 @@ struct WrittenMap {
     row_key: OneOrMore,
     #[serde(default)]
     escape_ids: bool,
+    kind: Option<LogKind>,
+    encoding: Option<String>,
     delimiter: Option<String>,
+    #[serde(default)]
+    skip_lines: u64,
     zone: Option<String>,
+    #[serde(default)]
+    nothing: Vec<String>,
+    #[serde(default)]
+    skip: Vec<When>,
+    /// Of all commands.
+    #[serde(default)]
+    fields: BTreeMap<String, WrittenField>,
     #[serde(default)]
     command: Vec<WrittenCommand>,
 }
@@ -78,13 +124,6 @@ enum WrittenId {
         column: String,
         prefix: String,
     },
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a column's name, or a list of them")]
-enum OneOrMore {
-    One(String),
-    More(Vec<String>),
 }
 
 #[derive(Deserialize)]
@@ -114,52 +153,89 @@ impl Map {
     }
 
     fn new(written: WrittenMap) -> Result<Self, String> {
-        let row_key = match written.row_key {
-            OneOrMore::One(column) => vec![column],
-            OneOrMore::More(columns) => columns,
-        };
-        if row_key.is_empty() {
-            return Err(String::from("row_key names no column: name those that together tell one row from all others"));
-        }
         let (column, prefix) = match written.aggregate_id {
             WrittenId::Column(column) => (column, String::new()),
             WrittenId::Prefixed { column, prefix } => (column, prefix),
         };
-        let zone_default = written.zone.as_deref().map(zone).transpose()?;
-        let last = written.command.len().checked_sub(1).ok_or("it has no [[command]], so no row could become one")?;
-        let mut commands = Vec::new();
-        for (index, command) in written.command.into_iter().enumerate() {
-            if command.when.is_none() && index < last {
-                return Err(format!(
-                    "command {} has no `when`, so it takes every row and those after it get none: put it last",
-                    command.name
-                ));
-            }
-            let fields = Node::tree(command.fields, zone_default.as_ref())
-                .map_err(|(field, problem)| format!("field {field:?} of command {}: {problem}", command.name))?;
-            commands.push(CommandMap { name: command.name, when: command.when, fields });
+        if written.skip.iter().any(When::is_empty) {
+            return Err(String::from("a skip without conditions would skip every row"));
         }
+        let defaults =
+            FieldDefaults { zone: written.zone.as_deref().map(zone).transpose()?, nothing: written.nothing.clone() };
         Ok(Self {
             domain: written.domain,
             aggregate: written.aggregate,
             aggregate_id: IdSource { column, prefix },
-            row_key,
+            row_key: row_key(written.row_key.into())?,
             escape_ids: written.escape_ids,
-            delimiter: written.delimiter.as_deref().map(delimiter).transpose()?,
-            commands,
+            file: FileForm {
+                kind: written.kind,
+                encoding: written.encoding.as_deref().map(encoding::by_name).transpose()?,
+                delimiter: written.delimiter.as_deref().map(delimiter).transpose()?,
+                skip_lines: written.skip_lines,
+            },
+            nothing: written.nothing,
+            skip: written.skip,
+            commands: commands(written.command, &written.fields, &defaults)?,
         })
     }
 
     /// Every column the map looks at.
     pub(crate) fn columns(&self) -> BTreeSet<&str> {
-        let mut columns: BTreeSet<&str> = self.row_key.iter().map(String::as_str).collect();
+        let mut columns: BTreeSet<&str> = self.row_key.columns().collect();
         columns.insert(&self.aggregate_id.column);
+        let conditions = self.skip.iter().chain(self.commands.iter().filter_map(|command| command.when.as_ref()));
+        columns.extend(conditions.flat_map(When::columns));
         for command in &self.commands {
-            columns.extend(command.when.iter().map(|when| when.column.as_str()));
             command.fields.collect_columns(&mut columns);
         }
         columns
     }
+}
+
+impl RowKey {
+    fn columns(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            KeyPart::Column(column) => Some(column.as_str()),
+            KeyPart::Row => None,
+        })
+    }
+}
+
+fn row_key(names: Vec<String>) -> Result<RowKey, String> {
+    let has_occurrence = names.iter().any(|name| name == OCCURRENCE);
+    let part = |name: String| if name == ROW { KeyPart::Row } else { KeyPart::Column(name) };
+    let parts: Vec<KeyPart> = names.into_iter().filter(|name| name != OCCURRENCE).map(part).collect();
+    match parts.is_empty() {
+        true if has_occurrence => {
+            Err(format!("{OCCURRENCE} counts how often the other parts of row_key come: name them"))
+        }
+        true => Err(String::from("row_key names no column: name those that together tell one row from all others")),
+        false => Ok(RowKey { parts, has_occurrence }),
+    }
+}
+
+fn commands(
+    written: Vec<WrittenCommand>,
+    shared: &BTreeMap<String, WrittenField>,
+    defaults: &FieldDefaults,
+) -> Result<Vec<CommandMap>, String> {
+    let last = written.len().checked_sub(1).ok_or("it has no [[command]], so no row could become one")?;
+    let mut commands = Vec::new();
+    for (index, command) in written.into_iter().enumerate() {
+        if command.when.as_ref().is_none_or(When::is_empty) && index < last {
+            return Err(format!(
+                "command {} has no `when`, so it takes every row and those after it get none: put it last",
+                command.name
+            ));
+        }
+        // A command's own fields take the place of those of all commands.
+        let fields = shared.clone().into_iter().chain(command.fields).collect();
+        let fields = Node::tree(fields, defaults)
+            .map_err(|(field, problem)| format!("field {field:?} of command {}: {problem}", command.name))?;
+        commands.push(CommandMap { name: command.name, when: command.when, fields });
+    }
+    Ok(commands)
 }
 
 fn delimiter(text: &str) -> Result<u8, String> {

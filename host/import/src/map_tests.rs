@@ -23,6 +23,11 @@ fn every_feature_is_understood() {
         delimiter = ";"
         zone = "+01:00"
         escape_ids = true
+        kind = "csv"
+        encoding = "windows-1252"
+        skip_lines = 2
+        nothing = ["NULL"]
+        skip = [{ column = "status", equals = ["void", "test"] }]
         [[command]]
         name = "register-application"
         when = { column = "task", equals = "Receipt" }
@@ -34,8 +39,11 @@ fn every_feature_is_understood() {
         "#,
     )
     .unwrap();
-    assert_eq!(map.columns().into_iter().collect::<Vec<_>>(), ["case", "resource", "size", "step", "task", "time"]);
-    assert_eq!((map.delimiter, map.escape_ids, map.commands.len()), (Some(b';'), true, 2));
+    assert_eq!(
+        map.columns().into_iter().collect::<Vec<_>>(),
+        ["case", "resource", "size", "status", "step", "task", "time"]
+    );
+    assert_eq!((map.file.delimiter, map.escape_ids, map.commands.len()), (Some(b';'), true, 2));
     let Node::Object(fields) = &map.commands[0].fields else { panic!("{:?}", map.commands[0].fields) };
     assert!(matches!(&fields["case"], Node::Object(inner) if inner.contains_key("size")), "{fields:?}");
 }
@@ -49,7 +57,11 @@ fn a_wrong_map_is_refused_with_what_would_be_right() {
         ("colour = 1\n[[command]]\nname = \"a\"", "unknown field `colour`"),
         ("delimiter = \";;\"\n[[command]]\nname = \"a\"", "delimiter \";;\" is not one ASCII character"),
         ("zone = \"Mars\"\n[[command]]\nname = \"a\"", "\"Mars\" is no time zone"),
-        ("[[command]]\nname = \"a\"\nwhen = { column = \"x\" }", "missing field `equals`"),
+        ("[[command]]\nname = \"a\"\nwhen = { column = \"x\" }", "{ column = \"…\", equals = … }"),
+        ("encoding = \"ebcdic\"\n[[command]]\nname = \"a\"", "\"ebcdic\" is no encoding"),
+        ("kind = \"json\"\n[[command]]\nname = \"a\"", "expected `csv` or `xes`"),
+        ("skip = [[]]\n[[command]]\nname = \"a\"", "would skip every row"),
+        ("[[command]]\nname = \"a\"\nwhen = []\n[[command]]\nname = \"b\"", "put it last"),
     ] {
         let error = error_after_head(text);
         assert!(error.contains(wanted), "{text}: {error}");
@@ -57,6 +69,8 @@ fn a_wrong_map_is_refused_with_what_would_be_right() {
     assert!(error("domain = \"permits\"").contains("missing field `aggregate`"));
     let no_key = HEAD.replace("\"key\"", "[]") + "[[command]]\nname = \"a\"";
     assert!(error(&no_key).contains("row_key names no column"));
+    let only_counted = HEAD.replace("\"key\"", "\"$occurrence\"") + "[[command]]\nname = \"a\"";
+    assert!(error(&only_counted).contains("how often the other parts of row_key come"));
     assert!(error(&HEAD.replace("\"case\"", "7")).contains("{ column = \"…\", prefix = \"…\" }"));
 }
 
@@ -68,7 +82,12 @@ fn a_wrong_field_is_named_with_its_command() {
         ("{ value = 1, optional = true }", "a constant takes no type"),
         ("{ value = [1] }", "a constant is text, a finite number or a boolean"),
         ("{ value = nan }", "a constant is text, a finite number or a boolean"),
-        ("{ column = \"x\", format = \"%Y\" }", "format and zone are for type = \"time\""),
+        ("{ column = \"x\", format = \"%Y\" }", "format, zone and twice are for type = \"time\""),
+        ("{ column = \"x\", twice = \"later\" }", "format, zone and twice are for type = \"time\""),
+        ("{ column = \"x\", type = \"time\", twice = \"second\" }", "expected `earlier` or `later`"),
+        ("{ column = \"x\", decimal = \",\" }", "decimal is for type"),
+        ("{ column = \"x\", type = \"number\", decimal = \";\" }", "is neither"),
+        ("{ column = \"x\", strip = [\"\"] }", "need text to look for"),
         ("{ column = \"x\", type = \"time\", format = \"%!\" }", "is not one of strptime's"),
         ("{ column = \"x\", type = \"time\", zone = \"nowhere\" }", "\"nowhere\" is no time zone"),
         ("{ column = \"x\", type = \"date\" }", "expected one of `text`, `integer`"),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::field::{Field, WrittenField};
+use crate::field::{Field, FieldDefaults, WrittenField};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Node {
@@ -15,11 +15,11 @@ impl Node {
     /// `"case.deadline"` becomes a field of an object. The error names the field, and then what is wrong.
     pub(crate) fn tree(
         written: BTreeMap<String, WrittenField>,
-        zone_default: Option<&jiff::tz::TimeZone>,
+        defaults: &FieldDefaults,
     ) -> Result<Self, (String, String)> {
         let mut root = BTreeMap::new();
         for (path, field) in written {
-            let field = Field::new(field, zone_default).map_err(|problem| (path.clone(), problem))?;
+            let field = Field::new(field, defaults).map_err(|problem| (path.clone(), problem))?;
             place(&mut root, &path, field).map_err(|problem| (path.clone(), problem.to_owned()))?;
         }
         Ok(Self::Object(root))
@@ -27,7 +27,7 @@ impl Node {
 
     pub(crate) fn collect_columns<'map>(&'map self, columns: &mut BTreeSet<&'map str>) {
         match self {
-            Self::Field(Field::Column { name, .. }) => drop(columns.insert(name)),
+            Self::Field(Field::Column(column)) => drop(columns.insert(&column.name)),
             Self::Field(Field::Constant(_)) => {}
             Self::Object(nodes) => nodes.values().for_each(|node| node.collect_columns(columns)),
         }

@@ -1,19 +1,22 @@
-//! What the map makes of one row: a command, or the reason why not. Pure, and the same for the same row at any time, so that
-//! an import repeated sends the same commands under the same ids.
+//! What the map makes of one row: a command, nothing, or the reason why not. The same for the same file at any time, so that an import repeated
+//! sends the same commands under the same ids.
 
 use std::collections::BTreeMap;
 
-use polder_core::{AggregateId, AggregateName, CommandId, CommandName, DomainName};
+use polder_core::{AggregateId, AggregateName, CommandId, CommandName, DomainName, ID_BYTES_MAX};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::Refusal;
 use crate::escape::escape;
-use crate::field::Field;
-use crate::map::{CommandMap, Map};
+use crate::field::{Field, is_nothing, word};
+use crate::keys::{KEYS_MAX, Keys};
+use crate::map::{CommandMap, KeyPart, Map};
 use crate::node::Node;
-use crate::refusal::shown;
 use crate::rows::Row;
+
+/// Bytes of a key that is too long for an id which stand before its digest, for people.
+const LONG_KEY_SHOWN_BYTES: usize = 48;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedCommand {
@@ -30,40 +33,51 @@ pub struct PlannedCommand {
 }
 
 impl Map {
-    pub(crate) fn plan(&self, row: &Row) -> Result<PlannedCommand, Refusal> {
+    /// `None`: the map skips the row. `keys` holds those of the rows before.
+    pub(crate) fn plan(&self, row: &Row, keys: &mut Keys) -> Result<Option<PlannedCommand>, Refusal> {
+        let key = self.key_of(row);
+        // Counted for every row, also for one that is refused: else the rows after it would have other numbers once it is mended.
+        let key = if self.row_key.has_occurrence { key.and_then(|key| with_occurrence(key, keys)) } else { key };
+        if self.skip.iter().any(|when| when.holds(row, &self.nothing)) {
+            return Ok(None);
+        }
         let command = self.command_for(row)?;
         let payload = match evaluate(&command.fields, row)? {
             // Sorted maps, text keys, finite numbers: nothing in it that serializing refuses.
             Some(payload) => serde_json::to_string(&payload).unwrap_or_default(),
             None => String::from("{}"),
         };
-        Ok(PlannedCommand {
+        let aggregate_id = self.aggregate_id_of(row)?;
+        let key = key?;
+        let id = self.command_id_of(&key)?;
+        if !self.row_key.has_occurrence && keys.count(&key).is_some_and(|count| count > 1) {
+            let remedy =
+                "row_key = [..., \"$occurrence\"] in the map tells such rows apart, and \"$row\" does for all rows";
+            return Err(Refusal::new("an earlier row of this file has the same key", format!("key {key:?}; {remedy}")));
+        }
+        Ok(Some(PlannedCommand {
             line: row.line,
             domain: self.domain.clone(),
             aggregate: self.aggregate.clone(),
-            aggregate_id: self.aggregate_id_of(row)?,
+            aggregate_id,
             name: command.name.clone(),
-            id: self.command_id_of(row)?,
+            id,
             payload,
-        })
+        }))
     }
 
     fn command_for(&self, row: &Row) -> Result<&CommandMap, Refusal> {
-        let matches = |command: &&CommandMap| {
-            command.when.as_ref().is_none_or(|when| row.cell(&when.column) == Some(when.equals.as_str()))
-        };
+        let matches = |command: &&CommandMap| command.when.as_ref().is_none_or(|when| when.holds(row, &self.nothing));
         self.commands.iter().find(matches).ok_or_else(|| {
             let looked_at = self.commands.iter().filter_map(|command| command.when.as_ref());
-            let mut seen: Vec<String> = looked_at
-                .map(|when| format!("{} = {}", when.column, shown(row.cell(&when.column).unwrap_or_default())))
-                .collect();
+            let mut seen: Vec<String> = looked_at.flat_map(|when| when.seen(row)).collect();
             seen.dedup();
             Refusal::new("no command of the map is for such a row", seen.join(", "))
         })
     }
 
     fn aggregate_id_of(&self, row: &Row) -> Result<AggregateId, Refusal> {
-        let value = filled(row, &self.aggregate_id.column)?;
+        let value = self.filled(row, &self.aggregate_id.column)?;
         let prefix = &self.aggregate_id.prefix;
         let id = if self.escape_ids {
             format!("{prefix}{}", escape(value, |byte| AggregateId::new(&char::from(byte).to_string()).is_ok()))
@@ -73,23 +87,65 @@ impl Map {
         AggregateId::new(&id).map_err(|error| self.not_an_id("aggregate id", error.to_string()))
     }
 
-    fn command_id_of(&self, row: &Row) -> Result<CommandId, Refusal> {
-        let mut parts = Vec::new();
-        let has_parts = self.row_key.len() > 1;
-        for column in &self.row_key {
-            let value = filled(row, column)?;
-            // What joins the parts is escaped in them, or ("a/b", "c") and ("a", "b/c") would be one key.
-            parts.push(match self.escape_ids || has_parts {
-                true => escape(value, |byte| byte.is_ascii_graphic() && !(has_parts && byte == b'/')),
-                false => value.to_owned(),
-            });
+    /// The row's key without its occurrence.
+    fn key_of(&self, row: &Row) -> Result<String, Refusal> {
+        let parts = &self.row_key.parts;
+        let has_parts = parts.len() > 1;
+        let mut key = String::new();
+        for part in parts {
+            if !key.is_empty() {
+                key.push('/');
+            }
+            match part {
+                KeyPart::Row => key.push_str(&row.number.to_string()),
+                // What joins the parts is escaped in them, or ("a/b", "c") and ("a", "b/c") would be one key.
+                KeyPart::Column(column) => match (self.filled(row, column)?, self.escape_ids || has_parts) {
+                    (value, true) => {
+                        key += &escape(value, |byte| byte.is_ascii_graphic() && !(has_parts && byte == b'/'));
+                    }
+                    (value, false) => key.push_str(value),
+                },
+            }
         }
-        CommandId::new(&parts.join("/")).map_err(|error| self.not_an_id("row key", error.to_string()))
+        Ok(key)
+    }
+
+    fn command_id_of(&self, key: &str) -> Result<CommandId, Refusal> {
+        let is_long = key.len() > ID_BYTES_MAX && key.bytes().all(|byte| byte.is_ascii_graphic());
+        let id = match is_long {
+            true => {
+                CommandId::new(&format!("{}~{}", &key[..LONG_KEY_SHOWN_BYTES], blake3::hash(key.as_bytes()).to_hex()))
+            }
+            false => CommandId::new(key),
+        };
+        id.map_err(|error| self.not_an_id("row key", error.to_string()))
     }
 
     fn not_an_id(&self, what: &str, problem: String) -> Refusal {
         let remedy = if self.escape_ids { "" } else { "; escape_ids = true in the map writes other characters as =XX" };
         Refusal::new(format!("the {what} is not allowed"), format!("{problem}{remedy}"))
+    }
+
+    fn filled<'row>(&self, row: &'row Row, column: &str) -> Result<&'row str, Refusal> {
+        match row.cell(column) {
+            None => Err(Refusal::new(format!("there is no {column:?}"), "")),
+            Some(cell) if is_nothing(cell, &self.nothing) => {
+                Err(Refusal::new(format!("column {column:?} is empty"), word(cell)))
+            }
+            Some(text) => Ok(text),
+        }
+    }
+}
+
+/// Another row may have the key with its occurrence as its key, so that one is counted as well.
+fn with_occurrence(key: String, keys: &mut Keys) -> Result<String, Refusal> {
+    match keys.count(&key) {
+        Some(1) => Ok(key),
+        Some(count) => with_occurrence(format!("{key}//{count}"), keys),
+        None => Err(Refusal::new(
+            format!("$occurrence cannot be counted beyond {KEYS_MAX} keys"),
+            "split the file, or take \"$row\" into row_key",
+        )),
     }
 }
 
@@ -105,12 +161,7 @@ enum Json<'map> {
 fn evaluate<'map>(node: &'map Node, row: &Row) -> Result<Option<Json<'map>>, Refusal> {
     match node {
         Node::Field(Field::Constant(value)) => Ok(Some(Json::Value(value.clone()))),
-        Node::Field(Field::Column { name, optional: true, .. }) if row.cell(name).is_none_or(str::is_empty) => Ok(None),
-        Node::Field(Field::Column { name, kind, .. }) => {
-            let text = filled(row, name)?;
-            let refused = |detail| Refusal::new(format!("column {name:?} is not {}", kind.what()), detail);
-            kind.read(text).map(|value| Some(Json::Value(value))).map_err(refused)
-        }
+        Node::Field(Field::Column(column)) => Ok(column.read(row)?.map(Json::Value)),
         Node::Object(nodes) => {
             let mut object = BTreeMap::new();
             for (name, node) in nodes {
@@ -120,14 +171,6 @@ fn evaluate<'map>(node: &'map Node, row: &Row) -> Result<Option<Json<'map>>, Ref
             }
             Ok(if object.is_empty() { None } else { Some(Json::Object(object)) })
         }
-    }
-}
-
-fn filled<'row>(row: &'row Row, column: &str) -> Result<&'row str, Refusal> {
-    match row.cell(column) {
-        None => Err(Refusal::new(format!("there is no {column:?}"), String::new())),
-        Some("") => Err(Refusal::new(format!("column {column:?} is empty"), String::new())),
-        Some(text) => Ok(text),
     }
 }
 

@@ -27,11 +27,15 @@ at = { column = "time", type = "time" }
 "#;
 
 fn row(cells: &[(&str, &str)]) -> Row {
-    Row { line: 7, cells: cells.iter().map(|(name, value)| (Arc::from(*name), (*value).to_owned())).collect() }
+    Row {
+        line: 7,
+        number: 7,
+        cells: cells.iter().map(|(name, value)| (Arc::from(*name), (*value).to_owned())).collect(),
+    }
 }
 
 fn plan(map: &str, cells: &[(&str, &str)]) -> Result<PlannedCommand, Refusal> {
-    Map::parse(map).unwrap().plan(&row(cells))
+    Map::parse(map).unwrap().plan(&row(cells), &mut Keys::default()).map(|planned| planned.expect("not skipped"))
 }
 
 fn receipt<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
@@ -96,6 +100,112 @@ fn keys_of_several_columns_do_not_meet() {
     assert_eq!(key("k1", "2").as_str(), "k1/2");
     assert_ne!(key("a/b", "c"), key("a", "b/c"));
     assert_ne!(key("a=2Fb", "c"), key("a/b", "c"));
+}
+
+#[test]
+fn the_row_and_its_occurrence_may_be_parts_of_the_key() {
+    let map = |key: &str| Map::parse(&MAP.replace("row_key = \"key\"", &format!("row_key = {key}"))).unwrap();
+    let ids = |map: Map, rows: &[&[(&str, &str)]]| {
+        let mut keys = Keys::default();
+        let id = |cells: &&[(&str, &str)]| match map.plan(&row(&receipt(cells)), &mut keys) {
+            Ok(planned) => planned.unwrap().id.to_string(),
+            Err(refusal) => refusal.reason,
+        };
+        rows.iter().map(id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(map("\"$row\""), &[&[]]), ["7"]);
+    assert_eq!(ids(map("[\"key\", \"$row\"]"), &[&[]]), ["k1/7"]);
+    // The first occurrence has the key that it would have without: so a map can be mended after a first import.
+    let rows: [&[(&str, &str)]; 5] = [&[], &[("key", "k2")], &[], &[("resource", "")], &[]];
+    let empty = "column \"resource\" is empty";
+    assert_eq!(ids(map("[\"key\", \"$occurrence\"]"), &rows), ["k1", "k2", "k1//2", empty, "k1//4"]);
+    let same = "an earlier row of this file has the same key";
+    assert_eq!(ids(map("\"key\""), &rows), ["k1", "k2", same, empty, same]);
+}
+
+#[test]
+fn a_key_that_is_too_long_for_an_id_is_hashed() {
+    let map = MAP.replace("row_key = \"key\"", "row_key = [\"key\", \"step\"]");
+    let key = |key: &str, step: &str| plan(&map, &receipt(&[("key", key), ("step", step)])).unwrap().id.to_string();
+    let long = "k".repeat(120);
+    assert_eq!(key(&long, "1234567"), format!("{long}/1234567"));
+    let (hashed, other) = (key(&long, "12345678"), key(&long, "12345679"));
+    assert!(hashed.starts_with(&format!("{}~", "k".repeat(48))) && hashed.len() == 113, "{hashed}");
+    assert_ne!(hashed, other);
+    assert_eq!(hashed, key(&long, "12345678"));
+    // What could not be in an id at all is still refused.
+    let refusal = plan(MAP, &receipt(&[("key", &"two words ".repeat(20))])).unwrap_err();
+    assert!(refusal.detail.contains("escape_ids"), "{refusal}");
+}
+
+#[test]
+fn rows_are_skipped_by_all_of_several_conditions() {
+    let map = Map::parse(&MAP.replace(
+        "[[command]]\nname = \"register",
+        "skip = [{ column = \"state\", equals = \"void\" },\n[{ column = \"case\", equals = \"1\" }, { column = \"size\", empty = true }]]\n[[command]]\nname = \"register",
+    ))
+    .unwrap();
+    for (cells, is_skipped) in [
+        (&[("size", "3")][..], false),
+        (&[("size", "3"), ("state", "void")], true),
+        (&[("size", "")], true),
+        (&[("size", ""), ("case", "2")], false),
+    ] {
+        let planned = map.plan(&row(&receipt(cells)), &mut Keys::default()).unwrap();
+        assert_eq!(planned.is_none(), is_skipped, "{cells:?}");
+    }
+}
+
+#[test]
+fn fields_and_words_for_nothing_are_shared_by_all_commands() {
+    let map = r#"
+        domain = "d"
+        aggregate = "a"
+        aggregate_id = "case"
+        row_key = "key"
+        nothing = ["nan", "NULL"]
+        [fields]
+        who = "resource"
+        size = { column = "size", type = "integer", optional = true }
+        [[command]]
+        name = "check"
+        when = { column = "task", equals = "Check" }
+        [[command]]
+        name = "receive"
+        [command.fields]
+        who = { column = "resource", nothing = ["nobody"], optional = true }
+        "#;
+    let payload = |cells: &[(&str, &str)]| plan(map, &receipt(cells)).map(|planned| planned.payload);
+    assert_eq!(payload(&[("task", "Check"), ("size", "3.0")]).unwrap(), r#"{"size":3,"who":"R1"}"#);
+    assert_eq!(payload(&[("task", "Check"), ("size", " nan ")]).unwrap(), r#"{"who":"R1"}"#);
+    assert_eq!(payload(&[("resource", "nobody")]).unwrap(), "{}");
+    assert_eq!(payload(&[("resource", "NULL")]).unwrap(), r#"{"who":"NULL"}"#);
+    let refusal = payload(&[("task", "Check"), ("resource", "NULL")]).unwrap_err();
+    assert_eq!(refusal.to_string(), "column \"resource\" is empty (it holds \"NULL\")");
+    assert_eq!(payload(&[("key", "nan")]).unwrap_err().reason, "column \"key\" is empty");
+}
+
+#[test]
+fn cells_are_tidied_before_they_are_read() {
+    let map = |field: &str| {
+        format!(
+            "domain = \"d\"\naggregate = \"a\"\naggregate_id = \"case\"\nrow_key = \"key\"\n[[command]]\nname = \"go\"\nfields = {{ it = {field} }}"
+        )
+    };
+    let payload = |field: &str, cell: &str| match plan(&map(field), &receipt(&[("x", cell)])) {
+        Ok(planned) => planned.payload,
+        Err(refusal) => refusal.to_string(),
+    };
+    let money = r#"{ column = "x", type = "number", decimal = ",", strip = ["EUR", " "], replace = [[".", ""]] }"#;
+    assert_eq!(payload(money, "EUR 1.234.567,50"), r#"{"it":1234567.5}"#);
+    assert_eq!(payload(money, "-7 EUR"), r#"{"it":-7}"#);
+    assert_eq!(payload(money, " EUR "), "column \"x\" is empty (it holds \" EUR \")");
+    assert_eq!(payload(r#"{ column = "x", replace = [["a", "b"], ["bb", "c"]] }"#, "aba"), r#"{"it":"cb"}"#);
+    let list = r#"{ column = "x", list = true, type = "integer" }"#;
+    let with_two = [("x", "1"), ("x", "2.0"), ("x", "")];
+    assert_eq!(plan(&map(list), &receipt(&with_two)).unwrap().payload, r#"{"it":[1,2]}"#);
+    assert_eq!(plan(&map(list), &receipt(&[])).unwrap().payload, r#"{"it":[]}"#);
+    assert_eq!(plan(&map(&list.replace("}", ", optional = true }")), &receipt(&[])).unwrap().payload, "{}");
 }
 
 #[test]

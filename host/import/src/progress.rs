@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Progress {
     read: Arc<AtomicU64>,
     bytes_total: u64,
+    uncompared_keys: Arc<AtomicU64>,
 }
 
 impl Progress {
@@ -15,13 +16,23 @@ impl Progress {
         self.read.load(Ordering::Relaxed)
     }
 
+    /// Rows whose keys were not compared with those of all rows before: so many different ones are not remembered.
+    pub fn uncompared_keys(&self) -> u64 {
+        self.uncompared_keys.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_uncompared_keys(&self, count: u64) {
+        self.uncompared_keys.store(count, Ordering::Relaxed);
+    }
+
+    /// 0 where it is not known.
     pub fn bytes_total(&self) -> u64 {
         self.bytes_total
     }
 
     pub(crate) fn of<R: Read>(inner: R, bytes_total: u64) -> (CountingReader<R>, Self) {
         let read = Arc::new(AtomicU64::new(0));
-        (CountingReader { inner, read: Arc::clone(&read) }, Self { read, bytes_total })
+        (CountingReader { inner, read: Arc::clone(&read) }, Self { read, bytes_total, uncompared_keys: Arc::default() })
     }
 }
 

@@ -20,6 +20,9 @@ pub struct Report {
     accepted: u64,
     already_handled: u64,
     refused: u64,
+    /// Of the refused.
+    refused_before: u64,
+    skipped: u64,
     reasons: BTreeMap<String, Refused>,
 }
 
@@ -52,6 +55,16 @@ impl Report {
         self.already_handled += 1;
     }
 
+    pub fn skipped(&mut self) {
+        self.skipped += 1;
+    }
+
+    /// By the host, in an earlier import: this one asked for no new decision.
+    pub fn refused_before(&mut self, line: u64, refusal: &Refusal) {
+        self.refused_before += 1;
+        self.refused(line, refusal);
+    }
+
     pub fn refused(&mut self, line: u64, refusal: &Refusal) {
         self.refused += 1;
         let is_known = self.reasons.contains_key(&refusal.reason) || self.reasons.len() < REASONS_MAX;
@@ -79,6 +92,10 @@ impl Report {
         self.refused
     }
 
+    pub fn skipped_count(&self) -> u64 {
+        self.skipped
+    }
+
     /// The most frequent first.
     pub fn reasons(&self) -> Vec<ReportedReason> {
         let reported = |(reason, refused): (&String, &Refused)| ReportedReason {
@@ -96,6 +113,13 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} accepted, {} already handled, {} refused", self.accepted, self.already_handled, self.refused)?;
+        if self.skipped > 0 {
+            write!(f, ", {} skipped", self.skipped)?;
+        }
+        if self.refused_before > 0 {
+            let count = self.refused_before;
+            write!(f, "\n  {count} of them were refused before: --retry-refused has them decided again")?;
+        }
         for reason in self.reasons() {
             let lines: Vec<String> = reason.lines.iter().map(u64::to_string).collect();
             let more = if reason.count > lines.len() as u64 { ", …" } else { "" };
@@ -111,10 +135,12 @@ impl fmt::Display for Report {
 
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut report = serializer.serialize_struct("Report", 4)?;
+        let mut report = serializer.serialize_struct("Report", 6)?;
         report.serialize_field("accepted", &self.accepted)?;
         report.serialize_field("already_handled", &self.already_handled)?;
         report.serialize_field("refused", &self.refused)?;
+        report.serialize_field("refused_before", &self.refused_before)?;
+        report.serialize_field("skipped", &self.skipped)?;
         report.serialize_field("reasons", &self.reasons())?;
         report.end()
     }
@@ -160,11 +186,18 @@ mod tests {
     fn programs_read_the_same() {
         let mut report = Report::default();
         report.accepted();
-        report.refused(3, &Refusal::new("bad time", "\"soon\""));
+        report.skipped();
+        report.refused_before(3, &Refusal::new("bad time", "\"soon\""));
         let wanted = serde_json::json!({
-            "accepted": 1, "already_handled": 0, "refused": 1,
+            "accepted": 1, "already_handled": 0, "refused": 1, "refused_before": 1, "skipped": 1,
             "reasons": [{ "reason": "bad time", "count": 1, "lines": [3], "detail": "\"soon\"" }],
         });
         assert_eq!(serde_json::to_value(&report).unwrap(), wanted);
+        assert_eq!(
+            report.to_string(),
+            "1 accepted, 0 already handled, 1 refused, 1 skipped\n  \
+             1 of them were refused before: --retry-refused has them decided again\n  \
+             1 refused: bad time (line 3)\n    line 3: \"soon\""
+        );
     }
 }

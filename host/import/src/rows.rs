@@ -7,6 +7,8 @@ use crate::Refusal;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) line: u64,
+    /// Tells the row from all others of its file: the line of CSV, or which event of XES it is.
+    pub(crate) number: u64,
     /// In the file's order. Names are shared between rows.
     pub(crate) cells: Vec<(Arc<str>, String)>,
 }
@@ -16,6 +18,16 @@ impl Row {
     pub(crate) fn cell(&self, column: &str) -> Option<&str> {
         // A row has some fifteen cells: looking through them beats hashing.
         self.cells.iter().find(|(name, _)| &**name == column).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a list. A column that ends with `/*` names the values of any name below it.
+    pub(crate) fn cells<'row>(&'row self, column: &'row str) -> impl Iterator<Item = &'row str> {
+        let below = column.strip_suffix('*');
+        let is_named = move |name: &str| match below {
+            Some(below) => name.strip_prefix(below).is_some_and(|rest| !rest.contains('/')),
+            None => name == column,
+        };
+        self.cells.iter().filter(move |(name, _)| is_named(name)).map(|(_, value)| value.as_str())
     }
 }
 

@@ -4,58 +4,130 @@
 use jiff::civil::{DateTime, Time};
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::fmt::temporal::{DateTimeParser, DateTimePrinter, Pieces};
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use serde::Deserialize;
 
 use crate::refusal::shown;
+use crate::value::{Decimal, Kind};
 
 static PARSER: DateTimeParser = DateTimeParser::new();
 static PRINTER: DateTimePrinter = DateTimePrinter::new();
 
+/// Days between the days that Excel counts from and 1970-01-01.
+const EXCEL_DAYS_TO_1970: f64 = 25_569.0;
+/// 1900-03-01. Excel has a 29th of February 1900 before it, so earlier days are not what they seem.
+const EXCEL_DAYS_MIN: f64 = 61.0;
+/// The first day after 9999-12-31.
+const EXCEL_DAYS_END: f64 = 2_958_466.0;
+const DAY_MS: f64 = 86_400_000.0;
+
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TimeForm {
-    /// As for strptime. `None`: ISO 8601 and its relatives, with `T` or a space.
-    format: Option<String>,
+    format: Format,
     /// For moments written without an offset.
     zone: Option<TimeZone>,
+    /// For local times that the zone has twice.
+    twice: Option<Twice>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Format {
+    /// ISO 8601 and its relatives, with `T` or a space.
+    Standard,
+    /// As for strptime.
+    Strptime(String),
+    EpochMs,
+    EpochS,
+    ExcelDays,
+}
+
+/// Which of two moments a local time means in the hour that daylight saving repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Twice {
+    Earlier,
+    Later,
+}
+
+impl Format {
+    /// The error says what is wrong with the format.
+    fn new(written: Option<String>) -> Result<Self, String> {
+        let Some(format) = written else { return Ok(Self::Standard) };
+        match format.as_str() {
+            "epoch-ms" => return Ok(Self::EpochMs),
+            "epoch-s" => return Ok(Self::EpochS),
+            "excel-days" => return Ok(Self::ExcelDays),
+            _ => {}
+        }
+        let any_moment = jiff::Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+        jiff::fmt::strtime::format(&format, &any_moment).map_err(|error| {
+            let others = "epoch-ms, epoch-s and excel-days are the others";
+            format!("format {} is not one of strptime's: {error}; {others}", shown(&format))
+        })?;
+        Ok(Self::Strptime(format))
+    }
+
+    fn read(&self, text: &str) -> Result<Written, String> {
+        match self {
+            Self::Standard => by_standard(text).map_err(|error| error.to_string()),
+            Self::Strptime(format) => by_format(format, text),
+            Self::EpochMs => epoch(text, "milliseconds", jiff::Timestamp::from_millisecond),
+            Self::EpochS => epoch(text, "seconds", jiff::Timestamp::from_second),
+            Self::ExcelDays => excel_days(text),
+        }
+    }
 }
 
 impl TimeForm {
-    /// The error tells what is wrong with the format.
-    pub(crate) fn new(format: Option<String>, zone: Option<TimeZone>) -> Result<Self, String> {
-        if let Some(format) = &format {
-            let any_moment = jiff::Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
-            jiff::fmt::strtime::format(format, &any_moment)
-                .map_err(|error| format!("format {} is not one of strptime's: {error}", shown(format)))?;
-        }
-        Ok(Self { format, zone })
+    /// The error says what is wrong with the format.
+    pub(crate) fn new(format: Option<String>, zone: Option<TimeZone>, twice: Option<Twice>) -> Result<Self, String> {
+        Ok(Self { format: Format::new(format)?, zone, twice })
     }
 
     /// The error says what is wrong with `text` and what would be right.
     pub(crate) fn read(&self, text: &str) -> Result<String, String> {
-        let Written { local, offset } = match &self.format {
-            Some(format) => by_format(format, text),
-            None => by_standard(text),
-        }
-        .map_err(|error| format!("{}: {error}", shown(text)))?;
-        if local.year() < 0 {
-            return Err(format!("{} lies before the year 0", shown(text)));
-        }
-        let (timestamp, offset) = match (offset, &self.zone) {
-            (Some(offset), _) => (offset.to_timestamp(local), offset),
-            (None, Some(zone)) => match zone.to_zoned(local) {
-                Ok(zoned) => (Ok(zoned.timestamp()), zoned.offset()),
-                Err(error) => (Err(error), Offset::UTC),
-            },
-            (None, None) => {
-                return Err(format!(
-                    "{} has no offset: put zone = \"+01:00\" or zone = \"Europe/Amsterdam\" into the map",
-                    shown(text)
-                ));
+        let wrong = |problem: String| format!("{}: {problem}", shown(text));
+        let (timestamp, offset) = match self.format.read(text).map_err(wrong)? {
+            Written::Moment(timestamp) => {
+                let offset = self.zone.as_ref().map_or(Offset::UTC, |zone| zone.to_offset(timestamp));
+                (timestamp, offset)
+            }
+            Written::WithOffset(local, offset) => (timestamp(local, offset).map_err(wrong)?, offset),
+            Written::Local(local) => {
+                let offset = self.offset_of(local).map_err(wrong)?;
+                (timestamp(local, offset).map_err(wrong)?, offset)
             }
         };
-        let timestamp = timestamp.map_err(|error| format!("{}: {error}", shown(text)))?;
+        if offset.to_datetime(timestamp).year() < 0 {
+            return Err(format!("{} lies before the year 0", shown(text)));
+        }
         Ok(PRINTER.timestamp_with_offset_to_string(&timestamp, offset))
     }
+
+    fn offset_of(&self, local: DateTime) -> Result<Offset, String> {
+        let Some(zone) = &self.zone else {
+            return Err(String::from(
+                "it has no offset: put zone = \"+01:00\" or zone = \"Europe/Amsterdam\" into the map",
+            ));
+        };
+        match (zone.to_ambiguous_zoned(local).offset(), self.twice) {
+            (AmbiguousOffset::Unambiguous { offset }, _) => Ok(offset),
+            (AmbiguousOffset::Fold { before, .. }, Some(Twice::Earlier)) => Ok(before),
+            (AmbiguousOffset::Fold { after, .. }, Some(Twice::Later)) => Ok(after),
+            (AmbiguousOffset::Fold { before, after }, None) => Err(format!(
+                "the zone has this time twice, at offset {before} and at {after}: write the offset into the file, \
+                 or twice = \"earlier\" or twice = \"later\" into the map"
+            )),
+            (AmbiguousOffset::Gap { before, after }, _) => Err(format!(
+                "the zone does not have this time, as its clocks go from offset {before} to {after} there: \
+                 correct it, or write a zone into the map that has it, such as zone = \"{before}\""
+            )),
+        }
+    }
+}
+
+fn timestamp(local: DateTime, offset: Offset) -> Result<jiff::Timestamp, String> {
+    offset.to_timestamp(local).map_err(|error| error.to_string())
 }
 
 /// `+01:00`, or a name such as `Europe/Amsterdam`.
@@ -68,24 +140,67 @@ pub(crate) fn zone(text: &str) -> Result<TimeZone, String> {
     })
 }
 
-struct Written {
-    local: DateTime,
-    offset: Option<Offset>,
+enum Written {
+    Moment(jiff::Timestamp),
+    WithOffset(DateTime, Offset),
+    /// What the clocks of some zone showed.
+    Local(DateTime),
+}
+
+impl Written {
+    fn new(local: DateTime, offset: Option<Offset>) -> Self {
+        offset.map_or(Self::Local(local), |offset| Self::WithOffset(local, offset))
+    }
 }
 
 fn by_standard(text: &str) -> Result<Written, jiff::Error> {
     let pieces = Pieces::parse(text.trim())?;
     let time = pieces.time().unwrap_or_else(Time::midnight);
-    Ok(Written { local: pieces.date().to_datetime(time), offset: pieces.to_numeric_offset() })
+    Ok(Written::new(pieces.date().to_datetime(time), pieces.to_numeric_offset()))
 }
 
-fn by_format(format: &str, text: &str) -> Result<Written, jiff::Error> {
-    let parsed = BrokenDownTime::parse(format, text.trim())?;
-    if let Some(timestamp) = parsed.timestamp() {
-        return Ok(Written { local: Offset::UTC.to_datetime(timestamp), offset: Some(Offset::UTC) });
+fn by_format(format: &str, text: &str) -> Result<Written, String> {
+    let text = text.trim();
+    let parsed = BrokenDownTime::parse(format, text).or_else(|error| {
+        // strptime's %z knows digits only, and many programs write a Z for UTC.
+        let digits = if format.contains("%:z") { "+00:00" } else { "+0000" };
+        match text.rsplit_once(['Z', 'z']) {
+            Some((before, after)) if format.contains("%z") || format.contains("%:z") => {
+                BrokenDownTime::parse(format, format!("{before}{digits}{after}"))
+            }
+            _ => Err(error),
+        }
+    });
+    let read = |parsed: BrokenDownTime| -> Result<Written, jiff::Error> {
+        if let Some(timestamp) = parsed.timestamp() {
+            return Ok(Written::Moment(timestamp));
+        }
+        let time = if parsed.hour().is_some() { parsed.to_time()? } else { Time::midnight() };
+        Ok(Written::new(parsed.to_date()?.to_datetime(time), parsed.offset()))
+    };
+    parsed.and_then(read).map_err(|error| error.to_string())
+}
+
+fn epoch(
+    text: &str,
+    unit: &str,
+    moment: impl Fn(i64) -> Result<jiff::Timestamp, jiff::Error>,
+) -> Result<Written, String> {
+    let number = Kind::Integer(Decimal::Point).read(text).ok().and_then(|number| number.as_i64());
+    let number = number.ok_or_else(|| format!("a whole number of {unit} since 1970 would be right"))?;
+    moment(number).map(Written::Moment).map_err(|error| error.to_string())
+}
+
+fn excel_days(text: &str) -> Result<Written, String> {
+    let days: Option<f64> = text.trim().parse().ok();
+    match days.filter(|days| (EXCEL_DAYS_MIN..EXCEL_DAYS_END).contains(days)) {
+        Some(days) => {
+            let since_1970_ms = ((days - EXCEL_DAYS_TO_1970) * DAY_MS).round() as i64;
+            let moment = jiff::Timestamp::from_millisecond(since_1970_ms).map_err(|error| error.to_string())?;
+            Ok(Written::Local(Offset::UTC.to_datetime(moment)))
+        }
+        None => Err(format!("a number of days from {EXCEL_DAYS_MIN}, which is 1900-03-01, would be right")),
     }
-    let time = if parsed.hour().is_some() { parsed.to_time()? } else { Time::midnight() };
-    Ok(Written { local: parsed.to_date()?.to_datetime(time), offset: parsed.offset() })
 }
 
 #[cfg(test)]
@@ -95,7 +210,7 @@ mod tests {
     use super::*;
 
     fn form(format: Option<&str>, zone_name: Option<&str>) -> TimeForm {
-        TimeForm::new(format.map(str::to_owned), zone_name.map(|name| zone(name).unwrap())).unwrap()
+        TimeForm::new(format.map(str::to_owned), zone_name.map(|name| zone(name).unwrap()), None).unwrap()
     }
 
     #[test]
@@ -135,20 +250,81 @@ mod tests {
     }
 
     #[test]
+    fn a_local_time_that_is_not_there_or_there_twice_is_refused_with_the_remedy() {
+        let amsterdam = form(None, Some("Europe/Amsterdam"));
+        let error = amsterdam.read("2011-03-27 02:30").unwrap_err();
+        assert!(error.contains("does not have this time") && error.contains("zone = \"+01\""), "{error}");
+        let error = amsterdam.read("2011-10-30 02:30").unwrap_err();
+        assert!(error.contains("has this time twice, at offset +02 and at +01"), "{error}");
+        assert!(error.contains("twice = \"earlier\""), "{error}");
+        for (twice, wanted) in [(Twice::Earlier, "+02:00"), (Twice::Later, "+01:00")] {
+            let form = TimeForm { twice: Some(twice), ..amsterdam.clone() };
+            assert_eq!(form.read("2011-10-30 02:30").unwrap(), format!("2011-10-30T02:30:00{wanted}"));
+            // It says nothing of a time that is not there.
+            assert!(form.read("2011-03-27 02:30").is_err());
+        }
+        // With an offset there is no doubt, and neither an hour before or after.
+        assert_eq!(amsterdam.read("2011-10-30 02:30+01:00").unwrap(), "2011-10-30T02:30:00+01:00");
+        assert_eq!(amsterdam.read("2011-03-27 03:00").unwrap(), "2011-03-27T03:00:00+02:00");
+        assert_eq!(amsterdam.read("2011-10-30 01:59:59").unwrap(), "2011-10-30T01:59:59+02:00");
+        // The zone that the message names is one.
+        assert_eq!(form(None, Some("+01")).read("2011-03-27 02:30").unwrap(), "2011-03-27T02:30:00+01:00");
+    }
+
+    #[test]
+    fn numbers_are_moments_where_the_map_says_so() {
+        for (format, zone, text, wanted) in [
+            ("epoch-ms", None, "1318333540276", "2011-10-11T11:45:40.276+00:00"),
+            ("epoch-ms", Some("Europe/Amsterdam"), " 1318333540276.0 ", "2011-10-11T13:45:40.276+02:00"),
+            ("epoch-s", None, "-1", "1969-12-31T23:59:59+00:00"),
+            ("excel-days", Some("UTC"), "40827.5", "2011-10-11T12:00:00+00:00"),
+            ("excel-days", Some("Europe/Amsterdam"), "40827.573379629627", "2011-10-11T13:45:40+02:00"),
+            ("excel-days", Some("UTC"), "61", "1900-03-01T00:00:00+00:00"),
+        ] {
+            assert_eq!(form(Some(format), zone).read(text).as_deref(), Ok(wanted), "{format} {text}");
+        }
+        for (format, text) in [
+            ("epoch-ms", "1318333540276.5"),
+            ("epoch-ms", "soon"),
+            ("epoch-ms", "9223372036854775807"),
+            ("epoch-s", ""),
+            ("excel-days", "60"),
+            ("excel-days", "3000000"),
+            ("excel-days", "NaN"),
+            ("excel-days", "2011-10-11"),
+        ] {
+            assert!(form(Some(format), Some("UTC")).read(text).is_err(), "{format} {text}");
+        }
+        assert!(form(Some("excel-days"), None).read("40827").unwrap_err().contains("has no offset"));
+    }
+
+    #[test]
+    fn z_stands_for_utc_in_every_format() {
+        for (format, text) in [
+            ("%Y-%m-%dT%H:%M:%S%z", "2011-02-03T09:05:01Z"),
+            ("%Y-%m-%dT%H:%M:%S%:z", "2011-02-03T09:05:01z"),
+            ("%z %d/%m/%Y %H:%M:%S", "Z 03/02/2011 09:05:01"),
+        ] {
+            assert_eq!(form(Some(format), None).read(text).unwrap(), "2011-02-03T09:05:01+00:00", "{format}");
+        }
+        assert!(form(Some("%Y-%m-%d"), Some("UTC")).read("2011-02-03Z").is_err());
+    }
+
+    #[test]
     fn what_is_no_time_is_named() {
         for text in ["", "soon", "2011-13-01T00:00Z", "2011-02-30T00:00Z", "11-10-2011 13:45", "-000001-01-01T00:00Z"] {
             let error = form(None, None).read(text).unwrap_err();
             assert!(error.starts_with(&shown(text)), "{error}");
         }
         assert!(zone("Middle/Earth").unwrap_err().contains("+01:00"));
-        assert!(TimeForm::new(Some(String::from("%!")), None).unwrap_err().contains("strptime"));
+        assert!(TimeForm::new(Some(String::from("%!")), None, None).unwrap_err().contains("strptime"));
     }
 
     proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in ".*", format in "[%a-zA-Z:. -]{0,12}") {
             let _ = form(None, None).read(&text);
-            if let Ok(form) = TimeForm::new(Some(format), None) {
+            if let Ok(form) = TimeForm::new(Some(format), None, None) {
                 let _ = form.read(&text);
             }
         }

@@ -8,10 +8,18 @@ use crate::time::TimeForm;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Kind {
     Text,
-    Integer,
-    Number,
+    Integer(Decimal),
+    Number(Decimal),
     Boolean,
     Time(TimeForm),
+}
+
+/// What stands before the fraction of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Decimal {
+    #[default]
+    Point,
+    Comma,
 }
 
 impl Kind {
@@ -20,8 +28,8 @@ impl Kind {
         let trimmed = text.trim();
         match self {
             Self::Text => Ok(Value::from(text)),
-            Self::Integer => integer(trimmed).ok_or_else(|| shown(text)),
-            Self::Number => number(trimmed).ok_or_else(|| shown(text)),
+            Self::Integer(decimal) => integer(trimmed, *decimal).ok_or_else(|| shown(text)),
+            Self::Number(decimal) => number(trimmed, *decimal).ok_or_else(|| shown(text)),
             Self::Boolean => boolean(trimmed).ok_or_else(|| shown(text)),
             Self::Time(form) => form.read(text).map(Value::from),
         }
@@ -30,21 +38,49 @@ impl Kind {
     pub(crate) fn what(&self) -> &'static str {
         match self {
             Self::Text => "text",
-            Self::Integer => "a whole number between -2^63 and 2^64",
-            Self::Number => "a number with a decimal point",
+            Self::Integer(_) => "a whole number between -2^63 and 2^64",
+            Self::Number(Decimal::Point) => "a number with a decimal point",
+            Self::Number(Decimal::Comma) => "a number with a decimal comma",
             Self::Boolean => "one of true, false, yes, no, 1, 0",
             Self::Time(_) => "a time",
         }
     }
 }
 
-fn integer(text: &str) -> Option<Value> {
+impl Decimal {
+    fn mark(self) -> char {
+        match self {
+            Self::Point => '.',
+            Self::Comma => ',',
+        }
+    }
+}
+
+/// A whole number. Its fraction, if it has one, is of zeros: so `3.0` is written by programs that know numbers of one kind only.
+fn integer(text: &str, decimal: Decimal) -> Option<Value> {
+    let whole = match text.split_once(decimal.mark()) {
+        Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole,
+        Some(_) => return None,
+        None => text,
+    };
+    whole_number(whole)
+}
+
+pub(crate) fn whole_number(text: &str) -> Option<Value> {
     text.parse::<i64>().map(Value::from).or_else(|_| text.parse::<u64>().map(Value::from)).ok()
 }
 
 /// Refuses what JSON has no number for: NaN and the infinities.
-fn number(text: &str) -> Option<Value> {
-    integer(text).or_else(|| serde_json::Number::from_f64(text.parse().ok()?).map(Value::from))
+fn number(text: &str, decimal: Decimal) -> Option<Value> {
+    if let Some(whole) = whole_number(text) {
+        return Some(whole);
+    }
+    let read = match decimal {
+        Decimal::Point => text.parse(),
+        Decimal::Comma if text.contains('.') => return None,
+        Decimal::Comma => text.replacen(',', ".", 1).parse(),
+    };
+    serde_json::Number::from_f64(read.ok()?).map(Value::from)
 }
 
 fn boolean(text: &str) -> Option<Value> {
@@ -62,15 +98,25 @@ mod tests {
 
     use super::*;
 
+    const INTEGER: Kind = Kind::Integer(Decimal::Point);
+    const NUMBER: Kind = Kind::Number(Decimal::Point);
+    const WITH_COMMA: Kind = Kind::Number(Decimal::Comma);
+
     #[test]
     fn cells_become_values() {
         for (kind, text, value) in [
             (Kind::Text, " as it is ", json!(" as it is ")),
-            (Kind::Integer, " -42 ", json!(-42)),
-            (Kind::Integer, "18446744073709551615", json!(u64::MAX)),
-            (Kind::Number, "42", json!(42)),
-            (Kind::Number, "1.50", json!(1.5)),
-            (Kind::Number, "1e3", json!(1000.0)),
+            (INTEGER, " -42 ", json!(-42)),
+            (INTEGER, "18446744073709551615", json!(u64::MAX)),
+            (INTEGER, "0.0", json!(0)),
+            (INTEGER, "-7.000", json!(-7)),
+            (INTEGER, "7.", json!(7)),
+            (Kind::Integer(Decimal::Comma), "12,00", json!(12)),
+            (NUMBER, "42", json!(42)),
+            (NUMBER, "1.50", json!(1.5)),
+            (NUMBER, "1e3", json!(1000.0)),
+            (WITH_COMMA, "-1,50", json!(-1.5)),
+            (WITH_COMMA, "7", json!(7)),
             (Kind::Boolean, "Yes", json!(true)),
             (Kind::Boolean, "0", json!(false)),
         ] {
@@ -81,13 +127,18 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_shown() {
         for (kind, text) in [
-            (Kind::Integer, "1.5"),
-            (Kind::Integer, "18446744073709551616"),
-            (Kind::Integer, ""),
-            (Kind::Number, "NaN"),
-            (Kind::Number, "inf"),
-            (Kind::Number, "1e999"),
-            (Kind::Number, "1,5"),
+            (INTEGER, "1.5"),
+            (INTEGER, ".0"),
+            (INTEGER, "1.0.0"),
+            (INTEGER, "18446744073709551616"),
+            (INTEGER, ""),
+            (NUMBER, "NaN"),
+            (NUMBER, "inf"),
+            (NUMBER, "1e999"),
+            (NUMBER, "1,5"),
+            (WITH_COMMA, "1.5"),
+            (WITH_COMMA, "1.000,5"),
+            (WITH_COMMA, "1,5,0"),
             (Kind::Boolean, "maybe"),
         ] {
             assert_eq!(kind.read(text), Err(format!("{text:?}")), "{text}");

@@ -1,11 +1,12 @@
 //! Reads the events of XES, the process-mining standard, as rows: one per event, the attributes of its trace before its own and
-//! named `case:…`, as the CSV export of such a log names them. Streams: holds one trace's attributes and one event at a time.
+//! named `case:…`, as the CSV export of such a log names them. An attribute of an attribute, and a value of a list, is named by the way to
+//! it: `size/unit`. Streams: holds one trace's attributes and one event at a time.
 //!
-//! Leaves out attributes of the log, of attributes, and lists. An attribute that cannot be read spoils its event (or all events of its
-//! trace); XML that is broken ends the reading.
+//! Leaves out attributes of the log. An attribute that cannot be read, or too many bytes of them, spoil their event (or all events of
+//! their trace); XML that is broken ends the reading.
 
 use std::collections::HashMap;
-use std::io::BufRead;
+use std::io::{BufRead, ErrorKind};
 use std::sync::Arc;
 
 use quick_xml::XmlVersion;
@@ -16,16 +17,27 @@ use crate::lines::LineCounter;
 use crate::rows::{BadRow, ReadError, Row};
 
 const TRACE_PREFIX: &str = "case:";
+/// One element, or the text between two, that is larger ends the reading, in bytes.
+const ELEMENT_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Names and values of the attributes of an event, and of a trace, in bytes: beyond, the event is refused.
+const ATTRIBUTES_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Elements inside each other.
+const ELEMENT_DEPTH_MAX: usize = 64;
+/// Names that are shared between rows.
+const SHARED_NAMES_MAX: usize = 10_000;
 
 pub(crate) struct XesRows<R> {
     reader: quick_xml::Reader<LineCounter<R>>,
     buffer: Vec<u8>,
     /// The elements we are inside of.
     inside: Vec<Element>,
+    /// The names of the attributes we are inside of.
+    path: String,
     names: Names,
     trace: Part,
     event: Part,
     event_line: u64,
+    event_count: u64,
     seen_log: bool,
     is_over: bool,
 }
@@ -35,7 +47,13 @@ enum Element {
     Log,
     Trace,
     Event,
-    /// An attribute, or what is of no interest; so is all in it.
+    /// `path_bytes`: how long the path was before it.
+    Attribute {
+        path_bytes: usize,
+    },
+    /// Around the values of a list.
+    Values,
+    /// Of no interest; so is all in it.
     Other,
 }
 
@@ -43,7 +61,24 @@ enum Element {
 #[derive(Debug, Default)]
 struct Part {
     cells: Vec<(Arc<str>, String)>,
+    bytes: usize,
     trouble: Option<Refusal>,
+}
+
+impl Part {
+    fn add(&mut self, name: Arc<str>, value: String) {
+        self.bytes += name.len() + value.len();
+        if self.bytes <= ATTRIBUTES_BYTES_MAX {
+            self.cells.push((name, value));
+        } else {
+            let reason = format!("the attributes of an event have more than {ATTRIBUTES_BYTES_MAX} bytes");
+            self.spoil(Refusal::new(reason, format!("from {name:?} on")));
+        }
+    }
+
+    fn spoil(&mut self, refusal: Refusal) {
+        self.trouble.get_or_insert(refusal);
+    }
 }
 
 impl<R: BufRead> XesRows<R> {
@@ -52,10 +87,12 @@ impl<R: BufRead> XesRows<R> {
             reader: quick_xml::Reader::from_reader(LineCounter::new(input)),
             buffer: Vec::new(),
             inside: Vec::new(),
+            path: String::new(),
             names: Names::default(),
             trace: Part::default(),
             event: Part::default(),
             event_line: 0,
+            event_count: 0,
             seen_log: false,
             is_over: false,
         }
@@ -66,20 +103,25 @@ impl<R: BufRead> XesRows<R> {
         loop {
             self.buffer.clear();
             let mut buffer = std::mem::take(&mut self.buffer);
+            self.reader.get_mut().allow(ELEMENT_BYTES_MAX);
             let event = self.reader.read_event_into(&mut buffer);
             let line = self.reader.get_ref().line();
             let row = match event {
                 Ok(Event::Start(start)) => {
-                    self.enter(&start, line);
+                    self.enter(&start, line)?;
                     None
                 }
                 Ok(Event::Empty(start)) => {
-                    self.enter(&start, line);
+                    self.enter(&start, line)?;
                     self.leave()
                 }
                 Ok(Event::End(_)) => self.leave(),
                 Ok(Event::Eof) => return self.at_end(line),
                 Ok(_) => None,
+                Err(quick_xml::Error::Io(source)) if source.kind() == ErrorKind::FileTooLarge => {
+                    let problem = format!("{source}: more than {ELEMENT_BYTES_MAX} bytes");
+                    return Err(ReadError::Malformed { line, problem });
+                }
                 Err(quick_xml::Error::Io(source)) => {
                     return Err(ReadError::Io { line, source: std::io::Error::new(source.kind(), source) });
                 }
@@ -92,40 +134,62 @@ impl<R: BufRead> XesRows<R> {
         }
     }
 
-    fn enter(&mut self, start: &BytesStart<'_>, line: u64) {
+    fn enter(&mut self, start: &BytesStart<'_>, line: u64) -> Result<(), ReadError> {
+        if self.inside.len() == ELEMENT_DEPTH_MAX {
+            let problem = format!("more than {ELEMENT_DEPTH_MAX} elements stand inside each other");
+            return Err(ReadError::Malformed { line, problem });
+        }
         let element = match (start.local_name().as_ref(), self.inside.last()) {
-            ("log", None) => Element::Log,
-            ("trace", Some(Element::Log)) => Element::Trace,
-            ("event", Some(Element::Log | Element::Trace)) => Element::Event,
-            _ => Element::Other,
-        };
-        match element {
-            Element::Log => self.seen_log = true,
-            Element::Trace => self.trace = Part::default(),
-            Element::Event => {
+            ("log", None) => {
+                self.seen_log = true;
+                Element::Log
+            }
+            ("trace", Some(Element::Log)) => {
+                self.trace = Part::default();
+                Element::Trace
+            }
+            ("event", Some(Element::Log | Element::Trace)) => {
                 self.event = Part::default();
                 self.event_line = line;
+                self.event_count += 1;
+                Element::Event
             }
-            Element::Other => self.attribute(start),
-        }
+            ("values", Some(Element::Attribute { .. })) => Element::Values,
+            (kind, Some(Element::Trace | Element::Event | Element::Attribute { .. } | Element::Values)) => {
+                self.attribute(kind, start)
+            }
+            _ => Element::Other,
+        };
         self.inside.push(element);
+        Ok(())
     }
 
-    fn attribute(&mut self, start: &BytesStart<'_>) {
-        let (part, prefix) = match self.inside.last() {
-            Some(Element::Trace) => (&mut self.trace, TRACE_PREFIX),
-            Some(Element::Event) => (&mut self.event, ""),
-            _ => return,
+    fn attribute(&mut self, kind: &str, start: &BytesStart<'_>) -> Element {
+        let has_value = match kind {
+            "string" | "date" | "int" | "float" | "boolean" | "id" => true,
+            "list" | "container" => false,
+            _ => return Element::Other,
         };
-        if !matches!(start.local_name().as_ref(), "string" | "date" | "int" | "float" | "boolean" | "id") {
-            return;
-        }
-        match key_and_value(start) {
-            Ok((key, value)) => part.cells.push((self.names.shared(prefix, key), value)),
+        let is_of_event = self.inside.contains(&Element::Event);
+        let (part, prefix) = if is_of_event { (&mut self.event, "") } else { (&mut self.trace, TRACE_PREFIX) };
+        let read = key_and_value(start).and_then(|(key, value)| match value {
+            None if has_value => Err(format!("{key:?} has no value")),
+            value => Ok((key, value)),
+        });
+        let (key, value) = match read {
+            Ok(read) => read,
             Err(detail) => {
-                part.trouble.get_or_insert_with(|| Refusal::new("an attribute of the event cannot be read", detail));
+                part.spoil(Refusal::new("an attribute of the event cannot be read", detail));
+                return Element::Other;
             }
+        };
+        let path_bytes = self.path.len();
+        self.path.push_str(if self.path.is_empty() { prefix } else { "/" });
+        self.path.push_str(&key);
+        if let Some(value) = value.filter(|_| has_value) {
+            part.add(self.names.shared(&self.path), value);
         }
+        Element::Attribute { path_bytes }
     }
 
     fn leave(&mut self) -> Option<Result<Row, BadRow>> {
@@ -133,6 +197,10 @@ impl<R: BufRead> XesRows<R> {
             Some(Element::Event) => Some(self.finish_event()),
             Some(Element::Trace) => {
                 self.trace = Part::default();
+                None
+            }
+            Some(Element::Attribute { path_bytes }) => {
+                self.path.truncate(path_bytes);
                 None
             }
             _ => None,
@@ -147,7 +215,7 @@ impl<R: BufRead> XesRows<R> {
         }
         let mut cells = self.trace.cells.clone();
         cells.extend(event.cells);
-        Ok(Row { line, cells })
+        Ok(Row { line, number: self.event_count, cells })
     }
 
     fn at_end(&self, line: u64) -> Result<Option<Result<Row, BadRow>>, ReadError> {
@@ -180,18 +248,19 @@ impl<R: BufRead> Iterator for XesRows<R> {
 struct Names(HashMap<String, Arc<str>>);
 
 impl Names {
-    fn shared(&mut self, prefix: &str, key: String) -> Arc<str> {
-        let name = if prefix.is_empty() { key } else { format!("{prefix}{key}") };
-        if let Some(shared) = self.0.get(&name) {
+    fn shared(&mut self, name: &str) -> Arc<str> {
+        if let Some(shared) = self.0.get(name) {
             return Arc::clone(shared);
         }
-        let shared: Arc<str> = Arc::from(name.as_str());
-        self.0.insert(name, Arc::clone(&shared));
+        let shared: Arc<str> = Arc::from(name);
+        if self.0.len() < SHARED_NAMES_MAX {
+            self.0.insert(name.to_owned(), Arc::clone(&shared));
+        }
         shared
     }
 }
 
-fn key_and_value(start: &BytesStart<'_>) -> Result<(String, String), String> {
+fn key_and_value(start: &BytesStart<'_>) -> Result<(String, Option<String>), String> {
     let (mut key, mut value) = (None, None);
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|error| error.to_string())?;
@@ -202,11 +271,7 @@ fn key_and_value(start: &BytesStart<'_>) -> Result<(String, String), String> {
             _ => {}
         }
     }
-    match (key, value) {
-        (Some(key), Some(value)) => Ok((key, value)),
-        (Some(key), None) => Err(format!("{key:?} has no value")),
-        (None, _) => Err(String::from("it has no key")),
-    }
+    key.map(|key| (key, value)).ok_or_else(|| String::from("it has no key"))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ const LOG: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
   <string key="concept:name" value="the log"/>
   <trace>
     <string key="concept:name" value="case-1"/>
-    <int key="size" value="3"><string key="nested" value="left out"/></int>
+    <int key="size" value="3"><string key="nested" value="kept"/></int>
     <event>
       <string key="concept:name" value="R&amp;D &lt;first&gt; &#233;"/>
       <date key="time:timestamp" value="2011-10-11T13:45:40.276+02:00"/>
@@ -47,10 +47,19 @@ fn pairs(cells: &[(&str, &str)]) -> Cells {
 
 #[test]
 fn events_become_rows_with_their_trace_in_front() {
-    let case = [("case:concept:name", "case-1"), ("case:size", "3")];
-    let first =
-        [case[0], case[1], ("concept:name", "R&D <first> é"), ("time:timestamp", "2011-10-11T13:45:40.276+02:00")];
-    let wanted = vec![Ok(Ok((11, pairs(&first)))), Ok(Ok((15, pairs(&case)))), Ok(Ok((18, pairs(&[]))))];
+    let case = [("case:concept:name", "case-1"), ("case:size", "3"), ("case:size/nested", "kept")];
+    let first = [
+        case[0],
+        case[1],
+        case[2],
+        ("concept:name", "R&D <first> é"),
+        ("time:timestamp", "2011-10-11T13:45:40.276+02:00"),
+    ];
+    let wanted = vec![
+        Ok(Ok((11, pairs(&first)))),
+        Ok(Ok((15, pairs(&[&case[..], &[("many/in", "list")]].concat())))),
+        Ok(Ok((18, pairs(&[])))),
+    ];
     assert_eq!(read(LOG.as_bytes()), wanted);
 }
 
@@ -67,6 +76,40 @@ fn an_attribute_that_cannot_be_read_spoils_its_event_only() {
         assert!(*at == line && refusal.contains(wanted), "{at}: {refusal}");
     }
     assert_eq!(rows[3], Ok(Ok((4, pairs(&[("a", "b")])))));
+}
+
+#[test]
+fn attributes_of_attributes_and_lists_are_named_by_the_way_to_them() {
+    let log = r#"<log><string key="of" value="the log"/><trace><list key="tags"><values><string key="tag" value="a"/>
+        <string key="tag" value="b"/><int key="rank" value="1"><string key="of" value="b"/></int></values></list>
+        <event><container key="cost"><float key="total" value="2.5"/></container><values><string key="no" value="1"/></values></event>
+        <event><string key="after" value="x"/></event></trace></log>"#;
+    let tags = [("case:tags/tag", "a"), ("case:tags/tag", "b"), ("case:tags/rank", "1"), ("case:tags/rank/of", "b")];
+    let first = [&tags[..], &[("cost/total", "2.5")]].concat();
+    let second = [&tags[..], &[("after", "x")]].concat();
+    let rows: Vec<_> = XesRows::open(log.as_bytes()).map(|row| row.unwrap().unwrap()).collect();
+    assert_eq!(rows.iter().map(|row| row.number).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(rows[0].cells("case:tags/*").collect::<Vec<_>>(), ["a", "b", "1"]);
+    assert_eq!(rows[0].cells("case:tags/tag").collect::<Vec<_>>(), ["a", "b"]);
+    let read: Vec<Cells> = read(log.as_bytes()).into_iter().map(|row| row.unwrap().unwrap().1).collect();
+    assert_eq!(read, [pairs(&first), pairs(&second)]);
+}
+
+#[test]
+fn an_element_an_event_and_its_depth_are_bounded() {
+    let ended = |log: &str| read(log.as_bytes()).pop().unwrap();
+    let value = "x".repeat(1024 * 1024);
+    let attribute = format!("<string key=\"a\" value=\"{value}\"/>");
+    let rows = read(format!("<log><trace><event>{}</event><event/></trace></log>", attribute.repeat(5)).as_bytes());
+    let (line, refusal) = rows[0].as_ref().unwrap().as_ref().unwrap_err();
+    assert!(*line == 1 && refusal.contains("more than 4194304 bytes"), "{refusal}");
+    assert!(rows[1].as_ref().unwrap().is_ok());
+    let large = format!("<log><trace><event><string key=\"a\" value=\"{value}{value}\"/></event></trace></log>");
+    assert!(ended(&large).unwrap_err().contains("more than 2097152 bytes"));
+    let text = format!("<log><trace>{value}{value}</trace></log>");
+    assert!(ended(&text).unwrap_err().contains("more than 2097152 bytes"));
+    let deep = format!("<log><trace><event>{}", "<list key=\"a\">".repeat(70));
+    assert!(ended(&deep).unwrap_err().contains("more than 64 elements"));
 }
 
 #[test]
