@@ -37,9 +37,10 @@ fn a_dry_run_counts_and_sends_nothing() {
     let file = written(folder.path(), "log.csv", &log.csv());
     let (file, map) = (file.to_str().unwrap(), map());
     let arguments = ["import", file, "--map", map.to_str().unwrap(), "--dry-run"];
+    let host = Host::start(&folder.path().join("data"));
+    host.client().deploy("permits");
 
-    // Needs no host: this one is not there.
-    let ran = polder_tests::polder(&[&arguments[..], &["--host", "http://127.0.0.1:1"]].concat());
+    let ran = host.polder(&arguments);
     let tasks = log.rows.len() - 20;
     assert_eq!(
         ran.good(),
@@ -48,9 +49,14 @@ fn a_dry_run_counts_and_sends_nothing() {
             log.rows.len()
         )
     );
-    let ran = polder_tests::polder(&[&arguments[..], &["--json"]].concat());
+    let ran = host.polder(&[&arguments[..], &["--json"]].concat());
     let wanted = serde_json::json!({
-        "commands": { "record-task": tasks, "register-application": 20 }, "refused": 0, "reasons": []
+        "commands": { "record-task": tasks, "register-application": 20 }, "skipped": 0, "refused": 0, "reasons": []
     });
     assert_eq!(ran.json(), wanted);
+    assert_eq!(host.client().position(), 0);
+
+    // Without the host there is nothing to check against.
+    let ran = polder_tests::polder(&[&arguments[..], &["--host", "http://127.0.0.1:1"]].concat());
+    assert!(ran.code != 0 && ran.stderr.contains("no host answers"), "{ran}");
 }

@@ -3,6 +3,8 @@
 mod count;
 mod formats;
 mod kills;
+mod mended;
+mod odd_files;
 mod office;
 mod office_log;
 mod rows_refused;

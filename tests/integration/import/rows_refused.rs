@@ -74,7 +74,7 @@ fn refused_rows_are_grouped_by_reason_and_the_rest_goes_on() {
     let (log, map) = (file.to_str().unwrap(), map());
     let told = host.polder(&["import", log, "--map", map.to_str().unwrap()]);
     assert_eq!((told.code, told.stderr.as_str()), (1, ""), "{told}");
-    assert!(told.stdout.starts_with("0 accepted, 5 already handled, 7 refused\n"), "{told}");
+    assert!(told.stdout.starts_with("0 accepted, 5 already handled, 7 refused\n  3 of them were refused before: --retry-refused has them decided again\n"), "{told}");
     assert!(
         told.stdout.contains("1 refused: task-out-of-order (line 7)\n    line 7: a task completed at 1999"),
         "{told}"

@@ -1,93 +1,163 @@
-//! Delivers one command: sends it until the host has decided, under the same id each time, so that a repeat is known as one.
+//! Delivers the commands of one lane: a batch at a time, sent until the host has decided each of them, under the same ids each time, so that a
+//! repeat is known as one.
 
 use std::time::{Duration, Instant};
 
-use polder_core::{CommandAck, CommandStatus};
-use polder_import::{PlannedCommand, Refusal};
-use reqwest::{Method, StatusCode};
+use bytes::Bytes;
+use polder_import::PlannedCommand;
+use reqwest::{Method, Response};
+use tokio::sync::mpsc;
 
-use crate::client::{Answer, Client};
+use crate::client::Client;
 use crate::failure::Failure;
+use crate::import::batch::{Answer, Row, append, read};
 use crate::import::patience::Patience;
-use crate::problem::Problem;
 
-/// A host that has taken a command answers it within milliseconds; one that is silent for this long is asked again.
+/// A host that has taken commands answers them within milliseconds; one that is silent for this long is asked again.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
-/// Problems that every other row would meet as well.
-const HOPELESS: [&str; 5] =
-    ["unknown-tenant", "unknown-domain", "unknown-aggregate", "unknown-route", "storage-failed"];
+/// Of one request, in bytes, unless one command alone is longer.
+const BATCH_BYTES_MAX: usize = 512 * 1024;
 
-/// What became of a row that was sent.
-pub(crate) enum Delivered {
-    Acknowledged(CommandAck),
-    Refused(Refusal),
+pub(crate) struct Delivery {
+    pub(crate) client: Client,
+    pub(crate) retry_refused: bool,
+    /// How long it is tried without any command getting through.
+    pub(crate) patience: Duration,
 }
 
-/// # Errors
-/// When no further row can be sent either: the host stays away, or knows nothing of what the map names.
-pub(crate) async fn deliver(client: &Client, command: &PlannedCommand, total: Duration) -> Result<Delivered, Failure> {
-    let start = Instant::now();
-    let mut patience = Patience::new(total);
-    loop {
-        let (failure, asked) = match client.answer(request(client, command)).await {
-            Ok(answer) => match judge(&answer)? {
-                Judged::Delivered(delivered) => return Ok(delivered),
-                Judged::Later(problem) => {
+/// Why not all of a request's commands are decided.
+enum Unfinished {
+    Later { failure: Failure, asked: Option<Duration> },
+    Hopeless(Failure),
+}
+
+impl Delivery {
+    /// Gives what became of each command to `results`.
+    ///
+    /// # Errors
+    /// When no further row can be sent either: the host stays away, or knows nothing of what the map names.
+    pub(crate) async fn deliver(
+        &self,
+        commands: Vec<PlannedCommand>,
+        results: &mpsc::Sender<Row>,
+    ) -> Result<(), Failure> {
+        let mut left = commands;
+        let (mut start, mut patience) = (Instant::now(), Patience::new(self.patience));
+        while !left.is_empty() {
+            let before = left.len();
+            let unfinished = self.send(&mut left, results).await;
+            if left.len() < before {
+                (start, patience) = (Instant::now(), Patience::new(self.patience));
+            }
+            let (failure, asked) = match unfinished {
+                Ok(()) => continue,
+                Err(Unfinished::Hopeless(failure)) => return Err(failure),
+                Err(Unfinished::Later { failure, asked }) => (failure, asked),
+            };
+            match patience.next(start.elapsed(), asked) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends as many as one request takes, and removes those that are decided.
+    async fn send(&self, left: &mut Vec<PlannedCommand>, results: &mpsc::Sender<Row>) -> Result<(), Unfinished> {
+        let (mut body, mut count) = (Vec::new(), 0);
+        for command in left.iter() {
+            append(&mut body, command, self.retry_refused).map_err(Unfinished::Hopeless)?;
+            count += 1;
+            if body.len() >= BATCH_BYTES_MAX {
+                break;
+            }
+        }
+        let mut is_decided = vec![false; count];
+        let answered = self.answers(body, left, &mut is_decided, results).await;
+        let mut decided = is_decided.iter();
+        left.retain(|_| !decided.next().copied().unwrap_or_default());
+        answered
+    }
+
+    async fn answers(
+        &self,
+        body: Vec<u8>,
+        commands: &[PlannedCommand],
+        is_decided: &mut [bool],
+        results: &mpsc::Sender<Row>,
+    ) -> Result<(), Unfinished> {
+        let request = self.client.request(Method::POST, &["commands"]).header("content-type", "application/x-ndjson");
+        let response = timely(self.client.stream(request.body(body))).await?.map_err(refused)?;
+        let mut lines = AnswerLines { client: &self.client, response, buffer: Vec::new() };
+        let mut later = None;
+        while let Some(line) = lines.next().await? {
+            let (line, delivered) = match read(&line).map_err(Unfinished::Hopeless)? {
+                Answer::Final { line, delivered } => (line, delivered),
+                Answer::Later(problem) => {
                     let asked = problem.retry_after_s().map(Duration::from_secs);
-                    (Failure::Problem(Box::new(problem)), asked)
+                    later.get_or_insert((Failure::Problem(Box::new(problem)), asked));
+                    continue;
                 }
-            },
-            Err(failure) => (failure, None),
-        };
-        match patience.next(start.elapsed(), asked) {
-            Some(pause) => tokio::time::sleep(pause).await,
-            None => return Err(failure),
+            };
+            let index = usize::try_from(line).ok().and_then(|line| line.checked_sub(1));
+            let Some((decided, command)) = index.and_then(|index| Some((is_decided.get_mut(index)?, &commands[index])))
+            else {
+                let unknown = anyhow::anyhow!("the host answered line {line}, which was not sent");
+                return Err(Unfinished::Hopeless(unknown.into()));
+            };
+            if !std::mem::replace(decided, true) {
+                // The receiver is gone only when the import has failed elsewhere, and then this task ends with it.
+                let _ = results.send(Row::Sent { line: command.line, delivered }).await;
+            }
+        }
+        match later {
+            Some((failure, asked)) => Err(Unfinished::Later { failure, asked }),
+            None if is_decided.iter().all(|is_decided| *is_decided) => Ok(()),
+            None => {
+                let failure = anyhow::anyhow!("the host did not answer all commands").into();
+                Err(Unfinished::Later { failure, asked: None })
+            }
         }
     }
 }
 
-fn request(client: &Client, command: &PlannedCommand) -> reqwest::RequestBuilder {
-    let segments =
-        [command.domain.as_str(), command.aggregate.as_str(), command.aggregate_id.as_str(), command.name.as_str()];
-    client
-        .request(Method::POST, &segments)
-        .header("idempotency-key", command.id.as_str())
-        .timeout(ANSWER_WAIT_MAX)
-        .body(command.payload.clone())
+/// A refusal of the whole request.
+fn refused(failure: Failure) -> Unfinished {
+    match failure {
+        Failure::Problem(problem) if !problem.passes() => Unfinished::Hopeless(Failure::Problem(problem)),
+        Failure::Problem(problem) => {
+            let asked = problem.retry_after_s().map(Duration::from_secs);
+            Unfinished::Later { failure: Failure::Problem(problem), asked }
+        }
+        failure => Unfinished::Later { failure, asked: None },
+    }
 }
 
-enum Judged {
-    Delivered(Delivered),
-    Later(Problem),
+async fn timely<T>(answer: impl Future<Output = T>) -> Result<T, Unfinished> {
+    tokio::time::timeout(ANSWER_WAIT_MAX, answer).await.map_err(|_| {
+        let failure = anyhow::anyhow!("the host took the commands and gave no answer in time: is it busy, or stopped?");
+        Unfinished::Later { failure: failure.into(), asked: None }
+    })
 }
 
-fn judge(answer: &Answer) -> Result<Judged, Failure> {
-    if answer.status.is_success() {
-        return Ok(Judged::Delivered(Delivered::Acknowledged(answer.json()?)));
-    }
-    let problem = answer.problem();
-    if problem.passes() {
-        return Ok(Judged::Later(problem));
-    }
-    if answer.status == StatusCode::UNPROCESSABLE_ENTITY
-        && let Ok(acknowledgement) = serde_json::from_slice(&answer.body)
-    {
-        return Ok(Judged::Delivered(Delivered::Acknowledged(acknowledgement)));
-    }
-    if problem.kind().is_empty() || HOPELESS.contains(&problem.kind()) {
-        return Err(Failure::Problem(Box::new(problem)));
-    }
-    Ok(Judged::Delivered(Delivered::Refused(Refusal::new(problem.kind(), problem.to_string()))))
+struct AnswerLines<'a> {
+    client: &'a Client,
+    response: Response,
+    buffer: Vec<u8>,
 }
 
-/// The domain's no, as the report groups it.
-pub(crate) fn rejection(acknowledgement: &CommandAck) -> Option<Refusal> {
-    if acknowledgement.status != CommandStatus::Rejected {
-        return None;
+impl AnswerLines<'_> {
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, Unfinished> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                return Ok(Some(self.buffer.drain(..=end).collect()));
+            }
+            let piece: Option<Bytes> =
+                timely(self.response.chunk()).await?.map_err(|error| refused(self.client.unreachable(error)))?;
+            match piece {
+                Some(piece) => self.buffer.extend_from_slice(&piece),
+                None => return Ok(None),
+            }
+        }
     }
-    let reason = acknowledgement.reason.as_ref();
-    Some(reason.map_or_else(
-        || Refusal::new("rejected without a reason", ""),
-        |reason| Refusal::new(reason.code.as_str(), reason.message.as_str()),
-    ))
 }

@@ -1,9 +1,9 @@
-//! Reads every row and counts what it would become. Sends nothing.
+//! Reads every row, checks what it would become against the host's schemas, and counts. Sends nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use polder_import::{Import, ReadError, Report, Step};
+use polder_import::{Import, ReadError, Report, Schemas, Step};
 use serde::Serialize;
 
 use crate::import::progress::Bar;
@@ -12,6 +12,8 @@ use crate::import::progress::Bar;
 pub(crate) struct Plan {
     /// Commands by name.
     commands: BTreeMap<String, u64>,
+    /// Rows that the map leaves out.
+    skipped: u64,
     /// Rows that would become none.
     #[serde(flatten)]
     unreadable: Unreadable,
@@ -30,11 +32,15 @@ impl Serialize for Unreadable {
     }
 }
 
-pub(crate) fn read(rows: Import, bar: &Bar) -> Result<Plan, ReadError> {
+pub(crate) fn read(rows: Import, schemas: &Schemas, bar: &Bar) -> Result<Plan, ReadError> {
     let mut plan = Plan::default();
     for step in rows {
         match step? {
-            Step::Command(command) => *plan.commands.entry(command.name.to_string()).or_default() += 1,
+            Step::Command(command) => match schemas.check(&command) {
+                Ok(()) => *plan.commands.entry(command.name.to_string()).or_default() += 1,
+                Err(refusal) => plan.unreadable.0.refused(command.line, &refusal),
+            },
+            Step::Skipped => plan.skipped += 1,
             Step::Refused { line, refusal } => plan.unreadable.0.refused(line, &refusal),
         }
         bar.show(&plan.unreadable.0);
@@ -54,6 +60,9 @@ impl fmt::Display for Plan {
         write!(f, "{total} commands would be sent")?;
         for (name, count) in &self.commands {
             write!(f, "\n  {count} {name}")?;
+        }
+        if self.skipped > 0 {
+            write!(f, "\n{} skipped", self.skipped)?;
         }
         let refused = self.refused_count();
         write!(f, "\n{refused} {} refused", if refused == 1 { "row" } else { "rows" })?;

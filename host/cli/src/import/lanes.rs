@@ -1,56 +1,60 @@
-//! Sends rows side by side. Each aggregate belongs to one lane, and a lane sends one command at a time: so rows of one aggregate
-//! arrive in the file's order, and those of different ones do not wait for each other.
+//! Sends rows side by side. Each aggregate belongs to one lane, and a lane sends one batch at a time: so rows of one aggregate
+//! are decided in the file's order, and those of different ones do not wait for each other.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
 
 use polder_core::AggregateId;
-use polder_import::{PlannedCommand, Refusal, Report, Step};
-use tokio::sync::mpsc;
+use polder_import::{PlannedCommand, Report, Step};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use crate::client::Client;
 use crate::failure::Failure;
 use crate::import::acks::Acks;
-use crate::import::delivery::{Delivered, deliver, rejection};
+use crate::import::batch::{Delivered, Row, rejection};
+use crate::import::delivery::Delivery;
 use crate::import::progress::Bar;
 
-/// Rows that wait in one lane. Rows of one aggregate often stand together in a file: with room for them the other lanes stay busy.
-const ROWS_PER_LANE: usize = 64;
+/// Batches under way at a time.
+const LANES_MAX: usize = 4;
+/// Rows that were read and are not decided yet, in bytes of their payloads.
+const ROW_BYTES_WAITING_MAX: usize = 32 * 1024 * 1024;
 /// Results on their way to the report.
 const RESULTS_WAITING: usize = 1_024;
 
 pub(crate) struct Lanes {
-    pub(crate) count: usize,
-    /// How long one command is tried.
-    pub(crate) patience: Duration,
+    /// Commands sent and not answered yet.
+    pub(crate) in_flight: usize,
+    pub(crate) delivery: Delivery,
 }
 
-enum Row {
-    Sent { line: u64, delivered: Delivered },
-    Unreadable { line: u64, refusal: Refusal },
-}
+/// A command, and its part of the bytes that may wait.
+type Waiting = (PlannedCommand, OwnedSemaphorePermit);
 
 impl Lanes {
     /// Gives the report of what was answered, and why it ended early if it did.
     pub(crate) async fn send_all(
         self,
-        client: Client,
         rows: polder_import::Import,
         acks: Option<Acks>,
         bar: &Bar,
     ) -> Result<(Report, Option<Failure>), Failure> {
-        let client = Arc::new(client);
+        let delivery = Arc::new(self.delivery);
         let (results, received) = mpsc::channel(RESULTS_WAITING);
         let mut tasks = JoinSet::new();
-        let mut lanes = Vec::with_capacity(self.count);
-        for _ in 0..self.count {
-            let (lane, queue) = mpsc::channel(ROWS_PER_LANE);
+        let mut lanes = Vec::new();
+        let lane_count = self.in_flight.min(LANES_MAX);
+        let batch = self.in_flight / lane_count;
+        for _ in 0..lane_count {
+            // With room for the next batch, so that it is there when the one before is decided.
+            let (lane, queue) = mpsc::channel(batch);
             lanes.push(lane);
-            tasks.spawn(drive(queue, Arc::clone(&client), self.patience, results.clone()));
+            tasks.spawn(drive(queue, batch, Arc::clone(&delivery), results.clone()));
         }
-        let reading = tokio::task::spawn_blocking(move || hand_out(rows, &lanes, &results));
+        let room = Arc::new(Semaphore::new(ROW_BYTES_WAITING_MAX));
+        let handle = Handle::current();
+        let reading = tokio::task::spawn_blocking(move || hand_out(rows, &lanes, &results, &room, &handle));
 
         let report = collect(received, acks, bar).await?;
         let mut stopped = None;
@@ -65,13 +69,21 @@ impl Lanes {
 /// Reads the file to its end, or until no lane takes rows any more.
 fn hand_out(
     rows: polder_import::Import,
-    lanes: &[mpsc::Sender<PlannedCommand>],
+    lanes: &[mpsc::Sender<Waiting>],
     results: &mpsc::Sender<Row>,
+    room: &Arc<Semaphore>,
+    handle: &Handle,
 ) -> Result<(), polder_import::ReadError> {
     for step in rows {
         let taken = match step? {
-            Step::Command(command) => lanes[lane_of(&command.aggregate_id, lanes.len())].blocking_send(command).is_ok(),
+            Step::Command(command) => {
+                let bytes = command.payload.len().clamp(1, ROW_BYTES_WAITING_MAX) as u32;
+                let place = handle.block_on(Arc::clone(room).acquire_many_owned(bytes));
+                let lane = &lanes[lane_of(&command.aggregate_id, lanes.len())];
+                place.is_ok_and(|place| lane.blocking_send((command, place)).is_ok())
+            }
             Step::Refused { line, refusal } => results.blocking_send(Row::Unreadable { line, refusal }).is_ok(),
+            Step::Skipped => results.blocking_send(Row::Skipped).is_ok(),
         };
         if !taken {
             break;
@@ -87,16 +99,16 @@ fn lane_of(id: &AggregateId, count: usize) -> usize {
 }
 
 async fn drive(
-    mut queue: mpsc::Receiver<PlannedCommand>,
-    client: Arc<Client>,
-    patience: Duration,
+    mut queue: mpsc::Receiver<Waiting>,
+    batch: usize,
+    delivery: Arc<Delivery>,
     results: mpsc::Sender<Row>,
 ) -> Result<(), Failure> {
-    while let Some(command) = queue.recv().await {
-        let delivered = deliver(&client, &command, patience).await?;
-        if results.send(Row::Sent { line: command.line, delivered }).await.is_err() {
-            break;
-        }
+    let mut waiting = Vec::new();
+    while queue.recv_many(&mut waiting, batch).await > 0 {
+        let (commands, places): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
+        delivery.deliver(commands, &results).await?;
+        drop(places);
     }
     Ok(())
 }
@@ -105,14 +117,17 @@ async fn collect(mut received: mpsc::Receiver<Row>, mut acks: Option<Acks>, bar:
     let mut report = Report::default();
     while let Some(row) = received.recv().await {
         match row {
+            Row::Skipped => report.skipped(),
             Row::Unreadable { line, refusal } | Row::Sent { line, delivered: Delivered::Refused(refusal) } => {
-                report.refused(line, &refusal)
+                report.refused(line, &refusal);
             }
+            Row::Sent { line, delivered: Delivered::RefusedBefore(refusal) } => report.refused_before(line, &refusal),
             Row::Sent { line, delivered: Delivered::Acknowledged(acknowledgement) } => {
                 if let Some(acks) = &mut acks {
                     acks.write(line, &acknowledgement, received.is_empty())?;
                 }
                 match rejection(&acknowledgement) {
+                    Some(refusal) if acknowledgement.repeated => report.refused_before(line, &refusal),
                     Some(refusal) => report.refused(line, &refusal),
                     None if acknowledgement.repeated => report.already_handled(),
                     None => report.accepted(),
