@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 use polder_bridge::ConnectOptions;
-use polder_core::TenantName;
-use polder_engine::{Host, HostOptions, MAIN_TENANT};
+use polder_core::{MemoryBudget, TenantName};
+use polder_engine::{Host, HostOptions, MAIN_TENANT, MEMORY_BYTES_MAX_LEAST};
 use polder_server::{Nats, Parts, Server, join};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +32,10 @@ pub(crate) struct Serve {
     /// Threads that run guests; as many as processors by default.
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
+    /// Memory in bytes that requests, reads, guests, compilers and views may hold together; what does not fit is refused with 503.
+    /// Half of what the machine or the control group allows by default.
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(MEMORY_BYTES_MAX_LEAST..))]
+    memory_bytes_max: Option<u64>,
     /// The folder of a domain crate, or of several: what is saved there is built and deployed. May be given more than once.
     #[arg(long, value_name = "DIR")]
     watch: Vec<PathBuf>,
@@ -58,6 +62,10 @@ impl Serve {
         if let Some(workers) = self.workers {
             options.workers = workers.get();
         }
+        if let Some(bytes_max) = self.memory_bytes_max {
+            options.memory = MemoryBudget::new(bytes_max);
+        }
+        tracing::info!(memory_bytes_max = options.memory.bytes_max(), "requests, reads and guests share this memory");
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         // Before the data folder: what is wrong with NATS is told at once.

@@ -4,6 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Guests may hold this part of the budget, in percent. They keep their memory while it is not in use, to be fast the next time; all others
+/// give theirs back when their work ends, and must find some.
+const GUESTS_PERCENT_MAX: u64 = 75;
+
 /// The parts of the host that hold memory on behalf of others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemoryPurpose {
@@ -41,7 +45,9 @@ impl fmt::Display for MemoryPurpose {
 
 /// The host's memory is in use. The work can be tried again once other work has ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{purpose} asked for {asked} bytes; the host holds {used} of its memory_bytes_max of {bytes_max} bytes")]
+#[error(
+    "{purpose} asked for {asked} bytes; {used} of the {bytes_max} bytes that memory_bytes_max leaves for that are in use"
+)]
 pub struct MemoryExhausted {
     pub purpose: MemoryPurpose,
     pub asked: u64,
@@ -67,6 +73,11 @@ impl MemoryBudget {
         Self { shared: Arc::new(Shared { bytes_max, used: AtomicU64::new(0), used_by_purpose: Default::default() }) }
     }
 
+    /// A budget that refuses nothing.
+    pub fn unlimited() -> Self {
+        Self::new(u64::MAX)
+    }
+
     pub fn bytes_max(&self) -> u64 {
         self.shared.bytes_max
     }
@@ -79,25 +90,36 @@ impl MemoryBudget {
         self.shared.used_by_purpose[purpose as usize].load(Ordering::Relaxed)
     }
 
+    /// A reservation of no bytes, to be grown.
+    pub fn reserve_nothing(&self, purpose: MemoryPurpose) -> MemoryReservation {
+        MemoryReservation { budget: self.clone(), purpose, bytes: 0 }
+    }
+
     /// Reserves `bytes` until the reservation is dropped.
     ///
     /// # Errors
     /// When fewer than `bytes` are free. Nothing is reserved then.
     pub fn try_reserve(&self, purpose: MemoryPurpose, bytes: u64) -> Result<MemoryReservation, MemoryExhausted> {
-        let mut reservation = MemoryReservation { budget: self.clone(), purpose, bytes: 0 };
+        let mut reservation = self.reserve_nothing(purpose);
         reservation.grow(bytes)?;
         Ok(reservation)
     }
 
     fn take(&self, purpose: MemoryPurpose, bytes: u64) -> Result<(), MemoryExhausted> {
-        let bytes_max = self.shared.bytes_max;
-        let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= bytes_max);
-        match self.shared.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
-            Ok(_) => {
-                self.shared.used_by_purpose[purpose as usize].fetch_add(bytes, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(used) => Err(MemoryExhausted { purpose, asked: bytes, used, bytes_max }),
+        let own = &self.shared.used_by_purpose[purpose as usize];
+        let exhausted = |used, bytes_max| MemoryExhausted { purpose, asked: bytes, used, bytes_max };
+        let own_max = self.bytes_max_for(purpose);
+        add_within(own, bytes, own_max).map_err(|used| exhausted(used, own_max))?;
+        add_within(&self.shared.used, bytes, self.shared.bytes_max).map_err(|used| {
+            own.fetch_sub(bytes, Ordering::Relaxed);
+            exhausted(used, self.shared.bytes_max)
+        })
+    }
+
+    fn bytes_max_for(&self, purpose: MemoryPurpose) -> u64 {
+        match purpose {
+            MemoryPurpose::Guests => self.shared.bytes_max / 100 * GUESTS_PERCENT_MAX,
+            _ => self.shared.bytes_max,
         }
     }
 
@@ -106,6 +128,13 @@ impl MemoryBudget {
         assert!(before >= bytes, "{purpose} gives back {bytes} bytes, but only {before} are in use");
         self.shared.used_by_purpose[purpose as usize].fetch_sub(bytes, Ordering::Relaxed);
     }
+}
+
+/// # Errors
+/// What is in use, when the sum would be more than `bytes_max`.
+fn add_within(used: &AtomicU64, bytes: u64, bytes_max: u64) -> Result<(), u64> {
+    let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= bytes_max);
+    used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).map(drop)
 }
 
 /// A part of the budget. Dropping it gives the bytes back.
@@ -157,7 +186,17 @@ mod tests {
         assert_eq!(refused, MemoryExhausted { purpose: MemoryPurpose::Guests, asked: 31, used: 70, bytes_max: 100 });
         assert_eq!((budget.used(), budget.used_by(MemoryPurpose::Guests)), (70, 0));
         drop(held);
-        assert!(budget.try_reserve(MemoryPurpose::Guests, 100).is_ok());
+        assert!(budget.try_reserve(MemoryPurpose::Views, 100).is_ok());
+    }
+
+    #[test]
+    fn guests_leave_a_part_to_the_others() {
+        let budget = MemoryBudget::new(1_000);
+        let _guests = budget.try_reserve(MemoryPurpose::Guests, 750).unwrap();
+        let refused = budget.try_reserve(MemoryPurpose::Guests, 1).unwrap_err();
+        assert_eq!((refused.used, refused.bytes_max), (750, 750));
+        assert!(budget.try_reserve(MemoryPurpose::RequestBodies, 250).is_ok());
+        assert_eq!(budget.used(), 750);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use polder_core::translation::Rules;
 use polder_core::{
-    AggregateId, CorrelationId, Descriptor, DomainName, Event, EventName, Position, ProjectionName, Revision, Sequence,
-    TenantName, TimestampMs,
+    AggregateId, CorrelationId, Descriptor, DomainName, Event, EventName, MemoryReservation, Position, ProjectionName,
+    Revision, Sequence, TenantName, TimestampMs,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -21,7 +21,7 @@ pub enum AsOf {
     Time(TimestampMs),
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct StateAnswer {
     pub sequence: Sequence,
     /// The revision that folded the state.
@@ -29,6 +29,9 @@ pub struct StateAnswer {
     /// When the last event folded in was recorded.
     pub at_ms: TimestampMs,
     pub state: Box<RawValue>,
+    /// Memory of the state and of the text made of it, until the client has taken that.
+    #[serde(skip)]
+    pub reserved: Option<MemoryReservation>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -41,11 +44,23 @@ pub struct EventFilter {
     pub about: Option<TenantName>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct EventPage {
     pub events: Vec<Event>,
     /// Everything up to here has been looked at: the `after` of the next question.
     pub next: Position,
+    /// Memory of the events and of the text made of them, until the client has taken that.
+    pub reserved: Option<MemoryReservation>,
+}
+
+/// Some of one aggregate's events.
+#[derive(Debug)]
+pub struct HistoryPage {
+    pub events: Vec<Event>,
+    /// Everything up to here was given; the next page begins after it.
+    pub next: Sequence,
+    /// As with [`EventPage::reserved`].
+    pub reserved: Option<MemoryReservation>,
 }
 
 /// Answer only once the view has seen `position`.

@@ -4,12 +4,18 @@ use std::path::PathBuf;
 
 use polder_core::translation::RulesError;
 use polder_core::{
-    AggregateId, AggregateName, CommandId, CommandName, DomainName, Position, ProjectionName, Revision, Sequence,
-    TenantName,
+    AggregateId, AggregateName, CommandId, CommandName, DomainName, MemoryExhausted, Position, ProjectionName,
+    Revision, Sequence, TenantName,
 };
 
 use crate::gate::Verdict;
 use crate::system::SYSTEM_TENANT;
+
+/// After this time a caller may ask again for what the host had no memory for, in milliseconds.
+pub const MEMORY_RETRY_MS: u64 = 1_000;
+
+/// After this time a caller may ask again for a read that was one too many, in milliseconds.
+pub const READ_RETRY_MS: u64 = 1_000;
 
 /// Why a command got no acknowledgement. In every case nothing was recorded.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -43,6 +49,9 @@ pub enum SubmitError {
     // The caller waits.
     #[error("tenant {tenant:?} is at its limit {limit}, {value}: try again in {retry_after_ms} ms")]
     Busy { tenant: TenantName, limit: &'static str, value: u64, retry_after_ms: u64 },
+    /// The host as a whole has no memory left for this. It counts against nobody.
+    #[error("{0}: nothing was recorded; try again in {MEMORY_RETRY_MS} ms")]
+    MemoryExhausted(MemoryExhausted),
     /// `None`: not before another revision is deployed.
     #[error("domain {domain:?}, revision {}, is out of service: {reason}", revision.short())]
     OutOfService { domain: DomainName, revision: Revision, reason: String, retry_after_ms: Option<u64> },
@@ -91,6 +100,20 @@ pub enum ReadError {
     Behind { asked: Position, reached: Position },
     #[error("domain {domain:?}, revision {}: {reason}", revision.short())]
     GuestFault { domain: DomainName, revision: Revision, reason: String },
+    /// The host as a whole has no memory left for this.
+    #[error("{0}: try again in {MEMORY_RETRY_MS} ms")]
+    MemoryExhausted(MemoryExhausted),
+    #[error(
+        "tenant {tenant:?} has too many reads under way: the host's limit {limit} is {value}; try again in {READ_RETRY_MS} ms"
+    )]
+    Busy { tenant: TenantName, limit: &'static str, value: u64 },
+    #[error("the host has too many reads under way: its limit {limit} is {value}; try again in {READ_RETRY_MS} ms")]
+    HostBusy { limit: &'static str, value: u64 },
+    /// Asking again would take as long again.
+    #[error("the read took more than {ms_max} ms of CPU time (limit read_cpu_ms_max): ask for less at a time")]
+    TooLong { ms_max: u64 },
+    #[error("the host is shutting down")]
+    ShuttingDown,
     #[error("the host cannot read its data: {0}")]
     Storage(String),
 }
@@ -120,6 +143,9 @@ pub enum DeployError {
     NothingBefore { domain: DomainName },
     #[error("of the revisions that were active in domain {domain:?}, {found} begin with {asked:?}; exactly one has to")]
     UnknownRevision { domain: DomainName, asked: String, found: usize },
+    /// The host as a whole has no memory left for this.
+    #[error("{0}: nothing was changed; try again in {MEMORY_RETRY_MS} ms")]
+    MemoryExhausted(MemoryExhausted),
     #[error("the host takes no deployments: {0}")]
     ReadOnly(String),
     #[error("the host cannot store the component: {0}")]

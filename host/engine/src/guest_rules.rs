@@ -1,6 +1,7 @@
 //! Rules that run in the sandbox: the pipeline's seam on one side, a component on the other.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use polder_core::{Descriptor, Limits, Revision};
 use polder_sandbox::{CallError, Component, GuestCommand, GuestEvent, Instance, NoteLevel, StateHandle};
@@ -109,5 +110,9 @@ impl RulesInstance for GuestInstance {
 
     fn memory_bytes(&self) -> u64 {
         self.instance.memory_bytes()
+    }
+
+    fn end_when(&mut self, is_gone: Arc<AtomicBool>) {
+        self.instance.end_when(is_gone);
     }
 }

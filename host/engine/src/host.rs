@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 use foldhash::HashMap;
-use polder_core::{Command, CommandAck, Limits, TenantName};
+use polder_core::{Command, CommandAck, Limits, MemoryBudget, TenantName};
 use polder_journal::disk::Disk;
 use polder_journal::{AggregateKey, Journal, Keyring, OpenOptions, OpenReport, Reader, Statistics, TENANT_KEYS_FOLDER};
 use polder_sandbox::{Sandbox, SandboxOptions};
@@ -36,6 +36,7 @@ use crate::joined::joined;
 use crate::metrics::{Metrics, head, line, one};
 use crate::pipeline::{Job, Pipeline, Target};
 use crate::projections::Projections;
+use crate::read::ReadAdmission;
 use crate::system::{SYSTEM_TENANT, SystemStream, system_tenant};
 use crate::tenant::{Tenant, Terms};
 use crate::tenants::{Entry, Tenants};
@@ -72,6 +73,7 @@ struct Inner {
     clock: Arc<Clock>,
     metrics: Arc<Metrics>,
     projections: Arc<Projections>,
+    reads: ReadAdmission,
     /// There while the host owns its journal; gone once it shuts down.
     pipeline: RwLock<Option<Pipeline>>,
     withdrawals: Withdrawals,
@@ -112,7 +114,8 @@ impl Host {
         if let Some(torn) = &report.torn {
             tracing::warn!(?torn, "an unfinished last frame was cut off; nothing in it was acknowledged");
         }
-        let sandbox = Sandbox::new(SandboxOptions::default()).map_err(|error| OpenError::Sandbox(error.to_string()))?;
+        let sandbox_options = SandboxOptions { memory: options.memory.clone(), ..SandboxOptions::default() };
+        let sandbox = Sandbox::new(sandbox_options).map_err(|error| OpenError::Sandbox(error.to_string()))?;
         sandbox.self_check().map_err(|error| OpenError::Sandbox(error.to_string()))?;
         let components = Components::open(&options.data_dir, depot).map_err(folder)?;
         let (mut tenant_book, mut deployments) = (Tenants::new(options.has_main), Deployments::default());
@@ -130,6 +133,7 @@ impl Host {
         let restore = deploying::old_revisions(&sandbox, &components);
         let projections = Projections::start(&options.data_dir, options.workers, &reader, restore).map_err(folder)?;
         let projections = Arc::new(projections);
+        let reads = ReadAdmission::start(options.memory.clone()).map_err(folder)?;
         let (clock, metrics) = (Arc::new(Clock::default()), Arc::new(Metrics::default()));
         let (withdrawals, condemned) = Withdrawals::new();
 
@@ -152,6 +156,7 @@ impl Host {
                 clock,
                 metrics,
                 projections,
+                reads,
                 pipeline: RwLock::new(None),
                 withdrawals,
                 report,
@@ -192,6 +197,10 @@ impl Host {
         inner.metrics.write(&mut text, &inner.reader.statistics(), self.health().writable);
         let compilations = inner.components.compilations();
         one(&mut text, "polder_components_compiled_total", "counter", "Components compiled.", compilations);
+        let (reads, slow_reads, refused_reads) = inner.reads.counts();
+        one(&mut text, "polder_reads", "gauge", "Reads that run or wait.", reads);
+        one(&mut text, "polder_slow_reads_total", "counter", "Reads that came to the slow lane.", slow_reads);
+        one(&mut text, "polder_reads_refused_total", "counter", "Reads that were one too many.", refused_reads);
         let open_count = inner.projections.open_count() as u64;
         one(&mut text, "polder_tenants_views_open", "gauge", "Tenants whose views are open.", open_count);
         head(&mut text, "polder_tenant_cpu_microseconds_total", "counter", "CPU time that a tenant's commands took.");
@@ -221,6 +230,11 @@ impl Host {
             }
         }
         text
+    }
+
+    /// What all parts of the host that hold memory on behalf of others draw from.
+    pub fn memory(&self) -> &MemoryBudget {
+        &self.inner.options.memory
     }
 
     pub fn journal_statistics(&self) -> Statistics {
@@ -272,6 +286,7 @@ impl Inner {
         let _one_at_a_time = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_stopped.store(true, Ordering::SeqCst);
         let pipeline = self.pipeline.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.reads.stop();
         self.gate.stop();
         self.projections.stop();
         if let Some(pipeline) = pipeline {

@@ -14,13 +14,14 @@ mod guest_rules;
 mod health;
 mod host;
 mod joined;
+mod machine;
 mod metrics;
 mod options;
 mod pace;
 mod passage;
 mod pipeline;
 mod projections;
-mod reads;
+mod read;
 mod rules;
 mod stretch;
 mod system;
@@ -29,18 +30,21 @@ mod tenants;
 
 pub use answers::{
     AccessKey, Act, AsOf, BridgeChanged, BridgeInfo, DeployStatus, Deployed, Direction, Document, DocumentPage,
-    DocumentQuery, DomainInfo, DomainRevision, EffectPage, EventFilter, EventPage, Health, LimitInfo, ProjectionInfo,
-    RecordedEffect, Revocation, StateAnswer, TenantChanged, TenantInfo, WaitFor,
+    DocumentQuery, DomainInfo, DomainRevision, EffectPage, EventFilter, EventPage, Health, HistoryPage, LimitInfo,
+    ProjectionInfo, RecordedEffect, Revocation, StateAnswer, TenantChanged, TenantInfo, WaitFor,
 };
 pub use bridges::Outflow;
 pub use deployments::{DeployOptions, Depot, GateOptions, RevisionInfo, RevisionStatus, RollBackOptions};
-pub use errors::{BridgeError, DeployError, KeyError, OpenError, ReadError, SubmitError, TenantError};
+pub use errors::{
+    BridgeError, DeployError, KeyError, MEMORY_RETRY_MS, OpenError, READ_RETRY_MS, ReadError, SubmitError, TenantError,
+};
 pub use gate::{
     Change, Difference, EventPlace, GateProgress, GateRefusal, GateStage, LostState, REPLAY_EVENTS_MAX, ReplayReport,
     ReplayScope, UnreadableEvents, Verdict,
 };
 pub use host::{Described, Host, MAIN_TENANT};
 pub use joined::joined;
+pub use machine::{MEMORY_BYTES_MAX_LEAST, memory_bytes_max_default};
 pub use options::HostOptions;
 pub use rules::{DecidedEvent, Handled, Rules, RulesInstance, StateSlot};
 pub use system::SYSTEM_TENANT;

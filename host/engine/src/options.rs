@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use polder_core::Limits;
+use polder_core::{Limits, MemoryBudget};
+
+use crate::machine::memory_bytes_max_default;
 
 #[derive(Debug, Clone)]
 pub struct HostOptions {
@@ -12,6 +14,9 @@ pub struct HostOptions {
     pub workers: usize,
     /// What each tenant may use.
     pub limits: Limits,
+    /// What bodies, reads, guests, compilers and views may hold together, in bytes (`memory_bytes_max`). Hosts whose options are clones
+    /// of each other share it.
+    pub memory: MemoryBudget,
     /// A sample of the commands is run a second time, to find guests that remember what is in no event. Off only where it is measured
     /// what that costs.
     pub is_audited: bool,
@@ -22,6 +27,8 @@ pub struct HostOptions {
 impl HostOptions {
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { data_dir: data_dir.into(), workers, limits: Limits::DEFAULT, is_audited: true, has_main: true }
+        let memory = MemoryBudget::new(memory_bytes_max_default());
+        let data_dir = data_dir.into();
+        Self { data_dir, workers, limits: Limits::DEFAULT, memory, is_audited: true, has_main: true }
     }
 }

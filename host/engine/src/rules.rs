@@ -1,6 +1,9 @@
 //! What the pipeline needs of a domain's rules, whoever runs them: a component in the sandbox, or native code as the
 //! floor that benchmarks compare with.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use polder_core::{Descriptor, EventName, Limits, Reason, Revision};
 use polder_sandbox::{CallError, GuestCommand, GuestEvent};
 
@@ -33,6 +36,9 @@ pub trait RulesInstance: Send {
     fn inspect(&mut self, state: &StateSlot) -> Result<String, CallError>;
     fn discard(&mut self, state: StateSlot) -> Result<(), CallError>;
     fn memory_bytes(&self) -> u64;
+
+    /// Ends a call under way once this is true: nobody waits for its answer. Native rules are not ended.
+    fn end_when(&mut self, _is_gone: Arc<AtomicBool>) {}
 }
 
 /// The next state, and what the domain decided.

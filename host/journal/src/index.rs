@@ -175,7 +175,8 @@ impl Index {
         let (mut recent, recent_from) = {
             let layers = self.layers();
             let recent_from = layers.all().find_map(|overlay| overlay.histories().first(key));
-            (layers.all().flat_map(|overlay| overlay.histories().beyond(key, after)).collect::<Vec<_>>(), recent_from)
+            let recent = layers.all().flat_map(|overlay| overlay.histories().beyond(key, after));
+            (recent.take(limit).collect::<Vec<_>>(), recent_from)
         };
         let covered = recent_from.is_some_and(|first| first <= after.plus(1));
         let Some(store) = self.store.as_ref().filter(|_| !covered) else {

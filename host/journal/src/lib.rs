@@ -52,7 +52,7 @@ pub use journal::{Journal, OpenReport, SEGMENTS_FOLDER, TENANT_KEYS_FOLDER};
 pub use keyring::{KeyStore, Keyring, Secret};
 pub use keys::{AggregateKey, CommandKey};
 pub use options::{INDEX_FLUSH_RECORDS, OpenOptions, SEGMENT_BYTES};
-pub use reader::Reader;
+pub use reader::{HistoryPart, Reader};
 pub use record::{EncodedRecord, EventView, Events, RecordBuf, RecordError, RecordView};
 pub use recovery::TornEnd;
 pub use salvage::{SalvageError, SalvageReport, salvage};

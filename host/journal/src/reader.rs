@@ -19,6 +19,14 @@ pub struct Reader {
     shared: Arc<Shared>,
 }
 
+/// Some of an aggregate's records.
+#[derive(Debug)]
+pub struct HistoryPart {
+    pub records: Vec<RecordBuf>,
+    /// No more follow.
+    pub is_end: bool,
+}
+
 impl From<IndexError> for ReadError {
     fn from(error: IndexError) -> Self {
         Self::Index { what: error.to_string() }
@@ -33,11 +41,26 @@ impl Reader {
     /// The aggregate's records with events beyond `after`, in order, `limit` at most. Their content ids are computed again, each
     /// from the one before: from the beginning when `after` is zero, else from the first record given.
     pub fn history(&self, key: AggregateKey, after: Sequence, limit: usize) -> Result<Vec<RecordBuf>, ReadError> {
+        Ok(self.history_part(key, after, limit, usize::MAX)?.records)
+    }
+
+    /// As [`history`](Self::history), and ends with the record that reaches `bytes_max`: so at least one is read, if there is any.
+    pub fn history_part(
+        &self,
+        key: AggregateKey,
+        after: Sequence,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<HistoryPart, ReadError> {
         let entries = self.shared.index.history(key, after, limit)?;
-        let mut records: Vec<RecordBuf> = Vec::with_capacity(entries.len());
+        let mut records: Vec<RecordBuf> = Vec::new();
         let mut head = (after == Sequence::ZERO).then_some(ContentId::NONE);
-        let mut last = None;
+        let (mut last, mut bytes) = (None, 0_usize);
         for entry in &entries {
+            if bytes >= bytes_max {
+                break;
+            }
+            bytes = bytes.saturating_add(entry.place.length as usize);
             let record = self.record(entry.place)?;
             let view = record.view();
             let damaged = |what: String| self.shared.segments.damaged(entry.place.address, what);
@@ -51,7 +74,8 @@ impl Reader {
             (head, last) = (view.head(), Some(view.sequence()));
             records.push(record);
         }
-        Ok(records)
+        let is_end = records.len() == entries.len() && entries.len() < limit;
+        Ok(HistoryPart { records, is_end })
     }
 
     /// The aggregate's last record with events.

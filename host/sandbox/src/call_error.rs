@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use polder_core::MemoryExhausted;
+
 use crate::{Note, NoteLevel};
 
 /// A call that failed. The handle that was passed by value is gone; after [`instance_lost`](Self::instance_lost) all are.
@@ -35,6 +37,9 @@ pub enum CallErrorKind {
     AnswerTooLarge { bytes_max: usize },
     #[error("the domain's code kept more than {handles_max} handles")]
     TooManyHandles { handles_max: usize },
+    /// The host as a whole has no memory left. The guest is not to blame, and the call can be tried again.
+    #[error("{0}")]
+    HostMemory(MemoryExhausted),
     /// The guest answered, but not as the interface demands.
     #[error("the domain broke the interface: {0}")]
     Misbehaved(String),
@@ -47,6 +52,14 @@ pub(crate) const DEAD: &str = "the instance ended with an earlier call and its s
 pub(crate) const STALE: &str = "the handle belongs to another instance";
 
 impl CallError {
+    /// The bound of the host that ended the call, when neither the guest nor its caller is to blame.
+    pub fn host_memory(&self) -> Option<&MemoryExhausted> {
+        match &self.kind {
+            CallErrorKind::HostMemory(exhausted) => Some(exhausted),
+            _ => None,
+        }
+    }
+
     pub(crate) fn gone(reason: &'static str) -> Self {
         Self { kind: CallErrorKind::Gone(reason), instance_lost: reason == DEAD, notes: Vec::new() }
     }

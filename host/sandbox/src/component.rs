@@ -62,10 +62,12 @@ impl Component {
         let ready = platform.linker.instantiate_pre(code).map_err(wrong_types)?;
         let exports = DomainIndices::new(&ready).map_err(wrong_types)?;
         let mut live =
-            Live::instantiate(&ready, &exports, &platform.watchdog, limits).map_err(|error| match error {
-                InstantiateError::Types(problem) => Refusal::WrongTypes(problem),
-                InstantiateError::Start { kind, notes } => {
-                    Refusal::Start(CallError { kind, instance_lost: true, notes })
+            Live::instantiate(&ready, &exports, (&platform.watchdog, &platform.memory), limits).map_err(|error| {
+                match error {
+                    InstantiateError::Types(problem) => Refusal::WrongTypes(problem),
+                    InstantiateError::Start { kind, notes } => {
+                        Refusal::Start(CallError { kind, instance_lost: true, notes })
+                    }
                 }
             })?;
         let text = describe(&mut live)?;
@@ -81,7 +83,8 @@ impl Component {
 
 impl Loaded {
     pub(crate) fn instantiate(&self, limits: &Limits) -> Result<Live, InstantiateError> {
-        Live::instantiate(&self.ready, &self.exports, &self.platform.watchdog, limits)
+        let platform = &self.platform;
+        Live::instantiate(&self.ready, &self.exports, (&platform.watchdog, &platform.memory), limits)
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {

@@ -1,6 +1,9 @@
 //! One guest in memory: its store, the budget of each call, and what went wrong when a call ends without an answer.
 
-use polder_core::Limits;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use polder_core::{Limits, MemoryBudget};
 use wasmtime::component::InstancePre;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
@@ -56,11 +59,11 @@ impl Live {
     pub(crate) fn instantiate(
         ready: &InstancePre<Inside>,
         exports: &DomainIndices,
-        watchdog: &Watchdog,
+        (watchdog, memory): (&Watchdog, &MemoryBudget),
         limits: &Limits,
     ) -> Result<Self, InstantiateError> {
         let budget = Budget::new(limits);
-        let mut store = new_store(ready.engine(), watchdog, limits);
+        let mut store = new_store_in(ready.engine(), (watchdog, memory), limits);
         budget.grant(&mut store);
         let instance = ready.instantiate(&mut store).map_err(|error| InstantiateError::Start {
             kind: budget.explain(&error, store.data()),
@@ -80,10 +83,15 @@ impl Live {
         let inside = self.store.data_mut();
         inside.notes.clear();
         inside.resources.exhausted = false;
+        inside.resources.host_exhausted = None;
         self.budget.grant(&mut self.store);
         let answer = run(&mut self.store, &self.guest);
         self.store.data_mut().turn.end();
         answer.map_err(|error| self.budget.explain(&error, self.store.data()))
+    }
+
+    pub(crate) fn end_when(&mut self, is_gone: Arc<AtomicBool>) {
+        self.store.data_mut().turn.end_when(is_gone);
     }
 
     pub(crate) fn take_notes(&mut self) -> Vec<Note> {
@@ -95,10 +103,15 @@ impl Live {
     }
 }
 
-/// A store that holds to `limits`, still without fuel.
+/// A store that holds to `limits`, still without fuel. No budget of a host bounds it.
 pub(crate) fn new_store(engine: &Engine, watchdog: &Watchdog, limits: &Limits) -> Store<Inside> {
+    new_store_in(engine, (watchdog, &MemoryBudget::unlimited()), limits)
+}
+
+/// As [`new_store`], with linear memory that is reserved from `memory`.
+fn new_store_in(engine: &Engine, (watchdog, memory): (&Watchdog, &MemoryBudget), limits: &Limits) -> Store<Inside> {
     let turn = Turn::new(watchdog.pulse(), limits.call_wall_ms_max);
-    let inside = Inside { resources: Resources::new(limits), notes: Notes::new(limits), turn };
+    let inside = Inside { resources: Resources::new(limits, memory), notes: Notes::new(limits), turn };
     let mut store = Store::new(engine, inside);
     store.limiter(|inside| &mut inside.resources);
     store.epoch_deadline_callback(|mut store| {
@@ -136,6 +149,9 @@ impl Budget {
     }
 
     pub(crate) fn explain(&self, error: &wasmtime::Error, inside: &Inside) -> CallErrorKind {
+        if let Some(exhausted) = &inside.resources.host_exhausted {
+            return CallErrorKind::HostMemory(exhausted.clone());
+        }
         match error.downcast_ref::<Trap>() {
             Some(Trap::OutOfFuel) => CallErrorKind::OutOfFuel { fuel_max: self.fuel_max },
             Some(Trap::Interrupt) => CallErrorKind::OutOfTime { ms: self.ms_max },

@@ -1,7 +1,7 @@
 //! What one instance may hold: linear memory, tables, instances. Refuses growth beyond it and remembers that it did, so that the
-//! abort that follows in the guest gets its right name.
+//! abort that follows in the guest gets its right name. Linear memory is reserved from the host's budget as it grows.
 
-use polder_core::Limits;
+use polder_core::{Limits, MemoryBudget, MemoryExhausted, MemoryPurpose, MemoryReservation};
 use wasmtime::ResourceLimiter;
 
 /// No limit of a tenant goes beyond this, in bytes. Neither fuel nor the watchdog is looked at inside one bulk instruction, and a
@@ -20,6 +20,10 @@ const TABLES_MAX: usize = 16;
 pub(crate) struct Resources {
     memory_bytes_max: usize,
     memory_bytes: usize,
+    /// As many bytes as `memory_bytes`, of the host's budget.
+    reserved: MemoryReservation,
+    /// The host's budget refused growth since the call began.
+    pub(crate) host_exhausted: Option<MemoryExhausted>,
     memory_bytes_granted_last: usize,
     pub(crate) table_elements_max: usize,
     table_elements: usize,
@@ -32,10 +36,12 @@ pub(crate) fn memory_bytes_max(limits: &Limits) -> u64 {
 }
 
 impl Resources {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, budget: &MemoryBudget) -> Self {
         Self {
             memory_bytes_max: usize::try_from(memory_bytes_max(limits)).unwrap_or(usize::MAX),
             memory_bytes: 0,
+            reserved: budget.reserve_nothing(MemoryPurpose::Guests),
+            host_exhausted: None,
             memory_bytes_granted_last: 0,
             table_elements_max: TABLE_ELEMENTS_MAX,
             table_elements: 0,
@@ -56,6 +62,11 @@ impl ResourceLimiter for Resources {
             self.exhausted = true;
             return Ok(false);
         }
+        // An error is a trap. A guest that went on with less memory than on another day would decide otherwise than on that day.
+        self.reserved.grow(granted as u64).map_err(|exhausted| {
+            self.host_exhausted = Some(exhausted.clone());
+            wasmtime::Error::new(exhausted)
+        })?;
         self.memory_bytes = total;
         self.memory_bytes_granted_last = granted;
         Ok(true)
@@ -65,6 +76,7 @@ impl ResourceLimiter for Resources {
         // The machine had less than the tenant was allowed. For the guest there is no difference.
         self.memory_bytes -= self.memory_bytes_granted_last;
         self.memory_bytes_granted_last = 0;
+        self.reserved.shrink_to(self.memory_bytes as u64);
         self.exhausted = true;
         Ok(())
     }
@@ -96,7 +108,23 @@ mod tests {
     use super::*;
 
     fn resources(memory_bytes_max: u64) -> Resources {
-        Resources::new(&Limits { memory_bytes_max, ..Limits::DEFAULT })
+        Resources::new(&Limits { memory_bytes_max, ..Limits::DEFAULT }, &MemoryBudget::unlimited())
+    }
+
+    #[test]
+    fn growth_is_reserved_from_the_hosts_budget_and_given_back() {
+        let budget = MemoryBudget::new(400);
+        let limits = Limits { memory_bytes_max: 300, ..Limits::DEFAULT };
+        let (mut one, mut other) = (Resources::new(&limits, &budget), Resources::new(&limits, &budget));
+        assert!(one.memory_growing(0, 200, None).unwrap());
+        let refused = other.memory_growing(0, 101, None).unwrap_err();
+        assert!(refused.to_string().contains("200 of the 300 bytes that memory_bytes_max leaves"), "{refused}");
+        assert_eq!(other.host_exhausted.as_ref().map(|exhausted| exhausted.used), Some(200));
+        assert_eq!((other.memory_bytes(), budget.used_by(MemoryPurpose::Guests)), (0, 200));
+        one.memory_grow_failed(wasmtime::Error::msg("no")).unwrap();
+        assert!(other.memory_growing(0, 100, None).unwrap());
+        drop((one, other));
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]

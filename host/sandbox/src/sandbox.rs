@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use polder_core::{Limits, Revision};
+use polder_core::{Limits, MemoryBudget, Revision};
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
@@ -12,10 +12,19 @@ use crate::live::Inside;
 use crate::watchdog::Watchdog;
 use crate::{Refusal, admission, compiled, notes, profile, self_check};
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct SandboxOptions {
     /// What a component may use while it is loaded: its start functions and its description.
     pub load_limits: Limits,
+    /// Where instances take their linear memory from.
+    pub memory: MemoryBudget,
+}
+
+impl Default for SandboxOptions {
+    /// The budget of these refuses nothing.
+    fn default() -> Self {
+        Self { load_limits: Limits::DEFAULT, memory: MemoryBudget::unlimited() }
+    }
 }
 
 /// One per host. Cheap to share by reference; instances hold on to what they need of it.
@@ -29,6 +38,7 @@ pub(crate) struct Platform {
     pub(crate) engine: Engine,
     pub(crate) linker: Linker<Inside>,
     pub(crate) watchdog: Watchdog,
+    pub(crate) memory: MemoryBudget,
 }
 
 /// The host cannot run guests here: the operator's to fix.
@@ -50,7 +60,8 @@ impl Sandbox {
         let mut linker = Linker::new(&engine);
         notes::link(&mut linker).map_err(engine_error)?;
         let watchdog = Watchdog::start(engine.clone()).map_err(SandboxError::Watchdog)?;
-        Ok(Self { platform: Arc::new(Platform { engine, linker, watchdog }), options })
+        let memory = options.memory.clone();
+        Ok(Self { platform: Arc::new(Platform { engine, linker, watchdog, memory }), options })
     }
 
     /// Trips every limit once, on the engine in use. A host that does not pass must not serve.

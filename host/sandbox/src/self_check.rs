@@ -178,6 +178,7 @@ fn broken(error: impl std::fmt::Display) -> SandboxError {
 
 #[cfg(test)]
 mod tests {
+    use polder_core::MemoryBudget;
     use wasmtime::Config;
 
     use super::*;
@@ -233,8 +234,11 @@ mod tests {
     fn stores_without_one_of_their_limits_are_refused() {
         let cases: [(&str, MakeStore); 4] = [
             ("the limit on memory is not live on this engine: nothing stopped", |engine, watchdog, limits| {
-                let lenient = Limits { memory_bytes_max: u64::MAX, ..*limits };
-                store_but(|store| store.data_mut().resources = Resources::new(&lenient), engine, watchdog, limits)
+                let lenient =
+                    Resources::new(&Limits { memory_bytes_max: u64::MAX, ..*limits }, &MemoryBudget::unlimited());
+                let mut store = new_store(engine, watchdog, limits);
+                store.data_mut().resources = lenient;
+                store
             }),
             ("the limit on tables is not live on this engine: nothing stopped", |engine, watchdog, limits| {
                 store_but(|store| store.data_mut().resources.table_elements_max = usize::MAX, engine, watchdog, limits)

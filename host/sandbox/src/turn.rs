@@ -1,6 +1,8 @@
 //! How long the call under way has had the processor. Looked at when a tick finds the call running, so that the many calls that end
 //! between two ticks pay nothing for it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::cpu_time::CpuTime;
@@ -15,11 +17,18 @@ pub(crate) struct Turn {
     cpu_time_max: Duration,
     /// From the first tick that found the call running.
     spent: Option<(CpuTime, Instant)>,
+    /// Nobody waits for the call's answer any more.
+    is_gone: Option<Arc<AtomicBool>>,
 }
 
 impl Turn {
     pub(crate) fn new(pulse: Pulse, cpu_ms_max: u64) -> Self {
-        Self { pulse, cpu_time_max: Duration::from_millis(cpu_ms_max), spent: None }
+        Self { pulse, cpu_time_max: Duration::from_millis(cpu_ms_max), spent: None, is_gone: None }
+    }
+
+    /// From now on a call is over also when this is true.
+    pub(crate) fn end_when(&mut self, is_gone: Arc<AtomicBool>) {
+        self.is_gone = Some(is_gone);
     }
 
     /// A call begins.
@@ -38,6 +47,9 @@ impl Turn {
     /// A tick has found the call running. Whether it has had its time: that of the processor and not of the clock on the wall, so
     /// that no domain is blamed for what others do with the machine.
     pub(crate) fn is_over(&mut self) -> bool {
+        if self.is_gone.as_ref().is_some_and(|is_gone| is_gone.load(Ordering::Relaxed)) {
+            return true;
+        }
         let (cpu_time, since) = self.spent.get_or_insert_with(|| {
             self.pulse.long_call_begins();
             (CpuTime::now(), Instant::now())
@@ -72,6 +84,17 @@ mod tests {
             assert_eq!(is_used_up(cpu_time, wall_time, max), expected, "{cpu_ms} ms of {wall_ms} ms");
         }
         assert!(!is_used_up(max, max, Duration::MAX));
+    }
+
+    #[test]
+    fn a_call_whose_caller_is_gone_is_over_whatever_time_it_has_left() {
+        let watchdog = Watchdog::start(Engine::default()).unwrap();
+        let (mut turn, is_gone) = (Turn::new(watchdog.pulse(), 60_000), Arc::<AtomicBool>::default());
+        turn.end_when(Arc::clone(&is_gone));
+        turn.begin();
+        assert!(!turn.is_over());
+        is_gone.store(true, Ordering::Relaxed);
+        assert!(turn.is_over());
     }
 
     #[test]

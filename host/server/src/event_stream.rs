@@ -1,13 +1,18 @@
 //! Events as they are written down for readers: newline-delimited JSON, or server-sent events.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::{Stream, TryStreamExt as _};
-use polder_core::Event;
+use futures::{Stream, TryStreamExt as _, stream};
 use polder_engine::ReadError;
+use tokio::sync::Semaphore;
+
+use crate::feed::Page;
+use crate::json::held_with;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -29,40 +34,65 @@ impl Format {
         }
     }
 
-    /// `None`: nothing to send. An empty page becomes a comment where the format has one, which keeps proxies from hanging up.
-    fn write(self, page: &[Event]) -> Option<Bytes> {
-        let mut text = Vec::with_capacity(page.len() * 512);
-        for event in page {
+    /// `None`: nothing to send. An empty page becomes a comment where the format has one, which keeps proxies from hanging up. `place` is
+    /// dropped once the text was taken.
+    fn write(self, page: Page, place: impl Send + 'static) -> Option<Bytes> {
+        let Page { events, reserved } = page;
+        let mut text = Vec::with_capacity(events.len() * 512);
+        for event in &events {
             if self == Self::ServerSentEvents {
                 text.extend_from_slice(format!("id: {}\ndata: ", event.position).as_bytes());
             }
             serde_json::to_writer(&mut text, event).expect("an event always serializes");
             text.extend_from_slice(if self == Self::ServerSentEvents { b"\n\n" } else { b"\n" });
         }
-        match (page.is_empty(), self) {
-            (false, _) => Some(Bytes::from(text)),
+        match (events.is_empty(), self) {
+            (false, _) => Some(held_with(text, reserved, place)),
             (true, Self::ServerSentEvents) => Some(Bytes::from_static(b":\n\n")),
             (true, Self::Ndjson) => None,
         }
     }
 }
 
-/// Sends the pages as they come; each is made only when the reader has taken the one before. When one cannot be read the answer breaks
-/// off without its end mark, which every client sees as an error.
+/// Pages that one reader has not taken yet, at most: the one that is being sent, and the next.
+const PAGES_AHEAD_MAX: usize = 2;
+
+/// Sends the pages as they come. A page is read only when the connection has taken all but the last one before it, whatever that
+/// buffers. When one cannot be read the answer breaks off without its end mark, which every client sees as an error.
 pub(crate) fn respond<S>(pages: S, format: Format) -> Response
 where
-    S: Stream<Item = Result<Vec<Event>, ReadError>> + Send + 'static,
+    S: Stream<Item = Result<Page, ReadError>> + Send + 'static,
 {
-    let chunks = pages
-        .try_filter_map(move |page| std::future::ready(Ok(format.write(&page))))
-        .inspect_err(|error| tracing::error!(%error, "a stream of events broke off"));
+    let places = Arc::new(Semaphore::new(PAGES_AHEAD_MAX));
+    let chunks = stream::try_unfold(Box::pin(pages), move |mut pages| {
+        let places = Arc::clone(&places);
+        async move {
+            loop {
+                let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
+                let Some(page) = pages.try_next().await? else { return Ok(None) };
+                if let Some(text) = format.write(page, place) {
+                    return Ok(Some((text, pages)));
+                }
+            }
+        }
+    })
+    .inspect_err(|error: &ReadError| tracing::error!(%error, "a stream of events broke off"));
     let headers = [(CONTENT_TYPE, format.content_type()), (CACHE_CONTROL, "no-store")];
     (headers, Body::from_stream(chunks)).into_response()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::FutureExt as _;
+    use polder_core::Event;
+
     use super::*;
+
+    fn page(events: Vec<Event>) -> Page {
+        Page { events, reserved: None }
+    }
 
     fn event() -> Event {
         serde_json::from_value(serde_json::json!({
@@ -75,20 +105,39 @@ mod tests {
 
     #[test]
     fn one_line_per_event() {
-        let text = Format::Ndjson.write(&[event(), event()]).unwrap();
+        let text = Format::Ndjson.write(page(vec![event(), event()]), ()).unwrap();
         let lines: Vec<_> = str::from_utf8(&text).unwrap().lines().collect();
         assert_eq!(lines.len(), 2);
         assert_eq!(serde_json::from_str::<Event>(lines[1]).unwrap().position.0, 4);
-        assert_eq!(Format::Ndjson.write(&[]), None);
+        assert_eq!(Format::Ndjson.write(page(vec![]), ()), None);
     }
 
     #[test]
     fn a_server_sent_event_carries_its_position() {
-        let text = Format::ServerSentEvents.write(&[event()]).unwrap();
+        let text = Format::ServerSentEvents.write(page(vec![event()]), ()).unwrap();
         let text = str::from_utf8(&text).unwrap();
         assert!(text.starts_with("id: 4\ndata: {") && text.ends_with("}\n\n"), "{text}");
         assert_eq!(text.lines().count(), 3);
-        assert_eq!(Format::ServerSentEvents.write(&[]).unwrap(), ":\n\n");
+        assert_eq!(Format::ServerSentEvents.write(page(vec![]), ()).unwrap(), ":\n\n");
+    }
+
+    #[tokio::test]
+    async fn pages_are_read_only_as_they_are_taken() {
+        let read = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&read);
+        let pages = stream::repeat_with(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok(page(vec![event()]))
+        });
+        let mut body = respond(pages, Format::Ndjson).into_body().into_data_stream();
+        let first = body.try_next().await.unwrap().unwrap();
+        let second = body.try_next().await.unwrap().unwrap();
+        assert!(body.try_next().now_or_never().is_none(), "two pages wait to be taken");
+        assert_eq!(read.load(Ordering::Relaxed), PAGES_AHEAD_MAX);
+        drop(first);
+        assert!(body.try_next().now_or_never().is_some());
+        drop(second);
+        assert_eq!(read.load(Ordering::Relaxed), PAGES_AHEAD_MAX + 1);
     }
 
     #[test]

@@ -3,16 +3,20 @@
 
 use std::time::Duration;
 
-use polder_core::{Event, Position, TenantName};
+use polder_core::{Event, MemoryReservation, Position, TenantName};
 use polder_engine::{EventFilter, EventPage, Host, ReadError};
 use tokio::sync::watch;
 
 use crate::access::Sight;
 
-/// The most that stands in memory for one reader.
+/// The most that stands in memory for one reader. The engine ends a page earlier when its events are large.
 pub(crate) const EVENTS_PER_PAGE: usize = 256;
 /// After this long without an event a reader who follows gets an empty page, so that something can be sent.
 const QUIET_MAX: Duration = Duration::from_secs(15);
+/// When the host has no memory for a further page, it is asked for again after this pause …
+pub(crate) const MEMORY_PAUSE: Duration = Duration::from_millis(500);
+/// … this often; then the answer breaks off.
+pub(crate) const MEMORY_PAUSES_MAX: usize = 60;
 
 pub(crate) struct Feed {
     host: Host,
@@ -20,6 +24,15 @@ pub(crate) struct Feed {
     follow: Option<Follow>,
     /// Read ahead of the answer, so that a refusal still has a status.
     first: Option<EventPage>,
+    /// The page before was empty, and more was to be looked at.
+    is_searching: bool,
+}
+
+/// Events for one reader, and the memory that they take until it has them.
+#[derive(Default)]
+pub(crate) struct Page {
+    pub(crate) events: Vec<Event>,
+    pub(crate) reserved: Option<MemoryReservation>,
 }
 
 pub(crate) struct Wanted {
@@ -46,13 +59,14 @@ enum Woken {
 
 impl Feed {
     pub(crate) async fn open(host: Host, wanted: Wanted, follow: Option<Follow>) -> Result<Self, ReadError> {
-        let mut feed = Self { host, wanted, follow, first: None };
-        feed.first = Some(feed.page().await?);
+        let mut feed = Self { host, wanted, follow, first: None, is_searching: false };
+        let Wanted { tenant, filter, after, .. } = &feed.wanted;
+        feed.first = Some(feed.host.events(tenant, filter, *after, feed.wanted.page_limit()).await?);
         Ok(feed)
     }
 
     /// The next events; an empty page when there was none for a while; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Event>>, ReadError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Page>, ReadError> {
         while !self.is_complete() {
             let mut page = match self.first.take() {
                 Some(page) => page,
@@ -67,8 +81,10 @@ impl Feed {
             if !page.events.is_empty() {
                 let given = page.events.len() as u64;
                 self.wanted.limit = self.wanted.limit.map(|left| left.saturating_sub(given));
-                return Ok(Some(page.events));
+                self.is_searching = false;
+                return Ok(Some(Page { events: page.events, reserved: page.reserved }));
             }
+            self.is_searching = moved;
             // A page of which nothing passed is not the end.
             if moved {
                 continue;
@@ -76,7 +92,7 @@ impl Feed {
             let Some(follow) = &mut self.follow else { return Ok(None) };
             match follow.wait(self.wanted.after).await {
                 Woken::Moved => {}
-                Woken::Quiet => return Ok(Some(Vec::new())),
+                Woken::Quiet => return Ok(Some(Page::default())),
                 Woken::Closing => return Ok(None),
             }
         }
@@ -94,10 +110,29 @@ impl Feed {
     }
 
     async fn page(&self) -> Result<EventPage, ReadError> {
-        let Wanted { tenant, filter, after, limit, .. } = &self.wanted;
-        let limit = limit.map_or(EVENTS_PER_PAGE, |left| left.min(EVENTS_PER_PAGE as u64) as usize);
-        self.host.events(tenant, filter, *after, limit).await
+        let Wanted { tenant, filter, after, .. } = &self.wanted;
+        let limit = self.wanted.page_limit();
+        with_patience(|| self.host.further_events(tenant, filter, *after, limit, self.is_searching)).await
     }
+}
+
+impl Wanted {
+    fn page_limit(&self) -> usize {
+        self.limit.map_or(EVENTS_PER_PAGE, |left| left.min(EVENTS_PER_PAGE as u64) as usize)
+    }
+}
+
+/// A further page of an answer that has begun: a host without memory for it is asked again, as there is no status left to refuse it with.
+pub(crate) async fn with_patience<T, F: Future<Output = Result<T, ReadError>>>(
+    page: impl Fn() -> F,
+) -> Result<T, ReadError> {
+    for _ in 0..MEMORY_PAUSES_MAX {
+        match page().await {
+            Err(ReadError::MemoryExhausted(_)) => tokio::time::sleep(MEMORY_PAUSE).await,
+            answer => return answer,
+        }
+    }
+    page().await
 }
 
 impl Follow {

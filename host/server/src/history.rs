@@ -6,13 +6,13 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use futures::stream;
-use polder_core::{AggregateId, AggregateName, DomainName, Event, Sequence, TenantName, subject};
-use polder_engine::{Host, ReadError};
+use polder_core::{AggregateId, AggregateName, DomainName, Sequence, TenantName, subject};
+use polder_engine::{HistoryPage, Host, ReadError};
 
 use crate::access::{Caller, Hints, Sight};
 use crate::app::App;
 use crate::event_stream::{Format, respond};
-use crate::feed::EVENTS_PER_PAGE;
+use crate::feed::{EVENTS_PER_PAGE, Page, with_patience};
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::segments::Segments;
@@ -29,7 +29,7 @@ struct History {
     /// Events still to be given.
     left: u64,
     /// Read ahead of the answer, so that a refusal still has a status.
-    first: Option<Vec<Event>>,
+    first: Option<HistoryPage>,
 }
 
 pub(crate) async fn stream(
@@ -52,7 +52,7 @@ pub(crate) async fn stream(
         left: query.number("limit")?.unwrap_or(u64::MAX),
         first: None,
     };
-    let first = history.page().await;
+    let first = history.first_page().await;
     history.first = Some(first.map_err(|error| error.for_caller(&caller, &history.tenant, &history.domain))?);
     let pages =
         stream::try_unfold(history, |mut history| async move { Ok(history.next().await?.map(|page| (page, history))) });
@@ -60,26 +60,37 @@ pub(crate) async fn stream(
 }
 
 impl History {
-    async fn next(&mut self) -> Result<Option<Vec<Event>>, ReadError> {
+    async fn next(&mut self) -> Result<Option<Page>, ReadError> {
         while self.left > 0 {
             let mut page = match self.first.take() {
                 Some(page) => page,
                 None => self.page().await?,
             };
-            let Some(last) = page.last() else { return Ok(None) };
-            self.from = last.sequence.plus(1);
-            self.sight.filter(&self.tenant, &mut page);
+            if page.events.is_empty() {
+                return Ok(None);
+            }
+            self.from = page.next.plus(1);
+            self.sight.filter(&self.tenant, &mut page.events);
             // A page of which nothing is seen is not the end.
-            if !page.is_empty() {
-                self.left = self.left.saturating_sub(page.len() as u64);
-                return Ok(Some(page));
+            if !page.events.is_empty() {
+                self.left = self.left.saturating_sub(page.events.len() as u64);
+                return Ok(Some(Page { events: page.events, reserved: page.reserved }));
             }
         }
         Ok(None)
     }
 
-    async fn page(&self) -> Result<Vec<Event>, ReadError> {
-        let limit = self.left.min(EVENTS_PER_PAGE as u64) as usize;
-        self.host.history(&self.tenant, &self.domain, &self.aggregate, &self.id, self.from, limit).await
+    async fn first_page(&self) -> Result<HistoryPage, ReadError> {
+        let Self { host, tenant, domain, aggregate, id, from, .. } = self;
+        host.history(tenant, domain, aggregate, id, *from, self.page_limit()).await
+    }
+
+    async fn page(&self) -> Result<HistoryPage, ReadError> {
+        let Self { host, tenant, domain, aggregate, id, from, .. } = self;
+        with_patience(|| host.further_history(tenant, domain, aggregate, id, *from, self.page_limit())).await
+    }
+
+    fn page_limit(&self) -> usize {
+        self.left.min(EVENTS_PER_PAGE as u64) as usize
     }
 }

@@ -73,6 +73,10 @@ pub(crate) const SEQUENCE_CONFLICT: Kind =
     kind(StatusCode::CONFLICT, "sequence-conflict", "The aggregate stands elsewhere");
 pub(crate) const KEY_KNOWN: Kind = kind(StatusCode::CONFLICT, "key-known", "The key is known already");
 pub(crate) const BUSY: Kind = kind(StatusCode::TOO_MANY_REQUESTS, "busy", "The tenant has too much in flight");
+pub(crate) const HOST_BUSY: Kind =
+    kind(StatusCode::SERVICE_UNAVAILABLE, "host-busy", "The host has no room for this now");
+pub(crate) const READ_TOO_LONG: Kind =
+    kind(StatusCode::SERVICE_UNAVAILABLE, "read-too-long", "The read takes more time than a read may");
 pub(crate) const VIEW_BEHIND: Kind = kind(StatusCode::SERVICE_UNAVAILABLE, "view-behind", "The view is not there yet");
 
 pub(crate) const STORAGE_FULL: Kind =

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use polder_core::{MemoryBudget, MemoryPurpose};
 use polder_engine::{Health, joined};
 
 use crate::app::App;
@@ -66,5 +67,20 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
             merged("journal", &texts)
         }
     };
-    ([(CONTENT_TYPE, PROMETHEUS_TEXT)], text + &nats).into_response()
+    let memory = memory(app.parts.first_host().memory());
+    ([(CONTENT_TYPE, PROMETHEUS_TEXT)], text + &memory + &nats).into_response()
+}
+
+/// All parts of a host share one budget, so it is shown once.
+fn memory(budget: &MemoryBudget) -> String {
+    let mut text = format!(
+        "# HELP polder_memory_bytes_max What the host may hold for work that outsiders cause.\n\
+         # TYPE polder_memory_bytes_max gauge\npolder_memory_bytes_max {}\n\
+         # HELP polder_memory_bytes What the host holds of it, by purpose.\n# TYPE polder_memory_bytes gauge\n",
+        budget.bytes_max()
+    );
+    for purpose in MemoryPurpose::ALL {
+        text += &format!("polder_memory_bytes{{purpose=\"{purpose}\"}} {}\n", budget.used_by(purpose));
+    }
+    text
 }

@@ -1,9 +1,11 @@
 //! How each of the host's refusals is told to a caller. Every one gets its kind here and nowhere else.
 
-use polder_core::NameError;
-use polder_engine::{BridgeError, DeployError, KeyError, ReadError, SubmitError, TenantError};
+use polder_core::{MemoryExhausted, NameError};
+use polder_engine::{
+    BridgeError, DeployError, KeyError, MEMORY_RETRY_MS, READ_RETRY_MS, ReadError, SubmitError, TenantError,
+};
 
-use crate::kinds;
+use crate::kinds::{self, Kind};
 use crate::problem::Problem;
 
 /// A view that is behind usually catches up within this time.
@@ -55,6 +57,7 @@ impl From<SubmitError> for Problem {
                     None => problem,
                 }
             }
+            E::MemoryExhausted(exhausted) => memory_exhausted(detail, &exhausted),
             E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
             E::NotOwner => Self::new(&kinds::NOT_READY, detail).for_owner(),
             E::ShuttingDown => Self::new(&kinds::SHUTTING_DOWN, detail),
@@ -84,6 +87,13 @@ impl From<ReadError> for Problem {
                 .with("reached", reached.0)
                 .retry_after_ms(VIEW_RETRY_MS),
             E::GuestFault { domain, revision, reason } => guest_fault(detail, domain.as_str(), &revision, &reason),
+            E::MemoryExhausted(exhausted) => memory_exhausted(detail, &exhausted),
+            E::Busy { limit, value, .. } => read_limit(&kinds::BUSY, detail, limit, value),
+            E::HostBusy { limit, value } => read_limit(&kinds::HOST_BUSY, detail, limit, value),
+            E::TooLong { ms_max } => {
+                Self::new(&kinds::READ_TOO_LONG, detail).with("limit", ms_max).with("limit_name", "read_cpu_ms_max")
+            }
+            E::ShuttingDown => Self::new(&kinds::SHUTTING_DOWN, detail),
             E::Storage(_) => Self::new(&kinds::STORAGE_FAILED, detail),
         }
     }
@@ -112,6 +122,7 @@ impl From<DeployError> for Problem {
             E::UnknownRevision { asked, found, .. } => {
                 Self::new(&kinds::UNKNOWN_REVISION, detail).with("asked", asked).with("found", found)
             }
+            E::MemoryExhausted(exhausted) => memory_exhausted(detail, &exhausted),
             E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
             E::Storage(_) => Self::new(&kinds::STORAGE_FAILED, detail),
         }
@@ -157,6 +168,23 @@ impl From<TenantError> for Problem {
             E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
         }
     }
+}
+
+/// The host as a whole is at its bound. Whoever holds memory of it gives some back within a moment.
+pub(crate) fn memory_exhausted(detail: String, exhausted: &MemoryExhausted) -> Problem {
+    Problem::new(&kinds::HOST_BUSY, detail)
+        .with("limit", exhausted.bytes_max)
+        .with("limit_name", "memory_bytes_max")
+        .with("retry_after_ms", MEMORY_RETRY_MS)
+        .retry_after_ms(MEMORY_RETRY_MS)
+}
+
+fn read_limit(kind: &'static Kind, detail: String, limit: &str, value: u64) -> Problem {
+    Problem::new(kind, detail)
+        .with("limit", value)
+        .with("limit_name", limit)
+        .with("retry_after_ms", READ_RETRY_MS)
+        .retry_after_ms(READ_RETRY_MS)
 }
 
 fn guest_fault(detail: String, domain: &str, revision: &polder_core::Revision, reason: &str) -> Problem {

@@ -11,7 +11,7 @@ use polder_engine::AsOf;
 
 use crate::access::{Caller, Hints};
 use crate::app::App;
-use crate::json::{json, tagged};
+use crate::json::{json_held, tagged};
 use crate::kinds;
 use crate::problem::Problem;
 use crate::query::{Query, bad_parameter};
@@ -27,8 +27,9 @@ pub(crate) async fn get(
     let (aggregate, id) = (segments.aggregate()?, segments.aggregate_id()?);
     let as_of = as_of(&Query::parse(raw.as_deref(), &["sequence", "at"])?)?;
     let answer = app.host(&tenant).state(&tenant, &domain, &aggregate, &id, as_of).await;
-    let answer = answer.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
-    Ok(tagged(json(StatusCode::OK, &answer), answer.sequence))
+    let mut answer = answer.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
+    let reserved = answer.reserved.take();
+    Ok(tagged(json_held(StatusCode::OK, &answer, reserved), answer.sequence))
 }
 
 fn as_of(query: &Query) -> Result<AsOf, Problem> {

@@ -130,8 +130,15 @@ impl Door {
 
     pub(crate) async fn history(&self, id: &str) -> Vec<Event> {
         let (tenant, id) = (tenant(), AggregateId::new(id).unwrap());
-        let history = self.host.history(&tenant, &self.domain, &self.aggregate, &id, Sequence(1), usize::MAX);
-        history.await.unwrap()
+        let mut events = Vec::new();
+        loop {
+            let from = Sequence(events.len() as u64 + 1);
+            let page = self.host.history(&tenant, &self.domain, &self.aggregate, &id, from, usize::MAX).await.unwrap();
+            if page.events.is_empty() {
+                return events;
+            }
+            events.extend(page.events);
+        }
     }
 
     pub(crate) async fn state(&self, id: &str, as_of: AsOf) -> Result<(u64, Value), ReadError> {

@@ -7,6 +7,7 @@ pub(crate) mod door;
 mod hostile;
 mod kills;
 mod laws;
+mod pages;
 mod restored;
 mod snapshots;
 mod switches;

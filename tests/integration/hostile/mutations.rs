@@ -29,7 +29,7 @@ fn damaged_components_are_answered_within_their_limits() {
     };
     let (seed, cases) = (number("POLDER_SEED", 1), number("POLDER_FUZZ_CASES", CASES));
     println!("POLDER_SEED={seed} POLDER_FUZZ_CASES={cases}");
-    let sandbox = Sandbox::new(SandboxOptions { load_limits: LIMITS }).unwrap();
+    let sandbox = Sandbox::new(SandboxOptions { load_limits: LIMITS, ..SandboxOptions::default() }).unwrap();
     let corpus = corpus();
     let mut taken = 0;
     for case in 0..cases {

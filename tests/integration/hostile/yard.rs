@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use polder_core::{
-    AggregateId, AggregateName, Command, CommandAck, CommandName, CommandStatus, DomainName, Limits, TenantName,
+    AggregateId, AggregateName, Command, CommandAck, CommandName, CommandStatus, DomainName, Limits, MemoryBudget,
+    TenantName,
 };
 use polder_engine::{AsOf, DeployError, DeployOptions, Host, HostOptions, MAIN_TENANT, ReadError, SubmitError};
 use tempfile::TempDir;
@@ -32,8 +33,12 @@ impl Yard {
     }
 
     pub(crate) async fn with(limits: Limits) -> Self {
+        Self::within(limits, MemoryBudget::unlimited()).await
+    }
+
+    pub(crate) async fn within(limits: Limits, memory: MemoryBudget) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = HostOptions { workers: 2, limits, ..HostOptions::new(folder.path()) };
+        let options = HostOptions { workers: 2, limits, memory, ..HostOptions::new(folder.path()) };
         let host = Host::open(options).unwrap();
         host.add_tenant(&tenant(NEIGHBOUR), None).await.unwrap();
         let mut yard = Self { host, neighbours_turns: 0, _folder: folder };
@@ -75,6 +80,10 @@ impl Yard {
         assert_eq!((acknowledgement.sequence.0, acknowledgement.position.0), (turns, turns));
         let state = self.state_as(NEIGHBOUR, "n-1").await.unwrap();
         assert_eq!(state, format!("{{\"done\":{turns}}}"));
+    }
+
+    pub(crate) async fn neighbours_state(&self) -> String {
+        self.state_as(NEIGHBOUR, "n-1").await.unwrap()
     }
 
     pub(crate) async fn state(&self, id: &str) -> Result<String, ReadError> {

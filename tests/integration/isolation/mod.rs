@@ -2,8 +2,10 @@
 
 mod audit;
 mod circuit;
+mod followers;
 mod kills;
 mod memory;
+mod memory_budget;
 mod slow_lane;
 
 use crate::engine::door::Door;

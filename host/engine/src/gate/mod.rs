@@ -18,13 +18,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use polder_core::{DomainName, Limits, Position, TenantName};
+use polder_core::{DomainName, Limits, MemoryExhausted, Position, TenantName};
 use polder_journal::{ReadError, Reader};
 use serde::Serialize;
 
 pub use difference::{Change, Difference};
 pub use verdict::{EventPlace, GateRefusal, LostState, ReplayReport, UnreadableEvents, Verdict};
 
+use crate::DeployError;
 use crate::pace::{Pace, SHORT_REST};
 use crate::pipeline::{MakeReady, Reclaimed};
 use crate::rules::Rules;
@@ -103,8 +104,19 @@ pub(crate) struct Gate {
 pub(crate) enum GateError {
     #[error(transparent)]
     Journal(#[from] ReadError),
+    #[error(transparent)]
+    Memory(#[from] MemoryExhausted),
     #[error("the host is shutting down")]
     Stopping,
+}
+
+impl From<GateError> for DeployError {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::Memory(exhausted) => Self::MemoryExhausted(exhausted),
+            GateError::Journal(_) | GateError::Stopping => Self::Storage(error.to_string()),
+        }
+    }
 }
 
 struct Kept {

@@ -289,6 +289,9 @@ impl Part {
 
     /// Finds the event that the new revision fails over: alone with it, one event after the other.
     fn new_failed(&mut self, group: &Group<'_>, error: &CallError) -> Trouble {
+        if let Some(exhausted) = error.host_memory() {
+            return Trouble::Stop(Stop::Gate(exhausted.clone().into()));
+        }
         let mut alone = Side::new(Arc::clone(self.new.rules()), self.subject.limits);
         let mut after = Sequence::ZERO;
         while after < group.sequence {
@@ -299,6 +302,9 @@ impl Part {
             let Some(history) = group_of(&records, Position(u64::MAX)) else { break };
             for event in &history.events {
                 if let Err(error) = alone.fold(group.key, (group.aggregate, group.id), &[*event]) {
+                    if let Some(exhausted) = error.host_memory() {
+                        return Trouble::Stop(Stop::Gate(exhausted.clone().into()));
+                    }
                     let place = EventPlace {
                         aggregate: group.aggregate.to_owned(),
                         id: group.id.to_owned(),

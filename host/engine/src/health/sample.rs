@@ -102,6 +102,7 @@ fn is_the_guests(kind: &CallErrorKind) -> bool {
         CallErrorKind::OutOfFuel { .. }
             | CallErrorKind::OutOfTime { .. }
             | CallErrorKind::OutOfMemory { .. }
+            | CallErrorKind::HostMemory(_)
             | CallErrorKind::Gone(_)
     )
 }

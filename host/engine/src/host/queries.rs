@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::Guard;
-use polder_core::{
-    AggregateId, AggregateName, DomainName, Event, Limits, Position, ProjectionName, Sequence, TenantName,
-};
+use polder_core::{AggregateId, AggregateName, DomainName, Limits, Position, ProjectionName, Sequence, TenantName};
 use tokio::sync::watch;
 
 use super::{Host, Inner, blocking};
@@ -14,7 +12,7 @@ use crate::ReadError;
 use crate::answers::*;
 use crate::domain::{Active, Domain};
 use crate::projections;
-use crate::reads::{self, Asked};
+use crate::read::{self, Asked, Patience, ReadStop, ReadTurn, StateRead};
 use crate::system::KINDS;
 use crate::tenant::Tenant;
 
@@ -28,7 +26,7 @@ impl Host {
                 domain: domain.name.clone(),
                 revision: active.revision,
                 descriptor: active.rules.descriptor().clone(),
-                projections: inner.projections.info(&tenant.name, &domain.name).map_err(reads::storage)?,
+                projections: inner.projections.info(&tenant.name, &domain.name).map_err(read::storage)?,
             })
         };
         blocking(move || domains.into_iter().map(info).collect()).await
@@ -43,15 +41,17 @@ impl Host {
         as_of: AsOf,
     ) -> Result<StateAnswer, ReadError> {
         let (inner, found) = (Arc::clone(&self.inner), self.inner.find(tenant, domain, aggregate)?);
-        let (domain, aggregate, id) = (domain.clone(), aggregate.clone(), id.clone());
-        blocking(move || {
-            let asked = Asked { tenant: &found.tenant, domain: &domain, aggregate: &aggregate, id: &id };
-            reads::state(&inner.reader, &found.active, &asked, as_of)
-        })
-        .await
+        let (tenant, mut reading) = (found.tenant, StateRead::new(inner.reader.clone(), found.active, as_of));
+        let (name, domain, aggregate, id) = (tenant.name.clone(), domain.clone(), aggregate.clone(), id.clone());
+        let work = move |turn: &ReadTurn<'_>| {
+            let asked = Asked { tenant: &tenant, domain: &domain, aggregate: &aggregate, id: &id };
+            reading.turn(turn, &asked)
+        };
+        inner.reads.run(&name, Patience::Bounded, work).await
     }
 
-    /// One aggregate's events from sequence `from` on, at most `limit`.
+    /// One aggregate's events from sequence `from` on, at most `limit`, and no more than a page holds. There are no more when a page
+    /// is empty.
     pub async fn history(
         &self,
         tenant: &TenantName,
@@ -60,18 +60,43 @@ impl Host {
         id: &AggregateId,
         from: Sequence,
         limit: usize,
-    ) -> Result<Vec<Event>, ReadError> {
-        let (inner, tenant) = (Arc::clone(&self.inner), self.inner.find_history(tenant, domain, aggregate)?);
-        let (domain, aggregate, id) = (domain.clone(), aggregate.clone(), id.clone());
-        blocking(move || {
-            let asked = Asked { tenant: &tenant, domain: &domain, aggregate: &aggregate, id: &id };
-            reads::history(&inner.reader, &asked, from, limit)
-        })
-        .await
+    ) -> Result<HistoryPage, ReadError> {
+        self.history_page(tenant, (domain, aggregate, id), from, limit, Patience::Bounded).await
     }
 
-    /// The tenant's events after a position, at most `limit`. A page may be empty before the end; the end is reached when
-    /// `next` no longer moves.
+    /// As [`history`](Self::history), for a further page of an answer that has begun: it is not refused when there are many reads.
+    pub async fn further_history(
+        &self,
+        tenant: &TenantName,
+        domain: &DomainName,
+        aggregate: &AggregateName,
+        id: &AggregateId,
+        from: Sequence,
+        limit: usize,
+    ) -> Result<HistoryPage, ReadError> {
+        self.history_page(tenant, (domain, aggregate, id), from, limit, Patience::Stream).await
+    }
+
+    async fn history_page(
+        &self,
+        tenant: &TenantName,
+        (domain, aggregate, id): (&DomainName, &AggregateName, &AggregateId),
+        from: Sequence,
+        limit: usize,
+        patience: Patience,
+    ) -> Result<HistoryPage, ReadError> {
+        let (reader, tenant) = (self.inner.reader.clone(), self.inner.find_history(tenant, domain, aggregate)?);
+        let (name, domain, aggregate, id) = (tenant.name.clone(), domain.clone(), aggregate.clone(), id.clone());
+        let is_first = patience == Patience::Bounded;
+        let work = move |turn: &ReadTurn<'_>| {
+            let asked = Asked { tenant: &tenant, domain: &domain, aggregate: &aggregate, id: &id };
+            read::history(&reader, turn, &asked, from, limit, is_first)
+        };
+        self.inner.reads.run(&name, patience, work).await
+    }
+
+    /// The tenant's events after a position, at most `limit`, and no more than a page holds. A page may be empty before the end; the
+    /// end is reached when `next` no longer moves.
     pub async fn events(
         &self,
         tenant: &TenantName,
@@ -79,9 +104,25 @@ impl Host {
         after: Position,
         limit: usize,
     ) -> Result<EventPage, ReadError> {
-        let tenant = self.inner.tenant_to_read(tenant)?;
-        let (inner, filter) = (Arc::clone(&self.inner), filter.clone());
-        blocking(move || reads::events(&inner.reader, &tenant.name, &filter, after, limit)).await
+        let (tenant, work) = self.inner.event_page(tenant, filter, after, limit)?;
+        self.inner.reads.run(&tenant, Patience::Bounded, work).await
+    }
+
+    /// As [`events`](Self::events), for a further page of an answer that has begun: it is not refused when there are many reads.
+    /// `is_searching`: the page before was empty. The search goes on where the machine has time left.
+    pub async fn further_events(
+        &self,
+        tenant: &TenantName,
+        filter: &EventFilter,
+        after: Position,
+        limit: usize,
+        is_searching: bool,
+    ) -> Result<EventPage, ReadError> {
+        let (tenant, work) = self.inner.event_page(tenant, filter, after, limit)?;
+        match is_searching {
+            false => self.inner.reads.run(&tenant, Patience::Stream, work).await,
+            true => self.inner.reads.run_slowly(&tenant, Patience::Stream, work).await,
+        }
     }
 
     /// The tenant's newest durable position, as it moves. What a reader that follows waits on.
@@ -102,9 +143,9 @@ impl Host {
         let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
         let (domain, projection, key) = (domain.clone(), projection.clone(), key.to_owned());
         blocking(move || {
-            let reader = inner.projections.reader(&tenant).map_err(reads::storage)?;
+            let reader = inner.projections.reader(&tenant).map_err(read::storage)?;
             let reader = reader.ok_or(ReadError::UnknownTenant(tenant))?;
-            let document = reader.document(&domain, &projection, &key).map_err(reads::storage)?;
+            let document = reader.document(&domain, &projection, &key).map_err(read::storage)?;
             document.ok_or(ReadError::NoSuchDocument { projection, key })
         })
         .await
@@ -124,9 +165,9 @@ impl Host {
         let (inner, tenant, query) = (Arc::clone(&self.inner), tenant.clone(), query.clone());
         let (domain, projection) = (domain.clone(), projection.clone());
         blocking(move || {
-            let reader = inner.projections.reader(&tenant).map_err(reads::storage)?;
+            let reader = inner.projections.reader(&tenant).map_err(read::storage)?;
             let reader = reader.ok_or(ReadError::UnknownTenant(tenant))?;
-            let mut page = reader.documents(&domain, &projection, &query).map_err(reads::storage)?;
+            let mut page = reader.documents(&domain, &projection, &query).map_err(read::storage)?;
             // The checkpoint is written with documents only; the feed may have seen more that concerned none.
             page.position = page.position.max(reached);
             Ok(page)
@@ -145,9 +186,9 @@ impl Host {
         self.inner.find_domain(tenant, domain)?;
         let (inner, tenant, domain) = (Arc::clone(&self.inner), tenant.clone(), domain.clone());
         blocking(move || {
-            let reader = inner.projections.reader(&tenant).map_err(reads::storage)?;
+            let reader = inner.projections.reader(&tenant).map_err(read::storage)?;
             let reader = reader.ok_or(ReadError::UnknownTenant(tenant))?;
-            reader.effects(&domain, after, limit).map_err(reads::storage)
+            reader.effects(&domain, after, limit).map_err(read::storage)
         })
         .await
     }
@@ -168,7 +209,7 @@ impl Host {
         }
         let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
         let (domain, projection) = (domain.clone(), projection.clone());
-        blocking(move || inner.projections.position(&tenant, &domain, &projection)).await.map_err(reads::storage)
+        blocking(move || inner.projections.position(&tenant, &domain, &projection)).await.map_err(read::storage)
     }
 
     /// How far the view is, once it is as far as asked.
@@ -203,6 +244,22 @@ impl Host {
 }
 
 impl Inner {
+    /// Whose events they are, and the work of reading a page of them.
+    fn event_page(
+        &self,
+        tenant: &TenantName,
+        filter: &EventFilter,
+        after: Position,
+        limit: usize,
+    ) -> Result<
+        (TenantName, impl FnMut(&ReadTurn<'_>) -> Result<EventPage, ReadStop> + Send + 'static + use<>),
+        ReadError,
+    > {
+        let tenant = self.tenant_to_read(tenant)?.name.clone();
+        let (reader, filter, name) = (self.reader.clone(), filter.clone(), tenant.clone());
+        Ok((tenant, move |turn: &ReadTurn<'_>| read::events(&reader, turn, &name, &filter, after, limit)))
+    }
+
     pub(super) fn tenant_to_read(&self, name: &TenantName) -> Result<Arc<Tenant>, ReadError> {
         if *name == self.system.name {
             return Ok(Arc::clone(&self.system));

@@ -178,7 +178,7 @@ impl Inner {
             judged.judge_rest(&inner.reader)?;
             Ok((judged, Some(ready)))
         });
-        judged.await?.map_err(|error: GateError| DeployError::Storage(error.to_string()))
+        judged.await?.map_err(|error: GateError| error.into())
     }
 
     /// Records it, and from then on every command meets the new revision; waits until those that may have met the old one are
@@ -208,7 +208,7 @@ impl Inner {
             if let (Some(pipeline), Some(domain)) = (pipeline.as_ref(), tenant.domain(&domain)) {
                 pipeline.switched(&tenant, &domain);
             }
-            Ok(passed)
+            Ok::<_, DeployError>(passed)
         });
         if let Some(passed) = switched.await? {
             passed.wait().await;
@@ -227,7 +227,7 @@ impl Inner {
     ) -> Result<(), DeployError> {
         let inner = Arc::clone(self);
         let judged = beside("gate", move || judged.judge_rest(&inner.reader).map(|()| judged)).await?;
-        let judged = judged.map_err(|error| DeployError::Storage(error.to_string()))?;
+        let judged = judged?;
         let verdict = judged.verdict.clone();
         self.gate.keep(judged);
         let Some(old) = old.filter(|_| !verdict.passed()) else { return Ok(()) };

@@ -9,6 +9,8 @@ use crate::stretch::guest_event;
 
 /// How many records are read at a time.
 const RECORDS_PER_READ: usize = 1_024;
+/// How many bytes of records are read at a time; one record may have more.
+const BYTES_PER_READ: usize = 1024 * 1024;
 /// How many events one guest call folds: few enough for a slice of the first lane.
 pub(crate) const EVENTS_PER_CALL: usize = 256;
 
@@ -60,29 +62,39 @@ pub(super) fn fold_on(
     sequence_max: Sequence,
 ) -> Result<Folded, FoldError> {
     loop {
-        let records = reader.history(key, folded.sequence, RECORDS_PER_READ)?;
-        if records.is_empty() {
-            return Ok(folded);
+        let (further, is_end) = fold_part(instance, reader, key, folded, sequence_max)?;
+        if is_end {
+            return Ok(further);
         }
-        for record in &records {
-            folded.head = record.view().check_content(&folded.head)?;
-        }
-        let events = wanted_events(&records, sequence_max);
-        let ended = events.len() < records.iter().map(|record| record.view().event_count() as usize).sum();
-        for chunk in events.chunks(EVENTS_PER_CALL) {
-            folded.state = instance.evolve(folded.state, chunk)?;
-        }
-        if let Some(last) = events.last() {
-            folded.sequence = Sequence(last.sequence);
-        }
-        if ended || records.len() < RECORDS_PER_READ {
-            return Ok(folded);
-        }
+        folded = further;
     }
 }
 
+/// Folds a part of what follows, and says whether that was all.
+pub(crate) fn fold_part(
+    instance: &mut dyn RulesInstance,
+    reader: &Reader,
+    key: AggregateKey,
+    mut folded: Folded,
+    sequence_max: Sequence,
+) -> Result<(Folded, bool), FoldError> {
+    let part = reader.history_part(key, folded.sequence, RECORDS_PER_READ, BYTES_PER_READ)?;
+    for record in &part.records {
+        folded.head = record.view().check_content(&folded.head)?;
+    }
+    let events = wanted_events(&part.records, sequence_max);
+    let has_ended = events.len() < part.records.iter().map(|record| record.view().event_count() as usize).sum();
+    for chunk in events.chunks(EVENTS_PER_CALL) {
+        folded.state = instance.evolve(folded.state, chunk)?;
+    }
+    if let Some(last) = events.last() {
+        folded.sequence = Sequence(last.sequence);
+    }
+    Ok((folded, has_ended || part.is_end))
+}
+
 /// The newest snapshot, or the start.
-pub(super) fn begin(
+pub(crate) fn begin(
     instance: &mut dyn RulesInstance,
     reader: &Reader,
     wanted: Wanted<'_>,

@@ -22,7 +22,7 @@ const SLOW_MAX: Duration = Duration::from_secs(30);
 const FORGIVEN_AFTER_STAYS: u32 = 10;
 
 /// What a call on the first lane may use.
-pub(super) fn slice_of(limits: &Limits) -> Limits {
+pub(crate) fn slice_of(limits: &Limits) -> Limits {
     Limits {
         fuel_per_call_max: limits.fuel_per_call_max.min(SLICE_FUEL),
         call_wall_ms_max: limits.call_wall_ms_max.min(SLICE_MS),
@@ -31,7 +31,7 @@ pub(super) fn slice_of(limits: &Limits) -> Limits {
 }
 
 /// The call ended because its slice did, not because of the tenant's limits.
-pub(super) fn overran_slice(kind: &CallErrorKind, limits: &Limits) -> bool {
+pub(crate) fn overran_slice(kind: &CallErrorKind, limits: &Limits) -> bool {
     match kind {
         CallErrorKind::OutOfFuel { fuel_max } => *fuel_max < limits.fuel_per_call_max,
         CallErrorKind::OutOfTime { ms } => *ms < limits.call_wall_ms_max,

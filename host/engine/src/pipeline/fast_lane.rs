@@ -119,6 +119,9 @@ impl FastLane {
                     drop(to.send(kept));
                 }
             }
+            Message::GiveMemoryBack => {
+                self.worker.give_own_memory_back();
+            }
             Message::Stop => self.is_stopping = true,
         }
     }

@@ -45,6 +45,8 @@ pub(super) enum Message {
     Switched(Arc<Tenant>, Arc<Domain>),
     /// What was kept of a revision of the domain is wanted.
     Reclaim(Arc<Domain>, Revision, Sender<(ReadySeat, Position)>),
+    /// The host has no memory left: guest memory that is not in use is to be given back.
+    GiveMemoryBack,
     /// Nothing else comes, apart from what is lent.
     Stop,
 }

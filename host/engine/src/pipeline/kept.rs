@@ -38,6 +38,13 @@ impl KeptSeats {
         self.0.is_empty()
     }
 
+    /// Drops all of them, at once. Returns whether there were any.
+    pub(super) fn clear(&mut self) -> bool {
+        let had_any = !self.0.is_empty();
+        self.0.clear();
+        had_any
+    }
+
     /// In place of what was kept of the domain. All states of the seat are those of `position`, and durable.
     pub(super) fn replace(&mut self, domain: usize, seat: Option<Seat>, position: Position) {
         let older = self.0.remove(&domain);

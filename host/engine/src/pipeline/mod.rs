@@ -50,8 +50,8 @@ use polder_core::{Position, Revision};
 use polder_journal::{AggregateKey, EncodedRecord, Reader, Writer};
 
 use appender::Appender;
-pub(crate) use cold::{EVENTS_PER_CALL, FoldError, Wanted, fold_history};
-pub(crate) use conduct::Conduct;
+pub(crate) use cold::{EVENTS_PER_CALL, FoldError, Folded, Wanted, begin, fold_history, fold_part};
+pub(crate) use conduct::{Conduct, overran_slice, slice_of};
 pub(crate) use job::{Job, Target};
 pub(crate) use kept::Reclaimed;
 pub(crate) use ready::{MakeReady, Ready};
@@ -65,7 +65,7 @@ use crate::{HostOptions, SubmitError};
 use fast_lane::FastLane;
 use job::Message;
 use slow_lane::SlowLane;
-use worker::Shared;
+use worker::{Peers, Shared};
 
 /// Told after each append which tenants' histories grew.
 pub(crate) type Grown = Box<dyn Fn(&crate::tenant::Tenant) + Send + Sync>;
@@ -108,6 +108,7 @@ impl Pipeline {
             audit,
             withdrawals,
             worker_count,
+            peers: Peers::default(),
         };
         let mut pipeline = Self {
             workers: Vec::new(),
@@ -131,6 +132,7 @@ impl Pipeline {
             pipeline.spawn(format!("worker-{number}"), move || fast_lane.run())?;
             pipeline.workers.push(to_worker);
         }
+        shared.peers.are(pipeline.workers.clone());
         let appending = Arc::clone(&pipeline.appender);
         pipeline.appending = Some(thread::Builder::new().name("appender".to_owned()).spawn(move || appending.run())?);
         // Last: it ends when the others have.

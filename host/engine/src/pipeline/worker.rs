@@ -2,8 +2,8 @@
 //! appender, which makes it durable and then tells the callers. Meanwhile it decides on states that are not durable yet; nothing
 //! is told, and nothing read from the journal, before they are.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, OnceLock};
 
 use foldhash::HashMap;
 use polder_core::{
@@ -16,7 +16,7 @@ use super::appender::{Appender, Halted, Handed};
 use super::batch::{Batch, Reply};
 use super::cold::FoldError;
 use super::conduct::overran_slice;
-use super::job::{ReplySender, Target};
+use super::job::{Message, ReplySender, Target};
 use super::kept::KeptSeats;
 use super::ready::ReadySeat;
 use super::seat::{Seat, TakeError, Upkeep};
@@ -48,6 +48,27 @@ pub(super) struct Shared {
     pub(super) audit: Option<Audit>,
     pub(super) withdrawals: Withdrawals,
     pub(super) worker_count: usize,
+    pub(super) peers: Peers,
+}
+
+/// All workers of the fast lane, for what one needs of the others.
+#[derive(Clone, Default)]
+pub(super) struct Peers(Arc<OnceLock<Vec<Sender<Message>>>>);
+
+impl Peers {
+    pub(super) fn are(&self, workers: Vec<Sender<Message>>) {
+        assert!(self.0.set(workers).is_ok(), "the workers are started once");
+    }
+
+    /// Asks all workers but this one to give guest memory back.
+    fn ask_for_memory(&self, asking: Option<usize>) {
+        for (number, peer) in self.0.get().into_iter().flatten().enumerate() {
+            if Some(number) != asking {
+                // One that is gone holds none.
+                drop(peer.send(Message::GiveMemoryBack));
+            }
+        }
+    }
 }
 
 pub(super) struct Worker {
@@ -62,6 +83,7 @@ pub(super) struct Worker {
     withdrawals: Withdrawals,
     allowance: fn(&Limits) -> Limits,
     worker_count: usize,
+    peers: Peers,
     /// Commands whose states were put back.
     commands: u64,
     /// By the address of the domain, which the seat keeps alive.
@@ -122,7 +144,7 @@ enum Failure {
 impl Worker {
     /// `allowance`: what a call may use, of what the tenant's limits give it.
     pub(super) fn new(shared: Shared, number: Option<usize>, allowance: fn(&Limits) -> Limits) -> Self {
-        let Shared { appender, reader, clock, metrics, grown, audit, withdrawals, worker_count } = shared;
+        let Shared { appender, reader, clock, metrics, grown, audit, withdrawals, worker_count, peers } = shared;
         Self {
             number,
             appender,
@@ -134,6 +156,7 @@ impl Worker {
             withdrawals,
             allowance,
             worker_count,
+            peers,
             commands: 0,
             seats: HashMap::default(),
             kept: KeptSeats::default(),
@@ -392,13 +415,49 @@ impl Worker {
         if self.seats.get(&address).is_some_and(|seat| !seat.suits(active, &limits)) {
             self.give_up(address);
         }
-        if let std::collections::hash_map::Entry::Vacant(vacant) = self.seats.entry(address) {
-            let seat = Seat::new(owner, active, limits);
-            vacant.insert(seat.map_err(|error| TakeError::Fold(error.into()))?);
+        if !self.seats.contains_key(&address) {
+            let seat = self.new_seat(owner, active, limits).map_err(|error| TakeError::Fold(error.into()))?;
+            self.seats.insert(address, seat);
         }
         let durable = self.undurable.durable();
         let seat = self.seats.get_mut(&address).expect("put there above when it was missing");
         seat.take(&self.reader, durable, target.key, &command.aggregate, &command.aggregate_id)
+    }
+
+    /// When the host has no memory for it, seats are given back first, those used least before the others.
+    fn new_seat(
+        &mut self,
+        owner: (&Arc<Tenant>, &Arc<Domain>),
+        active: &Arc<Active>,
+        limits: Limits,
+    ) -> Result<Seat, CallError> {
+        loop {
+            match Seat::new(owner, active, limits) {
+                Err(error) if error.host_memory().is_some() && self.give_memory_back() => {}
+                made => return made,
+            }
+        }
+    }
+
+    /// As [`give_own_memory_back`](Self::give_own_memory_back). When this worker holds none, the others are asked, for the next
+    /// command's sake.
+    fn give_memory_back(&mut self) -> bool {
+        let had_any = self.give_own_memory_back();
+        if !had_any {
+            self.peers.ask_for_memory(self.number);
+        }
+        had_any
+    }
+
+    /// Gives back guest memory that is not in use: what is kept of earlier revisions, else the seat that was used least. Returns
+    /// whether there was any.
+    pub(super) fn give_own_memory_back(&mut self) -> bool {
+        if self.kept.clear() {
+            return true;
+        }
+        let oldest = self.seats.iter().min_by_key(|(_, seat)| seat.used).map(|(&address, _)| address);
+        oldest.into_iter().for_each(|address| self.leave(address));
+        oldest.is_some()
     }
 
     fn seat(&mut self, target: &Target) -> &mut Seat {
@@ -551,6 +610,10 @@ impl Worker {
         if overran_slice(&error.kind, &limits_of(target)) {
             target.domain.conduct.overran();
             return Failure::Overran(Box::new(command));
+        }
+        if let Some(exhausted) = error.host_memory() {
+            self.give_memory_back();
+            return Failure::Refused(SubmitError::MemoryExhausted(exhausted.clone()));
         }
         self.metrics.faulted();
         tracing::warn!(domain = %target.domain.name, revision = %active.revision.short(), %error, "a guest failed");

@@ -94,7 +94,8 @@ enum Trouble {
 
 impl From<CallError> for Trouble {
     fn from(error: CallError) -> Self {
-        Self::Guest(error)
+        // Not the fault of any event, as with an instance that cannot be made.
+        if error.host_memory().is_some() { Self::Feed(FeedError::Guest(error)) } else { Self::Guest(error) }
     }
 }
 

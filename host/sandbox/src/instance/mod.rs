@@ -4,7 +4,7 @@ mod aggregates;
 mod projections;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use polder_core::Limits;
 use wasmtime::Store;
@@ -51,6 +51,13 @@ impl Instance {
     /// The guest's linear memory; 0 when it is dead.
     pub fn memory_bytes(&self) -> u64 {
         self.live.as_ref().map_or(0, Live::memory_bytes)
+    }
+
+    /// Ends the call under way, and each later one, at the first tick after this turned true.
+    pub fn end_when(&mut self, is_gone: Arc<AtomicBool>) {
+        if let Some(live) = &mut self.live {
+            live.end_when(is_gone);
+        }
     }
 
     /// What the guest noted during the last call, if that gave an answer; those of a failed call are in its error.

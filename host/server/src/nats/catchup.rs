@@ -145,13 +145,13 @@ async fn deliver(mut reading: Reading, connection: Connection) -> Reply {
 async fn pages(reading: &mut Reading, connection: &Connection) -> Result<&'static str, Broken> {
     let mut delivery = Delivery::open(connection, reading.result_subject.clone()).await.map_err(Broken::Sent)?;
     while let Some(page) = reading.feed.next().await.map_err(Broken::Read)? {
-        let count = page.len();
-        for (number, event) in page.iter().enumerate() {
+        let count = page.events.len();
+        for (number, event) in page.events.iter().enumerate() {
             let json = serde_json::to_vec(event).expect("an event always serializes");
             let is_last = number + 1 == count;
             delivery.send(NUMBER, None, Bytes::from(json), is_last).await.map_err(Broken::Sent)?;
         }
-        if page.is_empty() {
+        if page.events.is_empty() {
             delivery.send(NUMBER, Some((CATCHUP, QUIET)), Bytes::new(), true).await.map_err(Broken::Sent)?;
         }
         drop(page);

@@ -29,7 +29,7 @@ impl History for TenantHistory {
 
     async fn page(&self, mut after: Position) -> Result<Vec<Event>, String> {
         loop {
-            let page = self.host.events(&self.tenant, &EventFilter::default(), after, usize::MAX).await;
+            let page = self.host.further_events(&self.tenant, &EventFilter::default(), after, usize::MAX, false).await;
             let page = page.map_err(|error| error.to_string())?;
             if !page.events.is_empty() || page.next <= after {
                 return Ok(page.events);

@@ -1,0 +1,44 @@
+//! One aggregate's events, page by page. A page goes on within a record, and reads no more records than it shows.
+
+use polder_core::{Event, Sequence};
+use polder_journal::Reader;
+
+use super::{Asked, EVENT_OVERHEAD_BYTES, EVENT_PAGE_BYTES_MAX, READ_BYTES, ReadStop, ReadTurn, damaged, storage};
+use crate::HistoryPage;
+
+/// Records of one aggregate read at a time.
+const RECORDS_PER_READ: usize = 256;
+
+/// Events after a sequence, at most `limit`, and no more bytes than a page may have. An aggregate without any is missing; that is
+/// looked at when `is_first`.
+pub(crate) fn history(
+    reader: &Reader,
+    turn: &ReadTurn<'_>,
+    asked: &Asked<'_>,
+    from: Sequence,
+    limit: usize,
+    is_first: bool,
+) -> Result<HistoryPage, ReadStop> {
+    if is_first && reader.last_of(asked.key()).map_err(storage)?.is_none() {
+        return Err(asked.missing("").into());
+    }
+    let after = Sequence(from.0.saturating_sub(1));
+    let mut reserved = turn.reserve(READ_BYTES as u64)?;
+    let part =
+        reader.history_part(asked.key(), after, RECORDS_PER_READ.min(limit), EVENT_PAGE_BYTES_MAX).map_err(storage)?;
+    let (mut events, mut bytes): (Vec<Event>, usize) = (Vec::new(), 0);
+    'page: for record in &part.records {
+        let view = record.view();
+        for event in view.events().filter(|event| event.sequence > after) {
+            if events.len() >= limit || bytes >= EVENT_PAGE_BYTES_MAX {
+                break 'page;
+            }
+            let event = view.to_event(&event).map_err(damaged)?;
+            bytes += event.payload.get().len() + EVENT_OVERHEAD_BYTES;
+            events.push(event);
+        }
+    }
+    super::hold(turn, &mut reserved, bytes)?;
+    let next = events.last().map_or(after, |event| event.sequence);
+    Ok(HistoryPage { events, next, reserved: Some(reserved) })
+}

@@ -1,0 +1,199 @@
+//! The threads that reads run on: a few for those that are soon over, and two that give way to everything else for the others.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use polder_core::{MemoryBudget, TenantName};
+use polder_sandbox::CpuTime;
+
+use super::queue::ReadQueue;
+use super::turn::ReadTurn;
+use crate::pipeline::priority;
+
+/// Threads for reads that are over within a slice.
+const FAST_THREADS: usize = 3;
+/// Of these a tenant has so many at a time.
+const FAST_PER_TENANT_MAX: usize = 2;
+/// Threads, of the lowest priority, for reads that take longer.
+const SLOW_THREADS: usize = 2;
+/// Of these a tenant has so many at a time.
+const SLOW_PER_TENANT_MAX: usize = 1;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    Fast,
+    Slow,
+}
+
+pub(super) struct Task {
+    pub(super) tenant: TenantName,
+    /// The client went away. One for each read, so it tells them apart too.
+    pub(super) is_gone: Arc<AtomicBool>,
+    /// It has had a turn.
+    pub(super) has_begun: Arc<AtomicBool>,
+    /// CPU time of its turns so far, in nanoseconds.
+    pub(super) used_ns: u64,
+    pub(super) run: Run,
+}
+
+/// Runs for a turn. `true`: it is over, and answered if it has an answer.
+pub(super) type Run = Box<dyn FnMut(&ReadTurn<'_>) -> bool + Send>;
+
+pub(super) struct Lanes {
+    queues: Mutex<Queues>,
+    fast: Condvar,
+    slow: Condvar,
+    memory: MemoryBudget,
+    /// Reads that came to the slow lane.
+    pub(super) slow_count: AtomicU64,
+}
+
+struct Queues {
+    fast: ReadQueue<Task>,
+    slow: ReadQueue<Task>,
+    /// The flags of those that have a turn now.
+    running: Vec<Arc<AtomicBool>>,
+    is_stopping: bool,
+}
+
+impl Queues {
+    fn of(&mut self, lane: Lane) -> &mut ReadQueue<Task> {
+        match lane {
+            Lane::Fast => &mut self.fast,
+            Lane::Slow => &mut self.slow,
+        }
+    }
+}
+
+impl Lanes {
+    pub(super) fn new(memory: MemoryBudget) -> Self {
+        let (fast, slow) = (ReadQueue::new(FAST_PER_TENANT_MAX), ReadQueue::new(SLOW_PER_TENANT_MAX));
+        Self {
+            queues: Mutex::new(Queues { fast, slow, running: Vec::new(), is_stopping: false }),
+            fast: Condvar::new(),
+            slow: Condvar::new(),
+            memory,
+            slow_count: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn start(self: &Arc<Self>) -> std::io::Result<Vec<JoinHandle<()>>> {
+        let mut threads = Vec::new();
+        for (lane, name, count) in [(Lane::Fast, "read", FAST_THREADS), (Lane::Slow, "slow-read", SLOW_THREADS)] {
+            for number in 0..count {
+                let lanes = Arc::clone(self);
+                let thread = thread::Builder::new().name(format!("{name}-{number}"));
+                threads.push(thread.spawn(move || lanes.serve(lane))?);
+            }
+        }
+        Ok(threads)
+    }
+
+    /// Without effect once the lanes stop: the task is dropped, and its caller learns of it.
+    pub(super) fn push(&self, lane: Lane, task: Task) {
+        if lane == Lane::Slow {
+            self.slow_count.fetch_add(1, Ordering::Relaxed);
+        }
+        let mut queues = self.lock();
+        if !queues.is_stopping {
+            let tenant = task.tenant.clone();
+            queues.of(lane).push(&tenant, task);
+            self.signal(lane).notify_one();
+        }
+    }
+
+    /// Takes a read of which nobody wants the answer out of the queues.
+    pub(super) fn forget(&self, tenant: &TenantName, is_gone: &Arc<AtomicBool>) {
+        let is_it = |task: &Task| Arc::ptr_eq(&task.is_gone, is_gone);
+        let mut queues = self.lock();
+        let forgotten = queues.fast.remove(tenant, is_it).or_else(|| queues.slow.remove(tenant, is_it));
+        drop(queues);
+        // It may hold a guest's memory, which takes time to unmap.
+        drop(forgotten);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.lock().is_stopping
+    }
+
+    /// What waits gets no turn any more; what has begun ends at its next step.
+    pub(super) fn stop(&self) {
+        let mut queues = self.lock();
+        queues.is_stopping = true;
+        queues.running.iter().for_each(|is_gone| is_gone.store(true, Ordering::Relaxed));
+        let waiting = [queues.fast.drain(), queues.slow.drain()];
+        drop(queues);
+        self.fast.notify_all();
+        self.slow.notify_all();
+        drop(waiting);
+    }
+
+    fn serve(&self, lane: Lane) {
+        if lane == Lane::Slow {
+            priority::stand_back();
+        }
+        let mut queues = self.lock();
+        while !queues.is_stopping {
+            let Some(mut task) = queues.of(lane).pop() else {
+                queues = self.signal(lane).wait(queues).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let (tenant, is_gone) = (task.tenant.clone(), Arc::clone(&task.is_gone));
+            queues.running.push(Arc::clone(&is_gone));
+            drop(queues);
+            let (is_over, used_ns) = self.run(lane, &mut task);
+            task.used_ns += used_ns;
+            let over = if is_over { Some(task) } else { self.go_on_later(lane, task) };
+            // Outside of the lock, as above.
+            drop(over);
+            queues = self.lock();
+            queues.running.retain(|running| !Arc::ptr_eq(running, &is_gone));
+            queues.of(lane).finished(&tenant, used_ns);
+        }
+    }
+
+    fn run(&self, lane: Lane, task: &mut Task) -> (bool, u64) {
+        if task.is_gone.load(Ordering::Relaxed) {
+            return (true, 0);
+        }
+        task.has_begun.store(true, Ordering::Relaxed);
+        let cpu_time = CpuTime::now();
+        let (is_gone, used_ns, memory) = (&task.is_gone, task.used_ns, &self.memory);
+        let turn = ReadTurn { lane, is_gone, cpu_time: CpuTime::now(), used_ns, memory };
+        // A thread less would make all others wait. The caller learns of it, as the task is dropped without an answer.
+        let is_over = catch_unwind(AssertUnwindSafe(|| (task.run)(&turn))).unwrap_or(true);
+        (is_over, cpu_time.elapsed_ns())
+    }
+
+    /// Gives the task back when the lanes stop.
+    fn go_on_later(&self, lane: Lane, task: Task) -> Option<Task> {
+        if lane == Lane::Fast {
+            self.slow_count.fetch_add(1, Ordering::Relaxed);
+        }
+        let mut queues = self.lock();
+        if queues.is_stopping {
+            return Some(task);
+        }
+        let tenant = task.tenant.clone();
+        match lane {
+            // It begins there with the whole of its limits.
+            Lane::Fast => queues.slow.push(&tenant, task),
+            Lane::Slow => queues.slow.push_first(&tenant, task),
+        }
+        self.slow.notify_one();
+        None
+    }
+
+    fn signal(&self, lane: Lane) -> &Condvar {
+        match lane {
+            Lane::Fast => &self.fast,
+            Lane::Slow => &self.slow,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

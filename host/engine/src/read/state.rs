@@ -1,0 +1,170 @@
+//! An aggregate's state, now or at any time before: folded from the journal in an instance of its own. On the fast lane with a slice of the
+//! tenant's limits; on the slow lane with all of them, part by part.
+
+use std::sync::Arc;
+
+use polder_core::{Limits, MemoryReservation, Sequence, TimestampMs};
+use polder_journal::Reader;
+use polder_sandbox::CallError;
+use serde_json::value::RawValue;
+
+use super::{Asked, ReadStop, ReadTurn, damaged, storage};
+use crate::domain::Active;
+use crate::pipeline::{FoldError, Folded, Wanted, begin, fold_part, overran_slice};
+use crate::rules::RulesInstance;
+use crate::{AsOf, ReadError, StateAnswer};
+
+/// One question, with how far its answer is.
+pub(crate) struct StateRead {
+    reader: Reader,
+    active: Arc<Active>,
+    as_of: AsOf,
+    /// Not before the first turn.
+    sequence_max: Option<Sequence>,
+    folding: Option<Folding>,
+}
+
+/// Lives in an instance whose limits are those of a lane.
+struct Folding {
+    instance: Box<dyn RulesInstance>,
+    is_slow: bool,
+    folded: Folded,
+    is_end: bool,
+}
+
+impl StateRead {
+    pub(crate) fn new(reader: Reader, active: Arc<Active>, as_of: AsOf) -> Self {
+        Self { reader, active, as_of, sequence_max: None, folding: None }
+    }
+
+    /// Goes on for a turn.
+    pub(crate) fn turn(&mut self, turn: &ReadTurn<'_>, asked: &Asked<'_>) -> Result<StateAnswer, ReadStop> {
+        let answer = self.go_on(turn, asked);
+        if answer.is_err() && !turn.is_slow() {
+            // The slow lane begins anew, with the whole of the limits.
+            self.folding = None;
+        }
+        answer
+    }
+
+    fn go_on(&mut self, turn: &ReadTurn<'_>, asked: &Asked<'_>) -> Result<StateAnswer, ReadStop> {
+        let sequence_max = match self.sequence_max {
+            Some(sequence_max) => sequence_max,
+            None => *self.sequence_max.insert(self.find_sequence(turn, asked)?),
+        };
+        let limits = asked.tenant.limits();
+        let mut folding = match self.folding.take().filter(|folding| folding.is_slow == turn.is_slow()) {
+            Some(folding) => folding,
+            None => self.begin(turn, asked, &limits, sequence_max)?,
+        };
+        while !folding.is_end {
+            if let Err(stop) = turn.check() {
+                self.folding = Some(folding);
+                return Err(stop);
+            }
+            let Folding { mut instance, is_slow, folded, .. } = folding;
+            let part = fold_part(&mut *instance, &self.reader, asked.key(), folded, sequence_max);
+            let (folded, is_end) = part.map_err(|error| self.stopped(error, asked, &limits, turn))?;
+            folding = Folding { instance, is_slow, folded, is_end };
+        }
+        let Folding { mut instance, folded, .. } = folding;
+        let state = instance.inspect(&folded.state).map_err(|error| self.failed(&error, asked, &limits, turn))?;
+        // Before the answer is copied or waits for anyone, and while the guest's memory is still reserved too.
+        let reserved = reserve(turn, state.len())?;
+        drop(instance);
+        let state = RawValue::from_string(state)
+            .map_err(|error| self.fault(asked, format!("inspect gave no JSON: {error}")))?;
+        let at_ms = time_of(&self.reader, asked, folded.sequence)?;
+        let (sequence, revision) = (folded.sequence, self.active.revision);
+        Ok(StateAnswer { sequence, revision, at_ms, state, reserved: Some(reserved) })
+    }
+
+    fn begin(
+        &self,
+        turn: &ReadTurn<'_>,
+        asked: &Asked<'_>,
+        limits: &Limits,
+        sequence_max: Sequence,
+    ) -> Result<Folding, ReadStop> {
+        let failed = |error: CallError| self.failed(&error, asked, limits, turn);
+        let mut instance = self.active.rules.instantiate(&turn.allowance(limits)).map_err(failed)?;
+        instance.end_when(turn.gone());
+        let wanted =
+            Wanted { key: asked.key(), aggregate: asked.aggregate, id: asked.id, revision: &self.active.revision };
+        let folded = begin(&mut *instance, &self.reader, wanted, sequence_max);
+        let folded = folded.map_err(|error| self.stopped(error, asked, limits, turn))?;
+        Ok(Folding { instance, is_slow: turn.is_slow(), folded, is_end: false })
+    }
+
+    fn find_sequence(&self, turn: &ReadTurn<'_>, asked: &Asked<'_>) -> Result<Sequence, ReadStop> {
+        let newest = self.reader.last_of(asked.key()).map_err(storage)?.ok_or_else(|| asked.missing(""))?;
+        let newest = newest.view().sequence();
+        match self.as_of {
+            AsOf::Sequence(sequence) if sequence > newest || sequence == Sequence::ZERO => {
+                let (aggregate, id) = (asked.aggregate.clone(), asked.id.clone());
+                Err(ReadError::NoSuchSequence { aggregate, id, asked: sequence, newest }.into())
+            }
+            AsOf::Sequence(sequence) => Ok(sequence),
+            AsOf::Time(time) => sequence_at(&self.reader, turn, asked, newest, time),
+            AsOf::Now => Ok(newest),
+        }
+    }
+
+    fn stopped(&self, error: FoldError, asked: &Asked<'_>, limits: &Limits, turn: &ReadTurn<'_>) -> ReadStop {
+        match error {
+            FoldError::Call(error) => self.failed(&error, asked, limits, turn),
+            FoldError::Journal(error) => storage(error).into(),
+            FoldError::Content(error) => damaged(error).into(),
+        }
+    }
+
+    fn failed(&self, error: &CallError, asked: &Asked<'_>, limits: &Limits, turn: &ReadTurn<'_>) -> ReadStop {
+        if let Some(exhausted) = error.host_memory() {
+            return ReadError::MemoryExhausted(exhausted.clone()).into();
+        }
+        if !turn.is_slow() && overran_slice(&error.kind, limits) {
+            return ReadStop::NextTurn;
+        }
+        self.fault(asked, error.to_string()).into()
+    }
+
+    fn fault(&self, asked: &Asked<'_>, reason: String) -> ReadError {
+        ReadError::GuestFault { domain: asked.domain.clone(), revision: self.active.revision, reason }
+    }
+}
+
+/// For the state and the text that is made of it for the client.
+fn reserve(turn: &ReadTurn<'_>, bytes: usize) -> Result<MemoryReservation, ReadError> {
+    turn.reserve(2 * bytes as u64)
+}
+
+/// The aggregate's last event that was recorded by then: by bisection, as times never go down.
+fn sequence_at(
+    reader: &Reader,
+    turn: &ReadTurn<'_>,
+    asked: &Asked<'_>,
+    newest: Sequence,
+    time: TimestampMs,
+) -> Result<Sequence, ReadStop> {
+    // Everything up to `at` was recorded by then, and nothing after `until`.
+    let (mut at, mut until) = (Sequence::ZERO, newest);
+    while at < until {
+        turn.check()?;
+        let middle = Sequence(at.0 + (until.0 - at.0) / 2);
+        let records = reader.history(asked.key(), middle, 1).map_err(storage)?;
+        let Some(record) = records.first() else { break };
+        let view = record.view();
+        if view.at_ms() <= time {
+            at = view.sequence();
+        } else {
+            until = view.sequence_before();
+        }
+    }
+    if at == Sequence::ZERO { Err(asked.missing(" by then").into()) } else { Ok(at) }
+}
+
+fn time_of(reader: &Reader, asked: &Asked<'_>, sequence: Sequence) -> Result<TimestampMs, ReadError> {
+    let before = Sequence(sequence.0.saturating_sub(1));
+    let records = reader.history(asked.key(), before, 1).map_err(storage)?;
+    Ok(records.first().map(|record| record.view().at_ms()).unwrap_or_default())
+}

@@ -1,0 +1,92 @@
+//! Guests draw their memory from what the host as a whole may hold. What does not fit is refused, and counts against nobody.
+
+use polder_core::{Command, CommandAck, MemoryBudget, MemoryPurpose, MemoryReservation, TenantName};
+use polder_engine::{AsOf, DeployOptions, Host, HostOptions, ReadError, SubmitError};
+use serde_json::json;
+
+use crate::engine::door::{Door, component, options};
+
+const MIB: u64 = 1024 * 1024;
+/// More than a circuit needs to break.
+const REFUSALS: usize = 30;
+
+fn host_with(folder: &std::path::Path, memory: &MemoryBudget) -> Host {
+    Host::open(HostOptions { memory: memory.clone(), is_audited: false, ..options(folder) }).unwrap()
+}
+
+/// Takes all that is free, so that nothing is left for guests.
+fn all_of(memory: &MemoryBudget) -> MemoryReservation {
+    loop {
+        if let Ok(held) = memory.try_reserve(MemoryPurpose::RequestBodies, memory.bytes_max() - memory.used()) {
+            return held;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_memory_commands_and_states_are_refused_and_nobody_is_blamed() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = MemoryBudget::new(64 * MIB);
+    let door = Door::at(host_with(folder.path(), &memory), "orders", "order");
+    door.deploy(component("orders")).await;
+    let held = all_of(&memory);
+    for _ in 0..REFUSALS {
+        match door.send("o-1", "draft-order", json!({ "customer": "c-1" })).await {
+            Err(SubmitError::MemoryExhausted(exhausted)) => assert_eq!(exhausted.bytes_max, 64 * MIB),
+            other => panic!("{other:?}"),
+        }
+    }
+    drop(held);
+    door.accept("o-1", "draft-order", json!({ "customer": "c-1" })).await;
+    let held = all_of(&memory);
+    match door.state("o-1", AsOf::Now).await {
+        Err(ReadError::MemoryExhausted(exhausted)) => assert_eq!(exhausted.purpose, MemoryPurpose::Guests),
+        other => panic!("{other:?}"),
+    }
+    drop(held);
+    assert_eq!(door.state("o-1", AsOf::Now).await.unwrap().0, 1);
+    door.close().await;
+    for _ in 0..200 {
+        if memory.used() > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+    assert_eq!(memory.used(), 0, "everything is given back");
+}
+
+async fn turn(host: &Host, tenant: &TenantName, door: &Door, id: &str) -> CommandAck {
+    // The workers that hold memory are asked to give it back, which the one that was refused does not wait for.
+    for _ in 0..1_000 {
+        let command = Command { tenant: tenant.clone(), ..door.command(id, "turn", &json!({})) };
+        match host.submit(command).await {
+            Err(SubmitError::MemoryExhausted(_)) => tokio::task::yield_now().await,
+            answer => return answer.unwrap(),
+        }
+    }
+    panic!("no memory was given back");
+}
+
+/// Six tenants on two workers need more instances than there is memory for.
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_that_were_used_least_make_room_for_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = MemoryBudget::new(20 * MIB);
+    let host = host_with(folder.path(), &memory);
+    let door = Door::at(host.clone(), "saboteur", "machine");
+    let tenants: Vec<_> = (0..6).map(|number| TenantName::new(&format!("t-{number}")).unwrap()).collect();
+    for tenant in &tenants {
+        host.add_tenant(tenant, None).await.unwrap();
+        host.deploy(tenant, component("saboteur"), DeployOptions::default()).await.unwrap();
+    }
+    let mut used_most = 0;
+    for round in 1..=3 {
+        for tenant in &tenants {
+            for id in 0..4 {
+                assert_eq!(turn(&host, tenant, &door, &format!("m-{id}")).await.sequence.0, round);
+                used_most = used_most.max(memory.used_by(MemoryPurpose::Guests));
+            }
+        }
+    }
+    assert!((8 * MIB..=15 * MIB).contains(&used_most), "{used_most}");
+    host.shutdown().await;
+}
