@@ -13,6 +13,8 @@ pub(super) struct ReadQueue<T> {
     lines: HashMap<TenantName, Line<T>>,
     /// Reads of one tenant that run at a time.
     running_per_tenant_max: usize,
+    /// Reads that wait or run.
+    count: usize,
     /// What the tenant that was served last had used by then. A tenant that comes begins with this: it has saved nothing up.
     used_min: u64,
 }
@@ -25,7 +27,7 @@ struct Line<T> {
 
 impl<T> ReadQueue<T> {
     pub(super) fn new(running_per_tenant_max: usize) -> Self {
-        Self { lines: HashMap::default(), running_per_tenant_max, used_min: 0 }
+        Self { lines: HashMap::default(), running_per_tenant_max, count: 0, used_min: 0 }
     }
 
     pub(super) fn push(&mut self, tenant: &TenantName, item: T) {
@@ -37,7 +39,9 @@ impl<T> ReadQueue<T> {
         self.line(tenant).items.push_front(item);
     }
 
+    /// Of the tenant, for one more read.
     fn line(&mut self, tenant: &TenantName) -> &mut Line<T> {
+        self.count += 1;
         let used_min = self.used_min;
         let new = || Line { items: VecDeque::new(), running: 0, used: used_min };
         let line = self.lines.entry(tenant.clone()).or_insert_with(new);
@@ -64,6 +68,11 @@ impl<T> ReadQueue<T> {
         if let Some(line) = self.lines.get_mut(tenant) {
             line.running -= 1;
             line.used = line.used.saturating_add(used);
+            self.count -= 1;
+            if self.count == 0 {
+                // Nobody waits: what was used was taken from nobody.
+                self.used_min = self.used_min.max(line.used);
+            }
         }
         if self.lines.len() > QUIET_TENANTS_MAX {
             // A tenant that has used more than the least must not come back as if it had not.
@@ -76,11 +85,14 @@ impl<T> ReadQueue<T> {
     pub(super) fn remove(&mut self, tenant: &TenantName, is_it: impl FnMut(&T) -> bool) -> Option<T> {
         let items = &mut self.lines.get_mut(tenant)?.items;
         let place = items.iter().position(is_it)?;
+        self.count -= 1;
         items.remove(place)
     }
 
     pub(super) fn drain(&mut self) -> Vec<T> {
-        self.lines.values_mut().flat_map(|line| line.items.drain(..)).collect()
+        let items: Vec<T> = self.lines.values_mut().flat_map(|line| line.items.drain(..)).collect();
+        self.count -= items.len();
+        items
     }
 }
 
