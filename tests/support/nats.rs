@@ -229,6 +229,17 @@ impl NatsServer {
         Ok(answer)
     }
 
+    /// Messages and last sequence of a stream, as this server's own copy has it. `None`: it has none, or does not answer.
+    pub fn copy_of(&self, stream: &str) -> Option<(u64, u64)> {
+        let answer = self.monitored("/jsz?accounts=true&streams=true").ok()?;
+        let (_, body) = answer.split_once("\r\n\r\n")?;
+        let found: serde_json::Value = serde_json::from_str(body).ok()?;
+        let accounts = found["account_details"].as_array()?;
+        let mut streams = accounts.iter().filter_map(|account| account["stream_detail"].as_array()).flatten();
+        let state = &streams.find(|detail| detail["name"] == stream)?["state"];
+        Some((state["messages"].as_u64()?, state["last_seq"].as_u64()?))
+    }
+
     fn log_file(&self) -> PathBuf {
         Path::new(self.folder.path()).join("log")
     }

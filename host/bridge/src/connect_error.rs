@@ -38,6 +38,8 @@ pub enum ConnectError {
          and to subscribe to _INBOX.>"
     )]
     NoJetStreamAnswer { urls: String },
+    #[error(transparent)]
+    BadInboxPrefix(#[from] crate::reply_to::BadPrefix),
     #[error("no thread for publishing can be started: {0}")]
     NoThread(#[from] std::io::Error),
 }

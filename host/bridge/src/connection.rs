@@ -13,16 +13,20 @@ use percent_encoding::percent_decode_str;
 
 use crate::connect_error::ConnectError;
 use crate::options::{ConnectOptions, Credentials};
+use crate::reply_to::{self, Inboxes, ReplyTo};
+use crate::steering::{self, Steered, Steering};
 use crate::version::{SERVER_VERSION_MIN, ServerVersion};
 
-/// Wall time until a server has answered.
-const CONNECT_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Wall time until a server has answered. Another one may be there, so it is short.
+const CONNECT_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Wall time until the server has acted on what was sent.
 const SETTLE_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Between two attempts to come back; the first is made at once.
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// How often a quiet connection is asked whether it is still there. After two questions without an answer it is made anew.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// Between two looks whether a server that was away is back.
+const READY_LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Clones share it.
 #[derive(Clone)]
@@ -30,6 +34,8 @@ pub struct Connection {
     client: Client,
     urls: Arc<str>,
     counts: Arc<Counts>,
+    inboxes: Arc<Inboxes>,
+    _steered: Arc<Steered>,
 }
 
 #[derive(Debug, Default)]
@@ -44,25 +50,63 @@ impl Connection {
     /// # Errors
     /// Within seconds, with what to do about it. Once this has succeeded a connection that breaks is made anew for as long as it takes.
     pub async fn open(options: &ConnectOptions, name: &str) -> Result<Self, ConnectError> {
-        let servers = servers(&options.urls)?;
-        let urls = shown(&servers);
-        let counts = Arc::<Counts>::default();
-        let counted = Arc::clone(&counts);
-        let connect = with_credentials(options, &servers)?
-            .name(name)
-            .connection_timeout(CONNECT_WAIT_MAX)
-            .ping_interval(PING_INTERVAL)
-            .reconnect_delay_callback(reconnect_pause)
-            .event_callback(move |event| {
-                counted.note(&event);
-                std::future::ready(())
-            });
-        let client = connect.connect(servers).await.map_err(|error| refused(&urls, &error))?;
-        let found = client.server_info().version;
-        match ServerVersion::parse(&found) {
-            Some(version) if version >= SERVER_VERSION_MIN => Ok(Self { client, urls: urls.into(), counts }),
-            _ => Err(ConnectError::TooOld { urls, found }),
+        let connection = Self::connect(options, name, false).await?;
+        connection.check_version()?;
+        Ok(connection)
+    }
+
+    /// As [`open`](Self::open); but a server that is away is waited for in the background, and [`ready`](Self::ready) says when it is there.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open), unless no server answers.
+    pub async fn open_or_wait(options: &ConnectOptions, name: &str) -> Result<Self, ConnectError> {
+        match Self::open(options, name).await {
+            Err(error @ ConnectError::NoServer { .. }) => {
+                tracing::warn!(%error, "NATS is away; the host goes on without it, and tries again");
+                Self::connect(options, name, true).await
+            }
+            opened => opened,
         }
+    }
+
+    async fn connect(options: &ConnectOptions, name: &str, waits: bool) -> Result<Self, ConnectError> {
+        let (servers, inboxes) = (servers(&options.urls)?, Inboxes::new(&options.inbox_prefixes)?);
+        let (urls, counts, steering) = (shown(&servers), Arc::<Counts>::default(), Steering::default());
+        let mut left = if waits { 1 } else { servers.len() };
+        let client = loop {
+            let mut connect = prepared(options, &servers, &counts, &steering)?.name(name);
+            if waits {
+                connect = connect.retry_on_initial_connect();
+            }
+            left -= 1;
+            match connect.connect(servers.clone()).await.map_err(|error| refused(&urls, &error)) {
+                Ok(client) => break client,
+                Err(ConnectError::NoServer { .. }) if left > 0 => {}
+                Err(error) => return Err(error),
+            }
+        };
+        let steered = Arc::new(Steered(tokio::spawn(steering::leave_silent_servers(client.clone())).abort_handle()));
+        Ok(Self { client, urls: urls.into(), counts, inboxes, _steered: steered })
+    }
+
+    fn check_version(&self) -> Result<(), ConnectError> {
+        let found = self.client.server_info().version;
+        match ServerVersion::parse(&found) {
+            Some(version) if version >= SERVER_VERSION_MIN => Ok(()),
+            _ => Err(ConnectError::TooOld { urls: self.urls.to_string(), found }),
+        }
+    }
+
+    /// Waits until a server is connected, for as long as it takes, and makes sure that it can be used.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub async fn ready(&self) -> Result<(), ConnectError> {
+        while !self.is_up() {
+            tokio::time::sleep(READY_LOOK_INTERVAL).await;
+        }
+        self.check_version()?;
+        self.require_jetstream().await
     }
 
     /// Makes sure that JetStream answers.
@@ -87,6 +131,39 @@ impl Connection {
 
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// The reply subject of a request as one that may be answered. `None`: it may not; that is counted and logged.
+    pub(crate) fn reply_to(&self, request: &str, reply: &Subject) -> Option<ReplyTo> {
+        self.inboxes.check(request, reply)
+    }
+
+    /// As [`reply_to`](Self::reply_to), of a request that only another host may send.
+    pub(crate) fn host_reply_to(&self, request: &str, reply: &Subject) -> Option<ReplyTo> {
+        self.inboxes.check_host(request, reply)
+    }
+
+    /// Requests that were neither carried out nor answered, because their reply subject was no inbox.
+    pub fn refused_replies(&self) -> u64 {
+        self.inboxes.refused()
+    }
+
+    /// Queues an answer. Nothing else in this crate publishes where another client has said.
+    pub(crate) async fn answer(&self, to: ReplyTo, headers: Option<HeaderMap>, payload: Bytes) -> Result<(), NotSent> {
+        self.send(to.subject(), headers, payload).await
+    }
+
+    /// As [`answer`](Self::answer), with a reply subject of this host's own, where there is one.
+    pub(crate) async fn answer_and_ask(
+        &self,
+        to: ReplyTo,
+        reply: Option<String>,
+        headers: HeaderMap,
+        payload: Bytes,
+    ) -> Result<(), NotSent> {
+        let Some(reply) = reply else { return self.answer(to, Some(headers), payload).await };
+        let sent = self.client.publish_with_reply_and_headers(to.subject(), reply, headers, payload).await;
+        sent.map_err(NotSent::new)
     }
 
     /// Queues a message for the server. Waits while the queue is full, also because the server is away.
@@ -181,6 +258,25 @@ fn servers(urls: &str) -> Result<Vec<ServerAddr>, ConnectError> {
 fn shown(servers: &[ServerAddr]) -> String {
     let addresses: Vec<_> = servers.iter().map(|server| format!("{}:{}", server.host(), server.port())).collect();
     addresses.join(", ")
+}
+
+fn prepared(
+    options: &ConnectOptions,
+    servers: &[ServerAddr],
+    counts: &Arc<Counts>,
+    steering: &Steering,
+) -> Result<async_nats::ConnectOptions, ConnectError> {
+    let (counted, steering) = (Arc::clone(counts), steering.clone());
+    Ok(with_credentials(options, servers)?
+        .connection_timeout(CONNECT_WAIT_MAX)
+        .ping_interval(PING_INTERVAL)
+        .custom_inbox_prefix(reply_to::host_prefix())
+        .reconnect_delay_callback(reconnect_pause)
+        .reconnect_to_server_callback(move |servers, _| std::future::ready(steering.choose(&servers)))
+        .event_callback(move |event| {
+            counted.note(&event);
+            std::future::ready(())
+        }))
 }
 
 fn with_credentials(

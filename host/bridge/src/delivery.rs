@@ -8,13 +8,14 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 
 use crate::connection::{Connection, NotSent};
+use crate::reply_to::ReplyTo;
 
 /// By which a reader ends it.
 const STOP: &[u8] = b"stop";
 
 pub struct Delivery {
     connection: Connection,
-    subject: String,
+    to: ReplyTo,
     inbox: String,
     answers: Subscriber,
     /// Messages sent.
@@ -36,11 +37,11 @@ pub enum Taken {
 }
 
 impl Delivery {
-    pub async fn open(connection: &Connection, subject: String) -> Result<Self, NotSent> {
+    pub async fn open(connection: &Connection, to: ReplyTo) -> Result<Self, NotSent> {
         let inbox = connection.client().new_inbox();
         let answers = connection.client().subscribe(format!("{inbox}.*")).await.map_err(NotSent::new)?;
         let reconnects = connection.reconnects();
-        Ok(Self { connection: connection.clone(), subject, inbox, answers, count: 0, reconnects })
+        Ok(Self { connection: connection.clone(), to, inbox, answers, count: 0, reconnects })
     }
 
     /// Sends a message under its number, from 1. One that `asks` has a reply subject: [`taken`](Self::taken) waits for what comes there.
@@ -57,15 +58,8 @@ impl Delivery {
         if let Some((name, value)) = header {
             headers.insert(name, value);
         }
-        let (client, subject) = (self.connection.client(), self.subject.clone());
-        let sent = match asks {
-            true => {
-                let reply = format!("{}.{}", self.inbox, self.count);
-                client.publish_with_reply_and_headers(subject, reply, headers, payload).await
-            }
-            false => client.publish_with_headers(subject, headers, payload).await,
-        };
-        sent.map_err(NotSent::new)
+        let reply = asks.then(|| format!("{}.{}", self.inbox, self.count));
+        self.connection.answer_and_ask(self.to.clone(), reply, headers, payload).await
     }
 
     /// Waits for the answer to the message that was sent last.

@@ -9,7 +9,10 @@ pub mod events;
 pub mod journal;
 pub mod measure;
 mod options;
+mod reply_to;
 pub mod service;
+mod steering;
+mod throttle;
 mod version;
 
 pub use background::Background;
@@ -17,6 +20,7 @@ pub use connect_error::ConnectError;
 pub use connection::{Connection, NotSent};
 pub use delivery::{Delivery, Taken};
 pub use options::{ConnectOptions, Credentials, Tls};
+pub use reply_to::ReplyTo;
 pub use version::{SERVER_VERSION_MIN, ServerVersion};
 
 /// Hosts that serve the same tenants share requests by it.

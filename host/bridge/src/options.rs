@@ -9,6 +9,8 @@ pub struct ConnectOptions {
     pub urls: String,
     pub credentials: Credentials,
     pub tls: Tls,
+    /// Prefixes of inboxes that may be answered, beside NATS's own.
+    pub inbox_prefixes: Vec<String>,
 }
 
 #[derive(Clone, Default)]

@@ -1,7 +1,7 @@
 //! Where NATS is, and as whom to come to it.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
@@ -37,6 +37,9 @@ pub(crate) struct NatsArguments {
     /// A file with the certificate's private key.
     #[arg(long, value_name = "FILE", requires = "nats_certificate")]
     nats_key: Option<PathBuf>,
+    /// Answer clients whose inboxes begin with this prefix, beside NATS's own `_INBOX`. May be given more than once.
+    #[arg(long, value_name = "PREFIX", requires = "nats")]
+    nats_inbox_prefix: Vec<String>,
 }
 
 /// How a host keeps its events at NATS.
@@ -46,6 +49,9 @@ pub(crate) struct StreamArguments {
     #[arg(long, value_name = "N", default_value_t = 1, requires = "nats", value_parser = clap::value_parser!(u8).range(1..=5))]
     nats_replicas: u8,
 }
+
+/// In a data folder, beside the private keys that were made there.
+const JOURNAL_SECRET_FILE: &str = "keys/journal-secret";
 
 /// Where the history is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -74,6 +80,10 @@ pub(crate) struct JournalArguments {
     /// Where the NATS server's monitoring answers; by default port 8222 of the server. Tells whether it syncs.
     #[arg(long, value_name = "URL")]
     nats_monitoring: Option<String>,
+    /// The file with the secret that the hosts of the cluster share: the first host makes it, and the others need a copy; by default
+    /// `keys/journal-secret` in the data folder.
+    #[arg(long, value_name = "FILE")]
+    journal_secret: Option<PathBuf>,
     /// Acknowledge what one server has not synced: what it loses with its power is lost.
     #[arg(long)]
     accept_unsynced: bool,
@@ -81,7 +91,7 @@ pub(crate) struct JournalArguments {
 
 impl JournalArguments {
     /// `None`: it is in the data folder.
-    pub(crate) fn options(&self) -> anyhow::Result<Option<JournalOptions>> {
+    pub(crate) fn options(&self, data: &Path) -> anyhow::Result<Option<JournalOptions>> {
         if self.journal == JournalPlace::File {
             ensure!(
                 self.journals == Journals::ONE,
@@ -95,6 +105,7 @@ impl JournalArguments {
             replicas: self.replicas,
             accepts_unsynced: self.accept_unsynced,
             monitoring: self.nats_monitoring.clone(),
+            secret: self.journal_secret.clone().unwrap_or_else(|| data.join(JOURNAL_SECRET_FILE)),
         }))
     }
 }
@@ -120,7 +131,12 @@ impl NatsArguments {
             authorities: self.nats_authorities.clone(),
             certificate: self.nats_certificate.clone().zip(self.nats_key.clone()),
         };
-        Ok(Some(ConnectOptions { urls: urls.clone(), credentials: self.credentials()?, tls }))
+        Ok(Some(ConnectOptions {
+            urls: urls.clone(),
+            credentials: self.credentials()?,
+            tls,
+            inbox_prefixes: self.nats_inbox_prefix.clone(),
+        }))
     }
 
     fn credentials(&self) -> anyhow::Result<Credentials> {

@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use polder_bridge::ConnectOptions;
+use polder_bridge::journal::JournalOptions;
 use polder_core::{MemoryBudget, TenantName};
 use polder_engine::{Host, HostOptions, MAIN_TENANT, MEMORY_BYTES_MAX_LEAST};
-use polder_server::{Nats, Parts, Server, join};
+use polder_server::{Members, Nats, Parts, Server, join};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -19,6 +21,9 @@ use crate::logs;
 use crate::nats::{self, JournalArguments, NatsArguments, StreamArguments};
 use crate::output::Output;
 use crate::watch::watch;
+
+/// Between two attempts to open journals whose servers do not answer.
+const JOIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// Run a host.
 #[derive(Args)]
@@ -75,13 +80,15 @@ impl Serve {
             None => None,
         };
         let cannot = || format!("cannot serve {}", self.data.display());
-        let (parts, members) = match (self.journal.options()?, &nats_options) {
+        let (parts, members) = match (self.journal.options(&self.data)?, &nats_options) {
             (Some(journal), Some(connect)) => {
                 folder::check_shared(&self.data)?;
-                let connect = connect.clone();
-                // It blocks: there are whole histories to be fetched.
-                let joining = tokio::task::spawn_blocking(move || join(&connect, &journal, &options));
-                let (parts, members) = joining.await?.with_context(cannot)?;
+                let joined = tokio::select! {
+                    joined = joined(connect, &journal, &options) => joined,
+                    _ = interrupt.recv() => return Ok(()),
+                    _ = terminate.recv() => return Ok(()),
+                };
+                let (parts, members) = joined.with_context(cannot)?;
                 tracing::info!("{}", members.durability());
                 (parts, Some(members))
             }
@@ -138,6 +145,30 @@ impl Serve {
             .await
             .with_context(|| format!("cannot listen on {}: choose another address with --listen", self.listen))?;
         Ok((Server::start(parts.clone(), nats).await?, listener))
+    }
+}
+
+/// Opens the journals at NATS. While the servers do not answer it is tried again: a host that ended then would have to be started by hand once they
+/// are back.
+async fn joined(
+    connect: &ConnectOptions,
+    journal: &JournalOptions,
+    options: &HostOptions,
+) -> anyhow::Result<(Parts, Members)> {
+    let mut said = None;
+    loop {
+        let (connect, journal, options) = (connect.clone(), journal.clone(), options.clone());
+        // It blocks: there are whole histories to be fetched.
+        let error = match tokio::task::spawn_blocking(move || join(&connect, &journal, &options)).await? {
+            Ok(joined) => return Ok(joined),
+            Err(error) if error.passes() => error.to_string(),
+            Err(error) => return Err(error.into()),
+        };
+        if said.as_ref() != Some(&error) {
+            tracing::warn!(error, "the journals cannot be opened yet; it is tried again");
+            said = Some(error);
+        }
+        tokio::time::sleep(JOIN_PAUSE).await;
     }
 }
 

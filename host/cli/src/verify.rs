@@ -26,6 +26,9 @@ pub(crate) struct Verify {
     /// The journals' name at NATS.
     #[arg(long, value_name = "NAME", default_value = JOURNAL_NAME)]
     journal_name: String,
+    /// The file with the secret of the journals' hosts. Without it nobody can say who wrote a frame at NATS.
+    #[arg(long, value_name = "FILE", requires = "nats")]
+    journal_secret: Option<PathBuf>,
 }
 
 impl Verify {
@@ -59,7 +62,8 @@ impl Verify {
     /// All that there are of that name.
     fn at_nats(&self) -> anyhow::Result<Vec<(JournalNumber, VerifyReport)>> {
         let connect = self.nats.options()?.context("name the data folder with --data, or a NATS server with --nats")?;
-        let open = |number| JournalLink::open_to_read(&connect, &self.journal_name, number);
+        let open =
+            |number| JournalLink::open_to_read(&connect, &self.journal_name, number, self.journal_secret.as_deref());
         let first = open(JournalNumber::FIRST)?;
         let mut reports = Vec::new();
         for number in first.journals().numbers() {

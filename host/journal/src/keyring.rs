@@ -17,7 +17,9 @@ mod folder;
 use folder::KeyFolder;
 
 const SECRET_BYTES: usize = 32;
+const HISTORY_ID_BYTES: usize = 16;
 const RECORDS_CONTEXT: &str = "polder journal 2026-11-21 records of one tenant";
+const HISTORY_CONTEXT: &str = "polder journal 2026-11-30 id of one tenant's history";
 const SNAPSHOTS_CONTEXT: &str = "polder journal 2026-11-21 snapshots of one tenant";
 
 /// What a tenant's keys are derived from.
@@ -52,6 +54,7 @@ struct Inner {
 pub(crate) struct TenantKey {
     pub(crate) records: Aes256Enc,
     pub(crate) snapshots: Aes256Enc,
+    history_id: [u8; HISTORY_ID_BYTES],
 }
 
 impl Keyring {
@@ -82,6 +85,13 @@ impl Keyring {
 
     pub fn has(&self, tenant: &TenantName) -> bool {
         self.get(tenant).is_some()
+    }
+
+    /// Tells the tenant's history from every other one, also from that of a tenant of the same name elsewhere. It says nothing of the key.
+    /// `None`: the tenant has no key.
+    pub fn history_id(&self, tenant: &TenantName) -> Option<String> {
+        let key = self.get(tenant)?;
+        Some(key.history_id.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// Makes a key for a tenant that has none. Durable when it returns: what is sealed with it is lost without it.
@@ -149,7 +159,9 @@ impl Keyring {
 impl TenantKey {
     fn new(secret: &Secret) -> Self {
         let derive = |context| Aes256Enc::new(&blake3::derive_key(context, secret).into());
-        Self { records: derive(RECORDS_CONTEXT), snapshots: derive(SNAPSHOTS_CONTEXT) }
+        let mut history_id = [0; HISTORY_ID_BYTES];
+        history_id.copy_from_slice(&blake3::derive_key(HISTORY_CONTEXT, secret)[..HISTORY_ID_BYTES]);
+        Self { records: derive(RECORDS_CONTEXT), snapshots: derive(SNAPSHOTS_CONTEXT), history_id }
     }
 }
 

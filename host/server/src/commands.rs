@@ -80,7 +80,7 @@ where
         command.payload = payload;
     }
     let (tenant, domain) = (command.tenant.clone(), command.domain.clone());
-    let acknowledged = app.host(&tenant).submit(command).await;
+    let acknowledged = app.parts.of(&tenant).submit(command)?.await?;
     let acknowledgement = acknowledged.map_err(|error| error.for_caller(caller, &tenant, &domain))?;
     let status = match acknowledgement.status {
         CommandStatus::Accepted => StatusCode::OK,

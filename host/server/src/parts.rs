@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use polder_core::{JournalNumber, Journals, TenantName};
-use polder_engine::{Host, SYSTEM_TENANT};
+use polder_core::{Command, CommandAck, JournalNumber, Journals, TenantName};
+use polder_engine::{Host, SYSTEM_TENANT, SubmitError};
 
-use crate::cluster::{Cluster, Company};
+use crate::cluster::{Cluster, Company, Servers};
+use crate::kinds;
+use crate::problem::Problem;
 
 /// All that a host serves. Clones share it.
 #[derive(Clone)]
@@ -25,6 +27,27 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// Hands a command to the host: it is on its way when this returns. A caller waits no longer than the servers answer that keep the journal.
+    pub(crate) fn submit(
+        &self,
+        command: Command,
+    ) -> Result<impl Future<Output = Result<Result<CommandAck, SubmitError>, Problem>> + use<>, Problem> {
+        let servers = self.cluster.as_ref().map(Cluster::servers);
+        if let Some(problem) = servers.as_ref().and_then(Servers::stalled) {
+            return Err(Problem::new(&kinds::NOT_READY, format!("nothing was done: {problem}")));
+        }
+        let pending = self.host.submit(command);
+        Ok(async move {
+            let Some(servers) = servers else { return Ok(pending.await) };
+            servers.answered(pending).await.map_err(|problem| {
+                let detail = format!(
+                    "{problem}; the command may have been recorded: send it again, with the same Idempotency-Key"
+                );
+                Problem::new(&kinds::NOT_READY, detail)
+            })
+        })
+    }
+
     pub(crate) fn new(journal: JournalNumber, host: Host, cluster: Option<Cluster>) -> Self {
         Self { journal, host, cluster }
     }

@@ -37,12 +37,19 @@ fn problem(app: &App, part: &Part) -> Option<String> {
     let problem = match &part.cluster {
         // What it takes it hands to the owner.
         Some(cluster) if !part.host.is_leading() => cluster.problem()?,
-        _ => {
+        cluster => {
+            if let Some(stalled) = cluster.as_ref().and_then(|cluster| cluster.servers().stalled()) {
+                return Some(of_journal(app, part, stalled));
+            }
             let health = part.host.health();
             health.reason.or_else(|| (!health.writable).then(|| "no reason is known".to_owned()))?
         }
     };
-    Some(if app.parts.is_one() { problem } else { format!("journal {}: {problem}", part.journal) })
+    Some(of_journal(app, part, problem))
+}
+
+fn of_journal(app: &App, part: &Part, problem: String) -> String {
+    if app.parts.is_one() { problem } else { format!("journal {}: {problem}", part.journal) }
 }
 
 /// The host gives up all journals that it has in common with others, and does not take them again. Answers once others may own them.

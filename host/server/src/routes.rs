@@ -77,7 +77,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         described.push(format!("{method} {path}"));
         let mut gated = handler.layer(from_fn_with_state((Arc::clone(&app), demand), permitted));
         if method != "GET" && path != DRAIN && path != BATCH {
-            gated = gated.layer(from_fn_with_state(Arc::clone(&app), forward));
+            gated = gated.layer(from_fn_with_state((Arc::clone(&app), demand), forward));
         }
         let (methods, all) = paths.remove(path).unwrap_or_default();
         paths.insert(path, ([methods, vec![method]].concat(), all.merge(gated)));

@@ -39,10 +39,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Answers over NATS when it returns, where NATS is used.
+    /// Answers over NATS when it returns, where NATS is used and there.
     ///
     /// # Errors
-    /// When the host's keys cannot be read, or NATS goes away at once.
+    /// When the host's keys cannot be read.
     pub async fn start(parts: Parts, nats: Option<Nats>) -> io::Result<Self> {
         let (close, closing) = watch::channel(false);
         let verifier = Verifier::new(&keys::known(parts.first_host()).map_err(io::Error::other)?);
@@ -57,7 +57,7 @@ impl Server {
         for part in app.parts.all() {
             match (&part.cluster, &face) {
                 (None, Some(face)) => {
-                    serving = Some(face.serve(part, app.closing.clone()).await.map_err(io::Error::other)?);
+                    serving = Some(face.serve(part, app.closing.clone()).await);
                 }
                 (Some(cluster), face) => {
                     beside.spawn(cluster::serve_hosts(Arc::clone(part), router(Arc::clone(&app))));

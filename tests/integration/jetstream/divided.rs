@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::tempdir;
 
 use super::hosts::{FAILOVER_MAX, Hosts};
-use super::site::{connect, unsynced};
+use super::site::{connect, secret_file, unsynced};
 
 const JOURNALS: usize = 3;
 /// One of each journal, from the first on.
@@ -279,7 +279,7 @@ fn another_number_of_journals_is_refused() {
     let (server, folder) = (NatsServer::start_with(NatsOptions::default()), tempdir().unwrap());
     drop(start(1, &server));
     for count in [1, 2, 4] {
-        let options = JournalOptions { journals: Journals::new(count).unwrap(), ..unsynced() };
+        let options = JournalOptions { journals: Journals::new(count).unwrap(), ..unsynced(&server) };
         match JournalLink::open(&connect(&server.url()), &options, JournalNumber::FIRST).map(drop) {
             Err(JournalError::OtherCount { there, .. }) => assert_eq!(there.count(), JOURNALS),
             other => panic!("{other:?}"),
@@ -292,7 +292,8 @@ fn another_number_of_journals_is_refused() {
         polder_tests::polder(&[&common, more].concat())
     };
     for asked in ["1", "4"] {
-        let ran = serve(&["--journal", "jetstream", "--journals", asked]);
+        let secret = secret_file(&server);
+        let ran = serve(&["--journal", "jetstream", "--journals", asked, "--journal-secret", secret.to_str().unwrap()]);
         let said = ran.stderr.lines().last().unwrap_or_default();
         assert!(
             ran.code == 1 && said.contains("polder is divided into 3 journals") && said.contains("say --journals 3"),

@@ -6,6 +6,8 @@ use polder_tests::{Answer, Client, Host, NatsOptions, NatsServer};
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
 
+use super::site::secret_file;
+
 /// Until another host owns the journal; what is promised is ten seconds.
 pub(super) const FAILOVER_MAX: Duration = Duration::from_secs(10);
 
@@ -26,9 +28,14 @@ impl Hosts {
     pub(super) fn start_with(count: usize, servers: &[NatsServer], more: &[&str]) -> Self {
         let urls: Vec<_> = servers.iter().map(NatsServer::url).collect();
         let replicas = if servers.len() > 1 { "3" } else { "1" };
-        let options =
-            ["--journal", "jetstream", "--accept-unsynced", "--replicas", replicas, "--nats", &urls.join(",")];
-        let options = options.iter().chain(more).map(|option| (*option).to_owned()).collect();
+        let (urls, secret) = (urls.join(","), secret_file(&servers[0]));
+        let options = ["--journal", "jetstream", "--accept-unsynced", "--replicas", replicas, "--nats", &urls];
+        let options = options
+            .iter()
+            .chain(&["--journal-secret", secret.to_str().unwrap()])
+            .chain(more)
+            .map(|option| (*option).to_owned())
+            .collect();
         let folders: Vec<_> = (0..count).map(|_| tempdir().unwrap()).collect();
         let mut hosts = Self { hosts: (0..count).map(|_| None).collect(), folders, options };
         (0..count).for_each(|number| hosts.start_again(number));

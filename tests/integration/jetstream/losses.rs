@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use async_nats::jetstream;
-use polder_bridge::journal::{JournalError, JournalLink, JournalOptions, SyncInterval, verify_stream};
+use polder_bridge::journal::{JournalError, JournalLink, JournalOptions, JournalSecret, SyncInterval, verify_stream};
 use polder_core::JournalNumber;
 use polder_journal_contract::model::{Model, SEALED, accept, tenant};
 use polder_tests::{NatsOptions, NatsServer};
 use tempfile::tempdir;
 use tokio::runtime::Runtime;
 
-use super::site::{connect, lead, link, open_copy, server};
+use super::site::{connect, lead, link, open_copy, secret_file, server, unsynced};
 
 const FRAMES: u64 = 8;
 
@@ -33,12 +33,18 @@ fn tampered(server: &NatsServer, change: impl Fn(u64, Vec<u8>) -> Option<Vec<u8>
         let config = stream.cached_info().config.clone();
         let mut messages = Vec::new();
         for number in 1..=stream.cached_info().state.last_sequence {
-            messages.push((number, stream.get_raw_message(number).await.unwrap().payload.to_vec()));
+            messages.push((number, stream.get_raw_message(number).await.unwrap()));
         }
         context.delete_stream("polder-1-journal").await.unwrap();
         context.create_stream(config).await.unwrap();
-        for message in messages.into_iter().filter_map(|(number, bytes)| change(number, bytes)) {
-            context.publish("$polder.polder-1.frames", message.into()).await.unwrap().await.unwrap();
+        for (number, message) in messages {
+            let Some(bytes) = change(number, message.payload.to_vec()) else { continue };
+            let mut headers = async_nats::HeaderMap::new();
+            for name in ["Polder-Frame", "Polder-Mark"] {
+                headers.insert(name, message.headers.get(name).unwrap().clone());
+            }
+            let sent = context.publish_with_headers("$polder.polder-1.frames", headers, bytes.into()).await;
+            sent.unwrap().await.unwrap();
         }
     });
 }
@@ -97,7 +103,7 @@ fn a_stream_with_a_changed_frame_is_refused() {
     };
     tampered(&server, flip(3));
     let (frame, what) = lost(verify_stream(&link(&server)));
-    assert!(frame == 3 && what.contains("hash"), "{frame}: {what}");
+    assert!(frame == 3 && what.contains("frame 4 was found there"), "{frame}: {what}");
     assert_eq!(lost(open_copy(&link(&server), tempdir().unwrap().path())).0, 3);
     tampered(&server, flip(8));
     assert_eq!(lost(open_copy(&link(&server), folder.path())).0, 8, "the frame at the end of the copy");
@@ -165,7 +171,7 @@ fn one_server_that_does_not_sync_is_refused_unless_that_is_accepted() {
     let open = |sync_interval, accepts_unsynced| {
         let server = NatsServer::start_with(NatsOptions { sync_interval, ..NatsOptions::default() });
         let monitoring = Some(server.monitoring_url());
-        let options = JournalOptions { accepts_unsynced, monitoring, ..JournalOptions::default() };
+        let options = JournalOptions { accepts_unsynced, monitoring, ..unsynced(&server) };
         JournalLink::open(&connect(&server.url()), &options, JournalNumber::FIRST).map(|link| link.durability().clone())
     };
     let refused = open(None, false).unwrap_err().to_string();
@@ -187,7 +193,7 @@ fn a_stream_of_that_name_with_other_settings_is_refused() {
         };
         context.create_stream(config).await.unwrap();
     });
-    let options = JournalOptions { accepts_unsynced: true, ..JournalOptions::default() };
-    let refused = JournalLink::open(&connect(&server.url()), &options, JournalNumber::FIRST).err().unwrap();
+    JournalSecret::make(&secret_file(&server)).unwrap();
+    let refused = JournalLink::open(&connect(&server.url()), &unsynced(&server), JournalNumber::FIRST).err().unwrap();
     assert!(matches!(refused, JournalError::OtherSettings { .. }), "{refused}");
 }

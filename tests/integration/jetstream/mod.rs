@@ -7,4 +7,6 @@ mod hosts;
 mod kills;
 mod losses;
 mod owners;
+mod quorum;
 mod site;
+mod strangers;

@@ -1,6 +1,6 @@
 //! One or several servers, and hosts' folders beside them: the one door to the journal's JetStream back end.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use polder_bridge::ConnectOptions;
 use polder_bridge::journal::{JournalError, JournalLink, JournalOptions};
@@ -10,8 +10,13 @@ use polder_journal_contract::model::{SEALED, small, tenant};
 use polder_tests::{NatsOptions, NatsServer};
 
 /// What is tested here are frames in a stream, not disks: syncing would only make it slow.
-pub(crate) fn unsynced() -> JournalOptions {
-    JournalOptions { accepts_unsynced: true, ..JournalOptions::default() }
+pub(crate) fn unsynced(server: &NatsServer) -> JournalOptions {
+    JournalOptions { accepts_unsynced: true, ..JournalOptions::new(secret_file(server)) }
+}
+
+/// All hosts of a server are one cluster.
+pub(crate) fn secret_file(server: &NatsServer) -> PathBuf {
+    server.folder().join("journal-secret")
 }
 
 pub(crate) fn server() -> NatsServer {
@@ -23,7 +28,7 @@ pub(crate) fn connect(url: &str) -> ConnectOptions {
 }
 
 pub(crate) fn link(server: &NatsServer) -> JournalLink {
-    JournalLink::open(&connect(&server.url()), &unsynced(), JournalNumber::FIRST).unwrap()
+    JournalLink::open(&connect(&server.url()), &unsynced(server), JournalNumber::FIRST).unwrap()
 }
 
 pub(crate) fn open_copy(link: &JournalLink, dir: &Path) -> Result<(Follower, Reader, OpenReport), JournalError> {

@@ -19,7 +19,7 @@ fn users(key: &str) -> String {
 }
 
 fn options(url: &str, credentials: Credentials) -> ConnectOptions {
-    ConnectOptions { urls: url.to_owned(), credentials, tls: Tls::default() }
+    ConnectOptions { urls: url.to_owned(), credentials, ..ConnectOptions::default() }
 }
 
 fn password(password: &str) -> Credentials {

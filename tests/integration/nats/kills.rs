@@ -4,13 +4,15 @@
 //! `POLDER_NATS_KILL_ROUNDS` sets the rounds, `POLDER_NATS_KILL_COMMANDS` the commands of each, `POLDER_NATS_KILL_SEED` the seed.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use async_nats::StatusCode;
 use futures::StreamExt as _;
-use polder_tests::Random;
+use polder_tests::{Client, Random};
 
 use super::site::{Site, json};
+use super::streams::MAIN_STREAM;
 
 const ROUNDS: u64 = 3;
 const COMMANDS: u64 = 1_500;
@@ -42,6 +44,53 @@ fn a_killed_server_loses_and_doubles_nothing_in_the_stream() {
             site.start_host();
         }
     });
+}
+
+/// Of the cluster's servers; `POLDER_NATS_SERVER_KILLS` asks for more.
+const SERVER_KILLS: u64 = 4;
+/// After the last kill every server has caught up with the others by then.
+const COPIES_WAIT_MAX: Duration = Duration::from_secs(60);
+
+#[test]
+fn every_servers_copy_is_whole_whatever_servers_are_killed_under_load() {
+    let kills = setting("POLDER_NATS_SERVER_KILLS", SERVER_KILLS);
+    let mut random = Random::seeded(setting("POLDER_NATS_KILL_SEED", 1));
+    let (mut site, others) = Site::open_cluster();
+    site.host().client().deploy("orders");
+    let mut others = others;
+    let (address, is_over) = (site.host().address().to_owned(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for caller in 0..2 {
+            let (address, is_over) = (&address, &is_over);
+            scope.spawn(move || {
+                let client = Client::new(address);
+                for number in 0.. {
+                    if is_over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    client.post(&format!("/v1/main/orders/order/c{caller}-{number}/draft-order"), DRAFT).json(200);
+                }
+            });
+        }
+        for _ in 0..kills {
+            std::thread::sleep(Duration::from_millis(200 + random.below(800)));
+            let server = match random.below(3) {
+                0 => &mut site.server,
+                other => &mut others[other as usize - 1],
+            };
+            server.kill();
+            std::thread::sleep(Duration::from_millis(random.below(1_000)));
+            server.start_again();
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    let count = site.assert_stream_is_history() as u64;
+    let began = Instant::now();
+    let copies = || [&site.server, &others[0], &others[1]].map(|server| server.copy_of(MAIN_STREAM));
+    while copies() != [Some((count, count)); 3] {
+        assert!(began.elapsed() < COPIES_WAIT_MAX, "{count} messages; the servers have {:?}", copies());
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn rounds(disturb: impl Fn(&mut Site, &mut Random)) {

@@ -1,12 +1,16 @@
 //! What a message says of its event beside the payload. The names are part of the interface: readers depend on them.
 
-use async_nats::header::{NATS_EXPECTED_LAST_MESSAGE_ID, NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID};
+use async_nats::header::{NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID};
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use polder_core::{Event, Position};
 
 const POSITION: HeaderName = HeaderName::from_static("Polder-Position");
 const AGGREGATE_ID: HeaderName = HeaderName::from_static("Polder-Aggregate-Id");
 const SEQUENCE: HeaderName = HeaderName::from_static("Polder-Sequence");
+/// Of a batch of which the server takes all messages or none: its id, the number of each message from 1, and the mark of the last.
+const BATCH_ID: HeaderName = HeaderName::from_static("Nats-Batch-Id");
+const BATCH_SEQUENCE: HeaderName = HeaderName::from_static("Nats-Batch-Sequence");
+const BATCH_COMMIT: HeaderName = HeaderName::from_static("Nats-Batch-Commit");
 /// Milliseconds since 1970.
 const TIME: HeaderName = HeaderName::from_static("Polder-Time-Ms");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("Correlation-Id");
@@ -29,15 +33,35 @@ pub(super) struct Mark {
     pub(super) id: String,
 }
 
-/// `id` is the event's. The server takes the message only when its stream stands at `expected_last`, and ends with a message of the id
-/// that is expected.
-pub(super) fn of(event: &Event, id: &str, expected_last: u64, expected_last_id: Option<&str>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    if let Some(expected_last_id) = expected_last_id {
-        headers.insert(NATS_EXPECTED_LAST_MESSAGE_ID, expected_last_id);
+/// Where a message stands among those that are sent together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InBatch<'a> {
+    pub(super) id: &'a str,
+    /// From 1.
+    pub(super) number: usize,
+    pub(super) count: usize,
+    /// The server takes the batch only when its stream stands here.
+    pub(super) expected_last: u64,
+}
+
+/// Puts in what the server looks at before it takes the message.
+pub(super) fn put_in_batch(headers: &mut HeaderMap, batch: InBatch<'_>) {
+    if batch.number == 1 {
+        headers.insert(NATS_EXPECTED_LAST_SEQUENCE, HeaderValue::from(batch.expected_last));
     }
+    if batch.count > 1 {
+        headers.insert(BATCH_ID, batch.id);
+        headers.insert(BATCH_SEQUENCE, HeaderValue::from(batch.number as u64));
+        if batch.number == batch.count {
+            headers.insert(BATCH_COMMIT, "1");
+        }
+    }
+}
+
+/// `id` is the event's.
+pub(super) fn of(event: &Event, id: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
     headers.insert(NATS_MESSAGE_ID, id);
-    headers.insert(NATS_EXPECTED_LAST_SEQUENCE, HeaderValue::from(expected_last));
     headers.insert(POSITION, HeaderValue::from(event.position.0));
     headers.insert(AGGREGATE_ID, event.aggregate_id.as_str());
     headers.insert(SEQUENCE, HeaderValue::from(event.sequence.0));
@@ -59,14 +83,8 @@ pub(super) fn of(event: &Event, id: &str, expected_last: u64, expected_last_id: 
 }
 
 /// As [`of`], for what an event is in another context: all that is said of the event, but that it is what caused this.
-pub(super) fn of_translation(
-    event: &Event,
-    id: &str,
-    (number, hops): (usize, u32),
-    expected_last: u64,
-    expected_last_id: Option<&str>,
-) -> HeaderMap {
-    let mut headers = of(event, id, expected_last, expected_last_id);
+pub(super) fn of_translation(event: &Event, id: &str, (number, hops): (usize, u32)) -> HeaderMap {
+    let mut headers = of(event, id);
     headers.insert(CAUSATION_ID, event.id.to_string());
     headers.insert(HOPS, HeaderValue::from(u64::from(hops)));
     headers.insert(TRANSLATION, HeaderValue::from(number as u64));

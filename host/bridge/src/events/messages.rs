@@ -5,7 +5,8 @@ use bytes::Bytes;
 use polder_core::translation::{EventKind, Translation};
 use polder_core::{DomainName, Event, TenantName};
 
-use super::{History, headers};
+use super::History;
+use super::headers::{self, InBatch};
 
 pub(super) struct Messages {
     event: Event,
@@ -64,20 +65,14 @@ impl Messages {
         }
     }
 
-    pub(super) fn headers(
-        &self,
-        number: usize,
-        id: &str,
-        expected_last: u64,
-        expected_last_id: Option<&str>,
-    ) -> HeaderMap {
-        match self.translation(number) {
-            Some(translation) => {
-                let counts = (number, translation.hops);
-                headers::of_translation(&self.event, id, counts, expected_last, expected_last_id)
-            }
-            None => headers::of(&self.event, id, expected_last, expected_last_id),
-        }
+    pub(super) fn headers(&self, number: usize, batch: InBatch<'_>) -> HeaderMap {
+        let id = self.id(number);
+        let mut headers = match self.translation(number) {
+            Some(translation) => headers::of_translation(&self.event, &id, (number, translation.hops)),
+            None => headers::of(&self.event, &id),
+        };
+        headers::put_in_batch(&mut headers, batch);
+        headers
     }
 
     pub(super) fn payload(&self, number: usize) -> Bytes {

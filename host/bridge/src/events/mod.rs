@@ -1,19 +1,22 @@
 //! A tenant's events in a JetStream stream: each once, in order, whatever ends in the middle.
 //!
-//! There is no cursor beside the stream that could disagree with it. Every message carries the position of its event, and is sent with
-//! `Nats-Expected-Last-Sequence` and `Nats-Expected-Last-Msg-Id`: the server takes it only right behind the message of the event before.
-//! So a message that was lost takes all behind it with it, one that comes twice or from an earlier run is refused, and where to go on is
-//! read from the stream's end.
+//! There is no cursor beside the stream that could disagree with it. Every message carries the position of its event, and messages are sent
+//! in batches of which the server takes all or nothing, and only when its stream stands where it is expected to
+//! (`Nats-Expected-Last-Sequence`). One batch is under way at a time. So a message that was lost takes its whole batch with it, a batch that
+//! comes twice or from an earlier run is refused, and where to go on is read from the stream's end. The id of the message before is not
+//! asked for: a server that was restarted does not know it at once, and then a replica could not apply what the others had.
 //!
 //! What an event is in other contexts stands right behind it, as messages of its own. They follow from the event and from rules that never
 //! change for a position, so the stream's end says of them too where to go on.
 
+mod answer;
 mod headers;
 mod messages;
 mod progress;
 mod publication;
 mod publisher;
 mod stream;
+mod trouble;
 
 pub use progress::Progress;
 pub use publisher::Publisher;
@@ -35,6 +38,9 @@ pub trait History: Clone + Send + Sync + 'static {
 
     /// What an event up to [`newest`](Self::newest) is in other contexts: always the same.
     fn translations(&self, event: &Event) -> (Vec<Translation>, Vec<LeftOut>);
+
+    /// Tells it from every other history: the stream is its own.
+    fn id(&self) -> &str;
 
     /// Whether any event may have translations.
     fn is_translated(&self) -> bool;

@@ -1,6 +1,8 @@
-//! Publishers against a model of a stream and of the way there: messages are lost, delayed and overtaken by crashes, the server forgets
-//! what it had not synced, other publishers are at it too. Some events have translations. The stream must always hold a beginning of what is to
+//! Publishers against a model of a stream and of the way there: batches are lost, delayed and overtaken by crashes, and other publishers are
+//! at it too. Some events have translations. The stream must always hold a beginning of what is to
 //! be told of the journal, each event with its translations behind it, and in the end all of it.
+
+use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
@@ -13,9 +15,9 @@ enum Act {
     Append(u8),
     /// A publisher does what comes next.
     Work(u8),
-    /// A message arrives at the server.
+    /// A batch arrives at the server.
     Deliver,
-    /// A message is lost on its way, and all behind it of the same connection.
+    /// A part of a batch is lost on its way, and all behind it of the same connection.
     Lose,
     /// A confirmation arrives, or an error.
     Answer(u8),
@@ -25,8 +27,6 @@ enum Act {
     Crash(u8),
     /// Somebody else publishes to the stream's subjects.
     Intrude,
-    /// The server starts again: the stream is as it was, but which id came last is forgotten.
-    Restart,
 }
 
 /// An event's position, and the number of a message among those that tell of it.
@@ -36,17 +36,13 @@ type Id = (u64, usize);
 struct Stream {
     /// `None`: somebody else's message.
     messages: Vec<Option<Id>>,
-    /// As far as the server knows.
-    last_id: Option<Id>,
 }
 
-struct Message {
+struct Batch {
     publisher: usize,
-    id: Id,
+    ids: Vec<Id>,
     expected_last: u64,
-    /// Not with the first after the end was looked for.
-    expected_last_id: Option<Id>,
-    /// The epoch that is told.
+    /// The epoch that is told. `None`: the publisher is not there any more.
     confirm: Option<u64>,
 }
 
@@ -61,11 +57,10 @@ struct World {
     /// All that is to be told of events up to the newest.
     told: Vec<Id>,
     stream: Stream,
-    under_way: VecDeque<Message>,
+    under_way: VecDeque<Batch>,
     publishers: [Publication; 2],
-    /// Of each publisher: messages of the next event that the stream holds, and what was sent last.
+    /// Of each publisher: messages of the next event that the stream holds.
     held: [usize; 2],
-    last_ids: [Option<Id>; 2],
     answers: [VecDeque<Answer>; 2],
 }
 
@@ -95,11 +90,6 @@ impl Stream {
     fn ours(&self) -> Vec<Id> {
         self.messages.iter().flatten().copied().collect()
     }
-
-    fn push(&mut self, id: Option<Id>) {
-        self.messages.push(id);
-        self.last_id = id;
-    }
 }
 
 impl World {
@@ -115,7 +105,7 @@ impl World {
             Act::Deliver => self.deliver(),
             Act::Lose => {
                 if let Some(lost) = self.under_way.pop_front() {
-                    self.under_way.retain(|message| message.publisher != lost.publisher);
+                    self.under_way.retain(|batch| batch.publisher != lost.publisher);
                 }
             }
             Act::Answer(which) => self.answer(usize::from(*which)),
@@ -124,12 +114,11 @@ impl World {
                 // Epochs begin anew; but a new publisher has an inbox of its own, so nothing of the old one's reaches it.
                 self.publishers[usize::from(*which)] = Publication::default();
                 self.answers[usize::from(*which)].clear();
-                for message in self.under_way.iter_mut().filter(|message| message.publisher == usize::from(*which)) {
-                    message.confirm = None;
+                for batch in self.under_way.iter_mut().filter(|batch| batch.publisher == usize::from(*which)) {
+                    batch.confirm = None;
                 }
             }
-            Act::Intrude => self.stream.push(None),
-            Act::Restart => self.stream.last_id = None,
+            Act::Intrude => self.stream.messages.push(None),
         }
         let ours = self.stream.ours();
         assert_eq!(ours[..], self.told[..ours.len()], "the stream is no beginning of what is to be told");
@@ -150,38 +139,27 @@ impl World {
             Step::Publish { after } => {
                 let last = self.newest.min(after.position.0 + EVENTS_PER_BATCH);
                 let held = std::mem::take(&mut self.held[which]);
-                let batch = &self.told[count_up_to(after.position.0) + held..count_up_to(last)];
-                for (number, id) in batch.iter().enumerate() {
-                    let is_last = number + 1 == batch.len();
-                    let is_first = number == 0 && publisher.is_first();
-                    self.under_way.push_back(Message {
-                        publisher: which,
-                        id: *id,
-                        expected_last: after.sequence + number as u64,
-                        expected_last_id: self.last_ids[which].filter(|_| !is_first),
-                        confirm: is_last.then_some(publisher.epoch()),
-                    });
-                    self.last_ids[which] = Some(*id);
-                }
-                publisher.sent(Position(last), batch.len() as u64, 100);
+                let ids = self.told[count_up_to(after.position.0) + held..count_up_to(last)].to_vec();
+                publisher.sent(Position(last), ids.len() as u64);
+                let confirm = Some(publisher.epoch());
+                self.under_way.push_back(Batch { publisher: which, ids, expected_last: after.sequence, confirm });
             }
             Step::AwaitConfirmation | Step::Rest => {}
         }
     }
 
     fn deliver(&mut self) {
-        let Some(message) = self.under_way.pop_front() else { return };
-        let is_behind = message.expected_last_id.is_none_or(|id| self.stream.last_id == Some(id));
-        let is_taken = is_behind && message.expected_last == self.stream.messages.len() as u64;
+        let Some(batch) = self.under_way.pop_front() else { return };
+        let is_taken = batch.expected_last == self.stream.messages.len() as u64;
         if is_taken {
-            self.stream.push(Some(message.id));
+            self.stream.messages.extend(batch.ids.into_iter().map(Some));
         }
-        let Some(epoch) = message.confirm else { return };
+        let Some(epoch) = batch.confirm else { return };
         let answer = match is_taken {
             true => Answer::Stored { epoch, sequence: self.stream.messages.len() as u64 },
             false => Answer::Refused { epoch },
         };
-        self.answers[message.publisher].push_back(answer);
+        self.answers[batch.publisher].push_back(answer);
     }
 
     fn answer(&mut self, which: usize) {
@@ -223,7 +201,6 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         1 => which.clone().prop_map(Act::GiveUp),
         1 => which.prop_map(Act::Crash),
         1 => Just(Act::Intrude),
-        1 => Just(Act::Restart),
     ];
     prop::collection::vec(act, 0..200)
 }
@@ -241,21 +218,17 @@ proptest! {
 }
 
 #[test]
-fn so_much_is_under_way_and_no_more() {
+fn one_batch_is_under_way_and_no_more() {
     let mut publication = Publication::default();
     assert_eq!(publication.step(Position(9)), Step::FindEnd);
     publication.found(Place { position: Position(2), sequence: 5 });
     let epoch = publication.epoch();
     assert_eq!(publication.step(Position(2)), Step::Rest);
-    assert_eq!(
-        publication.step(Position(u64::MAX)),
-        Step::Publish { after: Place { position: Position(2), sequence: 5 } }
-    );
-    publication.sent(Position(9), MESSAGES_UNCONFIRMED_MAX, 100);
+    assert_eq!(publication.step(Position(9)), Step::Publish { after: Place { position: Position(2), sequence: 5 } });
+    publication.sent(Position(9), 8);
     assert_eq!(publication.step(Position(u64::MAX)), Step::AwaitConfirmation);
-    publication.stored(epoch, 5 + MESSAGES_UNCONFIRMED_MAX);
-    publication.sent(Position(10), 1, BYTES_UNCONFIRMED_MAX);
-    assert_eq!(publication.step(Position(u64::MAX)), Step::AwaitConfirmation);
+    publication.stored(epoch, 13);
+    assert_eq!(publication.step(Position(10)), Step::Publish { after: Place { position: Position(9), sequence: 13 } });
     assert_eq!(publication.confirmed(), Some(Position(9)));
 }
 
@@ -263,12 +236,12 @@ fn so_much_is_under_way_and_no_more() {
 fn a_confirmation_of_something_else_is_a_loss() {
     let mut publication = Publication::default();
     publication.found(Place::default());
-    publication.sent(Position(3), 3, 100);
+    publication.sent(Position(3), 3);
     publication.stored(publication.epoch(), 4);
     assert_eq!(publication.step(Position(3)), Step::FindEnd);
     // What an earlier epoch is told changes nothing.
     publication.found(Place::default());
-    publication.sent(Position(3), 3, 100);
+    publication.sent(Position(3), 3);
     publication.stored(publication.epoch() - 1, 4);
     publication.refused(publication.epoch() - 1);
     assert_eq!(publication.step(Position(3)), Step::AwaitConfirmation);

@@ -6,25 +6,26 @@ use std::time::Duration;
 
 use async_nats::client::{PublishError, PublishErrorKind};
 use async_nats::{Message, Subscriber};
-use futures::{FutureExt as _, StreamExt as _};
+use futures::StreamExt as _;
 use polder_core::{DomainName, Event, Position, TenantName};
-use serde::Deserialize;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 
-use super::headers::Mark;
+use super::answer::Answer;
+use super::headers::{InBatch, Mark};
 use super::messages::Messages;
 use super::publication::{Place, Publication, Step, complete_up_to};
 use super::stream::{BEFORE_ALL, End, EventStream, EventStreams, StreamError};
+use super::trouble::Trouble;
 use super::{History, Progress};
 use crate::connection::{Connection, NotSent};
 
-/// A confirmation is asked for at the end of each batch.
-const EVENTS_PER_BATCH_MAX: usize = 128;
-/// As above: with the event that brings a batch beyond, the batch ends.
-const MESSAGES_PER_BATCH: usize = 256;
+/// Events that are sent together at most.
+const EVENTS_PER_BATCH_MAX: usize = 512;
+/// With the event that brings a batch beyond, the batch ends. The server takes 1,000 messages in a batch, and one event has 65 at most.
+const MESSAGES_PER_BATCH: usize = 512;
 /// As above.
-const BYTES_PER_BATCH: usize = 4 * 1024 * 1024;
+const BYTES_PER_BATCH: usize = 1024 * 1024;
 /// A few events wait so long for more: a journal that grows by small steps would otherwise cost a read and a confirmation for each.
 const COLLECT_WAIT: Duration = Duration::from_millis(5);
 /// Wall time until what was sent counts as lost.
@@ -33,8 +34,15 @@ const CONFIRMATION_WAIT_MAX: Duration = Duration::from_secs(5);
 const CONNECTION_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Until NATS is asked again after it did not answer.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
-/// Until a stream that could not be used is looked at again.
-const STALL_PAUSE: Duration = Duration::from_secs(10);
+/// Between two looks whether the stream is as it has to be.
+const STREAM_LOOK_INTERVAL: Duration = Duration::from_secs(10);
+/// Until a batch is sent again after another message took its place: the first time, and at most.
+const REFUSED_PAUSE_MIN: Duration = Duration::from_millis(5);
+const REFUSED_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// So many, and an operator should know.
+const REFUSALS_MAX: u32 = 20;
+/// A history may be behind its own stream for so long: a host that was frozen has to catch up first.
+const BEHIND_WAIT_MAX: Duration = Duration::from_secs(10);
 
 pub struct Publisher<H> {
     connection: Connection,
@@ -42,6 +50,7 @@ pub struct Publisher<H> {
     stream: EventStream,
     publication: Publication,
     progress: Arc<Progress>,
+    trouble: Trouble,
     /// Read, and not sent yet.
     read: VecDeque<Event>,
     /// Messages of the next event that the stream holds already.
@@ -49,18 +58,22 @@ pub struct Publisher<H> {
     reading: Option<JoinHandle<Result<Vec<Event>, String>>>,
     /// When events were last collected.
     collected: Instant,
-    /// Of the message that was sent last.
-    last_id: Option<String>,
+    /// When the stream was last looked at.
+    looked: Instant,
+    /// Since when the stream holds events that the history does not.
+    behind_since: Option<Instant>,
+    /// Batches in a row whose place another message took.
+    refusals: u32,
     inbox: String,
     confirmations: Subscriber,
 }
 
-/// What JetStream answers to a message.
-#[derive(Deserialize)]
-struct Confirmation {
-    #[serde(default)]
-    seq: u64,
-    error: Option<serde_json::Value>,
+/// Whether there is more to do.
+#[derive(PartialEq, Eq)]
+enum Goes {
+    On,
+    /// The tenant is gone, or the host is closed.
+    Ended,
 }
 
 impl<H: History> Publisher<H> {
@@ -72,30 +85,46 @@ impl<H: History> Publisher<H> {
     ) -> Result<Self, NotSent> {
         let inbox = connection.client().new_inbox();
         let confirmations = connection.client().subscribe(format!("{inbox}.*")).await;
+        let stream = EventStream::new(connection, tenant.clone(), history.id().to_owned(), options);
+        let progress = Arc::<Progress>::default();
         Ok(Self {
             connection: connection.clone(),
             history,
-            stream: EventStream::new(connection, tenant.clone(), options),
+            stream,
             publication: Publication::default(),
-            progress: Arc::default(),
+            trouble: Trouble::new(Arc::clone(&progress)),
+            progress,
             read: VecDeque::new(),
             held_of_next: 0,
             reading: None,
             collected: Instant::now(),
-            last_id: None,
+            looked: Instant::now(),
+            behind_since: None,
+            refusals: 0,
             inbox,
             confirmations: confirmations.map_err(NotSent::new)?,
         })
     }
 
-    /// Looks at the tenant's stream, and makes it where there are domains and it is not there. [`run`](Self::run) does so too, and
-    /// waits where this fails.
+    /// Makes the tenant's stream unless it is there, and finds out where it ends. Once this was [`Ok`], no other history has the tenant's name
+    /// at these servers. [`run`](Self::run) does so too, and waits where this fails.
     ///
     /// # Errors
-    /// When the stream cannot be used, or NATS does not answer.
-    pub async fn check(&mut self, domains: Vec<DomainName>) -> Result<(), StreamError> {
+    /// When the stream cannot be used, is another history's, or NATS does not answer.
+    pub async fn claim(&mut self, domains: Vec<DomainName>) -> Result<(), StreamError> {
         self.stream.ensure(domains).await?;
         self.find_end().await
+    }
+
+    /// Says what keeps events from being published, once. Gives how long to wait before it is tried again.
+    pub fn troubled(&mut self, error: &StreamError) -> Duration {
+        match error {
+            StreamError::Away(problem) => {
+                tracing::debug!(stream = self.stream.name(), problem, "events wait for NATS");
+                RETRY_PAUSE
+            }
+            error => self.trouble.said(error),
+        }
     }
 
     pub fn progress(&self) -> Arc<Progress> {
@@ -105,44 +134,54 @@ impl<H: History> Publisher<H> {
     /// Publishes for as long as the tenant is there and the host is open. To end it earlier, drop it: that is a crash, and harmless.
     pub async fn run(mut self) {
         loop {
-            let worked = match self.publication.step(self.history.newest()) {
-                Step::FindEnd => self.find_end().await,
-                Step::Publish { after } => self.publish(after).await,
-                Step::AwaitConfirmation => {
-                    self.await_confirmation().await;
-                    Ok(())
-                }
-                Step::Rest => {
-                    let confirmed = self.publication.confirmed().unwrap_or(BEFORE_ALL);
-                    if !self.history.moved_beyond(confirmed).await {
-                        return;
-                    }
-                    Ok(())
-                }
-            };
-            if let Some(confirmed) = self.publication.confirmed() {
-                self.progress.confirm(confirmed);
-            }
-            match worked {
-                Ok(()) => {}
-                Err(StreamError::Away(problem)) => {
-                    tracing::debug!(stream = self.stream.name(), problem, "events wait for NATS");
+            match self.advance().await {
+                Ok(Goes::On) => {}
+                Ok(Goes::Ended) => return,
+                Err(error) => {
                     self.publication.lost();
-                    tokio::time::sleep(RETRY_PAUSE).await;
-                }
-                Err(error @ StreamError::Unusable { .. }) => {
-                    tracing::error!(%error, "events of a tenant are not published");
-                    self.publication.lost();
-                    self.progress.stall(true);
-                    tokio::time::sleep(STALL_PAUSE).await;
+                    let pause = self.troubled(&error);
+                    tokio::time::sleep(pause).await;
                 }
             }
         }
     }
 
+    async fn advance(&mut self) -> Result<Goes, StreamError> {
+        let step = self.publication.step(self.history.newest());
+        let is_quiet = matches!(step, Step::Publish { .. } | Step::Rest);
+        if is_quiet && self.looked.elapsed() >= STREAM_LOOK_INTERVAL {
+            self.look().await?;
+            return Ok(Goes::On);
+        }
+        match step {
+            Step::FindEnd => self.find_end().await?,
+            Step::Publish { after } => self.publish(after).await?,
+            Step::AwaitConfirmation => self.await_confirmation().await?,
+            Step::Rest => {
+                self.trouble.is_over();
+                let confirmed = self.publication.confirmed().unwrap_or(BEFORE_ALL);
+                tokio::select! {
+                    moved = self.history.moved_beyond(confirmed) => if !moved { return Ok(Goes::Ended) },
+                    () = tokio::time::sleep_until(self.looked + STREAM_LOOK_INTERVAL) => {}
+                }
+            }
+        }
+        Ok(Goes::On)
+    }
+
+    /// What was changed or lost at the servers is noticed also while nothing is published.
+    async fn look(&mut self) -> Result<(), StreamError> {
+        self.looked = Instant::now();
+        if !self.stream.is_whole().await? {
+            self.publication.lost();
+        }
+        Ok(())
+    }
+
     /// Reads where the stream ends, and makes sure that it is this history that it holds.
     async fn find_end(&mut self) -> Result<(), StreamError> {
         self.progress.restart();
+        self.looked = Instant::now();
         self.read.clear();
         self.reading = None;
         self.held_of_next = 0;
@@ -168,26 +207,41 @@ impl<H: History> Publisher<H> {
                 "somebody else has published to subjects of events: let nobody but the host do that"
             );
         }
-        self.progress.stall(false);
         self.publication.found(place);
+        self.progress.confirm(place.position);
         Ok(())
     }
 
     /// The last event of which the stream holds all messages, when it ends with this one; and how many it holds of the next.
-    async fn place(&self, end: Mark) -> Result<(Position, usize), StreamError> {
+    async fn place(&mut self, end: Mark) -> Result<(Position, usize), StreamError> {
         let before = Position(end.position.0.saturating_sub(1));
         let event = self.page(before).await?.into_iter().next().filter(|event| event.position == end.position);
         let messages = event.map(|event| Messages::of(event, &self.history, self.stream.name()));
         match messages {
             Some(messages) if end.number < messages.count() && messages.id(end.number) == end.id => {
+                self.behind_since = None;
                 Ok(complete_up_to(end.position, end.number, messages.count()))
             }
+            None if self.history.newest() < end.position => Err(self.behind(end.position)),
             _ => {
-                let what = if end.number == 0 { "an event" } else { "a translation of the event" };
-                let problem =
-                    format!("it ends with {what} at position {} that this history does not hold", end.position);
-                Err(self.stream.unusable(problem))
+                let what = if end.number == 0 { "the event" } else { "a translation of the event" };
+                Err(self.stream.unusable(format!(
+                    "it ends with another history of this tenant: {what} at position {} is not the one that is recorded there here. If what is \
+                     recorded here is what counts, delete the stream (`nats stream rm {}`), and it is made and filled anew",
+                    end.position,
+                    self.stream.name()
+                )))
             }
+        }
+    }
+
+    /// That passes by itself, unless the history is an older copy.
+    fn behind(&mut self, end: Position) -> StreamError {
+        let newest = self.history.newest();
+        let problem = format!("it holds events up to position {end}, and the history here ends at {newest}");
+        match self.behind_since.get_or_insert_with(Instant::now).elapsed() < BEHIND_WAIT_MAX {
+            true => StreamError::Away(problem),
+            false => self.stream.unusable(format!("{problem}: is this host's data folder an older copy?")),
         }
     }
 
@@ -210,32 +264,27 @@ impl<H: History> Publisher<H> {
             return Err(StreamError::Away("the history cannot be read that far".to_owned()));
         };
         let last = last.event().position;
-        let (mut sent, epoch) = (0, self.publication.epoch());
+        let (batch_id, mut sent) = (uuid::Uuid::new_v4().simple().to_string(), 0);
         for (messages, number) in batch.iter().flat_map(|(messages, held)| messages.from(*held)) {
             if !self.stream.takes(messages.domain(number)) {
                 self.stream.ensure([messages.domain(number).clone()]).await?;
             }
-            let reply = (sent + 1 == count).then(|| format!("{}.{epoch}", self.inbox));
-            let id = messages.id(number);
-            let is_first = sent == 0 && self.publication.is_first();
-            let expected_last_id = self.last_id.as_deref().filter(|_| !is_first);
-            let headers = messages.headers(number, &id, after.sequence + sent as u64, expected_last_id);
+            sent += 1;
+            let place = InBatch { id: &batch_id, number: sent, count, expected_last: after.sequence };
+            let headers = messages.headers(number, place);
             let payload = messages.payload(number);
             let subject = messages.subject(number, self.stream.tenant());
             let client = self.connection.client();
-            let done = match reply {
-                Some(reply) => client.publish_with_reply_and_headers(subject, reply, headers, payload).await,
-                None => client.publish_with_headers(subject, headers, payload).await,
+            let done = match sent == count {
+                true => {
+                    let reply = format!("{}.{}", self.inbox, self.publication.epoch());
+                    client.publish_with_reply_and_headers(subject, reply, headers, payload).await
+                }
+                false => client.publish_with_headers(subject, headers, payload).await,
             };
             done.map_err(|error| self.not_sent(messages.event().position, &error))?;
-            self.last_id = Some(id);
-            sent += 1;
         }
-        self.publication.sent(last, count as u64, bytes);
-        // What has come meanwhile is looked at without waiting.
-        while let Some(Some(confirmation)) = self.confirmations.next().now_or_never() {
-            self.confirmed(&confirmation);
-        }
+        self.publication.sent(last, count as u64);
         Ok(())
     }
 
@@ -261,32 +310,50 @@ impl<H: History> Publisher<H> {
         }
     }
 
-    async fn await_confirmation(&mut self) {
+    async fn await_confirmation(&mut self) -> Result<(), StreamError> {
         let (reconnects, began) = (self.connection.reconnects(), Instant::now());
         loop {
             match tokio::time::timeout(CONNECTION_LOOK_INTERVAL, self.confirmations.next()).await {
-                Ok(Some(confirmation)) => return self.confirmed(&confirmation),
-                Ok(None) => return self.publication.lost(),
+                Ok(Some(confirmation)) => return self.confirmed(&confirmation).await,
+                Ok(None) => return Err(StreamError::Away("the connection is closed".to_owned())),
                 Err(_) => {
                     let is_new = self.connection.reconnects() != reconnects;
                     if is_new || began.elapsed() > CONFIRMATION_WAIT_MAX {
-                        return self.publication.lost();
+                        return Err(StreamError::Away("what was sent is not confirmed".to_owned()));
                     }
                 }
             }
         }
     }
 
-    fn confirmed(&mut self, message: &Message) {
+    async fn confirmed(&mut self, message: &Message) -> Result<(), StreamError> {
         let epoch = message.subject.rsplit('.').next().and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
-        match serde_json::from_slice::<Confirmation>(&message.payload) {
-            Ok(Confirmation { error: None, seq }) if message.status.is_none() => self.publication.stored(epoch, seq),
-            Ok(Confirmation { error: Some(error), .. }) => {
-                tracing::debug!(stream = self.stream.name(), %error, "the stream refused an event");
-                self.publication.refused(epoch);
+        if epoch != self.publication.epoch() {
+            return Ok(());
+        }
+        match Answer::of(message) {
+            Answer::Stored { sequence } => {
+                self.publication.stored(epoch, sequence);
+                self.refusals = 0;
+                self.trouble.is_over();
+                if let Some(confirmed) = self.publication.confirmed() {
+                    self.progress.confirm(confirmed);
+                }
+                Ok(())
             }
-            // Nobody has the subject: the stream is gone.
-            _ => self.publication.refused(epoch),
+            Answer::OutOfPlace(problem) => {
+                tracing::debug!(stream = self.stream.name(), %problem, "the stream stands elsewhere");
+                self.publication.refused(epoch);
+                let pause = REFUSED_PAUSE_MIN.saturating_mul(1 << self.refusals.min(10)).min(REFUSED_PAUSE_MAX);
+                self.refusals += 1;
+                tokio::time::sleep(pause).await;
+                match self.refusals {
+                    ..REFUSALS_MAX => Ok(()),
+                    _ => Err(self.stream.unusable(format!("it refuses events again and again: {problem}"))),
+                }
+            }
+            Answer::Passing(problem) => Err(StreamError::Away(problem)),
+            Answer::Refused(problem) => Err(self.stream.unusable(format!("it does not take events: {problem}"))),
         }
     }
 

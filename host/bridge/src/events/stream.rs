@@ -1,10 +1,11 @@
-//! The stream that holds a tenant's events: made as it has to be, refused when it is otherwise.
+//! The stream that holds a tenant's events: made as it has to be, refused when it is otherwise, filled anew when messages are missing. It is
+//! also the claim of one history: who finds another history's stream in place does not serve the tenant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use async_nats::jetstream::context::GetStreamErrorKind;
-use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, State, StorageType, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
 use polder_core::{DomainName, Position, TenantName};
 
@@ -15,9 +16,13 @@ use crate::connection::Connection;
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(2);
 /// So many messages of somebody else at the stream's end are looked past.
 const STRANGE_MESSAGES_MAX: u64 = 1_000;
+/// Messages that are missing are missing still after this wait; a server that has just been restarted may not have counted all of them.
+const MISSING_WAIT: Duration = Duration::from_secs(1);
 
+/// In the stream's metadata: whose history it holds.
+const HISTORY: &str = "polder-history";
 /// What JetStream's errors say while servers agree on a leader: it passes.
-const NO_LEADER: &str = "code 503";
+const NO_LEADER: &str = "error code 10008";
 
 /// How event streams are to be made.
 #[derive(Debug, Clone)]
@@ -31,20 +36,33 @@ pub enum StreamError {
     /// It passes by itself.
     #[error("NATS does not answer: {0}")]
     Away(String),
-    /// Somebody has to look after it.
+    /// An operator has to look after it.
     #[error("stream {stream:?} cannot be used: {problem}")]
     Unusable { stream: String, problem: String },
+    /// The tenant of this name is another host's at these servers.
+    #[error(
+        "stream {stream:?} holds the events of another history, {found}: another host serves a tenant of this name over these NATS servers; \
+         give this host a NATS account of its own, or, if the other history is gone for good, delete the stream (`nats stream rm {stream}`)"
+    )]
+    Foreign { stream: String, found: String },
 }
 
 /// One tenant's.
 pub(super) struct EventStream {
     jetstream: Context,
     tenant: TenantName,
+    history_id: String,
     name: String,
     replicas: usize,
-    /// Whose events the stream takes.
+    /// Whose events the stream has to take.
     domains: BTreeSet<DomainName>,
-    open: Option<Stream>,
+    open: Option<Open>,
+}
+
+/// The stream as it was found last.
+struct Open {
+    stream: Stream,
+    domains: BTreeSet<DomainName>,
 }
 
 /// A message at the stream's end.
@@ -65,7 +83,13 @@ pub(super) enum End {
 impl EventStreams {
     /// Deletes what is there of a tenant that is gone.
     pub async fn remove(&self, connection: &Connection, tenant: &TenantName) -> Result<(), StreamError> {
-        EventStream::new(connection, tenant.clone(), self).remove().await
+        let jetstream = async_nats::jetstream::new(connection.client().clone());
+        let name = stream_name(tenant);
+        match jetstream.delete_stream(&name).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.to_string().contains("not found") => Ok(()),
+            Err(error) => Err(failed(&name, error.to_string())),
+        }
     }
 }
 
@@ -74,31 +98,35 @@ fn stream_name(tenant: &TenantName) -> String {
 }
 
 impl EventStream {
-    pub(super) fn new(connection: &Connection, tenant: TenantName, options: &EventStreams) -> Self {
+    pub(super) fn new(connection: &Connection, tenant: TenantName, history_id: String, options: &EventStreams) -> Self {
         let jetstream = async_nats::jetstream::new(connection.client().clone());
         let name = stream_name(&tenant);
-        Self { jetstream, tenant, name, replicas: options.replicas, domains: BTreeSet::new(), open: None }
+        let (replicas, domains) = (options.replicas, BTreeSet::new());
+        Self { jetstream, tenant, history_id, name, replicas, domains, open: None }
     }
 
     pub(super) fn takes(&self, domain: &DomainName) -> bool {
-        self.open.is_some() && self.domains.contains(domain)
+        self.open.as_ref().is_some_and(|open| open.domains.contains(domain))
     }
 
     /// Makes sure that the stream is there, as it has to be, and takes events of these domains too.
     pub(super) async fn ensure(&mut self, domains: impl IntoIterator<Item = DomainName>) -> Result<(), StreamError> {
-        self.find().await?;
-        let known = self.domains.len();
         self.domains.extend(domains);
-        if self.domains.is_empty() || (self.open.is_some() && self.domains.len() == known) {
-            return Ok(());
-        }
-        let config = self.config();
-        let made = match self.open {
-            Some(_) => self.jetstream.update_stream(&config).await.map(drop).map_err(|error| error.to_string()),
-            None => self.jetstream.create_stream(&config).await.map(drop).map_err(|error| error.to_string()),
+        self.find().await?;
+        let made = match &self.open {
+            Some(open) if self.domains.is_subset(&open.domains) => return Ok(()),
+            Some(open) => {
+                self.domains.extend(open.domains.iter().cloned());
+                let updated = self.jetstream.update_stream(&self.config()).await;
+                updated.map(drop).map_err(|error| error.to_string())
+            }
+            None => self.jetstream.create_stream(&self.config()).await.map(drop).map_err(|error| error.to_string()),
         };
-        made.map_err(|problem| self.failed(problem))?;
-        self.find().await
+        // Another host may have been faster in making it: then it is that one's.
+        match (made, self.find().await) {
+            (Err(problem), Ok(())) => Err(self.failed(problem)),
+            (_, found) => found,
+        }
     }
 
     /// Looks whether it is there, and refuses it when it is not as it has to be.
@@ -113,40 +141,58 @@ impl EventStream {
                 };
             }
         };
-        let found = &stream.cached_info().config;
-        for subject in &found.subjects {
-            let domain =
-                subject.strip_prefix(&format!("{}.", self.tenant)).and_then(|rest| rest.strip_suffix(".*.*.*"));
-            match domain.map(DomainName::new) {
-                Some(Ok(domain)) => drop(self.domains.insert(domain)),
-                _ => return Err(self.unusable(format!("it takes {subject:?}, where no event of the tenant appears"))),
-            }
-        }
-        if let Some(difference) = difference(found, &self.config()) {
-            return Err(self.unusable(difference));
-        }
-        self.open = Some(stream);
+        let domains = self.check(&stream.cached_info().config)?;
+        self.open = Some(Open { stream, domains });
         Ok(())
     }
 
-    /// Where the stream ends.
+    /// The domains whose events a stream of this configuration takes.
+    fn check(&self, found: &Config) -> Result<BTreeSet<DomainName>, StreamError> {
+        match found.metadata.get(HISTORY) {
+            Some(id) if *id == self.history_id => {}
+            other => {
+                let found = other.map_or("without an id", String::as_str).to_owned();
+                return Err(StreamError::Foreign { stream: self.name.clone(), found });
+            }
+        }
+        let mut domains = BTreeSet::new();
+        for subject in found.subjects.iter().filter(|subject| **subject != self.no_domain()) {
+            let domain =
+                subject.strip_prefix(&format!("{}.", self.tenant)).and_then(|rest| rest.strip_suffix(".*.*.*"));
+            match domain.map(DomainName::new) {
+                Some(Ok(domain)) => drop(domains.insert(domain)),
+                _ => return Err(self.unusable(format!("it takes {subject:?}, where no event of the tenant appears"))),
+            }
+        }
+        match difference(found, &self.config()) {
+            Some(difference) => Err(self.unusable(difference)),
+            None => Ok(domains),
+        }
+    }
+
+    /// Where the stream ends. One that has lost messages is made anew.
     pub(super) async fn end(&mut self) -> Result<End, StreamError> {
         self.ensure([]).await?;
-        let Some(stream) = &self.open else { return Ok(End::Start) };
-        let state = stream.get_info().await.map_err(|error| self.failed(error.to_string()))?.state;
+        let mut state = self.state().await?;
+        if missing(&state).is_some() {
+            tokio::time::sleep(MISSING_WAIT).await;
+            state = self.state().await?;
+            if let Some(missing) = missing(&state) {
+                tracing::warn!(stream = self.name, missing, "the stream has lost events; it is filled anew");
+                self.jetstream.delete_stream(&self.name).await.map_err(|error| self.failed(error.to_string()))?;
+                self.ensure([]).await?;
+                return Ok(End::Start);
+            }
+        }
         let last = state.last_sequence;
         if last == 0 {
             return Ok(End::Start);
         }
-        if state.messages == 0 {
-            return Err(self.unusable("it was emptied, so where it ended cannot be known".to_owned()));
-        }
         let first = state.first_sequence.max(last.saturating_sub(STRANGE_MESSAGES_MAX));
         for sequence in (first..=last).rev() {
+            let stream = &self.stream()?.stream;
             let message = match stream.get_raw_message(sequence).await {
                 Ok(message) => message,
-                // Somebody has deleted it.
-                Err(error) if error.to_string().contains("no message found") => continue,
                 Err(error) => return Err(self.failed(error.to_string())),
             };
             if let Some(mark) = headers::mark(&message.headers) {
@@ -159,19 +205,37 @@ impl EventStream {
         }
     }
 
-    async fn remove(&self) -> Result<(), StreamError> {
-        match self.jetstream.delete_stream(&self.name).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.to_string().contains("not found") => Ok(()),
-            Err(error) => Err(self.failed(error.to_string())),
-        }
+    /// Makes sure that the stream is still as it has to be, and holds all that it ever took. False: it is not; look for its end.
+    pub(super) async fn is_whole(&mut self) -> Result<bool, StreamError> {
+        let Some(open) = &self.open else { return Ok(false) };
+        let info = match open.stream.get_info().await {
+            Ok(info) => info,
+            Err(error) if error.to_string().contains("not found") => return Ok(false),
+            Err(error) => return Err(self.failed(error.to_string())),
+        };
+        let domains = self.check(&info.config)?;
+        Ok(missing(&info.state).is_none() && self.domains.is_subset(&domains))
+    }
+
+    async fn state(&self) -> Result<State, StreamError> {
+        let info = self.stream()?.stream.get_info().await;
+        info.map(|info| info.state).map_err(|error| self.failed(error.to_string()))
+    }
+
+    fn stream(&self) -> Result<&Open, StreamError> {
+        self.open.as_ref().ok_or_else(|| StreamError::Away(format!("stream {} was deleted", self.name)))
     }
 
     fn config(&self) -> Config {
+        let mut subjects: Vec<_> =
+            self.domains.iter().map(|domain| format!("{}.{domain}.*.*.*", self.tenant)).collect();
+        if subjects.is_empty() {
+            subjects.push(self.no_domain());
+        }
         Config {
             name: self.name.clone(),
             description: Some(format!("Events of Polder's tenant {}, in order, never expiring", self.tenant)),
-            subjects: self.domains.iter().map(|domain| format!("{}.{domain}.*.*.*", self.tenant)).collect(),
+            subjects,
             retention: RetentionPolicy::Limits,
             storage: StorageType::File,
             discard: DiscardPolicy::New,
@@ -184,22 +248,25 @@ impl EventStream {
             num_replicas: self.replicas,
             duplicate_window: DUPLICATE_WINDOW,
             allow_direct: true,
+            allow_atomic_publish: true,
+            deny_delete: true,
+            deny_purge: true,
+            metadata: HashMap::from([(HISTORY.to_owned(), self.history_id.clone())]),
             ..Config::default()
         }
     }
 
-    pub(super) fn unusable(&self, problem: String) -> StreamError {
-        let hint = format!("{problem}; delete it (`nats stream rm {}`), and it is made and filled anew", self.name);
-        StreamError::Unusable { stream: self.name.clone(), problem: hint }
+    /// A stream has to have a subject, also before the tenant has a domain. Nothing is published there.
+    fn no_domain(&self) -> String {
+        format!("$polder.events.{}", self.tenant)
     }
 
-    /// JetStream's own refusals carry a code; everything else is silence of some kind, and so is a cluster that has no leader just now.
-    fn failed(&self, problem: String) -> StreamError {
-        let is_refusal = problem.contains("error code") && !problem.contains(NO_LEADER);
-        match is_refusal {
-            true => StreamError::Unusable { stream: self.name.clone(), problem },
-            false => StreamError::Away(problem),
-        }
+    pub(super) fn unusable(&self, problem: String) -> StreamError {
+        StreamError::Unusable { stream: self.name.clone(), problem }
+    }
+
+    pub(super) fn failed(&self, problem: String) -> StreamError {
+        failed(&self.name, problem)
     }
 
     pub(super) fn name(&self) -> &str {
@@ -211,11 +278,31 @@ impl EventStream {
     }
 }
 
+/// JetStream's own refusals carry a code; everything else is silence of some kind, and so is a cluster that has no leader just now.
+fn failed(stream: &str, problem: String) -> StreamError {
+    let is_refusal = problem.contains("error code") && !problem.contains(NO_LEADER);
+    match is_refusal {
+        true => StreamError::Unusable { stream: stream.to_owned(), problem },
+        false => StreamError::Away(problem),
+    }
+}
+
+/// What the stream took and does not have any more.
+fn missing(state: &State) -> Option<String> {
+    let State { first_sequence: first, last_sequence: last, messages, .. } = *state;
+    (last > 0 && (first > 1 || messages < last))
+        .then(|| format!("it took {last} messages, and has {messages}, beginning with {first}"))
+}
+
 /// The first setting that is not as it has to be.
 fn difference(found: &Config, wanted: &Config) -> Option<String> {
     let differs = |setting: &str, found: &dyn std::fmt::Debug, wanted: &dyn std::fmt::Debug| {
         let (found, wanted) = (format!("{found:?}"), format!("{wanted:?}"));
-        (found != wanted).then(|| format!("its setting {setting} is {found}, where {wanted} is needed"))
+        (found != wanted).then(|| {
+            format!(
+                "its setting {setting} is {found}, where {wanted} is needed: put that right with `nats stream edit`"
+            )
+        })
     };
     differs("retention", &found.retention, &wanted.retention)
         .or_else(|| differs("storage", &found.storage, &wanted.storage))
@@ -226,6 +313,9 @@ fn difference(found: &Config, wanted: &Config) -> Option<String> {
         .or_else(|| differs("max_msgs_per_subject", &found.max_messages_per_subject, &wanted.max_messages_per_subject))
         .or_else(|| differs("max_msg_size", &found.max_message_size, &wanted.max_message_size))
         .or_else(|| differs("num_replicas", &found.num_replicas, &wanted.num_replicas))
+        .or_else(|| differs("allow_atomic", &found.allow_atomic_publish, &wanted.allow_atomic_publish))
+        .or_else(|| differs("deny_delete", &found.deny_delete, &wanted.deny_delete))
+        .or_else(|| differs("deny_purge", &found.deny_purge, &wanted.deny_purge))
         .or_else(|| differs("no_ack", &found.no_ack, &wanted.no_ack))
         .or_else(|| differs("sealed", &found.sealed, &wanted.sealed))
         .or_else(|| differs("allow_rollup_hdrs", &found.allow_rollup, &wanted.allow_rollup))
@@ -248,8 +338,10 @@ mod tests {
         let wanted = Config { max_age: Duration::ZERO, num_replicas: 3, ..Config::default() };
         assert_eq!(difference(&wanted, &wanted), None);
         let found = Config { num_replicas: 1, ..wanted.clone() };
-        assert_eq!(difference(&found, &wanted).unwrap(), "its setting num_replicas is 1, where 3 is needed");
+        assert!(difference(&found, &wanted).unwrap().starts_with("its setting num_replicas is 1, where 3 is needed"));
         let found = Config { max_age: Duration::from_secs(60), no_ack: true, ..wanted.clone() };
         assert!(difference(&found, &wanted).unwrap().contains("max_age is 60s"));
+        let found = Config { deny_purge: false, deny_delete: true, ..wanted.clone() };
+        assert!(difference(&found, &Config { deny_purge: true, ..wanted }).unwrap().contains("deny_"));
     }
 }

@@ -2,12 +2,20 @@
 
 use std::time::Duration;
 
-use async_nats::{Client, RequestErrorKind};
+use async_nats::{HeaderMap, Message, RequestErrorKind};
 use bytes::Bytes;
 use futures::StreamExt as _;
 
 use super::link::JournalLink;
-use crate::NotSent;
+use super::secret::{is_marked, mark};
+use crate::{Connection, NotSent};
+
+/// Made with the cluster's secret, over the kind of message and what it carries.
+const MARK: &str = "Polder-Mark";
+const REQUEST: &[u8] = b"request";
+const ANSWER: &[u8] = b"answer";
+/// Of a message, in bytes.
+const HEADERS_BYTES_MAX: usize = 128;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -23,28 +31,34 @@ pub enum AskError {
 /// Where hosts of one journal find each other. Clones share it.
 #[derive(Clone)]
 pub struct HostLine {
-    client: Client,
+    link: JournalLink,
     prefix: String,
 }
 
 impl HostLine {
     pub fn new(link: &JournalLink) -> Self {
         let prefix = format!("$polder.{}.host.", link.inner.names.journal);
-        Self { client: link.connection().client().clone(), prefix }
+        Self { link: link.clone(), prefix }
     }
 
     /// A message cannot have more, in bytes.
     pub fn request_bytes_max(&self) -> usize {
-        self.client.max_payload()
+        self.connection().payload_bytes_max().saturating_sub(HEADERS_BYTES_MAX)
     }
 
     pub async fn ask(&self, host: &str, request: Bytes, wait_max: Duration) -> Result<Bytes, AskError> {
-        let request = async_nats::Request::new().payload(request).timeout(Some(wait_max));
-        let answered = self.client.send_request(format!("{}{host}", self.prefix), request).await;
-        answered.map(|message| message.payload).map_err(|error| match error.kind() {
-            RequestErrorKind::NoResponders => AskError::NotThere(host.to_owned()),
-            _ => AskError::NoAnswer { host: host.to_owned(), problem: error.to_string() },
-        })
+        let client = self.connection().client();
+        let request =
+            async_nats::Request::new().headers(self.marked(REQUEST, &request)).payload(request).timeout(Some(wait_max));
+        let no_answer = |problem: String| AskError::NoAnswer { host: host.to_owned(), problem };
+        match client.send_request(format!("{}{host}", self.prefix), request).await {
+            Ok(answer) if self.is_ours(ANSWER, &answer) => Ok(answer.payload),
+            Ok(_) => Err(no_answer("the answer is not of a host of this cluster".to_owned())),
+            Err(error) => match error.kind() {
+                RequestErrorKind::NoResponders => Err(AskError::NotThere(host.to_owned())),
+                _ => Err(no_answer(error.to_string())),
+            },
+        }
     }
 
     /// Answers what the host of this name is asked, side by side, until the connection is gone.
@@ -56,17 +70,39 @@ impl HostLine {
         host: &str,
         answer: impl Fn(Bytes) -> F,
     ) -> Result<(), NotSent> {
-        let subscribed = self.client.subscribe(format!("{}{host}", self.prefix)).await;
+        let subscribed = self.connection().client().subscribe(format!("{}{host}", self.prefix)).await;
         let mut requests = subscribed.map_err(NotSent::new)?;
         while let Some(request) = requests.next().await {
-            let Some(reply) = request.reply else { continue };
-            let (client, answer) = (self.client.clone(), answer(request.payload));
+            if !self.is_ours(REQUEST, &request) {
+                continue;
+            }
+            let to = request.reply.and_then(|reply| self.connection().host_reply_to(&request.subject, &reply));
+            let Some(to) = to else { continue };
+            let (line, answer) = (self.clone(), answer(request.payload));
             tokio::spawn(async move {
-                if let Err(error) = client.publish(reply, answer.await).await {
+                let answer = answer.await;
+                let headers = line.marked(ANSWER, &answer);
+                if let Err(error) = line.connection().answer(to, Some(headers), answer).await {
                     tracing::warn!(%error, "another host was not answered");
                 }
             });
         }
         Ok(())
+    }
+
+    fn connection(&self) -> &Connection {
+        self.link.connection()
+    }
+
+    fn marked(&self, kind: &[u8], payload: &[u8]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(MARK, mark(&self.link.own_marks().host_line, &[kind, payload]));
+        headers
+    }
+
+    fn is_ours(&self, kind: &[u8], message: &Message) -> bool {
+        let given = message.headers.as_ref().and_then(|headers| headers.get(MARK));
+        given
+            .is_some_and(|given| is_marked(&self.link.own_marks().host_line, &[kind, &message.payload], given.as_str()))
     }
 }

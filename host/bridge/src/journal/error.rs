@@ -1,5 +1,7 @@
 //! Why a journal on JetStream cannot be used. Each message says what to do.
 
+use std::path::PathBuf;
+
 use polder_core::Journals;
 use polder_journal::{AppendError, FollowError, OpenError};
 
@@ -21,6 +23,21 @@ pub enum JournalError {
         plural(.there)
     )]
     OtherCount { set: String, there: Journals, asked: Journals },
+    /// Copy it from a host that has it.
+    #[error(
+        "the journals {set} are there, and the secret that their hosts share is not in {}: copy the file from a host that serves them, or name it \
+         with --journal-secret",
+        file.display()
+    )]
+    NoSecret { set: String, file: PathBuf },
+    #[error(
+        "the journals {set} belong to another secret than the one in {}: put a copy of the file of a host that serves them in its place, or choose \
+         another set with --journal-name",
+        file.display()
+    )]
+    OtherSecret { set: String, file: PathBuf },
+    #[error("cannot use the secret in {}: {source}", file.display())]
+    BadSecret { file: PathBuf, source: std::io::Error },
     #[error("an acknowledgement would not mean durable: {problem}; {remedy}")]
     NotDurable { problem: String, remedy: String },
     /// Restore the stream from a copy.
@@ -43,6 +60,18 @@ fn plural(journals: &Journals) -> String {
 }
 
 impl JournalError {
+    /// The servers do not answer: it passes by itself.
+    pub fn passes(&self) -> bool {
+        let is_away = |error: &ConnectError| {
+            matches!(error, ConnectError::NoServer { .. } | ConnectError::NoJetStreamAnswer { .. })
+        };
+        match self {
+            Self::Unavailable { .. } => true,
+            Self::Connect(error) => is_away(error),
+            _ => false,
+        }
+    }
+
     pub(crate) fn unavailable(what: impl Into<String>, problem: impl std::fmt::Display) -> Self {
         Self::Unavailable { what: what.into(), problem: problem.to_string() }
     }

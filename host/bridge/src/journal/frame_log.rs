@@ -2,6 +2,7 @@
 //! what became of it: no frame is there twice, and none is taken for lost that is there.
 
 use std::io;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
@@ -10,13 +11,13 @@ use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
 use polder_journal::{FrameLog, LogError};
 
-use super::link::{JournalLink, RETRY_PAUSE};
+use super::link::{JournalLink, RETRY_PAUSE, Spot};
+use super::message::{self, Message};
 use super::objects;
 
-/// A frame is tried for this long. Servers choose a new leader in a few seconds; one that was restarted needs some more.
-const APPEND_WAIT_MAX: Duration = Duration::from_secs(45);
-/// Names the object that holds a frame.
-pub(super) const OBJECT_HEADER: &str = "Polder-Object";
+/// A frame is tried for this long. Servers choose a new leader in a few seconds; one that was restarted needs some more. Callers are answered
+/// long before.
+const APPEND_WAIT_MAX: Duration = Duration::from_secs(20);
 /// Of a message, for its headers and what is around them, in bytes.
 const ENVELOPE_BYTES: usize = 1024;
 
@@ -29,14 +30,14 @@ impl StreamLog {
 
     /// A frame of one large record may not fit into a message: then it is an object, and the message names it.
     async fn put(&self, number: u64, frame: &Bytes) -> Result<(), LogError> {
+        let marks = self.0.own_marks();
         if frame.len() + ENVELOPE_BYTES <= self.0.connection().payload_bytes_max() {
-            return self.put_message(number, frame, &HeaderMap::new(), frame).await;
+            return self.put_message(number, frame, &message::headers(marks, number, frame, None), frame).await;
         }
         let (bucket, name) = (&self.0.inner.objects, format!("frame-{number}-{}", uuid::Uuid::now_v7().simple()));
         let kept = objects::keep(bucket, &name, frame).await;
         kept.map_err(|error| unavailable(number, error.to_string()))?;
-        let mut headers = HeaderMap::new();
-        headers.insert(OBJECT_HEADER, name.as_str());
+        let headers = message::headers(marks, number, frame, Some(&name));
         let put = self.put_message(number, &Bytes::new(), &headers, frame).await;
         if matches!(put, Err(LogError::Overtaken { .. }))
             && let Err(error) = objects::remove(bucket, &name).await
@@ -55,8 +56,12 @@ impl StreamLog {
     ) -> Result<(), LogError> {
         let start = Instant::now();
         loop {
-            let problem = match self.publish(number, payload, headers).await {
-                Ok(sequence) if sequence == number => return Ok(()),
+            let expected = self.0.spot().sequence;
+            let problem = match self.publish(expected, payload, headers).await {
+                Ok(sequence) if sequence == expected + 1 => {
+                    self.0.looked_at(Spot { number, sequence });
+                    return Ok(());
+                }
                 // Only a stream without its past would do that.
                 Ok(sequence) => {
                     return Err(unavailable(
@@ -64,11 +69,9 @@ impl StreamLog {
                         format!("it became message {sequence}: the stream has lost frames"),
                     ));
                 }
-                Err(Refused::TooLate) => match self.0.frame(number).await {
-                    Ok(Some(there)) if there == *frame => return Ok(()),
-                    Ok(Some(_)) => return Err(LogError::Overtaken { number }),
-                    Ok(None) => format!("the stream does not end with frame {}", number - 1),
-                    Err(error) => error.to_string(),
+                Err(Refused::TooLate) => match self.look_on(number, frame).await? {
+                    true => return Ok(()),
+                    false => "the stream ends elsewhere".to_owned(),
                 },
                 Err(Refused::Unknown(problem)) => problem,
             };
@@ -76,16 +79,41 @@ impl StreamLog {
                 return Err(unavailable(number, problem));
             }
             tracing::debug!(number, problem, "a frame is sent again");
-            tokio::time::sleep(RETRY_PAUSE).await;
+            if self.0.spot().sequence == expected {
+                tokio::time::sleep(RETRY_PAUSE).await;
+            }
         }
     }
 
-    async fn publish(&self, number: u64, payload: &Bytes, headers: &HeaderMap) -> Result<u64, Refused> {
+    /// Looks what came in place of a frame. True: the frame itself, so an earlier attempt was taken. False: nothing, or nothing of a host's, and
+    /// behind that it can be put.
+    async fn look_on(&self, number: u64, frame: &Bytes) -> Result<bool, LogError> {
+        loop {
+            let sequence = self.0.spot().sequence + 1;
+            match self.0.message(sequence).await {
+                Err(_) | Ok(None) => return Ok(false),
+                Ok(Some(Message::Frame { number: found, content })) if found >= number => {
+                    if found > number || content.digest() != blake3::hash(frame) {
+                        return Err(LogError::Overtaken { number });
+                    }
+                    self.0.looked_at(Spot { number, sequence });
+                    return Ok(true);
+                }
+                Ok(Some(_)) => {
+                    self.0.strange(sequence);
+                    self.0.looked_at(Spot { number: number - 1, sequence });
+                }
+            }
+        }
+    }
+
+    /// Gives the sequence of the message.
+    async fn publish(&self, expected: u64, payload: &Bytes, headers: &HeaderMap) -> Result<u64, Refused> {
         let inner = &self.0.inner;
         let message = PublishMessage::build()
             .headers(headers.clone())
             .payload(payload.clone())
-            .expected_last_sequence(number - 1)
+            .expected_last_sequence(expected)
             .expected_stream(&inner.names.frames);
         let sent = inner.context.send_publish(inner.names.frames_subject.clone(), message).await;
         let acknowledged = match sent {
@@ -113,6 +141,10 @@ fn unavailable(number: u64, problem: String) -> LogError {
 impl FrameLog for StreamLog {
     fn append(&mut self, number: u64, frame: &[u8]) -> Result<(), LogError> {
         let frame = Bytes::copy_from_slice(frame);
-        self.0.block_on(self.put(number, &frame))
+        let waiting = || self.0.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        *waiting() = Some(Instant::now());
+        let put = self.0.block_on(self.put(number, &frame));
+        *waiting() = None;
+        put
     }
 }

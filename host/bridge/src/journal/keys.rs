@@ -3,10 +3,11 @@
 
 use std::io;
 
+use async_nats::HeaderMap;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::PublishErrorKind;
-use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
+use async_nats::jetstream::message::{PublishMessage, StreamMessage};
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageErrorKind, Stream};
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use polder_core::TenantName;
@@ -14,6 +15,12 @@ use polder_journal::{KeyStore, Secret};
 
 use super::error::JournalError;
 use super::link::JournalLink;
+use super::secret::{Marks, is_marked, mark};
+
+/// Of a key: made with the cluster's secret, over tenant and key.
+const MARK: &str = "Polder-Mark";
+/// So often another message may come in between.
+const KEEPS_MAX: usize = 100;
 
 pub(super) struct KeyStream {
     link: JournalLink,
@@ -29,12 +36,12 @@ impl KeyStream {
         format!("{}{tenant}", self.link.inner.names.keys_prefix)
     }
 
-    /// With the sequence of its message.
-    async fn get(&self, subject: &str) -> Result<Option<(u64, Bytes)>, JournalError> {
+    /// The sequence of the last message, whoever wrote it.
+    async fn last(&self, subject: &str) -> Result<Option<u64>, JournalError> {
         self.link
             .ask("give a tenant's key", || async {
                 match self.stream.get_last_raw_message_by_subject(subject).await {
-                    Ok(message) => Ok(Some((message.sequence, message.payload))),
+                    Ok(message) => Ok(Some(message.sequence)),
                     Err(error) => match error.kind() {
                         LastRawMessageErrorKind::NoMessageFound => Ok(None),
                         LastRawMessageErrorKind::JetStream(api) if api.error_code() == ErrorCode::NO_MESSAGE_FOUND => {
@@ -47,14 +54,53 @@ impl KeyStream {
             .await
     }
 
-    /// Only if there is none. False: there may be one by now.
-    async fn put(&self, subject: &str, secret: &Secret) -> Result<(), JournalError> {
-        let context = &self.link.inner.context;
+    /// The first message on the subject from this sequence on.
+    async fn next(&self, subject: &str, from: u64) -> Result<Option<StreamMessage>, JournalError> {
+        self.link
+            .ask("give a tenant's key", || async {
+                match self.stream.get_first_raw_message_by_subject(subject, from).await {
+                    Ok(message) => Ok(Some(message)),
+                    Err(error) => match error.kind() {
+                        RawMessageErrorKind::NoMessageFound => Ok(None),
+                        RawMessageErrorKind::JetStream(api) if api.error_code() == ErrorCode::NO_MESSAGE_FOUND => {
+                            Ok(None)
+                        }
+                        _ => Err(error),
+                    },
+                }
+            })
+            .await
+    }
+
+    /// The first key that a host of the cluster has written. What others wrote there is passed over.
+    async fn find(&self, tenant: &str) -> Result<Option<Secret>, JournalError> {
+        let (subject, mut from) = (self.subject(tenant), 1);
+        while let Some(message) = self.next(&subject, from).await? {
+            if let Some(secret) = read(self.link.marks(), tenant, &message) {
+                return Ok(Some(secret));
+            }
+            tracing::warn!(
+                subject,
+                sequence = message.sequence,
+                "a tenant's key that no host of this cluster wrote is passed over"
+            );
+            from = message.sequence + 1;
+        }
+        Ok(None)
+    }
+
+    /// Only if nothing was written since `last`.
+    async fn put(&self, tenant: &str, secret: &Secret, last: u64) -> Result<(), JournalError> {
+        let (context, subject) = (&self.link.inner.context, self.subject(tenant));
+        let mut headers = HeaderMap::new();
+        headers.insert(MARK, mark(&self.link.own_marks().tenant_keys, &[tenant.as_bytes(), secret]));
         self.link
             .ask("keep a tenant's key", || async {
-                let message =
-                    PublishMessage::build().payload(Bytes::copy_from_slice(secret)).expected_last_subject_sequence(0);
-                let sent = context.send_publish(subject.to_owned(), message).await;
+                let message = PublishMessage::build()
+                    .headers(headers.clone())
+                    .payload(Bytes::copy_from_slice(secret))
+                    .expected_last_subject_sequence(last);
+                let sent = context.send_publish(subject.clone(), message).await;
                 match async { sent?.await }.await {
                     Err(error) if error.kind() != PublishErrorKind::WrongLastSequence => Err(error),
                     _ => Ok(()),
@@ -62,16 +108,14 @@ impl KeyStream {
             })
             .await
     }
+}
 
-    async fn find(&self, subject: &str) -> Result<Option<Secret>, io::Error> {
-        let Some((_, bytes)) = self.get(subject).await.map_err(io::Error::other)? else { return Ok(None) };
-        let found = bytes.len();
-        let secret = Secret::try_from(bytes.as_ref()).map_err(|_| {
-            let wanted = size_of::<Secret>();
-            io::Error::other(format!("{subject} has {found} bytes; a key has {wanted}: restore it from a copy"))
-        })?;
-        Ok(Some(secret))
-    }
+/// `None`: no host of the cluster wrote it.
+fn read(marks: Option<&Marks>, tenant: &str, message: &StreamMessage) -> Option<Secret> {
+    let secret = Secret::try_from(message.payload.as_ref()).ok()?;
+    let given = message.headers.get(MARK)?.as_str();
+    let is_ours = |marks: &Marks| is_marked(&marks.tenant_keys, &[tenant.as_bytes(), &secret], given);
+    marks.is_none_or(is_ours).then_some(secret)
 }
 
 impl KeyStore for KeyStream {
@@ -88,7 +132,8 @@ impl KeyStore for KeyStream {
             for (subject, _) in subjects {
                 let tenant = subject.strip_prefix(prefix).and_then(|tenant| TenantName::new(tenant).ok());
                 // Erased since then, when there is none.
-                if let (Some(tenant), Some(secret)) = (tenant, self.find(&subject).await?) {
+                let Some(tenant) = tenant else { continue };
+                if let Some(secret) = self.find(tenant.as_str()).await.map_err(io::Error::other)? {
                     all.push((tenant, secret));
                 }
             }
@@ -97,27 +142,33 @@ impl KeyStore for KeyStream {
     }
 
     fn find(&self, tenant: &TenantName) -> io::Result<Option<Secret>> {
-        self.link.block_on(self.find(&self.subject(tenant.as_str())))
+        self.link.block_on(self.find(tenant.as_str())).map_err(io::Error::other)
     }
 
     fn keep(&self, tenant: &TenantName, secret: &Secret) -> io::Result<Secret> {
-        let subject = self.subject(tenant.as_str());
+        let name = tenant.as_str();
         self.link.block_on(async {
-            self.put(&subject, secret).await.map_err(io::Error::other)?;
-            let kept = self.find(&subject).await?;
-            kept.ok_or_else(|| io::Error::other(format!("{subject} was erased as soon as it was kept")))
+            for _ in 0..KEEPS_MAX {
+                // Before the key is looked for: what is written after that is seen by the server.
+                let last = self.last(&self.subject(name)).await.map_err(io::Error::other)?.unwrap_or(0);
+                if let Some(kept) = self.find(name).await.map_err(io::Error::other)? {
+                    return Ok(kept);
+                }
+                self.put(name, secret, last).await.map_err(io::Error::other)?;
+            }
+            Err(io::Error::other(format!("others write to {} all the time", self.subject(name))))
         })
     }
 
     fn erase(&self, tenant: &TenantName) -> io::Result<()> {
         let subject = self.subject(tenant.as_str());
         self.link.block_on(async {
-            while let Some((sequence, _)) = self.get(&subject).await.map_err(io::Error::other)? {
+            while let Some(sequence) = self.last(&subject).await.map_err(io::Error::other)? {
                 // Unless asked not to, the servers overwrite what they delete.
                 let erased = self.link.ask("erase a tenant's key", || self.stream.delete_message(sequence));
                 if let Err(error) = erased.await {
                     // Another host may have been faster.
-                    let left = self.get(&subject).await.map_err(io::Error::other)?;
+                    let left = self.last(&subject).await.map_err(io::Error::other)?;
                     left.map_or(Ok(()), |_| Err(io::Error::other(error.to_string())))?;
                 }
             }

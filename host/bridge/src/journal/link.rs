@@ -1,12 +1,14 @@
 //! The way to a journal's streams, for threads that wait: a connection with a runtime of its own, so that whoever waits holds up nobody
 //! who could answer.
 
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::object_store::ObjectStore;
 use async_nats::jetstream::stream::{Config, Stream};
-use async_nats::jetstream::{Context, ContextBuilder};
+use async_nats::jetstream::{Context, ContextBuilder, ErrorCode};
 use polder_core::{JournalNumber, Journals};
 use polder_journal::Keyring;
 use tokio::runtime::Runtime;
@@ -15,7 +17,9 @@ use super::durability::{self, Durability};
 use super::error::JournalError;
 use super::keys::KeyStream;
 use super::objects;
+use super::secret::{JournalSecret, Marks};
 use super::settings::{self, JOURNAL_NAME, Names};
+use crate::throttle::Throttle;
 use crate::{ConnectOptions, Connection};
 
 /// For one answer of JetStream's.
@@ -37,12 +41,15 @@ pub struct JournalOptions {
     pub accepts_unsynced: bool,
     /// Where a server's monitoring answers, `http://host:8222`; by default port 8222 of the server that is connected.
     pub monitoring: Option<String>,
+    /// The file with the secret that the hosts of the cluster share. The first host makes it.
+    pub secret: PathBuf,
 }
 
-impl Default for JournalOptions {
-    fn default() -> Self {
-        let name = JOURNAL_NAME.to_owned();
-        Self { name, journals: Journals::ONE, replicas: 1, accepts_unsynced: false, monitoring: None }
+impl JournalOptions {
+    /// One journal on one server that syncs.
+    pub fn new(secret: PathBuf) -> Self {
+        let (name, journals) = (JOURNAL_NAME.to_owned(), Journals::ONE);
+        Self { name, journals, replicas: 1, accepts_unsynced: false, monitoring: None, secret }
     }
 }
 
@@ -51,6 +58,14 @@ impl Default for JournalOptions {
 enum Use {
     Append,
     Read,
+}
+
+/// The message of the stream that was looked at last, and the last frame up to there. Frames have their own numbers, since others may have
+/// written into the stream too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Spot {
+    pub(super) number: u64,
+    pub(super) sequence: u64,
 }
 
 /// To one journal. Clones share it.
@@ -67,8 +82,15 @@ pub(super) struct Inner {
     pub(super) context: Context,
     pub(super) frames: Stream,
     pub(super) objects: ObjectStore,
+    pub(super) parcels: ObjectStore,
     durability: Durability,
     purpose: Use,
+    /// `None`: only to read, and who wrote what cannot be told.
+    marks: Option<Marks>,
+    spot: Mutex<Spot>,
+    /// Since when a frame waits for the servers to take it.
+    pub(super) waiting: Mutex<Option<Instant>>,
+    strange: Throttle,
     runtime: Option<Runtime>,
 }
 
@@ -85,12 +107,19 @@ impl JournalLink {
         Self::open_as(connect, options, number, Use::Append)
     }
 
-    /// To a journal that is there, whatever its servers are worth: for looking at it. Blocks.
+    /// To a journal that is there, whatever its servers are worth: for looking at it. Without the file of the cluster's secret nobody can say
+    /// who wrote a frame. Blocks.
     ///
     /// # Errors
     /// As for [`open`](Self::open).
-    pub fn open_to_read(connect: &ConnectOptions, name: &str, number: JournalNumber) -> Result<Self, JournalError> {
-        let options = JournalOptions { name: name.to_owned(), ..JournalOptions::default() };
+    pub fn open_to_read(
+        connect: &ConnectOptions,
+        name: &str,
+        number: JournalNumber,
+        secret: Option<&Path>,
+    ) -> Result<Self, JournalError> {
+        let options =
+            JournalOptions { name: name.to_owned(), ..JournalOptions::new(secret.unwrap_or(Path::new("")).to_owned()) };
         Self::open_as(connect, &options, number, Use::Read)
     }
 
@@ -111,7 +140,7 @@ impl JournalLink {
             .build()
             .map_err(|source| JournalError::Io { what: "start a thread", source })?;
         let opened = runtime.block_on(open(connect, options, &names, purpose));
-        let Opened { connection, context, frames, journals, objects, durability } = match opened {
+        let Opened { connection, context, frames, journals, objects, parcels, durability, marks } = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 runtime.shutdown_background();
@@ -128,8 +157,13 @@ impl JournalLink {
                 context,
                 frames,
                 objects,
+                parcels,
                 durability,
                 purpose,
+                marks,
+                spot: Mutex::default(),
+                waiting: Mutex::default(),
+                strange: Throttle::default(),
                 runtime,
             }),
         })
@@ -145,8 +179,43 @@ impl JournalLink {
         &self.inner.durability
     }
 
+    /// How long a frame of this host's has been waiting for the servers to take it. `None`: none waits.
+    pub fn frame_waits_for(&self) -> Option<Duration> {
+        self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner).map(|since| since.elapsed())
+    }
+
     pub fn connection(&self) -> &Connection {
         &self.inner.connection
+    }
+
+    /// For what hosts write. `None`: this link is only to read, and without the secret.
+    pub(super) fn marks(&self) -> Option<&Marks> {
+        self.inner.marks.as_ref()
+    }
+
+    pub(super) fn own_marks(&self) -> &Marks {
+        self.marks().expect("a link that writes has the secret")
+    }
+
+    pub(super) fn spot(&self) -> Spot {
+        *self.inner.spot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn looked_at(&self, spot: Spot) {
+        *self.inner.spot.lock().unwrap_or_else(PoisonError::into_inner) = spot;
+    }
+
+    /// A message that no host of the cluster wrote, or a frame for a second time: it is passed over.
+    pub(super) fn strange(&self, sequence: u64) {
+        if let Some(unsaid) = self.inner.strange.now() {
+            let stream = &self.inner.names.frames;
+            tracing::warn!(
+                stream,
+                sequence,
+                unsaid,
+                "a message of the journal's stream is passed over: no host of this cluster wrote it; let nobody else publish there"
+            );
+        }
     }
 
     /// The tenants' keys, which all hosts have in common.
@@ -199,7 +268,9 @@ struct Opened {
     frames: Stream,
     journals: Journals,
     objects: ObjectStore,
+    parcels: ObjectStore,
     durability: Durability,
+    marks: Option<Marks>,
 }
 
 async fn open(
@@ -215,17 +286,71 @@ async fn open(
     let durability = durability::find_out(&connection, options, accepts_unsynced).await?;
     let context =
         ContextBuilder::new().timeout(ANSWER_WAIT_MAX).ack_timeout(ANSWER_WAIT_MAX).build(connection.client().clone());
-    let frames = match purpose {
-        Use::Append => make_sure_of(&context, settings::frames(names, options.replicas, options.journals)).await?,
-        Use::Read => there(&context, &names.frames).await?,
+    let (marks, frames) = match purpose {
+        Use::Append => {
+            let (marks, frames) = ours(&context, options, names).await?;
+            (Some(marks), frames)
+        }
+        Use::Read => {
+            let secret = JournalSecret::read(&options.secret).map_err(|error| bad_secret(options, error))?;
+            (secret.map(|secret| secret.marks(&names.journal)), there(&context, &names.frames).await?)
+        }
     };
     let journals = count(&frames, names)?;
     if purpose == Use::Append && journals != options.journals {
         let (set, there, asked) = (names.set.clone(), journals, options.journals);
         return Err(JournalError::OtherCount { set, there, asked });
     }
-    let objects = ask("keep objects", || objects::bucket(&context, &names.objects, options.replicas)).await?;
-    Ok(Opened { connection, context, frames, journals, objects, durability })
+    let bucket = |name, age_max| objects::bucket(&context, name, options.replicas, age_max);
+    let objects = ask("keep objects", || bucket(&names.objects, Duration::ZERO)).await?;
+    let parcels = ask("keep parcels", || bucket(&names.parcels, objects::PARCEL_AGE_MAX)).await?;
+    Ok(Opened { connection, context, frames, journals, objects, parcels, durability, marks })
+}
+
+/// The stream of frames, and the marks of the secret that it belongs to. The first host of a cluster makes both.
+async fn ours(context: &Context, options: &JournalOptions, names: &Names) -> Result<(Marks, Stream), JournalError> {
+    let file = &options.secret;
+    let read = JournalSecret::read(file).map_err(|error| bad_secret(options, error))?;
+    let is_made = read.is_none();
+    let secret = match read {
+        Some(secret) => secret,
+        None if is_there(context, &names.frames).await? => {
+            let (set, file) = (names.set.clone(), file.clone());
+            return Err(JournalError::NoSecret { set, file });
+        }
+        None => JournalSecret::make(file).map_err(|error| bad_secret(options, error))?,
+    };
+    let marks = secret.marks(&names.journal);
+    let wanted = settings::frames(names, options.replicas, options.journals, &marks.id());
+    let frames = make_sure_of(context, wanted).await?;
+    if settings::secret_id(&frames.cached_info().config) != Some(&marks.id()) {
+        if is_made {
+            // Another host was faster, and its secret is the cluster's. Nothing was marked with this one.
+            let _ = std::fs::remove_file(file);
+        }
+        return Err(JournalError::OtherSecret { set: names.set.clone(), file: file.clone() });
+    }
+    if is_made {
+        tracing::info!(file = %file.display(), "made the secret of this cluster: copy it to its other hosts");
+    }
+    Ok((marks, frames))
+}
+
+fn bad_secret(options: &JournalOptions, source: std::io::Error) -> JournalError {
+    JournalError::BadSecret { file: options.secret.clone(), source }
+}
+
+async fn is_there(context: &Context, name: &str) -> Result<bool, JournalError> {
+    ask(&format!("look for stream {name}"), || async {
+        match context.get_stream(name).await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.kind() {
+                GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(false),
+                _ => Err(error),
+            },
+        }
+    })
+    .await
 }
 
 fn count(frames: &Stream, names: &Names) -> Result<Journals, JournalError> {

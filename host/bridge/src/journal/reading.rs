@@ -3,19 +3,17 @@
 use std::io;
 use std::time::Duration;
 
-use async_nats::HeaderMap;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::push::{Ordered, OrderedConfig};
-use async_nats::jetstream::object_store::ObjectStore;
 use async_nats::jetstream::stream::RawMessageErrorKind;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use polder_journal::{FollowError, Followed, Follower};
 
 use super::error::JournalError;
-use super::frame_log::OBJECT_HEADER;
-use super::link::{JournalLink, QUESTION_WAIT_MAX, RETRY_PAUSE};
+use super::link::{JournalLink, QUESTION_WAIT_MAX, RETRY_PAUSE, Spot};
+use super::message::{self, Content, Message};
 use super::objects;
 use super::sound::{self, Extent, LostFrame};
 
@@ -25,21 +23,24 @@ impl JournalLink {
     /// # Errors
     /// [`JournalError::Lost`] names the frame that the stream lost or changed.
     pub fn catch_up(&self, follower: &mut Follower) -> Result<(), JournalError> {
-        let copied = follower.end().number;
+        let number = follower.end().number;
         let extent = self.block_on(self.extent())?;
-        sound::check(&extent, copied).map_err(|lost| self.lost(lost))?;
-        if copied > 0 {
-            let there = self.block_on(self.frame(copied))?.ok_or_else(|| self.lost(missing(copied)))?;
-            follower.check_end(&there).map_err(|what| self.lost(LostFrame { frame: copied, what }))?;
+        sound::check(&extent, number).map_err(|lost| self.lost(lost))?;
+        let mut sequence = 0;
+        if number > 0 {
+            let (at, there) = self.block_on(self.find_frame(number))?.ok_or_else(|| self.lost(missing(number)))?;
+            follower.check_end(&there).map_err(|what| self.lost(LostFrame { frame: number, what }))?;
+            sequence = at;
         }
-        if extent.last == copied {
+        self.looked_at(Spot { number, sequence });
+        if extent.last == sequence {
             return Ok(());
         }
-        let mut frames = self.block_on(self.frames_after(copied))?;
-        while follower.end().number < extent.last {
-            let frame = self.block_on(frames.next(QUESTION_WAIT_MAX))?;
-            let frame = frame.ok_or_else(|| JournalError::unavailable("give all frames", "no more came"))?;
-            self.apply(follower, &frame)?;
+        let mut frames = self.block_on(self.messages_after(sequence))?;
+        while self.spot().sequence < extent.last {
+            let came = self.block_on(frames.next(QUESTION_WAIT_MAX))?;
+            let came = came.ok_or_else(|| JournalError::unavailable("give all frames", "no more came"))?;
+            self.take(follower, came)?;
         }
         Ok(())
     }
@@ -60,13 +61,15 @@ impl JournalLink {
             let came = self.block_on(async {
                 let frames = match &mut frames {
                     Some(frames) => frames,
-                    None => frames.insert(self.frames_after(follower.end().number).await?),
+                    None => frames.insert(self.try_messages_after(self.spot().sequence).await?),
                 };
                 frames.next(patience).await
             });
-            let came = came.and_then(|frame| frame.map(|frame| self.apply(follower, &frame)).transpose());
+            let came = came.and_then(|came| came.map(|came| self.take(follower, came)).transpose());
             let goes_on = match came {
-                Ok(came) => told(came.as_ref()),
+                // A message that is no frame is no news.
+                Ok(Some(None)) => continue,
+                Ok(came) => told(came.flatten().as_ref()),
                 // The servers choose a leader, or are away.
                 Err(JournalError::Unavailable { problem, .. }) => {
                     tracing::debug!(problem, "the journal's stream is asked again");
@@ -82,11 +85,35 @@ impl JournalLink {
         }
     }
 
-    /// `None`: the stream has no such frame.
-    pub(super) async fn frame(&self, number: u64) -> Result<Option<Bytes>, JournalError> {
+    /// With the sequence of its message. `None`: the stream has no such frame.
+    async fn find_frame(&self, number: u64) -> Result<Option<(u64, Bytes)>, JournalError> {
+        let spot = self.spot();
+        // Where it is when nobody else has written since.
+        let likely = if (1..=number).contains(&spot.number) { spot.sequence + number - spot.number } else { number };
+        for from in [likely, number] {
+            let mut sequence = from;
+            while let Some(message) = self.message(sequence).await? {
+                match message {
+                    Message::Frame { number: found, content } if found == number => {
+                        return Ok(Some((sequence, self.whole(number, content).await?)));
+                    }
+                    // It cannot stand before this; unless that is an old frame which somebody wrote once more, and then the second round finds it.
+                    Message::Frame { number: found, .. } if found < number && from == likely => {
+                        sequence += number - found
+                    }
+                    Message::Frame { number: found, .. } if found > number => break,
+                    _ => sequence += 1,
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// `None`: the stream has no such message.
+    pub(super) async fn message(&self, sequence: u64) -> Result<Option<Message>, JournalError> {
         self.ask("give a frame", || async {
-            match self.inner.frames.get_raw_message(number).await {
-                Ok(message) => whole(&self.inner.objects, &message.headers, message.payload).await.map(Some),
+            match self.inner.frames.get_raw_message(sequence).await {
+                Ok(found) => Ok(Some(message::read(self.marks(), &found.headers, found.payload))),
                 Err(error) => match error.kind() {
                     RawMessageErrorKind::NoMessageFound => Ok(None),
                     RawMessageErrorKind::JetStream(api) if api.error_code() == ErrorCode::NO_MESSAGE_FOUND => Ok(None),
@@ -95,6 +122,21 @@ impl JournalLink {
             }
         })
         .await
+    }
+
+    /// The frame itself, wherever it is kept.
+    pub(super) async fn whole(&self, number: u64, content: Content) -> Result<Bytes, JournalError> {
+        let (name, digest) = match content {
+            Content::Here(frame) => return Ok(frame),
+            Content::Object { name, digest } => (name, digest),
+        };
+        let found = self.ask("give a large frame", || objects::find(&self.inner.objects, &name)).await?;
+        let changed = |what: &str| self.lost(LostFrame { frame: number, what: format!("object {name} {what}") });
+        let frame = found.ok_or_else(|| changed("is not there"))?;
+        if blake3::hash(&frame) != digest {
+            return Err(changed("was changed"));
+        }
+        Ok(frame.into())
     }
 
     pub(super) async fn extent(&self) -> Result<Extent, JournalError> {
@@ -110,21 +152,46 @@ impl JournalLink {
         })
     }
 
-    pub(super) async fn frames_after(&self, number: u64) -> Result<Frames, JournalError> {
-        let config = || OrderedConfig {
+    /// The messages of the stream after this one, as they come.
+    pub(super) async fn messages_after(&self, sequence: u64) -> Result<Messages, JournalError> {
+        self.ask("give the journal's frames", || self.try_messages_after(sequence)).await
+    }
+
+    /// As above, and fails at once when the servers do not answer.
+    async fn try_messages_after(&self, sequence: u64) -> Result<Messages, JournalError> {
+        let unavailable = |problem: String| JournalError::unavailable("give the journal's frames", problem);
+        let config = OrderedConfig {
             deliver_subject: self.inner.connection.client().new_inbox(),
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: number + 1 },
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: sequence + 1 },
             ..OrderedConfig::default()
         };
-        let asked = self.ask("give the journal's frames", || async {
-            let consumer = self.inner.frames.create_consumer(config()).await.map_err(|error| error.to_string())?;
-            consumer.messages().await.map_err(|error| error.to_string())
-        });
-        Ok(Frames { messages: asked.await?, objects: self.inner.objects.clone() })
+        let consumer =
+            self.inner.frames.create_consumer(config).await.map_err(|error| unavailable(error.to_string()))?;
+        let messages = consumer.messages().await.map_err(|error| unavailable(error.to_string()))?;
+        Ok(Messages { link: self.clone(), messages })
     }
 
     pub(super) fn lost(&self, lost: LostFrame) -> JournalError {
         JournalError::Lost { stream: self.inner.names.frames.clone(), frame: lost.frame, what: lost.what }
+    }
+
+    /// Takes over the message that came next. `None`: it is no frame, or one that is here already.
+    fn take(&self, follower: &mut Follower, came: Came) -> Result<Option<Followed>, JournalError> {
+        let Came { sequence, message } = came;
+        let last = follower.end().number;
+        let followed = match message {
+            Message::Frame { number, content } if number == last + 1 => {
+                let frame = self.block_on(self.whole(number, content))?;
+                Some(self.apply(follower, &frame)?)
+            }
+            Message::Frame { number, .. } if number > last + 1 => return Err(self.lost(other(last + 1, number))),
+            Message::Frame { .. } | Message::Strange => {
+                self.strange(sequence);
+                None
+            }
+        };
+        self.looked_at(Spot { number: follower.end().number, sequence });
+        Ok(followed)
     }
 
     fn apply(&self, follower: &mut Follower, frame: &[u8]) -> Result<Followed, JournalError> {
@@ -137,35 +204,39 @@ impl JournalLink {
 }
 
 fn missing(frame: u64) -> LostFrame {
-    LostFrame { frame, what: "it is not there".to_owned() }
+    LostFrame { frame, what: "it is not there as it was written".to_owned() }
 }
 
-/// The frame that a message holds or names. One that is not there any more is empty, and so no frame.
-async fn whole(objects: &ObjectStore, headers: &HeaderMap, payload: Bytes) -> io::Result<Bytes> {
-    match headers.get(OBJECT_HEADER) {
-        None => Ok(payload),
-        Some(name) => Ok(objects::find(objects, name.as_str()).await?.unwrap_or_default().into()),
-    }
+pub(super) fn other(frame: u64, found: u64) -> LostFrame {
+    LostFrame { frame, what: format!("frame {found} was found there") }
 }
 
-/// The journal's frames as they come, in order.
-pub(super) struct Frames {
+/// A message, and where it stands in the stream.
+pub(super) struct Came {
+    pub(super) sequence: u64,
+    pub(super) message: Message,
+}
+
+/// The stream's messages as they come, in order.
+pub(super) struct Messages {
+    link: JournalLink,
     messages: Ordered,
-    objects: ObjectStore,
 }
 
-impl Frames {
+impl Messages {
     /// `None`: nothing came in time.
-    pub(super) async fn next(&mut self, patience: Duration) -> Result<Option<Bytes>, JournalError> {
+    pub(super) async fn next(&mut self, patience: Duration) -> Result<Option<Came>, JournalError> {
+        let unavailable = |problem: String| JournalError::unavailable("give the journal's frames", problem);
         match tokio::time::timeout(patience, self.messages.next()).await {
             Err(_) => Ok(None),
-            Ok(Some(Ok(message))) => {
-                let headers = message.headers.clone().unwrap_or_default();
-                let frame = whole(&self.objects, &headers, message.payload.clone()).await;
-                frame.map(Some).map_err(|error| JournalError::unavailable("give a large frame", error))
+            Ok(Some(Ok(found))) => {
+                let sequence = found.info().map_err(|error| unavailable(error.to_string()))?.stream_sequence;
+                let headers = found.headers.clone().unwrap_or_default();
+                let message = message::read(self.link.marks(), &headers, found.payload.clone());
+                Ok(Some(Came { sequence, message }))
             }
-            Ok(Some(Err(error))) => Err(JournalError::unavailable("give the journal's frames", error)),
-            Ok(None) => Err(JournalError::unavailable("give the journal's frames", "it ended")),
+            Ok(Some(Err(error))) => Err(unavailable(error.to_string())),
+            Ok(None) => Err(unavailable("it ended".to_owned())),
         }
     }
 }

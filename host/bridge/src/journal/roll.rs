@@ -4,13 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::{HeaderMap, Message};
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::error::JournalError;
 use super::link::JournalLink;
+use super::secret::{is_marked, mark};
 
+/// Made with the cluster's secret, over what is said.
+const MARK: &str = "Polder-Mark";
 /// For a last word to be on its way.
 const LAST_WORD_WAIT_MAX: Duration = Duration::from_secs(1);
 
@@ -52,6 +56,7 @@ impl Roll {
         let mut words = subscribed.map_err(|error| JournalError::unavailable("tell which hosts there are", error))?;
         // The link's runtime ends with the link, so what runs on it must not keep the link.
         let (connection, subject) = (self.link.connection().clone(), Arc::clone(&self.subject));
+        let key = self.link.own_marks().presence;
         self.link.spawn(async move {
             let mut ticks = interval(every);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -59,15 +64,15 @@ impl Roll {
                 let is_due = tokio::select! {
                     _ = ticks.tick() => true,
                     word = words.next() => match word {
-                        // Who says what cannot be read is no host of this version.
-                        Some(word) => serde_json::from_slice(&word.payload).is_ok_and(&heard),
+                        Some(word) => read(&key, &word).is_some_and(&heard),
                         None => return,
                     },
                 };
                 if is_due
                     && connection.is_up()
                     && let Some(word) = own()
-                    && let Err(error) = connection.send(subject.to_string().into(), None, written(&word)).await
+                    && let Err(error) =
+                        connection.send(subject.to_string().into(), Some(marked(&key, &word)), written(&word)).await
                 {
                     tracing::debug!(%error, "the other hosts were not told of this one");
                 }
@@ -80,7 +85,8 @@ impl Roll {
     pub fn say(&self, word: &Word) {
         let connection = self.link.connection();
         let saying = async {
-            connection.send(self.subject.to_string().into(), None, written(word)).await?;
+            let headers = marked(&self.link.own_marks().presence, word);
+            connection.send(self.subject.to_string().into(), Some(headers), written(word)).await?;
             connection.settle().await
         };
         // Made within, as it needs the link's clock.
@@ -89,6 +95,19 @@ impl Roll {
             tracing::debug!("the other hosts may not have been told of this one");
         }
     }
+}
+
+fn marked(key: &[u8; 32], word: &Word) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(MARK, mark(key, &[&written(word)]));
+    headers
+}
+
+/// `None`: no host of the cluster said it.
+fn read(key: &[u8; 32], message: &Message) -> Option<Word> {
+    let given = message.headers.as_ref()?.get(MARK)?;
+    let is_ours = is_marked(key, &[&message.payload], given.as_str());
+    serde_json::from_slice(&message.payload).ok().filter(|_| is_ours)
 }
 
 fn written(word: &Word) -> bytes::Bytes {

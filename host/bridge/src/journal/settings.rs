@@ -11,6 +11,8 @@ pub const JOURNAL_NAME: &str = "polder";
 /// In the metadata of each journal's frames: how many journals tenants are divided among. It stays with the frames, also when these are
 /// restored from a backup.
 const COUNT: &str = "polder-journals";
+/// As above: names the secret that the hosts of the cluster share.
+const SECRET: &str = "polder-secret";
 
 /// The names of all that belongs to one journal.
 #[derive(Debug, Clone)]
@@ -22,6 +24,7 @@ pub(crate) struct Names {
     pub(crate) frames_subject: String,
     pub(crate) keys: String,
     pub(crate) objects: String,
+    pub(crate) parcels: String,
     /// Followed by a tenant.
     pub(crate) keys_prefix: String,
 }
@@ -41,6 +44,7 @@ impl Names {
             frames_subject: format!("$polder.{journal}.frames"),
             keys: format!("{journal}-tenant-keys"),
             objects: format!("{journal}-objects"),
+            parcels: format!("{journal}-parcels"),
             keys_prefix: format!("$polder.{journal}.keys."),
             journal,
         })
@@ -48,7 +52,7 @@ impl Names {
 }
 
 /// For frames: all are kept for ever, and nothing but the whole stream can be deleted.
-pub(crate) fn frames(names: &Names, replicas: usize, journals: Journals) -> Config {
+pub(crate) fn frames(names: &Names, replicas: usize, journals: Journals, secret_id: &str) -> Config {
     Config {
         name: names.frames.clone(),
         subjects: vec![names.frames_subject.clone()],
@@ -56,7 +60,7 @@ pub(crate) fn frames(names: &Names, replicas: usize, journals: Journals) -> Conf
         discard: DiscardPolicy::New,
         deny_delete: true,
         deny_purge: true,
-        metadata: HashMap::from([(COUNT.to_owned(), journals.to_string())]),
+        metadata: HashMap::from([(COUNT.to_owned(), journals.to_string()), (SECRET.to_owned(), secret_id.to_owned())]),
         ..kept(replicas)
     }
 }
@@ -64,6 +68,11 @@ pub(crate) fn frames(names: &Names, replicas: usize, journals: Journals) -> Conf
 /// How many journals the set has that these frames are one journal's of; `None`: nothing good is said of it.
 pub(crate) fn count(frames: &Config) -> Option<Journals> {
     frames.metadata.get(COUNT)?.parse().ok().and_then(Journals::new)
+}
+
+/// Names the secret that the frames belong to.
+pub(crate) fn secret_id(frames: &Config) -> Option<&String> {
+    frames.metadata.get(SECRET)
 }
 
 /// For the tenants' keys: one message each, which can be deleted, and is then overwritten.
@@ -118,7 +127,7 @@ mod tests {
 
     #[test]
     fn what_would_lose_frames_is_another_setting() {
-        let wanted = frames(&Names::of("polder", JournalNumber::FIRST).unwrap(), 1, Journals::ONE);
+        let wanted = frames(&Names::of("polder", JournalNumber::FIRST).unwrap(), 1, Journals::ONE, "x");
         assert_eq!(difference(&wanted, &wanted), None);
         let found = |change: fn(&mut Config)| {
             let mut config = wanted.clone();
@@ -143,7 +152,7 @@ mod tests {
     #[test]
     fn how_many_journals_there_are_stays_with_the_frames() {
         let three = Journals::new(3).unwrap();
-        let mut config = frames(&Names::of("polder", JournalNumber::FIRST).unwrap(), 1, three);
+        let mut config = frames(&Names::of("polder", JournalNumber::FIRST).unwrap(), 1, three, "x");
         assert_eq!(count(&config), Some(three));
         for text in ["0", "three", "65"] {
             config.metadata.insert(COUNT.to_owned(), text.to_owned());

@@ -4,6 +4,8 @@ use polder_journal::{FrameCheck, VerifyReport};
 
 use super::error::JournalError;
 use super::link::{JournalLink, QUESTION_WAIT_MAX};
+use super::message::Message;
+use super::reading::other;
 use super::sound::{self, LostFrame};
 
 /// Blocks.
@@ -16,11 +18,19 @@ pub fn verify_stream(link: &JournalLink) -> Result<VerifyReport, JournalError> {
     link.block_on(async {
         let extent = link.extent().await?;
         sound::check(&extent, 0).map_err(|lost| link.lost(lost))?;
-        let mut frames = link.frames_after(0).await?;
-        for number in 1..=extent.last {
-            let frame = frames.next(QUESTION_WAIT_MAX).await?;
-            let frame = frame.ok_or_else(|| JournalError::unavailable("give all frames", "no more came"))?;
-            check.frame(&frame).map_err(|what| link.lost(LostFrame { frame: number, what }))?;
+        let (mut frames, mut last) = (link.messages_after(0).await?, 0);
+        for _ in 1..=extent.last {
+            let came = frames.next(QUESTION_WAIT_MAX).await?;
+            let came = came.ok_or_else(|| JournalError::unavailable("give all frames", "no more came"))?;
+            match came.message {
+                Message::Frame { number, content } if number == last + 1 => {
+                    let frame = link.whole(number, content).await?;
+                    check.frame(&frame).map_err(|what| link.lost(LostFrame { frame: number, what }))?;
+                    last = number;
+                }
+                Message::Frame { number, .. } if number > last + 1 => return Err(link.lost(other(last + 1, number))),
+                Message::Frame { .. } | Message::Strange => link.strange(came.sequence),
+            }
         }
         Ok::<_, JournalError>(())
     })?;

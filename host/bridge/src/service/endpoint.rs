@@ -42,6 +42,12 @@ impl Endpoint {
         self.processing_ns.fetch_add(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
+    /// It was not even taken.
+    pub(super) fn refused(&self, (code, message): (u16, &str)) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.failed(code, message);
+    }
+
     pub(super) fn failed(&self, code: u16, message: &str) {
         self.errors.fetch_add(1, Ordering::Relaxed);
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = format!("{code}:{message}");

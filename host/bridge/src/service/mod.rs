@@ -57,13 +57,13 @@ async fn tell(
     mut asked: SelectAll<Subscriber>,
 ) {
     while let Some(Message { subject, reply, .. }) = asked.next().await {
-        let Some(reply) = reply else { continue };
+        let Some(to) = reply.and_then(|reply| connection.reply_to(&subject, &reply)) else { continue };
         let answer = match subject.split('.').nth(1) {
             Some("PING") => json(&identity.ping()),
             Some("INFO") => json(&identity.info(&endpoints)),
             _ => json(&identity.stats(&endpoints)),
         };
-        if let Err(error) = connection.client().publish(reply, answer).await {
+        if let Err(error) = connection.answer(to, None, answer).await {
             tracing::debug!(%error, "nobody was told about this service");
         }
     }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::Endpoint;
 use crate::QUEUE_GROUP;
 use crate::connection::{Connection, NotSent};
+use crate::reply_to::ReplyTo;
 
 /// More wait in NATS's own queue. Beyond what a tenant may have in flight by default, so that its limit is what callers meet.
 const REQUESTS_UNDER_WAY_MAX: usize = 16_384;
@@ -19,6 +20,8 @@ const REQUESTS_UNDER_WAY_MAX: usize = 16_384;
 /// By which clients of NATS's services know an error.
 const ERROR: &str = "Nats-Service-Error";
 const ERROR_CODE: &str = "Nats-Service-Error-Code";
+/// What the service protocol says of a request whose reply subject may not be answered, with a code as in HTTP.
+const FORBIDDEN_REPLY: (u16, &str) = (403, "the reply subject is not an inbox");
 
 /// One subscription, shared with other hosts: each request comes to one of them.
 pub struct Requests {
@@ -42,7 +45,7 @@ pub struct Reply {
 
 /// What comes after a reply, and where.
 struct FollowUp {
-    subject: String,
+    to: ReplyTo,
     reply: Pin<Box<dyn Future<Output = Reply> + Send>>,
 }
 
@@ -73,7 +76,11 @@ impl Requests {
                 biased;
                 Some(answer) = under_way.next() => self.answer(endpoint, answer).await,
                 message = self.subscriber.next(), if !is_ended && under_way.len() < REQUESTS_UNDER_WAY_MAX => match message {
-                    Some(message) => under_way.push(answered(message, &take)),
+                    // What could not be answered is not carried out either.
+                    Some(message) => match self.reply_to(&message) {
+                        Ok(to) => under_way.push(answered(message, to, &take)),
+                        Err(Forbidden) => endpoint.refused(FORBIDDEN_REPLY),
+                    },
                     None => is_ended = true,
                 },
                 () = &mut closing, if !is_closing => {
@@ -86,6 +93,12 @@ impl Requests {
         if let Err(error) = self.connection.client().flush().await {
             tracing::debug!(%error, "the last answers may not have been sent");
         }
+    }
+
+    /// `None`: the caller wants no answer.
+    fn reply_to(&self, message: &Message) -> Result<Option<ReplyTo>, Forbidden> {
+        let Some(reply) = &message.reply else { return Ok(None) };
+        self.connection.reply_to(&message.subject, reply).map(Some).ok_or(Forbidden)
     }
 
     async fn answer(&self, endpoint: &Endpoint, answer: Answer) {
@@ -103,23 +116,26 @@ impl Requests {
             }
         }
         // Not before the reply was sent: whoever listens is told first what to wait for.
-        if let Some(FollowUp { subject, reply }) = follow_up {
+        if let Some(FollowUp { to, reply }) = follow_up {
             let connection = self.connection.clone();
-            tokio::spawn(async move { send(&connection, subject.into(), reply.await).await });
+            tokio::spawn(async move { send(&connection, to, reply.await).await });
         }
     }
 }
 
-async fn send(connection: &Connection, to: Subject, reply: Reply) {
+async fn send(connection: &Connection, to: ReplyTo, reply: Reply) {
     let headers = reply.headers();
-    if let Err(error) = connection.send(to.clone(), headers, reply.payload).await {
-        tracing::warn!(subject = %to, %error, "an answer could not be sent");
+    if let Err(error) = connection.answer(to.clone(), headers, reply.payload).await {
+        tracing::warn!(subject = to.as_str(), %error, "an answer could not be sent");
     }
 }
 
+/// The request's reply subject may not be answered.
+struct Forbidden;
+
 struct Answer {
     subject: Subject,
-    to: Option<Subject>,
+    to: Option<ReplyTo>,
     reply: Reply,
     began: Instant,
 }
@@ -127,10 +143,11 @@ struct Answer {
 /// Not an async function: the request is taken at once, whenever the future is first looked at.
 fn answered<F: Future<Output = Reply>, T: Fn(Request) -> F>(
     message: Message,
+    to: Option<ReplyTo>,
     take: &T,
 ) -> impl Future<Output = Answer> + use<F, T> {
     let began = Instant::now();
-    let Message { subject, reply: to, headers, payload, .. } = message;
+    let Message { subject, headers, payload, .. } = message;
     let reply = take(Request { subject: subject.clone(), headers, payload });
     async move { Answer { subject, to, reply: reply.await, began } }
 }
@@ -171,9 +188,9 @@ impl Reply {
         self
     }
 
-    /// Once this was sent, `reply` is waited for and sent to `subject`.
-    pub fn followed_by(mut self, subject: String, reply: impl Future<Output = Self> + Send + 'static) -> Self {
-        self.follow_up = Some(FollowUp { subject, reply: Box::pin(reply) });
+    /// Once this was sent, `reply` is waited for and sent to `to`.
+    pub fn followed_by(mut self, to: ReplyTo, reply: impl Future<Output = Self> + Send + 'static) -> Self {
+        self.follow_up = Some(FollowUp { to, reply: Box::pin(reply) });
         self
     }
 

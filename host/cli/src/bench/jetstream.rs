@@ -85,7 +85,9 @@ impl JetStream {
 
     fn on_servers(&self, folder: &Path, count: usize) -> anyhow::Result<Through> {
         let servers = Servers::start(&self.nats_server()?, folder, count)?;
-        let options = JournalOptions { monitoring: Some(servers.monitoring()), replicas: count, ..Default::default() };
+        let secret = folder.join("journal-secret");
+        let monitoring = Some(servers.monitoring());
+        let options = JournalOptions { monitoring, replicas: count, ..JournalOptions::new(secret) };
         let (parts, members) = join(&servers.connect(), &options, &HostOptions::new(folder.join("host")))?;
         let host = parts.first_host().clone();
         wait_until("this host owns the journal", || Ok(host.is_leading()))?;
@@ -265,7 +267,8 @@ impl Served {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["serve", "--listen", "127.0.0.1:0", "--journal", "jetstream", "--data"])
             .arg(data)
-            .args(["--nats", &servers.urls(), "--nats-monitoring", &servers.monitoring()])
+            .args(["--nats", &servers.urls(), "--nats-monitoring", &servers.monitoring(), "--journal-secret"])
+            .arg(data.with_file_name("journal-secret"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(&log)?)

@@ -39,6 +39,12 @@ impl Host {
         Ok(BridgeChanged { changed, bridge })
     }
 
+    /// Tells a tenant's history from every other one, also from that of a tenant of the same name elsewhere.
+    pub fn history_id(&self, tenant: &TenantName) -> Result<String, ReadError> {
+        let id = self.inner.reader.keys().history_id(tenant);
+        id.ok_or_else(|| ReadError::UnknownTenant(tenant.clone()))
+    }
+
     /// What is to be published of a tenant.
     pub fn outflow(&self, tenant: &TenantName) -> Result<Outflow, ReadError> {
         let positions = self.positions(tenant)?;

@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError}
 use std::time::{Duration, Instant};
 
 use polder_core::Position;
-use polder_journal::{AppendError, EncodedRecord, Writer};
+use polder_journal::{AppendError, EncodedRecord, LogError, Writer};
 
 /// Records wait no longer than this for what others still decide, to share a sync with it: a sync costs as much as deciding on dozens
 /// of commands. Counted from the first of them, so that none waits longer than a sync or so for the next to begin.
@@ -231,7 +231,18 @@ impl Appender {
             reason = format!("{reason}: {cause}");
             source = cause.source();
         }
-        tracing::error!(%reason, "the journal failed; no more commands are taken until the host is started again");
+        match error {
+            // Several hosts have it in common, and it goes on with another one, or with this one later.
+            AppendError::Log(LogError::Overtaken { .. }) => {
+                tracing::info!(%reason, "another host owns the journal now")
+            }
+            AppendError::Log(LogError::Unavailable { .. }) => {
+                tracing::warn!(%reason, "the servers that keep the journal took no frame; it is given up");
+            }
+            _ => {
+                tracing::error!(%reason, "the journal failed; no more commands are taken until the host is started again")
+            }
+        }
         Halted(self.halted.get_or_init(|| reason).clone())
     }
 }

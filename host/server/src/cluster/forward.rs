@@ -21,6 +21,7 @@ use tower::ServiceExt as _;
 use super::Cluster;
 use super::member::Role;
 use super::wire::{self, AnswerHead, RequestHead};
+use crate::access::{self, Demand};
 use crate::app::App;
 use crate::parts::Part;
 use crate::problem::{ForOwner, Problem};
@@ -31,14 +32,16 @@ use crate::{body, kinds};
 const FORWARDED_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Of a message between hosts, for what stands around the body, in bytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// Wall time until some host owns the journal again.
-const OWNER_WAIT_MAX: Duration = Duration::from_secs(15);
+/// Wall time until some host owns the journal again: one that is handed over in order has its next owner by then.
+const OWNER_WAIT_MAX: Duration = Duration::from_millis(1_800);
 /// Wall time of the owner's answer. A deployment replays a history.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(600);
 /// Wall time until what was done elsewhere is here.
 const CATCH_UP_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Wall time, for the answer of a host that has just lost the journal: one that gave it up in order finishes what it had begun.
 const LAST_ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
+/// Between two looks whether the owner is still there.
+const SILENCE_LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// Between two looks who owns it.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -47,14 +50,20 @@ const LOOK_PAUSE: Duration = Duration::from_millis(50);
 struct HandedOver;
 
 /// Stands before every route that changes something, but that which asks something of this very host.
-pub(crate) async fn forward(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, Problem> {
+pub(crate) async fn forward(
+    State((app, demand)): State<(Arc<App>, Demand)>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     if app.parts.company().is_none() || request.extensions().get::<HandedOver>().is_some() {
         return Ok(next.run(request).await);
     }
     let (mut parts, sent) = request.into_parts();
-    let tenant = match Segments::from_request_parts(&mut parts, &app).await {
+    let segments = Segments::from_request_parts(&mut parts, &app).await;
+    let tenant = match &segments {
         Ok(segments) => segments.tenant_if_any(),
-        Err(problem) => Err(problem),
+        // It is refused here as well as anywhere, once it is known who asks.
+        Err(_) => return Ok(next.run(Request::from_parts(parts, sent)).await),
     };
     let part = match tenant {
         Ok(Some(tenant)) => app.parts.of(&tenant),
@@ -65,6 +74,8 @@ pub(crate) async fn forward(State(app): State<Arc<App>>, request: Request, next:
     let Some(cluster) = &part.cluster else {
         return Ok(next.run(Request::from_parts(parts, sent)).await);
     };
+    // Before a byte is read or kept for the owner. The owner asks again.
+    access::caller(&app, &parts.headers)?.check(&demand(&segments?)?)?;
     let sent = body::read(sent, FORWARDED_BYTES_MAX, "that is handed to another host").await?;
     let start = Instant::now();
     loop {
@@ -137,10 +148,10 @@ impl Cluster {
         headers.remove(TRANSFER_ENCODING);
         let mut parcel = None;
         if sent.len() + HEAD_BYTES_MAX > self.line.request_bytes_max() {
-            let name = format!("parcel-{}", uuid::Uuid::now_v7().simple());
-            let kept = self.objects.keep(&name, sent).await;
-            kept.map_err(|error| failed(format!("the request cannot be handed to the journal's owner: {error}")))?;
-            parcel = Some(name);
+            let kept = self.objects.keep_parcel(sent).await;
+            let kept =
+                kept.map_err(|error| failed(format!("the request cannot be handed to the journal's owner: {error}")))?;
+            parcel = Some(kept);
         }
         let inline = if parcel.is_some() { &[][..] } else { sent };
         let message = wire::written(&RequestHead::new(&parts.method, &parts.uri, &headers, parcel.clone()), inline);
@@ -150,15 +161,28 @@ impl Cluster {
             // Ends early only when the member has ended, and then nothing is known.
             let _ = role.wait_for(is_another).await;
             tokio::time::sleep(LAST_ANSWER_WAIT_MAX).await;
+            "it lost the journal"
         };
+        let silent = async {
+            loop {
+                // At first it may not have been heard yet.
+                tokio::time::sleep(SILENCE_LOOK_INTERVAL).await;
+                // A host does not hear itself.
+                if *owner != *self.name && !self.division.is_heard(owner, Instant::now()) {
+                    return "it is not heard any more";
+                }
+            }
+        };
+        let no_answer = |problem: &str| Err(AskError::NoAnswer { host: owner.to_owned(), problem: problem.to_owned() });
         let answer = tokio::select! {
             answer = self.line.ask(owner, message, ANSWER_WAIT_MAX) => answer,
-            () = deposed => Err(AskError::NoAnswer { host: owner.to_owned(), problem: "it lost the journal".to_owned() }),
+            problem = deposed => no_answer(problem),
+            problem = silent => no_answer(problem),
         };
-        if let Some(name) = parcel
-            && let Err(error) = self.objects.remove(&name).await
+        if let Some(parcel) = parcel
+            && let Err(error) = self.objects.remove_parcel(&parcel).await
         {
-            tracing::warn!(name, %error, "a parcel for another host is left behind");
+            tracing::debug!(%error, "a parcel for another host is left behind; it goes away by itself");
         }
         let answer = match answer {
             Ok(answer) => answer,
@@ -220,8 +244,8 @@ impl Cluster {
         let bad = |detail: &str| Problem::new(&kinds::BAD_BODY, detail);
         let (head, mut body) = wire::read::<RequestHead>(message).ok_or_else(|| bad("no request of another host's"))?;
         let (method, uri, headers) = head.parts().ok_or_else(|| bad("no request of HTTP"))?;
-        if let Some(name) = &head.parcel {
-            let found = self.objects.find(name).await.map_err(|error| bad(&error.to_string()))?;
+        if let Some(parcel) = &head.parcel {
+            let found = self.objects.find_parcel(parcel).await.map_err(|error| bad(&error.to_string()))?;
             body = found.ok_or_else(|| bad("its parcel is not there"))?.into();
         }
         let mut request = Request::new(Body::from(body));

@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use polder_bridge::journal::{JournalError, JournalLink, LEASE_LOOK, Lease, Renewal};
 use polder_core::JournalNumber;
@@ -13,6 +13,9 @@ use polder_journal::{Follower, Reader, Writer};
 use tokio::sync::watch;
 
 use super::division::Division;
+
+/// The owner was the owner at most so long ago: requests are not handed to a host that may have lost the journal meanwhile.
+const UNKNOWN_MAX: Duration = Duration::from_millis(1_500);
 
 /// Where this host stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +114,7 @@ impl Work {
     fn follow(&mut self, follower: &mut Follower) -> Result<Next, String> {
         let Self { journal, division, link, host, lease, role, followed: heard, asked, .. } = self;
         let (mut looked, mut next, mut problem) = (Instant::now() - LEASE_LOOK, Next::Stop, None);
+        let mut known = Instant::now();
         let followed = link.follow(follower, LEASE_LOOK, |followed| {
             if let Some(frame) = followed {
                 if let Err(error) = host.followed(&frame.tenants) {
@@ -134,12 +138,16 @@ impl Work {
             match lease.look(may_own) {
                 Ok(true) => next = Next::Lead,
                 Ok(false) => {
+                    known = Instant::now();
                     let owner = lease.owner().map(str::to_owned);
                     role.send_if_modified(|role| replace(role, Role::Following { owner }));
                     return true;
                 }
                 Err(error) => {
                     tracing::debug!(%journal, %error, "nothing is known of the journal's owner");
+                    if known.elapsed() >= UNKNOWN_MAX {
+                        role.send_if_modified(|role| replace(role, Role::Following { owner: None }));
+                    }
                     return true;
                 }
             }
@@ -191,7 +199,7 @@ impl Work {
                 Renewal::Unknown(problem) => tracing::debug!(%journal, problem, "the owner's lease was not renewed"),
             }
         };
-        tracing::warn!(%journal, why, "this host does not own the journal any more");
+        tracing::info!(%journal, why, "this host does not own the journal any more");
         self.role.send_replace(Role::Following { owner: self.lease.owner().map(str::to_owned) });
         let writer = self.host.step_down();
         self.release();

@@ -10,7 +10,7 @@ mod plan;
 mod wire;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use polder_bridge::ConnectOptions;
 use polder_bridge::journal::{HostLine, JournalError, JournalLink, JournalOptions, LEASE_LOOK, Lease, Objects, Roll};
@@ -32,6 +32,11 @@ use crate::parts::{Part, Parts};
 /// Below a data folder: a folder for the copy of each journal, and what belongs to it.
 pub const COPIES_FOLDER: &str = "journals";
 
+/// A frame that waits for so long makes callers wait no longer.
+const STALLED_AFTER: Duration = Duration::from_millis(1_500);
+/// Between two looks whether one does.
+const STALL_LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Why a host cannot be one of several.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
@@ -43,11 +48,20 @@ pub enum JoinError {
     Thread(std::io::Error),
 }
 
+impl JoinError {
+    /// The servers do not answer: it passes by itself.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Journal(error) if error.passes())
+    }
+}
+
 /// What the faces of a host know of the others that have a journal in common with it. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Cluster {
     name: Arc<str>,
     line: HostLine,
+    link: JournalLink,
+    division: Arc<Division>,
     objects: Objects,
     role: watch::Receiver<Role>,
     /// The number of the last frame that this host took over.
@@ -122,7 +136,15 @@ impl Joining<'_> {
         }
         let (tell_role, role) = watch::channel(Role::Following { owner: None });
         let (tell_followed, followed) = watch::channel(follower.end().number);
-        let cluster = Cluster { name: Arc::clone(name), line: HostLine::new(link), objects, role, followed };
+        let cluster = Cluster {
+            name: Arc::clone(name),
+            line: HostLine::new(link),
+            link: link.clone(),
+            division: Arc::clone(division),
+            objects,
+            role,
+            followed,
+        };
         let work = Work {
             journal: number,
             division: Arc::clone(division),
@@ -157,8 +179,35 @@ impl Cluster {
         }
     }
 
+    pub(crate) fn servers(&self) -> Servers {
+        Servers(self.link.clone())
+    }
+
     /// Told when the host begins to lead, or leads no more.
     pub(crate) fn leading(&self) -> watch::Receiver<Role> {
         self.role.clone()
+    }
+}
+
+/// The servers that keep the journal, as this host sees them. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Servers(JournalLink);
+
+impl Servers {
+    /// Why what this host has taken is not durable yet, when that has taken too long already. `None`: it owns the journal, and the servers answer.
+    pub(crate) fn stalled(&self) -> Option<String> {
+        let waited = self.0.frame_waits_for().filter(|waited| *waited >= STALLED_AFTER)?;
+        Some(format!("the servers that keep the journal have not answered for {} ms", waited.as_millis()))
+    }
+
+    /// What comes of `pending`, unless the servers that keep the journal do not answer.
+    pub(crate) async fn answered<T>(&self, pending: impl Future<Output = T>) -> Result<T, String> {
+        let mut pending = std::pin::pin!(pending);
+        loop {
+            match tokio::time::timeout(STALL_LOOK_INTERVAL, &mut pending).await {
+                Ok(answer) => return Ok(answer),
+                Err(_) => self.stalled().map_or(Ok(()), Err)?,
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use bytes::{BufMut as _, Bytes, BytesMut};
+use polder_bridge::journal::Parcel;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +14,8 @@ pub(super) struct RequestHead {
     method: String,
     uri: String,
     headers: Vec<(String, Vec<u8>)>,
-    /// The body is an object of this name.
-    pub(super) parcel: Option<String>,
+    /// The body is in it.
+    pub(super) parcel: Option<Parcel>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,7 +31,7 @@ pub(super) enum AnswerHead {
 }
 
 impl RequestHead {
-    pub(super) fn new(method: &Method, uri: &Uri, headers: &HeaderMap, parcel: Option<String>) -> Self {
+    pub(super) fn new(method: &Method, uri: &Uri, headers: &HeaderMap, parcel: Option<Parcel>) -> Self {
         Self { method: method.to_string(), uri: uri.to_string(), headers: listed(headers), parcel }
     }
 

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use polder_bridge::service::{Reply, Request};
-use polder_bridge::{Connection, Delivery, NotSent, Taken};
+use polder_bridge::{Connection, Delivery, NotSent, ReplyTo, Taken};
 use polder_core::{AggregateId, CorrelationId, DomainName, EventName, Position, TenantName, subject};
 use polder_engine::{EventFilter, ReadError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::counts::Counts;
-use super::queries::{QueryAck, correlation_id};
+use super::queries::{QueryAck, result_for};
 use super::{Term, reply};
 use crate::access;
 use crate::feed::{Feed, Follow, Wanted};
@@ -65,7 +65,7 @@ struct Reading {
     feed: Feed,
     /// The reader has all up to here.
     taken: Position,
-    result_subject: String,
+    result: ReplyTo,
     correlation_id: CorrelationId,
     /// Given back at the end.
     _place: OwnedSemaphorePermit,
@@ -81,9 +81,9 @@ pub(super) fn open(
     async move {
         match reading(&term, &counts, &request).await {
             Ok(reading) => {
-                let (correlation_id, result_subject) = (&reading.correlation_id, &reading.result_subject);
+                let (correlation_id, result_subject) = (&reading.correlation_id, reading.result.as_str());
                 let ack = reply::good(&QueryAck { status: "accepted", correlation_id, result_subject });
-                ack.followed_by(result_subject.clone(), deliver(reading, connection))
+                ack.followed_by(reading.result.clone(), deliver(reading, connection))
             }
             Err(problem) => problem.into(),
         }
@@ -106,17 +106,16 @@ async fn reading(term: &Term, counts: &Counts, request: &Request) -> Result<Read
         about: None,
     };
     let sight = caller.sight(subject::events(&tenant, filter.domain.as_ref(), None, filter.name.as_ref()))?;
-    let correlation_id = correlation_id(request)?;
+    let (correlation_id, result) = result_for(&tenant, request)?;
     let place = Arc::clone(&counts.readers).try_acquire_owned().map_err(|_| {
         let detail = format!("{READERS_MAX} readers are being told events, and no more are taken: come again later");
         Problem::new(&kinds::BUSY, detail).with("limit", READERS_MAX).with("retry_after_ms", BUSY_RETRY_MS)
     })?;
     let follow = Follow { positions: term.part.host.positions(&tenant)?, closing: term.closing.clone() };
     let (after, end_at) = (Position(asked.start_after), asked.end_at.map(Position));
-    let result_subject = subject::result(&tenant, &correlation_id);
     let wanted = Wanted { tenant, filter, sight, after, end_at, limit: None };
     let feed = Feed::open(term.part.host.clone(), wanted, Some(follow)).await?;
-    Ok(Reading { feed, taken: after, result_subject, correlation_id, _place: place })
+    Ok(Reading { feed, taken: after, result, correlation_id, _place: place })
 }
 
 /// Why it ended before its time.
@@ -143,7 +142,7 @@ async fn deliver(mut reading: Reading, connection: Connection) -> Reply {
 
 /// Gives why it ended.
 async fn pages(reading: &mut Reading, connection: &Connection) -> Result<&'static str, Broken> {
-    let mut delivery = Delivery::open(connection, reading.result_subject.clone()).await.map_err(Broken::Sent)?;
+    let mut delivery = Delivery::open(connection, reading.result.clone()).await.map_err(Broken::Sent)?;
     while let Some(page) = reading.feed.next().await.map_err(Broken::Read)? {
         let count = page.events.len();
         for (number, event) in page.events.iter().enumerate() {

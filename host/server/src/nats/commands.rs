@@ -31,8 +31,9 @@ pub(super) fn submit(term: &Term, request: Request) -> impl Future<Output = Repl
             Err(problem) => return problem.into(),
         };
         let reply = match pending.await {
-            Ok(acknowledgement) => reply::good(&acknowledgement),
-            Err(error) => {
+            Err(problem) => problem.into(),
+            Ok(Ok(acknowledgement)) => reply::good(&acknowledgement),
+            Ok(Err(error)) => {
                 if let Some(trace) = &trace {
                     tracing::debug!(traceparent = %trace, %error, "a command was refused");
                 }
@@ -49,7 +50,7 @@ pub(super) fn submit(term: &Term, request: Request) -> impl Future<Output = Repl
 fn take(
     term: &Term,
     request: &Request,
-) -> Result<impl Future<Output = Result<CommandAck, SubmitError>> + use<>, Problem> {
+) -> Result<impl Future<Output = Result<Result<CommandAck, SubmitError>, Problem>> + use<>, Problem> {
     let caller = access::caller(&term.app, request)?;
     let address = address(request.subject())?;
     caller.check(&Wanted::Publish(request.subject().to_owned()))?;
@@ -58,8 +59,8 @@ fn take(
         command.payload = request.payload().clone();
     }
     let (tenant, domain) = (command.tenant.clone(), command.domain.clone());
-    let pending = term.part.host.submit(command);
-    Ok(async move { pending.await.map_err(|error| error.for_caller(&caller, &tenant, &domain)) })
+    let pending = term.part.submit(command)?;
+    Ok(async move { Ok(pending.await?.map_err(|error| error.for_caller(&caller, &tenant, &domain))) })
 }
 
 fn address(subject: &str) -> Result<Address, Problem> {

@@ -79,6 +79,13 @@ impl Counts {
             "Messages that came faster than they were taken.",
             dropped,
         );
+        one(
+            &mut text,
+            "polder_nats_refused_replies_total",
+            "counter",
+            "Requests that were not carried out, because their reply subject is not an inbox.",
+            self.requests.refused_replies(),
+        );
         let commands = self.commands.counts();
         one(&mut text, "polder_nats_commands_total", "counter", "Commands that came over NATS.", commands.requests);
         one(

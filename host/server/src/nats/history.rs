@@ -10,11 +10,13 @@ pub(super) struct TenantHistory {
     host: Host,
     tenant: TenantName,
     outflow: Outflow,
+    id: String,
 }
 
 impl TenantHistory {
     pub(super) fn open(host: &Host, tenant: &TenantName) -> Result<Self, ReadError> {
-        Ok(Self { host: host.clone(), tenant: tenant.clone(), outflow: host.outflow(tenant)? })
+        let (outflow, id) = (host.outflow(tenant)?, host.history_id(tenant)?);
+        Ok(Self { host: host.clone(), tenant: tenant.clone(), outflow, id })
     }
 }
 
@@ -40,6 +42,10 @@ impl History for TenantHistory {
 
     fn translations(&self, event: &Event) -> (Vec<Translation>, Vec<LeftOut>) {
         self.outflow.translate(event)
+    }
+
+    fn id(&self) -> &str {
+        &self.id
     }
 
     fn is_translated(&self) -> bool {

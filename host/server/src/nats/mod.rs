@@ -14,11 +14,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use polder_bridge::events::{EventStreams, StreamError};
+use polder_bridge::events::EventStreams;
 use polder_bridge::service::{Description, Service};
 use polder_bridge::{Background, ConnectError, ConnectOptions, Connection, NotSent};
-use polder_engine::{ReadError, joined};
-use tokio::sync::{Mutex, watch};
+use polder_engine::joined;
+use tokio::sync::{Mutex, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::app::App;
@@ -30,6 +30,8 @@ use tenants::Tenants;
 /// What is under way at shutdown may take this long.
 const DRAIN_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// For a start with a server that answers slowly: what is left goes on in the background.
+const BEGIN_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Between two attempts to begin.
 const START_PAUSE: Duration = Duration::from_secs(1);
 
@@ -67,31 +69,37 @@ struct Term {
 }
 
 /// A part that is served.
-pub(crate) struct Serving {
-    tenants: JoinHandle<()>,
-    _service: Arc<Service>,
-}
+pub(crate) struct Serving(JoinHandle<()>);
 
 /// Why it is not.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
+enum StartError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     #[error(transparent)]
     Nats(#[from] NotSent),
-    #[error(transparent)]
-    Stream(#[from] StreamError),
-    #[error(transparent)]
-    History(#[from] ReadError),
 }
 
 impl Nats {
+    /// A server that is away is waited for in the background.
+    ///
     /// # Errors
     /// Within seconds, with what to do about it.
     pub async fn connect(options: &ConnectOptions, streams: EventStreams) -> Result<Self, ConnectError> {
-        let requests = Connection::open(options, "polder requests").await?;
-        requests.require_jetstream().await?;
+        let requests = Connection::open_or_wait(options, "polder requests").await?;
+        if requests.is_up() {
+            match requests.require_jetstream().await {
+                // It may be choosing a leader.
+                Err(error @ ConnectError::NoJetStreamAnswer { .. }) => {
+                    tracing::warn!(%error, "JetStream is waited for")
+                }
+                found => found?,
+            }
+        }
         let background = Arc::new(Background::start("nats-events")?);
         let options = options.clone();
-        let opening = background.handle().spawn(async move { Connection::open(&options, "polder events").await });
+        let opening =
+            background.handle().spawn(async move { Connection::open_or_wait(&options, "polder events").await });
         let events = joined(opening).await?;
         Ok(Self { links: Links { requests, events, streams, background } })
     }
@@ -106,13 +114,54 @@ impl Face {
         Self { app, links: nats.links, counts, service: Arc::default() }
     }
 
-    /// Answers when it returns, until `closing` turns true.
-    pub(crate) async fn serve(&self, part: &Arc<Part>, closing: watch::Receiver<bool>) -> Result<Serving, StartError> {
-        let service = self.service().await?;
+    /// Serves the part until `closing` turns true, from when NATS can be used on. Where it can be used now, requests are answered when this
+    /// returns, but for those of tenants that are in trouble.
+    pub(crate) async fn serve(&self, part: &Arc<Part>, closing: watch::Receiver<bool>) -> Serving {
+        let (begun, has_begun) = oneshot::channel::<()>();
         let term = Term { app: Arc::clone(&self.app), part: Arc::clone(part), closing };
-        let tenants = Tenants::serve(term, self.links.clone(), &self.counts).await?;
-        self.links.requests.settle().await?;
-        Ok(Serving { tenants, _service: service })
+        let serving = Serving(tokio::spawn(self.clone().run(term, begun)));
+        if self.links.requests.is_up() && self.links.events.is_up() {
+            // Ends with an error when it has begun: the sender is dropped then.
+            drop(tokio::time::timeout(BEGIN_WAIT_MAX, has_begun).await);
+        }
+        serving
+    }
+
+    async fn run(self, term: Term, begun: oneshot::Sender<()>) {
+        let mut closing = term.closing.clone();
+        let service = tokio::select! {
+            service = self.begin(&term.part) => service,
+            _ = closing.wait_for(|closing| *closing) => return,
+        };
+        let tenants = Tenants::serve(term, self.links.clone(), &self.counts).await;
+        if let Err(error) = self.links.requests.settle().await {
+            tracing::debug!(%error, "other servers may not know the host's subscriptions yet");
+        }
+        drop(begun);
+        joined(tenants).await;
+        drop(service);
+    }
+
+    /// Tries until NATS can be used.
+    async fn begin(&self, part: &Part) -> Arc<Service> {
+        let mut said = None;
+        loop {
+            let error = match self.try_begin().await {
+                Ok(service) => return service,
+                Err(error) => error.to_string(),
+            };
+            if said.as_ref() != Some(&error) {
+                tracing::info!(journal = %part.journal, error, "its tenants are not answered over NATS yet; it is tried again");
+                said = Some(error);
+            }
+            tokio::time::sleep(START_PAUSE).await;
+        }
+    }
+
+    async fn try_begin(&self) -> Result<Arc<Service>, StartError> {
+        self.links.requests.ready().await?;
+        self.links.events.ready().await?;
+        Ok(self.service().await?)
     }
 
     /// A host is one service, however many of its parts are served.
@@ -140,25 +189,18 @@ pub(crate) async fn serve_while_leading(face: Face, part: Arc<Part>, mut role: w
             return;
         }
         let (close, closing) = watch::channel(false);
-        match face.serve(&part, closing).await {
-            Ok(serving) => {
-                // Ends early only when the member has.
-                let _ = role.wait_for(|role| *role != Role::Leading).await;
-                close.send_replace(true);
-                serving.end().await;
-            }
-            Err(error) => {
-                tracing::error!(journal = %part.journal, %error, "its tenants are not answered over NATS");
-                let _ = tokio::time::timeout(START_PAUSE, role.wait_for(|role| *role != Role::Leading)).await;
-            }
-        }
+        let serving = face.serve(&part, closing).await;
+        // Ends early only when the member has.
+        let _ = role.wait_for(|role| *role != Role::Leading).await;
+        close.send_replace(true);
+        serving.end().await;
     }
 }
 
 impl Serving {
     /// After its term has turned to closing: what is under way is answered.
     pub(crate) async fn end(self) {
-        if tokio::time::timeout(DRAIN_WAIT_MAX, self.tenants).await.is_err() {
+        if tokio::time::timeout(DRAIN_WAIT_MAX, self.0).await.is_err() {
             tracing::warn!("some requests over NATS took longer than {} s and were cut off", DRAIN_WAIT_MAX.as_secs());
         }
     }

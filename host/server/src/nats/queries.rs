@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use polder_bridge::ReplyTo;
 use polder_bridge::service::{Reply, Request};
-use polder_core::{CorrelationId, DomainName, ProjectionName, TenantName, subject};
+use polder_core::{CorrelationId, DomainName, ProjectionName, TenantName};
 use polder_engine::{DocumentQuery, WaitFor};
 use serde::{Deserialize, Serialize};
 
@@ -64,31 +65,33 @@ pub(super) fn ask(term: &Arc<Term>, request: Request) -> impl Future<Output = Re
     async move {
         match understood {
             Ok((question, None)) => answer(&term, question).await,
-            Ok((question, Some(correlation_id))) => {
-                let result_subject = subject::result(&question.tenant, &correlation_id);
+            Ok((question, Some((correlation_id, result)))) => {
                 let status = "accepted";
-                let ack = QueryAck { status, correlation_id: &correlation_id, result_subject: &result_subject };
+                let ack = QueryAck { status, correlation_id: &correlation_id, result_subject: result.as_str() };
                 let ack = reply::good(&ack);
                 let answering = async move {
                     let answer = answer(&term, question).await;
                     answer.with_header(CORRELATION_ID, correlation_id.as_str())
                 };
-                ack.followed_by(result_subject, answering)
+                ack.followed_by(result, answering)
             }
             Err(problem) => problem.into(),
         }
     }
 }
 
-/// The question, and what its answer is known by when it does not come straight back.
-fn understood(term: &Term, request: &Request) -> Result<(Question, Option<CorrelationId>), Problem> {
+/// The question, and what its answer is known by and where it goes when it does not come straight back.
+fn understood(term: &Term, request: &Request) -> Result<(Question, Option<(CorrelationId, ReplyTo)>), Problem> {
     let caller = access::caller(&term.app, request)?;
     let wanted = Wanted::Publish(request.subject().to_owned());
     let question = question(caller, request)?;
     question.caller.check(&wanted)?;
     match headers::one(request, RESULT)? {
         Some("reply") => Ok((question, None)),
-        None => Ok((question, Some(correlation_id(request)?))),
+        None => {
+            let result = result_for(&question.tenant, request)?;
+            Ok((question, Some(result)))
+        }
         Some(other) => Err(bad_header(RESULT, &format!("is {other:?}; \"reply\" would be right, or no such header"))),
     }
 }
@@ -132,16 +135,18 @@ fn question(caller: Caller, request: &Request) -> Result<Question, Problem> {
     })
 }
 
-/// One of the host's making where the caller gave none. It becomes a token of a subject.
-pub(super) fn correlation_id(request: &Request) -> Result<CorrelationId, Problem> {
-    let Some(id) = headers::correlation_id(request)? else {
-        return Ok(CorrelationId::new(&uuid::Uuid::now_v7().to_string()).expect("a UUID is a good id"));
-    };
-    if id.as_str().contains(['.', '*', '>']) {
-        let rule = "the answer's subject ends with it, so it can have no '.', '*' or '>'";
-        return Err(bad_header(CORRELATION_ID, &format!("is {:?}; {rule}", id.as_str())));
+/// The correlation id, made here where the caller gave none, and the subject that ends with it.
+pub(super) fn result_for(tenant: &TenantName, request: &Request) -> Result<(CorrelationId, ReplyTo), Problem> {
+    let given = headers::correlation_id(request)?;
+    let id =
+        given.unwrap_or_else(|| CorrelationId::new(&uuid::Uuid::now_v7().to_string()).expect("a UUID is a good id"));
+    match ReplyTo::result(tenant, &id) {
+        Some(result) => Ok((id, result)),
+        None => {
+            let rule = "the answer's subject ends with it, so it can have no '.', '*' or '>'";
+            Err(bad_header(CORRELATION_ID, &format!("is {:?}; {rule}", id.as_str())))
+        }
     }
-    Ok(id)
 }
 
 async fn answer(term: &Term, question: Question) -> Reply {

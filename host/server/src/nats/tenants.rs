@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polder_bridge::NotSent;
-use polder_bridge::events::Publisher;
+use polder_bridge::events::{Publisher, StreamError};
 use polder_core::{DomainName, TenantName, subject};
-use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::counts::Counts;
 use super::history::TenantHistory;
-use super::{Links, StartError, Term, batches, catchup, commands, queries};
+use super::{Links, Term, batches, catchup, commands, queries};
 
 /// Until NATS is asked again to delete what a removed tenant has left there.
 const REMOVE_PAUSE: Duration = Duration::from_secs(5);
@@ -22,19 +22,24 @@ pub(super) struct Tenants {
     term: Arc<Term>,
     links: Links,
     counts: Arc<Counts>,
-    served: BTreeMap<TenantName, Served>,
+    /// Turned true, it ends taking requests once those that have come are answered.
+    served: BTreeMap<TenantName, watch::Sender<bool>>,
     tasks: JoinSet<()>,
 }
 
-struct Served {
-    /// Ends taking commands once those that have come are answered.
-    close: watch::Sender<bool>,
-    publishing: AbortHandle,
+/// One tenant's part of it.
+struct OneTenant {
+    term: Arc<Term>,
+    links: Links,
+    counts: Arc<Counts>,
+    name: TenantName,
+    closing: watch::Receiver<bool>,
 }
 
 impl Tenants {
-    /// All that there are now are served when this returns; the task serves those that come.
-    pub(super) async fn serve(term: Term, links: Links, counts: &Arc<Counts>) -> Result<JoinHandle<()>, StartError> {
+    /// All that there are now are served when this returns, or in trouble of their own; the task goes on with these, and serves those that
+    /// come.
+    pub(super) async fn serve(term: Term, links: Links, counts: &Arc<Counts>) -> JoinHandle<()> {
         let mut tenants = Self {
             term: Arc::new(term),
             links,
@@ -44,15 +49,15 @@ impl Tenants {
         };
         let host = tenants.term.part.host.clone();
         let changed = host.tenants_changed();
-        for name in host.tenant_names() {
-            let mut publisher = tenants.publisher(&name).await?;
-            publisher.check(tenants.domains(&name)).await?;
-            tenants.take_up(name, publisher).await?;
-        }
+        let begun: Vec<_> = host.tenant_names().into_iter().map(|name| tenants.take_up(name)).collect();
         for name in host.removed_tenants() {
             tenants.remove(name);
         }
-        Ok(tokio::spawn(tenants.run(changed)))
+        for begun in begun {
+            // An error says that it has begun.
+            drop(begun.await);
+        }
+        tokio::spawn(tenants.run(changed))
     }
 
     async fn run(mut self, mut changed: watch::Receiver<()>) {
@@ -61,80 +66,43 @@ impl Tenants {
         loop {
             tokio::select! {
                 () = &mut closing => break,
-                Ok(()) = changed.changed() => if let Err(error) = self.keep_up().await {
-                    tracing::error!(%error, "a new tenant is not served over NATS");
-                },
+                Ok(()) = changed.changed() => self.keep_up(),
                 Some(_) = self.tasks.join_next() => {}
             }
         }
-        for (name, served) in &self.served {
-            served.close.send_replace(true);
-            served.publishing.abort();
+        for (name, close) in &self.served {
+            close.send_replace(true);
             self.counts.forget(name);
         }
         while self.tasks.join_next().await.is_some() {}
     }
 
-    async fn keep_up(&mut self) -> Result<(), StartError> {
+    fn keep_up(&mut self) {
         let present = self.term.part.host.tenant_names();
         let gone: Vec<TenantName> = self.served.keys().filter(|name| !present.contains(*name)).cloned().collect();
         for name in gone {
-            if let Some(served) = self.served.remove(&name) {
-                served.close.send_replace(true);
-                served.publishing.abort();
+            if let Some(close) = self.served.remove(&name) {
+                close.send_replace(true);
             }
             self.counts.forget(&name);
             self.remove(name);
         }
         for name in present {
             if !self.served.contains_key(&name) {
-                let publisher = self.publisher(&name).await?;
-                self.take_up(name, publisher).await?;
+                self.take_up(name);
             }
         }
-        Ok(())
     }
 
-    async fn publisher(&self, name: &TenantName) -> Result<Publisher<TenantHistory>, StartError> {
-        let history = TenantHistory::open(&self.term.part.host, name)?;
-        Ok(Publisher::new(&self.links.events, name, history, &self.links.streams).await?)
-    }
-
-    async fn take_up(&mut self, name: TenantName, publisher: Publisher<TenantHistory>) -> Result<(), NotSent> {
+    /// The receiver ends once requests are answered, or the first attempt has failed.
+    fn take_up(&mut self, name: TenantName) -> oneshot::Receiver<()> {
         let (close, closing) = watch::channel(false);
-        let requests = self.links.requests.requests(format!("{name}.cmd.>")).await?;
-        let (term, counts) = (Arc::clone(&self.term), Arc::clone(&self.counts));
-        self.tasks.spawn(async move {
-            requests.serve(&counts.commands, |request| commands::submit(&term, request), closing).await;
-        });
-        let batches = self.links.requests.requests(subject::batches(&name)).await?;
-        let (term, counts, closing) = (Arc::clone(&self.term), Arc::clone(&self.counts), close.subscribe());
-        self.tasks.spawn(async move {
-            let reply_bytes_max = counts.reply_bytes_max();
-            batches.serve(&counts.batches, |request| batches::submit(&term, reply_bytes_max, request), closing).await;
-        });
-        let questions = self.links.requests.requests(format!("{name}.query.>")).await?;
-        let (term, counts, closing) = (Arc::clone(&self.term), Arc::clone(&self.counts), close.subscribe());
-        self.tasks.spawn(async move {
-            questions.serve(&counts.queries, |request| queries::ask(&term, request), closing).await;
-        });
-        let readers = self.links.requests.requests(format!("{name}.catchup")).await?;
-        let (term, counts, closing) = (Arc::clone(&self.term), Arc::clone(&self.counts), close.subscribe());
-        let connection = self.links.requests.clone();
-        self.tasks.spawn(async move {
-            readers
-                .serve(&counts.catchups, |request| catchup::open(&term, &counts, &connection, request), closing)
-                .await;
-        });
-        self.counts.watch(&name, publisher.progress());
-        let publishing = self.tasks.spawn_on(publisher.run(), self.links.background.handle());
-        self.served.insert(name, Served { close, publishing });
-        Ok(())
-    }
-
-    fn domains(&self, name: &TenantName) -> Vec<DomainName> {
-        let info = self.term.part.host.tenant(name);
-        info.map(|info| info.domains.into_iter().map(|domain| domain.domain).collect()).unwrap_or_default()
+        let (begun, has_begun) = oneshot::channel();
+        let (term, links, counts) = (Arc::clone(&self.term), self.links.clone(), Arc::clone(&self.counts));
+        let tenant = OneTenant { term, links, counts, name: name.clone(), closing };
+        self.tasks.spawn(tenant.run(begun));
+        self.served.insert(name, close);
+        has_begun
     }
 
     /// What a removed tenant has left at NATS can be read there: it goes, however long it takes.
@@ -153,5 +121,90 @@ impl Tenants {
                 _ = async { drop(closing.wait_for(|closing| *closing).await) } => {}
             }
         });
+    }
+}
+
+impl OneTenant {
+    async fn run(self, begun: oneshot::Sender<()>) {
+        let mut closing = self.closing.clone();
+        let mut begun = Some(begun);
+        let claimed = tokio::select! {
+            claimed = self.claimed(&mut begun) => claimed,
+            _ = closing.wait_for(|closing| *closing) => return,
+        };
+        let Some(publisher) = claimed else { return };
+        // It ends when this is dropped, and before that when the tenant is removed: it must not make the stream anew.
+        let mut publishing = JoinSet::new();
+        let published = async move {
+            tokio::select! {
+                () = publisher.run() => {}
+                _ = closing.wait_for(|closing| *closing) => {}
+            }
+        };
+        publishing.spawn_on(published, self.links.background.handle());
+        if let Err(error) = self.answer(begun).await {
+            tracing::error!(tenant = %self.name, %error, "a tenant's requests over NATS cannot be answered");
+        }
+    }
+
+    /// Once it is certain that no other history has the tenant's name at these servers: before that its requests are not taken, since they
+    /// may be another host's. `None`: the tenant is gone.
+    async fn claimed(&self, begun: &mut Option<oneshot::Sender<()>>) -> Option<Publisher<TenantHistory>> {
+        let host = &self.term.part.host;
+        let history = TenantHistory::open(host, &self.name).ok()?;
+        let made = Publisher::new(&self.links.events, &self.name, history, &self.links.streams).await;
+        let mut publisher = made.ok()?;
+        self.counts.watch(&self.name, publisher.progress());
+        loop {
+            let error = match publisher.claim(self.domains()).await {
+                Ok(()) => return Some(publisher),
+                Err(error) => error,
+            };
+            let pause = publisher.troubled(&error);
+            if matches!(error, StreamError::Unusable { .. }) {
+                // The stream is the tenant's own: publishing waits, and requests need not.
+                return Some(publisher);
+            }
+            drop(begun.take());
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Until it is closed.
+    async fn answer(&self, begun: Option<oneshot::Sender<()>>) -> Result<(), NotSent> {
+        let (connection, name) = (&self.links.requests, &self.name);
+        let to_commands = connection.requests(format!("{name}.cmd.>")).await?;
+        let to_batches = connection.requests(subject::batches(name)).await?;
+        let to_queries = connection.requests(format!("{name}.query.>")).await?;
+        let to_readers = connection.requests(format!("{name}.catchup")).await?;
+        drop(begun);
+        let mut answering = JoinSet::new();
+        let (term, counts, closing) = (Arc::clone(&self.term), Arc::clone(&self.counts), self.closing.clone());
+        answering.spawn(async move {
+            to_commands.serve(&counts.commands, |request| commands::submit(&term, request), closing).await;
+        });
+        let (term, counts, closing) = (Arc::clone(&self.term), Arc::clone(&self.counts), self.closing.clone());
+        answering.spawn(async move {
+            let bytes_max = counts.reply_bytes_max();
+            to_batches.serve(&counts.batches, |request| batches::submit(&term, bytes_max, request), closing).await;
+        });
+        let (term, counts, closing) = (Arc::clone(&self.term), Arc::clone(&self.counts), self.closing.clone());
+        answering.spawn(async move {
+            to_queries.serve(&counts.queries, |request| queries::ask(&term, request), closing).await;
+        });
+        let (term, counts, closing) = (Arc::clone(&self.term), Arc::clone(&self.counts), self.closing.clone());
+        let connection = connection.clone();
+        answering.spawn(async move {
+            to_readers
+                .serve(&counts.catchups, |request| catchup::open(&term, &counts, &connection, request), closing)
+                .await;
+        });
+        while answering.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    fn domains(&self) -> Vec<DomainName> {
+        let info = self.term.part.host.tenant(&self.name);
+        info.map(|info| info.domains.into_iter().map(|domain| domain.domain).collect()).unwrap_or_default()
     }
 }

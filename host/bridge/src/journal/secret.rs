@@ -1,0 +1,176 @@
+//! The secret that the hosts of one cluster share: with it each of them marks what it writes at NATS, and knows what another host of the
+//! cluster has written from what anybody else has. It is in a file that an operator copies to every host.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+const SECRET_BYTES: usize = 32;
+/// As text: two digits a byte, and a line end.
+const FILE_BYTES_MAX: u64 = 2 * SECRET_BYTES as u64 + 2;
+const FILE_MODE: u32 = 0o600;
+const FOLDER_MODE: u32 = 0o700;
+/// More permissions than the owner's.
+const OTHERS: u32 = 0o077;
+
+#[derive(Clone)]
+pub struct JournalSecret([u8; SECRET_BYTES]);
+
+impl JournalSecret {
+    /// `None`: there is no such file.
+    ///
+    /// # Errors
+    /// When it cannot be read, others may read it, or it holds something else.
+    pub fn read(path: &Path) -> io::Result<Option<Self>> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mode = file.metadata()?.mode() & 0o777;
+        if mode & OTHERS != 0 {
+            return Err(io::Error::other(format!("others may read it (mode {mode:o}): chmod 600 it")));
+        }
+        let mut text = String::new();
+        file.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
+        let bad = || io::Error::other("it holds no secret: copy it from another host of the cluster");
+        Self::parse(text.trim_end()).ok_or_else(bad).map(Some)
+    }
+
+    /// Makes a secret, and the file, which must not be there.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn make(path: &Path) -> io::Result<Self> {
+        let mut secret = [0; SECRET_BYTES];
+        getrandom::fill(&mut secret).map_err(io::Error::other)?;
+        if let Some(folder) = path.parent() {
+            DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)?;
+        let digits: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        writeln!(file, "{digits}")?;
+        file.sync_all()?;
+        Ok(Self(secret))
+    }
+
+    fn parse(digits: &str) -> Option<Self> {
+        let mut secret = [0; SECRET_BYTES];
+        let is_text = digits.len() == 2 * SECRET_BYTES && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        for (byte, at) in secret.iter_mut().zip((0..).step_by(2)) {
+            *byte = u8::from_str_radix(digits.get(at..at + 2).filter(|_| is_text)?, 16).ok()?;
+        }
+        Some(Self(secret))
+    }
+
+    /// The marks of one journal.
+    pub(super) fn marks(&self, journal: &str) -> Marks {
+        let key = |purpose: &str| {
+            let mut material = self.0.to_vec();
+            material.extend_from_slice(journal.as_bytes());
+            blake3::derive_key(&format!("polder 2026-11-30 journal at NATS: {purpose}"), &material)
+        };
+        Marks {
+            frames: key("frames"),
+            tenant_keys: key("tenant keys"),
+            lease: key("lease"),
+            presence: key("presence"),
+            host_line: key("host line"),
+            id: key("id"),
+        }
+    }
+}
+
+impl std::fmt::Debug for JournalSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JournalSecret")
+    }
+}
+
+type Key = [u8; blake3::KEY_LEN];
+
+/// Keys to mark messages with, one for each kind, so that a message of one kind never passes for another.
+pub(super) struct Marks {
+    pub(super) frames: Key,
+    pub(super) tenant_keys: Key,
+    pub(super) lease: Key,
+    pub(super) presence: Key,
+    pub(super) host_line: Key,
+    id: Key,
+}
+
+/// Of a mark, in bytes.
+const MARK_BYTES: usize = 16;
+
+impl Marks {
+    /// Names the secret and tells nothing of it.
+    pub(super) fn id(&self) -> String {
+        mark(&self.id, &[])
+    }
+}
+
+/// A keyed digest of the parts, as text.
+pub(super) fn mark(key: &Key, parts: &[&[u8]]) -> String {
+    digits(&digest(key, parts))
+}
+
+/// Whether the mark is that of the parts. Takes as long whatever it is.
+pub(super) fn is_marked(key: &Key, parts: &[&[u8]], given: &str) -> bool {
+    let expected = mark(key, parts);
+    let differences = expected.bytes().zip(given.bytes()).fold(0, |found, (one, other)| found | (one ^ other));
+    given.len() == expected.len() && differences == 0
+}
+
+/// Each part with its length before it, so that no two lists of parts give the same bytes.
+fn digest(key: &Key, parts: &[&[u8]]) -> [u8; MARK_BYTES] {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+    }
+    let mut digest = [0; MARK_BYTES];
+    digest.copy_from_slice(&hasher.finalize().as_bytes()[..MARK_BYTES]);
+    digest
+}
+
+fn digits(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_made_once_and_read_again() {
+        let folder = std::env::temp_dir().join(format!("polder-{}", uuid::Uuid::new_v4()));
+        let file = folder.join("keys/journal-secret");
+        assert!(JournalSecret::read(&file).unwrap().is_none());
+        let made = JournalSecret::make(&file).unwrap();
+        assert_eq!(JournalSecret::read(&file).unwrap().unwrap().0, made.0);
+        assert!(JournalSecret::make(&file).is_err(), "it is there");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(JournalSecret::read(&file).unwrap_err().to_string().contains("chmod 600"));
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        for text in ["", "abc", &"x".repeat(64), &"a".repeat(63), &"a".repeat(66)] {
+            std::fs::write(&file, text).unwrap();
+            assert!(JournalSecret::read(&file).unwrap_err().to_string().contains("holds no secret"), "{text}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_mark_belongs_to_its_key_and_parts() {
+        let (one, two) = (JournalSecret([1; SECRET_BYTES]).marks("a-1"), JournalSecret([1; SECRET_BYTES]).marks("a-2"));
+        let given = mark(&one.frames, &[b"ab", b"c"]);
+        assert!(is_marked(&one.frames, &[b"ab", b"c"], &given));
+        assert!(!is_marked(&one.frames, &[b"a", b"bc"], &given) && !is_marked(&one.lease, &[b"ab", b"c"], &given));
+        assert!(!is_marked(&two.frames, &[b"ab", b"c"], &given));
+        for other in ["", &given[1..], &format!("{given}0"), &given.to_uppercase().replace(char::is_numeric, "x")] {
+            assert!(!is_marked(&one.frames, &[b"ab", b"c"], other), "{other}");
+        }
+        assert_ne!(one.id(), two.id());
+    }
+}

@@ -1,0 +1,109 @@
+//! Which server of a cluster a connection goes to: at random at first, to another one each time it is made anew. A server that answers, but
+//! not for JetStream, is left: it may be cut off from the others.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_nats::{Client, ReconnectToServer, Server, ServerAddr};
+use tokio::task::AbortHandle;
+
+/// Between two questions whether JetStream is there. Also the wait for the answer.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// Questions in a row without an answer until the connection goes to another server.
+const PROBES_UNANSWERED_MAX: u32 = 2;
+
+/// Remembers when each server was chosen. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Steering {
+    chosen: Arc<Mutex<Chosen>>,
+}
+
+#[derive(Debug, Default)]
+struct Chosen {
+    count: u64,
+    at: HashMap<ServerAddr, u64>,
+}
+
+impl Steering {
+    /// The server that failed least, and of these the one that was not chosen for the longest time.
+    pub(crate) fn choose(&self, servers: &[Server]) -> Option<ReconnectToServer> {
+        let mut chosen = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        let rank = |server: &&Server| {
+            let at = chosen.at.get(&server.addr).copied().unwrap_or_default();
+            (server.failed_attempts, at, uuid::Uuid::new_v4())
+        };
+        let addr = servers.iter().min_by_key(rank)?.addr.clone();
+        chosen.count += 1;
+        let count = chosen.count;
+        chosen.at.insert(addr.clone(), count);
+        // How long to wait first is said elsewhere.
+        Some(ReconnectToServer { addr, delay: None })
+    }
+}
+
+/// Ends the task when the last clone of a connection is dropped.
+#[derive(Debug)]
+pub(crate) struct Steered(pub(crate) AbortHandle);
+
+impl Drop for Steered {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Has the connection made anew, with another server, while JetStream does not answer on this one.
+pub(crate) async fn leave_silent_servers(client: Client) {
+    let jetstream = async_nats::jetstream::new(client.clone());
+    let made = || client.statistics().connects.load(Ordering::Relaxed);
+    let (mut unanswered, mut connects) = (0, made());
+    loop {
+        tokio::time::sleep(PROBE_INTERVAL).await;
+        let now = made();
+        let is_up = client.connection_state() == async_nats::connection::State::Connected;
+        if !is_up || now != connects {
+            (unanswered, connects) = (0, now);
+            continue;
+        }
+        let answered = tokio::time::timeout(PROBE_INTERVAL, jetstream.query_account()).await;
+        unanswered = if matches!(answered, Ok(Ok(_))) { 0 } else { unanswered + 1 };
+        if unanswered < PROBES_UNANSWERED_MAX {
+            continue;
+        }
+        unanswered = 0;
+        // Where there is no other, being patient is all that helps.
+        if client.server_pool().await.is_ok_and(|pool| pool.len() < 2) {
+            continue;
+        }
+        tracing::debug!(server = %client.server_info().server_name, "JetStream does not answer there: trying another server");
+        if client.force_reconnect().await.is_err() {
+            // The connection is closed for good.
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(port: u16, failed_attempts: usize) -> Server {
+        let addr = format!("nats://127.0.0.1:{port}").parse().unwrap();
+        // The library has no way to make one.
+        Server { addr, failed_attempts, did_connect: false, is_discovered: false, last_error: None }
+    }
+
+    #[test]
+    fn each_time_another_server_is_chosen_and_those_that_fail_last() {
+        let steering = Steering::default();
+        let choose = |servers: &[Server]| steering.choose(servers).unwrap().addr.port();
+        let all = [server(1, 0), server(2, 0), server(3, 0)];
+        let mut ports: Vec<u16> = (0..3).map(|_| choose(&all)).collect();
+        assert_eq!(choose(&all), ports[0], "round again");
+        ports.sort_unstable();
+        assert_eq!(ports, [1, 2, 3]);
+        assert_eq!(choose(&[server(1, 4), server(2, 1), server(3, 2)]), 2);
+        assert!(steering.choose(&[]).is_none());
+    }
+}

@@ -1,0 +1,99 @@
+//! Servers that have lost their majority, and one that is cut off from the others while the hosts reach all three.
+
+use std::time::{Duration, Instant};
+
+use polder_tests::{Client, NatsOptions, NatsServer};
+
+use super::hosts::{FAILOVER_MAX, Hosts};
+
+/// What is promised is two seconds; a busy machine may add some.
+const ANSWERED_MAX: Duration = Duration::from_secs(3);
+/// Elections of the servers come on top of what hosts need.
+const RESUMED_MAX: Duration = Duration::from_secs(30);
+
+fn light(client: &Client, lamp: u32) -> u16 {
+    let path = format!("/v1/main/lamps/lamp/l-{lamp}/light-lamp");
+    client.request("POST", &path).header("idempotency-key", &format!("c-{lamp}")).body("{}").send().status
+}
+
+#[test]
+fn without_a_majority_requests_are_refused_at_once_and_go_on_when_it_is_back() {
+    let mut servers = NatsServer::start_cluster(3, &NatsOptions::default());
+    let hosts = Hosts::start(2, &servers);
+    let owner = hosts.owner();
+    hosts.client(owner).deploy("lamps");
+    assert_eq!(light(&hosts.client(owner), 0), 200);
+    servers[0].kill();
+    servers[1].kill();
+    for round in 1..=3 {
+        for number in [owner, 1 - owner] {
+            let start = Instant::now();
+            assert_eq!(light(&hosts.client(number), round), 503);
+            assert!(start.elapsed() < ANSWERED_MAX, "round {round}, host {number}: {:?}", start.elapsed());
+        }
+    }
+    assert_eq!(hosts.client(owner).get("/readyz").status, 503);
+    assert_eq!(hosts.client(1 - owner).get("/readyz").status, 503);
+    servers[0].start_again();
+    let start = Instant::now();
+    for number in [owner, 1 - owner] {
+        while light(&hosts.client(number), 1) == 503 {
+            assert!(start.elapsed() < RESUMED_MAX, "{}", hosts.host(number).log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    let events = hosts.client(owner).get("/v1/main/events").lines();
+    let recorded = events.iter().filter(|event| event["command_id"] == "c-1").count();
+    assert_eq!(recorded, 1, "{events:?}");
+}
+
+#[test]
+fn what_is_normal_is_no_error() {
+    let server = NatsServer::start_with(NatsOptions::default());
+    let mut hosts = Hosts::start(2, std::slice::from_ref(&server));
+    let owner = hosts.owner();
+    hosts.client(owner).deploy("lamps");
+    hosts.host(owner).freeze();
+    let start = Instant::now();
+    while light(&hosts.client(1 - owner), 1) == 503 {
+        assert!(start.elapsed() < FAILOVER_MAX * 2, "{}", hosts.host(1 - owner).log());
+    }
+    hosts.host(owner).thaw();
+    // It finds out by its next frame.
+    while light(&hosts.client(owner), 2) == 503 {
+        assert!(start.elapsed() < FAILOVER_MAX * 3, "{}", hosts.host(owner).log());
+    }
+    for host in hosts.hosts.iter_mut() {
+        let log = host.take().unwrap().stop();
+        assert!(!log.contains("ERROR") && !log.contains("until the host is started again"), "{log}");
+        assert!(!log.contains("stream rm"), "{log}");
+    }
+}
+
+#[test]
+fn a_request_is_not_kept_for_the_owner_before_it_is_known_who_asks() {
+    let server = NatsServer::start_with(NatsOptions::default());
+    let hosts = Hosts::start(2, std::slice::from_ref(&server));
+    let owner = hosts.owner();
+    let url = hosts.host(1 - owner).address().to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    let made = polder_tests::polder(&["token", "key", "new", "--host", &url, "--out", key.to_str().unwrap()]);
+    made.good();
+    let start = Instant::now();
+    // The other host learns of the key from the journal.
+    while hosts.client(1 - owner).get("/v1/tenants").status != 401 {
+        assert!(start.elapsed() < FAILOVER_MAX);
+    }
+    let large = vec![0; 6 * 1024 * 1024];
+    hosts.client(1 - owner).put("/v1/main/domains/orders", large).problem(401, "not-authenticated");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let context = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+        let parcels = context.get_stream("OBJ_polder-1-parcels").await.unwrap();
+        let info = parcels.cached_info();
+        assert_eq!(info.state.last_sequence, 0, "something was kept for who may not ask");
+        // What a client that went away has left there goes by itself.
+        assert_eq!(info.config.max_age, Duration::from_secs(900));
+    });
+}

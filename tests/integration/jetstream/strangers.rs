@@ -1,0 +1,197 @@
+//! What no host of the cluster wrote into the journal's streams and buckets is passed over, and nothing is lost by it.
+
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::{self, Context};
+use polder_bridge::journal::{
+    JournalError, JournalLink, JournalOptions, JournalSecret, LEASE, Lease, Renewal, verify_stream,
+};
+use polder_core::JournalNumber;
+use polder_journal_contract::model::{Model, SEALED, accept, tenant};
+use polder_tests::NatsServer;
+use tempfile::tempdir;
+use tokio::runtime::Runtime;
+
+use super::hosts::Hosts;
+use super::site::{connect, lead, link, open_copy, secret_file, server, unsynced};
+
+/// Somebody who may do everything at the servers, and does not have the secret.
+struct Stranger {
+    runtime: Runtime,
+    context: Context,
+}
+
+impl Stranger {
+    fn at(server: &NatsServer) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let client = runtime.block_on(async_nats::connect(server.url())).unwrap();
+        let _inside = runtime.enter();
+        let context = jetstream::new(client);
+        drop(_inside);
+        Self { runtime, context }
+    }
+
+    fn write(&self, subject: &str, headers: HeaderMap, payload: &[u8]) {
+        let (subject, payload) = (subject.to_owned(), payload.to_vec());
+        self.runtime.block_on(async {
+            let sent = self.context.publish_with_headers(subject, headers, payload.into()).await;
+            sent.unwrap().await.unwrap()
+        });
+    }
+
+    /// Writes into the stream of frames: nonsense, a forged frame, and the last frame that a host wrote once more.
+    fn write_frames(&self) {
+        const FRAMES: &str = "$polder.polder-1.frames";
+        self.write(FRAMES, HeaderMap::new(), b"{\"status\": 403}");
+        let last = self.runtime.block_on(async {
+            let stream = self.context.get_stream("polder-1-journal").await.unwrap();
+            let mut sequence = stream.cached_info().state.last_sequence;
+            loop {
+                let message = stream.get_raw_message(sequence).await.unwrap();
+                if message.headers.get("Polder-Mark").is_some() {
+                    return message;
+                }
+                sequence -= 1;
+            }
+        });
+        let number: u64 = last.headers.get("Polder-Frame").unwrap().as_str().parse().unwrap();
+        // Without what the host expected of the stream.
+        let mut again = HeaderMap::new();
+        for name in ["Polder-Frame", "Polder-Mark"] {
+            again.insert(name, last.headers.get(name).unwrap().clone());
+        }
+        let mut forged = again.clone();
+        forged.insert("Polder-Frame", (number + 1).to_string());
+        self.write(FRAMES, forged, &last.payload);
+        self.write(FRAMES, again, &last.payload);
+    }
+}
+
+#[test]
+fn frames_of_strangers_are_passed_over() {
+    let (server, one, two) = (server(), tempdir().unwrap(), tempdir().unwrap());
+    let (stranger, mut model) = (Stranger::at(&server), Model::default());
+    let (mut writer, reader, _) = lead(&link(&server), one.path()).unwrap();
+    for number in 0..5 {
+        model.append(&mut writer, &[accept("main", number, &[100])]).unwrap();
+        stranger.write_frames();
+    }
+    model.check(&reader);
+    // Another host takes it over, and one begins with an empty folder.
+    let (mut next, reader, _) = lead(&link(&server), two.path()).unwrap();
+    stranger.write_frames();
+    model.append(&mut next, &[accept("main", 7, &[100])]).unwrap();
+    model.check(&reader);
+    next.close().unwrap();
+    stranger.write_frames();
+    model.check(&open_copy(&link(&server), one.path()).unwrap().1);
+    model.check(&open_copy(&link(&server), tempdir().unwrap().path()).unwrap().1);
+    assert_eq!(verify_stream(&link(&server)).unwrap().commands, 6);
+}
+
+#[test]
+fn a_follower_passes_over_what_a_stranger_writes() {
+    let (server, one, two) = (server(), tempdir().unwrap(), tempdir().unwrap());
+    let (stranger, mut model) = (Stranger::at(&server), Model::default());
+    let (mut writer, _, _) = lead(&link(&server), one.path()).unwrap();
+    let following = link(&server);
+    let (mut follower, reader, _) = open_copy(&following, two.path()).unwrap();
+    stranger.write_frames();
+    model.append(&mut writer, &[accept("main", 1, &[100])]).unwrap();
+    following
+        .follow(&mut follower, Duration::from_secs(20), |followed| followed.expect("frames come").tenants.is_empty())
+        .unwrap();
+    model.check(&reader);
+}
+
+#[test]
+fn a_key_of_a_stranger_is_none() {
+    let (server, folder) = (server(), tempdir().unwrap());
+    let stranger = Stranger::at(&server);
+    // The stream is made before any tenant has a key.
+    drop(link(&server).keyring().unwrap());
+    stranger.write("$polder.polder-1.keys.main", HeaderMap::new(), &[7; 32]);
+    let (mut writer, reader, _) = lead(&link(&server), folder.path()).unwrap();
+    let mut model = Model::default();
+    model.append(&mut writer, &[accept("main", 1, &[100])]).unwrap();
+    for secret in [&[8; 32][..], b"{\"status\": 403}"] {
+        stranger.write("$polder.polder-1.keys.main", HeaderMap::new(), secret);
+    }
+    model.check(&reader);
+    drop(writer);
+    // A host that has no copy reads the history with the right key.
+    model.check(&open_copy(&link(&server), tempdir().unwrap().path()).unwrap().1);
+    link(&server).keyring().unwrap().destroy(&tenant(SEALED)).unwrap();
+    assert!(!link(&server).keyring().unwrap().has(&tenant(SEALED)));
+}
+
+#[test]
+fn a_lease_of_a_stranger_neither_ends_nor_frees_one() {
+    let server = server();
+    let (stranger, link) = (Stranger::at(&server), link(&server));
+    let (mut holder, mut other) = (Lease::open(&link, "holder").unwrap(), Lease::open(&link, "other").unwrap());
+    assert!(holder.look(|_| true).unwrap());
+    assert!(!other.look(|_| true).unwrap());
+    let write = |value: &[u8]| stranger.write("$KV.polder-1-owner.owner", HeaderMap::new(), value);
+    for value in [&b"{\"host\":null}"[..], b"{\"host\":\"x\",\"replaces\":1,\"mark\":\"\"}", b""] {
+        write(value);
+        assert!(!other.look(|_| true).unwrap());
+        assert_eq!(other.owner(), Some("holder"));
+        assert!(!matches!(holder.renew(), Renewal::Lost));
+        assert_eq!(holder.renew(), Renewal::Held);
+    }
+    // A holder that is gone loses it, whatever is written.
+    let start = std::time::Instant::now();
+    while !other.look(|_| true).unwrap() {
+        write(b"{}");
+        std::thread::sleep(LEASE / 10);
+        assert!(start.elapsed() < LEASE * 3);
+    }
+}
+
+#[test]
+fn hosts_go_on_beside_a_stranger() {
+    let server = server();
+    let stranger = Stranger::at(&server);
+    let mut hosts = Hosts::start(2, std::slice::from_ref(&server));
+    let owner = hosts.owner();
+    hosts.client(owner).deploy("lamps");
+    stranger.write_frames();
+    for (number, lamp) in [(owner, "l-1"), (1 - owner, "l-2")] {
+        let path = format!("/v1/main/lamps/lamp/{lamp}/light-lamp");
+        let start = std::time::Instant::now();
+        while hosts.client(number).post(&path, "{}").status == 503 {
+            assert!(start.elapsed() < Duration::from_secs(20));
+        }
+    }
+    for number in [0, 1] {
+        let log = hosts.hosts[number].take().unwrap().stop();
+        assert!(!log.contains("ERROR"), "{log}");
+    }
+    stranger.write_frames();
+    hosts.start_again(0);
+    assert_eq!(hosts.client(0).get("/v1/main/events").lines().len(), 2);
+}
+
+#[test]
+fn a_host_without_the_clusters_secret_is_told_what_to_do() {
+    let (server, folder) = (server(), tempdir().unwrap());
+    drop(link(&server));
+    let open = |secret: std::path::PathBuf| {
+        let options = JournalOptions { secret, ..unsynced(&server) };
+        JournalLink::open(&connect(&server.url()), &options, JournalNumber::FIRST).map(drop).unwrap_err()
+    };
+    let missing = open(folder.path().join("missing"));
+    assert!(
+        matches!(missing, JournalError::NoSecret { .. }) && missing.to_string().contains("copy the file"),
+        "{missing}"
+    );
+    assert!(!folder.path().join("missing").exists(), "none is made: it would be another");
+    JournalSecret::make(&folder.path().join("other")).unwrap();
+    let other = open(folder.path().join("other"));
+    assert!(matches!(other, JournalError::OtherSecret { .. }), "{other}");
+    std::fs::copy(secret_file(&server), folder.path().join("copy")).unwrap();
+    let options = JournalOptions { secret: folder.path().join("copy"), ..unsynced(&server) };
+    JournalLink::open(&connect(&server.url()), &options, JournalNumber::FIRST).unwrap();
+}
