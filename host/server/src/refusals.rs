@@ -175,16 +175,11 @@ pub(crate) fn memory_exhausted(detail: String, exhausted: &MemoryExhausted) -> P
     Problem::new(&kinds::HOST_BUSY, detail)
         .with("limit", exhausted.bytes_max)
         .with("limit_name", "memory_bytes_max")
-        .with("retry_after_ms", MEMORY_RETRY_MS)
         .retry_after_ms(MEMORY_RETRY_MS)
 }
 
 fn read_limit(kind: &'static Kind, detail: String, limit: &str, value: u64) -> Problem {
-    Problem::new(kind, detail)
-        .with("limit", value)
-        .with("limit_name", limit)
-        .with("retry_after_ms", READ_RETRY_MS)
-        .retry_after_ms(READ_RETRY_MS)
+    Problem::new(kind, detail).with("limit", value).with("limit_name", limit).retry_after_ms(READ_RETRY_MS)
 }
 
 fn guest_fault(detail: String, domain: &str, revision: &polder_core::Revision, reason: &str) -> Problem {

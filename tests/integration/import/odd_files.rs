@@ -62,8 +62,8 @@ fn each_encoding_gives_the_same_text() {
 /// `POLDER_IMPORT_MB` sets the size.
 #[test]
 fn a_large_file_with_a_quote_that_is_never_closed_takes_little_memory() {
-    const RESIDENT_KB_MAX: u64 = 160 * 1024;
-    let megabytes: u64 = std::env::var("POLDER_IMPORT_MB").map_or(64, |text| text.parse().expect("a number"));
+    const RESIDENT_KB_MAX: u64 = 96 * 1024;
+    let megabytes: u64 = std::env::var("POLDER_IMPORT_MB").map_or(24, |text| text.parse().expect("a number"));
     let folder = tempdir().unwrap();
     let host = Host::start(&folder.path().join("data"));
     host.client().deploy("orders");

@@ -26,12 +26,14 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use http_body::Body as _;
+use polder_core::MemoryPurpose;
 use tokio::sync::mpsc;
 
 pub(crate) use answers::{append_ack, append_early_end, append_problem, shorten};
 pub(crate) use entry::{LINE_HEAD_BYTES_MAX, read};
 use lines::Lines;
-use task::{Batch, Source};
+use task::{Batch, LINE_BYTES_IN_FLIGHT_MAX, Source};
 
 use crate::access::Caller;
 use crate::app::App;
@@ -39,6 +41,7 @@ use crate::headers::{self, bad_header};
 use crate::kinds;
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::refusals::memory_exhausted;
 use crate::segments::Segments;
 
 pub(crate) const NDJSON: &str = "application/x-ndjson";
@@ -71,8 +74,12 @@ pub(crate) async fn submit(
     let limits = app.host(&tenant).limits(&tenant)?;
     let line_bytes_max = usize::try_from(limits.command_bytes_max + LINE_HEAD_BYTES_MAX).unwrap_or(usize::MAX);
     let traceparent = headers::traceparent(&parts.headers)?.map(str::to_owned);
+    let body_bytes = body.size_hint().upper().unwrap_or(u64::MAX).max(line_bytes_max as u64);
+    let bytes = body_bytes.min(LINE_BYTES_IN_FLIGHT_MAX as u64) + ANSWER_BYTES_WAITING_MAX as u64;
+    let memory = app.host(&tenant).memory().try_reserve(MemoryPurpose::RequestBodies, bytes);
+    let memory = memory.map_err(|exhausted| memory_exhausted(exhausted.to_string(), &exhausted))?;
     let (answers, waiting) = mpsc::channel(ANSWER_BYTES_WAITING_MAX / ANSWER_PIECE_BYTES);
-    let source = Source { app, tenant, caller, traceparent, parts };
+    let source = Source { app, tenant, caller, traceparent, parts, _memory: memory };
     // A task of its own: it goes on reading lines while the client does not read their answers.
     tokio::spawn(Batch::new(source, Lines::new(body, first_line, line_bytes_max), answers).run());
     Ok(respond(waiting))

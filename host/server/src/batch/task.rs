@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use http_body_util::BodyExt as _;
-use polder_core::{Command, CommandAck, TenantName};
+use polder_core::{Command, CommandAck, MemoryReservation, TenantName};
 use polder_engine::SubmitError;
 use tokio::sync::mpsc;
 
@@ -25,7 +25,7 @@ use crate::problem::Problem;
 /// Lines of one request that are taken and not answered.
 pub(super) const LINES_IN_FLIGHT_MAX: usize = 1_024;
 /// Bytes of these lines. One line is taken in any case.
-const LINE_BYTES_IN_FLIGHT_MAX: usize = 4 * 1024 * 1024;
+pub(super) const LINE_BYTES_IN_FLIGHT_MAX: usize = 4 * 1024 * 1024;
 /// How long a line is held back when the tenant has too much in flight or sends too often.
 const LINE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Between two attempts to take such a line, at most.
@@ -45,6 +45,8 @@ pub(super) struct Source {
     pub(super) traceparent: Option<String>,
     /// The head of the request.
     pub(super) parts: Parts,
+    /// For the lines under way and the answers that wait.
+    pub(super) _memory: MemoryReservation,
 }
 
 pub(super) struct Batch {
