@@ -13,9 +13,6 @@ use super::plan::{Step, plan};
 /// fall.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
 
-/// A request that another host has waits for its answer only as long as that host is heard. It says every half second that it is there.
-const UNHEARD_MAX: Duration = Duration::from_millis(1_800);
-
 pub(super) struct Division {
     own: Arc<str>,
     state: Mutex<State>,
@@ -77,7 +74,7 @@ impl Division {
     /// Whether the host has said lately that it is there. A host that owns a journal says so also while it works on a request.
     pub(super) fn is_heard(&self, host: &str, now: Instant) -> bool {
         let heard = self.lock().heard.get(host).copied();
-        heard.is_some_and(|at| now.duration_since(at) < UNHEARD_MAX)
+        heard.is_some_and(|at| now.duration_since(at) < SILENCE_MAX)
     }
 
     pub(super) fn saw(&self, journal: JournalNumber, owner: Option<&str>, now: Instant) {

@@ -32,8 +32,8 @@ use crate::{body, kinds};
 const FORWARDED_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Of a message between hosts, for what stands around the body, in bytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// Wall time until some host owns the journal again: one that is handed over in order has its next owner by then.
-const OWNER_WAIT_MAX: Duration = Duration::from_millis(1_800);
+/// Wall time until some host owns the journal again, as long as the servers say that none does.
+const OWNER_WAIT_MAX: Duration = Duration::from_secs(15);
 /// Wall time of the owner's answer. A deployment replays a history.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(600);
 /// Wall time until what was done elsewhere is here.
@@ -95,6 +95,7 @@ pub(crate) async fn forward(
                 }
             }
             Role::Broken(problem) => problem,
+            Role::Blind => return Err(blind()),
             _ => "no host owns it at the moment".to_owned(),
         };
         if start.elapsed() > OWNER_WAIT_MAX {
@@ -102,6 +103,11 @@ pub(crate) async fn forward(
         }
         tokio::time::sleep(LOOK_PAUSE).await;
     }
+}
+
+fn blind() -> Problem {
+    let detail = "nothing was done: the servers that keep the journal do not answer";
+    Problem::new(&kinds::NOT_READY, detail)
 }
 
 /// Hands lines of a batch to the owner of the part's journal, and gives its answer.
@@ -127,6 +133,7 @@ pub(crate) async fn hand_over_lines(
                 handed.ok_or_else(|| format!("host {owner} does not own the journal, or is not there"))
             }
             Role::Broken(problem) => Err(problem),
+            Role::Blind => return Err(blind()),
             _ => Err("no host owns it at the moment".to_owned()),
         };
         match nobody {

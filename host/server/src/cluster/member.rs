@@ -26,6 +26,8 @@ pub(crate) enum Role {
     GivingUp,
     /// `None`: nobody does, as far as is known.
     Following { owner: Option<String> },
+    /// The servers do not say who owns it.
+    Blind,
     /// It can neither follow nor lead any more; what it has can still be read.
     Broken(String),
 }
@@ -146,7 +148,7 @@ impl Work {
                 Err(error) => {
                     tracing::debug!(%journal, %error, "nothing is known of the journal's owner");
                     if known.elapsed() >= UNKNOWN_MAX {
-                        role.send_if_modified(|role| replace(role, Role::Following { owner: None }));
+                        role.send_if_modified(|role| replace(role, Role::Blind));
                     }
                     return true;
                 }

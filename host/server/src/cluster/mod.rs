@@ -175,6 +175,7 @@ impl Cluster {
             Role::GivingUp | Role::Following { owner: None } => {
                 Some("no host owns the journal at the moment".to_owned())
             }
+            Role::Blind => Some("the servers that keep the journal do not answer".to_owned()),
             Role::Broken(problem) => Some(problem.clone()),
         }
     }
