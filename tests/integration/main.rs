@@ -12,4 +12,5 @@ mod isolation;
 mod jetstream;
 mod nats;
 mod readme;
+mod route_table;
 mod tenants;

@@ -18,6 +18,8 @@ pub struct Client {
 /// A request in the making.
 pub struct Request<'a> {
     builder: RequestBuilder,
+    /// `None`: the test has said something else.
+    content_type: Option<&'static str>,
     runtime: &'a Runtime,
     /// For messages of failed tests.
     what: String,
@@ -72,11 +74,14 @@ impl Client {
     pub fn request(&self, method: &str, path: &str) -> Request<'_> {
         let what = format!("{method} {path}");
         let method: Method = method.parse().expect("a method");
+        // What no test says otherwise: components go to the routes of domains, JSON to all others.
+        let is_component = method == Method::PUT && path.split(['/', '?']).nth(3) == Some("domains");
+        let content_type = if is_component { "application/wasm" } else { "application/json" };
         let mut builder = self.http.request(method, format!("{}{path}", self.address));
         if let Some(token) = &self.token {
             builder = builder.bearer_auth(token);
         }
-        Request { builder, runtime: &self.runtime, what }
+        Request { builder, content_type: Some(content_type), runtime: &self.runtime, what }
     }
 
     /// Puts a built guest on the host.
@@ -103,6 +108,7 @@ impl Client {
 
 impl<'a> Request<'a> {
     pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.content_type = self.content_type.filter(|_| !name.eq_ignore_ascii_case("content-type"));
         self.builder = self.builder.header(name, value);
         self
     }
@@ -113,9 +119,23 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// For what the host refuses.
+    pub fn without_content_type(mut self) -> Self {
+        self.content_type = None;
+        self
+    }
+
     pub fn body(mut self, body: impl Into<Body>) -> Self {
         self.builder = self.builder.body(body);
         self
+    }
+
+    /// With the body's type.
+    fn ready(self) -> RequestBuilder {
+        match self.content_type {
+            Some(content_type) => self.builder.header("content-type", content_type),
+            None => self.builder,
+        }
     }
 
     #[track_caller]
@@ -125,19 +145,21 @@ impl<'a> Request<'a> {
 
     /// For hosts that may be gone.
     pub fn try_send(self) -> Result<Answer, reqwest::Error> {
-        self.runtime.block_on(async {
-            let response = self.builder.send().await?;
+        let (runtime, what) = (self.runtime, self.what.clone());
+        runtime.block_on(async {
+            let response = self.ready().send().await?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
-            Ok(Answer { status, headers, body: response.bytes().await?, what: self.what })
+            Ok(Answer { status, headers, body: response.bytes().await?, what })
         })
     }
 
     /// Reads the answer as it comes.
     #[track_caller]
     pub fn lines(self) -> Lines<'a> {
-        let response = self.runtime.block_on(self.builder.send()).expect("an answer");
-        assert_eq!(response.status().as_u16(), 200, "{}", self.what);
-        Lines { response, runtime: self.runtime, buffer: Vec::new() }
+        let (runtime, what) = (self.runtime, self.what.clone());
+        let response = runtime.block_on(self.ready().send()).expect("an answer");
+        assert_eq!(response.status().as_u16(), 200, "{what}");
+        Lines { response, runtime, buffer: Vec::new() }
     }
 }
 

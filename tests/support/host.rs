@@ -28,14 +28,38 @@ impl Host {
     /// As [`start`](Self::start), with more options.
     #[track_caller]
     pub fn start_with(data: &Path, options: &[&str]) -> Self {
+        Self::run(command(&[&["serve", "--data", text(data), "--listen", "127.0.0.1:0"], options].concat()))
+    }
+
+    /// As [`start`](Self::start), on the address where another host has listened.
+    #[track_caller]
+    pub fn start_at(data: &Path, address: &str) -> Self {
+        let address = address.trim_start_matches("http://");
+        Self::run(command(&["serve", "--data", text(data), "--listen", address]))
+    }
+
+    /// As [`start`](Self::start), in a process that may open so many files and connections: at first, and at most.
+    #[track_caller]
+    pub fn start_with_descriptors(data: &Path, at_first: u64, at_most: u64) -> Self {
+        let limits = format!("ulimit -Sn {at_first} && ulimit -Hn {at_most} && exec \"$0\" \"$@\"");
+        let served = command(&["serve", "--data", text(data), "--listen", "127.0.0.1:0"]);
+        let mut limited = Command::new("sh");
+        limited.arg("-c").arg(limits).arg(served.get_program()).args(served.get_args());
+        for (name, value) in served.get_envs() {
+            match value {
+                Some(value) => limited.env(name, value),
+                None => limited.env_remove(name),
+            };
+        }
+        Self::run(limited)
+    }
+
+    #[track_caller]
+    fn run(mut command: Command) -> Self {
         let log = NamedTempFile::new().expect("a file for the host's log");
         let stderr = File::create(log.path()).expect("the log can be written");
-        let mut child = command(&[&["serve", "--data", text(data), "--listen", "127.0.0.1:0"], options].concat())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .expect("polder starts");
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn().expect("polder starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("stdout is piped");
         BufReader::new(stdout).read_line(&mut line).expect("stdout can be read");
@@ -64,6 +88,13 @@ impl Host {
     /// What Linux says of its process, a line each.
     pub fn process_status(&self) -> String {
         std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the host is there")
+    }
+
+    /// Its resident memory, in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = self.process_status();
+        let field = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has resident memory");
+        field.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kilobytes") * 1024
     }
 
     /// SIGSTOP: it is there and does nothing.

@@ -5,14 +5,18 @@ mod binary;
 mod client;
 mod history_check;
 mod host;
+mod mutations;
 mod nats;
 mod paths;
 mod random;
+mod raw;
 
 pub use binary::{Ran, polder, polder_with_input};
 pub use client::{Answer, Client, Lines, Request};
 pub use history_check::{Acknowledged, Operation, Recorded, check_history};
 pub use host::Host;
+pub use mutations::{mutated, random_cases};
 pub use nats::{NatsOptions, NatsServer};
 pub use paths::{guest_file, nats_server_file, polder_file, python_file, repository_file, shared_data};
 pub use random::Random;
+pub use raw::RawConnection;

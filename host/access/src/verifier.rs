@@ -44,7 +44,24 @@ impl State {
 
 struct Verified {
     claims: Claims,
-    grant: Arc<Grant>,
+    token: Arc<VerifiedToken>,
+}
+
+/// What a good token grants, and how long it stays good.
+#[derive(Debug, PartialEq, Eq)]
+pub struct VerifiedToken {
+    pub grant: Arc<Grant>,
+    /// The key that signed it.
+    pub key: KeyId,
+    /// Since 1970, in seconds. The token is taken a little longer, by [`CLOCK_SKEW_S_MAX`](crate::CLOCK_SKEW_S_MAX).
+    pub expires_at_s: u64,
+}
+
+impl Verified {
+    fn new(claims: Claims, key: KeyId) -> Self {
+        let (grant, expires_at_s) = (Arc::new(claims.grant()), claims.expires_at_s);
+        Self { claims, token: Arc::new(VerifiedToken { grant, key, expires_at_s }) }
+    }
 }
 
 impl Verifier {
@@ -67,7 +84,7 @@ impl Verifier {
     }
 
     /// What the token grants. `now_s` is seconds since 1970.
-    pub fn verify(&self, token: &str, now_s: u64) -> Result<Arc<Grant>, TokenError> {
+    pub fn verify(&self, token: &str, now_s: u64) -> Result<Arc<VerifiedToken>, TokenError> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenError::Invalid);
         }
@@ -79,15 +96,21 @@ impl Verifier {
         let verified = match known {
             Some(verified) => verified,
             None => {
-                let key = keys.get(&claims::key_id(token)?).ok_or(TokenError::Invalid)?;
+                let id = claims::key_id(token)?;
+                let key = keys.get(&id).ok_or(TokenError::Invalid)?;
                 let claims = Claims::verified(token, key)?;
-                let verified = Arc::new(Verified { grant: Arc::new(claims.grant()), claims });
+                let verified = Arc::new(Verified::new(claims, id));
                 self.remember(digest, &verified, &keys, now_s);
                 verified
             }
         };
         verified.claims.check_times(now_s)?;
-        Ok(Arc::clone(&verified.grant))
+        Ok(Arc::clone(&verified.token))
+    }
+
+    /// Whether the token's key still counts.
+    pub fn has_key_of(&self, token: &VerifiedToken) -> bool {
+        self.state().keys.contains_key(&token.key)
     }
 
     fn remember(&self, digest: blake3::Hash, verified: &Arc<Verified>, keys: &Arc<Keys>, now_s: u64) {
@@ -152,8 +175,10 @@ mod tests {
         let verifier = Verifier::new(&[known(&key, false)]);
         let token = claims().sign(&key).unwrap();
         for _ in 0..2 {
-            let grant = verifier.verify(&token, NOW_S).unwrap();
-            assert_eq!(*grant, claims().grant());
+            let verified = verifier.verify(&token, NOW_S).unwrap();
+            assert_eq!(*verified.grant, claims().grant());
+            assert_eq!((&verified.key, verified.expires_at_s), (&key.public_key().id(), 2_000));
+            assert!(verifier.has_key_of(&verified));
             assert_eq!(cached(&verifier), 1);
         }
         // A remembered token ends as any other.
@@ -172,11 +197,11 @@ mod tests {
         set(vec![known(&other, false)]);
         assert_eq!(verifier.verify(&token, NOW_S), Err(TokenError::Invalid));
         set(vec![known(&other, false), known(&key, false)]);
-        assert!(verifier.verify(&token, NOW_S).is_ok());
+        let verified = verifier.verify(&token, NOW_S).unwrap();
         // Also one that is remembered, and also the last key: the door stays closed.
         set(vec![known(&other, true), known(&key, true)]);
         assert_eq!((verifier.verify(&token, NOW_S), cached(&verifier)), (Err(TokenError::Invalid), 0));
-        assert!(!verifier.is_open());
+        assert!(!verifier.is_open() && !verifier.has_key_of(&verified));
         // A list that cannot be had changes nothing.
         assert_eq!(verifier.set_keys(|| Err("unreadable")), Err("unreadable"));
         assert!(!verifier.is_open());
@@ -243,12 +268,12 @@ mod tests {
         let token = |number: usize, expires_at_s: u64| {
             Claims { actor: format!("a-{number}"), expires_at_s, ..claims() }.sign(&key).unwrap()
         };
-        let grant = Arc::new(claims().grant());
+        let id = key.public_key().id();
         let fill = |count: usize, expires_at_s: u64| {
             let mut state = verifier.state.write().unwrap();
             for number in state.verified.len()..count {
                 let claims = Claims { expires_at_s, ..claims() };
-                let verified = Verified { claims, grant: Arc::clone(&grant) };
+                let verified = Verified::new(claims, id.clone());
                 state.verified.insert(blake3::hash(&number.to_le_bytes()), Arc::new(verified));
             }
         };

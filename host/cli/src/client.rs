@@ -5,9 +5,10 @@ use std::time::Duration;
 use anyhow::anyhow;
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::problem::Problem;
@@ -57,7 +58,7 @@ impl Client {
             .no_proxy()
             .connect_timeout(CONNECT_WAIT_MAX)
             .tcp_nodelay(true)
-            .default_headers(authorization(connection.token.as_deref())?)
+            .default_headers(default_headers(connection.token.as_deref())?)
             .build()?;
         Ok(Self { http, host: connection.host.clone(), scope: scope.to_owned() })
     }
@@ -117,6 +118,21 @@ impl Client {
         self.answer(request).await?.good()?.json()
     }
 
+    /// A whole list, page by page: its items under `member`.
+    pub(crate) async fn read_list(&self, segments: &[&str], member: &str) -> Result<Value, Failure> {
+        let (mut items, mut after) = (Vec::new(), None);
+        loop {
+            let mut page: Value = self.read(self.get(segments, &[("after", after)])).await?;
+            if let Some(page) = page[member].as_array_mut() {
+                items.append(page);
+            }
+            after = page["next"].as_str().map(str::to_owned);
+            if after.is_none() {
+                return Ok(serde_json::json!({ member: items }));
+            }
+        }
+    }
+
     /// Sends, and leaves the body to be read as it comes.
     pub(crate) async fn stream(&self, request: RequestBuilder) -> Result<Response, Failure> {
         let response = request.send().await.map_err(|error| self.unreachable(error))?;
@@ -168,8 +184,10 @@ pub(crate) fn converse<T>(conversation: impl Future<Output = Result<T, Failure>>
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(conversation)
 }
 
-fn authorization(token: Option<&str>) -> Result<HeaderMap, Failure> {
+fn default_headers(token: Option<&str>) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::new();
+    // The type of nearly all bodies; a request with another one says so itself.
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     // An empty variable is how shells say that there is none.
     if let Some(token) = token.filter(|token| !token.is_empty()) {
         let mut value = HeaderValue::try_from(format!("Bearer {token}"))

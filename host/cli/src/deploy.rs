@@ -44,6 +44,7 @@ impl Deploy {
         place.extend(self.domain.as_ref().map(DomainName::as_str));
         let mut parameters = self.gate.parameters();
         parameters.push(("release_quarantine", self.release_quarantine.then(|| "true".to_owned())));
-        self.gate.pass(&client, client.request_with(Method::PUT, &place, &parameters).body(bytes), output)
+        let request = client.request_with(Method::PUT, &place, &parameters).header("content-type", "application/wasm");
+        self.gate.pass(&client, request.body(bytes), output)
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Domains {
 impl Domains {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let client = Client::new(&self.target)?;
-        let answer: Value = converse(client.read(client.get(&["domains"], &[])))?;
+        let answer: Value = converse(client.read_list(&["domains"], "domains"))?;
         output.answer(&answer, || {
             let domains = answer["domains"].as_array().map_or(&[][..], Vec::as_slice);
             if domains.is_empty() {

@@ -1,15 +1,22 @@
 //! `polder events`: a tenant's history, or one aggregate's, and what comes next.
 
+use std::time::Duration;
+
 use clap::Args;
 use polder_core::{CorrelationId, DomainName, Event, EventName};
 use reqwest::RequestBuilder;
+use serde::Deserialize;
 
 use crate::client::{Client, converse};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::place::AggregatePlace;
 use crate::target::Target;
 use crate::times::rfc3339;
+
+/// Between two attempts to reach a host that went away: twice as long each time.
+const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(100);
+const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Print events in order, one a line.
 #[derive(Args)]
@@ -29,7 +36,7 @@ pub(crate) struct Events {
     /// Only those after this position; with an aggregate, after this sequence.
     #[arg(long, default_value_t = 0, value_name = "N")]
     after: u64,
-    /// At the end, wait for more.
+    /// At the end, wait for more; when the host goes away, wait for it and go on.
     #[arg(long)]
     follow: bool,
     /// Stop after this many.
@@ -40,10 +47,59 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    pub(crate) fn run(self, output: &Output) -> Outcome {
+    pub(crate) fn run(mut self, output: &Output) -> Outcome {
         let client = Client::new(&self.target)?;
-        let request = self.request(&client);
-        converse(print(&client, request, output))
+        converse(self.print(&client, output))
+    }
+
+    /// With `--follow` until all that was asked for is there: a host that goes away is asked again from where it broke off.
+    async fn print(&mut self, client: &Client, output: &Output) -> Outcome {
+        let (mut pause, mut is_known) = (RECONNECT_PAUSE_MIN, false);
+        loop {
+            let before = self.after;
+            let broken_off = match self.print_until_end(client, output, &mut is_known).await? {
+                End::Whole if !self.follow || self.limit == Some(0) => return Ok(()),
+                End::Whole => "the host ended the answer".to_owned(),
+                End::BrokenOff(problem) => problem,
+            };
+            if self.after > before {
+                pause = RECONNECT_PAUSE_MIN;
+            }
+            output.note(&format!("{broken_off}; this goes on after {} once a host answers", self.after));
+            tokio::time::sleep(pause).await;
+            pause = (2 * pause).min(RECONNECT_PAUSE_MAX);
+        }
+    }
+
+    /// `is_known`: the host has answered once, so what it was asked is right.
+    async fn print_until_end(&mut self, client: &Client, output: &Output, is_known: &mut bool) -> Result<End, Failure> {
+        let goes_on = self.follow && *is_known;
+        let mut response = match client.stream(self.request(client)).await {
+            Ok(response) => response,
+            Err(Failure::Problem(problem)) if goes_on && problem.passes() => {
+                return Ok(End::BrokenOff(problem.to_string()));
+            }
+            Err(Failure::Failed(error)) if goes_on => return Ok(End::BrokenOff(format!("{error:#}"))),
+            Err(failure) => return Err(failure),
+        };
+        *is_known = true;
+        let mut rest = Vec::new();
+        loop {
+            match response.chunk().await.map_err(|error| client.unreachable(error)) {
+                Ok(Some(chunk)) => rest.extend_from_slice(&chunk),
+                Ok(None) => return Ok(End::Whole),
+                Err(Failure::Failed(error)) if self.follow => return Ok(End::BrokenOff(format!("{error:#}"))),
+                Err(failure) => return Err(failure),
+            }
+            let whole = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            for line in rest[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                print_one(line, output)?;
+                let Place { position, sequence } = serde_json::from_slice(line)?;
+                self.after = if self.place.is_some() { sequence } else { position };
+                self.limit = self.limit.map(|left| left.saturating_sub(1));
+            }
+            rest.drain(..whole);
+        }
     }
 
     fn request(&self, client: &Client) -> RequestBuilder {
@@ -64,18 +120,17 @@ impl Events {
     }
 }
 
-async fn print(client: &Client, request: RequestBuilder, output: &Output) -> Outcome {
-    let mut response = client.stream(request).await?;
-    let mut rest = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| client.unreachable(error))? {
-        rest.extend_from_slice(&chunk);
-        let whole = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        for line in rest[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            print_one(line, output)?;
-        }
-        rest.drain(..whole);
-    }
-    Ok(())
+/// How an answer ended.
+enum End {
+    Whole,
+    BrokenOff(String),
+}
+
+/// Where an event stands.
+#[derive(Deserialize)]
+struct Place {
+    position: u64,
+    sequence: u64,
 }
 
 fn print_one(line: &[u8], output: &Output) -> Outcome {

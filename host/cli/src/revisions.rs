@@ -22,8 +22,8 @@ pub(crate) struct Revisions {
 impl Revisions {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let client = Client::new(&self.target)?;
-        let asked = client.get(&["domains", self.domain.as_str(), "revisions"], &[]);
-        let answer: Value = converse(client.read(asked))?;
+        let segments = ["domains", self.domain.as_str(), "revisions"];
+        let answer: Value = converse(client.read_list(&segments, "revisions"))?;
         output.answer(&answer, || {
             let revisions = answer["revisions"].as_array().map_or(&[][..], Vec::as_slice);
             revisions.iter().map(|revision| line(revision) + "\n").collect()

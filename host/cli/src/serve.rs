@@ -11,7 +11,7 @@ use polder_bridge::ConnectOptions;
 use polder_bridge::journal::JournalOptions;
 use polder_core::{MemoryBudget, TenantName};
 use polder_engine::{Host, HostOptions, MAIN_TENANT, MEMORY_BYTES_MAX_LEAST};
-use polder_server::{Members, Nats, Parts, Server, join};
+use polder_server::{FIRST_KEY_FILE, FirstKeyProof, Members, Nats, Parts, Server, join, raise_descriptors};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -58,6 +58,7 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         logs::start()?;
+        tracing::info!(descriptors_max = raise_descriptors(), "open files and connections");
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(self.serve(output))
     }
@@ -96,6 +97,12 @@ impl Serve {
                 folder::check_own(&self.data)?;
                 (Parts::alone(Host::open(options).with_context(cannot)?), None)
             }
+        };
+        // Only now: the folder is there, and this host's alone.
+        let parts = if parts.first_host().keys().is_empty() {
+            parts.with_first_key_proof(FirstKeyProof::write(&self.data).with_context(cannot)?)
+        } else {
+            parts
         };
         let served = match self.start(&parts, nats, nats_options.as_ref()).await {
             Ok((server, listener)) => {
@@ -138,7 +145,8 @@ impl Serve {
         if !has_keys {
             tracing::info!(
                 "there are no access keys, so the host listens on loopback only, and asks nobody there who they are; \
-                 `polder token key new` makes the first"
+                 `polder token key new --first-key-proof {}` makes the first",
+                self.data.join(FIRST_KEY_FILE).display()
             );
         }
         let listener = TcpListener::bind(self.listen)

@@ -10,9 +10,14 @@ use crate::{AggregateName, CommandName, DomainName, EventName, ProjectionName};
 /// The format this host reads.
 pub const DESCRIPTOR_FORMAT: u32 = 1;
 
-/// Segments that mean something else in HTTP paths and subjects.
-const RESERVED_NAMES: [&str; 10] =
-    ["domains", "events", "views", "effects", "catalog", "cmd", "query", "result", "state", "admin"];
+/// Words that mean something else in HTTP paths and subjects: no domain, aggregate, command or projection has one for its name.
+/// `polder-sdk-macros` holds the same list.
+pub const RESERVED_NAMES: [&str; 11] =
+    ["domains", "events", "views", "effects", "catalog", "cmd", "commands", "query", "result", "state", "admin"];
+
+pub fn is_reserved_name(name: &str) -> bool {
+    RESERVED_NAMES.contains(&name)
+}
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Descriptor {
@@ -127,6 +132,9 @@ impl Descriptor {
         check_reserved("a domain", self.domain.as_str())?;
         for (name, aggregate) in &self.aggregates {
             check_reserved("an aggregate", name.as_str())?;
+            for command in aggregate.commands.keys() {
+                check_reserved("a command", command.as_str())?;
+            }
             for (event_name, event) in &aggregate.events {
                 event.check().map_err(|problem| DescriptorError::Versions {
                     aggregate: name.clone(),
@@ -146,7 +154,7 @@ impl Descriptor {
 }
 
 fn check_reserved(kind: &'static str, name: &str) -> Result<(), DescriptorError> {
-    if RESERVED_NAMES.contains(&name) {
+    if is_reserved_name(name) {
         return Err(DescriptorError::Reserved { kind, name: name.to_owned() });
     }
     Ok(())
@@ -224,6 +232,10 @@ mod tests {
         assert!(refused(|v| v["domain"] = json!("events")).contains("events"));
         assert!(refused(|v| v["domain"] = json!("admin")).contains("a domain may not be named"));
         assert!(refused(|v| v["projections"]["effects"] = json!({ "schema": {} })).contains("a projection may not"));
+        for name in RESERVED_NAMES {
+            let command = |v: &mut Value| v["aggregates"]["order"]["commands"][name] = json!({ "schema": {} });
+            assert!(refused(command).contains(&format!("a command may not be named {name:?}")));
+        }
         assert!(refused(|v| v["domain"] = json!("No Good")).contains("does not start with"));
         let event =
             |v: &mut Value, reads: Value| v["aggregates"]["order"]["events"]["order-submitted"]["reads"] = reads;

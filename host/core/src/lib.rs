@@ -9,6 +9,7 @@ mod content_id;
 mod descriptor;
 mod event;
 mod journals;
+mod json;
 mod limits;
 mod memory_budget;
 mod names;
@@ -22,10 +23,11 @@ pub use command::{Command, Fingerprint, Trail};
 pub use content_id::{ContentId, EventContent};
 pub use descriptor::{
     AggregateDescriptor, CommandDescriptor, DESCRIPTOR_FORMAT, Descriptor, DescriptorError, EventDescriptor,
-    ProjectionDescriptor, StateChart, Transition,
+    ProjectionDescriptor, RESERVED_NAMES, StateChart, Transition, is_reserved_name,
 };
 pub use event::Event;
 pub use journals::{JOURNALS_MAX, JournalNumber, Journals};
+pub use json::{JSON_DEPTH_LIMIT, JSON_DEPTH_MAX, JSON_NUMBER_LIMIT, JsonError, check_json, check_json_text};
 pub use limits::{Limit, LimitChanges, LimitError, LimitOverrides, Limits};
 pub use memory_budget::{MemoryBudget, MemoryExhausted, MemoryPurpose, MemoryReservation};
 pub use names::{

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use polder_core::translation::RulesError;
 use polder_core::{
-    AggregateId, AggregateName, CommandId, CommandName, DomainName, MemoryExhausted, Position, ProjectionName,
-    Revision, Sequence, TenantName,
+    AggregateId, AggregateName, CommandId, CommandName, DomainName, JsonError, MemoryExhausted, Position,
+    ProjectionName, Revision, Sequence, TenantName,
 };
 
 use crate::gate::Verdict;
@@ -33,8 +33,8 @@ pub enum SubmitError {
     UnknownAggregate { domain: DomainName, aggregate: AggregateName, known: Vec<AggregateName> },
     #[error("aggregate {aggregate:?} has no command {command:?}{}", others(known))]
     UnknownCommand { aggregate: AggregateName, command: CommandName, known: Vec<CommandName> },
-    #[error("the payload is not JSON: {0}")]
-    NotJson(String),
+    #[error("the payload {0}")]
+    Json(#[from] JsonError),
     #[error("the payload has {bytes} bytes; at most {bytes_max} are allowed (limit command_bytes_max)")]
     TooLarge { bytes: u64, bytes_max: u64 },
     #[error(

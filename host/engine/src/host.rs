@@ -3,6 +3,7 @@
 mod administration;
 mod bridging;
 mod deploying;
+mod event_domains;
 mod following;
 mod judging;
 mod keys;
@@ -322,13 +323,8 @@ fn check(command: &Command, domain: &Domain, limits: &Limits) -> Result<(), Subm
     if bytes > limits.command_bytes_max {
         return Err(SubmitError::TooLarge { bytes, bytes_max: limits.command_bytes_max });
     }
-    // The guest reads it again; but what is not JSON at all is not the domain's to judge. What is passed over is not looked
-    // at for UTF-8, so that comes first.
-    let text = str::from_utf8(&command.payload).map_err(|error| SubmitError::NotJson(error.to_string()))?;
-    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(SubmitError::NotJson(error.to_string())),
-    }
+    // The guest reads it again; but what no guest can read is not the domain's to judge.
+    Ok(polder_core::check_json(&command.payload)?)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

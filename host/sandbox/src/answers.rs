@@ -1,11 +1,10 @@
 //! What a guest gave back, checked before anyone relies on it. Each problem is named as the guest's author needs it.
 
-use polder_core::{EventName, Limits, Reason};
+use polder_core::{EventName, Limits, Reason, check_json, check_json_text};
 
 use crate::bindings::exports::polder::domain::projections;
 use crate::bindings::wire::{NewEvent, Rejection};
 use crate::catalog::AggregateEvents;
-use crate::json;
 
 /// Key of one document, in bytes.
 pub const DOCUMENT_KEY_BYTES_MAX: usize = 512;
@@ -41,7 +40,7 @@ pub(crate) fn new_events(
     for NewEvent { name, version, payload } in given {
         let name = known.check(&name, version)?;
         check_size(payload.len(), limits.event_bytes_max, "event_bytes_max", || format!("event {name}"))?;
-        json::check(&payload).map_err(|problem| format!("the payload of event {name} {problem}"))?;
+        check_json(&payload).map_err(|problem| format!("the payload of event {name} {problem}"))?;
         events.push(GuestNewEvent { name, version, payload });
     }
     Ok(events)
@@ -70,7 +69,7 @@ pub(crate) fn saved_state(saved: Vec<u8>, limits: &Limits) -> Result<Vec<u8>, St
 
 pub(crate) fn inspected(text: String, limits: &Limits) -> Result<String, String> {
     check_size(text.len(), limits.state_bytes_max, "state_bytes_max", || "an inspected state".into())?;
-    json::check_text(&text).map_err(|problem| format!("the inspected state {problem}"))?;
+    check_json_text(&text).map_err(|problem| format!("the inspected state {problem}"))?;
     Ok(text)
 }
 
@@ -104,7 +103,7 @@ pub(crate) fn effects(
             "event_bytes_max",
             || format!("effect {kind:.80?}"),
         )?;
-        json::check(&payload).map_err(|problem| format!("the payload of effect {kind:?} {problem}"))?;
+        check_json(&payload).map_err(|problem| format!("the payload of effect {kind:?} {problem}"))?;
         effects.push(Effect { kind, target, key, payload });
     }
     Ok(effects)
@@ -113,7 +112,7 @@ pub(crate) fn effects(
 pub(crate) fn document(saved: Option<Vec<u8>>, limits: &Limits) -> Result<Option<Vec<u8>>, String> {
     if let Some(document) = &saved {
         check_size(document.len(), limits.state_bytes_max, "state_bytes_max", || "a document".into())?;
-        json::check(document).map_err(|problem| format!("the document {problem}"))?;
+        check_json(document).map_err(|problem| format!("the document {problem}"))?;
     }
     Ok(saved)
 }

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use crate::access::Caller;
 use crate::app::App;
 use crate::body;
+use crate::incoming_json::parse;
 use crate::json::json;
-use crate::kinds;
 use crate::problem::Problem;
 use crate::segments::Segments;
 
@@ -40,10 +40,8 @@ pub(crate) async fn set(
     let tenant = segments.tenant()?;
     let (parts, sent) = request.into_parts();
     let actor = caller.actor(&parts.headers, tenant.as_str())?;
-    let sent = body::read(sent, RULES_BYTES_MAX, "of a tenant's rules").await?;
-    let NewRules { rules } = serde_json::from_slice(&sent).map_err(|error| {
-        let right = "{\"rules\": [{\"from\": \"policies.>\", \"to\": \"audit.entry.recorded.v1\"}]} would be right";
-        Problem::new(&kinds::BAD_BODY, format!("the rules cannot be read: {error}; {right}"))
-    })?;
+    let sent = body::read(&app.memory, sent, RULES_BYTES_MAX, "of a tenant's rules").await?;
+    let right = "{\"rules\": [{\"from\": \"policies.>\", \"to\": \"audit.entry.recorded.v1\"}]} would be right";
+    let NewRules { rules } = parse(&sent, "the list of rules", right)?;
     Ok(json(StatusCode::OK, &app.host(&tenant).set_bridge_rules(&tenant, rules, actor.as_deref()).await?))
 }

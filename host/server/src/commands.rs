@@ -1,8 +1,8 @@
 //! `POST /v1/{tenant}/{domain}/{aggregate}/{id}/{command}`: hands a command to the host. The path on which speed matters most.
 
-use std::fmt::Display;
 use std::sync::Arc;
 
+use axum::BoxError;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -71,11 +71,11 @@ pub(crate) async fn answer<B>(
     sent: B,
 ) -> Result<Response, Problem>
 where
-    B: Body<Data = Bytes, Error: Display> + Unpin,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     let bytes_max = app.host(&address.tenant).limits(&address.tenant)?.command_bytes_max;
     let mut command = addressed(address, caller, headers)?;
-    let payload = body::read(sent, bytes_max, "command_bytes_max").await?;
+    let payload = body::read(&app.memory, sent, bytes_max, "command_bytes_max").await?;
     if !payload.is_empty() {
         command.payload = payload;
     }

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use polder_core::{DomainName, TenantName, subject};
-use polder_engine::{DeployOptions, DomainInfo, GateOptions, ReadError, ReplayScope, RevisionInfo, RollBackOptions};
-use serde::Serialize;
+use polder_engine::{DeployOptions, GateOptions, ReadError, ReplayScope, RollBackOptions};
 
 use crate::access::{Caller, Hints, Wanted};
 use crate::app::App;
 use crate::json::json;
+use crate::paging::page;
 use crate::problem::Problem;
 use crate::query::{Query, bad_parameter};
 use crate::segments::Segments;
@@ -19,25 +19,15 @@ use crate::{body, gate_progress};
 
 /// The largest component that can be uploaded.
 const COMPONENT_BYTES_MAX: u64 = 32 * 1024 * 1024;
-/// What everything that passes the gate can be asked with.
-const GATE_PARAMETERS: [&str; 3] = ["dry_run", "accept_changes", "replay"];
-
-#[derive(Serialize)]
-struct Domains {
-    domains: Vec<DomainInfo>,
-}
-
-#[derive(Serialize)]
-struct Revisions {
-    revisions: Vec<RevisionInfo>,
-}
+pub(crate) const DEPLOY_PARAMETERS: &[&str] = &["dry_run", "accept_changes", "replay", "release_quarantine"];
+pub(crate) const ROLLBACK_PARAMETERS: &[&str] = &["dry_run", "accept_changes", "replay", "to"];
 
 /// `PUT /v1/{tenant}/domains/{domain}`: the body is a component, or the core module that rustc leaves.
 pub(crate) async fn deploy(
     State(app): State<Arc<App>>,
     caller: Caller,
     segments: Segments,
-    query: RawQuery,
+    query: Query,
     request: Request,
 ) -> Result<Response, Problem> {
     put(&app, &caller, segments.tenant()?, Some(segments.domain()?), query, request).await
@@ -48,7 +38,7 @@ pub(crate) async fn deploy_any(
     State(app): State<Arc<App>>,
     caller: Caller,
     segments: Segments,
-    query: RawQuery,
+    query: Query,
     request: Request,
 ) -> Result<Response, Problem> {
     put(&app, &caller, segments.tenant()?, None, query, request).await
@@ -59,13 +49,12 @@ async fn put(
     caller: &Caller,
     tenant: TenantName,
     domain: Option<DomainName>,
-    RawQuery(raw): RawQuery,
+    query: Query,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, sent) = request.into_parts();
     // Read whole before anything is refused: a connection with an unread body is closed, and callers see that instead of the answer.
-    let component = body::read(sent, COMPONENT_BYTES_MAX, "of uploads").await?;
-    let query = Query::parse(raw.as_deref(), &[&GATE_PARAMETERS[..], &["release_quarantine"]].concat())?;
+    let component = body::read(&app.memory, sent, COMPONENT_BYTES_MAX, "of uploads").await?;
     let gate = gate(&query, caller.actor(&parts.headers, tenant.as_str())?)?;
     let release_quarantine = query.flag("release_quarantine")?;
     let (domain, described) = match domain {
@@ -93,11 +82,10 @@ pub(crate) async fn roll_back(
     State(app): State<Arc<App>>,
     caller: Caller,
     segments: Segments,
-    RawQuery(raw): RawQuery,
+    query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (tenant, domain) = (segments.tenant()?, segments.domain()?);
-    let query = Query::parse(raw.as_deref(), &[&GATE_PARAMETERS[..], &["to"]].concat())?;
     let gate = gate(&query, caller.actor(&headers, tenant.as_str())?)?;
     let (host, options) =
         (app.host(&tenant).clone(), RollBackOptions { gate, to: query.one("to")?.map(str::to_owned) });
@@ -114,19 +102,26 @@ pub(crate) async fn revisions(
     State(app): State<Arc<App>>,
     caller: Caller,
     segments: Segments,
+    query: Query,
 ) -> Result<Response, Problem> {
     let (tenant, domain) = (segments.tenant()?, segments.domain()?);
     let revisions = app.host(&tenant).revisions(&tenant, &domain).await;
     let revisions = revisions.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
-    Ok(json(StatusCode::OK, &Revisions { revisions }))
+    page("revisions", revisions, &query, |info| info.position.0)
 }
 
 /// Those that the caller may ask about.
-pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller, segments: Segments) -> Result<Response, Problem> {
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    segments: Segments,
+    query: Query,
+) -> Result<Response, Problem> {
     let tenant = segments.tenant()?;
     let mut domains = app.host(&tenant).domains(&tenant).await?;
     domains.retain(|info| caller.may_publish(&subject::catalog(&tenant, &info.domain)));
-    Ok(json(StatusCode::OK, &Domains { domains }))
+    domains.sort_unstable_by(|a, b| a.domain.cmp(&b.domain));
+    page("domains", domains, &query, |info| info.domain.clone())
 }
 
 pub(crate) async fn one(State(app): State<Arc<App>>, caller: Caller, segments: Segments) -> Result<Response, Problem> {

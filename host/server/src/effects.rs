@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
@@ -16,14 +16,15 @@ use crate::segments::Segments;
 /// Of one answer, when the caller names no limit, and at most.
 const EFFECTS_PER_PAGE: usize = 1_000;
 
+pub(crate) const PARAMETERS: &[&str] = &["after", "limit"];
+
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
     segments: Segments,
-    RawQuery(raw): RawQuery,
+    query: Query,
 ) -> Result<Response, Problem> {
     let (tenant, domain) = (segments.tenant()?, segments.domain()?);
-    let query = Query::parse(raw.as_deref(), &["after", "limit"])?;
     let limit = query.number("limit")?.unwrap_or(EFFECTS_PER_PAGE).min(EFFECTS_PER_PAGE);
     let page = app.host(&tenant).effects(&tenant, &domain, query.number("after")?.unwrap_or(0), limit).await;
     let page = page.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;

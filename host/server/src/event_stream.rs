@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt as _, stream};
+use polder_core::Event;
 use polder_engine::ReadError;
 use tokio::sync::Semaphore;
 
@@ -34,24 +35,41 @@ impl Format {
         }
     }
 
-    /// `None`: nothing to send. An empty page becomes a comment where the format has one, which keeps proxies from hanging up. `place` is
-    /// dropped once the text was taken.
-    fn write(self, page: Page, place: impl Send + 'static) -> Option<Bytes> {
-        let Page { events, reserved } = page;
-        let mut text = Vec::with_capacity(events.len() * 512);
-        for event in &events {
-            if self == Self::ServerSentEvents {
-                text.extend_from_slice(format!("id: {}\ndata: ", event.position).as_bytes());
+    /// `None`: nothing to send. An empty page becomes a comment where the format has one, which keeps proxies from hanging up; the end is said
+    /// where it can be, since a browser would ask again every few seconds. `place` is dropped once the text was taken.
+    fn write(self, told: Told, id: EventId, place: impl Send + 'static) -> Option<Bytes> {
+        let of_browsers = |text: &'static [u8]| (self == Self::ServerSentEvents).then(|| Bytes::from_static(text));
+        match told {
+            Told::Complete => of_browsers(b"event: end\ndata: {}\n\n"),
+            Told::Page(page) if page.events.is_empty() => of_browsers(b":\n\n"),
+            Told::Page(Page { events, reserved }) => {
+                let mut text = Vec::with_capacity(events.len() * 512);
+                for event in &events {
+                    self.write_one(&mut text, event, id);
+                }
+                Some(held_with(text, reserved, place))
             }
-            serde_json::to_writer(&mut text, event).expect("an event always serializes");
-            text.extend_from_slice(if self == Self::ServerSentEvents { b"\n\n" } else { b"\n" });
-        }
-        match (events.is_empty(), self) {
-            (false, _) => Some(held_with(text, reserved, place)),
-            (true, Self::ServerSentEvents) => Some(Bytes::from_static(b":\n\n")),
-            (true, Self::Ndjson) => None,
         }
     }
+
+    fn write_one(self, text: &mut Vec<u8>, event: &Event, id: EventId) {
+        if self == Self::ServerSentEvents {
+            text.extend_from_slice(format!("id: {}\ndata: ", id(event)).as_bytes());
+        }
+        serde_json::to_writer(&mut *text, event).expect("an event always serializes");
+        text.extend_from_slice(if self == Self::ServerSentEvents { b"\n\n" } else { b"\n" });
+    }
+}
+
+/// What a reader repeats in `Last-Event-ID`.
+pub(crate) type EventId = fn(&Event) -> u64;
+
+/// What a stream tells its reader.
+pub(crate) enum Told {
+    /// Empty: there was no event for a while.
+    Page(Page),
+    /// All that was asked for was sent.
+    Complete,
 }
 
 /// Pages that one reader has not taken yet, at most: the one that is being sent, and the next.
@@ -59,26 +77,26 @@ const PAGES_AHEAD_MAX: usize = 2;
 
 /// Sends the pages as they come. A page is read only when the connection has taken all but the last one before it, whatever that
 /// buffers. When one cannot be read the answer breaks off without its end mark, which every client sees as an error.
-pub(crate) fn respond<S>(pages: S, format: Format) -> Response
+pub(crate) fn respond<S>(told: S, format: Format, id: EventId) -> Response
 where
-    S: Stream<Item = Result<Page, ReadError>> + Send + 'static,
+    S: Stream<Item = Result<Told, ReadError>> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(PAGES_AHEAD_MAX));
-    let chunks = stream::try_unfold(Box::pin(pages), move |mut pages| {
+    let pieces = stream::try_unfold(Box::pin(told), move |mut all| {
         let places = Arc::clone(&places);
         async move {
             loop {
                 let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
-                let Some(page) = pages.try_next().await? else { return Ok(None) };
-                if let Some(text) = format.write(page, place) {
-                    return Ok(Some((text, pages)));
+                let Some(told) = all.try_next().await? else { return Ok(None) };
+                if let Some(text) = format.write(told, id, place) {
+                    return Ok(Some((text, all)));
                 }
             }
         }
     })
     .inspect_err(|error: &ReadError| tracing::error!(%error, "a stream of events broke off"));
     let headers = [(CONTENT_TYPE, format.content_type()), (CACHE_CONTROL, "no-store")];
-    (headers, Body::from_stream(chunks)).into_response()
+    (headers, Body::from_stream(pieces)).into_response()
 }
 
 #[cfg(test)]
@@ -86,7 +104,6 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use futures::FutureExt as _;
-    use polder_core::Event;
 
     use super::*;
 
@@ -103,22 +120,29 @@ mod tests {
         .unwrap()
     }
 
-    #[test]
-    fn one_line_per_event() {
-        let text = Format::Ndjson.write(page(vec![event(), event()]), ()).unwrap();
-        let lines: Vec<_> = str::from_utf8(&text).unwrap().lines().collect();
-        assert_eq!(lines.len(), 2);
-        assert_eq!(serde_json::from_str::<Event>(lines[1]).unwrap().position.0, 4);
-        assert_eq!(Format::Ndjson.write(page(vec![]), ()), None);
+    fn written(events: Vec<Event>, format: Format) -> Option<Bytes> {
+        format.write(Told::Page(page(events)), |event| event.sequence.0, ())
     }
 
     #[test]
-    fn a_server_sent_event_carries_its_position() {
-        let text = Format::ServerSentEvents.write(page(vec![event()]), ()).unwrap();
+    fn one_line_per_event() {
+        let text = written(vec![event(), event()], Format::Ndjson).unwrap();
+        let lines: Vec<_> = str::from_utf8(&text).unwrap().lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(serde_json::from_str::<Event>(lines[1]).unwrap().position.0, 4);
+        assert_eq!(written(vec![], Format::Ndjson), None);
+        assert_eq!(Format::Ndjson.write(Told::Complete, |_| 0, ()), None);
+    }
+
+    #[test]
+    fn a_server_sent_event_carries_its_id_and_the_end_is_said() {
+        let text = written(vec![event()], Format::ServerSentEvents).unwrap();
         let text = str::from_utf8(&text).unwrap();
-        assert!(text.starts_with("id: 4\ndata: {") && text.ends_with("}\n\n"), "{text}");
+        assert!(text.starts_with("id: 1\ndata: {") && text.ends_with("}\n\n"), "{text}");
         assert_eq!(text.lines().count(), 3);
-        assert_eq!(Format::ServerSentEvents.write(page(vec![]), ()).unwrap(), ":\n\n");
+        assert_eq!(written(vec![], Format::ServerSentEvents).unwrap(), ":\n\n");
+        let end = Format::ServerSentEvents.write(Told::Complete, |_| 0, ()).unwrap();
+        assert_eq!(end, "event: end\ndata: {}\n\n");
     }
 
     #[tokio::test]
@@ -127,9 +151,9 @@ mod tests {
         let counted = Arc::clone(&read);
         let pages = stream::repeat_with(move || {
             counted.fetch_add(1, Ordering::Relaxed);
-            Ok(page(vec![event()]))
+            Ok(Told::Page(page(vec![event()])))
         });
-        let mut body = respond(pages, Format::Ndjson).into_body().into_data_stream();
+        let mut body = respond(pages, Format::Ndjson, |event| event.position.0).into_body().into_data_stream();
         let first = body.try_next().await.unwrap().unwrap();
         let second = body.try_next().await.unwrap().unwrap();
         assert!(body.try_next().now_or_never().is_none(), "two pages wait to be taken");

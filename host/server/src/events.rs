@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
-use axum::response::Response;
-use futures::stream;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use futures::StreamExt as _;
 use polder_core::{Position, subject};
 use polder_engine::EventFilter;
 
-use crate::access::Caller;
+use crate::access::{self, Caller, Hints as _};
 use crate::app::App;
 use crate::event_stream::{Format, respond};
 use crate::feed::{Feed, Follow, Wanted};
@@ -18,17 +18,17 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::segments::Segments;
 
-const KNOWN: &[&str] = &["after", "end_at", "domain", "aggregate_id", "name", "correlation_id", "follow", "limit"];
+pub(crate) const PARAMETERS: &[&str] =
+    &["after", "end_at", "domain", "aggregate_id", "name", "correlation_id", "follow", "limit"];
 
 pub(crate) async fn stream(
     State(app): State<Arc<App>>,
     caller: Caller,
     segments: Segments,
-    RawQuery(raw): RawQuery,
+    query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let tenant = segments.tenant()?;
-    let query = Query::parse(raw.as_deref(), KNOWN)?;
     let filter = EventFilter {
         domain: query.named("domain")?,
         name: query.named("name")?,
@@ -37,8 +37,13 @@ pub(crate) async fn stream(
         about: None,
     };
     let sight = caller.sight(subject::events(&tenant, filter.domain.as_ref(), None, filter.name.as_ref()))?;
+    if let Some(domain) = &filter.domain {
+        let known = app.host(&tenant).check_event_domain(&tenant, domain);
+        known.map_err(|error| error.for_caller(&caller, &tenant, domain))?;
+    }
     // A browser that reconnects repeats the address it was given and says in this header how far it came.
-    let after = match headers::last_event_id(&headers)? {
+    let last = headers::last_event_id(&headers)?;
+    let after = match last {
         Some(position) => position,
         None => query.number("after")?.unwrap_or(0),
     };
@@ -51,6 +56,11 @@ pub(crate) async fn stream(
     };
     let wanted = Wanted { tenant, filter, sight, after: Position(after), end_at, limit };
     let feed = Feed::open(host, wanted, follow).await?;
-    let pages = stream::try_unfold(feed, |mut feed| async move { Ok(feed.next().await?.map(|page| (page, feed))) });
-    Ok(respond(pages, Format::wanted(&headers)))
+    let format = Format::wanted(&headers);
+    if format == Format::ServerSentEvents && last.is_some() && feed.is_empty() {
+        // Tells a browser not to ask again.
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let told = feed.into_stream().take_until(Box::pin(access::ended(app, caller)));
+    Ok(respond(told, format, |event| event.position.0))
 }

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use futures::{Stream, stream};
 use polder_core::{Event, MemoryReservation, Position, TenantName};
 use polder_engine::{EventFilter, EventPage, Host, ReadError};
 use tokio::sync::watch;
 
 use crate::access::Sight;
+use crate::event_stream::Told;
 
 /// The most that stands in memory for one reader. The engine ends a page earlier when its events are large.
 pub(crate) const EVENTS_PER_PAGE: usize = 256;
@@ -26,6 +28,8 @@ pub(crate) struct Feed {
     first: Option<EventPage>,
     /// The page before was empty, and more was to be looked at.
     is_searching: bool,
+    /// The end came from outside: there may be more.
+    is_cut: bool,
 }
 
 /// Events for one reader, and the memory that they take until it has them.
@@ -59,7 +63,7 @@ enum Woken {
 
 impl Feed {
     pub(crate) async fn open(host: Host, wanted: Wanted, follow: Option<Follow>) -> Result<Self, ReadError> {
-        let mut feed = Self { host, wanted, follow, first: None, is_searching: false };
+        let mut feed = Self { host, wanted, follow, first: None, is_searching: false, is_cut: false };
         let Wanted { tenant, filter, after, .. } = &feed.wanted;
         feed.first = Some(feed.host.events(tenant, filter, *after, feed.wanted.page_limit()).await?);
         Ok(feed)
@@ -93,10 +97,31 @@ impl Feed {
             match follow.wait(self.wanted.after).await {
                 Woken::Moved => {}
                 Woken::Quiet => return Ok(Some(Page::default())),
-                Woken::Closing => return Ok(None),
+                Woken::Closing => {
+                    self.is_cut = true;
+                    return Ok(None);
+                }
             }
         }
         Ok(None)
+    }
+
+    /// As a stream, which says when all is told.
+    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<Told, ReadError>> + Send {
+        stream::try_unfold(Some(self), |feed| async move {
+            let Some(mut feed) = feed else { return Ok(None) };
+            match feed.next().await? {
+                Some(page) => Ok(Some((Told::Page(page), Some(feed)))),
+                None if feed.is_cut => Ok(None),
+                None => Ok(Some((Told::Complete, None))),
+            }
+        })
+    }
+
+    /// Nothing was found so far, and nothing will come.
+    pub(crate) fn is_empty(&self) -> bool {
+        let ends_here = |page: &EventPage| page.events.is_empty() && page.next <= self.wanted.after;
+        self.is_complete() || (self.follow.is_none() && self.first.as_ref().is_some_and(ends_here))
     }
 
     /// Everything up to here was given or passed over.

@@ -2,11 +2,10 @@
 //! boxes of its own, take longer than everything else that HTTP needs. They meet the same checks in the same order here. What
 //! is not surely a command with a small body is the router's.
 
-use std::fmt::Display;
 use std::sync::Arc;
 
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Request};
+use axum::http::{Method, Request};
 use axum::response::{IntoResponse as _, Response};
 use axum::{BoxError, Router};
 use bytes::Bytes;
@@ -17,12 +16,19 @@ use polder_core::TenantName;
 use tower::ServiceExt as _;
 
 use crate::access;
+use crate::answer_body::AnswerBody;
 use crate::app::App;
 use crate::body;
 use crate::commands::{self, Address};
+use crate::connections::ConnectionState;
+use crate::content_type::BodyType;
+use crate::entry;
+use crate::first_key::FirstKeyProven;
 use crate::lingering::LINGER_BYTES_MIN;
 use crate::problem::Problem;
+use crate::query::Query;
 use crate::routes::{COMMAND, paths, router};
+use crate::sent_body::SentBody;
 
 pub(crate) struct Front {
     app: Arc<App>,
@@ -44,8 +50,21 @@ impl Front {
         Self { router: router(Arc::clone(&app)), app, reserved: reserved() }
     }
 
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response {
+    pub(crate) async fn answer(&self, request: Request<Incoming>, state: Arc<ConnectionState>) -> Response<AnswerBody> {
+        state.begin();
         let (head, body) = request.into_parts();
+        let response = self.respond(head, SentBody::new(body, Arc::clone(&state))).await;
+        AnswerBody::wrap(response, state)
+    }
+
+    async fn respond(&self, mut head: Parts, body: SentBody) -> Response {
+        let is_open = self.app.verifier.is_open();
+        if let Err(problem) = entry::check(&head, is_open) {
+            return problem.into_response();
+        }
+        if is_open && self.app.parts.first_key_proof().is_some_and(|proof| proof.is_in(&head.headers)) {
+            head.extensions.insert(FirstKeyProven);
+        }
         // A larger body may have to be read to its end, and another host's command is handed on: that is done around the router.
         let is_small = body.size_hint().upper().is_some_and(|bytes| bytes < LINGER_BYTES_MIN);
         if is_small
@@ -53,9 +72,9 @@ impl Front {
             && self.is_done_here(names[0])
         {
             if self.app.parts.company().is_none() {
-                return self.submit(names, &head.headers, body).await.unwrap_or_else(Problem::into_response);
+                return self.submit(names, &head, body).await.unwrap_or_else(Problem::into_response);
             }
-            return match self.submit_if_owner(names, &head.headers, body).await {
+            return match self.submit_if_owner(names, &head, body).await {
                 Done::Answered(response) => response,
                 // It came between two owners.
                 Done::NotYet(sent) => self.route(Request::from_parts(head, Full::new(sent))).await,
@@ -79,25 +98,29 @@ impl Front {
             || TenantName::new(tenant).map_or(true, |tenant| self.app.host(&tenant).is_leading())
     }
 
-    async fn submit_if_owner(&self, names: [&str; 5], headers: &HeaderMap, body: Incoming) -> Done {
-        let sent = match body::read(body, LINGER_BYTES_MIN, "that is taken at once").await {
+    async fn submit_if_owner(&self, names: [&str; 5], head: &Parts, body: SentBody) -> Done {
+        let sent = match body::read(&self.app.memory, body, LINGER_BYTES_MIN, "that is taken at once").await {
             Ok(sent) => sent,
             Err(problem) => return Done::Answered(problem.into_response()),
         };
-        match self.submit(names, headers, Full::new(sent.clone())).await {
+        match self.submit(names, head, Full::new(sent.clone())).await {
             Err(problem) if problem.is_for_owner() => Done::NotYet(sent),
             answered => Done::Answered(answered.unwrap_or_else(Problem::into_response)),
         }
     }
 
-    async fn submit<B>(&self, names: [&str; 5], headers: &HeaderMap, body: B) -> Result<Response, Problem>
+    async fn submit<B>(&self, names: [&str; 5], head: &Parts, body: B) -> Result<Response, Problem>
     where
-        B: Body<Data = Bytes, Error: Display> + Unpin,
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
     {
-        let caller = access::caller(&self.app, headers)?;
+        let caller = access::caller(&self.app, &head.headers)?;
         let address = Address::new(names)?;
         caller.check(&address.wanted())?;
-        commands::answer(&self.app, &caller, address, headers, body).await
+        Query::parse(head.uri.query(), &[])?;
+        if !body.is_end_stream() {
+            BodyType::Json.check(&head.headers)?;
+        }
+        commands::answer(&self.app, &caller, address, &head.headers, body).await
     }
 }
 

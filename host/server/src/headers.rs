@@ -119,7 +119,7 @@ pub(crate) fn expected_sequence(headers: &impl Headers) -> Result<Option<Sequenc
 /// Where a reader of server-sent events broke off.
 pub(crate) fn last_event_id(headers: &impl Headers) -> Result<Option<u64>, Problem> {
     let position = |text: &str| {
-        text.parse().map_err(|_| bad_header(LAST_EVENT_ID, &format!("is {text:?}; a position would be right")))
+        text.parse().map_err(|_| bad_header(LAST_EVENT_ID, &format!("is {text:?}; the id of an event would be right")))
     };
     one(headers, LAST_EVENT_ID)?.map(position).transpose()
 }

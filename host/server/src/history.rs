@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
-use axum::response::Response;
-use futures::stream;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use futures::{StreamExt as _, stream};
 use polder_core::{AggregateId, AggregateName, DomainName, Sequence, TenantName, subject};
 use polder_engine::{HistoryPage, Host, ReadError};
 
-use crate::access::{Caller, Hints, Sight};
+use crate::access::{self, Caller, Hints as _, Sight};
 use crate::app::App;
-use crate::event_stream::{Format, respond};
+use crate::event_stream::{Format, Told, respond};
 use crate::feed::{EVENTS_PER_PAGE, Page, with_patience};
+use crate::headers;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::segments::Segments;
@@ -32,15 +33,22 @@ struct History {
     first: Option<HistoryPage>,
 }
 
+pub(crate) const PARAMETERS: &[&str] = &["from", "limit"];
+
 pub(crate) async fn stream(
     State(app): State<Arc<App>>,
     caller: Caller,
     segments: Segments,
-    RawQuery(raw): RawQuery,
+    query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let query = Query::parse(raw.as_deref(), &["from", "limit"])?;
     let (tenant, domain, aggregate) = (segments.tenant()?, segments.domain()?, segments.aggregate()?);
+    // A browser that reconnects repeats the address it was given and says in this header which sequence it has.
+    let last = headers::last_event_id(&headers)?;
+    let from = match last {
+        Some(last) => Sequence(last.saturating_add(1)),
+        None => Sequence(query.number("from")?.unwrap_or(1)),
+    };
     let mut history = History {
         host: app.host(&tenant).clone(),
         sight: caller.sight(subject::events(&tenant, Some(&domain), Some(&aggregate), None))?,
@@ -48,15 +56,27 @@ pub(crate) async fn stream(
         domain,
         aggregate,
         id: segments.aggregate_id()?,
-        from: Sequence(query.number("from")?.unwrap_or(1)),
+        from,
         left: query.number("limit")?.unwrap_or(u64::MAX),
         first: None,
     };
     let first = history.first_page().await;
-    history.first = Some(first.map_err(|error| error.for_caller(&caller, &history.tenant, &history.domain))?);
-    let pages =
-        stream::try_unfold(history, |mut history| async move { Ok(history.next().await?.map(|page| (page, history))) });
-    Ok(respond(pages, Format::wanted(&headers)))
+    let first = first.map_err(|error| error.for_caller(&caller, &history.tenant, &history.domain))?;
+    let format = Format::wanted(&headers);
+    if format == Format::ServerSentEvents && last.is_some() && first.events.is_empty() {
+        // Tells a browser not to ask again.
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    history.first = Some(first);
+    let told = stream::try_unfold(Some(history), |history| async move {
+        let Some(mut history) = history else { return Ok(None) };
+        Ok(Some(match history.next().await? {
+            Some(page) => (Told::Page(page), Some(history)),
+            None => (Told::Complete, None),
+        }))
+    });
+    let told = told.take_until(Box::pin(access::ended(app, caller)));
+    Ok(respond(told, format, |event| event.sequence.0))
 }
 
 impl History {

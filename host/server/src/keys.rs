@@ -8,23 +8,22 @@ use axum::response::Response;
 use polder_access::{KnownKey, PublicKey};
 use polder_core::{AggregateId, TenantName, subject};
 use polder_engine::{AccessKey, Host, KeyError, SYSTEM_TENANT, joined};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::access::Caller;
 use crate::app::App;
 use crate::body;
+use crate::first_key::{FIRST_KEY_FILE, FirstKeyProven};
+use crate::incoming_json::parse;
 use crate::json::json;
 use crate::kinds;
+use crate::paging::page;
 use crate::problem::Problem;
+use crate::query::Query;
 use crate::segments::Segments;
 
 /// A key and what is written around it.
 const BODY_BYTES_MAX: u64 = 1024;
-
-#[derive(Serialize)]
-struct Keys {
-    keys: Vec<AccessKey>,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,17 +31,26 @@ struct NewKey {
     public_key: PublicKey,
 }
 
-pub(crate) async fn list(State(app): State<Arc<App>>) -> Response {
-    json(StatusCode::OK, &Keys { keys: app.parts.first_host().keys() })
+pub(crate) async fn list(State(app): State<Arc<App>>, query: Query) -> Result<Response, Problem> {
+    let mut keys = app.parts.first_host().keys();
+    keys.sort_unstable_by(|a, b| a.id.as_str().cmp(b.id.as_str()));
+    page("keys", keys, &query, |key| key.id.to_string())
 }
 
 /// `POST`: `{"public_key": "…"}`. The private part stays with the caller.
 pub(crate) async fn add(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, Problem> {
     let (parts, sent) = request.into_parts();
+    if app.verifier.is_open() && parts.extensions.get::<FirstKeyProven>().is_none() {
+        let detail = format!(
+            "the first key is made in the data folder of a host that stands still (polder token key new --data DIR), or with the \
+             proof that a host which runs keeps there (--first-key-proof DIR/{FIRST_KEY_FILE})"
+        );
+        return Err(Problem::new(&kinds::FIRST_KEY, detail));
+    }
     let actor = caller.actor(&parts.headers, subject::HOST)?;
-    let sent = body::read(sent, BODY_BYTES_MAX, "of a key").await?;
-    let NewKey { public_key } = serde_json::from_slice(&sent)
-        .map_err(|error| Problem::new(&kinds::BAD_BODY, format!("the body cannot be used: {error}")))?;
+    let sent = body::read(&app.memory, sent, BODY_BYTES_MAX, "of a key").await?;
+    let NewKey { public_key } =
+        parse(&sent, "the key", "{\"public_key\": \"…\"} with 64 hexadecimal digits would be right")?;
     let id = AggregateId::new(public_key.id().as_str())?;
     let host = app.parts.first_host().clone();
     change(app, async move { host.add_key(&id, &public_key.to_string(), actor.as_deref()).await }).await
@@ -69,7 +77,8 @@ async fn change(
         let key = recorded.await?;
         app.verifier
             .set_keys(|| known(app.parts.first_host()))
-            .map_err(|problem| Problem::new(&kinds::STORAGE_FAILED, problem))?;
+            .map_err(|problem| Problem::internal(&kinds::STORAGE_FAILED, "the keys cannot be read", &problem))?;
+        app.keys_changed.send_replace(());
         Ok(json(StatusCode::OK, &key))
     }))
     .await
@@ -83,6 +92,7 @@ pub(crate) async fn follow(app: Arc<App>) {
         if let Err(problem) = app.verifier.set_keys(|| known(app.parts.first_host())) {
             tracing::error!(problem, "the keys that another host recorded do not count here");
         }
+        app.keys_changed.send_replace(());
     }
 }
 

@@ -21,9 +21,14 @@ pub(crate) const BAD_QUERY: Kind = kind(StatusCode::BAD_REQUEST, "bad-query", "A
 pub(crate) const BAD_HEADER: Kind = kind(StatusCode::BAD_REQUEST, "bad-header", "A header cannot be used");
 pub(crate) const BAD_BODY: Kind = kind(StatusCode::BAD_REQUEST, "bad-body", "The body cannot be read");
 pub(crate) const BAD_LINE: Kind = kind(StatusCode::BAD_REQUEST, "bad-line", "A line of the batch cannot be read");
-pub(crate) const NOT_NDJSON: Kind =
-    kind(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-ndjson", "The body must be lines of JSON");
 pub(crate) const NOT_JSON: Kind = kind(StatusCode::BAD_REQUEST, "not-json", "The payload is not JSON");
+pub(crate) const JSON_LIMIT: Kind = kind(StatusCode::UNPROCESSABLE_ENTITY, "json-limit", "The JSON is beyond a limit");
+pub(crate) const WRONG_CONTENT_TYPE: Kind =
+    kind(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong-content-type", "The body has another type than this path takes");
+pub(crate) const URI_TOO_LONG: Kind = kind(StatusCode::URI_TOO_LONG, "uri-too-long", "The path is too long");
+pub(crate) const HEAD_TOO_LARGE: Kind =
+    kind(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The headers are too large");
+pub(crate) const TOO_SLOW: Kind = kind(StatusCode::REQUEST_TIMEOUT, "too-slow", "The body took too long to arrive");
 pub(crate) const TOO_LARGE: Kind = kind(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large");
 pub(crate) const METHOD_NOT_ALLOWED: Kind =
     kind(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This path takes other methods");
@@ -47,6 +52,14 @@ pub(crate) const BAD_RULES: Kind = kind(StatusCode::UNPROCESSABLE_ENTITY, "bad-r
 pub(crate) const TENANT_SUSPENDED: Kind = kind(StatusCode::FORBIDDEN, "tenant-suspended", "The tenant is suspended");
 pub(crate) const SYSTEM_TENANT: Kind =
     kind(StatusCode::FORBIDDEN, "system-tenant", "This tenant is the host's own history");
+
+// The caller is a web page, or was led here by one; or proves that it may read the data folder.
+pub(crate) const FOREIGN_HOST: Kind =
+    kind(StatusCode::MISDIRECTED_REQUEST, "foreign-host", "The request names another host");
+pub(crate) const FOREIGN_ORIGIN: Kind =
+    kind(StatusCode::FORBIDDEN, "foreign-origin", "The request comes from another web page");
+pub(crate) const FIRST_KEY: Kind =
+    kind(StatusCode::FORBIDDEN, "first-key", "The first key needs proof of access to the data folder");
 
 // The caller gets a token, or one that permits more.
 pub(crate) const NOT_AUTHENTICATED: Kind =

@@ -3,6 +3,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -18,6 +19,8 @@ use tokio::sync::oneshot;
 pub(crate) const LINGER_BYTES_MIN: u64 = 4 * 1024;
 /// What is read, and dropped, at most. Twice the largest upload: who sends still more has not read what it is told.
 const LINGER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Wall time of it. The body's own deadline is longer.
+const LINGER_WAIT_MAX: Duration = Duration::from_secs(10);
 
 pub(crate) async fn linger(request: Request, next: Next) -> Response {
     if request.body().size_hint().upper().is_some_and(|bytes| bytes < LINGER_BYTES_MIN) {
@@ -30,7 +33,8 @@ pub(crate) async fn linger(request: Request, next: Next) -> Response {
     let response = next.run(request.map(lend)).await;
     // It is still in use where the answer is a stream.
     if let Ok(rest) = rest.try_recv() {
-        drop_rest(rest).await;
+        // Whoever has not sent it by then is not going to read the answer either.
+        let _ = tokio::time::timeout(LINGER_WAIT_MAX, drop_rest(rest)).await;
     }
     response
 }

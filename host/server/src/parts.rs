@@ -6,6 +6,7 @@ use polder_core::{Command, CommandAck, JournalNumber, Journals, TenantName};
 use polder_engine::{Host, SYSTEM_TENANT, SubmitError};
 
 use crate::cluster::{Cluster, Company, Servers};
+use crate::first_key::FirstKeyProof;
 use crate::kinds;
 use crate::problem::Problem;
 
@@ -17,6 +18,8 @@ pub struct Parts {
     parts: Arc<[Arc<Part>]>,
     /// Where other hosts have the journals in common with this one.
     company: Option<Company>,
+    /// While the host has no keys: what the caller who brings the first one has to show.
+    first_key: Option<FirstKeyProof>,
 }
 
 pub(crate) struct Part {
@@ -57,11 +60,21 @@ impl Parts {
     /// Of a host with its one journal in its own folder.
     pub fn alone(host: Host) -> Self {
         let part = Part::new(JournalNumber::FIRST, host, None);
-        Self { journals: Journals::ONE, parts: [Arc::new(part)].into(), company: None }
+        Self { journals: Journals::ONE, parts: [Arc::new(part)].into(), company: None, first_key: None }
     }
 
     pub(crate) fn joined(journals: Journals, parts: Vec<Part>, company: Company) -> Self {
-        Self { journals, parts: parts.into_iter().map(Arc::new).collect(), company: Some(company) }
+        Self { journals, parts: parts.into_iter().map(Arc::new).collect(), company: Some(company), first_key: None }
+    }
+
+    /// A running host takes its first key only from a caller who shows this.
+    #[must_use]
+    pub fn with_first_key_proof(self, proof: FirstKeyProof) -> Self {
+        Self { first_key: Some(proof), ..self }
+    }
+
+    pub(crate) fn first_key_proof(&self) -> Option<&FirstKeyProof> {
+        self.first_key.as_ref()
     }
 
     /// The part that the tenant belongs to. The host's own history is that of its first part: it has the access keys.

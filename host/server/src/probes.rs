@@ -14,7 +14,7 @@ use crate::json::json;
 use crate::kinds;
 use crate::metrics::merged;
 use crate::parts::Part;
-use crate::problem::Problem;
+use crate::problem::{Problem, without_paths};
 
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -28,7 +28,7 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Prob
     if problems.is_empty() {
         return Ok(json(StatusCode::OK, &Health { writable: true, reason: None }));
     }
-    let reason = problems.join("; ");
+    let reason = without_paths(&problems.join("; "));
     Err(Problem::new(&kinds::NOT_READY, format!("the host takes no commands: {reason}")).with("reason", reason))
 }
 
@@ -75,7 +75,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
         }
     };
     let memory = memory(app.parts.first_host().memory());
-    ([(CONTENT_TYPE, PROMETHEUS_TEXT)], text + &memory + &nats).into_response()
+    ([(CONTENT_TYPE, PROMETHEUS_TEXT)], text + &memory + &nats + &app.connections.metrics()).into_response()
 }
 
 /// All parts of a host share one budget, so it is shown once.

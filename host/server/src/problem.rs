@@ -1,5 +1,6 @@
 //! A refusal as it leaves the host: a problem document (RFC 9457). Knows HTTP; knows nothing of why something was refused.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -8,8 +9,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::kinds::Kind;
+use crate::kinds::{self, Kind};
 
+/// Hexadecimal digits of an incident's number.
+const INCIDENT_DIGITS: usize = 12;
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// What would let the caller in, as RFC 6750 names it.
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
@@ -41,6 +44,20 @@ impl Problem {
     /// `detail` says what was wrong and what would be right, with the values involved.
     pub(crate) fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), members: Map::new(), wait_ms: None, is_for_owner: false }
+    }
+
+    /// A refusal whose cause is the operator's to know, as it may hold paths and the words of libraries. The caller gets `detail`, the log
+    /// gets `cause`, and both get the number of the incident.
+    pub(crate) fn internal(kind: &'static Kind, detail: &str, cause: &impl Display) -> Self {
+        let incident = uuid::Uuid::new_v4().simple().to_string()[..INCIDENT_DIGITS].to_owned();
+        tracing::error!(incident, kind = kind.name, %cause, "a request failed");
+        Self::new(kind, format!("{detail}; the host's log says why, as incident {incident}")).with("incident", incident)
+    }
+
+    /// The host takes no changes. Why is told as far as it is no affair of the host's files; the log has it all.
+    pub(crate) fn read_only(detail: &str, reason: &str) -> Self {
+        tracing::debug!(reason, "a change was refused");
+        Self::new(&kinds::READ_ONLY, without_paths(detail)).with("reason", without_paths(reason))
     }
 
     /// Adds a member that programs can read: `known`, `expected`, `actual`, `limit`, …
@@ -106,6 +123,16 @@ impl Problem {
     }
 }
 
+/// `text` with a word in place of each path of this machine.
+pub(crate) fn without_paths(text: &str) -> String {
+    let hidden = |word: &str| {
+        let path = word.trim_start_matches(['"', '\'', '(', '`']);
+        let is_path = path.starts_with('/') && path.len() > 1;
+        if is_path { "(a file of the host)".to_owned() } else { word.to_owned() }
+    };
+    text.split(' ').map(hidden).collect::<Vec<_>>().join(" ")
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self.document()).expect("strings and numbers always serialize");
@@ -128,7 +155,6 @@ impl IntoResponse for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds;
 
     async fn shown(problem: Problem) -> (StatusCode, Option<String>, Value) {
         let response = problem.into_response();
@@ -150,6 +176,28 @@ mod tests {
             serde_json::json!({ "type": "urn:polder:problem:unknown-command", "title": "Unknown command", "status": 404,
                                 "detail": "no such command", "known": ["a", "b"] })
         );
+    }
+
+    #[test]
+    fn paths_of_the_host_are_not_told() {
+        for (text, told) in [
+            ("cannot sync /var/lib/polder/journal/7: no space", "cannot sync (a file of the host) no space"),
+            ("cannot open \"/x y\" now", "cannot open (a file of the host) y\" now"),
+            ("the limit is 3 / 4, and/or more", "the limit is 3 / 4, and/or more"),
+        ] {
+            assert_eq!(without_paths(text), told);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_incident_is_told_without_its_cause() {
+        let cause = "disk I/O error in /var/lib/polder/views/main.sqlite";
+        let problem = Problem::internal(&kinds::STORAGE_FAILED, "the host cannot read its data", &cause);
+        let (status, _, document) = shown(problem).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        let incident = document["incident"].as_str().unwrap();
+        assert!(document["detail"].as_str().unwrap().ends_with(&format!("as incident {incident}")));
+        assert!(!document.to_string().contains("sqlite"), "{document}");
     }
 
     #[tokio::test]

@@ -1,13 +1,17 @@
 //! The part of a request behind the question mark, read strictly: a misspelt parameter is refused, not ignored.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
 
+use crate::app::App;
 use crate::kinds;
 use crate::problem::Problem;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -67,6 +71,16 @@ impl Query {
 /// `problem` goes on after "parameter x …".
 pub(crate) fn bad_parameter(name: &str, problem: &str) -> Problem {
     Problem::new(&kinds::BAD_QUERY, format!("parameter {name:?} {problem}")).with("parameter", name)
+}
+
+/// Read where it is known which parameters the route has.
+impl FromRequestParts<Arc<App>> for Query {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
+        let query = parts.extensions.get::<Self>().cloned();
+        query.ok_or_else(|| Problem::new(&kinds::NOT_PERMITTED, "nobody is let in here"))
+    }
 }
 
 fn decode(text: &str) -> Result<String, Problem> {

@@ -5,6 +5,7 @@ use polder_engine::{
     BridgeError, DeployError, KeyError, MEMORY_RETRY_MS, READ_RETRY_MS, ReadError, SubmitError, TenantError,
 };
 
+use crate::incoming_json;
 use crate::kinds::{self, Kind};
 use crate::problem::Problem;
 
@@ -27,7 +28,7 @@ impl From<SubmitError> for Problem {
             E::UnknownDomain { known, .. } => Self::new(&kinds::UNKNOWN_DOMAIN, detail).with_known(&known),
             E::UnknownAggregate { known, .. } => Self::new(&kinds::UNKNOWN_AGGREGATE, detail).with_known(&known),
             E::UnknownCommand { known, .. } => Self::new(&kinds::UNKNOWN_COMMAND, detail).with_known(&known),
-            E::NotJson(_) => Self::new(&kinds::NOT_JSON, detail),
+            E::Json(error) => incoming_json::refusal("the payload", &error),
             E::TooLarge { bytes, bytes_max } => {
                 Self::new(&kinds::TOO_LARGE, detail).with("actual", bytes).with("limit", bytes_max)
             }
@@ -58,7 +59,7 @@ impl From<SubmitError> for Problem {
                 }
             }
             E::MemoryExhausted(exhausted) => memory_exhausted(detail, &exhausted),
-            E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
+            E::ReadOnly(reason) => Self::read_only(&detail, &reason),
             E::NotOwner => Self::new(&kinds::NOT_READY, detail).for_owner(),
             E::ShuttingDown => Self::new(&kinds::SHUTTING_DOWN, detail),
         }
@@ -94,7 +95,7 @@ impl From<ReadError> for Problem {
                 Self::new(&kinds::READ_TOO_LONG, detail).with("limit", ms_max).with("limit_name", "read_cpu_ms_max")
             }
             E::ShuttingDown => Self::new(&kinds::SHUTTING_DOWN, detail),
-            E::Storage(_) => Self::new(&kinds::STORAGE_FAILED, detail),
+            E::Storage(cause) => Self::internal(&kinds::STORAGE_FAILED, "the host cannot read its data", &cause),
         }
     }
 }
@@ -123,8 +124,8 @@ impl From<DeployError> for Problem {
                 Self::new(&kinds::UNKNOWN_REVISION, detail).with("asked", asked).with("found", found)
             }
             E::MemoryExhausted(exhausted) => memory_exhausted(detail, &exhausted),
-            E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
-            E::Storage(_) => Self::new(&kinds::STORAGE_FAILED, detail),
+            E::ReadOnly(reason) => Self::read_only(&detail, &reason),
+            E::Storage(cause) => Self::internal(&kinds::STORAGE_FAILED, "the host cannot store the component", &cause),
         }
     }
 }
@@ -136,7 +137,7 @@ impl From<KeyError> for Problem {
         match error {
             E::Known(key) => Self::new(&kinds::KEY_KNOWN, detail).with("key", key.as_str()),
             E::Unknown(key) => Self::new(&kinds::UNKNOWN_KEY, detail).with("key", key.as_str()),
-            E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
+            E::ReadOnly(reason) => Self::read_only(&detail, &reason),
         }
     }
 }
@@ -148,7 +149,7 @@ impl From<BridgeError> for Problem {
         match error {
             E::UnknownTenant(tenant) => Self::new(&kinds::UNKNOWN_TENANT, detail).with("tenant", tenant.as_str()),
             E::Rules(_) => Self::new(&kinds::BAD_RULES, detail),
-            E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
+            E::ReadOnly(reason) => Self::read_only(&detail, &reason),
         }
     }
 }
@@ -164,8 +165,10 @@ impl From<TenantError> for Problem {
             E::Unconfirmed { tenant, given } => {
                 Self::new(&kinds::UNCONFIRMED, detail).with("expected", tenant.as_str()).with("actual", given)
             }
-            E::Storage(_) => Self::new(&kinds::STORAGE_FAILED, detail),
-            E::ReadOnly(reason) => Self::new(&kinds::READ_ONLY, detail).with("reason", reason),
+            E::Storage(cause) => {
+                Self::internal(&kinds::STORAGE_FAILED, "the host cannot keep the tenant's data", &cause)
+            }
+            E::ReadOnly(reason) => Self::read_only(&detail, &reason),
         }
     }
 }

@@ -5,20 +5,49 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::handler::Handler;
 use axum::http::{Method, Uri};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
-use crate::access::{Demand, authenticated, demand, permitted};
+use crate::access::{Demand, Entrance, authenticated, demand, permitted};
 use crate::app::App;
 use crate::cluster::forward;
+use crate::content_type::BodyType;
 use crate::kinds;
 use crate::lingering::linger;
 use crate::problem::Problem;
-use crate::{batch, bridge, commands, deployments, effects, events, history, keys, probes, state, tenants, views};
+use crate::query::Query;
+use crate::{
+    batch, bridge, commands, deployments, effects, events, history, keys, paging, probes, state, tenants, views,
+};
 
-type Row = (&'static str, &'static str, Demand, MethodRouter<Arc<App>>);
+/// One method of one path.
+struct Row {
+    path: &'static str,
+    method: &'static str,
+    entrance: Entrance,
+    handler: MethodRouter<Arc<App>>,
+}
+
+impl Row {
+    /// The query parameters that the route has; others are refused.
+    fn with(mut self, parameters: &'static [&'static str]) -> Self {
+        self.entrance.parameters = parameters;
+        self
+    }
+
+    fn takes(mut self, body: BodyType) -> Self {
+        self.entrance.body = body;
+        self
+    }
+}
+
+fn row(path: &'static str, method: &'static str, demand: Demand, handler: MethodRouter<Arc<App>>) -> Row {
+    Row { path, method, entrance: Entrance { demand, parameters: &[], body: BodyType::Json }, handler }
+}
 
 pub(crate) const COMMAND: &str = "/v1/{tenant}/{domain}/{aggregate}/{id}/{command}";
 
@@ -30,54 +59,80 @@ const DRAIN: &str = "/v1/drain";
 const PROBES: &str = "GET /healthz, GET /readyz";
 
 fn rows() -> Vec<Row> {
+    let rows = [
+        vec![
+            row(COMMAND, "POST", demand::command, post(commands::submit)),
+            row(BATCH, "POST", demand::commands, post(batch::submit)).with(batch::PARAMETERS).takes(BodyType::Ndjson),
+            row("/v1/{tenant}/{domain}/{aggregate}/{id}", "GET", demand::state, get(state::get))
+                .with(state::PARAMETERS),
+            row("/v1/{tenant}/{domain}/{aggregate}/{id}/events", "GET", demand::history, get(history::stream))
+                .with(history::PARAMETERS),
+            row("/v1/{tenant}/events", "GET", demand::events, get(events::stream)).with(events::PARAMETERS),
+            row("/v1/{tenant}/{domain}/views/{projection}", "GET", demand::view, get(views::list))
+                .with(views::PAGE_PARAMETERS),
+            row("/v1/{tenant}/{domain}/views/{projection}/{key}", "GET", demand::view, get(views::one))
+                .with(views::DOCUMENT_PARAMETERS),
+            row("/v1/{tenant}/{domain}/effects", "GET", demand::effects, get(effects::list)).with(effects::PARAMETERS),
+        ],
+        domain_rows(),
+        host_rows(),
+    ];
+    rows.into_iter().flatten().collect()
+}
+
+fn domain_rows() -> Vec<Row> {
     vec![
-        (COMMAND, "POST", demand::command, post(commands::submit)),
-        (BATCH, "POST", demand::commands, post(batch::submit)),
-        ("/v1/{tenant}/{domain}/{aggregate}/{id}", "GET", demand::state, get(state::get)),
-        ("/v1/{tenant}/{domain}/{aggregate}/{id}/events", "GET", demand::history, get(history::stream)),
-        ("/v1/{tenant}/events", "GET", demand::events, get(events::stream)),
-        ("/v1/{tenant}/{domain}/views/{projection}", "GET", demand::view, get(views::list)),
-        ("/v1/{tenant}/{domain}/views/{projection}/{key}", "GET", demand::view, get(views::one)),
-        ("/v1/{tenant}/{domain}/effects", "GET", demand::effects, get(effects::list)),
-        ("/v1/{tenant}/domains", "GET", demand::catalogs, get(deployments::list)),
-        ("/v1/{tenant}/domains/{domain}", "GET", demand::catalog, get(deployments::one)),
-        ("/v1/{tenant}/domains/{domain}", "PUT", demand::deploy, put(deployments::deploy)),
-        ("/v1/{tenant}/domains", "PUT", demand::deploy_any, put(deployments::deploy_any)),
-        ("/v1/{tenant}/domains/{domain}/rollback", "POST", demand::roll_back, post(deployments::roll_back)),
-        ("/v1/{tenant}/domains/{domain}/revisions", "GET", demand::catalog, get(deployments::revisions)),
-        ("/v1/{tenant}/bridge", "GET", demand::show_bridge, get(bridge::show)),
-        ("/v1/{tenant}/bridge", "PUT", demand::set_bridge, put(bridge::set)),
-        ("/v1/tenants", "GET", demand::list_tenants, get(tenants::list)),
-        ("/v1/tenants/{tenant}", "GET", demand::show_tenant, get(tenants::one)),
-        ("/v1/tenants/{tenant}", "PUT", demand::add_tenant, put(tenants::add)),
-        ("/v1/tenants/{tenant}", "DELETE", demand::remove_tenant, delete(tenants::remove)),
-        ("/v1/tenants/{tenant}/facts", "GET", demand::export_tenant, get(tenants::facts)),
-        ("/v1/tenants/{tenant}/components/{revision}", "GET", demand::export_tenant, get(tenants::component)),
-        ("/v1/tenants/{tenant}/limits", "PATCH", demand::limit_tenant, patch(tenants::limits)),
-        ("/v1/tenants/{tenant}/suspend", "POST", demand::suspend_tenant, post(tenants::suspend)),
-        ("/v1/tenants/{tenant}/resume", "POST", demand::resume_tenant, post(tenants::resume)),
-        ("/v1/keys", "GET", demand::list_keys, get(keys::list)),
-        ("/v1/keys", "POST", demand::add_key, post(keys::add)),
-        ("/v1/keys/{key}", "DELETE", demand::revoke_key, delete(keys::revoke)),
-        (DRAIN, "POST", demand::drain, post(probes::drain)),
-        ("/metrics", "GET", demand::metrics, get(probes::metrics)),
+        row("/v1/{tenant}/domains", "GET", demand::catalogs, get(deployments::list)).with(paging::PARAMETERS),
+        row("/v1/{tenant}/domains/{domain}", "GET", demand::catalog, get(deployments::one)),
+        row("/v1/{tenant}/domains/{domain}", "PUT", demand::deploy, put(deployments::deploy))
+            .with(deployments::DEPLOY_PARAMETERS)
+            .takes(BodyType::Wasm),
+        row("/v1/{tenant}/domains", "PUT", demand::deploy_any, put(deployments::deploy_any))
+            .with(deployments::DEPLOY_PARAMETERS)
+            .takes(BodyType::Wasm),
+        row("/v1/{tenant}/domains/{domain}/rollback", "POST", demand::roll_back, post(deployments::roll_back))
+            .with(deployments::ROLLBACK_PARAMETERS),
+        row("/v1/{tenant}/domains/{domain}/revisions", "GET", demand::catalog, get(deployments::revisions))
+            .with(paging::PARAMETERS),
+        row("/v1/{tenant}/bridge", "GET", demand::show_bridge, get(bridge::show)),
+        row("/v1/{tenant}/bridge", "PUT", demand::set_bridge, put(bridge::set)),
+    ]
+}
+
+fn host_rows() -> Vec<Row> {
+    vec![
+        row("/v1/tenants", "GET", demand::list_tenants, get(tenants::list)).with(paging::PARAMETERS),
+        row("/v1/tenants/{tenant}", "GET", demand::show_tenant, get(tenants::one)),
+        row("/v1/tenants/{tenant}", "PUT", demand::add_tenant, put(tenants::add)),
+        row("/v1/tenants/{tenant}", "DELETE", demand::remove_tenant, delete(tenants::remove))
+            .with(tenants::REMOVE_PARAMETERS),
+        row("/v1/tenants/{tenant}/facts", "GET", demand::export_tenant, get(tenants::facts)),
+        row("/v1/tenants/{tenant}/components/{revision}", "GET", demand::export_tenant, get(tenants::component)),
+        row("/v1/tenants/{tenant}/limits", "PATCH", demand::limit_tenant, patch(tenants::limits)),
+        row("/v1/tenants/{tenant}/suspend", "POST", demand::suspend_tenant, post(tenants::suspend)),
+        row("/v1/tenants/{tenant}/resume", "POST", demand::resume_tenant, post(tenants::resume)),
+        row("/v1/keys", "GET", demand::list_keys, get(keys::list)).with(paging::PARAMETERS),
+        row("/v1/keys", "POST", demand::add_key, post(keys::add)),
+        row("/v1/keys/{key}", "DELETE", demand::revoke_key, delete(keys::revoke)),
+        row(DRAIN, "POST", demand::drain, post(probes::drain)),
+        row("/metrics", "GET", demand::metrics, get(probes::metrics)),
     ]
 }
 
 /// Without those of the probes.
 pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
-    rows().into_iter().map(|(path, ..)| path)
+    rows().into_iter().map(|row| row.path)
 }
 
 pub(crate) fn router(app: Arc<App>) -> Router {
     let known = || from_fn_with_state(Arc::clone(&app), authenticated);
     let mut described = Vec::new();
     let mut paths: BTreeMap<&str, (Vec<&str>, MethodRouter<Arc<App>>)> = BTreeMap::new();
-    for (path, method, demand, handler) in rows() {
+    for Row { path, method, entrance, handler } in rows() {
         described.push(format!("{method} {path}"));
-        let mut gated = handler.layer(from_fn_with_state((Arc::clone(&app), demand), permitted));
+        let mut gated = handler.layer(from_fn_with_state((Arc::clone(&app), entrance), permitted));
         if method != "GET" && path != DRAIN && path != BATCH {
-            gated = gated.layer(from_fn_with_state((Arc::clone(&app), demand), forward));
+            gated = gated.layer(from_fn_with_state((Arc::clone(&app), entrance.demand), forward));
         }
         let (methods, all) = paths.remove(path).unwrap_or_default();
         paths.insert(path, ([methods, vec![method]].concat(), all.merge(gated)));
@@ -89,11 +144,17 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         router = router.route(path, handler.fallback(other.layer(known())));
     }
     for (path, handler) in [("/healthz", get(probes::healthz)), ("/readyz", get(probes::readyz))] {
+        let handler = handler.layer(from_fn(without_parameters));
         router = router.route(path, handler.fallback(|method| other_method(method, "GET".into())));
     }
     let there_are: Arc<str> = format!("{}, {PROBES}", described.join(", ")).into();
     let unknown = move |method: Method, uri: Uri| unknown_route(method, uri, Arc::clone(&there_are));
     router.fallback(unknown.layer(known())).layer(from_fn(linger)).with_state(app)
+}
+
+async fn without_parameters(request: Request, next: Next) -> Result<Response, Problem> {
+    Query::parse(request.uri().query(), &[])?;
+    Ok(next.run(request).await)
 }
 
 async fn other_method(method: Method, methods: Arc<str>) -> Problem {
@@ -104,4 +165,31 @@ async fn other_method(method: Method, methods: Arc<str>) -> Problem {
 async fn unknown_route(method: Method, uri: Uri, there_are: Arc<str>) -> Problem {
     let detail = format!("nothing lives at {method} {}; there are: {there_are}", uri.path());
     Problem::new(&kinds::UNKNOWN_ROUTE, detail).with("path", uri.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use polder_core::is_reserved_name;
+
+    use super::*;
+
+    /// A literal word of one path that stands where another path has a name would hide what has that name.
+    #[test]
+    fn words_that_hide_names_are_reserved() {
+        let segments = |path: &'static str| path.split('/').collect::<Vec<_>>();
+        let named = ["{domain}", "{aggregate}", "{command}", "{projection}"];
+        let mut found = 0;
+        for (one, other) in paths().flat_map(|one| paths().map(move |other| (segments(one), segments(other)))) {
+            let is_name = |part: &str| part.starts_with('{');
+            let meets = |(a, b): (&&str, &&str)| a == b || is_name(a) || is_name(b);
+            if one.len() != other.len() || !one.iter().zip(&other).all(meets) {
+                continue;
+            }
+            for (name, word) in one.iter().zip(&other).filter(|(name, word)| named.contains(name) && !is_name(word)) {
+                assert!(is_reserved_name(word), "{word} hides a {name}: {one:?}, {other:?}");
+                found += 1;
+            }
+        }
+        assert!(found > 2, "{found}");
+    }
 }

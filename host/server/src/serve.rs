@@ -1,33 +1,29 @@
 //! Takes connections until told to stop, then lets what is under way finish for a bounded time.
 
-use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use polder_access::Verifier;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::cluster;
+use crate::connection;
+use crate::connections::{Bounds, Connections};
+use crate::descriptors::descriptors_max;
 use crate::front::Front;
 use crate::keys;
 use crate::nats::{self, Face, Nats};
 use crate::parts::Parts;
 use crate::routes::router;
 
-/// A connection may stay silent this long before, or within, the head of a request.
-const HEAD_WAIT_MAX: Duration = Duration::from_secs(120);
 /// What is under way at shutdown may take this long.
-const DRAIN_WAIT_MAX: Duration = Duration::from_secs(10);
-/// A pause when the system has no more file descriptors: without it the loop would spin until one is free.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const DRAIN_WAIT_MAX: Duration = Duration::from_secs(5);
+/// A pause when the system has no more descriptors, until the connection that gave its place away is closed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// A host and the faces it is reached by.
 pub struct Server {
@@ -47,7 +43,23 @@ impl Server {
         let (close, closing) = watch::channel(false);
         let verifier = Verifier::new(&keys::known(parts.first_host()).map_err(io::Error::other)?);
         let counts = nats.as_ref().map(|nats| Arc::new(nats.counts()));
-        let app = Arc::new(App { parts, verifier: Arc::new(verifier), closing, nats: counts.clone() });
+        let memory = parts.first_host().memory().clone();
+        let bounds = Bounds::new(descriptors_max(), memory.bytes_max());
+        tracing::info!(
+            connections_max = bounds.connections_max,
+            connections_per_address_max = bounds.connections_per_address_max,
+            descriptors_max = descriptors_max(),
+            "bounds of connections"
+        );
+        let app = Arc::new(App {
+            parts,
+            verifier: Arc::new(verifier),
+            keys_changed: watch::Sender::new(()),
+            connections: Arc::new(Connections::new(bounds, memory.clone())),
+            memory,
+            closing,
+            nats: counts.clone(),
+        });
         let face = nats.zip(counts).map(|(nats, counts)| Face::new(nats, Arc::clone(&app), counts));
         let mut beside = JoinSet::new();
         let mut serving = None;
@@ -76,34 +88,32 @@ impl Server {
     /// # Errors
     /// When the listener's address cannot be read. A connection that fails ends only itself.
     pub async fn serve(mut self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        let front = Arc::new(Front::new(self.app));
-        let service = service_fn(move |request| {
-            let front = Arc::clone(&front);
-            async move { Ok::<_, Infallible>(front.answer(request).await) }
-        });
-        let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT_MAX).pipeline_flush(true);
-
-        let graceful = GracefulShutdown::new();
-        let mut connections = JoinSet::new();
-        let mut shutdown = std::pin::pin!(shutdown);
         tracing::info!(address = %listener.local_addr()?, "listening");
+        let connections = Arc::clone(&self.app.connections);
+        let front = Arc::new(Front::new(Arc::clone(&self.app)));
+        let mut open = JoinSet::new();
+        let mut shutdown = std::pin::pin!(shutdown);
+        let mut accept_fails = false;
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
-                Some(_) = connections.join_next() => {}
+                Some(_) = open.join_next() => {}
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        let connection = builder.serve_connection(TokioIo::new(without_delay(stream)), service.clone());
-                        let watched = graceful.watch(connection);
-                        connections.spawn(async move {
-                            if let Err(error) = watched.await {
-                                tracing::debug!(%error, "a connection ended early");
+                    Ok((stream, address)) => {
+                        accept_fails = false;
+                        match connections.admit(address.ip()) {
+                            Some(place) => {
+                                open.spawn(connection::serve(stream, place, Arc::clone(&front), self.app.closing.clone()));
                             }
-                        });
+                            None => connection::refuse(&stream),
+                        }
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "cannot accept a connection");
+                        // Logged once, until a connection is accepted again.
+                        if !std::mem::replace(&mut accept_fails, true) {
+                            tracing::warn!(%error, "cannot accept a connection");
+                        }
+                        connections.evict_one();
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
@@ -117,20 +127,13 @@ impl Server {
                 nats.end().await;
             }
         };
-        let (drained, ()) = tokio::join!(tokio::time::timeout(DRAIN_WAIT_MAX, graceful.shutdown()), nats);
+        let drain = tokio::time::timeout(DRAIN_WAIT_MAX, async { while open.join_next().await.is_some() {} });
+        let (drained, ()) = tokio::join!(drain, nats);
         if drained.is_err() {
             tracing::warn!("some requests took longer than {} s and were cut off", DRAIN_WAIT_MAX.as_secs());
         }
-        connections.shutdown().await;
+        open.shutdown().await;
         self.beside.shutdown().await;
         Ok(())
     }
-}
-
-/// Answers are small and wanted at once.
-fn without_delay(stream: TcpStream) -> TcpStream {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot switch off delays on a connection");
-    }
-    stream
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
@@ -17,15 +17,17 @@ use crate::problem::Problem;
 use crate::query::{Query, bad_parameter};
 use crate::segments::Segments;
 
+pub(crate) const PARAMETERS: &[&str] = &["sequence", "at"];
+
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
     caller: Caller,
     segments: Segments,
-    RawQuery(raw): RawQuery,
+    query: Query,
 ) -> Result<Response, Problem> {
     let (tenant, domain) = (segments.tenant()?, segments.domain()?);
     let (aggregate, id) = (segments.aggregate()?, segments.aggregate_id()?);
-    let as_of = as_of(&Query::parse(raw.as_deref(), &["sequence", "at"])?)?;
+    let as_of = as_of(&query)?;
     let answer = app.host(&tenant).state(&tenant, &domain, &aggregate, &id, as_of).await;
     let mut answer = answer.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     let reserved = answer.reserved.take();
@@ -63,7 +65,7 @@ mod tests {
     use super::*;
 
     fn read(raw: &str) -> Option<AsOf> {
-        as_of(&Query::parse(Some(raw), &["sequence", "at"]).ok().unwrap()).ok()
+        as_of(&Query::parse(Some(raw), PARAMETERS).ok().unwrap()).ok()
     }
 
     #[test]

@@ -3,22 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use futures::stream;
+use futures::StreamExt as _;
 use polder_core::{LimitChanges, Limits, Position, TenantName, subject};
-use polder_engine::{EventFilter, SYSTEM_TENANT, TenantChanged, TenantInfo};
-use serde::Serialize;
+use polder_engine::{EventFilter, SYSTEM_TENANT, TenantChanged};
 
-use crate::access::{Caller, Sight};
+use crate::access::{self, Caller, Sight};
 use crate::app::App;
 use crate::body;
 use crate::event_stream::{Format, respond};
 use crate::feed::{Feed, Wanted};
+use crate::incoming_json::parse;
 use crate::json::json;
 use crate::kinds;
+use crate::paging::page;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::segments::Segments;
@@ -26,15 +27,12 @@ use crate::segments::Segments;
 /// A change names each limit once; this is far more than that takes.
 const CHANGE_BYTES_MAX: u64 = 64 * 1024;
 
-#[derive(Serialize)]
-struct Tenants {
-    tenants: Vec<TenantInfo>,
-}
+pub(crate) const REMOVE_PARAMETERS: &[&str] = &["confirm"];
 
-pub(crate) async fn list(State(app): State<Arc<App>>) -> Response {
+pub(crate) async fn list(State(app): State<Arc<App>>, query: Query) -> Result<Response, Problem> {
     let mut tenants: Vec<_> = app.parts.all().iter().flat_map(|part| part.host.tenants()).collect();
     tenants.sort_unstable_by(|a, b| a.tenant.cmp(&b.tenant));
-    json(StatusCode::OK, &Tenants { tenants })
+    page("tenants", tenants, &query, |info| info.tenant.clone())
 }
 
 pub(crate) async fn one(State(app): State<Arc<App>>, segments: Segments) -> Result<Response, Problem> {
@@ -65,7 +63,7 @@ pub(crate) async fn limits(
     let tenant = segments.tenant()?;
     let (parts, sent) = request.into_parts();
     let actor = caller.actor(&parts.headers, subject::HOST)?;
-    let changes = changes(&body::read(sent, CHANGE_BYTES_MAX, "of a change").await?)?;
+    let changes = changes(&body::read(&app.memory, sent, CHANGE_BYTES_MAX, "of a change").await?)?;
     Ok(changed(app.host(&tenant).change_limits(&tenant, changes, actor.as_deref()).await?))
 }
 
@@ -94,11 +92,10 @@ pub(crate) async fn remove(
     State(app): State<Arc<App>>,
     caller: Caller,
     segments: Segments,
-    RawQuery(raw): RawQuery,
+    query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (tenant, actor) = (segments.tenant()?, caller.actor(&headers, subject::HOST)?);
-    let query = Query::parse(raw.as_deref(), &["confirm"])?;
     let confirmed = query.one("confirm")?.unwrap_or_default();
     app.host(&tenant).remove_tenant(&tenant, confirmed, actor.as_deref()).await?;
     Ok(json(StatusCode::OK, &serde_json::json!({ "removed": tenant })))
@@ -107,6 +104,7 @@ pub(crate) async fn remove(
 /// `GET /v1/tenants/{tenant}/facts`: what was decided about the tenant and its domains, out of the host's own history.
 pub(crate) async fn facts(
     State(app): State<Arc<App>>,
+    caller: Caller,
     segments: Segments,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -118,8 +116,8 @@ pub(crate) async fn facts(
     // Who may export the tenant may see all of it.
     let wanted = Wanted { tenant: system, filter, sight: Sight::All, after: Position::ZERO, end_at: None, limit: None };
     let feed = Feed::open(host, wanted, None).await?;
-    let pages = stream::try_unfold(feed, |mut feed| async move { Ok(feed.next().await?.map(|page| (page, feed))) });
-    Ok(respond(pages, Format::wanted(&headers)))
+    let told = feed.into_stream().take_until(Box::pin(access::ended(app, caller)));
+    Ok(respond(told, Format::wanted(&headers), |event| event.position.0))
 }
 
 /// `GET /v1/tenants/{tenant}/components/{revision}`: a component as it was uploaded.
@@ -135,8 +133,7 @@ fn changed(changed: TenantChanged) -> Response {
 
 fn changes(body: &[u8]) -> Result<LimitChanges, Problem> {
     let right = "an object such as {\"fuel_per_call_max\": 5000000} would be right, with whole numbers, or null for the default";
-    let asked: BTreeMap<String, Option<u64>> = serde_json::from_slice(body)
-        .map_err(|error| Problem::new(&kinds::BAD_BODY, format!("the body says no limits ({error}): {right}")))?;
+    let asked: BTreeMap<String, Option<u64>> = parse(body, "the change of limits", right)?;
     if asked.is_empty() {
         return Err(Problem::new(&kinds::BAD_BODY, format!("the body names no limit: {right}")));
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use polder_engine::{Direction, DocumentQuery};
@@ -15,14 +15,17 @@ use crate::query::{Query, bad_parameter};
 use crate::segments::Segments;
 use crate::waiting::wait;
 
+pub(crate) const DOCUMENT_PARAMETERS: &[&str] = &["after", "timeout_ms"];
+pub(crate) const PAGE_PARAMETERS: &[&str] = &["where", "order", "limit", "offset", "after", "timeout_ms"];
+
 pub(crate) async fn one(
     State(app): State<Arc<App>>,
     caller: Caller,
     segments: Segments,
-    RawQuery(raw): RawQuery,
+    query: Query,
 ) -> Result<Response, Problem> {
     let (tenant, domain, projection) = (segments.tenant()?, segments.domain()?, segments.projection()?);
-    let wait = wait(&Query::parse(raw.as_deref(), &["after", "timeout_ms"])?)?;
+    let wait = wait(&query)?;
     let document = app.host(&tenant).document(&tenant, &domain, &projection, segments.key(), wait).await;
     let document = document.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     Ok(json(StatusCode::OK, &document))
@@ -32,10 +35,9 @@ pub(crate) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
     segments: Segments,
-    RawQuery(raw): RawQuery,
+    query: Query,
 ) -> Result<Response, Problem> {
     let (tenant, domain, projection) = (segments.tenant()?, segments.domain()?, segments.projection()?);
-    let query = Query::parse(raw.as_deref(), &["where", "order", "limit", "offset", "after", "timeout_ms"])?;
     let page = app.host(&tenant).documents(&tenant, &domain, &projection, &wanted(&query)?, wait(&query)?).await;
     let page = page.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     Ok(json(StatusCode::OK, &page))
@@ -76,7 +78,7 @@ mod tests {
     use super::*;
 
     fn read(raw: &str) -> Option<DocumentQuery> {
-        wanted(&Query::parse(Some(raw), &["where", "order", "limit", "offset"]).ok().unwrap()).ok()
+        wanted(&Query::parse(Some(raw), PAGE_PARAMETERS).ok().unwrap()).ok()
     }
 
     #[test]

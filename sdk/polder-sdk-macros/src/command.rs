@@ -15,6 +15,7 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let mut distinct = Distinct::new("command");
     for variant in variants(input, "Command")? {
         let name = name_of(variant)?;
+        names::check_segment(&name.value(), name.span())?;
         distinct.insert(&name.value(), &variant.ident, name.span())?;
         let (doc, variant_ident) = (names::doc(&variant.attrs), &variant.ident);
         let rust_name = variant_ident.to_string();

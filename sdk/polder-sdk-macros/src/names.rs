@@ -1,13 +1,14 @@
 //! Names of commands, events and the rest: how they follow from Rust's names, and the rule they keep.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, Span};
 use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta};
 
 /// As in the host: longest name, in bytes.
 const NAME_BYTES_MAX: usize = 63;
 
-/// Words with a meaning of their own in paths and subjects, which no domain and no aggregate may have.
-const RESERVED_NAMES: [&str; 6] = ["domains", "events", "views", "effects", "cmd", "query"];
+/// As in the host: words that mean something else in paths and subjects. No domain, aggregate, command or projection has one for its name.
+const RESERVED_NAMES: [&str; 11] =
+    ["domains", "events", "views", "effects", "catalog", "cmd", "commands", "query", "result", "state", "admin"];
 
 /// `OrderSubmitted` gives `order-submitted`.
 pub(crate) fn kebab(ident: &Ident) -> String {
@@ -61,16 +62,20 @@ pub(crate) fn written(literal: &LitStr) -> syn::Result<String> {
     }
 }
 
-/// The name of a domain or an aggregate, which is a segment of paths and subjects.
+/// The name of a domain, an aggregate, a command or a projection, which is a segment of paths and subjects.
 pub(crate) fn written_segment(literal: &LitStr) -> syn::Result<String> {
     let name = written(literal)?;
-    if RESERVED_NAMES.contains(&name.as_str()) {
-        return Err(syn::Error::new(
-            literal.span(),
-            format!("the name {name:?} has a meaning of its own in paths and subjects: take another"),
-        ));
-    }
+    check_segment(&name, literal.span())?;
     Ok(name)
+}
+
+/// Refuses a name that would hide behind a word of paths and subjects.
+pub(crate) fn check_segment(name: &str, span: Span) -> syn::Result<()> {
+    if RESERVED_NAMES.contains(&name) {
+        let problem = format!("the name {name:?} has a meaning of its own in paths and subjects: take another");
+        return Err(syn::Error::new(span, problem));
+    }
+    Ok(())
 }
 
 /// The name that follows from a Rust name.
@@ -100,7 +105,6 @@ pub(crate) fn doc(attributes: &[Attribute]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proc_macro2::Span;
 
     #[test]
     fn kebab_case_follows_the_words() {

@@ -19,7 +19,7 @@ impl Parse for Arguments {
             return Err(syn::Error::new(input.span(), "a projection needs a name: `#[projection(\"order-summary\")]`"));
         }
         let name: LitStr = input.parse()?;
-        names::written(&name)?;
+        names::written_segment(&name)?;
         let mut is_per_aggregate = false;
         while input.parse::<Option<Token![,]>>()?.is_some() && !input.is_empty() {
             let word: Ident = input.parse()?;

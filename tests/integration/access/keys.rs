@@ -40,8 +40,8 @@ fn what_is_no_public_key_is_refused() {
     let site = Site::open();
     let operator = site.operator();
     let private = SigningKey::generate().unwrap().to_digits();
+    operator.post("/v1/keys", "").problem(400, "not-json");
     for body in [
-        "",
         "{}",
         "[]",
         r#"{"public_key":"abc"}"#,
@@ -68,7 +68,29 @@ fn a_host_without_keys_asks_nobody_until_it_has_one() {
 
     let file = folder.path().join("my.key");
     let file = file.to_str().unwrap();
-    let made = host.polder(&["token", "key", "new", "--out", file, "--actor", "root", "--json"]).json();
+    // Whoever reaches the host may do everything but this, unless the caller can read the data folder.
+    let public_key = SigningKey::generate().unwrap().public_key();
+    let stranger = host.client();
+    let add = |proof: Option<&str>| {
+        let mut request = stranger.request("POST", "/v1/keys").body(json!({ "public_key": public_key }).to_string());
+        if let Some(proof) = proof {
+            request = request.header("first-key-proof", proof);
+        }
+        request.send()
+    };
+    for proof in [None, Some(""), Some("0")] {
+        add(proof).problem(403, "first-key");
+    }
+    assert!(host.polder(&["token", "key", "new"]).refused().contains("--first-key-proof"));
+    assert!(host.client().get("/v1/keys").json(200)["keys"].as_array().unwrap().is_empty());
+    let proof = folder.path().join("data/first-key-proof");
+    assert_eq!(std::fs::metadata(&proof).unwrap().permissions().mode() & 0o777, 0o600);
+    let proof = proof.to_str().unwrap();
+
+    let made = ["token", "key", "new", "--out", file, "--actor", "root", "--first-key-proof", proof, "--json"];
+    let made = host.polder(&made).json();
+    // It was for the first key alone.
+    add(Some(std::fs::read_to_string(proof).unwrap().trim())).problem(401, "not-authenticated");
     let mode = std::fs::metadata(file).unwrap().permissions().mode() & 0o777;
     assert_eq!((made["private_key"].as_str(), mode), (None, 0o600));
     host.client().get("/v1/main/events").problem(401, "not-authenticated");
@@ -88,6 +110,7 @@ fn a_host_without_keys_asks_nobody_until_it_has_one() {
         "no key is left behind"
     );
     host.stop();
+    assert!(!std::fs::exists(proof).unwrap(), "it goes with the host");
     let made = polder(&["token", "key", "new", "--data", data, "--json"]).json();
     let listed = polder(&["token", "key", "list", "--data", data]);
     assert_eq!(listed.good().lines().count(), 2, "{listed}");

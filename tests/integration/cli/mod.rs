@@ -1,6 +1,7 @@
 //! The command line against a running host: what people read, what programs read, and exit codes.
 
 mod commands;
+mod follow;
 mod hosts;
 mod journals;
 mod questions;

@@ -58,6 +58,8 @@ fn events_are_one_a_line() {
     assert_eq!(count(&["--name", "line-added"]), 1);
     assert_eq!(count(&["--follow", "--limit", "3"]), 3);
     assert_eq!(desk.host.polder(&["events", "--after", "5"]).good(), "");
+    let unknown = desk.host.polder(&["events", "--domain", "oders"]);
+    assert!(unknown.refused().contains("has no domain \"oders\"; it has orders"), "{unknown}");
     let missing = desk.host.polder(&["events", "orders/order/o-9"]);
     assert_eq!(missing.refused(), "error: order \"o-9\" has no event");
 }

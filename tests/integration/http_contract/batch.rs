@@ -86,8 +86,8 @@ fn the_request_as_such_must_be_one() {
             .fold(shop.client.request("POST", path), |request, (name, value)| request.header(name, value));
         request.body(draft(1)).send()
     };
-    post(&[("content-type", "application/json")], ROUTE).problem(415, "not-ndjson");
-    post(&[], ROUTE).problem(415, "not-ndjson");
+    post(&[("content-type", "application/json")], ROUTE).problem(415, "wrong-content-type");
+    post(&[], ROUTE).problem(415, "wrong-content-type");
     for header in ["idempotency-key", "if-match", "actor", "correlation-id", "causation-id", "polder-retry-rejected"] {
         let problem = post(&[("content-type", NDJSON), (header, "1")], ROUTE).problem(400, "bad-header");
         assert!(problem["detail"].as_str().unwrap().contains("each line may have a member"), "{problem}");

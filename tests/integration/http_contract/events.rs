@@ -35,7 +35,6 @@ fn events_are_read_in_order_and_in_part() {
         ("?name=line-added&after=2", vec![4]),
         ("?name=never-happened", vec![]),
         ("?domain=orders&after=4", vec![5]),
-        ("?domain=permits", vec![]),
         ("?aggregate_id=o-1", vec![1, 2, 5]),
         ("?aggregate_id=o-1&after=1&end_at=4", vec![2]),
         ("?end_at=3", vec![1, 2, 3]),
@@ -46,6 +45,11 @@ fn events_are_read_in_order_and_in_part() {
     ] {
         assert_eq!(positions(&read(query)), wanted, "{query}");
     }
+    // A domain that is not there can have no events: a typing mistake is not an empty answer.
+    let unknown = shop.client.get("/v1/main/events?domain=permits").problem(404, "unknown-domain");
+    assert_eq!(unknown["known"], json!(["orders"]));
+    assert!(!shop.client.get("/v1/system/events?domain=deployments").lines().is_empty());
+    shop.client.get("/v1/system/events?domain=orders").problem(404, "unknown-domain");
     let correlation = all[4]["correlation_id"].as_str().unwrap();
     assert_eq!(positions(&read(&format!("?correlation_id={correlation}"))), [5]);
 
@@ -133,11 +137,35 @@ fn browsers_get_server_sent_events_and_go_on_where_they_broke_off() {
         shop.client.request("GET", &format!("/v1/main/events{query}")).header("accept", "text/event-stream")
     };
     let lines: Vec<String> = request("").lines().collect();
-    assert_eq!((lines[0].as_str(), lines[3].as_str(), lines.len()), ("id: 1", "id: 2", 6));
+    assert_eq!((lines[0].as_str(), lines[3].as_str()), ("id: 1", "id: 2"));
+    // The end is said, since a browser asks again otherwise; and one that asks again is told not to.
+    assert_eq!(lines[6..], ["event: end", "data: {}", ""]);
+    assert_eq!(request("").header("last-event-id", "2").send().status, 204);
+    assert_eq!(request("?follow=true&end_at=2").header("last-event-id", "2").send().status, 204);
     let data: Value = serde_json::from_str(lines[1].strip_prefix("data: ").unwrap()).unwrap();
     assert_eq!((&data["position"], lines[2].as_str()), (&json!(1), ""));
     let again = request("?after=0").header("last-event-id", "1").lines();
     assert_eq!(again.header("content-type"), Some("text/event-stream"));
     assert_eq!(again.collect::<Vec<_>>()[0], "id: 2");
+    request("").header("last-event-id", "x").send().problem(400, "bad-header");
+}
+
+#[test]
+fn a_browser_that_reads_one_aggregate_goes_on_where_it_broke_off() {
+    let shop = Shop::open();
+    shop.draft("o-1", "c-1", 5);
+    shop.draft("o-2", "c-2", 5);
+    let request = |query: &str| {
+        let path = format!("/v1/main/orders/order/o-2/events{query}");
+        shop.client.request("GET", &path).header("accept", "text/event-stream")
+    };
+    // Its ids are sequences, by which one aggregate's events are asked for.
+    let lines: Vec<String> = request("").lines().collect();
+    assert_eq!((lines[0].as_str(), lines[3].as_str()), ("id: 1", "id: 2"));
+    assert_eq!(lines[6..], ["event: end", "data: {}", ""]);
+    let again: Vec<String> = request("?from=1").header("last-event-id", "1").lines().collect();
+    assert_eq!((again[0].as_str(), again.len()), ("id: 2", 6));
+    assert_eq!(request("").header("last-event-id", "2").send().status, 204);
+    assert_eq!(request("").header("last-event-id", &u64::MAX.to_string()).send().status, 204);
     request("").header("last-event-id", "x").send().problem(400, "bad-header");
 }

@@ -191,9 +191,6 @@ fn a_body_that_is_no_payload_is_refused() {
     }
     let not_text = shop.client.post(LINE, &b"{\"sku\":\"\xFF\"}"[..]);
     says(&not_text.problem(400, "not-json"), "invalid utf-8 sequence of 1 bytes from index 8");
-    // Good JSON, but deeper than anyone means it: the domain's to refuse, and no fault of its own.
-    let deep = format!("{{\"sku\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
-    assert_eq!(shop.client.post(LINE, deep).json(422)["reason"]["code"], "invalid-payload");
 
     // The most that is allowed is read; one byte more is not, and neither is what is far too much.
     let limit = 256 * 1024;
@@ -217,7 +214,10 @@ fn a_request_that_breaks_off_leaves_no_trace() {
     let address = shop.address().strip_prefix("http://").unwrap().to_owned();
     let body = r#"{"sku":"JAM","quantity":1,"price":1}"#;
     let mut connection = TcpStream::connect(&address).unwrap();
-    let head = format!("POST {LINE} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n\r\n", body.len() + 1);
+    let head = format!(
+        "POST {LINE} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len() + 1
+    );
     connection.write_all(head.as_bytes()).unwrap();
     connection.write_all(body.as_bytes()).unwrap();
     connection.shutdown(std::net::Shutdown::Write).unwrap();

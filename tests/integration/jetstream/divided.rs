@@ -143,7 +143,8 @@ fn each_host_owns_its_share_and_answers_for_every_tenant() {
     assert_eq!(commands, [4 + 3, 4 + 3, 4 + 2]);
     // A key is the first journal's, and holds everywhere.
     let stranger = (0..3).find(|number| !owners(&hosts)[0].contains(number)).unwrap();
-    hosts.host(stranger).polder(&["token", "key", "new"]).good();
+    let proof = hosts.data(stranger).join("first-key-proof");
+    hosts.host(stranger).polder(&["token", "key", "new", "--first-key-proof", proof.to_str().unwrap()]).good();
     let start = Instant::now();
     for client in &clients {
         while client.get("/v1/a/events").status != 401 {

@@ -56,6 +56,10 @@ impl Hosts {
         self.hosts[number].as_ref().unwrap()
     }
 
+    pub(super) fn data(&self, number: usize) -> &std::path::Path {
+        self.folders[number].path()
+    }
+
     pub(super) fn client(&self, number: usize) -> Client {
         self.host(number).client()
     }

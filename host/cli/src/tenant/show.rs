@@ -26,7 +26,7 @@ pub(super) struct Show {
 impl List {
     pub(super) fn run(self, output: &Output) -> Outcome {
         let client = Client::of_tenants(&self.connection)?;
-        let answer: Value = converse(client.read(client.get(&[], &[])))?;
+        let answer: Value = converse(client.read_list(&[], "tenants"))?;
         output.answer(&answer, || answer["tenants"].as_array().into_iter().flatten().map(line).collect())
     }
 }

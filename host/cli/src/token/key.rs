@@ -115,7 +115,7 @@ impl List {
         output.answer(&answer, || {
             let keys = answer["keys"].as_array().map_or(&[][..], Vec::as_slice);
             if keys.is_empty() {
-                return "no keys yet, so the host asks nobody for a token: `polder token key new` makes one".to_owned();
+                return "no keys yet, so the host asks nobody for a token: `polder token key new --data DIR` makes one while it stands still".to_owned();
             }
             keys.iter().map(describe).collect()
         })

@@ -21,6 +21,9 @@ pub(crate) struct Registry {
     /// The data folder of a host that is not running. Without it, the running host is asked.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// For the first key of a host that runs: the file first-key-proof in its data folder.
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    first_key_proof: Option<PathBuf>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -34,10 +37,21 @@ impl Registry {
     pub(crate) fn add(&self, key: &PublicKey, actor: Option<&str>) -> Result<Value, Failure> {
         let id = aggregate_id(&key.id())?;
         let body = serde_json::json!({ "public_key": key });
+        let proof = match &self.first_key_proof {
+            Some(file) => Some(std::fs::read_to_string(file).with_context(|| {
+                format!("cannot read the proof from {}: does a host without keys run there?", file.display())
+            })?),
+            None => None,
+        };
         self.change(
             async |host| Ok(host.add_key(&id, &key.to_string(), actor).await?),
-            |client| client.request(Method::POST, &[]).json(&body),
-            actor,
+            async |client| {
+                let mut request = client.request(Method::POST, &[]).json(&body);
+                if let Some(proof) = &proof {
+                    request = request.header("first-key-proof", proof.trim());
+                }
+                client.read(by(request, actor)).await
+            },
         )
     }
 
@@ -45,28 +59,25 @@ impl Registry {
         let key = aggregate_id(id)?;
         self.change(
             async |host| Ok(host.revoke_key(&key, actor).await?),
-            |client| client.request(Method::DELETE, &[id.as_str()]),
-            actor,
+            async |client| client.read(by(client.request(Method::DELETE, &[id.as_str()]), actor)).await,
         )
     }
 
     pub(crate) fn list(&self) -> Result<Value, Failure> {
-        self.change(async |host| Ok(serde_json::json!({ "keys": host.keys() })), |client| client.get(&[], &[]), None)
+        self.change(
+            async |host| Ok(serde_json::json!({ "keys": host.keys() })),
+            async |client| client.read_list(&[], "keys").await,
+        )
     }
 
     fn change<T: serde::Serialize>(
         &self,
         in_folder: impl AsyncFnOnce(&Host) -> anyhow::Result<T>,
-        request: impl FnOnce(&Client) -> reqwest::RequestBuilder,
-        actor: Option<&str>,
+        at_host: impl AsyncFnOnce(&Client) -> Result<Value, Failure>,
     ) -> Result<Value, Failure> {
         let Some(data) = &self.data else {
             let client = Client::of_keys(&self.connection)?;
-            let mut request = request(&client);
-            if let Some(actor) = actor {
-                request = request.header("actor", actor);
-            }
-            return converse(client.read(request));
+            return converse(at_host(&client));
         };
         folder::check_own(data)?;
         converse(async {
@@ -77,6 +88,13 @@ impl Registry {
             host.shutdown().await;
             Ok(serde_json::to_value(done?)?)
         })
+    }
+}
+
+fn by(request: reqwest::RequestBuilder, actor: Option<&str>) -> reqwest::RequestBuilder {
+    match actor {
+        Some(actor) => request.header("actor", actor),
+        None => request,
     }
 }
 

@@ -245,6 +245,7 @@ impl Host {
 
 impl Inner {
     /// Whose events they are, and the work of reading a page of them.
+    #[allow(clippy::type_complexity, reason = "a closure's type has no name that could be shorter")]
     fn event_page(
         &self,
         tenant: &TenantName,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use polder_access::VerifiedToken;
 use polder_core::access::{Grant, Pattern};
 use polder_core::subject;
 
@@ -18,12 +19,20 @@ use crate::problem::Problem;
 pub(crate) enum Caller {
     /// The host has no keys: whoever reaches it may do everything, and is who they say.
     Anyone,
-    Known(Arc<Grant>),
+    Known(Arc<VerifiedToken>),
 }
 
 impl Caller {
+    /// `None`: everything is permitted.
+    pub(crate) fn grant(&self) -> Option<&Arc<Grant>> {
+        match self {
+            Self::Anyone => None,
+            Self::Known(token) => Some(&token.grant),
+        }
+    }
+
     pub(crate) fn check(&self, wanted: &Wanted) -> Result<(), Problem> {
-        let Self::Known(grant) = self else { return Ok(()) };
+        let Some(grant) = self.grant() else { return Ok(()) };
         let is_allowed = match wanted {
             Wanted::Publish(subject) => grant.may_publish(subject),
             Wanted::PublishWithin(space) => grant.may_publish_within(space),
@@ -34,16 +43,13 @@ impl Caller {
 
     /// For answers that list only what may be asked for one by one.
     pub(crate) fn may_publish(&self, subject: &str) -> bool {
-        match self {
-            Self::Anyone => true,
-            Self::Known(grant) => grant.may_publish(subject),
-        }
+        self.grant().is_none_or(|grant| grant.may_publish(subject))
     }
 
     /// Which events of `space` the caller sees. Refused when it would see none.
     pub(crate) fn sight(&self, space: Pattern) -> Result<Sight, Problem> {
-        match self {
-            Self::Known(grant) if !grant.may_subscribe_to_all(&space) => {
+        match self.grant() {
+            Some(grant) if !grant.may_subscribe_to_all(&space) => {
                 self.check(&Wanted::SubscribeWithin(space))?;
                 Ok(Sight::Some(Arc::clone(grant)))
             }
@@ -55,7 +61,7 @@ impl Caller {
     /// that the request is about, or [`subject::HOST`].
     pub(crate) fn actor(&self, headers: &impl Headers, realm: &str) -> Result<Option<String>, Problem> {
         let named = headers::actor(headers)?;
-        let Self::Known(grant) = self else { return Ok(named) };
+        let Some(grant) = self.grant() else { return Ok(named) };
         match named {
             Some(named) if named != grant.actor => {
                 self.check(&Wanted::Publish(subject::act_for_others(realm)))?;

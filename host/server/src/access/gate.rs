@@ -6,28 +6,45 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use http_body::Body as _;
 
 use super::{Caller, Demand};
 use crate::app::App;
+use crate::content_type::BodyType;
 use crate::headers::Headers;
 use crate::kinds;
 use crate::problem::Problem;
+use crate::query::Query;
 use crate::segments::Segments;
 
 const AUTHORIZATION: &str = "authorization";
 const SCHEME: &str = "bearer";
 
-/// Lets through whoever may do what the route demands.
+/// What a route takes.
+#[derive(Clone, Copy)]
+pub(crate) struct Entrance {
+    pub(crate) demand: Demand,
+    /// The query parameters that there are.
+    pub(crate) parameters: &'static [&'static str],
+    pub(crate) body: BodyType,
+}
+
+/// Lets through a caller who may do what the route demands, and a request that has nothing but what the route knows.
 pub(crate) async fn permitted(
-    State((app, demand)): State<(Arc<App>, Demand)>,
+    State((app, entrance)): State<(Arc<App>, Entrance)>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
     let caller = caller(&app, &parts.headers)?;
     let segments = Segments::from_request_parts(&mut parts, &app).await?;
-    caller.check(&demand(&segments)?)?;
+    caller.check(&(entrance.demand)(&segments)?)?;
+    let query = Query::parse(parts.uri.query(), entrance.parameters)?;
+    if !body.is_end_stream() {
+        entrance.body.check(&parts.headers)?;
+    }
     parts.extensions.insert(caller);
+    parts.extensions.insert(query);
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
@@ -66,7 +83,7 @@ fn refused(detail: &str) -> Problem {
 }
 
 /// Since 1970, in seconds. A clock before that is as good as none: every token is then one of the future.
-fn now_s() -> u64 {
+pub(super) fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 

@@ -15,7 +15,7 @@ pub(crate) trait Hints {
 
 impl Hints for SubmitError {
     fn for_caller(mut self, caller: &Caller, tenant: &TenantName, domain: &DomainName) -> Self {
-        if let Caller::Known(grant) = caller {
+        if let Some(grant) = caller.grant() {
             match &mut self {
                 Self::UnknownDomain { known, .. } => known.retain(|known| may_know_domain(grant, tenant, known)),
                 Self::UnknownAggregate { known, .. } => {
@@ -33,7 +33,7 @@ impl Hints for SubmitError {
 
 impl Hints for ReadError {
     fn for_caller(mut self, caller: &Caller, tenant: &TenantName, domain: &DomainName) -> Self {
-        if let Caller::Known(grant) = caller {
+        if let Some(grant) = caller.grant() {
             match &mut self {
                 Self::UnknownDomain { known, .. } => known.retain(|known| may_know_domain(grant, tenant, known)),
                 Self::UnknownAggregate { known, .. } => {
@@ -51,7 +51,7 @@ impl Hints for ReadError {
 
 impl Hints for DeployError {
     fn for_caller(mut self, caller: &Caller, tenant: &TenantName, _: &DomainName) -> Self {
-        if let (Caller::Known(grant), Self::UnknownDomain { known, .. }) = (caller, &mut self) {
+        if let (Some(grant), Self::UnknownDomain { known, .. }) = (caller.grant(), &mut self) {
             known.retain(|known| may_know_domain(grant, tenant, known));
         }
         self

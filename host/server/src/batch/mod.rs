@@ -21,7 +21,7 @@ mod task;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{RawQuery, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -38,7 +38,6 @@ use task::{Batch, LINE_BYTES_IN_FLIGHT_MAX, Source};
 use crate::access::Caller;
 use crate::app::App;
 use crate::headers::{self, bad_header};
-use crate::kinds;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::refusals::memory_exhausted;
@@ -59,17 +58,18 @@ const OF_A_LINE: [(&str, &str); 6] = [
     (headers::RETRY_REJECTED, "retry_rejected"),
 ];
 
+pub(crate) const PARAMETERS: &[&str] = &["first_line"];
+
 pub(crate) async fn submit(
     State(app): State<Arc<App>>,
     caller: Caller,
     segments: Segments,
-    RawQuery(raw): RawQuery,
+    query: Query,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let tenant = segments.tenant()?;
     check_headers(&parts.headers)?;
-    let query = Query::parse(raw.as_deref(), &["first_line"])?;
     let first_line = query.number("first_line")?.unwrap_or(1);
     let limits = app.host(&tenant).limits(&tenant)?;
     let line_bytes_max = usize::try_from(limits.command_bytes_max + LINE_HEAD_BYTES_MAX).unwrap_or(usize::MAX);
@@ -86,12 +86,6 @@ pub(crate) async fn submit(
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
-    let is_ndjson = |value: &str| value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(NDJSON));
-    let given = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
-    if !given.is_some_and(is_ndjson) {
-        let detail = format!("the content type is {}; {NDJSON} would be right", given.unwrap_or("not named"));
-        return Err(Problem::new(&kinds::NOT_NDJSON, detail).with("expected", NDJSON));
-    }
     for (header, member) in OF_A_LINE {
         if headers.contains_key(header) {
             return Err(bad_header(

@@ -23,6 +23,7 @@ use super::member::Role;
 use super::wire::{self, AnswerHead, RequestHead};
 use crate::access::{self, Demand};
 use crate::app::App;
+use crate::first_key::FirstKeyProven;
 use crate::parts::Part;
 use crate::problem::{ForOwner, Problem};
 use crate::segments::Segments;
@@ -76,7 +77,7 @@ pub(crate) async fn forward(
     };
     // Before a byte is read or kept for the owner. The owner asks again.
     access::caller(&app, &parts.headers)?.check(&demand(&segments?)?)?;
-    let sent = body::read(sent, FORWARDED_BYTES_MAX, "that is handed to another host").await?;
+    let sent = body::read(&app.memory, sent, FORWARDED_BYTES_MAX, "that is handed to another host").await?;
     let start = Instant::now();
     loop {
         if part.host.is_leading() {
@@ -161,7 +162,7 @@ impl Cluster {
             parcel = Some(kept);
         }
         let inline = if parcel.is_some() { &[][..] } else { sent };
-        let message = wire::written(&RequestHead::new(&parts.method, &parts.uri, &headers, parcel.clone()), inline);
+        let message = wire::written(&RequestHead::new(parts, &headers, parcel.clone()), inline);
         let mut role = self.role.clone();
         let deposed = async {
             let is_another = |role: &Role| !matches!(role, Role::Following { owner: Some(now) } if now == owner);
@@ -258,6 +259,9 @@ impl Cluster {
         let mut request = Request::new(Body::from(body));
         (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri, headers);
         request.extensions_mut().insert(HandedOver);
+        if head.first_key_proven {
+            request.extensions_mut().insert(FirstKeyProven);
+        }
         Ok(request)
     }
 }

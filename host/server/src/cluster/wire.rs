@@ -1,10 +1,13 @@
 //! Requests and answers of HTTP as one message between hosts: a head in JSON, then the body as it is.
 
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use polder_bridge::journal::Parcel;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::first_key::FirstKeyProven;
 
 /// How long the head is stands before it, in so many bytes.
 const LENGTH_BYTES: usize = 4;
@@ -16,6 +19,8 @@ pub(super) struct RequestHead {
     headers: Vec<(String, Vec<u8>)>,
     /// The body is in it.
     pub(super) parcel: Option<Parcel>,
+    /// The host that was asked saw the proof for a first key.
+    pub(super) first_key_proven: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,8 +36,11 @@ pub(super) enum AnswerHead {
 }
 
 impl RequestHead {
-    pub(super) fn new(method: &Method, uri: &Uri, headers: &HeaderMap, parcel: Option<Parcel>) -> Self {
-        Self { method: method.to_string(), uri: uri.to_string(), headers: listed(headers), parcel }
+    /// `headers` take the place of those of `parts`.
+    pub(super) fn new(parts: &Parts, headers: &HeaderMap, parcel: Option<Parcel>) -> Self {
+        let (method, uri) = (parts.method.to_string(), parts.uri.to_string());
+        let first_key_proven = parts.extensions.get::<FirstKeyProven>().is_some();
+        Self { method, uri, headers: listed(headers), parcel, first_key_proven }
     }
 
     /// `None`: what came is no request.
@@ -89,8 +97,11 @@ mod tests {
         headers.append("actor", HeaderValue::from_bytes("Jörg".as_bytes()).unwrap());
         headers.append("idempotency-key", HeaderValue::from_static("c-1"));
         let uri: Uri = "/v1/main/orders/order/o-1/draft-order?x=1".parse().unwrap();
-        let bytes = written(&RequestHead::new(&Method::POST, &uri, &headers, None), b"{}");
+        let (mut parts, ()) = axum::http::Request::post(uri.clone()).body(()).unwrap().into_parts();
+        parts.extensions.insert(FirstKeyProven);
+        let bytes = written(&RequestHead::new(&parts, &headers, None), b"{}");
         let (head, body) = read::<RequestHead>(bytes).unwrap();
+        assert!(head.first_key_proven);
         assert_eq!((head.parts().unwrap(), body.as_ref()), ((Method::POST, uri, headers), &b"{}"[..]));
     }
 

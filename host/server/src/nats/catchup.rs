@@ -18,6 +18,7 @@ use super::queries::{QueryAck, result_for};
 use super::{Term, reply};
 use crate::access;
 use crate::feed::{Feed, Follow, Wanted};
+use crate::incoming_json::parse;
 use crate::kinds;
 use crate::problem::Problem;
 
@@ -95,8 +96,7 @@ async fn reading(term: &Term, counts: &Counts, request: &Request) -> Result<Read
     let tenant = TenantName::new(request.subject().split('.').next().unwrap_or_default())?;
     let asked: CatchupSubscription = match request.payload().as_ref() {
         b"" => CatchupSubscription::default(),
-        payload => serde_json::from_slice(payload)
-            .map_err(|error| Problem::new(&kinds::BAD_BODY, format!("what is asked for cannot be read: {error}")))?,
+        payload => parse(payload, "the subscription", "{\"start_after\": 0} would be right")?,
     };
     let filter = EventFilter {
         domain: asked.domain,

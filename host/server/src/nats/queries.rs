@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Term, reply};
 use crate::access::{self, Caller, Hints, Wanted};
 use crate::headers::{self, bad_header};
+use crate::incoming_json::parse;
 use crate::kinds;
 use crate::problem::Problem;
 use crate::views;
@@ -107,8 +108,7 @@ fn question(caller: Caller, request: &Request) -> Result<Question, Problem> {
     };
     let asked: Asked = match request.payload().as_ref() {
         b"" => Asked::default(),
-        payload => serde_json::from_slice(payload)
-            .map_err(|error| Problem::new(&kinds::BAD_BODY, format!("the question cannot be read: {error}")))?,
+        payload => parse(payload, "the question", "{\"key\": \"…\"} or {\"where\": [\"field:value\"]} would be right")?,
     };
     let page = DocumentQuery {
         filters: asked.r#where.iter().map(|text| views::filter(text)).collect::<Result<_, _>>()?,

@@ -12,6 +12,7 @@ const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
 pub(super) struct Connection {
     stream: TcpStream,
+    address: SocketAddr,
     request: Vec<u8>,
     answer: Vec<u8>,
 }
@@ -20,13 +21,13 @@ impl Connection {
     pub(super) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, request: Vec::new(), answer: Vec::new() })
+        Ok(Self { stream, address, request: Vec::new(), answer: Vec::new() })
     }
 
     /// Comes back when the command is accepted.
     pub(super) async fn send(&mut self, command: &Command) -> anyhow::Result<()> {
         self.request.clear();
-        write(&mut self.request, command)?;
+        write(&mut self.request, self.address, command)?;
         self.stream.write_all(&self.request).await?;
         self.answer.clear();
         let head_bytes = loop {
@@ -51,10 +52,10 @@ impl Connection {
     }
 }
 
-fn write(request: &mut Vec<u8>, command: &Command) -> std::io::Result<()> {
+fn write(request: &mut Vec<u8>, host: SocketAddr, command: &Command) -> std::io::Result<()> {
     use std::io::Write as _;
     let Command { tenant, domain, aggregate, aggregate_id, name, payload, .. } = command;
-    write!(request, "POST /v1/{tenant}/{domain}/{aggregate}/{aggregate_id}/{name} HTTP/1.1\r\nhost: polder\r\n")?;
+    write!(request, "POST /v1/{tenant}/{domain}/{aggregate}/{aggregate_id}/{name} HTTP/1.1\r\nhost: {host}\r\n")?;
     if let Some(id) = &command.id {
         write!(request, "idempotency-key: {id}\r\n")?;
     }

@@ -1,0 +1,174 @@
+//! Whether bytes are JSON that every part of Polder can read: host, guests and read models agree on the limits here. Builds nothing from the
+//! bytes.
+
+use serde::de::IgnoredAny;
+
+/// Arrays and objects inside each other, at most. Readers of JSON commonly stop at 128, and an event may wrap what a command said.
+pub const JSON_DEPTH_MAX: usize = 100;
+/// The name under which [`JSON_DEPTH_MAX`] is reported.
+pub const JSON_DEPTH_LIMIT: &str = "json_depth_max";
+/// The name under which the range of numbers is reported: the largest finite 64-bit float.
+pub const JSON_NUMBER_LIMIT: &str = "json_number_max";
+
+/// A number with fewer digits and no exponent is always in the range of a 64-bit float.
+const DIGITS_IN_RANGE_MAX: usize = 308;
+/// Characters of a number that a message repeats.
+const NUMBER_SHOWN_MAX: usize = 40;
+
+/// Why bytes are refused. Each message continues a sentence such as "the payload …".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    #[error("is not JSON: {0}")]
+    NotUtf8(std::str::Utf8Error),
+    #[error("is not JSON: {0}")]
+    Syntax(String),
+    #[error("is nested {depth} levels deep; at most {JSON_DEPTH_MAX} are allowed (limit {JSON_DEPTH_LIMIT})")]
+    TooDeep { depth: usize },
+    #[error("has the number {number}, which no 64-bit float can hold: {max:e} is the largest (limit {JSON_NUMBER_LIMIT})", max = f64::MAX)]
+    NumberTooLarge { number: String },
+}
+
+/// Checks syntax, depth and the range of numbers.
+pub fn check_json(bytes: &[u8]) -> Result<(), JsonError> {
+    check_json_text(std::str::from_utf8(bytes).map_err(JsonError::NotUtf8)?)
+}
+
+/// As [`check_json`], for what is known to be UTF-8.
+pub fn check_json_text(text: &str) -> Result<(), JsonError> {
+    // Nothing is built and nothing recurses, so the depth of the text costs no stack.
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| JsonError::Syntax(error.to_string()))?;
+    // Counting brackets is many times faster than following them, and nearly always enough.
+    let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    if brackets > JSON_DEPTH_MAX {
+        let depth = depth(text);
+        if depth > JSON_DEPTH_MAX {
+            return Err(JsonError::TooDeep { depth });
+        }
+    }
+    match may_have_large_number(text.as_bytes()).then(|| large_number(text)).flatten() {
+        Some(number) => Err(JsonError::NumberTooLarge { number: shown(number) }),
+        None => Ok(()),
+    }
+}
+
+/// The depth of valid JSON.
+fn depth(text: &str) -> usize {
+    let (mut deepest, mut depth, mut in_string) = (0, 0_usize, false);
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => in_string = !in_string,
+            b'\\' => drop(bytes.next()),
+            _ if in_string => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth -= 1,
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+/// Rules out most texts quickly: a number beyond the range has an exponent, or a long run of digits. Such a run covers one of the places
+/// that are looked at.
+fn may_have_large_number(bytes: &[u8]) -> bool {
+    let has_exponent = bytes.windows(2).any(|pair| pair[0].is_ascii_digit() && matches!(pair[1], b'e' | b'E'));
+    has_exponent || bytes.iter().skip(DIGITS_IN_RANGE_MAX).step_by(DIGITS_IN_RANGE_MAX + 1).any(u8::is_ascii_digit)
+}
+
+/// The first number of valid JSON that is beyond the range of a 64-bit float.
+fn large_number(text: &str) -> Option<&str> {
+    let bytes = text.as_bytes();
+    let mut place = 0;
+    while place < bytes.len() {
+        match bytes[place] {
+            b'"' => place = end_of_string(bytes, place),
+            b'-' | b'0'..=b'9' => {
+                let is_part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E');
+                let length = bytes[place..].iter().take_while(|byte| is_part(byte)).count();
+                let number = &text[place..place + length];
+                if number.parse::<f64>().is_ok_and(f64::is_infinite) {
+                    return Some(number);
+                }
+                place += length;
+            }
+            _ => place += 1,
+        }
+    }
+    None
+}
+
+/// Behind the closing quote of the string that opens at `start`.
+fn end_of_string(bytes: &[u8], start: usize) -> usize {
+    let mut place = start + 1;
+    while place < bytes.len() {
+        match bytes[place] {
+            b'"' => return place + 1,
+            b'\\' => place += 2,
+            _ => place += 1,
+        }
+    }
+    place
+}
+
+fn shown(number: &str) -> String {
+    match number.get(..NUMBER_SHOWN_MAX) {
+        Some(start) if number.len() > NUMBER_SHOWN_MAX => format!("{start}… of {} characters", number.len()),
+        _ => number.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nested(depth: usize) -> String {
+        format!("{}{}", "[".repeat(depth), "]".repeat(depth))
+    }
+
+    #[test]
+    fn good_json_passes() {
+        for text in
+            ["{}", "null", " 1 ", r#"{"a":[1,"ü\"[["]}"#, "1e308", "-1.7976931348623157e308", "1e-400", "[0.1e3]"]
+        {
+            assert_eq!(check_json(text.as_bytes()), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_called_so() {
+        for text in ["", "{", "nul", "{}{}", "{'a':1}", "NaN", "1e", "Infinity"] {
+            assert!(matches!(check_json(text.as_bytes()), Err(JsonError::Syntax(_))), "{text}");
+        }
+        for bytes in [b"\"\xff\"".as_slice(), b"\xc3", b"\"\xed\xa0\x80\""] {
+            assert!(matches!(check_json(bytes), Err(JsonError::NotUtf8(_))), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded_and_width_is_not() {
+        assert_eq!(check_json_text(&nested(JSON_DEPTH_MAX)), Ok(()));
+        for depth in [JSON_DEPTH_MAX + 1, 127, 128, 130, 1_000_000] {
+            assert_eq!(check_json_text(&nested(depth)), Err(JsonError::TooDeep { depth }));
+        }
+        assert_eq!(check_json_text(&format!("[{}{{}}]", r#"["[[\\\"[["],"#.repeat(10_000))), Ok(()));
+    }
+
+    #[test]
+    fn a_number_that_no_float_can_hold_is_named() {
+        let digits = "9".repeat(400);
+        for number in ["1e400", "-1E400", "1.8e308", "9e999999999999", &digits, &format!("-{digits}.5")] {
+            for text in [
+                number.to_owned(),
+                format!("{{\"a\": [\"1e400\", {number}]}}"),
+                format!("[{}{number}]", "1, ".repeat(500)),
+            ] {
+                let error = check_json_text(&text).unwrap_err();
+                assert_eq!(error, JsonError::NumberTooLarge { number: shown(number) }, "{text}");
+                assert!(error.to_string().contains(JSON_NUMBER_LIMIT), "{error}");
+            }
+        }
+        assert_eq!(check_json_text(&format!("[\"{digits}\", \"\\\"1e400\", \"1e400\"]")), Ok(()));
+        assert!(check_json_text(&digits).unwrap_err().to_string().contains("… of 400 characters"));
+    }
+}

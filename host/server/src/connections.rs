@@ -1,0 +1,293 @@
+//! Which connections are open, and how many may be: in all, from one address, and in memory. A new one that finds no room takes the place of
+//! the one that has kept the host waiting longest, so that connections which send nothing never lock others out.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use polder_core::{MemoryBudget, MemoryPurpose, MemoryReservation};
+use tokio::sync::Notify;
+
+/// Open connections, in all. Fewer where descriptors or memory allow fewer.
+const CONNECTIONS_MAX: u64 = 16 * 1024;
+/// Of the descriptors that the process may open, connections get one in so many: journal, views and NATS need the others.
+const DESCRIPTORS_PER_CONNECTION: u64 = 2;
+/// Of the connections, one address gets at most this share: so many quarters.
+const QUARTERS_PER_ADDRESS: u64 = 3;
+/// Memory that one connection is counted with: a head that arrives, and an answer that leaves.
+pub(crate) const CONNECTION_BYTES: u64 = 32 * 1024;
+/// Connections get at most one in so many of the host's bytes.
+const CONNECTIONS_SHARE: u64 = 4;
+/// An IPv6 customer usually has 64 bits of addresses: they count as one.
+const IPV6_NETWORK: u128 = !(u64::MAX as u128);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) connections_max: u64,
+    pub(crate) connections_per_address_max: u64,
+}
+
+impl Bounds {
+    pub(crate) fn new(descriptors_max: u64, memory_bytes_max: u64) -> Self {
+        let by_memory = memory_bytes_max / CONNECTIONS_SHARE / CONNECTION_BYTES;
+        let connections_max = CONNECTIONS_MAX.min(descriptors_max / DESCRIPTORS_PER_CONNECTION).min(by_memory).max(4);
+        Self { connections_max, connections_per_address_max: connections_max * QUARTERS_PER_ADDRESS / 4 }
+    }
+}
+
+/// What one connection is at, shared by those who serve it.
+#[derive(Debug, Default)]
+pub(crate) struct ConnectionState {
+    /// Odd while a request is served, even while one is awaited. Grows with each step, so that two requests are never taken for one.
+    step: AtomicU64,
+    /// Since when the client keeps the host waiting, in milliseconds of the process; 0: it does not.
+    waiting_since_ms: AtomicU64,
+    evicted: Notify,
+}
+
+impl ConnectionState {
+    pub(crate) fn step(&self) -> u64 {
+        self.step.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_serving(&self) -> bool {
+        self.step() % 2 == 1
+    }
+
+    /// A request's head is there.
+    pub(crate) fn begin(&self) {
+        self.step.fetch_add(1, Ordering::Relaxed);
+        self.goes_on();
+    }
+
+    /// The answer is given.
+    pub(crate) fn end(&self) {
+        self.step.fetch_add(1, Ordering::Relaxed);
+        self.waits();
+    }
+
+    /// The next step is the client's: to send, or to read.
+    pub(crate) fn waits(&self) {
+        if self.waiting_since_ms.load(Ordering::Relaxed) == 0 {
+            self.waiting_since_ms.store(now_ms(), Ordering::Relaxed);
+        }
+    }
+
+    /// The client has done its step.
+    pub(crate) fn goes_on(&self) {
+        self.waiting_since_ms.store(0, Ordering::Relaxed);
+    }
+
+    /// Resolves when another connection needs the place.
+    pub(crate) async fn evicted(&self) {
+        self.evicted.notified().await;
+    }
+}
+
+/// Milliseconds since the first call, from 1.
+fn now_ms() -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed().as_millis() as u64 + 1
+}
+
+pub(crate) struct Connections {
+    bounds: Bounds,
+    memory: MemoryBudget,
+    open: Mutex<Open>,
+    refused: AtomicU64,
+    evicted: AtomicU64,
+}
+
+#[derive(Default)]
+struct Open {
+    number: u64,
+    entries: HashMap<u64, Entry>,
+    per_address: HashMap<IpAddr, u64>,
+}
+
+struct Entry {
+    address: IpAddr,
+    state: Arc<ConnectionState>,
+    _held: MemoryReservation,
+}
+
+/// The place of one open connection, until it is dropped.
+pub(crate) struct Place {
+    connections: Arc<Connections>,
+    number: u64,
+    pub(crate) state: Arc<ConnectionState>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // One that was evicted is not in the list any more.
+        self.connections.open().remove(self.number);
+    }
+}
+
+impl Connections {
+    pub(crate) fn new(bounds: Bounds, memory: MemoryBudget) -> Self {
+        Self { bounds, memory, open: Mutex::default(), refused: AtomicU64::new(0), evicted: AtomicU64::new(0) }
+    }
+
+    /// `None`: all places are taken by connections that are being served.
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let address = network(address);
+        let mut open = self.open();
+        let from_here = open.per_address.get(&address).copied().unwrap_or(0);
+        let has_room = if from_here >= self.bounds.connections_per_address_max {
+            self.evict(&mut open, Some(address))
+        } else {
+            (open.entries.len() as u64) < self.bounds.connections_max || self.evict(&mut open, None)
+        };
+        let held = has_room.then(|| self.held(&mut open)).flatten();
+        let Some(held) = held else {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        let state = Arc::new(ConnectionState::default());
+        state.waits();
+        open.number += 1;
+        let number = open.number;
+        *open.per_address.entry(address).or_insert(0) += 1;
+        open.entries.insert(number, Entry { address, state: Arc::clone(&state), _held: held });
+        Some(Place { connections: Arc::clone(self), number, state })
+    }
+
+    /// Frees a place, for when the system has no descriptor left.
+    pub(crate) fn evict_one(&self) -> bool {
+        self.evict(&mut self.open(), None)
+    }
+
+    pub(crate) fn metrics(&self) -> String {
+        let open = self.open().entries.len();
+        let (refused, evicted) = (self.refused.load(Ordering::Relaxed), self.evicted.load(Ordering::Relaxed));
+        format!(
+            "# HELP polder_connections Open connections.\n# TYPE polder_connections gauge\npolder_connections {open}\n\
+             # HELP polder_connections_max Connections that may be open.\n# TYPE polder_connections_max gauge\n\
+             polder_connections_max {}\n\
+             # HELP polder_connections_refused_total Connections for which there was no place.\n\
+             # TYPE polder_connections_refused_total counter\npolder_connections_refused_total {refused}\n\
+             # HELP polder_connections_evicted_total Connections that waited longest and gave their place to another.\n\
+             # TYPE polder_connections_evicted_total counter\npolder_connections_evicted_total {evicted}\n",
+            self.bounds.connections_max
+        )
+    }
+
+    fn held(&self, open: &mut Open) -> Option<MemoryReservation> {
+        let reserve = || self.memory.try_reserve(MemoryPurpose::RequestBodies, CONNECTION_BYTES).ok();
+        reserve().or_else(|| self.evict(open, None).then(reserve).flatten())
+    }
+
+    /// Looks through all: this happens only where there is no room, and takes some ten microseconds.
+    fn evict(&self, open: &mut Open, address: Option<IpAddr>) -> bool {
+        let waiting = open.entries.iter().filter(|(_, entry)| address.is_none_or(|address| entry.address == address));
+        let since = |entry: &Entry| entry.state.waiting_since_ms.load(Ordering::Relaxed);
+        let longest =
+            waiting.filter(|(_, entry)| since(entry) > 0).min_by_key(|(number, entry)| (since(entry), **number));
+        let Some((number, entry)) = longest.map(|(number, entry)| (*number, Arc::clone(&entry.state))) else {
+            return false;
+        };
+        entry.evicted.notify_one();
+        open.remove(number);
+        self.evicted.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    fn remove(&mut self, number: u64) {
+        let Some(entry) = self.entries.remove(&number) else { return };
+        if let Some(count) = self.per_address.get_mut(&entry.address) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_address.remove(&entry.address);
+            }
+        }
+    }
+}
+
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & IPV6_NETWORK)),
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connections(connections_max: u64, connections_per_address_max: u64) -> Arc<Connections> {
+        let bounds = Bounds { connections_max, connections_per_address_max };
+        Arc::new(Connections::new(bounds, MemoryBudget::new(10 * CONNECTION_BYTES)))
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    async fn is_evicted(place: &Place) -> bool {
+        tokio::time::timeout(std::time::Duration::from_millis(20), place.state.evicted()).await.is_ok()
+    }
+
+    #[test]
+    fn bounds_follow_from_descriptors_and_memory() {
+        let gib = 1024 * 1024 * 1024;
+        let of = |descriptors, memory| Bounds::new(descriptors, memory).connections_max;
+        assert_eq!((of(1_000_000, 4 * gib), of(1_024, 4 * gib), of(1_000_000, gib)), (CONNECTIONS_MAX, 512, 8_192));
+        assert_eq!(Bounds::new(1_024, gib).connections_per_address_max, 384);
+    }
+
+    #[tokio::test]
+    async fn a_new_connection_takes_the_place_of_the_one_that_waits_longest() {
+        let all = connections(3, 3);
+        let first = all.admit(address("10.0.0.1")).unwrap();
+        let second = all.admit(address("10.0.0.2")).unwrap();
+        let third = all.admit(address("10.0.0.3")).unwrap();
+        first.state.begin();
+        let fourth = all.admit(address("10.0.0.4")).unwrap();
+        assert!(is_evicted(&second).await && !is_evicted(&first).await && !is_evicted(&third).await);
+        for place in [&third, &fourth] {
+            place.state.begin();
+        }
+        assert!(all.admit(address("10.0.0.5")).is_none(), "all are served");
+        first.state.end();
+        assert!(all.admit(address("10.0.0.5")).is_some() && is_evicted(&first).await);
+        assert_eq!(all.open().entries.len(), 2, "the last one was dropped at once");
+    }
+
+    #[tokio::test]
+    async fn one_address_takes_places_from_itself_only() {
+        let all = connections(4, 2);
+        let other = all.admit(address("10.0.0.9")).unwrap();
+        let places: Vec<_> = (0..3).map(|_| all.admit(address("10.0.0.1")).unwrap()).collect();
+        assert!(is_evicted(&places[0]).await && !is_evicted(&places[1]).await && !is_evicted(&other).await);
+        drop(places);
+        assert_eq!(all.open().per_address.len(), 1);
+        // All addresses of one IPv6 network are one, and one that carries IPv4 is that.
+        let places: Vec<_> =
+            ["2001:db8::1", "2001:db8::2", "2001:db8::3"].map(|text| all.admit(address(text)).unwrap()).into();
+        assert!(is_evicted(&places[0]).await);
+        assert_eq!(network(address("::ffff:10.0.0.1")), address("10.0.0.1"));
+    }
+
+    #[test]
+    fn memory_is_held_for_each_and_given_back() {
+        let all = connections(100, 100);
+        let places: Vec<_> = (0..10).map(|_| all.admit(address("10.0.0.1")).unwrap()).collect();
+        places.iter().for_each(|place| place.state.begin());
+        assert!(all.admit(address("10.0.0.1")).is_none(), "the memory is in use");
+        places[3].state.end();
+        assert!(all.admit(address("10.0.0.1")).is_some());
+        drop(places);
+        assert_eq!(all.memory.used(), 0);
+        assert!(all.metrics().contains("\npolder_connections_refused_total 1\n"));
+    }
+}

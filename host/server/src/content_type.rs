@@ -1,0 +1,73 @@
+//! The types of bodies. A web page of another origin can make a browser send text or a form, but none of these types without asking first, and
+//! this host permits no page anything.
+
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+
+use crate::kinds;
+use crate::problem::Problem;
+
+/// What the body of a route is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyType {
+    Json,
+    /// Lines of JSON.
+    Ndjson,
+    /// A component, or the core module that rustc leaves.
+    Wasm,
+}
+
+impl BodyType {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Ndjson => "application/x-ndjson",
+            Self::Wasm => "application/wasm",
+        }
+    }
+
+    /// Checks the type that the caller gives to a body that is there.
+    pub(crate) fn check(self, headers: &HeaderMap) -> Result<(), Problem> {
+        let mut values = headers.get_all(CONTENT_TYPE).iter();
+        let found = match (values.next(), values.next()) {
+            (None, _) => "missing".to_owned(),
+            (Some(_), Some(_)) => "given more than once".to_owned(),
+            (Some(value), None) => {
+                let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+                if essence.eq_ignore_ascii_case(self.name()) {
+                    return Ok(());
+                }
+                format!("{essence:?}")
+            }
+        };
+        let right = self.name();
+        let detail = format!("the body's type is {found}; \"content-type: {right}\" would be right");
+        Err(Problem::new(&kinds::WRONG_CONTENT_TYPE, detail).with("expected", right))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_good(values: &[&str]) -> bool {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(CONTENT_TYPE, value.parse().unwrap());
+        }
+        BodyType::Json.check(&headers).is_ok()
+    }
+
+    #[test]
+    fn one_type_is_taken_with_any_parameters() {
+        for value in ["application/json", "Application/JSON; charset=utf-8", " application/json ;x=y"] {
+            assert!(is_good(&[value]), "{value}");
+        }
+        for value in
+            ["text/plain", "", "application/x-www-form-urlencoded", "application/jsonx", "text/plain;application/json"]
+        {
+            assert!(!is_good(&[value]), "{value}");
+        }
+        assert!(!is_good(&[]) && !is_good(&["application/json", "application/json"]));
+    }
+}

@@ -1,0 +1,85 @@
+//! The first key of a host that runs. Until there is one, whoever reaches the host may do everything but this: the first key locks all others
+//! out, so it takes proof that the caller can read the data folder.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+
+/// In the data folder; its owner alone can read it.
+pub const FIRST_KEY_FILE: &str = "first-key-proof";
+const FILE_MODE: u32 = 0o600;
+/// The request's header that repeats what the file holds.
+pub(crate) const FIRST_KEY_HEADER: &str = "first-key-proof";
+
+/// What the file of a host without keys holds. The file goes when the host ends.
+#[derive(Clone)]
+pub struct FirstKeyProof(Arc<Proof>);
+
+struct Proof {
+    file: PathBuf,
+    secret: String,
+}
+
+/// Goes with a request that brought the proof, or that a host which saw it has handed over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FirstKeyProven;
+
+impl FirstKeyProof {
+    /// Writes the file anew, so that what an earlier process wrote proves nothing.
+    pub fn write(data: &Path) -> io::Result<Self> {
+        let file = data.join(FIRST_KEY_FILE);
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // Two random UUIDs: 244 bits that nobody can guess.
+        let secret = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+        let mut opened = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&file)?;
+        writeln!(opened, "{secret}")?;
+        Ok(Self(Arc::new(Proof { file, secret })))
+    }
+
+    pub(crate) fn is_in(&self, headers: &HeaderMap) -> bool {
+        let mut values = headers.get_all(FIRST_KEY_HEADER).iter();
+        match (values.next(), values.next()) {
+            // Compared by digest, so that the time it takes says nothing about the secret.
+            (Some(given), None) => blake3::hash(given.as_bytes()) == blake3::hash(self.0.secret.as_bytes()),
+            _ => false,
+        }
+    }
+}
+
+impl Drop for Proof {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.file) {
+            tracing::debug!(%error, "the proof for a first key is left behind");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_file_holds_is_the_proof() {
+        let folder = std::env::temp_dir().join(format!("polder-first-key-{}", uuid::Uuid::new_v4()));
+        fs::create_dir(&folder).unwrap();
+        let old = FirstKeyProof::write(&folder).unwrap();
+        let proof = FirstKeyProof::write(&folder).unwrap();
+        let held = fs::read_to_string(folder.join(FIRST_KEY_FILE)).unwrap();
+        let mut headers = HeaderMap::new();
+        assert!(!proof.is_in(&headers));
+        headers.append(FIRST_KEY_HEADER, held.trim().parse().unwrap());
+        assert!(proof.is_in(&headers) && !old.is_in(&headers));
+        headers.append(FIRST_KEY_HEADER, held.trim().parse().unwrap());
+        assert!(!proof.is_in(&headers));
+        drop((proof, old));
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+        fs::remove_dir(folder).unwrap();
+    }
+}

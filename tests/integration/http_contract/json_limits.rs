@@ -1,0 +1,59 @@
+//! JSON beyond a limit is not called "not JSON": the limit is named, over HTTP and wherever else JSON comes in, and nothing counts against
+//! the revision.
+
+use polder_core::{JSON_DEPTH_MAX, RESERVED_NAMES};
+use serde_json::{Value, json};
+
+use super::shop::Shop;
+
+fn nested(depth: usize) -> String {
+    format!("{}{}", "[".repeat(depth), "]".repeat(depth))
+}
+
+#[test]
+fn json_beyond_a_limit_is_refused_with_its_name() {
+    let shop = Shop::open();
+    shop.send("o-1", "draft-order", &json!({ "customer": "c-1" })).json(200);
+    let numbers = ["1e400", "-1e400", "1.8e308", &"9".repeat(400)].map(str::to_owned);
+    let deep = [JSON_DEPTH_MAX + 1, 110, 127, 128, 130, 100_000].map(|depth| nested(depth - 1));
+    for (values, limit) in [(&numbers[..], "json_number_max"), (&deep[..], "json_depth_max")] {
+        for value in values {
+            for (method, path) in [
+                ("POST", "/v1/main/orders/order/o-1/add-line"),
+                ("PUT", "/v1/main/bridge"),
+                ("PATCH", "/v1/tenants/main/limits"),
+            ] {
+                let body = format!("{{\"quantity\": {value}}}");
+                if path.ends_with("limits") && body.len() > 60_000 {
+                    continue;
+                }
+                let problem = shop.client.request(method, path).body(body).send().problem(422, "json-limit");
+                assert_eq!(problem["limit_name"], limit, "{method} {path}: {problem}");
+            }
+        }
+    }
+    // What is at the limits is the domain's to judge, and refusing it is no fault of the domain's.
+    for value in [nested(JSON_DEPTH_MAX - 1), "1.7976931348623157e308".to_owned(), "1e-400".to_owned()] {
+        let answer = shop.client.post("/v1/main/orders/order/o-1/add-line", format!("{{\"quantity\": {value}}}"));
+        assert_eq!(answer.json(422)["reason"]["code"], "invalid-payload", "{}", answer.text());
+    }
+    let revisions = shop.client.get("/v1/main/domains/orders/revisions").json(200);
+    assert_eq!(revisions["revisions"][0]["status"], "active");
+    let metrics = shop.client.get("/metrics");
+    let faults = metrics.text().lines().filter(|line| line.starts_with("polder_guest_faults"));
+    assert!(faults.clone().all(|line| line.ends_with(" 0")), "{:?}", faults.collect::<Vec<_>>());
+    assert_eq!(shop.client.position(), 1);
+}
+
+/// The words are refused where a domain is described, so no path is hidden behind another.
+#[test]
+fn no_command_has_the_name_of_a_path() {
+    let shop = Shop::open();
+    let described: Value = shop.client.get("/v1/main/domains/orders").json(200)["descriptor"].clone();
+    for word in RESERVED_NAMES {
+        let mut descriptor = described.clone();
+        descriptor["aggregates"]["order"]["commands"][word] = json!({ "schema": {} });
+        let refused = polder_core::Descriptor::parse(&descriptor.to_string()).unwrap_err().to_string();
+        assert!(refused.contains(&format!("a command may not be named {word:?}")), "{refused}");
+    }
+}

@@ -1,0 +1,86 @@
+//! Damaged requests, from a seed: whatever the bytes, the host answers or closes, does nothing that was not asked for, and goes on.
+//! `POLDER_FUZZ_CASES` asks for more cases, `POLDER_SEED` for others.
+
+use std::time::Duration;
+
+use polder_tests::{Random, RawConnection, mutated, random_cases};
+
+use super::shop::Shop;
+
+const CASES: u64 = 1_500;
+/// Half a request is waited for; the test is not.
+const ANSWER_WAIT_MAX: Duration = Duration::from_millis(20);
+
+fn corpus() -> Vec<Vec<u8>> {
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\n\r\n");
+    let post = |path: &str, body: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\nidempotency-key: \"a\"\r\n\
+             if-match: 0\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    [
+        get("/readyz"),
+        get("/v1/main/events?after=0&limit=2&name=order-drafted"),
+        get("/v1/main/orders/order/o-1?at=2011-10-02T14:30:00Z"),
+        get("/v1/main/orders/views/order-summary?where=customer:c%2D1&order=-total_cents&limit=5"),
+        post("/v1/main/orders/order/o-1/draft-order", r#"{"customer":"c-1"}"#),
+        post("/v1/main/orders/order/o%2D1/draft-order", r#"{"customer":"c-1","x":[1e5,{"y":null}]}"#),
+        "POST /v1/main/orders/order/o-1/x HTTP/1.1\r\nhost: [::1]\r\ntransfer-encoding: chunked\r\n\
+         content-type: application/json\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+            .to_owned(),
+        "PUT /v1/main/domains/orders HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n\
+         content-type: application/wasm\r\ncontent-length: 4\r\n\r\n\0asm"
+            .to_owned(),
+    ]
+    .map(String::into_bytes)
+    .into()
+}
+
+#[test]
+fn damaged_requests_are_answered_or_end() {
+    let shop = Shop::open();
+    let words: Vec<Vec<u8>> = [
+        "\r\n\r\n",
+        "\r\n",
+        "\0",
+        "%00",
+        "%FF",
+        "%2F",
+        "..",
+        "//",
+        " ",
+        "\u{e9}",
+        "content-length: 5\r\n",
+        "host: evil\r\n",
+        "transfer-encoding: chunked\r\n",
+        "99999999999999999999",
+        "HTTP/1.0",
+        "?&=&",
+        "[[[[",
+        "1e400",
+    ]
+    .map(|word| word.as_bytes().to_vec())
+    .into();
+    let corpus = corpus();
+    let (mut answered, mut accepted) = (0, 0);
+    random_cases(CASES, |case, random: &mut Random| {
+        let mut connection = RawConnection::open(shop.address());
+        connection.send(&mutated(&corpus, &words, random));
+        if let Some(answer) = connection.answer(ANSWER_WAIT_MAX) {
+            let status: u16 = answer.get(9..12).and_then(|status| status.parse().ok()).expect("a status line");
+            assert!((100..500).contains(&status) || status == 503, "{answer}");
+            answered += 1;
+            accepted += u64::from(status == 200 && answer.contains("\"accepted\""));
+        }
+        if case % 100 == 0 {
+            shop.client.get("/readyz").json(200);
+        }
+    });
+    println!("{answered} were answered, {accepted} commands accepted");
+    assert!(answered > 0);
+    shop.client.get("/readyz").json(200);
+    let events = shop.client.get("/v1/main/events").lines().len() as u64;
+    assert!(events >= accepted, "{events} events, {accepted} acknowledgements");
+}

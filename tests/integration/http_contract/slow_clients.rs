@@ -1,0 +1,87 @@
+//! Clients that do not read, or that send half of something: they cost the host a bounded amount, for a bounded time.
+
+use std::time::{Duration, Instant};
+
+use polder_tests::{Host, RawConnection};
+use serde_json::json;
+use tempfile::TempDir;
+
+const MIB: u64 = 1024 * 1024;
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(60);
+const FEED: &str = "GET /v1/main/events HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
+
+/// A host with a history of more than 10 MB as it is written for readers.
+fn with_history() -> (TempDir, Host, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(&folder.path().join("data"));
+    let client = host.client();
+    client.deploy("saboteur");
+    for number in 0..40 {
+        client.post(&format!("/v1/main/saboteur/machine/m-{number}/rush"), "{}").json(200);
+    }
+    let bytes = client.get("/v1/main/events").text().len();
+    assert!(bytes as u64 > 10 * MIB, "{bytes}");
+    (folder, host, bytes)
+}
+
+#[test]
+fn clients_that_do_not_read_are_not_answered_ahead() {
+    let (_folder, host, bytes) = with_history();
+    let before = host.resident_bytes();
+    // One packet with many requests, and many connections with one each. All of them together would take a gigabyte.
+    let mut pipelined = RawConnection::open(host.address());
+    assert!(pipelined.send(FEED.repeat(40).as_bytes()));
+    let mut unread: Vec<_> = (0..60).map(|_| RawConnection::open(host.address())).collect();
+    unread.iter_mut().for_each(|connection| assert!(connection.send(FEED.as_bytes())));
+    let begin = Instant::now();
+    let mut most = 0;
+    while begin.elapsed() < Duration::from_secs(5) {
+        most = most.max(host.resident_bytes().saturating_sub(before));
+        std::thread::sleep(Duration::from_millis(100));
+        host.client().get("/readyz").json(200);
+    }
+    assert!(most < 150 * MIB, "{} MiB", most / MIB);
+    // Once they read, they get all of it.
+    for (number, connection) in unread.iter_mut().take(3).chain([&mut pipelined]).enumerate() {
+        let answer = connection.answer(ANSWER_WAIT_MAX).expect("an answer");
+        assert!(answer.len() > bytes, "{number}: {} of {bytes}", answer.len());
+    }
+    for _ in 1..40 {
+        assert!(pipelined.answer(ANSWER_WAIT_MAX).expect("an answer").len() > bytes);
+    }
+}
+
+/// Each in its time: a head within ten seconds, a body too, and the answer says so where there is one.
+#[test]
+fn half_sent_requests_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(&folder.path().join("data"));
+    host.client().deploy("orders");
+    let mut head = RawConnection::open(host.address());
+    head.send(b"GET /readyz HTTP/1.1\r\nhost: 127");
+    let sent = |path: &str, method: &str, content_type: &str| {
+        let mut body = RawConnection::open(host.address());
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: {content_type}\r\ncontent-length: 50000\r\n\r\n{{"
+        );
+        body.send(head.as_bytes());
+        body
+    };
+    let bodies = [
+        sent("/v1/main/orders/order/o-1/draft-order", "POST", "application/json"),
+        sent("/v1/main/domains/orders", "PUT", "application/wasm"),
+        sent("/v1/main/bridge", "PUT", "application/json"),
+    ];
+    let unread = sent("/nowhere", "POST", "application/json");
+    assert!(head.is_closed_within(Duration::from_secs(20)));
+    for mut body in bodies {
+        let answer = body.answer(Duration::from_secs(20)).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("too-slow"), "{answer}");
+        assert!(body.is_closed_within(Duration::from_secs(10)));
+    }
+    // A body that nobody wants is waited for no longer.
+    let mut unread = unread;
+    assert!(unread.answer(Duration::from_secs(20)).expect("an answer").starts_with("HTTP/1.1 404 "));
+    assert!(unread.is_closed_within(Duration::from_secs(10)));
+    host.client().post("/v1/main/orders/order/o-1/draft-order", json!({ "customer": "c-1" }).to_string()).json(200);
+}
