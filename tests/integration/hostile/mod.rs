@@ -7,5 +7,6 @@ mod guests;
 mod loading;
 mod mutations;
 mod numbers;
+mod reads;
 mod views;
 mod yard;

@@ -1,4 +1,5 @@
-//! The write side. A command says what is broken; an aggregate whose id is `{call}-traps` traps in that call.
+//! The write side. A command says what is broken; an aggregate whose id is `{call}-traps` traps in that call,
+//! `{call}-loops` never comes back from it, and `{call}-hoards` takes all memory there is.
 
 #![allow(unsafe_code, reason = "to break what the types would keep whole")]
 
@@ -27,7 +28,14 @@ pub struct Thing {
 
 impl Thing {
     fn trap_in(&self, call: &str) {
-        assert!(self.id != format!("{call}-traps"), "it traps in {call}");
+        match self.id.strip_prefix(call) {
+            Some("-traps") => panic!("it traps in {call}"),
+            Some("-loops") => loop {
+                black_box(());
+            },
+            Some("-hoards") => hoard(),
+            _ => {}
+        }
     }
 }
 
