@@ -54,7 +54,7 @@ fn event<'a>(given: &'a Recorded, payload: &'a [u8]) -> GuestEvent<'a> {
 }
 
 fn told(effect: Effect) -> Result<Told, serde_json::Error> {
-    let Effect { kind, target, key, payload } = effect;
+    let Effect { kind, target, key, payload, .. } = effect;
     Ok(Told { kind, target, key, payload: serde_json::from_slice(&payload)? })
 }
 

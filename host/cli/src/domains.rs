@@ -40,6 +40,12 @@ fn describe(domain: &Value) -> String {
     for view in domain["projections"].as_array().into_iter().flatten() {
         let name = view["projection"].as_str().unwrap_or_default();
         text.push_str(&format!("  view {name}: at position {}", view["position"]));
+        if view["is_being_built"].as_bool() == Some(true) {
+            text.push_str(", is being built");
+        }
+        if let Some(withheld) = view["withheld"].as_str() {
+            text.push_str(&format!(", the new one is not switched in: {withheld}"));
+        }
         if let Some(rebuilding) = view["rebuilding"].as_u64() {
             text.push_str(&format!(", a new one is being built, at {rebuilding}"));
         }

@@ -13,9 +13,9 @@ use crate::target::Target;
 #[derive(Args)]
 pub(crate) struct Effects {
     domain: DomainName,
-    /// Only those after this number.
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    after: u64,
+    /// Only those after this place: a position, or the place that an answer names as the next.
+    #[arg(long, default_value = "0", value_name = "PLACE")]
+    after: String,
     /// At most this many.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
@@ -26,13 +26,19 @@ pub(crate) struct Effects {
 impl Effects {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let client = Client::new(&self.target)?;
-        let parameters =
-            [("after", Some(self.after.to_string())), ("limit", self.limit.map(|limit| limit.to_string()))];
+        let parameters = [("after", Some(self.after)), ("limit", self.limit.map(|limit| limit.to_string()))];
         let request = client.get(&[self.domain.as_str(), "effects"], &parameters);
         let page: Value = converse(client.read(request))?;
         output.answer(&page, || {
             let effects = page["effects"].as_array().map_or(&[][..], Vec::as_slice);
-            if effects.is_empty() { "no effects".to_owned() } else { effects.iter().map(line).collect() }
+            let mut lines: String = effects.iter().map(line).collect();
+            let next = page["next"].as_str().unwrap_or_default();
+            lines.push_str(&match (page["has_more"].as_bool(), effects.is_empty()) {
+                (Some(true), _) => format!("{} effects, there are more: go on with --after {next}", effects.len()),
+                (_, true) => format!("no effects, as of position {}", page["position"]),
+                (_, false) => format!("{} effects, as of position {}", effects.len(), page["position"]),
+            });
+            lines
         })
     }
 }
@@ -40,8 +46,8 @@ impl Effects {
 fn line(effect: &Value) -> String {
     let text = |field: &str| effect[field].as_str().unwrap_or_default();
     format!(
-        "{:>6}  {}  {} {}  {}  {}\n",
-        effect["number"],
+        "{:>8}  {}  {} {}  {}  {}\n",
+        text("cursor"),
         text("projection"),
         text("kind"),
         text("target"),

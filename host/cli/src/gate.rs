@@ -21,6 +21,9 @@ pub(crate) struct Gate {
     /// Take over even though states come out otherwise than before. Faults are never accepted.
     #[arg(long)]
     accept_changes: bool,
+    /// Switch the new views in also when they set aside events that those before have applied.
+    #[arg(long)]
+    accept_set_aside: bool,
     /// Replay all histories, or a sample when there are more than N events [default: 1000000].
     #[arg(long, value_name = "all|N", value_parser = replay)]
     replay: Option<String>,
@@ -44,6 +47,7 @@ impl Gate {
         vec![
             ("dry_run", flag(self.dry_run)),
             ("accept_changes", flag(self.accept_changes)),
+            ("accept_set_aside", flag(self.accept_set_aside)),
             ("replay", self.replay.clone()),
         ]
     }

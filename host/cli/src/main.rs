@@ -21,6 +21,7 @@ mod memory;
 mod nats;
 mod new;
 mod output;
+mod parked;
 mod place;
 mod problem;
 mod revisions;
@@ -70,6 +71,7 @@ enum Command {
     Events(events::Events),
     View(view::View),
     Effects(effects::Effects),
+    Parked(parked::Parked),
     Domains(domains::Domains),
     Token(token::Token),
     Tenant(tenant::Tenant),
@@ -99,6 +101,7 @@ fn main() -> ExitCode {
         Command::Events(command) => command.run(&output),
         Command::View(command) => command.run(&output),
         Command::Effects(command) => command.run(&output),
+        Command::Parked(command) => command.run(&output),
         Command::Domains(command) => command.run(&output),
         Command::Token(command) => command.run(&output),
         Command::Tenant(command) => command.run(&output),

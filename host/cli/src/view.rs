@@ -45,7 +45,9 @@ impl View {
         let client = Client::new(&self.target)?;
         let mut segments = vec![self.place.domain.as_str(), "views", self.place.projection.as_str()];
         segments.extend(self.key.as_deref());
+        let is_list = self.key.is_none();
         let mut parameters = vec![
+            ("count", is_list.then(|| "true".to_owned())),
             ("order", self.order),
             ("limit", self.limit.map(|limit| limit.to_string())),
             ("offset", self.offset.map(|offset| offset.to_string())),
@@ -58,18 +60,53 @@ impl View {
         output.answer(&answer, || match self.key {
             Some(_) => format!("{:#}", answer["document"]),
             None => list(&answer),
-        })
+        })?;
+        if !is_list {
+            output.note(&standing(&answer));
+        }
+        Ok(())
     }
+}
+
+/// How far one document is, and what is missing in it.
+fn standing(answer: &Value) -> String {
+    let mut text = format!("as of position {}", answer["position"]);
+    if let Some(first) = answer["set_aside"]["first"].as_u64() {
+        text.push_str(&format!(
+            "\nnot whole: {} of its events are set aside, from position {first} on; see `polder parked list`",
+            answer["set_aside"]["events"]
+        ));
+    }
+    if let Some(first) = answer["unrouted"]["first"].as_u64() {
+        text.push_str(&format!(
+            "\nperhaps not whole: events from position {first} on could not be assigned to a document"
+        ));
+    }
+    text
 }
 
 fn list(page: &Value) -> String {
     let mut lines = String::new();
     let documents = page["documents"].as_array().map_or(&[][..], Vec::as_slice);
     for document in documents {
-        lines.push_str(&format!("{}  {}\n", document["key"].as_str().unwrap_or_default(), document["document"]));
+        let mark = if document["set_aside"].is_object() { "  (not whole)" } else { "" };
+        lines.push_str(&format!("{}  {}{mark}\n", document["key"].as_str().unwrap_or_default(), document["document"]));
     }
     let count = documents.len();
     let noun = if count == 1 { "document" } else { "documents" };
-    lines.push_str(&format!("{count} {noun}, as of position {}", page["position"]));
+    let position = &page["position"];
+    lines.push_str(&match (page["next_offset"].as_u64(), page["total"].as_u64()) {
+        (None, _) => format!("{count} {noun}, as of position {position}"),
+        (Some(next), Some(total)) => {
+            format!("{count} of {total} documents, as of position {position}; go on with --offset {next}")
+        }
+        (Some(next), None) => format!("{count} {noun} and more, as of position {position}; go on with --offset {next}"),
+    });
+    if let Some(first) = page["set_aside"]["first"].as_u64() {
+        lines.push_str(&format!(
+            "\n{} events are set aside, from position {first} on; see `polder parked list`",
+            page["set_aside"]["events"]
+        ));
+    }
     lines
 }

@@ -12,8 +12,10 @@ pub const DESCRIPTOR_FORMAT: u32 = 1;
 
 /// Words that mean something else in HTTP paths and subjects: no domain, aggregate, command or projection has one for its name.
 /// `polder-sdk-macros` holds the same list.
-pub const RESERVED_NAMES: [&str; 11] =
-    ["domains", "events", "views", "effects", "catalog", "cmd", "commands", "query", "result", "state", "admin"];
+pub const RESERVED_NAMES: [&str; 12] = [
+    "domains", "events", "views", "effects", "parked", "catalog", "cmd", "commands", "query", "result", "state",
+    "admin",
+];
 
 pub fn is_reserved_name(name: &str) -> bool {
     RESERVED_NAMES.contains(&name)

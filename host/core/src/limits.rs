@@ -79,8 +79,12 @@ limits! {
     guest_memory_bytes_max: GIB, 16 * MIB, 256 * GIB;
     /// aggregates whose states are kept in guest memory: beyond, those used least go
     warm_states_max: 40_000, 1, 450_000;
-    /// records of the tenant in the journal, in bytes
+    /// records of the tenant in the journal and its read models, in bytes
     storage_bytes_max: 100 * GIB, KIB, 1024 * GIB * 1024;
+    /// documents of a projection that one event may touch
+    documents_per_event_max: 1_000, 1, 100_000;
+    /// read models of the tenant, in bytes: while one is rebuilt, the old one and the new one
+    view_bytes_max: 10 * GIB, 64 * KIB, 1024 * GIB * 1024;
     /// diagnostics one guest call may emit, in bytes
     diagnostics_bytes_max: 16 * KIB, 0, MIB;
 }

@@ -2,11 +2,15 @@
 
 use polder_core::translation::Rules;
 use polder_core::{
-    AggregateId, CorrelationId, Descriptor, DomainName, Event, EventName, MemoryReservation, Position, ProjectionName,
-    Revision, Sequence, TenantName, TimestampMs,
+    AggregateId, CorrelationId, Descriptor, DomainName, Event, EventName, MemoryReservation, Position, Revision,
+    Sequence, TenantName, TimestampMs,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
+
+mod views;
+
+pub use views::*;
 
 use crate::gate::Verdict;
 pub use crate::tenants::Act;
@@ -63,46 +67,6 @@ pub struct HistoryPage {
     pub reserved: Option<MemoryReservation>,
 }
 
-/// Answer only once the view has seen `position`.
-#[derive(Debug, Clone, Copy)]
-pub struct WaitFor {
-    pub position: Position,
-    /// Wall time; 0 looks once.
-    pub timeout_ms: u64,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct Document {
-    pub key: String,
-    pub document: Box<RawValue>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct DocumentPage {
-    /// The view has seen the tenant's history up to here.
-    pub position: Position,
-    pub documents: Vec<Document>,
-}
-
-/// Documents of one projection. Fields are named by their path in the document, with dots: `customer.city`.
-#[derive(Debug, Clone, Default)]
-pub struct DocumentQuery {
-    /// All must hold; compared as text with the field's value.
-    pub filters: Vec<(String, String)>,
-    /// `None`: by key.
-    pub order: Option<(String, Direction)>,
-    /// `None`: `DOCUMENTS_PER_PAGE`.
-    pub limit: Option<u32>,
-    /// Skip this many.
-    pub offset: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    Ascending,
-    Descending,
-}
-
 /// A key that tokens are signed with, as far as the host knows it.
 #[derive(Debug, Clone, Serialize)]
 pub struct AccessKey {
@@ -118,25 +82,6 @@ pub struct AccessKey {
 pub struct Revocation {
     pub at_ms: TimestampMs,
     pub by: Option<String>,
-}
-
-/// Something a projection asked for, recorded once per key.
-#[derive(Debug, Clone, Serialize)]
-pub struct RecordedEffect {
-    /// Counts a tenant's effects, from 1.
-    pub number: u64,
-    pub domain: DomainName,
-    pub projection: ProjectionName,
-    pub kind: String,
-    pub target: String,
-    pub key: String,
-    pub payload: Box<RawValue>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct EffectPage {
-    pub effects: Vec<RecordedEffect>,
-    pub next: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -170,20 +115,6 @@ pub struct DomainInfo {
     pub projections: Vec<ProjectionInfo>,
 }
 
-#[derive(Debug, Clone, Serialize)]
-pub struct ProjectionInfo {
-    pub projection: ProjectionName,
-    /// The revision whose documents readers see; another than the domain's while a rebuild runs.
-    pub revision: Revision,
-    pub position: Position,
-    /// Where the rebuild stands, while one runs.
-    pub rebuilding: Option<Position>,
-    /// Events set aside because the projection could not apply them.
-    pub parked: u64,
-    /// Why it does not advance, when it does not.
-    pub stalled: Option<String>,
-}
-
 /// A tenant, and what it has and may.
 #[derive(Debug, Clone, Serialize)]
 pub struct TenantInfo {
@@ -196,6 +127,8 @@ pub struct TenantInfo {
     pub position: Position,
     /// What its records take in the journal.
     pub record_bytes: u64,
+    /// What its read models take; 0 as long as they were not used since the start.
+    pub view_bytes: u64,
     pub commands_in_flight: u64,
     pub limits: Vec<LimitInfo>,
 }

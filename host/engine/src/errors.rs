@@ -8,6 +8,7 @@ use polder_core::{
     ProjectionName, Revision, Sequence, TenantName,
 };
 
+use crate::answers::SetAside;
 use crate::gate::Verdict;
 use crate::system::SYSTEM_TENANT;
 
@@ -91,13 +92,25 @@ pub enum ReadError {
     NoSuchAggregate { aggregate: AggregateName, id: AggregateId, when: String },
     #[error("{aggregate} {id:?} has no sequence {asked}; its newest is {newest}")]
     NoSuchSequence { aggregate: AggregateName, id: AggregateId, asked: Sequence, newest: Sequence },
-    #[error("projection {projection:?} has no document {key:?}")]
-    NoSuchDocument { projection: ProjectionName, key: String },
+    #[error("projection {projection:?} has no document {key:?}, as of position {position}{}", missing(set_aside))]
+    NoSuchDocument { projection: ProjectionName, key: String, position: Position, set_aside: Option<SetAside> },
+    /// The view has not folded the whole history yet, and the question names no position that it has reached.
+    #[error(
+        "projection {projection:?} is being built, at {reached} of {newest}: ask again, or with \"after\" for a position that it has reached"
+    )]
+    BeingBuilt { projection: ProjectionName, reached: Position, newest: Position },
+    #[error("nothing is set aside at position {0} that matches")]
+    NothingParked(Position),
+    #[error("{0}")]
+    TooSlow(String),
     #[error("{0}")]
     BadQuery(String),
     /// The view did not get there in time; it stands at `reached`.
-    #[error("the view stands at position {reached}, not yet at {asked}: ask again, or with a longer timeout")]
-    Behind { asked: Position, reached: Position },
+    #[error(
+        "the view stands at position {reached}, not yet at {asked}{}: ask again, or with a longer timeout",
+        because(why)
+    )]
+    Behind { asked: Position, reached: Position, why: Option<String> },
     #[error("domain {domain:?}, revision {}: {reason}", revision.short())]
     GuestFault { domain: DomainName, revision: Revision, reason: String },
     /// The host as a whole has no memory left for this.
@@ -220,6 +233,15 @@ pub enum OpenError {
     Stopped,
     #[error("cannot open the read models of tenant {tenant}: {problem}")]
     Views { tenant: TenantName, problem: String },
+}
+
+fn because(why: &Option<String>) -> String {
+    why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()
+}
+
+fn missing(set_aside: &Option<SetAside>) -> String {
+    let Some(SetAside { first, .. }) = set_aside else { return String::new() };
+    format!("; from position {first} on events are set aside that may belong to it")
 }
 
 /// Those that would have been right. Nothing is said where there are none, or none that the caller may know of.

@@ -9,6 +9,7 @@ mod judging;
 mod keys;
 mod queries;
 mod removal;
+mod set_aside;
 mod taking_over;
 mod tenants;
 
@@ -78,6 +79,8 @@ struct Inner {
     /// There while the host owns its journal; gone once it shuts down.
     pipeline: RwLock<Option<Pipeline>>,
     withdrawals: Withdrawals,
+    /// Removals of tenants, one at a time; beside other administrative acts.
+    removals: tokio::sync::Mutex<()>,
     options: HostOptions,
     report: OpenReport,
     stopping: Mutex<()>,
@@ -160,6 +163,7 @@ impl Host {
                 reads,
                 pipeline: RwLock::new(None),
                 withdrawals,
+                removals: tokio::sync::Mutex::default(),
                 report,
                 stopping: Mutex::default(),
                 is_stopped: AtomicBool::new(false),

@@ -29,9 +29,10 @@ mod tenant;
 mod tenants;
 
 pub use answers::{
-    AccessKey, Act, AsOf, BridgeChanged, BridgeInfo, DeployStatus, Deployed, Direction, Document, DocumentPage,
-    DocumentQuery, DomainInfo, DomainRevision, EffectPage, EventFilter, EventPage, Health, HistoryPage, LimitInfo,
-    ProjectionInfo, RecordedEffect, Revocation, StateAnswer, TenantChanged, TenantInfo, WaitFor,
+    AccessKey, Act, AsOf, BridgeChanged, BridgeInfo, DeployStatus, Deployed, Direction, Document, DocumentAnswer,
+    DocumentPage, DocumentQuery, DomainInfo, DomainRevision, EffectCursor, EffectPage, EventFilter, EventPage, Health,
+    HistoryPage, LimitInfo, ParkedChanged, ParkedDetail, ParkedEvent, ParkedFilter, ParkedKind, ParkedPage,
+    ProjectionInfo, RecordedEffect, Revocation, SetAside, StateAnswer, TenantChanged, TenantInfo, WaitFor,
 };
 pub use bridges::Outflow;
 pub use deployments::{DeployOptions, Depot, GateOptions, RevisionInfo, RevisionStatus, RollBackOptions};

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use arc_swap::{ArcSwap, Guard};
 use polder_core::{DomainName, Limits, Position, TenantName};
 use polder_journal::Reader;
+use polder_sandbox::Interrupt;
 use tokio::sync::watch;
 
 use crate::SubmitError;
@@ -27,9 +28,13 @@ pub(crate) struct Tenant {
     pub(crate) positions: watch::Sender<Position>,
     /// Of its records in the journal.
     record_bytes: AtomicU64,
+    /// Of its read models, as they were when they were written last.
+    view_bytes: AtomicU64,
     in_flight: AtomicU64,
     /// Takes no commands any more: it is being removed.
     is_closing: AtomicBool,
+    /// Set together with `is_closing`: ends the tenant's guest calls.
+    ended: Interrupt,
     /// Told when the last command of a closing tenant is done.
     quiet: (Mutex<()>, Condvar),
     /// CPU time that its commands took, in nanoseconds.
@@ -53,8 +58,10 @@ impl Tenant {
             terms: ArcSwap::from_pointee(terms),
             positions: watch::Sender::new(reader.last_position(&name)),
             record_bytes: AtomicU64::new(reader.record_bytes(&name)),
+            view_bytes: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             is_closing: AtomicBool::new(false),
+            ended: Interrupt::default(),
             quiet: Default::default(),
             cpu_ns: AtomicU64::new(0),
             rate: Rate::new(),
@@ -117,6 +124,15 @@ impl Tenant {
         self.record_bytes.fetch_max(record_bytes, Ordering::Relaxed);
     }
 
+    /// Its read models take so much.
+    pub(crate) fn views_take(&self, view_bytes: u64) {
+        self.view_bytes.store(view_bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn view_bytes(&self) -> u64 {
+        self.view_bytes.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn record_bytes(&self) -> u64 {
         self.record_bytes.load(Ordering::Relaxed)
     }
@@ -131,7 +147,7 @@ impl Tenant {
         if terms.is_suspended {
             return Err(SubmitError::TenantSuspended(self.name.clone()));
         }
-        let bytes = self.record_bytes();
+        let bytes = self.record_bytes().saturating_add(self.view_bytes());
         if bytes >= limits.storage_bytes_max {
             let (tenant, storage_bytes_max) = (self.name.clone(), limits.storage_bytes_max);
             return Err(SubmitError::StorageFull { tenant, bytes, storage_bytes_max });
@@ -157,9 +173,16 @@ impl Tenant {
         self.is_closing.load(Ordering::SeqCst)
     }
 
-    /// Takes no more commands, and waits for those in flight. Each has a bounded time, and so has this.
+    /// Ends the tenant's guest calls once the tenant is being removed.
+    pub(crate) fn ended(&self) -> &Interrupt {
+        &self.ended
+    }
+
+    /// Takes no more commands, ends the guest calls under way, and waits until no command is in flight: those that wait for their
+    /// turn are refused.
     pub(crate) fn close(&self) {
         self.is_closing.store(true, Ordering::SeqCst);
+        self.ended.set();
         let (lock, quiet) = &self.quiet;
         let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let in_flight = |_: &mut ()| self.in_flight.load(Ordering::SeqCst) > 0;

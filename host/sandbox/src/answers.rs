@@ -3,7 +3,7 @@
 use polder_core::{EventName, Limits, Reason, check_json, check_json_text};
 
 use crate::bindings::exports::polder::domain::projections;
-use crate::bindings::wire::{NewEvent, Rejection};
+use crate::bindings::wire::{Event, NewEvent, Rejection};
 use crate::catalog::AggregateEvents;
 
 /// Key of one document, in bytes.
@@ -24,6 +24,8 @@ pub struct GuestNewEvent {
 /// Something for the host to do. The payload is JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effect {
+    /// Of the event that it comes from.
+    pub position: u64,
     pub kind: String,
     pub target: String,
     pub key: String,
@@ -73,9 +75,16 @@ pub(crate) fn inspected(text: String, limits: &Limits) -> Result<String, String>
     Ok(text)
 }
 
-pub(crate) fn routes(routes: Vec<Vec<String>>, event_count: usize) -> Result<Vec<Vec<String>>, String> {
+pub(crate) fn routes(
+    routes: Vec<Vec<String>>,
+    event_count: usize,
+    limits: &Limits,
+) -> Result<Vec<Vec<String>>, String> {
     if routes.len() != event_count {
         return Err(format!("it routed {} events of {event_count}; one list of keys per event is due", routes.len()));
+    }
+    for keys in &routes {
+        at_most(keys.len(), limits.documents_per_event_max, "documents for one event", "documents_per_event_max")?;
     }
     for key in routes.iter().flatten() {
         if !(1..=DOCUMENT_KEY_BYTES_MAX).contains(&key.len()) {
@@ -90,13 +99,16 @@ pub(crate) fn routes(routes: Vec<Vec<String>>, event_count: usize) -> Result<Vec
 
 pub(crate) fn effects(
     given: Vec<projections::Effect>,
-    event_count: usize,
+    events: &[Event<'_>],
     limits: &Limits,
 ) -> Result<Vec<Effect>, String> {
-    let effects_max = limits.events_per_command_max.saturating_mul(event_count as u64);
+    let effects_max = limits.events_per_command_max.saturating_mul(events.len() as u64);
     at_most(given.len(), effects_max, "effects for these events", "events_per_command_max, for each event")?;
     let mut effects = Vec::with_capacity(given.len());
-    for projections::Effect { kind, target, key, payload } in given {
+    for projections::Effect { position, kind, target, key, payload } in given {
+        if events.binary_search_by_key(&position, |event| event.position).is_err() {
+            return Err(format!("it names position {position} for effect {kind:.80?}, where no event of this call is"));
+        }
         check_size(
             kind.len() + target.len() + key.len() + payload.len(),
             limits.event_bytes_max,
@@ -104,7 +116,7 @@ pub(crate) fn effects(
             || format!("effect {kind:.80?}"),
         )?;
         check_json(&payload).map_err(|problem| format!("the payload of effect {kind:?} {problem}"))?;
-        effects.push(Effect { kind, target, key, payload });
+        effects.push(Effect { position, kind, target, key, payload });
     }
     Ok(effects)
 }

@@ -43,6 +43,9 @@ pub enum CallErrorKind {
     /// The guest answered, but not as the interface demands.
     #[error("the domain broke the interface: {0}")]
     Misbehaved(String),
+    /// The host gave the call up: nobody needs its answer any more. Says nothing about the guest.
+    #[error("the host ended the call: it is stopping, or what the call was for is gone")]
+    Interrupted,
     /// The host asked for something that is no longer there: a call of a dead instance, or with another instance's handle.
     #[error("{0}")]
     Gone(&'static str),

@@ -154,6 +154,7 @@ impl Budget {
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::OutOfFuel) => CallErrorKind::OutOfFuel { fuel_max: self.fuel_max },
+            Some(Trap::Interrupt) if inside.turn.was_interrupted() => CallErrorKind::Interrupted,
             Some(Trap::Interrupt) => CallErrorKind::OutOfTime { ms: self.ms_max },
             // A guest that is refused memory aborts, by a trap that says nothing.
             _ if inside.resources.exhausted => CallErrorKind::OutOfMemory { bytes: self.memory_bytes_max },

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::cpu_time::CpuTime;
+use crate::interrupt;
 use crate::watchdog::Pulse;
 
 /// By the clock on the wall a call may take so many times as long as it may keep the processor: nobody waits for ever for a call that
@@ -19,11 +20,19 @@ pub(crate) struct Turn {
     spent: Option<(CpuTime, Instant)>,
     /// Nobody waits for the call's answer any more.
     is_gone: Option<Arc<AtomicBool>>,
+    /// The last call was ended by an interrupt, not by its time.
+    was_interrupted: bool,
 }
 
 impl Turn {
     pub(crate) fn new(pulse: Pulse, cpu_ms_max: u64) -> Self {
-        Self { pulse, cpu_time_max: Duration::from_millis(cpu_ms_max), spent: None, is_gone: None }
+        Self {
+            pulse,
+            cpu_time_max: Duration::from_millis(cpu_ms_max),
+            spent: None,
+            is_gone: None,
+            was_interrupted: false,
+        }
     }
 
     /// From now on a call is over also when this is true.
@@ -34,6 +43,7 @@ impl Turn {
     /// A call begins.
     pub(crate) fn begin(&mut self) {
         self.end();
+        self.was_interrupted = false;
         self.pulse.call_begins();
     }
 
@@ -47,7 +57,8 @@ impl Turn {
     /// A tick has found the call running. Whether it has had its time: that of the processor and not of the clock on the wall, so
     /// that no domain is blamed for what others do with the machine.
     pub(crate) fn is_over(&mut self) -> bool {
-        if self.is_gone.as_ref().is_some_and(|is_gone| is_gone.load(Ordering::Relaxed)) {
+        self.was_interrupted = interrupt::is_interrupted();
+        if self.was_interrupted || self.is_gone.as_ref().is_some_and(|is_gone| is_gone.load(Ordering::Relaxed)) {
             return true;
         }
         let (cpu_time, since) = self.spent.get_or_insert_with(|| {
@@ -55,6 +66,12 @@ impl Turn {
             (CpuTime::now(), Instant::now())
         });
         is_used_up(Duration::from_nanos(cpu_time.elapsed_ns()), since.elapsed(), self.cpu_time_max)
+    }
+}
+
+impl Turn {
+    pub(crate) fn was_interrupted(&self) -> bool {
+        self.was_interrupted
     }
 }
 

@@ -19,8 +19,9 @@ use crate::{body, gate_progress};
 
 /// The largest component that can be uploaded.
 const COMPONENT_BYTES_MAX: u64 = 32 * 1024 * 1024;
-pub(crate) const DEPLOY_PARAMETERS: &[&str] = &["dry_run", "accept_changes", "replay", "release_quarantine"];
-pub(crate) const ROLLBACK_PARAMETERS: &[&str] = &["dry_run", "accept_changes", "replay", "to"];
+pub(crate) const DEPLOY_PARAMETERS: &[&str] =
+    &["dry_run", "accept_changes", "accept_set_aside", "replay", "release_quarantine"];
+pub(crate) const ROLLBACK_PARAMETERS: &[&str] = &["dry_run", "accept_changes", "accept_set_aside", "replay", "to"];
 
 /// `PUT /v1/{tenant}/domains/{domain}`: the body is a component, or the core module that rustc leaves.
 pub(crate) async fn deploy(
@@ -148,5 +149,6 @@ fn gate(query: &Query, actor: Option<String>) -> Result<GateOptions, Problem> {
         },
     };
     let (dry_run, accept_changes) = (query.flag("dry_run")?, query.flag("accept_changes")?);
-    Ok(GateOptions { actor, dry_run, accept_changes, replay, progress: None })
+    let accept_set_aside = query.flag("accept_set_aside")?;
+    Ok(GateOptions { actor, dry_run, accept_changes, accept_set_aside, replay, progress: None })
 }

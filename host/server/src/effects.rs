@@ -6,11 +6,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use polder_engine::EffectCursor;
+
 use crate::access::{Caller, Hints};
 use crate::app::App;
 use crate::json::json;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Query, bad_parameter};
 use crate::segments::Segments;
 
 /// Of one answer, when the caller names no limit, and at most.
@@ -26,7 +28,11 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let (tenant, domain) = (segments.tenant()?, segments.domain()?);
     let limit = query.number("limit")?.unwrap_or(EFFECTS_PER_PAGE).min(EFFECTS_PER_PAGE);
-    let page = app.host(&tenant).effects(&tenant, &domain, query.number("after")?.unwrap_or(0), limit).await;
+    let after = query.one("after")?.map(|text| {
+        text.parse::<EffectCursor>().map_err(|error| bad_parameter("after", &format!("cannot be used: {error}")))
+    });
+    let after = after.transpose()?.unwrap_or_default();
+    let page = app.host(&tenant).effects(&tenant, &domain, after, limit).await;
     let page = page.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     Ok(json(StatusCode::OK, &page))
 }

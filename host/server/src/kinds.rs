@@ -38,6 +38,8 @@ pub(crate) const COMPONENT_REFUSED: Kind =
     kind(StatusCode::UNPROCESSABLE_ENTITY, "component-refused", "The component cannot be deployed");
 pub(crate) const GATE_REFUSED: Kind =
     kind(StatusCode::UNPROCESSABLE_ENTITY, "gate-refused", "The revision cannot take the domain over");
+pub(crate) const QUESTION_TOO_SLOW: Kind =
+    kind(StatusCode::UNPROCESSABLE_ENTITY, "question-too-slow", "The question looks at too many documents");
 pub(crate) const QUARANTINED: Kind = kind(StatusCode::CONFLICT, "quarantined", "The revision is in quarantine");
 pub(crate) const NOTHING_BEFORE: Kind =
     kind(StatusCode::CONFLICT, "nothing-before", "There is no revision to go back to");
@@ -79,6 +81,7 @@ pub(crate) const NO_SUCH_AGGREGATE: Kind =
     kind(StatusCode::NOT_FOUND, "no-such-aggregate", "Nothing has happened to this aggregate");
 pub(crate) const NO_SUCH_SEQUENCE: Kind =
     kind(StatusCode::NOT_FOUND, "no-such-sequence", "The aggregate has not come that far");
+pub(crate) const NOTHING_PARKED: Kind = kind(StatusCode::NOT_FOUND, "nothing-parked", "Nothing is set aside there");
 pub(crate) const NO_SUCH_DOCUMENT: Kind = kind(StatusCode::NOT_FOUND, "no-such-document", "No such document");
 
 // The caller reads again and decides anew, or waits.
@@ -91,6 +94,9 @@ pub(crate) const HOST_BUSY: Kind =
 pub(crate) const READ_TOO_LONG: Kind =
     kind(StatusCode::SERVICE_UNAVAILABLE, "read-too-long", "The read takes more time than a read may");
 pub(crate) const VIEW_BEHIND: Kind = kind(StatusCode::SERVICE_UNAVAILABLE, "view-behind", "The view is not there yet");
+
+pub(crate) const VIEW_BEING_BUILT: Kind =
+    kind(StatusCode::SERVICE_UNAVAILABLE, "view-being-built", "The view is being built");
 
 pub(crate) const STORAGE_FULL: Kind =
     kind(StatusCode::INSUFFICIENT_STORAGE, "storage-full", "The tenant has used up its storage");

@@ -35,6 +35,7 @@ mod lingering;
 mod metrics;
 mod nats;
 mod paging;
+mod parked;
 mod parts;
 mod probes;
 mod problem;

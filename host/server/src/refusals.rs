@@ -81,9 +81,21 @@ impl From<ReadError> for Problem {
             E::NoSuchSequence { asked, newest, .. } => {
                 Self::new(&kinds::NO_SUCH_SEQUENCE, detail).with("asked", asked.0).with("newest", newest.0)
             }
-            E::NoSuchDocument { key, .. } => Self::new(&kinds::NO_SUCH_DOCUMENT, detail).with("key", key),
+            E::NoSuchDocument { key, position, set_aside, .. } => {
+                let problem = Self::new(&kinds::NO_SUCH_DOCUMENT, detail).with("key", key).with("position", position.0);
+                match set_aside {
+                    Some(aside) => problem.with("set_aside", serde_json::json!(aside)),
+                    None => problem,
+                }
+            }
+            E::BeingBuilt { reached, newest, .. } => Self::new(&kinds::VIEW_BEING_BUILT, detail)
+                .with("reached", reached.0)
+                .with("newest", newest.0)
+                .retry_after_ms(VIEW_RETRY_MS),
+            E::NothingParked(position) => Self::new(&kinds::NOTHING_PARKED, detail).with("position", position.0),
+            E::TooSlow(_) => Self::new(&kinds::QUESTION_TOO_SLOW, detail),
             E::BadQuery(_) => Self::new(&kinds::BAD_QUERY, detail),
-            E::Behind { asked, reached } => Self::new(&kinds::VIEW_BEHIND, detail)
+            E::Behind { asked, reached, .. } => Self::new(&kinds::VIEW_BEHIND, detail)
                 .with("asked", asked.0)
                 .with("reached", reached.0)
                 .retry_after_ms(VIEW_RETRY_MS),

@@ -21,7 +21,7 @@ use crate::lingering::linger;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::{
-    batch, bridge, commands, deployments, effects, events, history, keys, paging, probes, state, tenants, views,
+    batch, bridge, commands, deployments, effects, events, history, keys, paging, parked, probes, state, tenants, views,
 };
 
 /// One method of one path.
@@ -53,8 +53,11 @@ pub(crate) const COMMAND: &str = "/v1/{tenant}/{domain}/{aggregate}/{id}/{comman
 
 /// Hands on by itself what another host has to do, line by line.
 pub(crate) const BATCH: &str = "/v1/{tenant}/commands";
-/// To be done by the very host that is asked.
 const DRAIN: &str = "/v1/drain";
+const RETRY_PARKED: &str = "/v1/{tenant}/parked/retry";
+const DISCARD_PARKED: &str = "/v1/{tenant}/parked/discard";
+/// To be done by the very host that is asked: each host has views of its own.
+const LOCAL: [&str; 3] = [DRAIN, RETRY_PARKED, DISCARD_PARKED];
 /// For those who watch over the host: they have no token.
 const PROBES: &str = "GET /healthz, GET /readyz";
 
@@ -94,6 +97,11 @@ fn domain_rows() -> Vec<Row> {
             .with(deployments::ROLLBACK_PARAMETERS),
         row("/v1/{tenant}/domains/{domain}/revisions", "GET", demand::catalog, get(deployments::revisions))
             .with(paging::PARAMETERS),
+        row("/v1/{tenant}/parked", "GET", demand::show_parked, get(parked::list)).with(parked::LIST_PARAMETERS),
+        row("/v1/{tenant}/parked/{position}", "GET", demand::show_parked, get(parked::one))
+            .with(parked::ONE_PARAMETERS),
+        row(RETRY_PARKED, "POST", demand::retry_parked, post(parked::retry)).with(parked::CHANGE_PARAMETERS),
+        row(DISCARD_PARKED, "POST", demand::discard_parked, post(parked::discard)).with(parked::CHANGE_PARAMETERS),
         row("/v1/{tenant}/bridge", "GET", demand::show_bridge, get(bridge::show)),
         row("/v1/{tenant}/bridge", "PUT", demand::set_bridge, put(bridge::set)),
     ]
@@ -131,7 +139,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     for Row { path, method, entrance, handler } in rows() {
         described.push(format!("{method} {path}"));
         let mut gated = handler.layer(from_fn_with_state((Arc::clone(&app), entrance), permitted));
-        if method != "GET" && path != DRAIN && path != BATCH {
+        if method != "GET" && path != BATCH && !LOCAL.contains(&path) {
             gated = gated.layer(from_fn_with_state((Arc::clone(&app), entrance.demand), forward));
         }
         let (methods, all) = paths.remove(path).unwrap_or_default();

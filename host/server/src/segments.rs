@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use polder_core::{AggregateId, AggregateName, DomainName, ProjectionName, Revision, TenantName};
+use polder_core::{AggregateId, AggregateName, DomainName, Position, ProjectionName, Revision, TenantName};
 
 use crate::app::App;
 use crate::commands::Address;
@@ -63,6 +63,13 @@ impl Segments {
     /// A document's key, which may hold any characters.
     pub(crate) fn key(&self) -> &str {
         self.get("key")
+    }
+
+    pub(crate) fn position(&self) -> Result<Position, Problem> {
+        let digits = self.get("position");
+        digits.parse().map(Position).map_err(|_| {
+            Problem::new(&kinds::BAD_NAME, format!("{digits:?} is no position: a whole number from 1 would be right"))
+        })
     }
 
     fn get(&self, name: &str) -> &str {

@@ -16,7 +16,7 @@ use crate::segments::Segments;
 use crate::waiting::wait;
 
 pub(crate) const DOCUMENT_PARAMETERS: &[&str] = &["after", "timeout_ms"];
-pub(crate) const PAGE_PARAMETERS: &[&str] = &["where", "order", "limit", "offset", "after", "timeout_ms"];
+pub(crate) const PAGE_PARAMETERS: &[&str] = &["where", "order", "limit", "offset", "count", "after", "timeout_ms"];
 
 pub(crate) async fn one(
     State(app): State<Arc<App>>,
@@ -49,6 +49,7 @@ fn wanted(query: &Query) -> Result<DocumentQuery, Problem> {
         order: query.one("order")?.map(order).transpose()?,
         limit: query.number("limit")?,
         offset: query.number("offset")?.unwrap_or(0),
+        count: query.flag("count")?,
     })
 }
 

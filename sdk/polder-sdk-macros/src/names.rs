@@ -7,8 +7,10 @@ use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta};
 const NAME_BYTES_MAX: usize = 63;
 
 /// As in the host: words that mean something else in paths and subjects. No domain, aggregate, command or projection has one for its name.
-const RESERVED_NAMES: [&str; 11] =
-    ["domains", "events", "views", "effects", "catalog", "cmd", "commands", "query", "result", "state", "admin"];
+const RESERVED_NAMES: [&str; 12] = [
+    "domains", "events", "views", "effects", "parked", "catalog", "cmd", "commands", "query", "result", "state",
+    "admin",
+];
 
 /// `OrderSubmitted` gives `order-submitted`.
 pub(crate) fn kebab(ident: &Ident) -> String {

@@ -146,16 +146,18 @@ impl<R: Root> projections::Guest for Component<R> {
         mut document: projections::Document,
         events: Vec<types::Event>,
     ) -> Result<(projections::Document, Vec<projections::Effect>), types::Fault> {
-        let effects = document.get_mut::<Document>().apply(&borrowed(&events)).map_err(fault)?;
-        let effects = effects
-            .into_iter()
-            .map(|effect| projections::Effect {
+        let at_hand = document.get_mut::<Document>();
+        let mut effects = Vec::new();
+        for event in borrowed(&events) {
+            let asked = at_hand.apply(&[event]).map_err(fault)?;
+            effects.extend(asked.into_iter().map(|effect| projections::Effect {
+                position: event.position,
                 payload: effect.payload().into_bytes(),
                 kind: effect.kind,
                 target: effect.target,
                 key: effect.key,
-            })
-            .collect();
+            }));
+        }
         Ok((document, effects))
     }
 }

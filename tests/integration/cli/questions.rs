@@ -70,6 +70,8 @@ fn views_are_shown_one_or_many() {
     let wait = ["--after", "5", "--timeout-ms", "30000"];
     let one = desk.host.polder(&[&["view", "orders/order-summary", "o-1"], &wait[..]].concat());
     assert_eq!(serde_json::from_str::<Value>(one.good()).unwrap()["status"], "fulfilled");
+    let json = desk.host.polder(&[&["view", "orders/order-summary", "o-1", "--json"], &wait[..]].concat()).json();
+    assert_eq!((&json["position"], &json["set_aside"]), (&5.into(), &Value::Null));
     let many =
         desk.host.polder(&[&["view", "orders/order-summary", "--where", "status:fulfilled"], &wait[..]].concat());
     let many = many.good();
@@ -78,10 +80,13 @@ fn views_are_shown_one_or_many() {
     assert_eq!(none.good(), "0 documents, as of position 5");
     assert_eq!(
         desk.host.polder(&["effects", "orders"]).good().split_whitespace().collect::<Vec<_>>()[..5],
-        ["1", "order-summary", "notify", "c-1", "fulfilled:o-1"]
+        ["5.1", "order-summary", "notify", "c-1", "fulfilled:o-1"]
     );
     for (arguments, wanted) in [
-        (&["view", "orders/order-summary", "o-9"][..], "projection \"order-summary\" has no document \"o-9\""),
+        (
+            &["view", "orders/order-summary", "o-9"][..],
+            "projection \"order-summary\" has no document \"o-9\", as of position 5",
+        ),
         (
             &["view", "orders/order"],
             "domain \"orders\" has no projection \"order\"; it has customer-totals, order-summary",
@@ -98,6 +103,8 @@ fn views_are_shown_one_or_many() {
             &["view", "orders/order-summary", "--after", "9", "--timeout-ms", "0"],
             "the view stands at position 5, not yet at 9: ask again, or with a longer timeout",
         ),
+        (&["parked", "retry"], "name what is meant by \"domain\", \"projection\", \"key\" or \"position\""),
+        (&["parked", "show", "3"], "nothing is set aside at position 3 that matches"),
         (&["effects", "shop"], "tenant \"main\" has no domain \"shop\"; it has orders"),
     ] {
         let ran = desk.host.polder(arguments);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use polder_core::Position;
-use polder_engine::{AsOf, Host};
+use polder_engine::{AsOf, EffectCursor, Host};
 use serde_json::json;
 
 use super::door::{Door, options, tenant};
@@ -30,7 +30,8 @@ async fn written(folder: &Path, orders: std::ops::Range<u64>) {
 async fn seen(door: &Door) -> (Vec<String>, Vec<String>) {
     let documents = door.documents("order-summary", door.position()).await;
     door.documents("customer-totals", door.position()).await;
-    let effects = door.host.effects(&tenant(), &"orders".parse().unwrap(), 0, 1_000).await.unwrap();
+    let effects =
+        door.host.effects(&tenant(), &"orders".parse().unwrap(), EffectCursor::default(), 1_000).await.unwrap();
     let effects = effects.effects.into_iter().map(|effect| effect.key).collect();
     (documents.into_iter().map(|(key, _)| key).collect(), effects)
 }
@@ -101,8 +102,8 @@ async fn views_of_the_same_history_go_on() {
     fs::remove_dir_all(folder.path().join(DERIVED)).unwrap();
     copy(copied.path(), &folder.path().join(DERIVED));
     let door = Door::at(Host::open(options(folder.path())).unwrap(), "orders", "order");
-    let page = door.host.effects(&tenant(), &"orders".parse().unwrap(), 0, 1_000).await.unwrap();
-    assert_eq!(page.effects[0].number, 1, "it is not asked for again");
+    let page = door.host.effects(&tenant(), &"orders".parse().unwrap(), EffectCursor::default(), 1_000).await.unwrap();
+    assert_eq!(page.effects[0].cursor.to_string(), "5.1", "it is not asked for again");
     assert_eq!(seen(&door).await.0.len(), 4);
     door.close().await;
 }

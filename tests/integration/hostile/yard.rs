@@ -3,20 +3,22 @@
 use bytes::Bytes;
 use polder_core::{
     AggregateId, AggregateName, Command, CommandAck, CommandName, CommandStatus, DomainName, Limits, MemoryBudget,
-    TenantName,
+    Position, ProjectionName, TenantName,
 };
-use polder_engine::{AsOf, DeployError, DeployOptions, Host, HostOptions, MAIN_TENANT, ReadError, SubmitError};
+use polder_engine::{
+    AsOf, DeployError, DeployOptions, DocumentQuery, Host, HostOptions, MAIN_TENANT, ReadError, SubmitError, WaitFor,
+};
 use tempfile::TempDir;
 
 use super::guests::good;
 
-const NEIGHBOUR: &str = "neighbour";
+pub(crate) const NEIGHBOUR: &str = "neighbour";
 
 pub(crate) struct Yard {
     pub(crate) host: Host,
     /// What the neighbour has done so far.
     neighbours_turns: u64,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 /// Little fuel, so that a loop ends soon; much time, so that it is the fuel that ends it, on every machine.
@@ -41,7 +43,7 @@ impl Yard {
         let options = HostOptions { workers: 2, limits, memory, ..HostOptions::new(folder.path()) };
         let host = Host::open(options).unwrap();
         host.add_tenant(&tenant(NEIGHBOUR), None).await.unwrap();
-        let mut yard = Self { host, neighbours_turns: 0, _folder: folder };
+        let mut yard = Self { host, neighbours_turns: 0, folder };
         for name in [MAIN_TENANT, NEIGHBOUR] {
             yard.host.deploy(&tenant(name), good("rogue").into(), DeployOptions::default()).await.unwrap();
         }
@@ -105,7 +107,21 @@ impl Yard {
         Ok(answer.state.get().to_owned())
     }
 
-    fn send_as(
+    /// The keys and bodies of a view, once it has seen the position.
+    pub(crate) async fn documents(
+        &self,
+        name: &str,
+        projection: &str,
+        position: Position,
+        timeout_ms: u64,
+    ) -> Result<Vec<(String, String)>, ReadError> {
+        let (domain, projection) = (DomainName::new("rogue").unwrap(), ProjectionName::new(projection).unwrap());
+        let (query, wait) = (DocumentQuery::default(), Some(WaitFor { position, timeout_ms }));
+        let page = self.host.documents(&tenant(name), &domain, &projection, &query, wait).await?;
+        Ok(page.documents.into_iter().map(|document| (document.key, document.document.get().to_owned())).collect())
+    }
+
+    pub(crate) fn send_as(
         &self,
         name: &str,
         id: &str,

@@ -27,6 +27,15 @@ impl Shop {
         self.host = Some(host);
     }
 
+    /// As [`reopen`](Self::reopen), with one folder of the data folder removed.
+    pub(crate) fn reopen_without(&mut self, derived: &str) {
+        self.host.take().expect("it runs").kill();
+        std::fs::remove_dir_all(self.folder.path().join("data").join(derived)).unwrap();
+        let host = Host::start(&self.folder.path().join("data"));
+        self.client = host.client();
+        self.host = Some(host);
+    }
+
     pub(crate) fn address(&self) -> &str {
         self.host.as_ref().expect("it runs").address()
     }

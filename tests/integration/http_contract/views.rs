@@ -71,7 +71,57 @@ fn an_effect_is_asked_for_once() {
         let told = ["kind", "target", "projection"].map(|name| first[name].as_str().unwrap());
         assert_eq!(told, ["notify", "c-1", "order-summary"]);
         assert_eq!(first["payload"], json!({ "order": "o-1", "total": 10 }));
-        let second = page(&format!("?after={}", page("?limit=1")["next"]));
+        let one = page("?limit=1");
+        assert_eq!((&one["next"], &one["has_more"], &first["position"]), (&json!("5.1"), &json!(true), &json!(5)));
+        let second = page("?after=5.1");
         assert_eq!(second["effects"][0]["key"], "fulfilled:o-2");
+        assert_eq!(
+            (&second["next"], &second["position"], &second["has_more"]),
+            (&json!("10"), &json!(10), &json!(false))
+        );
+        for beyond in ["10", "9223372036854775808", "18446744073709551615"] {
+            assert_eq!(page(&format!("?after={beyond}"))["effects"], json!([]), "{beyond}");
+        }
     }
+}
+
+/// A page ends after so many documents, and says where the next one begins and how many there are.
+#[test]
+fn a_page_says_what_it_leaves_out() {
+    let shop = Shop::open();
+    let mut last = 0;
+    for number in 1..=5 {
+        last = shop.draft(&format!("o-{number}"), "c-1", number)["position"].as_u64().unwrap();
+    }
+    let page = |query: &str| {
+        let path = format!("/v1/main/orders/views/order-summary?after={last}&timeout_ms=30000{query}");
+        shop.client.get(&path).json(200)
+    };
+    let first = page("&limit=2&count=true");
+    assert_eq!((&first["next_offset"], &first["total"]), (&json!(2), &json!(5)));
+    let rest = page("&limit=3&offset=2");
+    assert_eq!((&rest["next_offset"], &rest["total"]), (&json!(null), &json!(null)));
+    let one = shop.client.get(&format!("/v1/main/orders/views/order-summary/o-1?after={last}&timeout_ms=30000"));
+    assert_eq!(one.json(200)["position"], json!(last));
+    let none = shop.client.get("/v1/main/orders/views/order-summary/o-9");
+    assert_eq!(none.problem(404, "no-such-document")["position"], json!(last));
+}
+
+/// As after the deletion of everything that is derived: the places of effects are the same.
+#[test]
+fn effects_keep_their_places_when_the_views_are_built_anew() {
+    let mut shop = Shop::open();
+    for number in 1..=9 {
+        shop.fulfil(&format!("o-{number}"), "c-1", number);
+    }
+    let last = shop.client.position();
+    let effects = |shop: &Shop| {
+        shop.client.get(&format!("/v1/main/orders/views/order-summary?after={last}&timeout_ms=30000")).json(200);
+        shop.client.get(&format!("/v1/main/orders/views/customer-totals?after={last}&timeout_ms=30000")).json(200);
+        shop.client.get("/v1/main/orders/effects?after=20").json(200)
+    };
+    let before = effects(&shop);
+    assert_eq!(before["effects"].as_array().unwrap().len(), 5);
+    shop.reopen_without("views");
+    assert_eq!(effects(&shop), before);
 }

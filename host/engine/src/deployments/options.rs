@@ -14,6 +14,8 @@ pub struct GateOptions {
     pub dry_run: bool,
     /// States may come out otherwise than before. Faults are never accepted.
     pub accept_changes: bool,
+    /// The revision's views take the place of those before also when they set aside events that those have applied.
+    pub accept_set_aside: bool,
     pub replay: ReplayScope,
     /// Told how far the gate is.
     pub progress: Option<watch::Sender<GateProgress>>,

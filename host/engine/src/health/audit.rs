@@ -5,14 +5,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use polder_core::Limits;
 use polder_journal::Reader;
-use polder_sandbox::CpuTime;
+use polder_sandbox::{CpuTime, Interrupt};
 
 use super::sample::{Finding, Sample};
 use super::{Condemned, Ground, Withdrawals};
@@ -54,12 +54,12 @@ impl Audit {
     pub(crate) fn start(
         reader: Reader,
         withdrawals: Withdrawals,
-        is_stopping: &Arc<AtomicBool>,
+        stopping: &Interrupt,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (to, samples) = sync_channel(QUEUE_MAX);
         let conclusions = Conclusions { withdrawals, counts: Arc::default() };
-        let (concluding, is_stopping) = (conclusions.clone(), Arc::clone(is_stopping));
-        let auditor = Auditor { samples, reader, conclusions: concluding, is_stopping };
+        let (concluding, stopping) = (conclusions.clone(), stopping.clone());
+        let auditor = Auditor { samples, reader, conclusions: concluding, stopping };
         let thread = std::thread::Builder::new().name("audit".into()).spawn(move || auditor.run())?;
         Ok((Self { to, conclusions }, thread))
     }
@@ -88,7 +88,7 @@ struct Auditor {
     samples: Receiver<Box<Sample>>,
     reader: Reader,
     conclusions: Conclusions,
-    is_stopping: Arc<AtomicBool>,
+    stopping: Interrupt,
 }
 
 impl Auditor {
@@ -100,10 +100,11 @@ impl Auditor {
             // Only of what still takes commands is there something to find.
             let is_in_use =
                 sample.domain.active().revision == sample.active.revision && !sample.active.health.is_shut();
-            if self.is_stopping.load(Ordering::Relaxed) || !is_in_use {
+            if self.stopping.is_set() || !is_in_use {
                 continue;
             }
-            let finding = run_again(&sample, &self.reader, &sample.limits);
+            let run = || run_again(&sample, &self.reader, &sample.limits);
+            let finding = self.stopping.scope(|| sample.tenant.ended().scope(run));
             self.conclusions.note(*sample, finding);
             allowance.used(Duration::from_nanos(cpu_time.lap_ns()));
         }
@@ -112,7 +113,7 @@ impl Auditor {
     /// Who stops the host wakes the thread.
     fn rest(&self, debt: Duration) {
         let until = Instant::now() + debt;
-        while !self.is_stopping.load(Ordering::Relaxed) {
+        while !self.stopping.is_set() {
             let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else { break };
             std::thread::park_timeout(left);
         }

@@ -103,6 +103,7 @@ fn is_the_guests(kind: &CallErrorKind) -> bool {
             | CallErrorKind::OutOfTime { .. }
             | CallErrorKind::OutOfMemory { .. }
             | CallErrorKind::HostMemory(_)
+            | CallErrorKind::Interrupted
             | CallErrorKind::Gone(_)
     )
 }

@@ -19,7 +19,7 @@ use crate::guest_rules::GuestRules;
 use crate::health;
 use crate::passage::Passed;
 use crate::pipeline::Ready;
-use crate::projections::Restore;
+use crate::projections::{Asked, Restore};
 use crate::rules::Rules;
 use crate::system::{SYSTEM_TENANT, read_facts};
 use crate::tenant::Tenant;
@@ -276,7 +276,7 @@ impl Inner {
             put_in_place(&owner, rules, health::Standing::Proven, Ready::default());
             match active {
                 None => self.projections.expect(&owner, &component),
-                Some(_) => self.build_views(&owner, &component).map_err(failed)?,
+                Some(_) => self.build_views(&owner, &component, None).map_err(failed)?,
             }
         }
         let cause = self.standing(&owner, &domain).and_then(|mut standing| standing.quarantined.remove(&revision));
@@ -288,8 +288,13 @@ impl Inner {
 
     /// Its projections are built beside those of the revision before, which readers see until then. Nothing happens for those that
     /// are built already.
-    pub(super) fn build_views(&self, tenant: &Arc<Tenant>, component: &Arc<Component>) -> Result<(), String> {
-        self.projections.activate(tenant, component).map_err(|error| error.to_string())
+    pub(super) fn build_views(
+        &self,
+        tenant: &Arc<Tenant>,
+        component: &Arc<Component>,
+        asked: Option<Asked>,
+    ) -> Result<(), String> {
+        self.projections.activate(tenant, component, asked).map_err(|error| error.to_string())
     }
 }
 

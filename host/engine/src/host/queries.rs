@@ -1,6 +1,7 @@
 //! What is asked of a host: states, histories, events, documents. Nothing here changes anything.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::Guard;
@@ -11,10 +12,13 @@ use super::{Host, Inner, blocking};
 use crate::ReadError;
 use crate::answers::*;
 use crate::domain::{Active, Domain};
-use crate::projections;
+use crate::projections::{self, FoundDocument, Reached, ReadFailure, ViewsReader};
 use crate::read::{self, Asked, Patience, ReadStop, ReadTurn, StateRead};
 use crate::system::KINDS;
 use crate::tenant::Tenant;
+
+/// A question that names no position waits so long for a view that is built for the first time, in milliseconds.
+const FIRST_BUILD_WAIT_MS: u64 = 2_000;
 
 impl Host {
     pub async fn domains(&self, tenant: &TenantName) -> Result<Vec<DomainInfo>, ReadError> {
@@ -137,18 +141,21 @@ impl Host {
         projection: &ProjectionName,
         key: &str,
         wait: Option<WaitFor>,
-    ) -> Result<Document, ReadError> {
+    ) -> Result<DocumentAnswer, ReadError> {
         self.inner.find_projection(tenant, domain, projection)?;
-        self.wait(tenant, domain, projection, wait).await?;
-        let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
-        let (domain, projection, key) = (domain.clone(), projection.clone(), key.to_owned());
-        blocking(move || {
-            let reader = inner.projections.reader(&tenant).map_err(read::storage)?;
-            let reader = reader.ok_or(ReadError::UnknownTenant(tenant))?;
-            let document = reader.document(&domain, &projection, &key).map_err(read::storage)?;
-            document.ok_or(ReadError::NoSuchDocument { projection, key })
-        })
-        .await
+        let reached = self.wait(tenant, domain, projection, wait).await?;
+        let (domain, asked, wanted) = (domain.clone(), projection.clone(), key.to_owned());
+        let ask = move |views: &ViewsReader, ended: &Arc<AtomicBool>| views.document(&domain, &asked, &wanted, ended);
+        let FoundDocument { document, set_aside, position } = self.ask(tenant, Some(projection), ask).await?;
+        // The checkpoint is written with documents only; the feed may have seen more that concerned none.
+        let position = position.max(reached);
+        match document {
+            Some(document) => Ok(DocumentAnswer { position, ..document }),
+            None => {
+                let (projection, key) = (projection.clone(), key.to_owned());
+                Err(ReadError::NoSuchDocument { projection, key, position, set_aside })
+            }
+        }
     }
 
     pub async fn documents(
@@ -162,57 +169,80 @@ impl Host {
         let schema = self.inner.find_projection(tenant, domain, projection)?;
         projections::check(query, &schema).map_err(ReadError::BadQuery)?;
         let reached = self.wait(tenant, domain, projection, wait).await?;
-        let (inner, tenant, query) = (Arc::clone(&self.inner), tenant.clone(), query.clone());
-        let (domain, projection) = (domain.clone(), projection.clone());
-        blocking(move || {
-            let reader = inner.projections.reader(&tenant).map_err(read::storage)?;
-            let reader = reader.ok_or(ReadError::UnknownTenant(tenant))?;
-            let mut page = reader.documents(&domain, &projection, &query).map_err(read::storage)?;
-            // The checkpoint is written with documents only; the feed may have seen more that concerned none.
-            page.position = page.position.max(reached);
-            Ok(page)
-        })
-        .await
+        let (domain, asked, query) = (domain.clone(), projection.clone(), query.clone());
+        let ask = move |views: &ViewsReader, ended: &Arc<AtomicBool>| {
+            views.documents(&domain, &asked, &query, &schema, ended)
+        };
+        let page = self.ask(tenant, Some(projection), ask).await?;
+        Ok(DocumentPage { position: page.position.max(reached), ..page })
     }
 
-    /// What the domain's projections asked for, after a number.
+    /// What the domain's projections asked for, after a place in their order.
     pub async fn effects(
         &self,
         tenant: &TenantName,
         domain: &DomainName,
-        after: u64,
+        after: EffectCursor,
         limit: usize,
     ) -> Result<EffectPage, ReadError> {
         self.inner.find_domain(tenant, domain)?;
-        let (inner, tenant, domain) = (Arc::clone(&self.inner), tenant.clone(), domain.clone());
+        let domain = domain.clone();
+        let ask = move |views: &ViewsReader, ended: &Arc<AtomicBool>| views.effects(&domain, after, limit, ended);
+        self.ask(tenant, None, ask).await
+    }
+
+    /// Asks the tenant's views, on a thread that may block. What is asked ends with its caller.
+    async fn ask<T: Send + 'static>(
+        &self,
+        tenant: &TenantName,
+        projection: Option<&ProjectionName>,
+        ask: impl FnOnce(&ViewsReader, &Arc<AtomicBool>) -> Result<T, ReadFailure> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let ends = EndsWithCaller::default();
+        let (inner, tenant, ended) = (Arc::clone(&self.inner), tenant.clone(), Arc::clone(&ends.0));
+        let projection = projection.cloned();
         blocking(move || {
             let reader = inner.projections.reader(&tenant).map_err(read::storage)?;
-            let reader = reader.ok_or(ReadError::UnknownTenant(tenant))?;
-            reader.effects(&domain, after, limit).map_err(read::storage)
+            let reader = reader.ok_or_else(|| ReadError::UnknownTenant(tenant.clone()))?;
+            match (ask(&reader, &ended), projection) {
+                (Ok(answer), _) => Ok(answer),
+                (Err(error @ ReadFailure::TooSlow), _) => Err(ReadError::TooSlow(error.to_string())),
+                (Err(ReadFailure::Damaged), Some(projection)) => {
+                    // Opening them again makes them anew.
+                    inner.projections.reader(&tenant).map_err(read::storage)?;
+                    let newest = inner.tenant(&tenant).map_or(Position::ZERO, |tenant| *tenant.positions.borrow());
+                    Err(ReadError::BeingBuilt { projection, reached: Position::ZERO, newest })
+                }
+                (Err(error), _) => Err(read::storage(error)),
+            }
         })
         .await
+    }
+
+    pub fn domain_names(&self, tenant: &TenantName) -> Result<Vec<DomainName>, ReadError> {
+        Ok(self.inner.tenant_to_read(tenant)?.domain_names())
     }
 
     pub fn limits(&self, tenant: &TenantName) -> Result<Limits, ReadError> {
         Ok(self.inner.tenant_to_read(tenant)?.limits())
     }
 
-    /// As it moves; `None` when nothing moves it.
-    async fn position(
+    /// `None` when nothing moves it.
+    async fn reached(
         &self,
         tenant: &TenantName,
         domain: &DomainName,
         projection: &ProjectionName,
-    ) -> Result<Option<watch::Receiver<Position>>, ReadError> {
-        if let Some(position) = self.inner.projections.position_if_open(tenant, domain, projection) {
-            return Ok(Some(position));
+    ) -> Result<Option<Reached>, ReadError> {
+        if let Some(reached) = self.inner.projections.position_if_open(tenant, domain, projection) {
+            return Ok(Some(reached));
         }
         let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
         let (domain, projection) = (domain.clone(), projection.clone());
         blocking(move || inner.projections.position(&tenant, &domain, &projection)).await.map_err(read::storage)
     }
 
-    /// How far the view is, once it is as far as asked.
+    /// How far the view is, once it is as far as asked, and has been built.
     async fn wait(
         &self,
         tenant: &TenantName,
@@ -220,26 +250,43 @@ impl Host {
         projection: &ProjectionName,
         wait: Option<WaitFor>,
     ) -> Result<Position, ReadError> {
-        let deadline = wait.map(|wait| tokio::time::Instant::now() + Duration::from_millis(wait.timeout_ms));
+        let asked = wait.map_or(Position::ZERO, |wait| wait.position);
+        let timeout_ms = wait.map_or(FIRST_BUILD_WAIT_MS, |wait| wait.timeout_ms);
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(timeout_ms);
         loop {
             // Asked for anew each time: a rebuilt view may have taken the place of the one that was waited for.
-            let Some(mut positions) = self.position(tenant, domain, projection).await? else {
+            let Some(mut view) = self.reached(tenant, domain, projection).await? else {
                 // Nothing moves it: what is asked for will not come.
-                return match wait.map(|wait| wait.position).filter(|asked| *asked > Position::ZERO) {
-                    Some(asked) => Err(ReadError::Behind { asked, reached: Position::ZERO }),
-                    None => Ok(Position::ZERO),
+                return match asked > Position::ZERO {
+                    true => Err(ReadError::Behind { asked, reached: Position::ZERO, why: None }),
+                    false => Ok(Position::ZERO),
                 };
             };
-            let reached = *positions.borrow_and_update();
-            let (Some(wait), Some(deadline)) = (wait, deadline) else { return Ok(reached) };
-            if reached >= wait.position {
+            let reached = *view.positions.borrow_and_update();
+            if reached >= asked && (asked > Position::ZERO || view.is_built()) {
                 return Ok(reached);
             }
             self.inner.projections.hurry(tenant, domain, projection);
-            if tokio::time::timeout_at(deadline, positions.changed()).await.is_err() {
-                return Err(ReadError::Behind { asked: wait.position, reached });
+            if tokio::time::timeout_at(deadline, view.positions.changed()).await.is_err() {
+                return Err(match asked > Position::ZERO {
+                    true => ReadError::Behind { asked, reached, why: view.stalled() },
+                    false => {
+                        let newest = *self.inner.tenant_to_read(tenant)?.positions.borrow();
+                        ReadError::BeingBuilt { projection: projection.clone(), reached, newest }
+                    }
+                });
             }
         }
+    }
+}
+
+/// Set once the caller has gone away.
+#[derive(Default)]
+struct EndsWithCaller(Arc<AtomicBool>);
+
+impl Drop for EndsWithCaller {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -6,10 +6,12 @@ use std::sync::{Arc, PoisonError};
 
 use polder_core::{Revision, TenantName};
 
-use super::{Host, Inner};
+use super::{Host, Inner, blocking};
 use crate::TenantError;
 use crate::errors::EraseError;
+use crate::joined::joined;
 use crate::system::SystemStream;
+use crate::tenant::Tenant;
 use crate::tenants::TenantFact;
 
 impl Host {
@@ -23,19 +25,33 @@ impl Host {
         if confirmed != name.as_str() {
             return Err(TenantError::Unconfirmed { tenant: name.clone(), given: confirmed.to_owned() });
         }
-        let (name, actor) = (name.clone(), actor.map(str::to_owned));
-        let act = move |inner: &Arc<Inner>, stream: &mut SystemStream| {
-            let half_removed = inner.entry(&name).is_some_and(|entry| entry.removed.is_some() && !entry.is_erased);
-            if !half_removed {
-                inner.take_away(stream, &name, actor.as_deref())?;
-            }
-            inner.erase(stream, &name, actor.as_deref())
-        };
-        self.inner.administer(act).await
+        let (inner, name, actor) = (Arc::clone(&self.inner), name.clone(), actor.map(str::to_owned));
+        // To its end, also when the caller goes away.
+        joined(tokio::spawn(async move { inner.remove(name, actor).await })).await
     }
 }
 
 impl Inner {
+    /// Other administrative acts go on while the tenant's last calls end and its views are removed.
+    async fn remove(self: &Arc<Self>, name: TenantName, actor: Option<String>) -> Result<(), TenantError> {
+        let _one_at_a_time = self.removals.lock().await;
+        let (taken, taker) = (name.clone(), actor.clone());
+        let act = move |inner: &Arc<Self>, stream: &mut SystemStream| {
+            let is_half_removed = inner.entry(&taken).is_some_and(|entry| entry.removed.is_some() && !entry.is_erased);
+            if is_half_removed { Ok(None) } else { inner.take_away(stream, &taken, taker.as_deref()).map(Some) }
+        };
+        let tenant = self.administer(act).await?;
+        let (inner, quiet) = (Arc::clone(self), name.clone());
+        let ended = blocking(move || {
+            if let Some(tenant) = tenant {
+                tenant.close();
+            }
+            inner.projections.remove(&quiet)
+        });
+        ended.await.map_err(|error| TenantError::Storage(EraseError::from(error).to_string()))?;
+        self.administer(move |inner, stream| inner.erase(stream, &name, actor.as_deref())).await
+    }
+
     /// When it begins to own its journal: what a crash or a failing disk left undone.
     pub(super) fn finish_removals(&self) {
         let mut stream = self.lock_stream();
@@ -49,7 +65,12 @@ impl Inner {
     }
 
     /// From here on nobody finds it.
-    fn take_away(&self, stream: &mut SystemStream, name: &TenantName, actor: Option<&str>) -> Result<(), TenantError> {
+    fn take_away(
+        &self,
+        stream: &mut SystemStream,
+        name: &TenantName,
+        actor: Option<&str>,
+    ) -> Result<Arc<Tenant>, TenantError> {
         let tenant = self.tenant(name).ok_or_else(|| TenantError::Unknown(name.clone()))?;
         let fact = TenantFact::TenantRemoved { tenant: name.clone() };
         let recorded = self.record(stream, &self.tenant_book, fact, actor);
@@ -57,8 +78,7 @@ impl Inner {
         let mut tenants = HashMap::clone(&self.tenants.load());
         tenants.remove(name);
         self.set_tenants(tenants);
-        tenant.close();
-        Ok(())
+        Ok(tenant)
     }
 
     fn erase(&self, stream: &mut SystemStream, name: &TenantName, actor: Option<&str>) -> Result<(), TenantError> {

@@ -18,6 +18,7 @@ use crate::gate::{Candidate, GateError, GateProgress, Judged, Verdict};
 use crate::guest_rules::GuestRules;
 use crate::health::Standing;
 use crate::pipeline::{MakeReady, Ready};
+use crate::projections::Asked;
 use crate::rules::Rules;
 use crate::tenant::Tenant;
 
@@ -48,11 +49,12 @@ impl Inner {
         let old = tenant.domain(&domain).map(|domain| Arc::clone(&domain.active().rules));
         let previous = old.as_ref().map(|old| old.revision());
         let checks = checks_of(&component);
+        let asked = Asked { accept_set_aside: gate.accept_set_aside };
         let answer = |status, verdict| Deployed { status, domain: domain.clone(), revision, previous, checks, verdict };
         let releases = self.check_quarantine(&tenant, &domain, revision, &why)?;
         if previous == Some(revision) && !releases {
             // The views may have failed to open when it was activated.
-            self.open_views(&tenant, &component).await?;
+            self.open_views(&tenant, &component, asked).await?;
             return Ok(answer(DeployStatus::AlreadyActive, None));
         }
         if let Why::Deployed { bytes, .. } = &why
@@ -80,7 +82,7 @@ impl Inner {
         let facts = facts(&tenant, &domain, (previous, revision), releases, why, &verdict);
         self.switch(&tenant, &component, facts.0, ready, gate.actor.clone()).await?;
         self.judge_rest(&tenant, &domain, old, judged, revision).await?;
-        self.open_views(&tenant, &component).await?;
+        self.open_views(&tenant, &component, asked).await?;
         Ok(answer(facts.1, Some(verdict)))
     }
 
@@ -249,9 +251,14 @@ impl Inner {
         Err(DeployError::Gate(Box::new(verdict)))
     }
 
-    async fn open_views(self: &Arc<Self>, tenant: &Arc<Tenant>, component: &Arc<Component>) -> Result<(), DeployError> {
+    async fn open_views(
+        self: &Arc<Self>,
+        tenant: &Arc<Tenant>,
+        component: &Arc<Component>,
+        asked: Asked,
+    ) -> Result<(), DeployError> {
         let (inner, tenant, component) = (Arc::clone(self), Arc::clone(tenant), Arc::clone(component));
-        blocking(move || inner.build_views(&tenant, &component)).await.map_err(DeployError::Storage)
+        blocking(move || inner.build_views(&tenant, &component, Some(asked))).await.map_err(DeployError::Storage)
     }
 }
 

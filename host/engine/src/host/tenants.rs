@@ -121,7 +121,13 @@ impl Inner {
         let Some(entry) = self.entry(name) else { return };
         let terms = terms(&entry, self.limits);
         match self.tenant(name) {
-            Some(tenant) => tenant.set_terms(terms),
+            Some(tenant) => {
+                let is_limited_otherwise = tenant.limits() != terms.limits;
+                tenant.set_terms(terms);
+                if is_limited_otherwise {
+                    self.projections.limits_changed(name);
+                }
+            }
             None => {
                 let tenant = Tenant::new(name.clone(), terms, &self.reader);
                 let mut tenants = HashMap::clone(&self.tenants.load());
@@ -161,6 +167,7 @@ impl Inner {
             domains: tenant.domains().into_iter().map(revision).collect(),
             position: *tenant.positions.borrow(),
             record_bytes: tenant.record_bytes(),
+            view_bytes: tenant.view_bytes(),
             commands_in_flight: tenant.in_flight(),
             limits: Limits::ALL.iter().map(limit).collect(),
         }

@@ -61,7 +61,7 @@ impl Conduct {
         }
     }
 
-    pub(super) fn overran(&self) {
+    pub(crate) fn overran(&self) {
         let mut stay = self.stay.lock().unwrap_or_else(PoisonError::into_inner);
         *stay = stay.longer(self.now());
         let until_ns = u64::try_from(stay.until.as_nanos()).unwrap_or(u64::MAX);

@@ -13,6 +13,7 @@ use super::job::{Durable, Job, Lent, Message, Returned, Ticket};
 use super::loans::{Loans, Route};
 use super::queue::FairQueue;
 use super::worker::{Shared, Worker, address_of};
+use crate::SubmitError;
 use crate::domain::Domain;
 
 /// After the last command a worker looks for the next one for so long before it goes to sleep: a caller that comes again at once is
@@ -127,6 +128,12 @@ impl FastLane {
     }
 
     fn route(&mut self, job: Box<Job>) {
+        if job.tenant().is_closing() {
+            // The removal of the tenant waits for it.
+            let refusal = SubmitError::UnknownTenant(job.tenant().name.clone());
+            drop(job.reply.send(Err(refusal)));
+            return;
+        }
         let is_slow = job.target.domain.conduct.is_slow();
         if !is_slow && self.loans.is_empty() {
             return self.decide(*job);

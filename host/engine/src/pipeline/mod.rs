@@ -42,12 +42,12 @@ mod warm;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 
 use polder_core::{Position, Revision};
 use polder_journal::{AggregateKey, EncodedRecord, Reader, Writer};
+use polder_sandbox::Interrupt;
 
 use appender::Appender;
 pub(crate) use cold::{EVENTS_PER_CALL, FoldError, Folded, Wanted, begin, fold_history, fold_part};
@@ -78,7 +78,7 @@ pub(crate) struct Pipeline {
     workers: Vec<Sender<Message>>,
     appender: Arc<Appender>,
     audit_counts: Option<Arc<AuditCounts>>,
-    is_stopping: Arc<AtomicBool>,
+    stopping: Interrupt,
     threads: Vec<JoinHandle<()>>,
     appending: Option<JoinHandle<()>>,
 }
@@ -94,9 +94,9 @@ impl Pipeline {
         withdrawals: Withdrawals,
     ) -> std::io::Result<Self> {
         let worker_count = options.workers.max(1);
-        let is_stopping = Arc::<AtomicBool>::default();
+        let stopping = Interrupt::default();
         let (audit, auditing) = match options.is_audited {
-            true => Some(Audit::start(reader.clone(), withdrawals.clone(), &is_stopping)?).unzip(),
+            true => Some(Audit::start(reader.clone(), withdrawals.clone(), &stopping)?).unzip(),
             false => (None, None),
         };
         let shared = Shared {
@@ -114,14 +114,14 @@ impl Pipeline {
             workers: Vec::new(),
             appender: Arc::clone(&shared.appender),
             audit_counts: shared.audit.as_ref().map(Audit::counts),
-            is_stopping,
+            stopping,
             threads: Vec::new(),
             appending: None,
         };
         let mut slow_lanes = Vec::new();
         for number in 0..(worker_count / WORKERS_PER_SLOW_LANE).max(1) {
             let (to_slow_lane, inbox) = channel();
-            let slow_lane = SlowLane::new(inbox, worker_count, &shared, &pipeline.is_stopping);
+            let slow_lane = SlowLane::new(inbox, worker_count, &shared, &pipeline.stopping);
             pipeline.spawn(format!("slow-lane-{number}"), move || slow_lane.run())?;
             slow_lanes.push(to_slow_lane);
         }
@@ -188,7 +188,7 @@ impl Pipeline {
     }
 
     fn end(self) -> Arc<Appender> {
-        self.is_stopping.store(true, Ordering::Relaxed);
+        self.stopping.set();
         for worker in &self.workers {
             // One that is gone has stopped already.
             drop(worker.send(Message::Stop));

@@ -7,11 +7,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
 
-use polder_sandbox::CpuTime;
+use polder_sandbox::{CpuTime, Interrupt};
 
 use super::conduct::SLICE_MS;
 use super::fast_lane::REST_EVERY;
@@ -30,7 +29,7 @@ pub(super) struct SlowLane {
     /// By lender: a domain's states are those of the lender's aggregates.
     desks: Vec<Desk>,
     rested: Instant,
-    is_stopping: Arc<AtomicBool>,
+    stopping: Interrupt,
 }
 
 struct Desk {
@@ -40,16 +39,11 @@ struct Desk {
 }
 
 impl SlowLane {
-    pub(super) fn new(
-        inbox: Receiver<Lent>,
-        lender_count: usize,
-        shared: &Shared,
-        is_stopping: &Arc<AtomicBool>,
-    ) -> Self {
+    pub(super) fn new(inbox: Receiver<Lent>, lender_count: usize, shared: &Shared, stopping: &Interrupt) -> Self {
         let desk = |_| Desk { worker: Worker::new(shared.clone(), None, |limits| *limits), loans: HashMap::new() };
         let desks = (0..lender_count).map(desk).collect();
         let (queue, rested) = (FairQueue::default(), Instant::now());
-        Self { inbox, queue, desks, rested, is_stopping: Arc::clone(is_stopping) }
+        Self { inbox, queue, desks, rested, stopping: stopping.clone() }
     }
 
     /// Until there is nobody left to lend.
@@ -75,9 +69,9 @@ impl SlowLane {
                 self.queue.end_turn(used_ns);
             }
         }
-        for desk in &mut self.desks {
-            desk.worker.save_all();
-        }
+        // The host stops: a state whose saving takes long is built again from the journal instead.
+        let desks = &mut self.desks;
+        self.stopping.scope(|| desks.iter_mut().for_each(|desk| desk.worker.save_all()));
     }
 
     fn wait(&self) -> Result<Lent, RecvTimeoutError> {
@@ -104,9 +98,14 @@ impl SlowLane {
     /// Gives the CPU time it took, in nanoseconds.
     fn run_one(&mut self, lent: Lent) -> u64 {
         let Lent { mut job, loan, lender, ticket } = lent;
-        if self.is_stopping.load(Ordering::Relaxed) {
-            // Each may take as long as a call may: a host that shuts down waits for the one that has begun, no more.
-            drop(job.reply.send(Err(SubmitError::ShuttingDown)));
+        // Each may take as long as a call may: neither a host that shuts down nor the removal of a tenant waits for that.
+        let refusal = match (self.stopping.is_set(), job.tenant().is_closing()) {
+            (true, _) => Some(SubmitError::ShuttingDown),
+            (false, true) => Some(SubmitError::UnknownTenant(job.tenant().name.clone())),
+            (false, false) => None,
+        };
+        if let Some(refusal) = refusal {
+            drop(job.reply.send(Err(refusal)));
             return 0;
         }
         let (tenant, domain) = (Arc::clone(job.tenant()), Arc::clone(&job.target.domain));
@@ -116,7 +115,8 @@ impl SlowLane {
         }
         let mut cpu_time = CpuTime::now();
         let ruling = loop {
-            match desk.worker.rule(*job) {
+            let ruled = self.stopping.scope(|| tenant.ended().scope(|| desk.worker.rule(*job)));
+            match ruled {
                 Ok(ruling) => break ruling,
                 // The tenant was given more while this ran with less.
                 Err(again) => job = again,

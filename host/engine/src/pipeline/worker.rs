@@ -607,6 +607,13 @@ impl Worker {
             // This aggregate's state is gone.
             self.settle();
         }
+        if error.kind == CallErrorKind::Interrupted {
+            let tenant = target.admission.tenant();
+            return Failure::Refused(match tenant.is_closing() {
+                true => SubmitError::UnknownTenant(tenant.name.clone()),
+                false => SubmitError::ShuttingDown,
+            });
+        }
         if overran_slice(&error.kind, &limits_of(target)) {
             target.domain.conduct.overran();
             return Failure::Overran(Box::new(command));

@@ -7,32 +7,42 @@
 //! A tenant's views are open while there is something to fold or someone asks, and closed when that was a while ago: a tenant that
 //! rests costs the names of its domains and no more.
 
+mod allowance;
+mod fair;
 mod feed;
 mod open;
 mod query;
+mod readable;
 mod routing;
 mod scheduler;
+mod set_aside;
 mod slot;
 mod store;
 mod tenant_views;
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use polder_core::{DomainName, Position, ProjectionName, Revision, TenantName};
+use polder_core::{DomainName, ProjectionName, Revision, TenantName};
 use polder_journal::Reader;
 use polder_sandbox::Component;
-use tokio::sync::watch;
 
 use crate::ProjectionInfo;
 use crate::tenant::Tenant;
+use allowance::Lane;
 use open::OpenViews;
-pub(crate) use query::check;
+pub(crate) use open::{Asked, Reached};
+pub(crate) use query::{FoundDocument, ReadFailure, check};
 use scheduler::{Queue, Scheduler, Task, Turned};
-use store::ViewStore;
+pub(crate) use set_aside::page_of;
 use tenant_views::TenantViews;
 pub(crate) use tenant_views::ViewsError;
+
+/// Tenants whose views are open at a time, each with three to nine descriptors. Beyond, those that were not used for the longest time are
+/// closed as soon as they have nothing to fold.
+const OPEN_TENANTS_MAX: usize = 64;
 
 pub(crate) struct Projections {
     folder: PathBuf,
@@ -58,7 +68,7 @@ impl Projections {
         std::fs::create_dir_all(&folder)?;
         let tenants: Arc<Tenants> = Arc::default();
         let (reading, known) = (reader.clone(), Arc::clone(&tenants));
-        let scheduler = Scheduler::start(threads, move |queue, task| turn(queue, task, &known, &reading))?;
+        let scheduler = Scheduler::start(threads, move |queue, task, lane| turn(queue, task, lane, &known, &reading))?;
         Ok(Self { folder, tenants, restore, reader: reader.clone(), scheduler })
     }
 
@@ -71,15 +81,27 @@ impl Projections {
 
     /// Makes the component's projections the ones to be: a view of another revision stays in place until the new one has
     /// caught up.
-    pub(crate) fn activate(&self, tenant: &Arc<Tenant>, component: &Arc<Component>) -> Result<(), ViewsError> {
+    pub(crate) fn activate(
+        &self,
+        tenant: &Arc<Tenant>,
+        component: &Arc<Component>,
+        asked: Option<Asked>,
+    ) -> Result<(), ViewsError> {
         let views = self.views_or_new(tenant);
-        views.activate(component, self.scheduler.queue())
+        views.activate(component, asked, self.scheduler.queue())
     }
 
     /// The tenant's history has grown.
     pub(crate) fn wake(&self, tenant: &TenantName) {
         if let Some(views) = self.views(tenant) {
             views.wake(self.scheduler.queue());
+        }
+    }
+
+    /// The tenant has other limits.
+    pub(crate) fn limits_changed(&self, tenant: &TenantName) {
+        if let Some(views) = self.views(tenant) {
+            views.limits_changed(self.scheduler.queue());
         }
     }
 
@@ -101,7 +123,7 @@ impl Projections {
         tenant: &TenantName,
         domain: &DomainName,
         projection: &ProjectionName,
-    ) -> Result<Option<watch::Receiver<Position>>, ViewsError> {
+    ) -> Result<Option<Reached>, ViewsError> {
         let Some(views) = self.views(tenant) else { return Ok(None) };
         Ok(views.open(self.scheduler.queue())?.position(domain, projection))
     }
@@ -111,20 +133,21 @@ impl Projections {
         tenant: &TenantName,
         domain: &DomainName,
         projection: &ProjectionName,
-    ) -> Option<watch::Receiver<Position>> {
+    ) -> Option<Reached> {
         let views = self.views(tenant)?;
         views.used();
-        views.opened()?.position(domain, projection)
+        let open = views.opened()?;
+        if open.are_damaged() { None } else { open.position(domain, projection) }
     }
 
-    /// Somebody waits for the view to come further than its position, which he has.
+    /// Wakes the view's feeds for a reader, who has subscribed to its position already.
     pub(crate) fn hurry(&self, tenant: &TenantName, domain: &DomainName, projection: &ProjectionName) {
         if let Some(open) = self.views(tenant).and_then(|views| views.opened()) {
             open.hurry(domain, projection, self.scheduler.queue());
         }
     }
 
-    /// For reading: see [`ViewStore::read`].
+    /// For reading.
     pub(crate) fn reader(&self, tenant: &TenantName) -> Result<Option<ViewsReader>, ViewsError> {
         let Some(views) = self.views(tenant) else { return Ok(None) };
         views.open(self.scheduler.queue()).map(ViewsReader).map(Some)
@@ -141,7 +164,7 @@ impl Projections {
         self.scheduler.queue().unseen_count()
     }
 
-    /// Its documents are gone when this returns, also from the disk.
+    /// Its documents are gone when this returns, also from the disk. A turn under way is ended.
     pub(crate) fn remove(&self, tenant: &TenantName) -> std::io::Result<()> {
         let views = self.tenants.write().unwrap_or_else(PoisonError::into_inner).remove(tenant);
         match views {
@@ -168,29 +191,48 @@ impl Projections {
     }
 }
 
+/// One tenant's views, open for as long as it is held.
 pub(crate) struct ViewsReader(Arc<OpenViews>);
 
-impl ViewsReader {
-    fn store(&self) -> &ViewStore {
-        &self.0.store
-    }
-}
-
-fn turn(queue: &Queue, task: &Task, tenants: &Tenants, reader: &Reader) -> Turned {
+fn turn(queue: &Queue, task: &Task, lane: Lane, tenants: &Tenants, reader: &Reader) -> Turned {
     match task {
-        Task::Feed(feed) => match views_of(tenants, &feed.tenant.name).and_then(|views| views.opened()) {
-            Some(open) => open.turn(feed, reader),
+        Task::Feed(feed) => match views_of(tenants, &feed.tenant.name).and_then(|views| Some((views.opened()?, views)))
+        {
+            Some((open, views)) => match open.turn(feed, reader, lane) {
+                Turned::Damaged => renewed(&views, &open, queue),
+                turned => turned,
+            },
             None => Turned::Done,
         },
         Task::Open(views) => views.open_to_feed(queue),
         Task::Look(views) => views.look(queue),
-        Task::Sweep => {
-            let all: Vec<_> = tenants.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-            // Each is looked at, so that those left alone are closed.
-            let open = all.iter().filter(|views| !views.close_if_left_alone(queue)).count();
-            if open == 0 { Turned::Done } else { Turned::Stuck }
+        Task::Sweep => sweep(queue, tenants),
+    }
+}
+
+/// The feed that found the damage ends with the file; those of the new file go on.
+fn renewed(views: &Arc<TenantViews>, damaged: &Arc<OpenViews>, queue: &Queue) -> Turned {
+    damaged.note_damage();
+    match views.make_anew(damaged).and_then(|()| views.open(queue)) {
+        Ok(_) => Turned::Done,
+        Err(error) => {
+            tracing::error!(%error, "damaged read models cannot be built anew yet; it is tried again");
+            Turned::Stuck
         }
     }
+}
+
+/// Closes views that were left alone, and of those that are open beyond [`OPEN_TENANTS_MAX`] the ones that were not used for longest.
+fn sweep(queue: &Queue, tenants: &Tenants) -> Turned {
+    let all: Vec<_> = tenants.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+    // Each is looked at, so that those left alone are closed.
+    let mut open: Vec<_> = all.into_iter().filter(|views| !views.close_if_left_alone(queue)).collect();
+    open.sort_by_cached_key(|views| Reverse(views.idle_ms()));
+    let beyond = open.len().saturating_sub(OPEN_TENANTS_MAX);
+    for views in open.iter().take(beyond) {
+        views.close_if_idle(queue);
+    }
+    if open.is_empty() { Turned::Done } else { Turned::Stuck }
 }
 
 fn views_of(tenants: &Tenants, tenant: &TenantName) -> Option<Arc<TenantViews>> {

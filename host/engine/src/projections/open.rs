@@ -1,7 +1,7 @@
 //! A tenant's views while they are open: the store, and the feeds that fold the history into it.
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use polder_core::{DomainName, Position, ProjectionName, TenantName};
@@ -10,9 +10,10 @@ use polder_sandbox::Component;
 use tokio::sync::watch;
 
 use super::Restore;
+use super::allowance::Lane;
 use super::feed::Feed;
 use super::scheduler::{Queue, Turned};
-use super::slot::FeedSlot;
+use super::slot::{FeedSlot, Switch};
 use super::store::{OpenStoreError, StoreResult, View, ViewStore};
 use crate::ProjectionInfo;
 use crate::tenant::Tenant;
@@ -20,9 +21,18 @@ use crate::tenant::Tenant;
 pub(super) struct OpenViews {
     pub(super) store: ViewStore,
     feeds: RwLock<Vec<Arc<FeedSlot>>>,
+    /// The file is damaged, or gone: nothing is read from it any more.
+    is_damaged: AtomicBool,
     /// Held while views are added, switched or dropped: a rebuilt view either takes the place of the old one or makes
     /// room for a newer revision's, never both.
     changing: Mutex<()>,
+}
+
+/// What an operator asks for who deploys a revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// The new views take the place of those before, whatever they set aside.
+    pub(crate) accept_set_aside: bool,
 }
 
 /// Why a tenant's read models cannot be opened.
@@ -40,11 +50,20 @@ impl From<rusqlite::Error> for OpenViewsError {
     }
 }
 
+impl OpenViewsError {
+    /// The file has to be made anew.
+    pub(super) fn is_damage(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_damage())
+    }
+}
+
 impl OpenViews {
-    pub(super) fn open(path: &Path, tenant: &TenantName, reader: &Reader) -> Result<Self, OpenViewsError> {
+    pub(super) fn open(path: &Path, tenant: &Tenant, reader: &Reader) -> Result<Self, OpenViewsError> {
         let store = ViewStore::open(path)?;
-        forget_another_history(&store, tenant, reader)?;
-        Ok(Self { store, feeds: RwLock::default(), changing: Mutex::default() })
+        forget_another_history(&store, &tenant.name, reader)?;
+        tenant.views_take(store.bytes()?);
+        let (feeds, changing) = Default::default();
+        Ok(Self { store, feeds, is_damaged: AtomicBool::new(false), changing })
     }
 
     /// Makes the component's projections the ones to be: a view of another revision stays in place until the new one has
@@ -54,6 +73,7 @@ impl OpenViews {
         tenant: &Arc<Tenant>,
         component: &Arc<Component>,
         restore: &Restore,
+        asked: Option<Asked>,
     ) -> StoreResult<()> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let descriptor = &component.descriptor;
@@ -66,13 +86,16 @@ impl OpenViews {
             } else if !self.is_fed(&old)
                 && let Some(component) = restore(old.revision)
             {
-                self.feed(tenant, old, component)?;
+                self.feed(tenant, old, component);
             }
         }
         for projection in descriptor.projections.keys() {
             let view = self.store.view(domain, projection, revision)?;
+            if let Some(asked) = asked {
+                self.ask(&view, asked)?;
+            }
             if !self.is_fed(&view) {
-                self.feed(tenant, view, Arc::clone(component))?;
+                self.feed(tenant, view, Arc::clone(component));
             }
         }
         Ok(())
@@ -93,6 +116,15 @@ impl OpenViews {
         self.feeds().iter().any(|feed| *feed.position.borrow() < position)
     }
 
+    /// The file can be used no more: it is made anew before anything else is read.
+    pub(super) fn are_damaged(&self) -> bool {
+        self.is_damaged.load(Ordering::Acquire) || self.store.is_gone()
+    }
+
+    pub(super) fn note_damage(&self) {
+        self.is_damaged.store(true, Ordering::Release);
+    }
+
     pub(super) fn info(&self, domain: &DomainName) -> Vec<ProjectionInfo> {
         let feeds = self.feeds.read().unwrap_or_else(PoisonError::into_inner);
         let own = || feeds.iter().filter(|feed| feed.view.domain == *domain);
@@ -104,7 +136,9 @@ impl OpenViews {
                 projection: feed.view.projection.clone(),
                 revision: feed.view.revision,
                 position: *feed.position.borrow(),
+                is_being_built: !feed.is_built.load(Ordering::Acquire),
                 rebuilding: other.map(|other| *other.position.borrow()),
+                withheld: other.and_then(|other| other.withheld()),
                 parked: self.store.parked_count(feed.view.id).unwrap_or_default(),
                 stalled: feed.stalled().or_else(|| other.and_then(|other| other.stalled())),
             }
@@ -112,62 +146,119 @@ impl OpenViews {
         .collect()
     }
 
-    pub(super) fn position(
-        &self,
-        domain: &DomainName,
-        projection: &ProjectionName,
-    ) -> Option<watch::Receiver<Position>> {
+    /// The feed of the view that readers see.
+    pub(super) fn live_feed(&self, domain: &DomainName, projection: &ProjectionName) -> Option<Arc<FeedSlot>> {
         let feeds = self.feeds.read().unwrap_or_else(PoisonError::into_inner);
         let mut own = feeds.iter().filter(|feed| feed.view.domain == *domain && feed.view.projection == *projection);
-        own.find(|feed| feed.live.load(Ordering::Acquire)).map(|feed| feed.position.subscribe())
+        own.find(|feed| feed.live.load(Ordering::Acquire)).cloned()
     }
 
-    /// Somebody waits for what the view has not folded in. To be called by who has its position already: so a turn that ends
-    /// meanwhile sees that somebody does.
+    pub(super) fn position(&self, domain: &DomainName, projection: &ProjectionName) -> Option<Reached> {
+        let feed = self.live_feed(domain, projection)?;
+        let positions = feed.position.subscribe();
+        Some(Reached { positions, feed })
+    }
+
+    /// Wakes the feeds for a waiting reader. Subscribe to the position first, or a turn that ends in between misses the subscriber.
     pub(super) fn hurry(&self, domain: &DomainName, projection: &ProjectionName, queue: &Queue) {
         let feeds = self.feeds();
         let own = feeds.iter().filter(|feed| feed.view.domain == *domain && feed.view.projection == *projection);
-        own.for_each(|feed| queue.hurry(feed));
+        let own: Vec<_> = own.collect();
+        // A view that can go no further waits for the one that is being built, which does not hold back then.
+        let is_stopped = own.iter().any(|feed| feed.live.load(Ordering::Acquire) && feed.is_stopped());
+        for feed in own {
+            if is_stopped {
+                feed.is_awaited.store(true, Ordering::Release);
+            }
+            queue.hurry(feed);
+        }
     }
 
-    pub(super) fn turn(&self, feed: &FeedSlot, reader: &Reader) -> Turned {
-        feed.turn(reader, &self.store, &|| self.go_live(feed))
+    /// What is set aside was changed, or other limits hold.
+    pub(super) fn retry(&self, queue: &Queue) {
+        for feed in self.feeds() {
+            feed.note_parked_changed();
+            queue.wake(&feed);
+            queue.hurry(&feed);
+        }
+    }
+
+    pub(super) fn turn(&self, feed: &FeedSlot, reader: &Reader, lane: Lane) -> Turned {
+        if self.are_damaged() {
+            return Turned::Damaged;
+        }
+        feed.turn((reader, &self.store), lane, &|| self.caught_up(feed))
     }
 
     /// Nothing is written any more once this returns.
     pub(super) fn end(&self) {
-        for feed in self.feeds() {
-            feed.retire();
-            feed.finish();
+        let feeds = self.feeds();
+        feeds.iter().for_each(|feed| feed.retire());
+        feeds.iter().for_each(|feed| feed.finish());
+    }
+
+    fn ask(&self, view: &View, asked: Asked) -> StoreResult<()> {
+        if asked.accept_set_aside {
+            self.store.accept(view.id)?;
         }
+        self.store.retry_view(view.id)?;
+        let feeds = self.feeds();
+        feeds.iter().filter(|feed| feed.view.id == view.id).for_each(|feed| feed.note_parked_changed());
+        Ok(())
     }
 
     fn is_fed(&self, view: &View) -> bool {
         self.feeds.read().unwrap_or_else(PoisonError::into_inner).iter().any(|feed| feed.view.id == view.id)
     }
 
-    fn feed(&self, tenant: &Arc<Tenant>, view: View, component: Arc<Component>) -> StoreResult<()> {
-        let blocked = self.store.blocked(view.id)?;
-        let feed = Feed::new(Arc::clone(tenant), view.clone(), component, blocked);
+    fn feed(&self, tenant: &Arc<Tenant>, view: View, component: Arc<Component>) {
+        let feed = Feed::new(Arc::clone(tenant), view.clone(), component);
         let slot = Arc::new(FeedSlot::new(Arc::clone(tenant), view, feed));
         self.feeds.write().unwrap_or_else(PoisonError::into_inner).push(slot);
-        Ok(())
     }
 
-    /// The view has caught up: it takes the place of the one before.
-    fn go_live(&self, feed: &FeedSlot) -> StoreResult<()> {
+    fn caught_up(&self, feed: &FeedSlot) -> StoreResult<Switch> {
+        if !feed.live.load(Ordering::Acquire) {
+            return self.go_live(feed);
+        }
+        if !feed.is_built.load(Ordering::Acquire) {
+            self.store.set_built(feed.view.id)?;
+            feed.is_built.store(true, Ordering::Release);
+            feed.position.send_modify(|_| ());
+        }
+        Ok(Switch::Done)
+    }
+
+    /// The view has caught up: it takes the place of the one before, unless it sets aside what that one has applied.
+    fn go_live(&self, feed: &FeedSlot) -> StoreResult<Switch> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if feed.live.load(Ordering::Acquire) || feed.retired.load(Ordering::Acquire) {
-            return Ok(());
+        if feed.live.load(Ordering::Acquire) || feed.retired.is_set() {
+            return Ok(Switch::Done);
         }
         let view = &feed.view;
+        if self.store.parked_count(view.id)? > 0 && !self.store.is_accepted(view.id)? {
+            let old = self.live_feed(&view.domain, &view.projection);
+            if old.is_some_and(|old| old.is_behind()) {
+                return Ok(Switch::Wait);
+            }
+            if let Some(aside) = self.store.set_aside_beyond(view)? {
+                feed.withhold(Some(format!(
+                    "it sets aside {} events that the view before has applied, the first at position {}; see the events set aside, \
+                     or deploy the revision again and accept that",
+                    aside.events, aside.first
+                )));
+                return Ok(Switch::Done);
+            }
+        }
+        feed.withhold(None);
         self.store.switch_to(view)?;
+        feed.is_built.store(true, Ordering::Release);
         feed.live.store(true, Ordering::Release);
         tracing::info!(projection = %view.projection, revision = %view.revision.short(), "a rebuilt view is live");
         self.retire(|other| {
             other.view.id != view.id && other.view.domain == view.domain && other.view.projection == view.projection
         });
-        Ok(())
+        Ok(Switch::Done)
     }
 
     fn retire(&self, which: impl Fn(&FeedSlot) -> bool) {
@@ -178,6 +269,24 @@ impl OpenViews {
             }
             !goes
         });
+    }
+}
+
+/// How far the documents that readers see have come, as it moves.
+pub(crate) struct Reached {
+    pub(crate) positions: watch::Receiver<Position>,
+    feed: Arc<FeedSlot>,
+}
+
+impl Reached {
+    /// The view has folded the whole history at some time.
+    pub(crate) fn is_built(&self) -> bool {
+        self.feed.is_built.load(Ordering::Acquire)
+    }
+
+    /// Why it does not advance, when it does not.
+    pub(crate) fn stalled(&self) -> Option<String> {
+        self.feed.stalled()
     }
 }
 

@@ -1,5 +1,5 @@
-//! Gives the feeds their turns: a small pool of threads, one queue, first come first served. A feed that has nothing to do
-//! costs nothing; one that cannot go on is tried again after a while.
+//! Gives the feeds their turns: a small pool of threads for the fast lane, one for the slow lane, and a fair queue for each. A feed that has
+//! nothing to do costs nothing; one that cannot go on is tried again after a while.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,8 +8,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use polder_sandbox::{CpuTime, Interrupt};
+
+use super::allowance::Lane;
+use super::fair::{FairLines, Owner};
 use super::slot::FeedSlot;
 use super::tenant_views::TenantViews;
+use crate::pipeline::priority;
 
 /// After a turn that got nowhere.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -26,14 +31,18 @@ pub(super) struct Scheduler {
 #[derive(Default)]
 pub(super) struct Queue {
     tasks: Mutex<Tasks>,
+    /// The fast lane has a task, or the time of one that waits is to be watched.
     changed: Condvar,
+    slow_changed: Condvar,
     is_sweeping: AtomicBool,
-    is_stopping: AtomicBool,
+    /// Ends the guest calls of all turns.
+    stopping: Interrupt,
 }
 
 #[derive(Default)]
 struct Tasks {
-    ready: VecDeque<Task>,
+    fast: FairLines<Task>,
+    slow: FairLines<Task>,
     later: Vec<(Instant, Task)>,
     /// Done when nothing else is to do.
     unhurried: VecDeque<Task>,
@@ -60,19 +69,23 @@ pub(super) enum Turned {
     /// There is nothing left, and nobody waits for more.
     Unhurried,
     Stuck,
+    /// The file of the read models cannot be used any more.
+    Damaged,
 }
 
 impl Scheduler {
     pub(super) fn start(
         threads: usize,
-        turn: impl Fn(&Queue, &Task) -> Turned + Send + Sync + 'static,
+        turn: impl Fn(&Queue, &Task, Lane) -> Turned + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let (queue, turn) = (Arc::new(Queue::default()), Arc::new(turn));
-        let spawn = |number| {
+        let spawn = |name: String, lane| {
             let (queue, turn) = (Arc::clone(&queue), Arc::clone(&turn));
-            thread::Builder::new().name(format!("projections-{number}")).spawn(move || queue.run(&*turn))
+            thread::Builder::new().name(name).spawn(move || queue.run(&*turn, lane))
         };
-        let threads = (0..threads.max(1)).map(spawn).collect::<Result<Vec<_>, _>>()?;
+        let fast = (0..threads.max(1)).map(|number| spawn(format!("projections-{number}"), Lane::Fast));
+        let slow = std::iter::once_with(|| spawn("projections-slow".to_owned(), Lane::Slow));
+        let threads = fast.chain(slow).collect::<Result<Vec<_>, _>>()?;
         Ok(Self { queue, threads: Mutex::new(threads) })
     }
 
@@ -80,11 +93,12 @@ impl Scheduler {
         &self.queue
     }
 
-    /// Turns under way are finished.
+    /// Guest calls of turns under way are ended; what they had not written is folded again at the next start.
     pub(super) fn stop(&self) {
-        self.queue.is_stopping.store(true, Ordering::Release);
+        self.queue.stopping.set();
         drop(self.queue.lock());
         self.queue.changed.notify_all();
+        self.queue.slow_changed.notify_all();
         for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the projections had panicked");
@@ -107,9 +121,7 @@ impl Queue {
         let is_it = |task: &Task| matches!(task, Task::Feed(other) if Arc::ptr_eq(feed, other));
         if let Some(place) = tasks.later.iter().position(|(_, task)| is_it(task)) {
             let (_, task) = tasks.later.swap_remove(place);
-            tasks.ready.push_back(task);
-            drop(tasks);
-            self.changed.notify_one();
+            self.make_ready(&mut tasks, task);
         }
     }
 
@@ -140,7 +152,7 @@ impl Queue {
         match turned {
             Turned::More => self.push(task),
             Turned::Later(wait) => self.put_off(task, wait),
-            Turned::Stuck => self.put_off(task, RETRY_AFTER),
+            Turned::Stuck | Turned::Damaged => self.put_off(task, RETRY_AFTER),
             Turned::Unhurried => self.put_off(task, COLLECTING),
             Turned::Done => match &task {
                 Task::Feed(feed) => {
@@ -164,29 +176,67 @@ impl Queue {
     }
 
     fn push(&self, task: Task) {
-        self.lock().ready.push_back(task);
-        self.changed.notify_one();
+        self.make_ready(&mut self.lock(), task);
     }
 
-    fn run(&self, turn: &dyn Fn(&Self, &Task) -> Turned) {
-        while let Some(task) = self.next() {
-            let turned = catch_unwind(AssertUnwindSafe(|| turn(self, &task))).unwrap_or_else(|_| {
+    fn make_ready(&self, tasks: &mut Tasks, task: Task) {
+        let owner = task.owner();
+        match task.lane() {
+            Lane::Fast => {
+                tasks.fast.push(owner, task);
+                self.changed.notify_one();
+            }
+            Lane::Slow => {
+                tasks.slow.push(owner, task);
+                self.slow_changed.notify_one();
+            }
+        }
+    }
+
+    fn run(&self, turn: &dyn Fn(&Self, &Task, Lane) -> Turned, lane: Lane) {
+        if lane == Lane::Slow {
+            priority::give_way();
+        }
+        let next = || match lane {
+            Lane::Fast => self.next(),
+            Lane::Slow => self.next_slow(),
+        };
+        while let Some((owner, task)) = next() {
+            let cpu_time = CpuTime::now();
+            let turned = catch_unwind(AssertUnwindSafe(|| self.stopping.scope(|| turn(self, &task, lane))));
+            let turned = turned.unwrap_or_else(|_| {
                 tracing::error!(of = task.name(), "a turn of the projections panicked; it is tried again");
                 Turned::Stuck
             });
+            self.lock().lines(lane).charge(owner, cpu_time.elapsed_ns());
             self.after(task, turned);
         }
     }
 
-    /// Waits for a task; `None` when the scheduler stops.
-    fn next(&self) -> Option<Task> {
+    fn next_slow(&self) -> Option<(Owner, Task)> {
         let mut tasks = self.lock();
         loop {
-            if self.is_stopping.load(Ordering::Acquire) {
+            if self.stopping.is_set() {
+                return None;
+            }
+            if let Some(task) = tasks.slow.pop() {
+                return Some(task);
+            }
+            tasks = self.slow_changed.wait(tasks).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits for a task; `None` when the scheduler stops.
+    fn next(&self) -> Option<(Owner, Task)> {
+        let mut tasks = self.lock();
+        loop {
+            if self.stopping.is_set() {
                 return None;
             }
             let now = Instant::now();
-            tasks.promote(now);
+            for task in tasks.due(now) {
+                self.make_ready(&mut tasks, task);
+            }
             if let Some(task) = tasks.next() {
                 if !tasks.later.is_empty() {
                     // While this thread works, another has to watch the clock.
@@ -210,24 +260,40 @@ impl Queue {
 }
 
 impl Tasks {
-    fn next(&mut self) -> Option<Task> {
-        self.ready.pop_front().or_else(|| self.unhurried.pop_front())
+    fn next(&mut self) -> Option<(Owner, Task)> {
+        let unhurried = &mut self.unhurried;
+        self.fast.pop().or_else(|| unhurried.pop_front().map(|task| (task.owner(), task)))
     }
 
-    fn promote(&mut self, now: Instant) {
-        let mut index = 0;
-        while index < self.later.len() {
-            if self.later[index].0 <= now {
-                let (_, task) = self.later.swap_remove(index);
-                self.ready.push_back(task);
-            } else {
-                index += 1;
-            }
+    fn lines(&mut self, lane: Lane) -> &mut FairLines<Task> {
+        match lane {
+            Lane::Fast => &mut self.fast,
+            Lane::Slow => &mut self.slow,
         }
+    }
+
+    /// Those whose time has come.
+    fn due(&mut self, now: Instant) -> Vec<Task> {
+        self.later.extract_if(.., |(at, _)| *at <= now).map(|(_, task)| task).collect()
     }
 }
 
 impl Task {
+    fn owner(&self) -> Owner {
+        match self {
+            Self::Feed(feed) => Arc::as_ptr(&feed.tenant).addr(),
+            Self::Open(views) | Self::Look(views) => Arc::as_ptr(&views.tenant).addr(),
+            Self::Sweep => 0,
+        }
+    }
+
+    fn lane(&self) -> Lane {
+        match self {
+            Self::Feed(feed) if feed.conduct.is_slow() => Lane::Slow,
+            _ => Lane::Fast,
+        }
+    }
+
     fn name(&self) -> &str {
         match self {
             Self::Feed(feed) => feed.view.projection.as_str(),

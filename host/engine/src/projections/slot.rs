@@ -1,16 +1,30 @@
 //! A feed with what others may see of it while a thread works on it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use polder_core::Position;
 use polder_journal::Reader;
+use polder_sandbox::Interrupt;
 use tokio::sync::watch;
 
+use super::allowance::{Lane, retry_after};
 use super::feed::{Feed, FeedError, Turn};
 use super::scheduler::Turned;
-use super::store::{StoreResult, View, ViewStore};
+use super::store::{StoreResult, View, ViewStore, is_damage};
+use crate::pipeline::Conduct;
 use crate::tenant::Tenant;
+
+/// A rebuilt view waits for the view before to come as far, so that what the two set aside can be compared.
+const SWITCH_WAIT: Duration = Duration::from_millis(100);
+
+/// What becomes of a view that has caught up.
+pub(super) enum Switch {
+    Done,
+    /// It is asked again soon.
+    Wait,
+}
 
 pub(super) struct FeedSlot {
     pub(super) tenant: Arc<Tenant>,
@@ -19,11 +33,23 @@ pub(super) struct FeedSlot {
     pub(super) live: AtomicBool,
     /// Waits in the scheduler's queue, or has its turn.
     pub(super) queued: AtomicBool,
-    /// Another view took its place.
-    pub(super) retired: AtomicBool,
+    /// Another view took its place, or it is closed.
+    pub(super) retired: Interrupt,
+    /// Readers wait for this view, which is being built: it does not leave the machine to the commands.
+    pub(super) is_awaited: AtomicBool,
+    /// Whether it belongs on the slow lane.
+    pub(super) conduct: Conduct,
     /// How far the documents have come.
     pub(super) position: watch::Sender<Position>,
+    /// The event that its revision cannot read, before which the view stands; 0: none.
+    stopped_before: AtomicU64,
+    /// It has folded the whole history at some time.
+    pub(super) is_built: AtomicBool,
+    /// What is set aside was changed by an operator.
+    parked_changed: AtomicBool,
+    stuck_in_a_row: AtomicU32,
     stalled: Mutex<Option<String>>,
+    withheld: Mutex<Option<String>>,
     feed: Mutex<Feed>,
 }
 
@@ -33,9 +59,16 @@ impl FeedSlot {
             tenant,
             live: AtomicBool::new(view.live),
             queued: AtomicBool::new(false),
-            retired: AtomicBool::new(false),
+            retired: Interrupt::default(),
+            is_awaited: AtomicBool::new(false),
+            conduct: Conduct::default(),
             position: watch::Sender::new(view.checkpoint),
+            stopped_before: AtomicU64::new(0),
+            is_built: AtomicBool::new(view.built),
+            parked_changed: AtomicBool::new(true),
+            stuck_in_a_row: AtomicU32::new(0),
             stalled: Mutex::default(),
+            withheld: Mutex::default(),
             feed: Mutex::new(feed),
             view,
         }
@@ -46,14 +79,42 @@ impl FeedSlot {
         self.stalled.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The tenant's history goes beyond what is folded in.
+    /// Why it does not take the place of the view before, when it does not.
+    pub(super) fn withheld(&self) -> Option<String> {
+        self.withheld.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn withhold(&self, reason: Option<String>) {
+        let mut withheld = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
+        if reason.is_some() && *withheld != reason {
+            tracing::error!(projection = %self.view.projection, revision = %self.view.revision.short(), reason, "a rebuilt view is not switched in");
+        }
+        *withheld = reason;
+    }
+
+    /// To be called before the feed is woken.
+    pub(super) fn note_parked_changed(&self) {
+        self.parked_changed.store(true, Ordering::SeqCst);
+    }
+
+    /// It stands before an event that its revision cannot read, and goes no further.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped_before.load(Ordering::Acquire) != 0
+    }
+
+    /// The tenant's history goes beyond what is folded in, and the view can follow.
     pub(super) fn is_behind(&self) -> bool {
-        let is_retired = self.retired.load(Ordering::Acquire);
-        !is_retired && *self.position.borrow() < *self.tenant.positions.borrow()
+        let is_further = || !self.is_stopped() && *self.position.borrow() < *self.tenant.positions.borrow();
+        !self.retired.is_set() && (self.parked_changed.load(Ordering::SeqCst) || is_further())
     }
 
     /// One turn, and once everything is folded in, the switch from the view before.
-    pub(super) fn turn(&self, reader: &Reader, store: &ViewStore, go_live: &dyn Fn() -> StoreResult<()>) -> Turned {
+    pub(super) fn turn(
+        &self,
+        source: (&Reader, &ViewStore),
+        lane: Lane,
+        caught_up: &dyn Fn() -> StoreResult<Switch>,
+    ) -> Turned {
         let mut feed = self.feed.lock().unwrap_or_else(|poisoned| {
             // A turn panicked halfway: what it had not written is not to be trusted.
             let mut feed = poisoned.into_inner();
@@ -62,31 +123,54 @@ impl FeedSlot {
             feed
         });
         // Only now: whoever retires it waits for this lock, and nothing is written after that.
-        if self.retired.load(Ordering::Acquire) {
+        if self.retired.is_set() {
             return Turned::Done;
         }
-        let turned = feed.turn(reader, store, !self.live.load(Ordering::Acquire)).and_then(|turn| {
-            if turn == Turn::CaughtUp && !self.live.load(Ordering::Acquire) {
-                go_live()?;
-            }
-            Ok(turn)
+        let is_live = self.live.load(Ordering::Acquire);
+        let is_beside = !is_live && !self.is_awaited.load(Ordering::Acquire);
+        if self.parked_changed.swap(false, Ordering::SeqCst)
+            && let Err(error) = feed.read_parked(source.1)
+        {
+            self.note_parked_changed();
+            drop(feed);
+            return self.ended(&Err(error), false);
+        }
+        let turned = self.retired.scope(|| self.tenant.ended().scope(|| feed.turn(source, lane, is_beside)));
+        let turned = turned.and_then(|turn| match turn {
+            Turn::CaughtUp => Ok(match caught_up()? {
+                Switch::Wait => Turn::NotYet(SWITCH_WAIT),
+                Switch::Done => turn,
+            }),
+            turn => Ok(turn),
         });
         let is_new = self.position.send_replace(feed.position()) != feed.position();
         drop(feed);
-        self.note(&turned);
+        self.ended(&turned, is_new)
+    }
+
+    fn ended(&self, turned: &Result<Turn, FeedError>, is_new: bool) -> Turned {
+        self.note(turned);
+        if turned.is_ok() {
+            self.stuck_in_a_row.store(0, Ordering::Relaxed);
+        }
         match turned {
+            _ if self.retired.is_set() => Turned::Done,
             Ok(Turn::More) => Turned::More,
-            Ok(Turn::NotYet(wait)) => Turned::Later(wait),
+            Ok(Turn::Overran) => {
+                self.conduct.overran();
+                Turned::More
+            }
+            Ok(Turn::NotYet(wait) | Turn::Resting(wait)) => Turned::Later(*wait),
             Ok(Turn::CaughtUp) if is_new && self.position.receiver_count() == 0 => Turned::Unhurried,
-            Ok(Turn::CaughtUp) => Turned::Done,
-            Err(_) if self.retired.load(Ordering::Acquire) => Turned::Done,
-            Err(_) => Turned::Stuck,
+            Ok(Turn::CaughtUp | Turn::StoppedBefore(_) | Turn::Interrupted) => Turned::Done,
+            Err(FeedError::Store(error)) if is_damage(error) => Turned::Damaged,
+            Err(_) => Turned::Later(retry_after(self.stuck_in_a_row.fetch_add(1, Ordering::Relaxed) + 1)),
         }
     }
 
-    /// Takes no more turns.
+    /// Takes no more turns; the guest call of one that is under way is ended.
     pub(super) fn retire(&self) {
-        self.retired.store(true, Ordering::Release);
+        self.retired.set();
         // Who waits for it has to look for the view that took its place.
         self.position.send_modify(|_| ());
     }
@@ -97,10 +181,20 @@ impl FeedSlot {
     }
 
     fn note(&self, turned: &Result<Turn, FeedError>) {
-        let reason = turned.as_ref().err().map(FeedError::to_string);
+        let reason = match turned {
+            Ok(Turn::StoppedBefore(event)) => {
+                self.stopped_before.store(event.0, Ordering::Release);
+                let revision = self.view.revision.short();
+                Some(format!(
+                    "it stands before event {event}, which revision {revision} cannot read; it waits for a view that can"
+                ))
+            }
+            Ok(_) => None,
+            Err(error) => Some(error.to_string()),
+        };
         let mut stalled = self.stalled.lock().unwrap_or_else(PoisonError::into_inner);
-        if reason.is_some() && *stalled != reason && !self.retired.load(Ordering::Acquire) {
-            tracing::error!(projection = %self.view.projection, reason, "a projection does not advance; it is tried again");
+        if reason.is_some() && *stalled != reason && !self.retired.is_set() {
+            tracing::warn!(projection = %self.view.projection, reason, "a projection does not advance");
         }
         *stalled = reason;
     }

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use polder_core::{DomainName, TenantName};
 use polder_journal::Reader;
-use polder_sandbox::Component;
+use polder_sandbox::{Component, CpuTime};
 
 use super::Restore;
-use super::open::OpenViews;
+use super::allowance::Lane;
+use super::open::{Asked, OpenViews, OpenViewsError};
 use super::scheduler::{Queue, Task, Turned};
 use crate::tenant::Tenant;
 
@@ -66,7 +67,7 @@ impl TenantViews {
         let mut wanted = self.wanted();
         wanted.insert(component.descriptor.domain.clone(), Arc::clone(component));
         if let Some(open) = self.open.load_full()
-            && open.activate(&self.tenant, component, &*self.restore).is_err()
+            && open.activate(&self.tenant, component, &*self.restore, None).is_err()
         {
             // Whoever opens them next is told why.
             self.open.store(None);
@@ -74,17 +75,20 @@ impl TenantViews {
         }
     }
 
-    pub(super) fn activate(&self, component: &Arc<Component>, queue: &Queue) -> Result<(), ViewsError> {
+    pub(super) fn activate(
+        &self,
+        component: &Arc<Component>,
+        asked: Option<Asked>,
+        queue: &Queue,
+    ) -> Result<(), ViewsError> {
         let mut wanted = self.wanted();
         wanted.insert(component.descriptor.domain.clone(), Arc::clone(component));
         let open = match self.open.load_full() {
-            Some(open) => {
-                let activated = open.activate(&self.tenant, component, &*self.restore);
-                activated.map_err(|error| self.failed(error))?;
-                open
-            }
+            Some(open) => open,
             None => self.open_wanted(&wanted)?,
         };
+        let activated = open.activate(&self.tenant, component, &*self.restore, asked);
+        activated.map_err(|error| self.failed(error))?;
         drop(wanted);
         self.feed(&open, queue);
         Ok(())
@@ -102,7 +106,10 @@ impl TenantViews {
     pub(super) fn open(&self, queue: &Queue) -> Result<Arc<OpenViews>, ViewsError> {
         if let Some(open) = self.opened() {
             self.used();
-            return Ok(open);
+            if !open.are_damaged() {
+                return Ok(open);
+            }
+            self.make_anew(&open)?;
         }
         let open = self.opened_or_open()?;
         self.feed(&open, queue);
@@ -133,9 +140,13 @@ impl TenantViews {
             Err(_) if self.tenant.is_closing() => return Turned::Done,
             Err(error) => return self.not_fed(&error),
         };
+        let cpu_time = CpuTime::now();
         for feed in open.feeds() {
-            if !feed.queued.swap(true, Ordering::SeqCst) {
-                let turned = open.turn(&feed, &self.reader);
+            if u128::from(cpu_time.elapsed_ns()) > Lane::Fast.turn_cpu_max().as_nanos() {
+                // Others' tasks come between.
+                queue.wake(&feed);
+            } else if !feed.queued.swap(true, Ordering::SeqCst) {
+                let turned = open.turn(&feed, &self.reader, Lane::Fast);
                 queue.after(Task::Feed(feed), turned);
             }
         }
@@ -148,11 +159,23 @@ impl TenantViews {
 
     /// `true` when they are closed. What is in use, or has something to fold, stays open.
     pub(super) fn close_if_left_alone(self: &Arc<Self>, queue: &Queue) -> bool {
+        let idle_ms = self.idle_ms();
+        if idle_ms >= LEFT_ALONE_MAX.as_millis() as u64 { self.close_if_idle(queue) } else { !self.is_open() }
+    }
+
+    /// For how long they were not used, in milliseconds.
+    pub(super) fn idle_ms(&self) -> u64 {
+        match self.used_ms.load(Ordering::Relaxed) {
+            0 => u64::MAX,
+            used_ms => self.now_ms().saturating_sub(used_ms),
+        }
+    }
+
+    /// `true` when they are closed. What has something to fold stays open.
+    pub(super) fn close_if_idle(self: &Arc<Self>, queue: &Queue) -> bool {
         let wanted = self.wanted();
         let Some(open) = self.open.load_full() else { return true };
-        let used_ms = self.used_ms.load(Ordering::Relaxed);
-        let is_left_alone = used_ms == 0 || self.now_ms().saturating_sub(used_ms) >= LEFT_ALONE_MAX.as_millis() as u64;
-        if !(is_left_alone && open.are_idle()) {
+        if !open.are_idle() {
             return false;
         }
         self.open.store(None);
@@ -165,6 +188,29 @@ impl TenantViews {
             queue.open(self);
         }
         true
+    }
+
+    /// Other limits hold: what was set aside may be applied now, and what was full may not be any more.
+    pub(super) fn limits_changed(self: &Arc<Self>, queue: &Queue) {
+        match self.opened() {
+            Some(open) => open.retry(queue),
+            None => queue.open(self),
+        }
+    }
+
+    /// Removes a file that cannot be used any more, so that the views are built anew from the journal. Nothing happens when that was
+    /// done since `damaged` was opened.
+    pub(super) fn make_anew(&self, damaged: &Arc<OpenViews>) -> Result<(), ViewsError> {
+        let wanted = self.wanted();
+        if self.open.load().as_ref().is_none_or(|open| !Arc::ptr_eq(open, damaged)) {
+            return Ok(());
+        }
+        tracing::error!(tenant = %self.tenant.name, "the file of the read models is damaged or gone; they are built anew");
+        self.open.store(None);
+        damaged.end();
+        remove_files(&self.path).map_err(|error| self.failed(error))?;
+        drop(wanted);
+        Ok(())
     }
 
     /// Nothing is folded any more, and the files are gone.
@@ -195,12 +241,25 @@ impl TenantViews {
         if self.tenant.is_closing() {
             return Err(self.failed("the tenant is being removed"));
         }
-        let open = OpenViews::open(&self.path, &self.tenant.name, &self.reader).map_err(|error| self.failed(error))?;
-        for component in wanted.values() {
-            open.activate(&self.tenant, component, &*self.restore).map_err(|error| self.failed(error))?;
-        }
-        let open = Arc::new(open);
+        let open = match self.try_open(wanted) {
+            Err(error) if error.is_damage() => {
+                let tenant = &self.tenant.name;
+                tracing::error!(%tenant, %error, "the file of the read models cannot be used; they are built anew");
+                remove_files(&self.path).map_err(|error| self.failed(error))?;
+                self.try_open(wanted)
+            }
+            opened => opened,
+        };
+        let open = Arc::new(open.map_err(|error| self.failed(error))?);
         self.open.store(Some(Arc::clone(&open)));
+        Ok(open)
+    }
+
+    fn try_open(&self, wanted: &Wanted) -> Result<OpenViews, OpenViewsError> {
+        let open = OpenViews::open(&self.path, &self.tenant, &self.reader)?;
+        for component in wanted.values() {
+            open.activate(&self.tenant, component, &*self.restore, None)?;
+        }
         Ok(open)
     }
 
@@ -209,7 +268,7 @@ impl TenantViews {
         Turned::Stuck
     }
 
-    fn failed(&self, error: impl std::fmt::Display) -> ViewsError {
+    pub(super) fn failed(&self, error: impl std::fmt::Display) -> ViewsError {
         ViewsError { tenant: self.tenant.name.clone(), problem: error.to_string() }
     }
 

@@ -12,7 +12,7 @@ impl Instance {
         let answer =
             self.call(|store, guest| guest.polder_domain_projections().call_route(store, projection, events))?;
         let routes = answer.map_err(|fault| self.fault(fault))?;
-        answers::routes(routes, events.len()).map_err(|problem| self.misbehaved(problem))
+        answers::routes(routes, events.len(), &self.limits).map_err(|problem| self.misbehaved(problem))
     }
 
     /// The document that was saved, or a new one.
@@ -32,7 +32,7 @@ impl Instance {
         let before = self.resource(&document.place)?;
         let answer = self.call(|store, guest| guest.polder_domain_projections().call_apply(store, before, events))?;
         let (after, effects) = answer.map_err(|fault| self.fault(fault))?;
-        match answers::effects(effects, events.len(), &self.limits) {
+        match answers::effects(effects, events, &self.limits) {
             Ok(effects) => Ok((DocumentHandle { place: self.place(after) }, effects)),
             Err(problem) => Err(self.misbehaved_with(after, problem)),
         }

@@ -70,6 +70,19 @@ pub(crate) fn roll_back(at: &Segments) -> Result<Wanted, Problem> {
     Ok(Wanted::Publish(subject::admin(&at.tenant()?, "rollback", &at.domain()?)))
 }
 
+/// Of some domain; the answer then holds only what is permitted.
+pub(crate) fn show_parked(at: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::PublishWithin(subject::admin_of_all(&at.tenant()?, "parked")))
+}
+
+pub(crate) fn retry_parked(at: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::PublishWithin(subject::admin_of_all(&at.tenant()?, "retry")))
+}
+
+pub(crate) fn discard_parked(at: &Segments) -> Result<Wanted, Problem> {
+    Ok(Wanted::PublishWithin(subject::admin_of_all(&at.tenant()?, "discard")))
+}
+
 pub(crate) fn show_bridge(at: &Segments) -> Result<Wanted, Problem> {
     Ok(Wanted::Publish(subject::bridge(&at.tenant()?, "show")))
 }

@@ -115,6 +115,7 @@ fn question(caller: Caller, request: &Request) -> Result<Question, Problem> {
         order: asked.order.as_deref().map(views::order).transpose()?,
         limit: asked.limit,
         offset: asked.offset,
+        count: false,
     };
     let is_page = !page.filters.is_empty() || page.order.is_some() || page.limit.is_some() || page.offset > 0;
     let what = match asked.key {

@@ -83,8 +83,23 @@ fn is_make(name: &str) -> bool {
     black_box(MAKE).ends_with(name)
 }
 
+/// How often each lamp has changed.
+#[projection("switches")]
+#[derive(Default)]
+pub struct Switches {
+    times: u64,
+}
+
+impl Projection for Switches {
+    type Event = LampEvent;
+
+    fn project(event: &Recorded<LampEvent>, documents: &mut Documents<Self>) {
+        documents.upsert(&event.aggregate_id, |switches| switches.times += 1);
+    }
+}
+
 polder_sdk::domain! {
     name: "lamps",
     aggregates: [Lamp],
-    projections: [],
+    projections: [Switches],
 }

@@ -59,8 +59,23 @@ impl Aggregate for Lamp {
     }
 }
 
+/// How often each lamp has changed.
+#[projection("switches")]
+#[derive(Default)]
+pub struct Switches {
+    times: u64,
+}
+
+impl Projection for Switches {
+    type Event = LampEvent;
+
+    fn project(event: &Recorded<LampEvent>, documents: &mut Documents<Self>) {
+        documents.upsert(&event.aggregate_id, |switches| switches.times += 1);
+    }
+}
+
 polder_sdk::domain! {
     name: "lamps",
     aggregates: [Lamp],
-    projections: [],
+    projections: [Switches],
 }

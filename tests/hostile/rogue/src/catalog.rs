@@ -25,7 +25,7 @@ const DESCRIPTOR: &str = r#"{"format":1,"domain":"rogue","aggregates":{"thing":{
 /// More than any memory limit of the tests.
 const HUGE_BYTES: usize = 512 * 1024 * 1024;
 
-fn mode() -> &'static str {
+pub(crate) fn mode() -> &'static str {
     let mark: &'static [u8] = black_box(&MARK);
     let mode = str::from_utf8(&mark[PREFIX_BYTES..]).unwrap_or("no-text");
     mode.trim_end_matches('.').trim_end_matches('-')
@@ -64,6 +64,14 @@ impl Guest for Rogue {
             "describe-name" => DESCRIPTOR.replace("rogue", "No Name"),
             "describe-reads" => DESCRIPTOR.replace("[1,2]", "[2,1]"),
             "describe-word" => DESCRIPTOR.replace("rogue", "admin"),
+            // As many projections as a hostile tenant may like.
+            "crowd" => {
+                let boards: Vec<String> =
+                    (0..50).map(|number| format!("\"board-{number}\":{{\"schema\":{{}}}}")).collect();
+                DESCRIPTOR.replace("\"board\":{\"schema\":{}}", &boards.join(","))
+            }
+            // Another revision of the same, which writes a version of the event that the others cannot read.
+            "writes-v3" => DESCRIPTOR.replace("\"version\":2,\"reads\":[1,2]", "\"version\":3,\"reads\":[1,2,3]"),
             _ => DESCRIPTOR.into(),
         }
     }

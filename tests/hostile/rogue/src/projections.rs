@@ -1,11 +1,14 @@
 //! The read side: an event of an aggregate whose id is `{call}-…` breaks that call. The key of its document is the id.
 
+use std::hint::black_box;
+
 use polder_sdk::__private::glue::bindings::exports::polder::domain::projections::{
     Document, Effect, Guest, GuestDocument,
 };
 use polder_sdk::__private::glue::bindings::polder::domain::types::{Event, Fault};
 
 use crate::Rogue;
+use crate::catalog::mode;
 
 pub struct Board {
     key: String,
@@ -15,6 +18,7 @@ pub struct Board {
 impl GuestDocument for Board {
     fn save(&self) -> Option<Vec<u8>> {
         assert!(self.key != "document-traps", "it traps in save");
+        loop_if(self.key == "document-loops");
         let text = if self.key == "document-text" { "no json".into() } else { format!("{{\"seen\":{}}}", self.seen) };
         Some(text.into_bytes())
     }
@@ -28,6 +32,9 @@ impl Guest for Rogue {
         for event in events {
             match event.aggregate_id.as_str() {
                 "route-traps" => panic!("it traps in route"),
+                "route-loops" => loop_if(true),
+                "route-wide" => keys.push((0..50_000).map(|number| format!("{number:0>490}")).collect()),
+                "route-some" => keys.push((0..2_000).map(|number| format!("{number:0>4}")).collect()),
                 "route-faults" => return Err(Fault { message: "it will not route".into() }),
                 "route-few" => {}
                 "route-empty" => keys.push(vec![String::new()]),
@@ -40,6 +47,7 @@ impl Guest for Rogue {
 
     fn open(_: String, key: String, saved: Option<Vec<u8>>) -> Result<Document, Fault> {
         assert!(key != "open-traps", "it traps in open");
+        loop_if(key == "open-loops");
         let digits =
             |saved: Vec<u8>| String::from_utf8_lossy(&saved).chars().filter(char::is_ascii_digit).collect::<String>();
         let seen = saved.and_then(|saved| digits(saved).parse().ok()).unwrap_or_default();
@@ -49,7 +57,10 @@ impl Guest for Rogue {
     fn apply(mut document: Document, events: Vec<Event>) -> Result<(Document, Vec<Effect>), Fault> {
         let board = document.get_mut::<Board>();
         board.seen += events.len() as u64;
+        assert!(mode() != "apply-breaks", "it traps in every apply");
+        let position = events.first().map_or(0, |event| event.position);
         let effect = |payload: &[u8]| Effect {
+            position,
             kind: "notify".into(),
             target: String::new(),
             key: "k".into(),
@@ -57,10 +68,21 @@ impl Guest for Rogue {
         };
         match board.key.as_str() {
             "apply-traps" => panic!("it traps in apply"),
+            "apply-loops" => {
+                loop_if(true);
+                Ok((document, Vec::new()))
+            }
+            "apply-place" => Ok((document, vec![Effect { position: position + 1, ..effect(b"{}") }])),
             "apply-faults" => Err(Fault { message: "it will not apply".into() }),
             "apply-text" => Ok((document, vec![effect(b"no json")])),
             "apply-many" => Ok((document, (0..100_000).map(|_| effect(b"{}")).collect())),
             _ => Ok((document, Vec::new())),
         }
+    }
+}
+
+fn loop_if(is_wanted: bool) {
+    while is_wanted {
+        black_box(());
     }
 }

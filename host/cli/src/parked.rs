@@ -1,0 +1,236 @@
+//! `polder parked`: events that projections could not apply.
+
+use std::time::{Duration, Instant};
+
+use clap::{Args, Subcommand};
+use polder_core::{DomainName, ProjectionName};
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::client::{Client, converse};
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+use crate::target::Target;
+
+/// How long `retry` waits for the views by default, in seconds.
+const RETRY_WAIT_S: u64 = 10;
+/// Between two looks at what is still due.
+const LOOK_PAUSE: Duration = Duration::from_millis(200);
+
+/// See events that projections could not apply, have them tried again, or give them up.
+#[derive(Args)]
+pub(crate) struct Parked {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Subcommand)]
+enum Act {
+    List(List),
+    Show(Show),
+    Retry(Retry),
+    Discard(Discard),
+}
+
+/// List events that are set aside, with the reason, in the order of their positions.
+#[derive(Args)]
+struct List {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Only those after this position.
+    #[arg(long, value_name = "POSITION")]
+    after: Option<u64>,
+    /// At most this many.
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Show one event that is set aside, and why.
+#[derive(Args)]
+struct Show {
+    position: u64,
+    #[command(flatten)]
+    chosen: Chosen,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Have events tried again, each with those that stand before it in its document.
+#[derive(Args)]
+struct Retry {
+    #[command(flatten)]
+    which: Which,
+    /// How long to wait for the views, in seconds; 0 returns at once.
+    #[arg(long, default_value_t = RETRY_WAIT_S, value_name = "N")]
+    wait_s: u64,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Give events up: their documents go on without them.
+#[derive(Args)]
+struct Discard {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Args)]
+struct Chosen {
+    /// Only of this domain.
+    #[arg(long)]
+    domain: Option<DomainName>,
+    /// Only of this projection.
+    #[arg(long)]
+    projection: Option<ProjectionName>,
+    /// Only of the document with this key.
+    #[arg(long)]
+    key: Option<String>,
+}
+
+#[derive(Args)]
+struct Which {
+    /// The event at this position.
+    position: Option<u64>,
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Everything that is set aside.
+    #[arg(long, conflicts_with_all = ["position", "domain", "projection", "key"])]
+    all: bool,
+}
+
+type Parameters = Vec<(&'static str, Option<String>)>;
+
+impl Parked {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        match self.act {
+            Act::List(list) => list.run(output),
+            Act::Show(show) => show.run(output),
+            Act::Retry(retry) => retry.run(output),
+            Act::Discard(discard) => discard.run(output),
+        }
+    }
+}
+
+impl List {
+    fn run(self, output: &Output) -> Outcome {
+        let client = Client::new(&self.target)?;
+        let mut parameters = self.chosen.parameters();
+        parameters.push(("after", self.after.map(|after| after.to_string())));
+        parameters.push(("limit", self.limit.map(|limit| limit.to_string())));
+        let page: Value = converse(client.read(client.get(&["parked"], &parameters)))?;
+        output.answer(&page, || {
+            let parked = parked_of(&page);
+            let mut lines: String = parked.iter().map(line).collect();
+            lines.push_str(&match page["next"].as_u64() {
+                Some(next) => format!("{} events set aside, there are more: go on with --after {next}", parked.len()),
+                None => format!("{} events set aside", parked.len()),
+            });
+            lines
+        })
+    }
+}
+
+impl Show {
+    fn run(self, output: &Output) -> Outcome {
+        let client = Client::new(&self.target)?;
+        let position = self.position.to_string();
+        let request = client.get(&["parked", &position], &self.chosen.parameters());
+        let answer: Value = converse(client.read(request))?;
+        output.answer(&answer, || {
+            let lines: String = parked_of(&answer).iter().map(line).collect();
+            format!("{lines}{:#}", answer["event"])
+        })
+    }
+}
+
+impl Retry {
+    fn run(self, output: &Output) -> Outcome {
+        let client = Client::new(&self.target)?;
+        let parameters = self.which.parameters();
+        let request = client.request_with(Method::POST, &["parked", "retry"], &parameters);
+        let (changed, left) = converse(async {
+            let changed: Value = client.read(request).await?;
+            let until = Instant::now() + Duration::from_secs(self.wait_s);
+            let left = settled(&client, &self.which.chosen, until).await?;
+            Ok::<_, Failure>((changed, left))
+        })?;
+        let answer = serde_json::json!({ "events": changed["events"], "left": left });
+        output.answer(&answer, || match left {
+            Some(0) => format!("{} events were tried again; nothing is set aside any more", changed["events"]),
+            Some(left) => format!("{} events were tried again; {left} are set aside", changed["events"]),
+            None => format!("{} events are being tried again", changed["events"]),
+        })
+    }
+}
+
+impl Discard {
+    fn run(self, output: &Output) -> Outcome {
+        let client = Client::new(&self.target)?;
+        let parameters = self.which.parameters();
+        let request = client.request_with(Method::POST, &["parked", "discard"], &parameters);
+        let changed: Value = converse(client.read(request))?;
+        output.answer(&changed, || format!("{} events were given up", changed["events"]))
+    }
+}
+
+impl Chosen {
+    fn parameters(&self) -> Parameters {
+        vec![
+            ("domain", self.domain.as_ref().map(ToString::to_string)),
+            ("projection", self.projection.as_ref().map(ToString::to_string)),
+            ("key", self.key.clone()),
+        ]
+    }
+}
+
+impl Which {
+    fn parameters(&self) -> Parameters {
+        let mut parameters = self.chosen.parameters();
+        parameters.push(("position", self.position.map(|position| position.to_string())));
+        parameters.push(("all", self.all.then(|| "true".to_owned())));
+        parameters
+    }
+}
+
+/// How many events are set aside of those that can be listed at once, when none is due any more; `None` when time is up.
+async fn settled(client: &Client, chosen: &Chosen, until: Instant) -> Result<Option<usize>, Failure> {
+    let mut parameters = chosen.parameters();
+    parameters.push(("limit", Some("1000".to_owned())));
+    while Instant::now() < until {
+        let page: Value = client.read(client.get(&["parked"], &parameters)).await?;
+        let parked = parked_of(&page);
+        if !parked.iter().any(|event| event["is_due"].as_bool() == Some(true)) {
+            return Ok(Some(parked.len()));
+        }
+        tokio::time::sleep(LOOK_PAUSE).await;
+    }
+    Ok(None)
+}
+
+fn parked_of(page: &Value) -> &[Value] {
+    page["parked"].as_array().map_or(&[][..], Vec::as_slice)
+}
+
+fn line(event: &Value) -> String {
+    let text = |field: &str| event[field].as_str().unwrap_or_default();
+    let document = match event["key"].as_str() {
+        Some(key) => format!("document {key}"),
+        None => "document unknown".to_owned(),
+    };
+    let being_built = if event["is_live"].as_bool() == Some(true) { "" } else { " (view being built)" };
+    format!(
+        "{:>8}  {}/{}{being_built}  {document}  {}/{} {}@{}  {}\n",
+        event["position"],
+        text("domain"),
+        text("projection"),
+        text("aggregate"),
+        text("aggregate_id"),
+        text("event"),
+        event["version"],
+        text("reason").replace('\n', " ")
+    )
+}

@@ -1,0 +1,75 @@
+//! Events that projections could not apply: shows them, has them tried again, gives them up.
+
+use std::sync::Arc;
+
+use polder_core::{Position, TenantName};
+
+use super::{Host, blocking};
+use crate::ReadError;
+use crate::answers::{EventFilter, ParkedChanged, ParkedDetail, ParkedFilter, ParkedPage};
+use crate::projections::page_of;
+use crate::read;
+
+/// Views that may set the same event aside, when one event is shown.
+const VIEWS_SHOWN_MAX: usize = 1_000;
+
+impl Host {
+    pub async fn parked(
+        &self,
+        tenant: &TenantName,
+        filter: ParkedFilter,
+        limit: usize,
+    ) -> Result<ParkedPage, ReadError> {
+        self.inner.tenant_to_read(tenant)?;
+        let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
+        blocking(move || {
+            let found = inner.projections.parked(&tenant, &filter, limit + 1).map_err(read::storage)?;
+            let (parked, next) = page_of(found, limit);
+            Ok(ParkedPage { parked, next })
+        })
+        .await
+    }
+
+    /// What is set aside of the event at a position, with the event.
+    pub async fn parked_event(
+        &self,
+        tenant: &TenantName,
+        position: Position,
+        filter: ParkedFilter,
+    ) -> Result<ParkedDetail, ReadError> {
+        self.inner.tenant_to_read(tenant)?;
+        let (inner, name) = (Arc::clone(&self.inner), tenant.clone());
+        let filter = ParkedFilter { position: Some(position), ..filter };
+        let parked = blocking(move || inner.projections.parked(&name, &filter, VIEWS_SHOWN_MAX));
+        let parked = parked.await.map_err(read::storage)?;
+        let before = Position(position.0.saturating_sub(1));
+        let page = self.events(tenant, &EventFilter::default(), before, 1).await?;
+        match page.events.into_iter().find(|event| event.position == position) {
+            Some(event) if !parked.is_empty() => Ok(ParkedDetail { parked, event }),
+            _ => Err(ReadError::NothingParked(position)),
+        }
+    }
+
+    /// Tries events again, each with those that stand before it. Returns at once; the views go on by themselves.
+    pub async fn retry_parked(&self, tenant: &TenantName, filter: ParkedFilter) -> Result<ParkedChanged, ReadError> {
+        self.inner.tenant_to_read(tenant)?;
+        let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
+        blocking(move || {
+            let events = inner.projections.retry_parked(&tenant, &filter).map_err(read::storage)?;
+            Ok(ParkedChanged { events })
+        })
+        .await
+    }
+
+    /// Gives events up: their documents go on without them.
+    pub async fn discard_parked(&self, tenant: &TenantName, filter: ParkedFilter) -> Result<ParkedChanged, ReadError> {
+        self.inner.tenant_to_read(tenant)?;
+        let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
+        blocking(move || {
+            let events = inner.projections.discard_parked(&tenant, &filter).map_err(read::storage)?;
+            tracing::info!(%tenant, events, "events that were set aside are given up");
+            Ok(ParkedChanged { events })
+        })
+        .await
+    }
+}

@@ -1,0 +1,172 @@
+//! Events that projections cannot apply: recorded with their reasons, told with every answer, tried again and given up. And views whose file
+//! is damaged or gone.
+
+use std::time::Duration;
+
+use polder_core::{DomainName, LimitChanges, Limits, Position, ProjectionName, Revision};
+use polder_engine::{
+    DeployOptions, Deployed, DocumentAnswer, GateOptions, MAIN_TENANT, ParkedFilter, ParkedKind, ProjectionInfo,
+    ReadError,
+};
+
+use super::guests::{good, rogue};
+use super::yard::{LIMITS, Yard, tenant};
+
+const WAIT_MS: u64 = 60_000;
+
+fn everything() -> ParkedFilter {
+    ParkedFilter::default()
+}
+
+fn board() -> (DomainName, ProjectionName) {
+    (DomainName::new("rogue").unwrap(), ProjectionName::new("board").unwrap())
+}
+
+fn seen(count: u64) -> String {
+    format!("{{\"seen\":{count}}}")
+}
+
+async fn document(yard: &Yard, key: &str) -> Result<DocumentAnswer, ReadError> {
+    let (domain, projection) = board();
+    yard.host.document(&tenant(MAIN_TENANT), &domain, &projection, key, None).await
+}
+
+/// Position, kind and reason of each event that is set aside.
+async fn parked(yard: &Yard) -> Vec<(u64, ParkedKind, String)> {
+    let page = yard.host.parked(&tenant(MAIN_TENANT), everything(), 1_000).await.unwrap();
+    page.parked.into_iter().map(|event| (event.position.0, event.kind, event.reason)).collect()
+}
+
+fn kinds(parked: &[(u64, ParkedKind, String)]) -> Vec<(u64, ParkedKind)> {
+    parked.iter().map(|(position, kind, _)| (*position, *kind)).collect()
+}
+
+/// Waits until exactly these are set aside.
+async fn until_parked(yard: &Yard, wanted: &[(u64, ParkedKind)]) {
+    while kinds(&parked(yard).await) != wanted {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn deploy(yard: &Yard, component: Vec<u8>, accept_set_aside: bool) -> Deployed {
+    let gate = GateOptions { accept_set_aside, ..GateOptions::default() };
+    let options = DeployOptions { gate, ..DeployOptions::default() };
+    yard.host.deploy(&tenant(MAIN_TENANT), component.into(), options).await.unwrap()
+}
+
+async fn info(yard: &Yard) -> ProjectionInfo {
+    yard.host.domains(&tenant(MAIN_TENANT)).await.unwrap().remove(0).projections.remove(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_cannot_be_routed_holds_what_comes_after_it_until_a_limit_is_raised() {
+    let limits = Limits { fuel_per_call_max: 1_000_000_000, memory_bytes_max: 256 * 1024 * 1024, ..LIMITS };
+    let yard = Yard::with(limits).await;
+    yard.good_call("t-1").await;
+    let first = yard.good_call("route-some").await.position;
+    let second = yard.good_call("route-some").await.position;
+    let last = yard.good_call("t-1").await.position;
+    assert_eq!(yard.documents(MAIN_TENANT, "board", last, WAIT_MS).await.unwrap(), [("t-1".to_owned(), seen(2))]);
+    let found = parked(&yard).await;
+    assert_eq!(kinds(&found), [(first.0, ParkedKind::Unrouted), (second.0, ParkedKind::Behind)]);
+    assert!(found[0].2.contains("limit documents_per_event_max"), "{}", found[0].2);
+    let one = document(&yard, "t-1").await.unwrap();
+    assert_eq!(one.unrouted.map(|aside| (aside.first, aside.events)), Some((first, 2)));
+    let missing = document(&yard, "0001").await.unwrap_err();
+    assert!(missing.to_string().contains(&format!("from position {first} on events are set aside")), "{missing}");
+    let shown = yard.host.parked_event(&tenant(MAIN_TENANT), first, everything()).await.unwrap();
+    assert_eq!((shown.event.position, shown.event.aggregate_id.as_str(), shown.parked.len()), (first, "route-some", 1));
+
+    // Another limit holds: by itself.
+    let changes: LimitChanges = serde_json::from_str(r#"{"documents_per_event_max": 2000}"#).unwrap();
+    yard.host.change_limits(&tenant(MAIN_TENANT), changes, None).await.unwrap();
+    until_parked(&yard, &[]).await;
+    let one = document(&yard, "0001").await.unwrap();
+    assert_eq!((one.document.get(), one.unrouted), (seen(2).as_str(), None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_set_aside_is_tried_again_and_given_up() {
+    let yard = Yard::open().await;
+    let mut last = Position::ZERO;
+    for id in ["apply-traps", "apply-traps", "apply-faults", "t-1"] {
+        last = yard.good_call(id).await.position;
+    }
+    yard.documents(MAIN_TENANT, "board", last, WAIT_MS).await.unwrap();
+    let all = [(1, ParkedKind::Failed), (2, ParkedKind::Behind), (3, ParkedKind::Failed)];
+    let found = parked(&yard).await;
+    assert_eq!(kinds(&found), all);
+    assert!(found[0].2.contains("it traps in apply") && found[2].2.contains("it will not apply"), "{found:?}");
+
+    // In vain: they fail as before.
+    let retried = yard.host.retry_parked(&tenant(MAIN_TENANT), everything()).await.unwrap();
+    assert_eq!(retried.events, 3);
+    let last = yard.good_call("t-1").await.position;
+    yard.documents(MAIN_TENANT, "board", last, WAIT_MS).await.unwrap();
+    assert_eq!(kinds(&parked(&yard).await), all);
+
+    // What stood behind the one that is given up has its turn, and fails by itself.
+    let first = ParkedFilter { position: Some(Position(1)), ..everything() };
+    assert_eq!(yard.host.discard_parked(&tenant(MAIN_TENANT), first).await.unwrap().events, 1);
+    until_parked(&yard, &[(2, ParkedKind::Failed), (3, ParkedKind::Failed)]).await;
+    let projection = ParkedFilter { projection: Some(board().1), ..everything() };
+    assert_eq!(yard.host.discard_parked(&tenant(MAIN_TENANT), projection).await.unwrap().events, 2);
+    let last = yard.good_call("t-1").await.position;
+    yard.documents(MAIN_TENANT, "board", last, WAIT_MS).await.unwrap();
+    assert_eq!(parked(&yard).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_that_sets_aside_what_the_view_before_applied_is_not_switched_in() {
+    let yard = Yard::open().await;
+    yard.good_call("t-1").await;
+    let last = yard.good_call("t-2").await.position;
+    yard.documents(MAIN_TENANT, "board", last, WAIT_MS).await.unwrap();
+    deploy(&yard, rogue("apply-breaks"), false).await;
+    let withheld = loop {
+        if let Some(withheld) = info(&yard).await.withheld {
+            break withheld;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    let told = "sets aside 2 events that the view before has applied, the first at position 1";
+    assert!(withheld.contains(told), "{withheld}");
+    // Readers go on with the good one, which goes on too.
+    let last = yard.good_call("t-1").await.position;
+    let documents = yard.documents(MAIN_TENANT, "board", last, WAIT_MS).await.unwrap();
+    assert_eq!(documents, [("t-1".to_owned(), seen(2)), ("t-2".to_owned(), seen(1))]);
+
+    // An operator who knows what it means may have it all the same.
+    deploy(&yard, rogue("apply-breaks"), true).await;
+    while info(&yard).await.revision == Revision::of(&good("rogue")) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    yard.documents(MAIN_TENANT, "board", last, WAIT_MS).await.unwrap();
+    let missing = document(&yard, "t-1").await.unwrap_err();
+    assert!(
+        matches!(missing, ReadError::NoSuchDocument { set_aside: Some(aside), .. } if aside.events == 2),
+        "{missing:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_is_damaged_or_removed_while_the_host_runs_is_made_anew() {
+    let yard = Yard::open().await;
+    let file = yard.folder.path().join("views").join("main.sqlite");
+    let mut last = yard.good_call("t-1").await.position;
+    yard.documents(MAIN_TENANT, "board", last, WAIT_MS).await.unwrap();
+    for damage in ["removed", "another file"] {
+        std::fs::remove_file(&file).unwrap();
+        if damage != "removed" {
+            std::fs::write(&file, "no database ".repeat(1_000)).unwrap();
+        }
+        last = yard.good_call("t-1").await.position;
+        let documents = loop {
+            match yard.documents(MAIN_TENANT, "board", last, WAIT_MS).await {
+                Err(ReadError::BeingBuilt { .. }) => {}
+                answer => break answer.unwrap_or_else(|error| panic!("{damage}: {error}")),
+            }
+        };
+        assert_eq!(documents, [("t-1".to_owned(), seen(last.0))], "{damage}");
+    }
+}
