@@ -47,6 +47,7 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
         return Err(syn::Error::new_spanned(parameter, "an aggregate cannot be generic"));
     }
     let (ident, derives, doc) = (&input.ident, data::derives(&input), names::doc(&input.attrs));
+    let known = data::known_fields(&input);
     let chart = match chart {
         None => quote! {
             const CHART_FIELD: &'static str = "";
@@ -67,6 +68,7 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
     Ok(quote! {
         #derives
         #input
+        #known
 
         #[automatically_derived]
         impl ::polder_sdk::__private::AggregateInfo for #ident {

@@ -9,6 +9,7 @@ use syn::punctuated::Punctuated;
 use syn::{DeriveInput, Fields, Ident, Path, Token, Variant};
 
 use crate::names;
+use crate::stubs;
 use crate::variants::variants;
 
 /// `SubmitOrder -> OrderSubmitted -> Submitted`, or `SubmitOrder` alone: it may be asked, and nothing comes of it.
@@ -37,7 +38,7 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let ident = &input.ident;
     let (aggregate, span) = match aggregate_of(input) {
         Ok(found) => found,
-        Err(error) => return error.to_compile_error(),
+        Err(error) => return stubs::or_stub(Err(error), || stubs::chart(input)),
     };
     let expanded = Chart::of(input).map(|chart| chart.expand(input, &aggregate, span));
     expanded.unwrap_or_else(|error| {

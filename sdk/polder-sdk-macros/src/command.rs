@@ -4,8 +4,8 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{DeriveInput, LitStr, Variant};
 
-use crate::names;
 use crate::variants::{Distinct, Payload, hidden, payload, reader, rebuild, variants};
+use crate::{data, names};
 
 pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let ident = &input.ident;
@@ -25,7 +25,10 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
                 let hidden = hidden(variant_ident);
                 (quote!(#hidden), rebuild(variant_ident, &fields))
             }
-            Payload::Whole(ty) => (quote!(#ty), quote!(Self::#variant_ident(value))),
+            Payload::Whole(ty) => {
+                readers.push(data::known_type(ty));
+                (quote!(#ty), quote!(Self::#variant_ident(value)))
+            }
         };
         rows.push(quote! {
             ::polder_sdk::__private::CommandVariant {

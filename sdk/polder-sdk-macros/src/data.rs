@@ -1,8 +1,9 @@
 //! `#[data]`: a plain struct or enum that crosses the border as JSON.
 
 use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{Attribute, Data, DeriveInput};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Attribute, Data, DeriveInput, Field, Type};
 
 use crate::variants::crate_paths;
 
@@ -12,7 +13,37 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
     }
     let input: DeriveInput = syn::parse2(item)?;
     let derives = derives(&input);
-    Ok(quote!(#derives #input))
+    let known = known_fields(&input);
+    Ok(quote!(#derives #input #known))
+}
+
+/// Stops the build at the type of a field that has no JSON form, in the author's words: serde's own come after it.
+pub(crate) fn known_fields(input: &DeriveInput) -> TokenStream {
+    if !input.generics.params.is_empty() {
+        return TokenStream::new();
+    }
+    let fields: Vec<&Field> = match &input.data {
+        Data::Struct(data) => data.fields.iter().collect(),
+        Data::Enum(data) => data.variants.iter().flat_map(|variant| &variant.fields).collect(),
+        Data::Union(_) => Vec::new(),
+    };
+    known(&fields)
+}
+
+pub(crate) fn known(fields: &[&Field]) -> TokenStream {
+    let types =
+        fields.iter().filter(|field| !field.attrs.iter().any(reads_otherwise)).map(|field| known_type(&field.ty));
+    quote!(#(#types)*)
+}
+
+pub(crate) fn known_type(ty: &Type) -> TokenStream {
+    quote_spanned!(ty.span()=> const _: () = ::polder_sdk::__private::assert_data::<#ty>();)
+}
+
+/// The field's type itself is not read: `with`, `deserialize_with`, `skip`, `skip_deserializing`.
+fn reads_otherwise(attribute: &Attribute) -> bool {
+    let words = attribute.meta.require_list().map(|list| list.tokens.to_string()).unwrap_or_default();
+    attribute.path().is_ident("serde") && (words.contains("with") || words.contains("skip"))
 }
 
 /// The derives that make a type JSON both ways, with a schema.

@@ -6,8 +6,8 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{DeriveInput, ExprPath, Field, LitInt, LitStr, Path, Token, Variant, parenthesized};
 
-use crate::names;
 use crate::variants::{Distinct, Payload, hidden, payload, reader, rebuild, variants};
+use crate::{data, names};
 
 pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let ident = &input.ident;
@@ -33,11 +33,14 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
                 };
                 (quote!(#hidden), rebuild(variant_ident, &fields), write)
             }
-            Payload::Whole(ty) => (
-                quote!(#ty),
-                quote!(Self::#variant_ident(value)),
-                quote!(Self::#variant_ident(value) => ::polder_sdk::__private::write_event(#name, value),),
-            ),
+            Payload::Whole(ty) => {
+                hiddens.push(data::known_type(ty));
+                (
+                    quote!(#ty),
+                    quote!(Self::#variant_ident(value)),
+                    quote!(Self::#variant_ident(value) => ::polder_sdk::__private::write_event(#name, value),),
+                )
+            }
         };
         rows.push(quote! {
             ::polder_sdk::__private::EventVariant {

@@ -18,22 +18,26 @@ mod names;
 mod projection;
 mod rejection;
 mod source;
+mod stubs;
 mod value_object;
 mod variants;
 
 #[proc_macro_derive(Command, attributes(command, serde))]
 pub fn derive_command(input: TokenStream) -> TokenStream {
-    finish(command::derive(&parse_macro_input!(input)))
+    let input = parse_macro_input!(input);
+    stubs::or_stub(command::derive(&input), || stubs::command(&input)).into()
 }
 
 #[proc_macro_derive(Event, attributes(event, serde))]
 pub fn derive_event(input: TokenStream) -> TokenStream {
-    finish(event::derive(&parse_macro_input!(input)))
+    let input = parse_macro_input!(input);
+    stubs::or_stub(event::derive(&input), || stubs::event(&input)).into()
 }
 
 #[proc_macro_derive(Rejection, attributes(rejection))]
 pub fn derive_rejection(input: TokenStream) -> TokenStream {
-    finish(rejection::derive(&parse_macro_input!(input)))
+    let input = parse_macro_input!(input);
+    stubs::or_stub(rejection::derive(&input), || stubs::rejection(&input)).into()
 }
 
 #[proc_macro_derive(StateChart, attributes(chart, on))]
@@ -48,22 +52,27 @@ pub fn derive_source(input: TokenStream) -> TokenStream {
 
 #[proc_macro_attribute]
 pub fn aggregate(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    finish(aggregate::expand(attribute.into(), item.into()))
+    let item = proc_macro2::TokenStream::from(item);
+    stubs::or_item(aggregate::expand(attribute.into(), item.clone()), item, stubs::aggregate).into()
 }
 
 #[proc_macro_attribute]
 pub fn projection(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    finish(projection::expand(attribute.into(), item.into()))
+    let item = proc_macro2::TokenStream::from(item);
+    stubs::or_item(projection::expand(attribute.into(), item.clone()), item, stubs::projection).into()
 }
 
 #[proc_macro_attribute]
 pub fn data(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    finish(data::expand(attribute.into(), item.into()))
+    let item = proc_macro2::TokenStream::from(item);
+    stubs::or_item(data::expand(attribute.into(), item.clone()), item, |_| proc_macro2::TokenStream::new()).into()
 }
 
 #[proc_macro_attribute]
 pub fn value_object(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    finish(value_object::expand(attribute.into(), item.into()))
+    let item = proc_macro2::TokenStream::from(item);
+    stubs::or_item(value_object::expand(attribute.into(), item.clone()), item, |_| proc_macro2::TokenStream::new())
+        .into()
 }
 
 #[proc_macro]

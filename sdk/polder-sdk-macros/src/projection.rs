@@ -45,9 +45,11 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
         return Err(syn::Error::new_spanned(parameter, "a projection cannot be generic"));
     }
     let (ident, derives, doc) = (&input.ident, data::derives(&input), names::doc(&input.attrs));
+    let known = data::known_fields(&input);
     Ok(quote! {
         #derives
         #input
+        #known
 
         #[automatically_derived]
         impl ::polder_sdk::__private::ProjectionInfo for #ident {

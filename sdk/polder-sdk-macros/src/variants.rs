@@ -6,6 +6,8 @@ use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::{Attribute, Data, DeriveInput, Field, Fields, Ident, LitStr, Type, Variant};
 
+use crate::data;
+
 /// What a variant carries.
 pub(crate) enum Payload<'a> {
     /// Named fields, or none at all.
@@ -82,12 +84,15 @@ pub(crate) fn crate_paths() -> TokenStream {
 pub(crate) fn reader(variant: &Ident, fields: &[&Field], strict: bool) -> TokenStream {
     let (hidden, title, paths) = (hidden(variant), LitStr::new(&variant.to_string(), variant.span()), crate_paths());
     let strict = strict.then(|| quote!(#[serde(deny_unknown_fields)]));
+    let known = data::known(fields);
     let fields = fields.iter().map(|field| {
         let kept = field.attrs.iter().filter(|attribute| is_kept(attribute));
         let (ident, ty) = (&field.ident, &field.ty);
         quote!(#(#kept)* #ident: #ty)
     });
     quote! {
+        #known
+
         #[derive(::polder_sdk::__private::serde::Deserialize, ::polder_sdk::__private::schemars::JsonSchema)]
         #paths
         #[schemars(rename = #title)]

@@ -6,6 +6,7 @@ pub use serde;
 
 pub use crate::aggregate::AggregateInfo;
 pub use crate::chart::{Move, NoChart};
+pub use crate::data::{Data, assert_data};
 pub use crate::describe::{CommandVariant, EventVariant, schema_read};
 pub use crate::payload::{read_command, read_event, unknown_command, unknown_event, upcast, write_event};
 pub use crate::projection::ProjectionInfo;

@@ -45,8 +45,18 @@ pub const fn place_of(words: &[&str], word: &str) -> Option<usize> {
 }
 
 /// The first of `all` that `mentioned` lacks; empty when it lacks none.
+///
+/// Also empty when one that is mentioned is not of them: it is misspelt, which is reported where it stands, and the word that was meant would be
+/// "forgotten" only for that.
 pub const fn forgotten(all: &[&'static str], mentioned: &[&str]) -> &'static str {
     let mut i = 0;
+    while i < mentioned.len() {
+        if place_of(all, mentioned[i]).is_none() {
+            return "";
+        }
+        i += 1;
+    }
+    i = 0;
     while i < all.len() {
         if place_of(mentioned, all[i]).is_none() {
             return all[i];

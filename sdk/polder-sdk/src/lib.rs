@@ -117,6 +117,7 @@ mod aggregate;
 mod chart;
 mod compile_time;
 mod context;
+mod data;
 mod describe;
 mod domain;
 mod id;
