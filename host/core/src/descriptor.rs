@@ -5,10 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::descriptor_limits::{self, DescriptorLimit};
 use crate::{AggregateName, CommandName, DomainName, EventName, ProjectionName};
 
 /// The format this host reads.
 pub const DESCRIPTOR_FORMAT: u32 = 1;
+
+/// Of what is wrong with a descriptor's shape, what is shown, in bytes.
+const SHAPE_BYTES_MAX: usize = 400;
 
 /// Words that mean something else in HTTP paths and subjects: no domain, aggregate, command or projection has one for its name.
 /// `polder-sdk-macros` holds the same list.
@@ -105,6 +109,8 @@ pub enum DescriptorError {
     Format { found: u64 },
     #[error("{kind} may not be named {name:?}: that word has a meaning of its own in paths and subjects")]
     Reserved { kind: &'static str, name: String },
+    #[error("{place} has {found} {}; at most {} are allowed (limit {})", limit.what, limit.max, limit.name)]
+    Limit { place: String, found: u64, limit: DescriptorLimit },
     #[error("the domain has neither an aggregate nor a projection")]
     Empty,
     #[error("event {event:?} of aggregate {aggregate:?}: {problem}")]
@@ -115,14 +121,15 @@ pub enum DescriptorError {
 
 impl Descriptor {
     pub fn parse(text: &str) -> Result<Self, DescriptorError> {
-        let value: Value = serde_json::from_str(text).map_err(|error| DescriptorError::Shape(error.to_string()))?;
+        descriptor_limits::DESCRIPTOR_BYTES.check(text.len(), || "the descriptor".to_owned())?;
+        let value: Value = serde_json::from_str(text).map_err(|error| shape(&error))?;
         // Looked at first: a newer format may well have another shape, and then its number is the message.
         match value.get("format").and_then(Value::as_u64) {
             Some(found) if found != u64::from(DESCRIPTOR_FORMAT) => return Err(DescriptorError::Format { found }),
             _ => {}
         }
-        let descriptor: Self =
-            serde_json::from_value(value).map_err(|error| DescriptorError::Shape(error.to_string()))?;
+        let descriptor: Self = serde_json::from_value(value).map_err(|error| shape(&error))?;
+        descriptor_limits::check(&descriptor)?;
         descriptor.check()?;
         Ok(descriptor)
     }
@@ -153,6 +160,16 @@ impl Descriptor {
         }
         Ok(())
     }
+}
+
+/// The parser's words may repeat a whole value.
+fn shape(error: &serde_json::Error) -> DescriptorError {
+    let mut problem = error.to_string();
+    if problem.len() > SHAPE_BYTES_MAX {
+        problem.truncate(problem.floor_char_boundary(SHAPE_BYTES_MAX));
+        problem.push('…');
+    }
+    DescriptorError::Shape(problem)
 }
 
 fn check_reserved(kind: &'static str, name: &str) -> Result<(), DescriptorError> {

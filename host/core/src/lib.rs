@@ -4,9 +4,11 @@
 
 pub mod access;
 mod acknowledgement;
+mod byte_rate;
 mod command;
 mod content_id;
 mod descriptor;
+pub mod descriptor_limits;
 mod event;
 mod journals;
 mod json;
@@ -19,6 +21,7 @@ pub mod subject;
 pub mod translation;
 
 pub use acknowledgement::{CommandAck, CommandStatus, Reason};
+pub use byte_rate::ByteRate;
 pub use command::{Command, Fingerprint, Trail};
 pub use content_id::{ContentId, EventContent};
 pub use descriptor::{
@@ -35,4 +38,4 @@ pub use names::{
     NAME_BYTES_MAX, NameError, ProjectionName, TenantName,
 };
 pub use place::{Position, Sequence, TimestampMs};
-pub use revision::{REVISION_MARK_BYTES, Revision};
+pub use revision::{REVISION_MARK_BYTES, Revision, RevisionHasher};

@@ -35,6 +35,20 @@ impl Revision {
     }
 }
 
+/// Computes the revision of a component that arrives in pieces.
+#[derive(Debug, Clone, Default)]
+pub struct RevisionHasher(blake3::Hasher);
+
+impl RevisionHasher {
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub fn finish(&self) -> Revision {
+        Revision(*self.0.finalize().as_bytes())
+    }
+}
+
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(blake3::Hash::from_bytes(self.0).to_hex().as_str())
@@ -71,3 +85,15 @@ impl From<Revision> for String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a revision: a revision is 64 hexadecimal digits")]
 pub struct RevisionError;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_give_the_revision_of_the_whole() {
+        let mut hasher = RevisionHasher::default();
+        [&b"one"[..], b"", b" two"].into_iter().for_each(|piece| hasher.update(piece));
+        assert_eq!(hasher.finish(), Revision::of(b"one two"));
+    }
+}
