@@ -126,7 +126,7 @@ fn what_is_no_domain_is_refused_and_the_active_revision_stays() {
         ),
         ("a core module's import", component("(module (import \"env\" \"now\" (func (result i64))))"), "env"),
         ("another world", component("(component)"), "it lacks polder:domain/"),
-        ("a module of nothing", component("(module)"), "is it built with polder-sdk?"),
+        ("a module of nothing", component("(module)"), "the module exports no domain"),
         ("too much", vec![b'x'; 8 * 1024 * 1024 + 1], "at most 8388608 are allowed"),
     ] {
         let reason = site.refused(bytes);

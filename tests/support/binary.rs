@@ -67,11 +67,26 @@ impl Ran {
         serde_json::from_str(self.good()).unwrap_or_else(|error| panic!("{error}: {self}"))
     }
 
-    /// It failed with exit code 1, said nothing on stdout, and gives what it said on stderr.
+    /// It failed, or was refused, in any way but by being used wrongly. Said nothing on stdout; gives what it said on stderr.
     #[track_caller]
     pub fn refused(&self) -> &str {
-        assert_eq!((self.code, self.stdout.as_str()), (1, ""), "{self}");
+        assert!(matches!(self.code, 1 | 3 | 4), "{self}");
+        assert_eq!(self.stdout, "", "{self}");
         self.stderr.trim_end()
+    }
+
+    /// As [`refused`](Self::refused), by the domain or the host that was asked.
+    #[track_caller]
+    pub fn rejected(&self) -> &str {
+        assert_eq!(self.code, 3, "{self}");
+        self.refused()
+    }
+
+    /// As [`refused`](Self::refused), because no host answers, or none can now.
+    #[track_caller]
+    pub fn without_host(&self) -> &str {
+        assert_eq!(self.code, 4, "{self}");
+        self.refused()
     }
 
     /// It was used wrongly, and says how it is used.

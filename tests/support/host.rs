@@ -85,6 +85,11 @@ impl Host {
         polder(&with_host)
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What Linux says of its process, a line each.
     pub fn process_status(&self) -> String {
         std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the host is there")

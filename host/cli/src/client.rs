@@ -147,7 +147,7 @@ impl Client {
     pub(crate) fn unreachable(&self, error: reqwest::Error) -> Failure {
         let cause = innermost(&error);
         let host = &self.host;
-        Failure::Failed(if error.is_connect() {
+        Failure::NoHost(if error.is_connect() {
             anyhow!(
                 "no host answers at {host} ({cause}): start one with `polder serve --data DIR`, or name another with --host"
             )

@@ -41,51 +41,67 @@ pub(crate) struct Doctor {
 
 struct Finding {
     what: &'static str,
-    /// What was found; or else what is wrong, and what to do.
-    found: Result<String, String>,
+    found: Found,
+}
+
+enum Found {
+    Good(String),
+    /// Not there, and need not be.
+    Absent(String),
+    /// What is wrong, and what to do.
+    Bad(String),
+}
+
+impl From<Result<String, String>> for Found {
+    fn from(found: Result<String, String>) -> Self {
+        found.map_or_else(Self::Bad, Self::Good)
+    }
 }
 
 impl Doctor {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let folder = self.data.clone().unwrap_or_else(std::env::temp_dir);
         let mut findings = vec![
-            Finding { what: "version", found: Ok(env!("CARGO_PKG_VERSION").to_owned()) },
-            Finding { what: "sandbox", found: sandbox() },
-            Finding { what: "disk", found: disk(&folder).map_err(|error| format!("{error:#}")) },
-            Finding { what: "wasm target", found: wasm_target() },
+            Finding { what: "version", found: Found::Good(env!("CARGO_PKG_VERSION").to_owned()) },
+            Finding { what: "sandbox", found: sandbox().into() },
+            Finding { what: "disk", found: disk(&folder).map_err(|error| format!("{error:#}")).into() },
+            Finding { what: "wasm target", found: wasm_target().into() },
             Finding { what: "host", found: self.host() },
         ];
         findings.extend(nats::findings(self.nats.options()?.as_ref(), self.nats_monitoring.as_deref())?);
         let answer: Vec<_> = findings
             .iter()
             .map(|finding| match &finding.found {
-                Ok(found) => serde_json::json!({ "check": finding.what, "ok": true, "found": found }),
-                Err(problem) => serde_json::json!({ "check": finding.what, "ok": false, "problem": problem }),
+                Found::Good(found) => serde_json::json!({ "check": finding.what, "ok": true, "found": found }),
+                Found::Absent(why) => serde_json::json!({ "check": finding.what, "ok": true, "absent": why }),
+                Found::Bad(problem) => serde_json::json!({ "check": finding.what, "ok": false, "problem": problem }),
             })
             .collect();
         output.answer(&answer, || {
             findings
                 .iter()
                 .map(|finding| match &finding.found {
-                    Ok(found) => format!("ok       {}: {found}\n", finding.what),
-                    Err(problem) => format!("problem  {}: {problem}\n", finding.what),
+                    Found::Good(found) => format!("ok       {}: {found}\n", finding.what),
+                    Found::Absent(why) => format!("absent   {}: {why}\n", finding.what),
+                    Found::Bad(problem) => format!("problem  {}: {problem}\n", finding.what),
                 })
                 .collect()
         })?;
-        if findings.iter().all(|finding| finding.found.is_ok()) { Ok(()) } else { Err(Failure::Told) }
+        let is_bad = |finding: &Finding| matches!(finding.found, Found::Bad(_));
+        if findings.iter().any(is_bad) { Err(Failure::Told) } else { Ok(()) }
     }
 
-    fn host(&self) -> Result<String, String> {
-        let told = |failure: Failure| match failure {
-            Failure::Problem(problem) => problem.to_string(),
-            Failure::Failed(error) => format!("{error:#}"),
-            Failure::Told | Failure::ReaderGone => String::new(),
-        };
-        let client = Client::new(&self.target).map_err(told)?;
-        let answer = converse(client.answer(client.probe("/readyz"))).map_err(told)?;
-        match answer.status.is_success() {
-            true => Ok(format!("{} is ready", self.target.connection.host)),
-            false => Err(format!("{} is up but not ready: {}", self.target.connection.host, answer.problem())),
+    /// A host need not run: whoever writes a domain starts one when the domain is ready.
+    fn host(&self) -> Found {
+        let host = &self.target.connection.host;
+        let asked = Client::new(&self.target).and_then(|client| converse(client.answer(client.probe("/readyz"))));
+        match asked {
+            Ok(answer) if answer.status.is_success() => Found::Good(format!("{host} is ready")),
+            Ok(answer) => Found::Bad(format!("{host} is up but not ready: {}", answer.problem())),
+            Err(Failure::NoHost(error)) => Found::Absent(format!("{error:#}")),
+            Err(Failure::Problem(problem)) => Found::Bad(problem.to_string()),
+            Err(Failure::Failed(error)) => Found::Bad(format!("{error:#}")),
+            Err(Failure::Rejected | Failure::Told | Failure::ReaderGone) => Found::Bad(String::new()),
         }
     }
 }

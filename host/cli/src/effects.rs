@@ -12,6 +12,7 @@ use crate::target::Target;
 /// Print what a domain's projections asked for, one a line.
 #[derive(Args)]
 pub(crate) struct Effects {
+    /// The domain: ticket-office.
     domain: DomainName,
     /// Only those after this place: a position, or the place that an answer names as the next.
     #[arg(long, default_value = "0", value_name = "PLACE")]

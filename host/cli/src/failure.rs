@@ -1,5 +1,4 @@
-//! Why a command did not do what it was asked to, and how the caller is told. Exit codes: 0 done, 1 refused or failed, 2 used wrongly
-//! (that one is clap's).
+//! Why a command did not do what it was asked to, and how the caller is told.
 
 use std::process::ExitCode;
 
@@ -8,10 +7,19 @@ use crate::problem::Problem;
 
 pub(crate) type Outcome = Result<(), Failure>;
 
+/// What a script learns from how a command ended. The README has the same table; 0 is done, and 2, used wrongly, is clap's.
+const FAILED: u8 = 1;
+const REJECTED: u8 = 3;
+const NO_HOST: u8 = 4;
+
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The host refused, and said why.
     Problem(Box<Problem>),
+    /// The domain refused the command. Everything has been said.
+    Rejected,
+    /// No host answers.
+    NoHost(anyhow::Error),
     /// Anything else that went wrong here or on the way.
     Failed(anyhow::Error),
     /// All that is to be said has been said, and it was not good.
@@ -22,21 +30,48 @@ pub(crate) enum Failure {
 
 impl Failure {
     pub(crate) fn tell(self, output: &Output) -> ExitCode {
+        let code = self.exit_code();
         match self {
             Self::ReaderGone => return ExitCode::SUCCESS,
-            Self::Told => {}
+            Self::Told | Self::Rejected => {}
             Self::Problem(problem) => output.problem(problem.document(), &problem.to_string()),
-            Self::Failed(error) => {
+            Self::NoHost(error) | Self::Failed(error) => {
                 let message = format!("{error:#}");
                 output.problem(&serde_json::json!({ "error": message }), &message);
             }
         }
-        ExitCode::FAILURE
+        ExitCode::from(code)
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Problem(problem) if problem.passes() => NO_HOST,
+            Self::Problem(problem) if problem.is_the_callers() => REJECTED,
+            Self::Rejected => REJECTED,
+            Self::NoHost(_) => NO_HOST,
+            Self::Problem(_) | Self::Failed(_) | Self::Told | Self::ReaderGone => FAILED,
+        }
     }
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_can_tell_a_refusal_from_a_host_that_is_not_there() {
+        let problem = |status| Failure::Problem(Box::new(Problem::new(status, b"", None))).exit_code();
+        assert_eq!([422, 409, 404, 401].map(problem), [REJECTED; 4]);
+        assert_eq!([429, 503].map(problem), [NO_HOST; 2]);
+        assert_eq!([500, 507].map(problem), [FAILED; 2]);
+        assert_eq!(Failure::Rejected.exit_code(), REJECTED);
+        assert_eq!(Failure::NoHost(anyhow::anyhow!("none")).exit_code(), NO_HOST);
+        assert_eq!(Failure::Failed(anyhow::anyhow!("no file")).exit_code(), FAILED);
     }
 }

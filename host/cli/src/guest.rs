@@ -64,6 +64,11 @@ pub(crate) fn cargo(folder: &Path) -> Command {
     cargo
 }
 
+/// Whether the folder is that of a domain crate.
+pub(crate) fn check_folder(folder: &Path) -> Result<()> {
+    package(folder).map(drop)
+}
+
 fn load(bytes: &[u8]) -> Result<Arc<Component>> {
     Ok(Sandbox::new(SandboxOptions::default())?.load(bytes)?)
 }

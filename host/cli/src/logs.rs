@@ -1,8 +1,13 @@
-//! Logs go to stderr; `POLDER_LOG` chooses what: `info`, `polder_server=debug,warn`.
+//! Logs go to stderr; `POLDER_LOG` chooses what: `info`, `polder_server=debug,warn`. A line is a line, whatever text from outside stands in it,
+//! and the log grows by so much a second at most.
+
+mod escaped;
+mod throttled;
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
 
 const LOG_VARIABLE: &str = "POLDER_LOG";
 /// The index reports each of its files; of that only trouble is of interest.
@@ -18,7 +23,10 @@ pub(crate) fn start() -> Result<(), anyhow::Error> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
+        .fmt_fields(tracing_subscriber::fmt::format::debug_fn(escaped::field).delimited(" "))
+        .with_writer(throttled::Stderr::new())
         .init();
+    // A panic's message may repeat what came from outside, with its line ends.
+    std::panic::set_hook(Box::new(|panic| tracing::error!(target: "panic", "{panic}")));
     Ok(())
 }

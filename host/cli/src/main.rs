@@ -5,12 +5,14 @@ mod bench;
 mod bridge;
 mod build;
 mod client;
+mod compile_component;
 mod deploy;
 mod doctor;
 mod domains;
 mod drain;
 mod effects;
 mod events;
+mod examples;
 mod failure;
 mod folder;
 mod gate;
@@ -41,7 +43,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::output::Output;
 
@@ -81,11 +83,13 @@ enum Command {
     Salvage(salvage::Salvage),
     Doctor(doctor::Doctor),
     Bench(bench::Bench),
+    CompileComponent(compile_component::CompileComponent),
 }
 
 fn main() -> ExitCode {
     memory::use_small_pages();
-    let arguments = Arguments::parse();
+    let matches = examples::added_to(Arguments::command()).get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let output = Output::new(arguments.json);
     let done = match arguments.command {
         Command::Serve(command) => command.run(&output),
@@ -111,6 +115,7 @@ fn main() -> ExitCode {
         Command::Salvage(command) => command.run(&output),
         Command::Doctor(command) => command.run(&output),
         Command::Bench(command) => command.run(&output),
+        Command::CompileComponent(command) => return command.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -44,6 +44,11 @@ impl Problem {
         self.status == 429 || self.status == 503
     }
 
+    /// Something was wrong with the request: asking again in the same way is of no use.
+    pub(crate) fn is_the_callers(&self) -> bool {
+        (400..500).contains(&self.status)
+    }
+
     pub(crate) fn retry_after_s(&self) -> Option<u64> {
         self.retry_after_s
     }

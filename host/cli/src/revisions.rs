@@ -14,6 +14,7 @@ use crate::times::rfc3339;
 /// List the revisions of a domain, the oldest first.
 #[derive(Args)]
 pub(crate) struct Revisions {
+    /// The domain: ticket-office.
     domain: DomainName,
     #[command(flatten)]
     target: Target,

@@ -13,6 +13,7 @@ use crate::target::Target;
 /// Make an earlier revision of a domain the active one again, once it has passed the gate.
 #[derive(Args)]
 pub(crate) struct Rollback {
+    /// The domain that goes back: ticket-office. `polder domains` lists those that are there.
     domain: DomainName,
     /// The first digits of a revision that was active once; by default the one before.
     #[arg(long, value_name = "REVISION")]

@@ -90,7 +90,7 @@ fn tell(acknowledgement: &CommandAck, output: &Output) -> Outcome {
         .as_ref()
         .map_or_else(String::new, |reason| format!(": {} ({})", reason.message, reason.code));
     output.note(&format!("rejected{repeated}{why}"));
-    Err(Failure::Told)
+    Err(Failure::Rejected)
 }
 
 fn payload(text: &str) -> Result<Vec<u8>, anyhow::Error> {

@@ -9,8 +9,9 @@ use anyhow::{Context, bail};
 use clap::Args;
 use polder_bridge::ConnectOptions;
 use polder_bridge::journal::JournalOptions;
+use polder_compiler::{ChildCompiler, CompilerLimits};
 use polder_core::{MemoryBudget, TenantName};
-use polder_engine::{Host, HostOptions, MAIN_TENANT, MEMORY_BYTES_MAX_LEAST};
+use polder_engine::{Compilers, Host, HostOptions, MAIN_TENANT, MEMORY_BYTES_MAX_LEAST};
 use polder_server::{FIRST_KEY_FILE, FirstKeyProof, Members, Nats, Parts, Server, join, raise_descriptors};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -64,7 +65,8 @@ impl Serve {
     }
 
     async fn serve(self, output: &Output) -> Outcome {
-        let mut options = HostOptions::new(&self.data);
+        let compiler = ChildCompiler::of_this_program(CompilerLimits::DEFAULT);
+        let mut options = HostOptions { compilers: Compilers::new(compiler), ..HostOptions::new(&self.data) };
         if let Some(workers) = self.workers {
             options.workers = workers.get();
         }

@@ -24,6 +24,8 @@ pub(crate) struct Test {
 
 impl Test {
     pub(crate) fn run(self, output: &Output) -> Outcome {
+        // Before cargo: it would look for a crate in the folders above, and test that.
+        guest::check_folder(&self.path)?;
         let recorded = tempfile::tempdir().context("cannot make a temporary folder")?;
         let mut cargo = guest::cargo(&self.path);
         cargo.arg("test").env(CASES_VARIABLE, recorded.path());

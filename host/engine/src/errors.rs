@@ -9,6 +9,7 @@ use polder_core::{
 };
 
 use crate::answers::SetAside;
+use crate::deployments::CompileError;
 use crate::gate::Verdict;
 use crate::system::SYSTEM_TENANT;
 
@@ -159,10 +160,28 @@ pub enum DeployError {
     /// The host as a whole has no memory left for this.
     #[error("{0}: nothing was changed; try again in {MEMORY_RETRY_MS} ms")]
     MemoryExhausted(MemoryExhausted),
+    /// The caller tries again later.
+    #[error("{0}: try again")]
+    Busy(String),
+    #[error("the host is shutting down; nothing was changed")]
+    ShuttingDown,
     #[error("the host takes no deployments: {0}")]
     ReadOnly(String),
     #[error("the host cannot store the component: {0}")]
     Storage(String),
+}
+
+impl From<CompileError> for DeployError {
+    fn from(error: CompileError) -> Self {
+        let text = error.to_string();
+        match error {
+            CompileError::Refused(_) | CompileError::Limit { .. } => Self::Refused(text),
+            CompileError::Busy { .. } => Self::Busy(text),
+            CompileError::Memory(exhausted) => Self::MemoryExhausted(exhausted),
+            CompileError::Stopped => Self::ShuttingDown,
+            CompileError::Failed(_) => Self::Storage(text),
+        }
+    }
 }
 
 /// Why a key was not made known or revoked.

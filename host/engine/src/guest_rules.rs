@@ -4,29 +4,42 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use polder_core::{Descriptor, Limits, Revision};
-use polder_sandbox::{CallError, Component, GuestCommand, GuestEvent, Instance, NoteLevel, StateHandle};
+use polder_sandbox::{CallError, Component, GuestCommand, GuestEvent, Instance, StateHandle};
 
+use crate::note_log::NoteLog;
 use crate::rules::{DecidedEvent, Handled, Rules, RulesInstance, StateSlot};
 
-pub(crate) struct GuestRules(pub(crate) Arc<Component>);
+pub(crate) struct GuestRules {
+    component: Arc<Component>,
+    notes: Arc<NoteLog>,
+}
+
+impl GuestRules {
+    /// `notes`: where the guest's notes go.
+    pub(crate) fn new(component: Arc<Component>, notes: Arc<NoteLog>) -> Self {
+        Self { component, notes }
+    }
+}
 
 impl Rules for GuestRules {
     fn revision(&self) -> Revision {
-        self.0.revision
+        self.component.revision
     }
 
     fn descriptor(&self) -> &Descriptor {
-        &self.0.descriptor
+        &self.component.descriptor
     }
 
     fn instantiate(&self, limits: &Limits) -> Result<Box<dyn RulesInstance>, CallError> {
-        Ok(Box::new(GuestInstance { instance: self.0.instantiate(limits)?, states: Vec::new(), free: Vec::new() }))
+        let (instance, notes) = (self.component.instantiate(limits)?, Arc::clone(&self.notes));
+        Ok(Box::new(GuestInstance { instance, notes, states: Vec::new(), free: Vec::new() }))
     }
 }
 
 /// Gives the sandbox's handles numbers, so that the pipeline need not know what a handle is.
 struct GuestInstance {
     instance: Instance,
+    notes: Arc<NoteLog>,
     states: Vec<Option<StateHandle>>,
     free: Vec<u32>,
 }
@@ -41,18 +54,6 @@ impl GuestInstance {
             None => {
                 self.states.push(Some(handle));
                 StateSlot(u32::try_from(self.states.len() - 1).expect("limits keep states far below 4 billion"))
-            }
-        }
-    }
-
-    /// What the author noted comes out in the host's log.
-    fn log_notes(&mut self) {
-        for note in self.instance.take_notes() {
-            match note.level {
-                NoteLevel::Error => tracing::error!(target: "guest", "{}", note.message),
-                NoteLevel::Warning => tracing::warn!(target: "guest", "{}", note.message),
-                NoteLevel::Information => tracing::info!(target: "guest", "{}", note.message),
-                NoteLevel::Detail => tracing::debug!(target: "guest", "{}", note.message),
             }
         }
     }
@@ -83,7 +84,10 @@ impl RulesInstance for GuestInstance {
     fn handle(&mut self, state: StateSlot, command: &GuestCommand<'_>) -> Result<Handled, CallError> {
         let handle = self.give_up(&state);
         let (next, decision) = self.instance.handle(handle, command)?;
-        self.log_notes();
+        let notes = self.instance.take_notes();
+        if !notes.is_empty() {
+            self.notes.log(notes);
+        }
         let event = |event: polder_sandbox::GuestNewEvent| DecidedEvent {
             name: event.name,
             version: event.version,

@@ -121,7 +121,8 @@ impl Host {
         let sandbox_options = SandboxOptions { memory: options.memory.clone(), ..SandboxOptions::default() };
         let sandbox = Sandbox::new(sandbox_options).map_err(|error| OpenError::Sandbox(error.to_string()))?;
         sandbox.self_check().map_err(|error| OpenError::Sandbox(error.to_string()))?;
-        let components = Components::open(&options.data_dir, depot).map_err(folder)?;
+        let (compilers, memory) = (options.compilers.clone(), options.memory.clone());
+        let components = Components::open(&options.data_dir, depot, compilers, memory).map_err(folder)?;
         let (mut tenant_book, mut deployments) = (Tenants::new(options.has_main), Deployments::default());
         let (mut keys, mut bridges) = (Keys::default(), Bridges::default());
         let stream = SystemStream::read(&reader, &mut [&mut tenant_book, &mut deployments, &mut keys, &mut bridges])
@@ -213,6 +214,16 @@ impl Host {
             let name = format!("polder_tenant_cpu_microseconds_total{{tenant=\"{}\"}}", tenant.name);
             line(&mut text, &name, tenant.cpu_ns() / 1_000);
         }
+        head(
+            &mut text,
+            "polder_guest_notes_dropped_total",
+            "counter",
+            "Notes of a tenant's guests that were not logged.",
+        );
+        for tenant in inner.tenants.load().values() {
+            let name = format!("polder_guest_notes_dropped_total{{tenant=\"{}\"}}", tenant.name);
+            line(&mut text, &name, tenant.notes.dropped());
+        }
         let unseen_count = inner.projections.unseen_count() as u64;
         let help = "Tenants whose views were not looked after since the start.";
         one(&mut text, "polder_tenants_views_to_look_at", "gauge", help, unseen_count);
@@ -290,6 +301,7 @@ impl Inner {
     fn stop(&self) {
         let _one_at_a_time = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_stopped.store(true, Ordering::SeqCst);
+        self.components.stop();
         let pipeline = self.pipeline.write().unwrap_or_else(PoisonError::into_inner).take();
         self.reads.stop();
         self.gate.stop();

@@ -16,6 +16,7 @@ mod host;
 mod joined;
 mod machine;
 mod metrics;
+mod note_log;
 mod options;
 mod pace;
 mod passage;
@@ -35,7 +36,11 @@ pub use answers::{
     ProjectionInfo, RecordedEffect, Revocation, SetAside, StateAnswer, TenantChanged, TenantInfo, WaitFor,
 };
 pub use bridges::Outflow;
-pub use deployments::{DeployOptions, Depot, GateOptions, RevisionInfo, RevisionStatus, RollBackOptions};
+pub use deployments::{
+    COMPILE_WAIT_MS_MAX, COMPILERS_MAX, COMPILES_WAITING_MAX, CompileError, CompileJob, Compiler, CompilerInProcess,
+    Compilers, DeployOptions, Depot, GateOptions, RevisionInfo, RevisionStatus, RollBackOptions, Stop, UPLOADS_MAX,
+    UPLOADS_PER_TENANT_MAX, Upload, UploadError, Uploaded,
+};
 pub use errors::{
     BridgeError, DeployError, KeyError, MEMORY_RETRY_MS, OpenError, READ_RETRY_MS, ReadError, SubmitError, TenantError,
 };
@@ -46,6 +51,8 @@ pub use gate::{
 pub use host::{Described, Host, MAIN_TENANT};
 pub use joined::joined;
 pub use machine::{MEMORY_BYTES_MAX_LEAST, memory_bytes_max_default};
+pub use note_log::{NOTE_LOG_BYTES_PER_SECOND_IN_ALL_MAX, NOTE_LOG_BYTES_PER_SECOND_MAX};
 pub use options::HostOptions;
+pub use polder_sandbox::COMPONENT_BYTES_MAX;
 pub use rules::{DecidedEvent, Handled, Rules, RulesInstance, StateSlot};
 pub use system::SYSTEM_TENANT;

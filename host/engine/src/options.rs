@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use polder_core::{Limits, MemoryBudget};
 
+use crate::deployments::{CompilerInProcess, Compilers};
 use crate::machine::memory_bytes_max_default;
 
 #[derive(Debug, Clone)]
@@ -22,13 +23,21 @@ pub struct HostOptions {
     pub is_audited: bool,
     /// Whether the tenant [`MAIN_TENANT`](crate::MAIN_TENANT) is there from the start: not where its history is in another journal.
     pub has_main: bool,
+    /// By default components are compiled in this process, without limits. A host that takes components of others is given another compiler.
+    pub compilers: Compilers,
 }
 
 impl HostOptions {
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let memory = MemoryBudget::new(memory_bytes_max_default());
-        let data_dir = data_dir.into();
-        Self { data_dir, workers, limits: Limits::DEFAULT, memory, is_audited: true, has_main: true }
+        Self {
+            data_dir: data_dir.into(),
+            workers,
+            limits: Limits::DEFAULT,
+            memory: MemoryBudget::new(memory_bytes_max_default()),
+            is_audited: true,
+            has_main: true,
+            compilers: Compilers::new(CompilerInProcess),
+        }
     }
 }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::SubmitError;
 use crate::bridges::Bridge;
 use crate::domain::Domain;
+use crate::note_log::NoteLog;
 use rate::Rate;
 
 /// What a caller is told to wait when its tenant has too many commands in flight, in milliseconds.
@@ -40,6 +41,8 @@ pub(crate) struct Tenant {
     /// CPU time that its commands took, in nanoseconds.
     cpu_ns: AtomicU64,
     rate: Rate,
+    /// Notes of its guests.
+    pub(crate) notes: Arc<NoteLog>,
     domains: RwLock<BTreeMap<DomainName, Arc<Domain>>>,
     /// What its events become for other contexts.
     pub(crate) bridge: watch::Sender<Bridge>,
@@ -65,6 +68,7 @@ impl Tenant {
             quiet: Default::default(),
             cpu_ns: AtomicU64::new(0),
             rate: Rate::new(),
+            notes: Arc::new(NoteLog::new(name.clone())),
             domains: RwLock::default(),
             bridge: watch::Sender::new(Bridge::default()),
             name,

@@ -10,6 +10,7 @@ mod answers;
 mod bindings;
 mod call_error;
 mod catalog;
+mod compile;
 mod compiled;
 mod component;
 mod cpu_time;
@@ -29,12 +30,14 @@ mod watchdog;
 
 pub use admission::{
     COMPONENT_BYTES_MAX, COMPONENT_DEPTH_MAX, DECLARATIONS_MAX, FUNCTION_BYTES_MAX, INSTANTIATIONS_MAX, LOCALS_MAX,
+    PASSED_VALUES_MAX,
 };
 pub use answers::{
     DOCUMENT_KEY_BYTES_MAX, Effect, GuestNewEvent, REJECTION_CODE_BYTES_MAX, REJECTION_MESSAGE_BYTES_MAX,
 };
 pub use bindings::wire::{Command as GuestCommand, Event as GuestEvent};
 pub use call_error::{CallError, CallErrorKind};
+pub use compile::compile;
 pub use component::{Component, Origin};
 pub use cpu_time::CpuTime;
 pub use handles::{DocumentHandle, StateHandle};

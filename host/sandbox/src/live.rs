@@ -1,11 +1,12 @@
 //! One guest in memory: its store, the budget of each call, and what went wrong when a call ends without an answer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use polder_core::{Limits, MemoryBudget};
 use wasmtime::component::InstancePre;
-use wasmtime::{Engine, Store, Trap, UpdateDeadline};
+use wasmtime::{Engine, FrameInfo, Store, Trap, UpdateDeadline, WasmBacktrace};
 
 use crate::bindings::{Domain, DomainIndices};
 use crate::call_error::CallErrorKind;
@@ -46,6 +47,19 @@ pub(crate) struct Budget {
 /// How wasmtime words two of its limits, for which it has no type. The self-check finds out when it words them otherwise.
 const ANSWER_TOO_LARGE: &str = "too much data is being copied between the host and the guest";
 const TOO_MANY_HANDLES: &str = "cannot allocate another handle";
+
+const TOO_DEEP: &str =
+    "its calls are nested too deep for the stack: a function that calls itself without end does that";
+/// Innermost calls that are looked at.
+const RECURSION_FRAMES: usize = 16;
+
+/// The innermost calls are the same few functions, over and over.
+fn is_recursion(error: &wasmtime::Error) -> bool {
+    let Some(trace) = error.downcast_ref::<WasmBacktrace>() else { return false };
+    let innermost: Vec<u32> = trace.frames().iter().take(RECURSION_FRAMES).map(FrameInfo::func_index).collect();
+    let different: BTreeSet<&u32> = innermost.iter().collect();
+    innermost.len() == RECURSION_FRAMES && different.len() <= RECURSION_FRAMES / 2
+}
 
 /// Why there is no instance.
 pub(crate) enum InstantiateError {
@@ -158,7 +172,9 @@ impl Budget {
             Some(Trap::Interrupt) => CallErrorKind::OutOfTime { ms: self.ms_max },
             // A guest that is refused memory aborts, by a trap that says nothing.
             _ if inside.resources.exhausted => CallErrorKind::OutOfMemory { bytes: self.memory_bytes_max },
-            Some(Trap::StackOverflow) => CallErrorKind::Trapped("its calls are nested too deep for the stack".into()),
+            Some(Trap::StackOverflow) => CallErrorKind::Trapped(TOO_DEEP.into()),
+            // A guest keeps part of its stack in its memory, and runs out of that first.
+            Some(Trap::MemoryOutOfBounds) if is_recursion(error) => CallErrorKind::Trapped(TOO_DEEP.into()),
             Some(Trap::UnreachableCodeReached) => CallErrorKind::Trapped("it panicked or aborted".into()),
             Some(trap) => CallErrorKind::Trapped(trap.to_string()),
             None => self.explain_text(error.root_cause().to_string()),

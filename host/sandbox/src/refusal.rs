@@ -1,5 +1,7 @@
 //! Why a file is not taken as a domain. The author's to fix: each message says what was found and what would be right.
 
+mod imports;
+
 use polder_core::DescriptorError;
 
 use crate::CallError;
@@ -12,18 +14,34 @@ pub enum Refusal {
          `cargo build --target wasm32-unknown-unknown` leaves"
     )]
     NotWasm,
-    #[error("the file has {bytes} bytes; at most {bytes_max} are allowed")]
+    #[error("the file has {bytes} bytes; at most {bytes_max} are allowed (limit component_bytes_max)")]
     TooLarge { bytes: u64, bytes_max: u64 },
+    #[error(
+        "the file has {bytes} bytes; at most {bytes_max} are allowed (limit component_bytes_max). It is a debug build: {debug_bytes} bytes \
+         are debug information. `polder build` or `cargo build --release --target wasm32-unknown-unknown` makes one without"
+    )]
+    DebugBuild { bytes: u64, bytes_max: u64, debug_bytes: u64 },
     #[error("the file is damaged, or uses a part of WebAssembly that a domain may not: {0}")]
     Invalid(String),
     #[error("the file has {what}: {found}; at most {allowed} are allowed")]
     TooComplex { what: &'static str, found: u64, allowed: u64 },
+    /// In the words of [`compile`](crate::compile), which ran elsewhere.
+    #[error("{0}")]
+    Compiler(String),
     #[error(
-        "the domain imports {}; it may import nothing but polder:domain/diagnostics@0.1.0, for it learns only what its \
-         calls bring: build for wasm32-unknown-unknown, without WASI",
-        .0.join(", ")
+        "the domain imports {}; it may import nothing but polder:domain/diagnostics@0.1.0, for it learns only what its calls bring: {}",
+        imports::listed(.0), imports::remedy(.0)
     )]
     Imports(Vec<String>),
+    #[error(
+        "a tool has stripped the module's custom sections: it exports a domain, but the section component-type:… that says its functions' \
+         types is gone. Strip with `strip = true` in Cargo.toml, which keeps it, or tell the tool to keep the section"
+    )]
+    Stripped,
+    #[error(
+        "the module exports no domain: it needs polder_sdk::domain! in a crate of the type cdylib, and is built with polder-sdk"
+    )]
+    NoDomain,
     #[error(
         "the file does not carry the world polder:domain/domain@0.1.0: it lacks {}; is it built with polder-sdk?",
         .0.join(", ")
@@ -44,6 +62,8 @@ pub enum Refusal {
     Describe(#[source] CallError),
     #[error(transparent)]
     Descriptor(#[from] DescriptorError),
-    #[error("the domain describes itself differently from call to call; a descriptor must be constant")]
+    #[error(
+        "the domain describes itself differently from call to call; a descriptor must be constant: a HashMap's order is not, a BTreeMap's is"
+    )]
     DescriptorChanges,
 }

@@ -7,10 +7,11 @@ use polder_core::{Limits, MemoryBudget, Revision};
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
+use crate::compile::compile_for;
 use crate::component::{Component, Origin};
 use crate::live::Inside;
 use crate::watchdog::Watchdog;
-use crate::{Refusal, admission, compiled, notes, profile, self_check};
+use crate::{Refusal, compiled, notes, profile, self_check};
 
 #[derive(Debug, Clone)]
 pub struct SandboxOptions {
@@ -69,32 +70,36 @@ impl Sandbox {
         self_check::run(&self.platform.engine, &self.platform.watchdog)
     }
 
-    /// Checks and compiles a component, or the core module of one.
+    /// Checks and compiles a component, or the core module of one, in this process.
     pub fn load(&self, bytes: &[u8]) -> Result<Arc<Component>, Refusal> {
-        let code = self.compile(bytes)?;
-        self.admit(&code, Revision::of(bytes), Origin::Compiled)
+        let code = compile_for(&self.platform.engine, bytes)?;
+        self.admit(&self.deserialize(&code)?, Revision::of(bytes), Origin::Compiled)
     }
 
-    /// As [`load`](Self::load), and keeps the machine code in `cache_folder`, which nobody else may write to. A cache that
-    /// cannot be read or written makes this slower, nothing else; [`Component::origin`] tells.
-    pub fn load_compiled(&self, cache_folder: &Path, bytes: &[u8]) -> Result<Arc<Component>, Refusal> {
-        let revision = Revision::of(bytes);
+    /// Loads the machine code that `cache_folder` keeps of the revision. When there is none, `compile` has to give it, and it is kept. Only
+    /// the host may write to the folder. A cache that cannot be read or written makes this slower, nothing else; [`Component::origin`] says so.
+    ///
+    /// `compile` must return what [`compile`](crate::compile) of the same program returned, byte for byte: the code is run as it is.
+    pub fn load_compiled<E: From<Refusal>>(
+        &self,
+        cache_folder: &Path,
+        revision: Revision,
+        compile: impl FnOnce() -> Result<Vec<u8>, E>,
+    ) -> Result<Arc<Component>, E> {
         let cache = compiled::Cache::new(cache_folder, &self.platform.engine);
         if let Some(code) = cache.find(&revision) {
-            return self.admit(&code, revision, Origin::Cached);
+            return Ok(self.admit(&code, revision, Origin::Cached)?);
         }
-        let code = self.compile(bytes)?;
+        let code = compile()?;
         let origin = match cache.keep(&revision, &code) {
             Ok(()) => Origin::Compiled,
             Err(problem) => Origin::CompiledUncached(problem.to_string()),
         };
-        self.admit(&code, revision, origin)
+        Ok(self.admit(&self.deserialize(&code)?, revision, origin)?)
     }
 
-    fn compile(&self, bytes: &[u8]) -> Result<wasmtime::component::Component, Refusal> {
-        let component = admission::component(bytes)?;
-        wasmtime::component::Component::from_binary(&self.platform.engine, &component)
-            .map_err(|error| Refusal::Invalid(format!("{error:#}")))
+    fn deserialize(&self, code: &[u8]) -> Result<wasmtime::component::Component, Refusal> {
+        compiled::fresh(&self.platform.engine, code).map_err(|error| Refusal::Invalid(format!("{error:#}")))
     }
 
     fn admit(

@@ -90,7 +90,8 @@ impl AsRef<[u8]> for Whole {
     }
 }
 
-async fn next<B>(body: &mut B) -> Result<Option<Bytes>, Problem>
+/// The next piece. `None` after the last one.
+pub(crate) async fn next<B>(body: &mut B) -> Result<Option<Bytes>, Problem>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {

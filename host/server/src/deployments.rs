@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use http_body::Body as _;
 use polder_core::{DomainName, TenantName, subject};
-use polder_engine::{DeployOptions, GateOptions, ReadError, ReplayScope, RollBackOptions};
+use polder_engine::{
+    COMPONENT_BYTES_MAX, DeployError, DeployOptions, GateOptions, Host, ReadError, ReplayScope, RollBackOptions,
+    UploadError, Uploaded,
+};
+use tokio::sync::watch;
 
 use crate::access::{Caller, Hints, Wanted};
 use crate::app::App;
@@ -17,8 +23,6 @@ use crate::query::{Query, bad_parameter};
 use crate::segments::Segments;
 use crate::{body, gate_progress};
 
-/// The largest component that can be uploaded.
-const COMPONENT_BYTES_MAX: u64 = 32 * 1024 * 1024;
 pub(crate) const DEPLOY_PARAMETERS: &[&str] =
     &["dry_run", "accept_changes", "accept_set_aside", "replay", "release_quarantine"];
 pub(crate) const ROLLBACK_PARAMETERS: &[&str] = &["dry_run", "accept_changes", "accept_set_aside", "replay", "to"];
@@ -54,28 +58,46 @@ async fn put(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, sent) = request.into_parts();
-    // Read whole before anything is refused: a connection with an unread body is closed, and callers see that instead of the answer.
-    let component = body::read(&app.memory, sent, COMPONENT_BYTES_MAX, "of uploads").await?;
+    let host = app.host(&tenant).clone();
     let gate = gate(&query, caller.actor(&parts.headers, tenant.as_str())?)?;
     let release_quarantine = query.flag("release_quarantine")?;
-    let (domain, described) = match domain {
-        Some(domain) => (domain, None),
-        None => {
-            let described = app.host(&tenant).described(component.clone()).await?;
-            let domain = described.domain().clone();
-            caller.check(&Wanted::Publish(subject::admin(&tenant, "deploy", &domain)))?;
-            (domain, Some(described))
-        }
-    };
-    let (host, options) = (app.host(&tenant).clone(), DeployOptions { gate, domain: Some(domain), release_quarantine });
+    let uploaded = upload(&host, &tenant, sent).await?;
+    let options = DeployOptions { gate, domain, release_quarantine };
+    let (caller, closing) = (caller.clone(), app.closing.clone());
     gate_progress::respond(&parts.headers, |progress| async move {
+        let described = until_closed(closing, host.described(&tenant, uploaded, &options)).await?;
+        let domain = described.domain().clone();
+        if options.domain.is_none() {
+            caller.check(&Wanted::Publish(subject::admin(&tenant, "deploy", &domain)))?;
+        }
         let gate = GateOptions { progress, ..options.gate };
-        let deployed = host.deploy(&tenant, component, DeployOptions { gate, ..options }).await;
-        // Until here, so that it was compiled once.
-        drop(described);
-        deployed
+        let options = DeployOptions { gate, domain: options.domain.or(Some(domain)), release_quarantine };
+        Ok(host.deploy_described(&tenant, described, options).await?)
     })
     .await
+}
+
+/// Takes the body in, to a file. What has come goes away when the client does.
+async fn upload(host: &Host, tenant: &TenantName, mut sent: Body) -> Result<Uploaded, Problem> {
+    let mut upload = host.begin_upload(tenant)?;
+    if sent.size_hint().lower() > COMPONENT_BYTES_MAX as u64 {
+        return Err(UploadError::TooLarge.into());
+    }
+    while let Some(piece) = body::next(&mut sent).await? {
+        upload.write(&piece).await?;
+    }
+    Ok(upload.finish().await?)
+}
+
+/// A compiler ends with the server. What follows it goes on to its end.
+async fn until_closed<T>(
+    mut closing: watch::Receiver<bool>,
+    work: impl Future<Output = Result<T, DeployError>>,
+) -> Result<T, DeployError> {
+    tokio::select! {
+        done = work => done,
+        _ = closing.wait_for(|closing| *closing) => Err(DeployError::ShuttingDown),
+    }
 }
 
 /// `POST /v1/{tenant}/domains/{domain}/rollback`.
@@ -93,7 +115,7 @@ pub(crate) async fn roll_back(
     gate_progress::respond(&headers, |progress| async move {
         let gate = GateOptions { progress, ..options.gate };
         let rolled_back = host.roll_back(&tenant, &domain, RollBackOptions { gate, ..options }).await;
-        rolled_back.map_err(|error| error.for_caller(&caller, &tenant, &domain))
+        Ok(rolled_back.map_err(|error| error.for_caller(&caller, &tenant, &domain))?)
     })
     .await
 }

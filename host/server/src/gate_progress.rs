@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
-use polder_engine::{DeployError, Deployed, GateProgress};
+use polder_engine::{Deployed, GateProgress};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -36,23 +36,32 @@ pub(crate) async fn respond<W>(
     work: impl FnOnce(Option<watch::Sender<GateProgress>>) -> W,
 ) -> Result<Response, Problem>
 where
-    W: Future<Output = Result<Deployed, DeployError>> + Send + 'static,
+    W: Future<Output = Result<Deployed, Problem>> + Send + 'static,
 {
     let accepts = |value: &axum::http::HeaderValue| value.to_str().is_ok_and(|text| text.contains(NDJSON));
     if !headers.get_all(ACCEPT).iter().any(accepts) {
         return Ok(json(StatusCode::OK, &work(None).await?));
     }
     let (sender, progress) = watch::channel(GateProgress::default());
-    let lines = Lines { progress, work: Some(tokio::spawn(work(Some(sender)))) };
+    let lines = Lines { progress, work: Some(AbortOnDrop(tokio::spawn(work(Some(sender))))) };
     let lines = stream::unfold(lines, |mut lines| async move { Some((lines.next().await?, lines)) });
     let headers = [(CONTENT_TYPE, NDJSON), (CACHE_CONTROL, "no-store")];
     Ok((headers, Body::from_stream(lines)).into_response())
 }
 
+/// Work that ends with its client, as far as it can be given up.
+struct AbortOnDrop(JoinHandle<Result<Deployed, Problem>>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 struct Lines {
     progress: watch::Receiver<GateProgress>,
     /// `None` once its answer is told.
-    work: Option<JoinHandle<Result<Deployed, DeployError>>>,
+    work: Option<AbortOnDrop>,
 }
 
 impl Lines {
@@ -68,11 +77,11 @@ impl Lines {
         };
         let line = tokio::select! {
             biased;
-            done = work => {
+            done = &mut work.0 => {
                 self.work = None;
                 match done {
                     Ok(Ok(deployed)) => line(&Line::<()>::Deployed(Box::new(deployed))),
-                    Ok(Err(error)) => line(&Line::Problem(Problem::from(error).document())),
+                    Ok(Err(problem)) => line(&Line::Problem(problem.document())),
                     Err(error) => return Some(Err(std::io::Error::other(error))),
                 }
             }

@@ -3,6 +3,7 @@
 use polder_core::{MemoryExhausted, NameError};
 use polder_engine::{
     BridgeError, DeployError, KeyError, MEMORY_RETRY_MS, READ_RETRY_MS, ReadError, SubmitError, TenantError,
+    UploadError,
 };
 
 use crate::incoming_json;
@@ -11,6 +12,11 @@ use crate::problem::Problem;
 
 /// A view that is behind usually catches up within this time.
 const VIEW_RETRY_MS: u64 = 1_000;
+/// A compiler is free again after a few seconds, mostly.
+const DEPLOY_RETRY_MS: u64 = 5_000;
+
+/// Of a guest's failure, what is logged, in bytes. The caller gets all of it.
+const REASON_LOG_BYTES_MAX: usize = 1_000;
 
 impl From<NameError> for Problem {
     fn from(error: NameError) -> Self {
@@ -136,8 +142,27 @@ impl From<DeployError> for Problem {
                 Self::new(&kinds::UNKNOWN_REVISION, detail).with("asked", asked).with("found", found)
             }
             E::MemoryExhausted(exhausted) => memory_exhausted(detail, &exhausted),
+            E::Busy(_) => Self::new(&kinds::BUSY, detail).retry_after_ms(DEPLOY_RETRY_MS),
+            E::ShuttingDown => Self::new(&kinds::SHUTTING_DOWN, detail),
             E::ReadOnly(reason) => Self::read_only(&detail, &reason),
             E::Storage(cause) => Self::internal(&kinds::STORAGE_FAILED, "the host cannot store the component", &cause),
+        }
+    }
+}
+
+impl From<UploadError> for Problem {
+    fn from(error: UploadError) -> Self {
+        use UploadError as E;
+        let detail = error.to_string();
+        match error {
+            E::Busy { limit, value } => Self::new(&kinds::BUSY, detail)
+                .with("limit", value)
+                .with("limit_name", limit)
+                .retry_after_ms(DEPLOY_RETRY_MS),
+            E::TooLarge => Self::new(&kinds::TOO_LARGE, detail)
+                .with("limit", polder_engine::COMPONENT_BYTES_MAX as u64)
+                .with("limit_name", "component_bytes_max"),
+            _ => Self::internal(&kinds::STORAGE_FAILED, "the host cannot keep the component", &detail),
         }
     }
 }
@@ -198,7 +223,9 @@ fn read_limit(kind: &'static Kind, detail: String, limit: &str, value: u64) -> P
 }
 
 fn guest_fault(detail: String, domain: &str, revision: &polder_core::Revision, reason: &str) -> Problem {
-    tracing::warn!(domain, revision = %revision.short(), reason, "a guest failed");
+    // A guest's last note may be part of it.
+    let logged = &reason[..reason.floor_char_boundary(REASON_LOG_BYTES_MAX)];
+    tracing::warn!(domain, revision = %revision.short(), reason = logged, "a guest failed");
     Problem::new(&kinds::GUEST_FAULT, detail)
         .with("domain", domain)
         .with("revision", revision.to_string())

@@ -97,7 +97,7 @@ async fn a_deployment_whose_caller_goes_away_is_finished() {
     let door = Door::orders(folder.path()).await;
     for steps_max in 1..=6 {
         let (tenant, revision) = (tenant(), another_revision(&component("orders"), steps_max));
-        let mut deploying = Box::pin(door.host.deploy(&tenant, revision, DeployOptions::default()));
+        let mut deploying = Box::pin(door.host.deploy(&tenant, revision.into(), DeployOptions::default()));
         // Goes away after one step more each time: a step ends where something is waited for.
         let mut steps = 0;
         let until_then = poll_fn(|context| {
@@ -145,7 +145,7 @@ async fn after_a_restart_every_domains_views_are_fed() {
     let folder = tempfile::tempdir().unwrap();
     let door = Door::orders(folder.path()).await;
     for domain in ["lamps", "permits"] {
-        door.host.deploy(&tenant(), component(domain), DeployOptions::default()).await.unwrap();
+        door.host.deploy(&tenant(), component(domain).into(), DeployOptions::default()).await.unwrap();
     }
     for number in 0..EVENTS {
         door.accept(&format!("o-{number}"), "draft-order", json!({ "customer": "c-1" })).await;

@@ -35,8 +35,11 @@ async fn fails_and_comes_back(fault: Fault, call: u64, said: &str) {
     refused(door.send_as("pot", "o-1", "add-line", line()).await.unwrap_err());
     refused(door.send("o-2", "draft-order", json!({ "customer": "c-1" })).await.unwrap_err());
     let deployed = another_revision(&component("orders"), 1);
-    let error =
-        door.host.deploy(&super::door::tenant(), deployed, polder_engine::DeployOptions::default()).await.unwrap_err();
+    let error = door
+        .host
+        .deploy(&super::door::tenant(), deployed.into(), polder_engine::DeployOptions::default())
+        .await
+        .unwrap_err();
     assert!(matches!(&error, polder_engine::DeployError::ReadOnly(reason) if reason.contains(said)), "{error:?}");
     assert_eq!(disk.calls(), calls);
 

@@ -76,7 +76,7 @@ impl Door {
 
     pub(crate) async fn deploy(&self, component: Bytes) -> polder_engine::Deployed {
         let options = DeployOptions { domain: Some(self.domain.clone()), ..DeployOptions::default() };
-        self.host.deploy(&tenant(), component, options).await.unwrap()
+        self.host.deploy(&tenant(), component.into(), options).await.unwrap()
     }
 
     pub(crate) fn command(&self, id: &str, name: &str, payload: &Value) -> Command {

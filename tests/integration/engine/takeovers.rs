@@ -56,7 +56,7 @@ fn domain() -> DomainName {
 }
 
 async fn deploy(door: &Door, component: Bytes, gate: GateOptions) -> Result<Deployed, DeployError> {
-    door.host.deploy(&tenant(), component, DeployOptions { gate, ..DeployOptions::default() }).await
+    door.host.deploy(&tenant(), component.into(), DeployOptions { gate, ..DeployOptions::default() }).await
 }
 
 async fn refused(door: &Door, component: Bytes, gate: GateOptions) -> Verdict {

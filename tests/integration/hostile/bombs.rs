@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use polder_sandbox::{Sandbox, SandboxOptions};
 
-use super::guests::{good, leb, section, with_parasite};
+use super::guests::{bomb, good, leb, section, with_parasite};
 
 fn refused(sandbox: &Sandbox, bytes: &[u8]) -> String {
     match sandbox.load(bytes) {
@@ -118,6 +118,16 @@ fn bombs_are_refused_by_their_outline() {
         ),
         ("many instances", component(&instances), "instances: 300; at most 256"),
         ("many locals", component(&locals), "local variables: "),
+        (
+            "blocks times locals",
+            with_parasite(&bomb(1_300, 200, 1_000)),
+            "values that pass between blocks and functions",
+        ),
+        (
+            "blocks that take many values",
+            with_parasite(&wide_blocks(40, 2_000)),
+            "values that pass between blocks and functions",
+        ),
         ("one giant function", component(&wide), "bytes of code in one function: "),
         (
             "many types",
@@ -135,6 +145,17 @@ fn bombs_are_refused_by_their_outline() {
         wrong.extend((!told.contains(reason)).then(|| format!("{what}: {told}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Functions of many blocks, each of which takes and gives a thousand values.
+fn wide_blocks(functions: usize, blocks: usize) -> String {
+    let values = "i32 ".repeat(1_000);
+    let (begin, end) = ("loop (type $wide) ".repeat(blocks), "end ".repeat(blocks));
+    let function = format!(
+        "(func (type $wide) {} {begin}{end})",
+        (0..1_000).map(|place| format!("local.get {place} ")).collect::<String>()
+    );
+    format!("(module (type $wide (func (param {values}) (result {values}))) {})", function.repeat(functions))
 }
 
 const COMPONENT_HEADER: [u8; 8] = *b"\0asm\x0d\0\x01\0";

@@ -38,6 +38,17 @@ pub(crate) fn with_parasite(module: &str) -> Vec<u8> {
     bytes
 }
 
+/// A module whose code a compiler takes long over: in each function a jump out of each of so many blocks, over so many local variables.
+pub(crate) fn bomb(functions: usize, blocks: usize, locals: usize) -> String {
+    let begin = "block ".repeat(blocks);
+    let jumps: String = (0..blocks).map(|depth| format!("local.get {} br_if {depth} ", depth % locals)).collect();
+    let sets: String =
+        (0..locals.min(blocks)).map(|local| format!("local.get {local} local.set {} ", (local + 7) % locals)).collect();
+    let end = "end ".repeat(blocks);
+    let function = format!("(func (local {}) {begin}{jumps}{sets}{end})", "i32 ".repeat(locals));
+    format!("(module {})", function.repeat(functions))
+}
+
 fn core_modules(component: &[u8]) -> usize {
     let (mut depth, mut modules) = (0, 0);
     for payload in Parser::new(0).parse_all(component) {

@@ -3,6 +3,7 @@
 
 mod bombs;
 mod calls;
+mod compiling;
 mod guests;
 mod loading;
 mod loops;

@@ -6,7 +6,8 @@ use polder_core::{
     Position, ProjectionName, TenantName,
 };
 use polder_engine::{
-    AsOf, DeployError, DeployOptions, DocumentQuery, Host, HostOptions, MAIN_TENANT, ReadError, SubmitError, WaitFor,
+    AsOf, DeployError, DeployOptions, DocumentQuery, Host, HostOptions, MAIN_TENANT, ReadError, SubmitError, Uploaded,
+    WaitFor,
 };
 use tempfile::TempDir;
 
@@ -93,7 +94,7 @@ impl Yard {
     }
 
     /// Deploys to `main`, and gives why it was refused.
-    pub(crate) async fn refusal(&self, component: impl Into<Bytes>) -> String {
+    pub(crate) async fn refusal(&self, component: impl Into<Uploaded>) -> String {
         match self.host.deploy(&tenant(MAIN_TENANT), component.into(), DeployOptions::default()).await {
             Err(DeployError::Refused(reason)) => reason,
             other => panic!("{other:?}"),

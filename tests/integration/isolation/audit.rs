@@ -104,12 +104,12 @@ async fn what_was_found_is_in_quarantine_until_it_is_released() {
     let door = Door::at(host.clone(), "hidden-counter", "meter");
     assert_eq!(found(&door, "tell").await, (reason.clone(), 0), "a restart lets nobody in");
     let (tenant, bytes) = (tenant(), component("hidden-counter"));
-    match host.deploy(&tenant, bytes.clone(), DeployOptions::default()).await {
+    match host.deploy(&tenant, bytes.clone().into(), DeployOptions::default()).await {
         Err(DeployError::Quarantined { cause, .. }) => assert_eq!(cause, reason),
         other => panic!("{other:?}"),
     }
     let released = DeployOptions { release_quarantine: true, ..DeployOptions::default() };
-    host.deploy(&tenant, bytes, released).await.unwrap();
+    host.deploy(&tenant, bytes.into(), released).await.unwrap();
     door.accept("m-9", "tell", json!({})).await;
     let revisions = host.revisions(&tenant, &domain).await.unwrap();
     assert_eq!(revisions.last().unwrap().status, RevisionStatus::Active);
@@ -142,7 +142,7 @@ async fn what_is_released_begins_anew() {
     assert!(acknowledged > 0);
     quarantined(&door).await;
     let released = DeployOptions { release_quarantine: true, ..DeployOptions::default() };
-    door.host.deploy(&tenant(), second, released).await.unwrap();
+    door.host.deploy(&tenant(), second.into(), released).await.unwrap();
     door.accept("m-0", "tell", json!({})).await;
     let events = door.events().await;
     assert_eq!(events.last().unwrap().payload.get(), r#"{"count":1}"#);

@@ -13,7 +13,7 @@ const CIRCUIT: &str = "polder_domain_circuit{tenant=\"main\",domain=\"saboteur\"
 async fn a_domain_that_fails_is_kept_from_its_callers_until_it_is_well() {
     let folder = tempfile::tempdir().unwrap();
     let machines = Door::open(folder.path(), "saboteur", "machine").await;
-    machines.host.deploy(&tenant(), component("orders"), polder_engine::DeployOptions::default()).await.unwrap();
+    machines.host.deploy(&tenant(), component("orders").into(), polder_engine::DeployOptions::default()).await.unwrap();
     let orders = Door::at(machines.host.clone(), "orders", "order");
     machines.accept("m-1", "turn", json!({})).await;
     let mut faults = 0;

@@ -102,9 +102,9 @@ impl Bench {
     fn polder(&self, workspace: &Workspace) -> Result<Polder> {
         let nats_server = self.is_wanted(NATS).then(|| nats_server(workspace)).transpose()?;
         guests::build()?;
-        let build = ["build", "--release", "--package", "polder-cli"];
+        let build = ["build", "--profile", "dist", "--package", "polder-cli"];
         run::show(run::cargo().current_dir(&workspace.root).args(build))?;
-        Ok(Polder { program: workspace.target.join("release").join("polder"), nats_server })
+        Ok(Polder { program: workspace.target.join("dist").join("polder"), nats_server })
     }
 
     fn measure(&self, polder: &Polder, peers: &[peers::Built], scratch: &Path, size: Size) -> Result<Results> {

@@ -33,6 +33,7 @@ pub(crate) const ARROWS: &[Arrow] = &[
     Arrow { folder: "host/cases", may_use: &["host/core", "host/sandbox"] },
     Arrow { folder: "host/bridge", may_use: &["host/core", "host/journal"] },
     Arrow { folder: "host/engine", may_use: &["host/core", "host/journal", "host/sandbox"] },
+    Arrow { folder: "host/compiler", may_use: &["host/core", "host/sandbox", "host/engine"] },
     Arrow {
         folder: "host/server",
         may_use: &["host/core", "host/journal", "host/sandbox", "host/engine", "host/bridge", "host/access"],

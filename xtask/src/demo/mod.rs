@@ -28,6 +28,11 @@ use polder::{Host, Polder};
 use stage::{Stage, grouped};
 
 const SERVE: [&str; 5] = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
+/// Said at once, so that nobody takes a long build for one that hangs.
+const FIRST_BUILD: &str = "\
+The first time, the host is built from some 400 crates, which takes minutes: nearly all of the time. Then come the guests (half a minute)
+and the demo itself (a minute). From the second time on it begins within seconds.
+";
 const GENERATED_LOG: &str = "log.csv";
 const SEED: u64 = 1;
 /// Views are read after this, in milliseconds, at the latest.
@@ -87,9 +92,13 @@ pub(crate) fn demo(options: &Demo) -> Result<()> {
 
 fn build_host() -> Result<PathBuf> {
     let workspace = Workspace::read()?;
+    let program = workspace.target.join("release").join("polder");
+    if !program.exists() {
+        eprintln!("{FIRST_BUILD}");
+    }
     let mut cargo = run::cargo();
     run::show(cargo.current_dir(&workspace.root).args(["build", "--release", "--package", "polder-cli"]))?;
-    Ok(workspace.target.join("release").join("polder"))
+    Ok(program)
 }
 
 impl Play {

@@ -110,9 +110,10 @@ impl Requests {
         let follow_up = reply.follow_up.take();
         match to {
             Some(to) => send(&self.connection, to, reply).await,
+            // Without the answer itself: it may be large, and hold what is nobody's business but the caller's.
             None => {
-                let reply = String::from_utf8_lossy(&reply.payload);
-                tracing::info!(%subject, %reply, "done, and nobody had asked to be told");
+                let (code, bytes) = (reply.error.map_or(200, |(code, _)| code), reply.payload_bytes());
+                tracing::info!(%subject, code, bytes, "done, and nobody had asked to be told");
             }
         }
         // Not before the reply was sent: whoever listens is told first what to wait for.

@@ -7,7 +7,7 @@ use polder_bridge::{ConnectOptions, Connection};
 use polder_core::Limits;
 use serde_json::Value;
 
-use super::Finding;
+use super::{Finding, Found};
 
 /// A message's headers beside its payload, in bytes: more than they take.
 const HEADERS_BYTES: u64 = 4 * 1_024;
@@ -22,27 +22,29 @@ pub(super) fn findings(options: Option<&ConnectOptions>, monitoring: Option<&str
     let findings = runtime.block_on(async {
         let connection = match Connection::open(options, "polder doctor").await {
             Ok(connection) => connection,
-            Err(error) => return vec![Finding { what: "nats", found: Err(error.to_string()) }],
+            Err(error) => return vec![Finding { what: "nats", found: Found::Bad(error.to_string()) }],
         };
         let version = format!("nats-server {} answers at {}", connection.server_version(), connection.urls());
         let jetstream = connection.require_jetstream().await;
         let jetstream = jetstream.map(|()| "it answers".to_owned()).map_err(|error| error.to_string());
         let mut findings = vec![
-            Finding { what: "nats", found: Ok(version) },
-            Finding { what: "nats jetstream", found: jetstream },
-            Finding { what: "nats max_payload", found: payload(connection.payload_bytes_max() as u64) },
+            Finding { what: "nats", found: Found::Good(version) },
+            Finding { what: "nats jetstream", found: jetstream.into() },
+            Finding { what: "nats max_payload", found: payload(connection.payload_bytes_max() as u64).into() },
         ];
         match monitoring {
             Some(url) => match status(url).await {
                 Ok(status) => findings.extend([
-                    Finding { what: "nats sync_interval", found: sync(&status) },
-                    Finding { what: "nats clock", found: clock(&status, Timestamp::now()) },
+                    Finding { what: "nats sync_interval", found: sync(&status).into() },
+                    Finding { what: "nats clock", found: clock(&status, Timestamp::now()).into() },
                 ]),
-                Err(problem) => findings.push(Finding { what: "nats monitoring", found: Err(problem) }),
+                Err(problem) => findings.push(Finding { what: "nats monitoring", found: Found::Bad(problem) }),
             },
             None => findings.push(Finding {
                 what: "nats monitoring",
-                found: Ok("not looked at: --nats-monitoring http://127.0.0.1:8222 tells of disk and clock".to_owned()),
+                found: Found::Absent(
+                    "not looked at: --nats-monitoring http://127.0.0.1:8222 tells of disk and clock".to_owned(),
+                ),
             }),
         }
         findings

@@ -30,6 +30,7 @@ An event's id is a content id (CIDv1, BLAKE3) over its canonical bytes and the i
 /// Write all that a tenant has into a new folder, readable without Polder.
 #[derive(Args)]
 pub(super) struct Export {
+    /// The tenant's name: acme.
     tenant: TenantName,
     /// The folder to be made.
     #[arg(long, value_name = "DIR")]

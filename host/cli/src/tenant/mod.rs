@@ -42,6 +42,7 @@ enum What {
 /// One tenant, and who decides about it.
 #[derive(Args)]
 struct One {
+    /// The tenant's name: acme.
     tenant: TenantName,
     /// Who decides, for the record.
     #[arg(long)]

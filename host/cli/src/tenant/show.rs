@@ -18,6 +18,7 @@ pub(super) struct List {
 
 #[derive(Args)]
 pub(super) struct Show {
+    /// The tenant's name: acme.
     tenant: TenantName,
     #[command(flatten)]
     connection: Connection,

@@ -56,6 +56,7 @@ struct List {
 /// Revoke a key for good: no token that it signed is taken any more.
 #[derive(Args)]
 struct Revoke {
+    /// The key's id, as `polder token key list` shows it.
     key: KeyId,
     /// Who does this, for the record.
     #[arg(long)]

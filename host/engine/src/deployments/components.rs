@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use polder_core::Revision;
-use polder_sandbox::{Component, Origin, Refusal, Sandbox};
+use polder_core::{MemoryBudget, MemoryPurpose, Revision, TenantName};
+use polder_sandbox::{Component, Origin, Sandbox};
+
+use super::{CompileError, CompileJob, Compilers, Stop, Upload, UploadError, Uploaded, Uploads};
 
 /// Keeps components for all hosts that have a journal in common.
 pub trait Depot: Send + Sync {
@@ -27,6 +29,10 @@ pub(crate) struct Components {
     uploaded: PathBuf,
     compiled: PathBuf,
     in_use: Mutex<HashMap<Revision, Weak<Component>>>,
+    uploads: Uploads,
+    compilers: Compilers,
+    memory: MemoryBudget,
+    stopping: Arc<AtomicBool>,
     compilations: AtomicU64,
 }
 
@@ -38,23 +44,58 @@ pub(crate) enum ComponentError {
     #[error("{} is damaged: its content has another digest; restore it from a copy", path.display())]
     Damaged { path: PathBuf },
     #[error("{0}")]
-    Refused(#[from] Refusal),
+    NotLoaded(#[from] CompileError),
 }
 
 impl Components {
-    pub(crate) fn open(data_dir: &Path, depot: Option<Arc<dyn Depot>>) -> io::Result<Self> {
-        let (uploaded, compiled) = (data_dir.join("components"), data_dir.join("compiled"));
-        let components = Self { depot, uploaded, compiled, in_use: Mutex::default(), compilations: AtomicU64::new(0) };
+    pub(crate) fn open(
+        data_dir: &Path,
+        depot: Option<Arc<dyn Depot>>,
+        compilers: Compilers,
+        memory: MemoryBudget,
+    ) -> io::Result<Self> {
+        let components = Self {
+            depot,
+            uploaded: data_dir.join("components"),
+            compiled: data_dir.join("compiled"),
+            in_use: Mutex::default(),
+            uploads: Uploads::open(data_dir, Arc::clone(&compilers.uploads))?,
+            compilers,
+            memory,
+            stopping: Arc::default(),
+            compilations: AtomicU64::new(0),
+        };
         fs::create_dir_all(&components.uploaded)?;
         fs::create_dir_all(&components.compiled)?;
         Ok(components)
     }
 
-    /// Checks and compiles; stores nothing but the compiled form.
-    pub(crate) fn load(&self, sandbox: &Sandbox, bytes: &[u8]) -> Result<Arc<Component>, Refusal> {
-        match self.in_use(Revision::of(bytes)) {
+    /// From here on nothing is compiled, and what is being compiled ends.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn begin_upload(&self, tenant: &TenantName) -> Result<Upload, UploadError> {
+        self.uploads.begin(tenant)
+    }
+
+    /// For work that may be given up before the host stops.
+    pub(crate) fn new_stop(&self) -> Stop {
+        Stop::within(&self.stopping)
+    }
+
+    /// Checks and compiles a component for a tenant, or for the host itself; stores nothing but the compiled form. Waits for a compiler, and
+    /// blocks until it has ended or `stop` is set.
+    pub(crate) fn load(
+        &self,
+        sandbox: &Sandbox,
+        tenant: Option<&TenantName>,
+        component: &Uploaded,
+        stop: &Stop,
+    ) -> Result<Arc<Component>, CompileError> {
+        match self.in_use(component.revision()) {
             Some(component) => Ok(component),
-            None => self.load_anew(sandbox, bytes),
+            None => self.load_anew(sandbox, tenant, component, stop),
         }
     }
 
@@ -64,11 +105,12 @@ impl Components {
     }
 
     /// Durable when it returns: the event that names the revision must never be there without it.
-    pub(crate) fn store(&self, revision: Revision, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn store(&self, component: &Uploaded) -> io::Result<()> {
+        let bytes = component.bytes()?;
         if let Some(depot) = &self.depot {
-            depot.keep(revision, bytes)?;
+            depot.keep(component.revision(), &bytes)?;
         }
-        self.store_here(revision, bytes)
+        self.store_here(component.revision(), &bytes)
     }
 
     fn store_here(&self, revision: Revision, bytes: &[u8]) -> io::Result<()> {
@@ -88,7 +130,8 @@ impl Components {
         if let Some(component) = self.in_use(revision) {
             return Ok(component);
         }
-        Ok(self.load_anew(sandbox, &self.uploaded(revision)?)?)
+        let component = Uploaded::from(self.uploaded(revision)?);
+        Ok(self.load_anew(sandbox, None, &component, &self.new_stop())?)
     }
 
     /// Byte for byte as it came.
@@ -130,8 +173,25 @@ impl Components {
         self.in_use.lock().unwrap_or_else(PoisonError::into_inner).get(&revision)?.upgrade()
     }
 
-    fn load_anew(&self, sandbox: &Sandbox, bytes: &[u8]) -> Result<Arc<Component>, Refusal> {
-        let component = sandbox.load_compiled(&self.compiled, bytes)?;
+    fn load_anew(
+        &self,
+        sandbox: &Sandbox,
+        tenant: Option<&TenantName>,
+        component: &Uploaded,
+        stop: &Stop,
+    ) -> Result<Arc<Component>, CompileError> {
+        let _seat = self.compilers.seats.take(tenant, stop)?;
+        // Another caller may have loaded the same component meanwhile.
+        if let Some(component) = self.in_use(component.revision()) {
+            return Ok(component);
+        }
+        // Held until the component is loaded: it grows with the compiler, which holds more than the code that comes out of it.
+        let mut memory = self.memory.try_reserve(MemoryPurpose::Compilers, 0)?;
+        let compile = || {
+            let job = CompileJob { component, folder: self.uploads.folder(), memory: &mut memory, stop };
+            self.compilers.compiler.compile(job)
+        };
+        let component = sandbox.load_compiled(&self.compiled, component.revision(), compile)?;
         if component.origin != Origin::Cached {
             self.compilations.fetch_add(1, Ordering::Relaxed);
         }

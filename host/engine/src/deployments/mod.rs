@@ -1,12 +1,19 @@
 //! Which revision of which domain is active. Deployments are facts in the host's own history, so a restart comes back to
 //! exactly the same revisions, and who deployed what can be read like any other history.
 
+mod compile_seats;
+mod compiling;
 mod components;
 mod facts;
 mod options;
 mod revisions;
 mod turns;
+mod uploads;
 
+pub(crate) use compile_seats::CompileSeats;
+pub use compile_seats::{COMPILE_WAIT_MS_MAX, COMPILERS_MAX, COMPILES_WAITING_MAX};
+pub(crate) use compiling::StopOnDrop;
+pub use compiling::{CompileError, CompileJob, Compiler, CompilerInProcess, Compilers, Stop};
 pub(crate) use components::Components;
 pub use components::Depot;
 pub(crate) use facts::{Activation, DeploymentFact, Deployments, Standing};
@@ -14,3 +21,6 @@ pub use options::{DeployOptions, GateOptions, RollBackOptions};
 pub(crate) use revisions::Revisions;
 pub use revisions::{RevisionInfo, RevisionStatus};
 pub(crate) use turns::Turns;
+use uploads::UploadCounts;
+pub(crate) use uploads::Uploads;
+pub use uploads::{UPLOADS_MAX, UPLOADS_PER_TENANT_MAX, Upload, UploadError, Uploaded};

@@ -139,7 +139,7 @@ impl Conclusions {
                 let command = &sample.command;
                 let cause = format!(
                     "it remembers what is in no event: command {} ({}) to {} {}, run again in a fresh instance after sequence {}, \
-                     went otherwise: {what}",
+                     went otherwise: {what}. A HashMap or HashSet does that, by its order: use BTreeMap and BTreeSet. So does a static or thread-local",
                     command.name, command.id, command.aggregate, command.aggregate_id, sample.sequence_before
                 );
                 let Sample { tenant, domain, active, .. } = sample;

@@ -2,16 +2,15 @@
 
 use std::sync::{Arc, PoisonError};
 
-use bytes::Bytes;
 use polder_core::{DomainName, Revision, TenantName};
-use polder_sandbox::{Component, Refusal, Sandbox};
+use polder_sandbox::{Component, Sandbox};
 
 use super::taking_over::{Takeover, Why};
 use super::{Host, Inner, blocking, joined};
 use crate::answers::Deployed;
 use crate::deployments::{
-    Activation, Components, DeployOptions, DeploymentFact, GateOptions, RevisionInfo, Revisions, RollBackOptions,
-    Standing,
+    Activation, CompileError, Components, DeployOptions, DeploymentFact, GateOptions, RevisionInfo, Revisions,
+    RollBackOptions, Standing, StopOnDrop, Upload, UploadError, Uploaded,
 };
 use crate::domain::{Active, Domain};
 use crate::gate::{GateRefusal, Verdict};
@@ -26,25 +25,68 @@ use crate::tenant::Tenant;
 use crate::{DeployError, OpenError, ReadError};
 
 /// A component that was checked and compiled, and is not deployed yet.
-pub struct Described(Arc<Component>);
+pub struct Described {
+    component: Arc<Component>,
+    uploaded: Uploaded,
+}
 
 impl Described {
     pub fn domain(&self) -> &DomainName {
-        &self.0.descriptor.domain
+        &self.component.descriptor.domain
     }
 }
 
 impl Host {
-    /// Checks and compiles a component, judges it by the tenant's history, records and activates it. Goes on to its end also when the
-    /// caller goes away.
+    /// Begins to take in a component for the tenant. Whether the tenant is there is not looked at.
+    pub fn begin_upload(&self, tenant: &TenantName) -> Result<Upload, UploadError> {
+        self.inner.components.begin_upload(tenant)
+    }
+
+    /// Checks and compiles a component, and says what it describes. Ends with its caller: when this is dropped, the compiler stops.
+    ///
+    /// A refusal is recorded when the component was meant for a domain that is there, unless nothing is to be recorded.
+    pub async fn described(
+        &self,
+        tenant: &TenantName,
+        uploaded: Uploaded,
+        options: &DeployOptions,
+    ) -> Result<Described, DeployError> {
+        let tenant = self.inner.tenant_to_deploy(tenant)?;
+        let stop = StopOnDrop(self.inner.components.new_stop());
+        let (inner, name, component, seen) =
+            (Arc::clone(&self.inner), tenant.name.clone(), uploaded.clone(), stop.0.clone());
+        let loaded = blocking(move || inner.components.load(&inner.sandbox, Some(&name), &component, &seen)).await;
+        let error = match loaded {
+            Ok(component) => return Ok(Described { component, uploaded }),
+            Err(error) => error,
+        };
+        if matches!(error, CompileError::Refused(_) | CompileError::Limit { .. }) {
+            self.inner.not_admitted(&tenant, options, uploaded.revision(), error.to_string()).await?;
+        }
+        Err(error.into())
+    }
+
+    /// Checks and compiles a component, judges it by the tenant's history, records and activates it. Once it is compiled, this goes on to its
+    /// end also when the caller goes away.
     pub async fn deploy(
         &self,
         tenant: &TenantName,
-        component: Bytes,
+        component: Uploaded,
+        options: DeployOptions,
+    ) -> Result<Deployed, DeployError> {
+        let described = self.described(tenant, component, &options).await?;
+        self.deploy_described(tenant, described, options).await
+    }
+
+    /// As [`deploy`](Self::deploy), for a component that is compiled already.
+    pub async fn deploy_described(
+        &self,
+        tenant: &TenantName,
+        described: Described,
         options: DeployOptions,
     ) -> Result<Deployed, DeployError> {
         let (inner, tenant) = (Arc::clone(&self.inner), self.inner.tenant_to_deploy(tenant)?);
-        joined(tokio::spawn(async move { inner.deploy(tenant, component, options).await })).await
+        joined(tokio::spawn(async move { inner.deploy(tenant, described, options).await })).await
     }
 
     /// Makes a revision active again that was active before. It passes the gate like any other.
@@ -76,13 +118,6 @@ impl Host {
         revisions.await.map_err(|error| ReadError::Storage(error.to_string()))
     }
 
-    /// What a component describes. While it is held, deploying the component does not compile it again.
-    pub async fn described(&self, component: Bytes) -> Result<Described, DeployError> {
-        let inner = Arc::clone(&self.inner);
-        let loaded = blocking(move || inner.components.load(&inner.sandbox, &component)).await;
-        Ok(Described(loaded.map_err(|error| DeployError::Refused(error.to_string()))?))
-    }
-
     /// A component as it was uploaded, of a revision that the tenant has or had.
     pub async fn component(&self, tenant: &TenantName, revision: Revision) -> Result<Vec<u8>, ReadError> {
         let tenant = self.tenant(tenant)?.tenant;
@@ -99,8 +134,10 @@ impl Host {
 
     /// A component's rules alone, for [`Host::attach`].
     pub fn load(&self, component: &[u8]) -> Result<Arc<dyn Rules>, DeployError> {
-        let loaded = self.inner.components.load(&self.inner.sandbox, component);
-        Ok(Arc::new(GuestRules(loaded.map_err(|error| DeployError::Refused(error.to_string()))?)))
+        let components = &self.inner.components;
+        let component = Uploaded::from(component.to_vec());
+        let loaded = components.load(&self.inner.sandbox, None, &component, &components.new_stop())?;
+        Ok(Arc::new(GuestRules::new(loaded, Arc::clone(&self.inner.system.notes))))
     }
 
     /// Puts rules in place without recording it and without projections: for benchmarks of the write side alone, and for
@@ -116,26 +153,19 @@ impl Inner {
     async fn deploy(
         self: &Arc<Self>,
         tenant: Arc<Tenant>,
-        bytes: Bytes,
+        described: Described,
         options: DeployOptions,
     ) -> Result<Deployed, DeployError> {
         let DeployOptions { gate, domain: asked, release_quarantine } = options;
-        let (inner, uploaded) = (Arc::clone(self), bytes.clone());
-        let component = match blocking(move || inner.components.load(&inner.sandbox, &uploaded)).await {
-            Ok(component) => component,
-            Err(refusal) => {
-                self.not_admitted(&tenant, asked, Revision::of(&bytes), &refusal, gate).await?;
-                return Err(DeployError::Refused(refusal.to_string()));
-            }
-        };
-        let described = &component.descriptor.domain;
+        let domain = described.domain();
         if let Some(asked) = asked
-            && asked != *described
+            && asked != *domain
         {
-            return Err(DeployError::OtherDomain { described: described.clone(), asked });
+            return Err(DeployError::OtherDomain { described: domain.clone(), asked });
         }
-        let _turn = self.turns.take(&tenant.name, described).await;
-        let why = Why::Deployed { bytes, release_quarantine };
+        let _turn = self.turns.take(&tenant.name, domain).await;
+        let Described { component, uploaded } = described;
+        let why = Why::Deployed { uploaded, release_quarantine };
         self.take_over(Takeover { tenant, component, why, gate }).await
     }
 
@@ -203,18 +233,16 @@ impl Inner {
     async fn not_admitted(
         self: &Arc<Self>,
         tenant: &Arc<Tenant>,
-        asked: Option<DomainName>,
+        options: &DeployOptions,
         revision: Revision,
-        refusal: &Refusal,
-        gate: GateOptions,
+        problem: String,
     ) -> Result<(), DeployError> {
-        let Some(domain) = asked.filter(|domain| !gate.dry_run && self.standing(tenant, domain).is_some()) else {
-            return Ok(());
-        };
-        let refusals = vec![GateRefusal::NotAdmitted { problem: refusal.to_string() }];
-        let verdict = Verdict { refusals, ..Verdict::default() };
+        let DeployOptions { gate, domain, .. } = options;
+        let is_known = |domain: &&DomainName| !gate.dry_run && self.standing(tenant, domain).is_some();
+        let Some(domain) = domain.as_ref().filter(is_known).cloned() else { return Ok(()) };
+        let verdict = Verdict { refusals: vec![GateRefusal::NotAdmitted { problem }], ..Verdict::default() };
         let fact = DeploymentFact::RevisionRefused { tenant: tenant.name.clone(), domain, revision, verdict };
-        self.record_all(vec![fact], gate.actor).await
+        self.record_all(vec![fact], gate.actor.clone()).await
     }
 
     pub(super) async fn record_all(
@@ -272,7 +300,7 @@ impl Inner {
         if active != Some(revision) {
             let component = self.components.restore(&self.sandbox, revision);
             let component = component.map_err(|error| failed(error.to_string()))?;
-            let rules = Arc::new(GuestRules(Arc::clone(&component)));
+            let rules = Arc::new(GuestRules::new(Arc::clone(&component), Arc::clone(&owner.notes)));
             put_in_place(&owner, rules, health::Standing::Proven, Ready::default());
             match active {
                 None => self.projections.expect(&owner, &component),

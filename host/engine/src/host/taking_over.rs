@@ -4,7 +4,6 @@
 use std::sync::{Arc, PoisonError};
 use std::thread;
 
-use bytes::Bytes;
 use polder_core::{DomainName, Revision};
 use polder_sandbox::{Component, Origin};
 use tokio::sync::oneshot;
@@ -13,7 +12,7 @@ use super::deploying::put_in_place;
 use super::{Inner, blocking};
 use crate::DeployError;
 use crate::answers::{DeployStatus, Deployed};
-use crate::deployments::{DeploymentFact, GateOptions};
+use crate::deployments::{DeploymentFact, GateOptions, Uploaded};
 use crate::gate::{Candidate, GateError, GateProgress, Judged, Verdict};
 use crate::guest_rules::GuestRules;
 use crate::health::Standing;
@@ -32,7 +31,7 @@ pub(super) struct Takeover {
 
 pub(super) enum Why {
     Deployed {
-        bytes: Bytes,
+        uploaded: Uploaded,
         release_quarantine: bool,
     },
     /// `is_withdrawn`: the one before is bad, and goes into quarantine.
@@ -57,10 +56,10 @@ impl Inner {
             self.open_views(&tenant, &component, asked).await?;
             return Ok(answer(DeployStatus::AlreadyActive, None));
         }
-        if let Why::Deployed { bytes, .. } = &why
+        if let Why::Deployed { uploaded, .. } = &why
             && !gate.dry_run
         {
-            self.upload(&tenant, &domain, revision, bytes, &gate).await?;
+            self.keep(&tenant, &domain, uploaded, &gate).await?;
         }
 
         let (judged, ready) = self.judge(&tenant, &component, old.clone(), &why, &gate).await?;
@@ -105,33 +104,33 @@ impl Inner {
     }
 
     /// Keeps the component, and records it when it is new to the domain.
-    async fn upload(
+    async fn keep(
         self: &Arc<Self>,
         tenant: &Tenant,
         domain: &DomainName,
-        revision: Revision,
-        bytes: &Bytes,
+        uploaded: &Uploaded,
         gate: &GateOptions,
     ) -> Result<(), DeployError> {
+        let revision = uploaded.revision();
         let is_known = self.standing(tenant, domain).is_some_and(|standing| standing.uploaded.contains(&revision));
-        let (tenant, kept, actor) = (tenant.name.clone(), bytes.clone(), gate.actor.clone());
+        let (tenant, kept, actor) = (tenant.name.clone(), uploaded.clone(), gate.actor.clone());
         let fact = DeploymentFact::RevisionUploaded {
             tenant: tenant.clone(),
             domain: domain.clone(),
             revision,
-            bytes: bytes.len() as u64,
+            bytes: uploaded.bytes_count(),
         };
-        let uploaded = self.administer(move |inner, stream| {
+        let recorded = self.administer(move |inner, stream| {
             // Removed meanwhile: nothing of it may be left behind.
             inner.tenant(&tenant).ok_or(DeployError::UnknownTenant(tenant))?;
-            inner.components.store(revision, &kept).map_err(|error| DeployError::Storage(error.to_string()))?;
+            inner.components.store(&kept).map_err(|error| DeployError::Storage(error.to_string()))?;
             if is_known {
                 return Ok(());
             }
             let recorded = inner.record(stream, &inner.deployments, fact, actor.as_deref());
             recorded.map_err(|error| DeployError::ReadOnly(error.to_string()))
         });
-        uploaded.await
+        recorded.await
     }
 
     /// By the history, on a thread of its own.
@@ -151,7 +150,7 @@ impl Inner {
             limits,
             // A bad revision's states are no measure, and folding them could take long.
             old: old.filter(|_| !is_withdrawn),
-            new: Arc::new(GuestRules(Arc::clone(component))),
+            new: Arc::new(GuestRules::new(Arc::clone(component), Arc::clone(&tenant.notes))),
             scope: gate.replay,
             accept_changes: gate.accept_changes,
             memory_bytes_needed: component.memory_bytes_needed,
@@ -205,7 +204,8 @@ impl Inner {
             }
             let ready = ready(making_ready);
             let domain = component.descriptor.domain.clone();
-            let passed = put_in_place(&tenant, Arc::new(GuestRules(component)), standing, ready);
+            let rules = Arc::new(GuestRules::new(component, Arc::clone(&tenant.notes)));
+            let passed = put_in_place(&tenant, rules, standing, ready);
             let pipeline = inner.pipeline.read().unwrap_or_else(PoisonError::into_inner);
             if let (Some(pipeline), Some(domain)) = (pipeline.as_ref(), tenant.domain(&domain)) {
                 pipeline.switched(&tenant, &domain);

@@ -1,12 +1,15 @@
 //! What is checked of a file before anything is compiled or run: cheap, and bounded by the file's size.
 
+mod passed_values;
 mod shape;
 
 use std::borrow::Cow;
 
+use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;
 
 use crate::Refusal;
+pub use passed_values::PASSED_VALUES_MAX;
 pub use shape::{COMPONENT_DEPTH_MAX, DECLARATIONS_MAX, FUNCTION_BYTES_MAX, INSTANTIATIONS_MAX, LOCALS_MAX};
 use shape::{Kind, Shape};
 
@@ -16,6 +19,8 @@ pub const COMPONENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 const DIAGNOSTICS: &str = "polder:domain/diagnostics@0.1.0";
 /// Imported by every component, but only for its types: it has no functions.
 const TYPES: &str = "polder:domain/types@0.1.0";
+/// What the name of the section begins with that holds a module's types.
+const TYPES_SECTION: &str = "component-type";
 const EXPORTS: [&str; 3] =
     ["polder:domain/catalog@0.1.0", "polder:domain/aggregates@0.1.0", "polder:domain/projections@0.1.0"];
 
@@ -30,6 +35,7 @@ pub(crate) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
         }
         Kind::Module => {
             check_module_imports(&shape)?;
+            check_module_types(&shape)?;
             let encoded = encode(bytes)?;
             check_size(&encoded)?;
             check_component(&Shape::of(&encoded)?)?;
@@ -39,10 +45,24 @@ pub(crate) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
 }
 
 fn check_size(bytes: &[u8]) -> Result<(), Refusal> {
-    if bytes.len() > COMPONENT_BYTES_MAX {
-        return Err(Refusal::TooLarge { bytes: bytes.len() as u64, bytes_max: COMPONENT_BYTES_MAX as u64 });
+    if bytes.len() <= COMPONENT_BYTES_MAX {
+        return Ok(());
     }
-    Ok(())
+    let (bytes_count, bytes_max) = (bytes.len() as u64, COMPONENT_BYTES_MAX as u64);
+    match debug_bytes(bytes) {
+        0 => Err(Refusal::TooLarge { bytes: bytes_count, bytes_max }),
+        debug_bytes => Err(Refusal::DebugBuild { bytes: bytes_count, bytes_max, debug_bytes }),
+    }
+}
+
+/// Debug information, as far as the file can be read.
+fn debug_bytes(bytes: &[u8]) -> u64 {
+    let sections = Parser::new(0).parse_all(bytes).map_while(Result::ok);
+    let debug = sections.filter_map(|payload| match payload {
+        Payload::CustomSection(section) if section.name().starts_with(".debug_") => Some(section.data().len() as u64),
+        _ => None,
+    });
+    debug.sum()
 }
 
 fn check_component(shape: &Shape) -> Result<(), Refusal> {
@@ -57,6 +77,15 @@ fn check_module_imports(shape: &Shape) -> Result<(), Refusal> {
     // How a module asks for handles to the resources that it exports itself.
     let own = |import: &str| import.strip_prefix("[export]").is_some_and(|name| EXPORTS.contains(&name));
     refuse_imports(&shape.imports, |import| import == DIAGNOSTICS || own(import))
+}
+
+/// The encoder finds the types of a module's functions in a section that the SDK writes.
+fn check_module_types(shape: &Shape) -> Result<(), Refusal> {
+    if shape.custom_sections.iter().any(|name| name.starts_with(TYPES_SECTION)) {
+        return Ok(());
+    }
+    let is_domain = shape.exports.iter().any(|name| EXPORTS.iter().any(|export| name.starts_with(export)));
+    Err(if is_domain { Refusal::Stripped } else { Refusal::NoDomain })
 }
 
 fn refuse_imports(imports: &[String], allowed: impl Fn(&str) -> bool) -> Result<(), Refusal> {

@@ -1,8 +1,8 @@
-//! The outline of a file: what it imports and exports, and whether compiling it could take long. One pass over the section
-//! headers; instructions are not looked at.
+//! The outline of a file: what it imports and exports, and whether compiling it could take long. One pass, linear in the file's size.
 
 use wasmparser::{ComponentInstance, FunctionBody, Parser, Payload};
 
+use super::passed_values::{PASSED_VALUES_MAX, PassedValues};
 use crate::Refusal;
 
 /// Components inside each other, counting the outermost.
@@ -20,6 +20,8 @@ pub(crate) struct Shape {
     pub(crate) kind: Kind,
     pub(crate) imports: Vec<String>,
     pub(crate) exports: Vec<String>,
+    /// Names of the outermost custom sections.
+    pub(crate) custom_sections: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,7 @@ struct Totals {
     declarations: u64,
     locals: u64,
     instantiations: u64,
+    passed: PassedValues,
 }
 
 impl Shape {
@@ -42,7 +45,7 @@ impl Shape {
             _ if Parser::is_core_wasm(bytes) => Kind::Module,
             _ => return Err(Refusal::NotWasm),
         };
-        let mut shape = Self { kind, imports: Vec::new(), exports: Vec::new() };
+        let mut shape = Self { kind, imports: Vec::new(), exports: Vec::new(), custom_sections: Vec::new() };
         let mut totals = Totals::default();
         let mut depth = 0_u64;
         for payload in Parser::new(0).parse_all(bytes) {
@@ -75,6 +78,12 @@ impl Shape {
                     self.imports.push(import?.name.name.to_owned());
                 }
             }
+            Payload::ExportSection(exports) => {
+                for export in exports.clone() {
+                    self.exports.push(export?.name.to_owned());
+                }
+            }
+            Payload::CustomSection(section) => self.custom_sections.push(section.name().to_owned()),
             Payload::ComponentExportSection(exports) => {
                 for export in exports.clone() {
                     self.exports.push(export?.name.name.to_owned());
@@ -90,6 +99,7 @@ impl Totals {
     fn add(&mut self, payload: &Payload<'_>, depth: u64) -> Result<(), Refusal> {
         self.declarations += u64::from(declarations(payload));
         within(self.declarations, DECLARATIONS_MAX, "declarations")?;
+        self.passed.note(payload).map_err(|error| invalid(&error))?;
         match payload {
             Payload::CodeSectionEntry(body) => self.add_function(body),
             Payload::InstanceSection(instances) => self.add_instantiations(u64::from(instances.count())),
@@ -109,11 +119,19 @@ impl Totals {
     fn add_function(&mut self, body: &FunctionBody<'_>) -> Result<(), Refusal> {
         let range = body.range();
         within(range.end - range.start, FUNCTION_BYTES_MAX, "bytes of code in one function")?;
+        let mut own = 0_u64;
         for locals in body.get_locals_reader().map_err(|error| invalid(&error))? {
             let (count, _) = locals.map_err(|error| invalid(&error))?;
-            self.locals = self.locals.saturating_add(u64::from(count));
+            own = own.saturating_add(u64::from(count));
         }
-        within(self.locals, LOCALS_MAX, "local variables")
+        self.locals = self.locals.saturating_add(own);
+        within(self.locals, LOCALS_MAX, "local variables")?;
+        let passed = self.passed.add_function(body, own).map_err(|error| invalid(&error))?;
+        within(
+            passed,
+            PASSED_VALUES_MAX,
+            "values that pass between blocks and functions (blocks times local variables)",
+        )
     }
 
     fn add_instantiations(&mut self, count: u64) -> Result<(), Refusal> {

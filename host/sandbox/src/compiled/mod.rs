@@ -23,6 +23,11 @@ const FILE_MODE: u32 = 0o600;
 
 static FILES_BEGUN: AtomicU64 = AtomicU64::new(0);
 
+/// Code that the compiler of this program has just made.
+pub(crate) fn fresh(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    trusted::deserialize(engine, &VerifiedCode(code))
+}
+
 pub(crate) struct Cache<'a> {
     folder: &'a Path,
     engine: &'a Engine,
@@ -46,14 +51,13 @@ impl<'a> Cache<'a> {
         trusted::deserialize(self.engine, &code).ok()
     }
 
-    pub(crate) fn keep(&self, revision: &Revision, component: &Component) -> io::Result<()> {
-        let code = component.serialize().map_err(|error| io::Error::other(format!("{error:#}")))?;
+    pub(crate) fn keep(&self, revision: &Revision, code: &[u8]) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(self.folder)?;
         fs::set_permissions(self.folder, Permissions::from_mode(FOLDER_MODE))?;
         let path = self.path(revision);
         let begun = FILES_BEGUN.fetch_add(1, Ordering::Relaxed);
         let draft = path.with_extension(format!("{}-{begun}.draft", std::process::id()));
-        let written = self.write(&draft, revision, &code).and_then(|()| fs::rename(&draft, &path));
+        let written = self.write(&draft, revision, code).and_then(|()| fs::rename(&draft, &path));
         if written.is_err() {
             // Nothing depends on it; without this a full disk would stay full.
             let _ = fs::remove_file(&draft);

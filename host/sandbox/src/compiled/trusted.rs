@@ -3,7 +3,7 @@
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Machine code that this host wrote, found byte for byte as it was written.
+/// Machine code that this program's compiler made: fresh from it, or written by this host and found byte for byte as it was written.
 pub(super) struct VerifiedCode<'a>(pub(super) &'a [u8]);
 
 #[allow(
@@ -11,8 +11,9 @@ pub(super) struct VerifiedCode<'a>(pub(super) &'a [u8]);
     reason = "wasmtime cannot check machine code; the seal and the folder's permissions stand in for that"
 )]
 pub(super) fn deserialize(engine: &Engine, code: &VerifiedCode<'_>) -> wasmtime::Result<Component> {
-    // SAFETY: the bytes must come from `Component::serialize`, unchanged. They were read into memory, so they cannot change
-    // any more, and carry the BLAKE3 hash that was computed when they were serialized: neither a torn write nor a
+    // SAFETY: the bytes must come from `Engine::precompile_component`, unchanged. They were read into memory, so they cannot change
+    // any more. Fresh code comes from this program itself, in this process or in a child process that had the one handle of a file
+    // without a name. Kept code carries the BLAKE3 hash that was computed when it was fresh: neither a torn write nor a
     // flipped bit passes. The hash is no signature; against forgery stands that folder and file are writable by the host's own
     // user alone, who could as well replace the host. Code of another wasmtime or set-up is refused by wasmtime itself.
     unsafe { Component::deserialize(engine, code.0) }

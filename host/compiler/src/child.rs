@@ -1,0 +1,64 @@
+//! The child's side: limits itself first, then reads and compiles.
+
+use std::io::{Read as _, Write as _};
+
+use polder_sandbox::{COMPONENT_BYTES_MAX, Refusal};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, setpriority_process, setrlimit};
+
+use crate::CompilerLimits;
+
+/// How willingly the child leaves the processor to the host, at first. The parent makes it give way entirely when it takes long.
+const NICE_AT_FIRST: i32 = 10;
+/// Address space beyond the limit on resident memory: the program itself, and what its allocator reserves and does not touch. The kernel's limit
+/// on address space stands behind the parent's look at resident memory, for a parent that is starved.
+const ADDRESS_SPACE_RESERVE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Why a child left no machine code.
+#[derive(Debug, thiserror::Error)]
+pub enum ChildError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("the compiler cannot limit itself: {0}")]
+    Limits(#[from] rustix::io::Errno),
+    #[error("the compiler's parent has ended")]
+    Orphaned,
+    #[error("the compiler cannot read or write: {0}")]
+    Files(#[from] std::io::Error),
+}
+
+/// Compiles what comes on stdin to stdout, within `limits`. `parent` is the process that started this one.
+///
+/// # Errors
+/// When the component is refused, or the process cannot limit itself. Nothing was written then.
+pub fn compile_stdin(limits: &CompilerLimits, parent: u32) -> Result<(), ChildError> {
+    limit_this_process(limits)?;
+    end_with(parent)?;
+    let mut component = Vec::new();
+    std::io::stdin().lock().take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut component)?;
+    let code = polder_sandbox::compile(&component)?;
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(&code)?;
+    Ok(stdout.flush()?)
+}
+
+fn limit_this_process(limits: &CompilerLimits) -> Result<(), ChildError> {
+    let address_space = limits.memory_bytes_max.saturating_add(ADDRESS_SPACE_RESERVE_BYTES);
+    for (resource, current, maximum) in [
+        // At the first the kernel sends a signal that names the limit.
+        (Resource::Cpu, limits.cpu_s_max, limits.cpu_s_max + 1),
+        (Resource::As, address_space, address_space),
+        (Resource::Fsize, limits.code_bytes_max, limits.code_bytes_max),
+        (Resource::Core, 0, 0),
+    ] {
+        setrlimit(resource, Rlimit { current: Some(current), maximum: Some(maximum) })?;
+    }
+    Ok(setpriority_process(None, NICE_AT_FIRST)?)
+}
+
+/// The kernel kills this process when the thread that started it ends.
+fn end_with(parent: u32) -> Result<(), ChildError> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // It may have ended before the kernel was asked.
+    let now = getppid().map(Pid::as_raw_nonzero).map_or(0, |pid| pid.get().unsigned_abs());
+    if now == parent { Ok(()) } else { Err(ChildError::Orphaned) }
+}
