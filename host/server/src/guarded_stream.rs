@@ -243,7 +243,8 @@ mod tests {
             Instant::now()
         });
         assert_eq!(kind.unwrap(), io::ErrorKind::TimedOut);
-        assert!(read_until.elapsed() >= SHORT);
+        // The last bytes may have been taken a little before the last look.
+        assert!(read_until.elapsed() >= SHORT / 2);
     }
 
     #[tokio::test]
