@@ -50,6 +50,7 @@ struct List {
 /// Show one event that is set aside, and why.
 #[derive(Args)]
 struct Show {
+    /// The event's position.
     position: u64,
     #[command(flatten)]
     chosen: Chosen,
