@@ -12,7 +12,9 @@ use polder_bridge::journal::JournalOptions;
 use polder_compiler::{ChildCompiler, CompilerLimits};
 use polder_core::{MemoryBudget, TenantName};
 use polder_engine::{Compilers, Host, HostOptions, MAIN_TENANT, MEMORY_BYTES_MAX_LEAST};
+use polder_journal::DISK_RESERVE_BYTES;
 use polder_server::{FIRST_KEY_FILE, FirstKeyProof, Members, Nats, Parts, Server, join, raise_descriptors};
+use rustix::fs::Mode;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -48,6 +50,9 @@ pub(crate) struct Serve {
     /// Whose domains the watched ones are.
     #[arg(long, value_name = "TENANT", default_value = MAIN_TENANT, requires = "watch")]
     watch_tenant: TenantName,
+    /// Space on the disk that is kept for the journal, in bytes: while less is left, views, snapshots, compiled code and uploads wait.
+    #[arg(long, value_name = "BYTES", default_value_t = DISK_RESERVE_BYTES)]
+    disk_reserve_bytes: u64,
     #[command(flatten)]
     nats: NatsArguments,
     #[command(flatten)]
@@ -60,6 +65,8 @@ impl Serve {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         logs::start()?;
         tracing::info!(descriptors_max = raise_descriptors(), "open files and connections");
+        // Whatever the host and its libraries make is the host's user's alone.
+        rustix::process::umask(Mode::RWXG | Mode::RWXO);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(self.serve(output))
     }
@@ -74,6 +81,7 @@ impl Serve {
             options.memory = MemoryBudget::new(bytes_max);
         }
         tracing::info!(memory_bytes_max = options.memory.bytes_max(), "requests, reads and guests share this memory");
+        options.disk_reserve_bytes = self.disk_reserve_bytes;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         // Before the data folder: what is wrong with NATS is told at once.

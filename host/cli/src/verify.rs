@@ -1,16 +1,18 @@
 //! `polder verify`: reads a journal from its first byte to its last. Needs no host, and changes nothing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use polder_bridge::journal::{JOURNAL_NAME, JournalLink, verify_stream};
-use polder_core::JournalNumber;
-use polder_journal::VerifyReport;
+use polder_bridge::journal::{JOURNAL_NAME, JournalLink, verify_stream_with};
+use polder_core::{JournalNumber, TenantName};
+use polder_engine::LivingTenants;
+use polder_journal::{KeyProblem, VerifyReport};
 use polder_server::COPIES_FOLDER;
 use serde_json::Value;
 
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::nats::NatsArguments;
 use crate::output::Output;
 use crate::times::rfc3339;
@@ -35,32 +37,38 @@ impl Verify {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         if let Some(data) = &self.data {
             journal_in(data)?;
-            let report = polder_journal::verify(data)?;
-            let mut answer = told(&report);
-            answer["good"] = true.into();
-            return output.answer(&answer, || format!("good: {}", text(&report)));
+            let (keys, mut living) = (polder_journal::keys_in(data)?, LivingTenants::default());
+            let report = polder_journal::verify_with(data, &keys, |record| living.record(record))?;
+            let problems = living.key_problems(&keys, &report.sealed);
+            let mut answer = told(&report, &problems);
+            answer["good"] = problems.is_empty().into();
+            output.answer(&answer, || format!("{}: {}", word(&problems), text(&report, &problems)))?;
+            return if problems.is_empty() { Ok(()) } else { Err(Failure::Told) };
         }
         let reports = self.at_nats()?;
         let journals: Vec<_> = reports
             .iter()
-            .map(|(number, report)| {
-                let mut journal = told(report);
+            .map(|(number, report, problems)| {
+                let mut journal = told(report, problems);
                 journal["journal"] = serde_json::json!(number);
                 journal
             })
             .collect();
-        output.answer(&serde_json::json!({ "good": true, "journals": journals }), || match &reports[..] {
-            [(_, report)] => format!("good: {}", text(report)),
+        let is_good = reports.iter().all(|(_, _, problems)| problems.is_empty());
+        output.answer(&serde_json::json!({ "good": is_good, "journals": journals }), || match &reports[..] {
+            [(_, report, problems)] => format!("{}: {}", word(problems), text(report, problems)),
             _ => {
-                let texts =
-                    reports.iter().map(|(number, report)| format!("journal {number} is good: {}", text(report)));
+                let texts = reports.iter().map(|(number, report, problems)| {
+                    format!("journal {number} is {}: {}", word(problems), text(report, problems))
+                });
                 texts.collect::<Vec<_>>().join("\n")
             }
-        })
+        })?;
+        if is_good { Ok(()) } else { Err(Failure::Told) }
     }
 
     /// All that there are of that name.
-    fn at_nats(&self) -> anyhow::Result<Vec<(JournalNumber, VerifyReport)>> {
+    fn at_nats(&self) -> anyhow::Result<Vec<(JournalNumber, VerifyReport, KeyProblems)>> {
         let connect = self.nats.options()?.context("name the data folder with --data, or a NATS server with --nats")?;
         let open =
             |number| JournalLink::open_to_read(&connect, &self.journal_name, number, self.journal_secret.as_deref());
@@ -68,13 +76,23 @@ impl Verify {
         let mut reports = Vec::new();
         for number in first.journals().numbers() {
             let link = if number == JournalNumber::FIRST { first.clone() } else { open(number)? };
-            reports.push((number, verify_stream(&link)?));
+            let mut living = LivingTenants::default();
+            let (report, keys) = verify_stream_with(&link, |record| living.record(record))?;
+            let problems = living.key_problems(&keys, &report.sealed);
+            reports.push((number, report, problems));
         }
         Ok(reports)
     }
 }
 
-fn told(report: &VerifyReport) -> Value {
+/// Of tenants that were not removed: what is sealed with their keys cannot be read.
+type KeyProblems = BTreeMap<TenantName, KeyProblem>;
+
+fn word(problems: &KeyProblems) -> &'static str {
+    if problems.is_empty() { "good" } else { "keys are missing" }
+}
+
+fn told(report: &VerifyReport, problems: &KeyProblems) -> Value {
     let torn = report.torn.as_ref().map(|torn| {
         serde_json::json!({ "file": torn.file.display().to_string(), "offset": torn.offset, "what": torn.what.to_string() })
     });
@@ -83,10 +101,11 @@ fn told(report: &VerifyReport) -> Value {
         "aggregates": report.aggregates, "commands": report.commands, "rejected": report.rejected,
         "events": report.events, "head": report.head, "last_at_ms": report.last_at_ms, "closed": report.closed, "torn": torn,
         "sealed": report.sealed,
+        "key_problems": problems.iter().map(|(tenant, problem)| (tenant.to_string(), problem.to_string())).collect::<BTreeMap<_, _>>(),
     })
 }
 
-fn text(report: &VerifyReport) -> String {
+fn text(report: &VerifyReport, problems: &KeyProblems) -> String {
     let mut text = format!(
         "{} events of {} aggregates, {} commands ({} rejected), in {} frames{}, {} bytes\nhead {}",
         report.events,
@@ -102,11 +121,16 @@ fn text(report: &VerifyReport) -> String {
         text.push_str(&format!(", written {}", rfc3339(at.0)));
     }
     for (tenant, records) in &report.sealed {
-        text.push_str(&format!("\n{records} records of tenant {tenant} cannot be read: its key is destroyed, or lost"));
+        let is_living = problems.keys().any(|living| living.as_str() == tenant);
+        let why = if is_living { "its key cannot be used" } else { "the tenant was removed, and its key destroyed" };
+        text.push_str(&format!("\n{records} records of tenant {tenant} cannot be read: {why}"));
+    }
+    for (tenant, problem) in problems {
+        text.push_str(&format!("\nthe key of tenant {tenant}: {problem}; restore it from a copy of the data folder"));
     }
     if let Some(torn) = &report.torn {
         text.push_str(&format!(
-            "\nan unfinished end, of which nobody was told: {} at byte {}: {}",
+            "\npart of the last frame is missing: {} at byte {}: {}; it is being written now, or a crash left it so, and then nobody was told of it",
             torn.file.display(),
             torn.offset,
             torn.what

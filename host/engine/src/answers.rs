@@ -119,6 +119,9 @@ pub struct DomainInfo {
 #[derive(Debug, Clone, Serialize)]
 pub struct TenantInfo {
     pub tenant: TenantName,
+    /// Its key cannot be used: nothing of it can be read or recorded until the operator has restored it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unavailable: bool,
     /// `None` for the tenant that every host begins with.
     pub added: Option<Act>,
     /// Commands are refused since then.
@@ -164,6 +167,20 @@ pub struct Health {
     pub writable: bool,
     /// Why not, when not.
     pub reason: Option<String>,
+    /// What is out of service, while everything else is served.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub degraded: Vec<Degraded>,
+}
+
+/// A tenant, or one domain of it, that is not served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Degraded {
+    pub tenant: TenantName,
+    /// `None`: all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<DomainName>,
+    /// In words that may leave the host: where its files lie is in the log.
+    pub problem: String,
 }
 
 /// The rules of a tenant's context bridge.

@@ -66,6 +66,11 @@ pub enum SubmitError {
          commands are taken again when the limit is raised, and reads go on"
     )]
     StorageFull { tenant: TenantName, bytes: u64, storage_bytes_max: u64 },
+    /// Nothing of it was recorded: try again when there is room.
+    #[error("the host takes no commands for now: {reason}")]
+    NoRoom { reason: String, is_disk_full: bool },
+    #[error("{}", out_of_service(.0))]
+    TenantUnavailable(TenantName),
     #[error("the host takes no commands: {0}")]
     ReadOnly(String),
     #[error("another host owns the journal: it takes the commands")]
@@ -128,6 +133,10 @@ pub enum ReadError {
     TooLong { ms_max: u64 },
     #[error("the host is shutting down")]
     ShuttingDown,
+    #[error("domain {domain:?}, revision {}, is out of service: {reason}", revision.short())]
+    DomainUnavailable { domain: DomainName, revision: Revision, reason: String },
+    #[error("{}", out_of_service(.0))]
+    TenantUnavailable(TenantName),
     #[error("the host cannot read its data: {0}")]
     Storage(String),
 }
@@ -165,6 +174,10 @@ pub enum DeployError {
     Busy(String),
     #[error("the host is shutting down; nothing was changed")]
     ShuttingDown,
+    #[error("{}", out_of_service(.0))]
+    TenantUnavailable(TenantName),
+    #[error("nothing can be uploaded: {0}")]
+    NoRoom(#[from] polder_journal::Shortage),
     #[error("the host takes no deployments: {0}")]
     ReadOnly(String),
     #[error("the host cannot store the component: {0}")]
@@ -243,11 +256,13 @@ pub enum OpenError {
     Folder { path: PathBuf, source: std::io::Error },
     #[error("cannot read {what} back from the journal: {problem}")]
     History { what: &'static str, problem: String },
-    #[error("the active revision {revision} of {tenant}/{domain} cannot be loaded: {problem}")]
-    Revision { tenant: TenantName, domain: DomainName, revision: Revision, problem: String },
-    /// Restore the key from a copy.
-    #[error("the key of tenant {tenant} is missing: nothing of its history can be read without {}; restore it from a copy of the data folder", path.display())]
-    Key { tenant: TenantName, path: PathBuf },
+    /// An older copy of the journal was put in place, or its end was lost. Nothing that the views have seen may be missing.
+    #[error(
+        "the journal of tenant {tenant} ends at position {journal}, and its views have seen position {views}: events that were recorded are \
+         missing; if an older copy of the journal was put in place on purpose, delete the folder {}: the views are made again",
+        folder.display()
+    )]
+    OlderJournal { tenant: TenantName, journal: Position, views: Position, folder: PathBuf },
     #[error("the host was stopped")]
     Stopped,
     #[error("cannot open the read models of tenant {tenant}: {problem}")]
@@ -261,6 +276,13 @@ fn because(why: &Option<String>) -> String {
 fn missing(set_aside: &Option<SetAside>) -> String {
     let Some(SetAside { first, .. }) = set_aside else { return String::new() };
     format!("; from position {first} on events are set aside that may belong to it")
+}
+
+/// What a caller is told; the log and the start say which file it is.
+fn out_of_service(tenant: &TenantName) -> String {
+    format!(
+        "tenant {tenant:?} is out of service: its key is missing or damaged; it is served again once the operator has restored it"
+    )
 }
 
 /// Those that would have been right. Nothing is said where there are none, or none that the caller may know of.

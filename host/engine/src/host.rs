@@ -11,18 +11,19 @@ mod queries;
 mod removal;
 mod set_aside;
 mod taking_over;
+mod tenant_keys;
 mod tenants;
 
 pub use deploying::Described;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use foldhash::HashMap;
-use polder_core::{Command, CommandAck, Limits, MemoryBudget, TenantName};
+use polder_core::{Command, CommandAck, DomainName, Limits, MemoryBudget, TenantName};
 use polder_journal::disk::Disk;
-use polder_journal::{AggregateKey, Journal, Keyring, OpenOptions, OpenReport, Reader, Statistics, TENANT_KEYS_FOLDER};
+use polder_journal::{AggregateKey, Journal, Keyring, OpenReport, Reader, Statistics, TENANT_KEYS_FOLDER};
 use polder_sandbox::{Sandbox, SandboxOptions};
 use tokio::sync::{oneshot, watch};
 
@@ -40,12 +41,15 @@ use crate::pipeline::{Job, Pipeline, Target};
 use crate::projections::Projections;
 use crate::read::ReadAdmission;
 use crate::system::{SYSTEM_TENANT, SystemStream, system_tenant};
-use crate::tenant::{Tenant, Terms};
+use crate::tenant::{Tenant, Terms, Unloadable};
 use crate::tenants::{Entry, Tenants};
 use crate::{HostOptions, OpenError, SubmitError};
 
 /// The one tenant there is unless others are made.
 pub const MAIN_TENANT: &str = "main";
+
+/// What looks at the tenants' views at the start.
+const EVIDENCE_THREADS: usize = 4;
 
 /// One open data folder and the threads that serve it. Clones share it.
 #[derive(Clone)]
@@ -76,8 +80,9 @@ struct Inner {
     metrics: Arc<Metrics>,
     projections: Arc<Projections>,
     reads: ReadAdmission,
-    /// There while the host owns its journal; gone once it shuts down.
-    pipeline: RwLock<Option<Pipeline>>,
+    /// There while the host owns its journal; gone once it shuts down. Whoever uses it takes it out, so that nobody waits for anyone who waits
+    /// for the disk.
+    pipeline: ArcSwapOption<Pipeline>,
     withdrawals: Withdrawals,
     /// Removals of tenants, one at a time; beside other administrative acts.
     removals: tokio::sync::Mutex<()>,
@@ -90,9 +95,7 @@ struct Inner {
 impl Host {
     /// Opens the data folder, brings back what was deployed, and starts to serve.
     pub fn open(options: HostOptions) -> Result<Self, OpenError> {
-        let folder = |source| OpenError::Folder { path: options.data_dir.clone(), source };
-        std::fs::create_dir_all(&options.data_dir).map_err(folder)?;
-        let (writer, reader, report) = Journal::open(&options.data_dir, OpenOptions::default())?;
+        let (writer, reader, report) = Journal::open(&options.data_dir, options.journal())?;
         let host = Self::start(options, reader, report, None)?;
         host.lead(writer)?;
         Ok(host)
@@ -102,7 +105,7 @@ impl Host {
     pub fn open_on(disk: Arc<dyn Disk>, options: HostOptions) -> Result<Self, OpenError> {
         let folder = |source| OpenError::Folder { path: options.data_dir.clone(), source };
         let keys = Keyring::open(&options.data_dir.join(TENANT_KEYS_FOLDER)).map_err(folder)?;
-        let (writer, reader, report) = Journal::open_on(disk, keys, OpenOptions::default())?;
+        let (writer, reader, report) = Journal::open_on(disk, keys, options.journal())?;
         let host = Self::start(options, reader, report, None)?;
         host.lead(writer)?;
         Ok(host)
@@ -116,13 +119,18 @@ impl Host {
     ) -> Result<Self, OpenError> {
         let folder = |source| OpenError::Folder { path: options.data_dir.clone(), source };
         if let Some(torn) = &report.torn {
-            tracing::warn!(?torn, "an unfinished last frame was cut off; nothing in it was acknowledged");
+            tracing::warn!(
+                ?torn,
+                "the journal's last frame was not whole, and was cut off; a crash in the middle of a write leaves it so, and then nothing in it was \
+                 acknowledged; a disk that lost what it had written leaves the same"
+            );
         }
         let sandbox_options = SandboxOptions { memory: options.memory.clone(), ..SandboxOptions::default() };
         let sandbox = Sandbox::new(sandbox_options).map_err(|error| OpenError::Sandbox(error.to_string()))?;
         sandbox.self_check().map_err(|error| OpenError::Sandbox(error.to_string()))?;
         let (compilers, memory) = (options.compilers.clone(), options.memory.clone());
-        let components = Components::open(&options.data_dir, depot, compilers, memory).map_err(folder)?;
+        let components =
+            Components::open(&options.data_dir, depot, compilers, memory, reader.clone()).map_err(folder)?;
         let (mut tenant_book, mut deployments) = (Tenants::new(options.has_main), Deployments::default());
         let (mut keys, mut bridges) = (Keys::default(), Bridges::default());
         let stream = SystemStream::read(&reader, &mut [&mut tenant_book, &mut deployments, &mut keys, &mut bridges])
@@ -162,7 +170,7 @@ impl Host {
                 metrics,
                 projections,
                 reads,
-                pipeline: RwLock::new(None),
+                pipeline: ArcSwapOption::empty(),
                 withdrawals,
                 removals: tokio::sync::Mutex::default(),
                 report,
@@ -171,7 +179,15 @@ impl Host {
                 options: options.clone(),
             }),
         };
-        host.inner.restore_all()?;
+        host.inner.check_keys();
+        if !host.inner.components.is_shared()
+            && let Err(error) = host.inner.check_views()
+        {
+            // The folder is free again when this returns.
+            host.inner.stop();
+            return Err(error);
+        }
+        host.inner.restore_all();
         host.tenant_names().iter().for_each(|name| host.inner.bridge_as_recorded(name));
         judging::start(&host.inner, condemned).map_err(folder)?;
         Ok(host)
@@ -182,18 +198,23 @@ impl Host {
     pub fn submit(&self, command: Command) -> impl Future<Output = Result<CommandAck, SubmitError>> + Send + use<> {
         let (reply, answer) = oneshot::channel();
         let dispatched = self.inner.dispatch(command, reply).inspect_err(|_| self.inner.metrics.refused());
+        let inner = Arc::clone(&self.inner);
         async move {
             dispatched?;
-            answer.await.unwrap_or(Err(SubmitError::ShuttingDown))
+            // Without an answer the command came when its worker had just ended.
+            answer.await.unwrap_or_else(|_| match inner.pipeline.load().is_some() {
+                true => Err(SubmitError::ShuttingDown),
+                false => Err(inner.no_pipeline()),
+            })
         }
     }
 
     pub fn health(&self) -> Health {
-        let reason = match self.inner.pipeline.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            Some(pipeline) => pipeline.halted().map(str::to_owned),
+        let reason = match &*self.inner.pipeline.load() {
+            Some(pipeline) => pipeline.trouble().map(|trouble| trouble.to_string()),
             None => Some(self.inner.no_pipeline().to_string()),
         };
-        Health { writable: reason.is_none(), reason }
+        Health { writable: reason.is_none(), reason, degraded: self.inner.degraded() }
     }
 
     /// In Prometheus's text format.
@@ -228,8 +249,8 @@ impl Host {
         let help = "Tenants whose views were not looked after since the start.";
         one(&mut text, "polder_tenants_views_to_look_at", "gauge", help, unseen_count);
         let tenants: Vec<_> = inner.tenants.load().values().cloned().collect();
-        let pipeline = inner.pipeline.read().unwrap_or_else(PoisonError::into_inner);
-        health::write(&mut text, &tenants, pipeline.as_ref().and_then(Pipeline::audit_counts));
+        let pipeline = inner.pipeline.load();
+        health::write(&mut text, &tenants, pipeline.as_ref().and_then(|pipeline| pipeline.audit_counts()));
         let help = "Events a view has not folded in yet; views that are closed have folded in all.";
         head(&mut text, "polder_projection_lag_events", "gauge", help);
         for tenant in inner.tenants.load().values() {
@@ -274,11 +295,10 @@ impl Inner {
             SYSTEM_TENANT => SubmitError::SystemTenant,
             _ => SubmitError::UnknownTenant(command.tenant.clone()),
         })?;
-        let domain = tenant.domain(&command.domain).ok_or_else(|| SubmitError::UnknownDomain {
-            tenant: tenant.name.clone(),
-            domain: command.domain.clone(),
-            known: tenant.domain_names(),
-        })?;
+        if tenant.unavailable().is_some() {
+            return Err(SubmitError::TenantUnavailable(tenant.name.clone()));
+        }
+        let domain = tenant.domain(&command.domain).ok_or_else(|| no_domain(&tenant, &command.domain))?;
         let terms = tenant.terms();
         check(&command, &domain, &terms.limits)?;
         let active = domain.active();
@@ -291,7 +311,7 @@ impl Inner {
         drop(active);
         let admission = tenant.admit(&terms)?;
         let key = AggregateKey::of(&command.tenant, &command.domain, &command.aggregate, &command.aggregate_id);
-        let pipeline = self.pipeline.read().unwrap_or_else(PoisonError::into_inner);
+        let pipeline = self.pipeline.load();
         let pipeline = pipeline.as_ref().ok_or_else(|| self.no_pipeline())?;
         let passage = domain.passage.begin();
         pipeline.submit(Job { command, target: Target { domain, key, admission, passage }, reply });
@@ -302,13 +322,48 @@ impl Inner {
         let _one_at_a_time = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_stopped.store(true, Ordering::SeqCst);
         self.components.stop();
-        let pipeline = self.pipeline.write().unwrap_or_else(PoisonError::into_inner).take();
+        let pipeline = self.pipeline.swap(None);
         self.reads.stop();
         self.gate.stop();
         self.projections.stop();
         if let Some(pipeline) = pipeline {
             pipeline.stop();
         }
+    }
+
+    /// The views have seen nothing that the journal does not have: an older copy of it may have been put in place. A copy of a journal that is
+    /// kept elsewhere may be behind: it catches up.
+    fn check_views(&self) -> Result<(), OpenError> {
+        let tenants: Vec<_> =
+            self.tenants.load().values().filter(|tenant| tenant.unavailable().is_none()).cloned().collect();
+        let ahead = |tenant: &Arc<Tenant>| {
+            let journal = self.reader.last_position(&tenant.name);
+            let views = self.projections.seen(&tenant.name).filter(|views| *views > journal)?;
+            let folder = self.projections.folder().to_owned();
+            Some(OpenError::OlderJournal { tenant: tenant.name.clone(), journal, views, folder })
+        };
+        let per_thread = tenants.len().div_ceil(EVIDENCE_THREADS).max(1);
+        let problem = std::thread::scope(|scope| {
+            let looking: Vec<_> =
+                tenants.chunks(per_thread).map(|some| scope.spawn(|| some.iter().find_map(ahead))).collect();
+            looking.into_iter().find_map(|thread| thread.join().ok().flatten())
+        });
+        problem.map_or(Ok(()), Err)
+    }
+
+    fn degraded(&self) -> Vec<Degraded> {
+        let mut degraded = Vec::new();
+        for tenant in self.tenants.load().values() {
+            let own = |domain, problem| Degraded { tenant: tenant.name.clone(), domain, problem };
+            if tenant.unavailable().is_some() {
+                degraded.push(own(None, "its key is missing or damaged".to_owned()));
+                continue;
+            }
+            let unloadable = tenant.all_unloadable().into_iter();
+            degraded.extend(unloadable.map(|(domain, unloadable)| own(Some(domain), unloadable.reason)));
+        }
+        degraded.sort_unstable_by(|a, b| (&a.tenant, &a.domain).cmp(&(&b.tenant, &b.domain)));
+        degraded
     }
 
     fn set_tenants(&self, tenants: HashMap<TenantName, Arc<Tenant>>) {
@@ -318,6 +373,16 @@ impl Inner {
 
     fn tenant(&self, name: &TenantName) -> Option<Arc<Tenant>> {
         self.tenants.load().get(name).cloned()
+    }
+}
+
+fn no_domain(tenant: &Tenant, domain: &DomainName) -> SubmitError {
+    let domain = domain.clone();
+    match tenant.unloadable(&domain) {
+        Some(Unloadable { revision, reason }) => {
+            SubmitError::OutOfService { domain, revision, reason, retry_after_ms: None }
+        }
+        None => SubmitError::UnknownDomain { tenant: tenant.name.clone(), domain, known: tenant.domain_names() },
     }
 }
 

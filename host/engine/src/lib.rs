@@ -14,6 +14,7 @@ mod guest_rules;
 mod health;
 mod host;
 mod joined;
+mod living;
 mod machine;
 mod metrics;
 mod note_log;
@@ -30,10 +31,10 @@ mod tenant;
 mod tenants;
 
 pub use answers::{
-    AccessKey, Act, AsOf, BridgeChanged, BridgeInfo, DeployStatus, Deployed, Direction, Document, DocumentAnswer,
-    DocumentPage, DocumentQuery, DomainInfo, DomainRevision, EffectCursor, EffectPage, EventFilter, EventPage, Health,
-    HistoryPage, LimitInfo, ParkedChanged, ParkedDetail, ParkedEvent, ParkedFilter, ParkedKind, ParkedPage,
-    ProjectionInfo, RecordedEffect, Revocation, SetAside, StateAnswer, TenantChanged, TenantInfo, WaitFor,
+    AccessKey, Act, AsOf, BridgeChanged, BridgeInfo, Degraded, DeployStatus, Deployed, Direction, Document,
+    DocumentAnswer, DocumentPage, DocumentQuery, DomainInfo, DomainRevision, EffectCursor, EffectPage, EventFilter,
+    EventPage, Health, HistoryPage, LimitInfo, ParkedChanged, ParkedDetail, ParkedEvent, ParkedFilter, ParkedKind,
+    ParkedPage, ProjectionInfo, RecordedEffect, Revocation, SetAside, StateAnswer, TenantChanged, TenantInfo, WaitFor,
 };
 pub use bridges::Outflow;
 pub use deployments::{
@@ -50,6 +51,7 @@ pub use gate::{
 };
 pub use host::{Described, Host, MAIN_TENANT};
 pub use joined::joined;
+pub use living::LivingTenants;
 pub use machine::{MEMORY_BYTES_MAX_LEAST, memory_bytes_max_default};
 pub use note_log::{NOTE_LOG_BYTES_PER_SECOND_IN_ALL_MAX, NOTE_LOG_BYTES_PER_SECOND_MAX};
 pub use options::HostOptions;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use polder_core::{Limits, MemoryBudget};
+use polder_journal::{DISK_RESERVE_BYTES, OpenOptions};
 
 use crate::deployments::{CompilerInProcess, Compilers};
 use crate::machine::memory_bytes_max_default;
@@ -25,9 +26,16 @@ pub struct HostOptions {
     pub has_main: bool,
     /// By default components are compiled in this process, without limits. A host that takes components of others is given another compiler.
     pub compilers: Compilers,
+    /// So much of the disk is kept for the journal, in bytes: while less is left, views, snapshots, compiled code and uploads are not written.
+    pub disk_reserve_bytes: u64,
 }
 
 impl HostOptions {
+    /// What the host's journal is opened with.
+    pub fn journal(&self) -> OpenOptions {
+        OpenOptions { reserve_bytes: self.disk_reserve_bytes, ..OpenOptions::default() }
+    }
+
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -37,6 +45,7 @@ impl HostOptions {
             memory: MemoryBudget::new(memory_bytes_max_default()),
             is_audited: true,
             has_main: true,
+            disk_reserve_bytes: DISK_RESERVE_BYTES,
             compilers: Compilers::new(CompilerInProcess),
         }
     }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 
-use arc_swap::{ArcSwap, Guard};
-use polder_core::{DomainName, Limits, Position, TenantName};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use polder_core::{DomainName, Limits, Position, Revision, TenantName};
 use polder_journal::Reader;
 use polder_sandbox::Interrupt;
 use tokio::sync::watch;
@@ -44,8 +44,19 @@ pub(crate) struct Tenant {
     /// Notes of its guests.
     pub(crate) notes: Arc<NoteLog>,
     domains: RwLock<BTreeMap<DomainName, Arc<Domain>>>,
+    /// Domains whose active revision cannot be loaded here.
+    unloadable: RwLock<BTreeMap<DomainName, Unloadable>>,
+    /// Why nothing of it can be read or recorded.
+    unavailable: ArcSwapOption<String>,
     /// What its events become for other contexts.
     pub(crate) bridge: watch::Sender<Bridge>,
+}
+
+/// Why a domain is not served.
+#[derive(Debug, Clone)]
+pub(crate) struct Unloadable {
+    pub(crate) revision: Revision,
+    pub(crate) reason: String,
 }
 
 /// What was decided about a tenant.
@@ -70,6 +81,8 @@ impl Tenant {
             rate: Rate::new(),
             notes: Arc::new(NoteLog::new(name.clone())),
             domains: RwLock::default(),
+            unloadable: RwLock::default(),
+            unavailable: ArcSwapOption::empty(),
             bridge: watch::Sender::new(Bridge::default()),
             name,
         };
@@ -99,6 +112,32 @@ impl Tenant {
 
     pub(crate) fn domain_names(&self) -> Vec<DomainName> {
         self.domains.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// `None`: it can be served.
+    pub(crate) fn set_unavailable(&self, problem: Option<String>) {
+        self.unavailable.store(problem.map(Arc::new));
+    }
+
+    /// Why nothing of it can be read or recorded, for the operator.
+    pub(crate) fn unavailable(&self) -> Option<Arc<String>> {
+        self.unavailable.load_full()
+    }
+
+    pub(crate) fn set_unloadable(&self, domain: &DomainName, unloadable: Unloadable) {
+        self.unloadable.write().unwrap_or_else(PoisonError::into_inner).insert(domain.clone(), unloadable);
+    }
+
+    pub(crate) fn is_loaded(&self, domain: &DomainName) {
+        self.unloadable.write().unwrap_or_else(PoisonError::into_inner).remove(domain);
+    }
+
+    pub(crate) fn unloadable(&self, domain: &DomainName) -> Option<Unloadable> {
+        self.unloadable.read().unwrap_or_else(PoisonError::into_inner).get(domain).cloned()
+    }
+
+    pub(crate) fn all_unloadable(&self) -> BTreeMap<DomainName, Unloadable> {
+        self.unloadable.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn insert(&self, domain: Arc<Domain>) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use polder_core::{AggregateId, LimitChanges, LimitOverrides, TenantName, TimestampMs};
+use polder_journal::KeyCheck;
 use serde::{Deserialize, Serialize};
 
 use crate::MAIN_TENANT;
@@ -17,6 +18,13 @@ pub(crate) const RESERVED_NAMES: [&str; 4] = [SYSTEM_TENANT, "tenants", "keys", 
 pub(crate) enum TenantFact {
     TenantAdded {
         tenant: TenantName,
+        /// The check value of its key.
+        key: KeyCheck,
+    },
+    /// The tenant that is there from the start has its key.
+    TenantKeyMade {
+        tenant: TenantName,
+        key: KeyCheck,
     },
     TenantLimitsChanged {
         tenant: TenantName,
@@ -49,6 +57,8 @@ pub(crate) struct Entry {
     /// `None` for the tenant that is there from the start.
     pub(crate) added: Option<Act>,
     pub(crate) suspended: Option<Act>,
+    /// The check value of the key that its records are sealed with. `None` until it has one.
+    pub(crate) key: Option<KeyCheck>,
     pub(crate) limits: LimitOverrides,
     pub(crate) removed: Option<Act>,
     pub(crate) is_erased: bool,
@@ -102,7 +112,8 @@ impl Fact for TenantFact {
 impl TenantFact {
     fn tenant(&self) -> &TenantName {
         match self {
-            Self::TenantAdded { tenant }
+            Self::TenantAdded { tenant, .. }
+            | Self::TenantKeyMade { tenant, .. }
             | Self::TenantLimitsChanged { tenant, .. }
             | Self::TenantSuspended { tenant }
             | Self::TenantResumed { tenant }
@@ -119,7 +130,8 @@ impl Book for Tenants {
         let act = Act { at_ms: noted.at_ms, actor: noted.actor.clone() };
         let entry = self.entries.entry(fact.tenant().clone()).or_default();
         match fact {
-            TenantFact::TenantAdded { .. } => entry.added = Some(act),
+            TenantFact::TenantAdded { key, .. } => (entry.added, entry.key) = (Some(act), Some(key)),
+            TenantFact::TenantKeyMade { key, .. } => entry.key = Some(key),
             TenantFact::TenantLimitsChanged { limits, .. } => {
                 entry.limits = std::mem::take(&mut entry.limits).changed(&limits);
             }

@@ -1,31 +1,15 @@
-//! The segment that is written on: finds room for a frame, goes on to the next segment when there is none, and has that
-//! one made ready beside, so that no append waits for it.
+//! The segment that is written on: finds room for a frame, and goes on to the next segment when there is none.
 
 use std::cmp::Ordering;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
-use std::thread::JoinHandle;
-use std::time::Duration;
 
-use crate::disk::{Disk, Segment, prepare, whole_sectors};
-use crate::options::SEGMENT_GROWTH;
+use crate::disk::{Disk, Segment, is_whole_sectors, passes, unsure, whole_sectors};
+use crate::next_segment::NextSegment;
+use crate::options::{FIRST_SEGMENT_BYTES, SEGMENT_GROWTH};
 use crate::segments::Segments;
 
-/// After each part of a segment that is prepared: it is in less of a hurry than whoever syncs meanwhile.
-const PREPARATION_REST: Duration = Duration::from_micros(500);
-
-/// A segment in the making.
-struct Creation {
-    address: u64,
-    /// It is needed as it is.
-    is_wanted: Arc<AtomicBool>,
-    thread: JoinHandle<io::Result<Arc<dyn Segment>>>,
-}
-
 pub(crate) struct ActiveSegment {
-    disk: Arc<dyn Disk>,
     segments: Arc<Segments>,
     segment: Arc<dyn Segment>,
     address: u64,
@@ -34,9 +18,27 @@ pub(crate) struct ActiveSegment {
     length: u64,
     segment_bytes: u64,
     prepare_ahead: bool,
-    next: Option<Creation>,
+    next: NextSegment,
     /// Since the last sync.
     is_written: bool,
+}
+
+/// Why a frame is not in its place.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    /// Nothing of it is there: it may be tried again.
+    #[error(transparent)]
+    NoRoom(io::Error),
+    /// Part of it may be there.
+    #[error(transparent)]
+    Unsure(io::Error),
+}
+
+impl WriteError {
+    /// Of a call before anything of the frame was written.
+    pub(crate) fn before_writing(error: io::Error) -> Self {
+        if passes(&error) { Self::NoRoom(error) } else { Self::Unsure(error) }
+    }
 }
 
 impl ActiveSegment {
@@ -49,14 +51,18 @@ impl ActiveSegment {
         prepare_ahead: bool,
     ) -> io::Result<Self> {
         let length = segment.length()?;
-        let offset = whole_sectors(offset);
-        let segment_bytes = whole_sectors(segment_bytes);
-        let (next, is_written) = (None, false);
-        Ok(Self { disk, segments, segment, address, offset, length, segment_bytes, prepare_ahead, next, is_written })
+        let (offset, segment_bytes) = (whole_sectors(offset), whole_sectors(segment_bytes));
+        assert!(offset <= length, "a segment of {length} bytes cannot hold frames up to byte {offset}");
+        let next = NextSegment::new(disk);
+        let is_written = false;
+        Ok(Self { segments, segment, address, offset, length, segment_bytes, prepare_ahead, next, is_written })
     }
 
     /// Where the next frame will lie, given its length. Moves on to a new segment if this one has no room for it. One without
     /// a frame yet is made longer instead: a segment that was passed over empty could not be told from one that lost its frames.
+    ///
+    /// # Errors
+    /// Nothing of the frame is written. Where the error [passes], it may be tried again.
     pub(crate) fn make_room(&mut self, frame_bytes: u64) -> io::Result<u64> {
         let address = self.next_address(frame_bytes);
         self.go_to(address, frame_bytes)?;
@@ -85,6 +91,8 @@ impl ActiveSegment {
                 return Err(io::Error::other(format!("a frame for address {address} cannot follow address {end}")));
             }
         }
+        // Frames begin where a sector begins, or writing one could touch the bytes of another.
+        assert!(is_whole_sectors(self.address + self.offset) && self.offset + needed <= self.length);
         Ok(())
     }
 
@@ -94,10 +102,34 @@ impl ActiveSegment {
     }
 
     /// The frame goes where [`ActiveSegment::make_room`] said; durable after [`ActiveSegment::sync`].
-    pub(crate) fn write(&mut self, frame: &[u8]) -> io::Result<()> {
-        self.segment.write_at(self.offset, frame)?;
-        self.offset += whole_sectors(frame.len() as u64);
-        self.is_written = true;
+    ///
+    /// # Errors
+    /// Where the space ended in the middle of the frame, what is half written is cut off, so that nothing of it is there.
+    pub(crate) fn write(&mut self, frame: &[u8]) -> Result<(), WriteError> {
+        let length = whole_sectors(frame.len() as u64);
+        assert!(self.offset + length <= self.length, "there is no room for a frame of {length} bytes");
+        match self.segment.write_at(self.offset, frame) {
+            Ok(()) => {
+                self.offset += length;
+                self.is_written = true;
+                Ok(())
+            }
+            Err(error) if passes(&error) => match self.cut_off() {
+                Ok(()) => Err(WriteError::NoRoom(error)),
+                Err(cutting) => {
+                    let what = format!("{error}; what is half written cannot be cut off: {cutting}");
+                    Err(WriteError::Unsure(io::Error::new(error.kind(), what)))
+                }
+            },
+            Err(error) => Err(WriteError::Unsure(error)),
+        }
+    }
+
+    /// The segment ends with its last whole frame, durably. The next frame goes into another segment, or into this one when it has none.
+    fn cut_off(&mut self) -> io::Result<()> {
+        self.segment.cut(self.offset)?;
+        self.segment.sync_length()?;
+        self.length = self.offset;
         Ok(())
     }
 
@@ -113,68 +145,36 @@ impl ActiveSegment {
 
     /// Has the next segment made ready once this one is half full. Called when nobody waits for an append.
     pub(crate) fn prepare_next(&mut self) {
-        if self.prepare_ahead && self.next.is_none() && self.offset > self.length / 2 {
-            let (disk, address, length) = (Arc::clone(&self.disk), self.address + self.length, self.next_length());
-            let is_wanted = Arc::new(AtomicBool::new(false));
-            let wanted = Arc::clone(&is_wanted);
-            let thread = std::thread::spawn(move || {
-                let segment = create(&*disk, address, length)?;
-                prepare(&*segment, || {
-                    std::thread::sleep(PREPARATION_REST);
-                    !wanted.load(Relaxed)
-                })?;
-                Ok(segment)
-            });
-            self.next = Some(Creation { address, is_wanted, thread });
+        if self.prepare_ahead && self.offset > self.length / 2 {
+            self.next.prepare(self.address + self.length, self.next_length());
         }
     }
 
     fn move_on(&mut self, address: u64, needed: u64) -> io::Result<()> {
         // Only ever a copy: what was written here is durable otherwise.
-        self.sync_if_written()?;
-        let segment = match self.prepared()? {
-            Some((prepared, segment)) if prepared == address => segment,
-            other => {
-                // Empty, in the middle of others, it could not be told from one that lost its frames.
-                other.map_or(Ok(()), |(prepared, _)| self.disk.remove(prepared))?;
-                create(&*self.disk, address, self.next_length().max(needed))?
-            }
-        };
-        let length = segment.length()?;
-        self.length = if length < needed { lengthen(&*segment, needed)? } else { length };
+        self.sync_if_written().map_err(unsure)?;
+        let segment = self.next.take(address, self.next_length().max(needed))?;
+        let length = segment.length().and_then(|length| match length < needed {
+            true => lengthen(&*segment, needed),
+            false => Ok(length),
+        });
+        self.length = length.inspect_err(|_| self.next.discard(address))?;
         self.segments.add(address, Arc::clone(&segment));
         (self.address, self.segment, self.offset) = (address, segment, 0);
         Ok(())
     }
 
     fn next_length(&self) -> u64 {
-        self.length.saturating_mul(SEGMENT_GROWTH).min(self.segment_bytes)
-    }
-
-    fn prepared(&mut self) -> io::Result<Option<(u64, Arc<dyn Segment>)>> {
-        let Some(Creation { address, is_wanted, thread }) = self.next.take() else { return Ok(None) };
-        is_wanted.store(true, Relaxed);
-        let created = thread.join().map_err(|_| io::Error::other("making the next segment panicked"))??;
-        Ok(Some((address, created)))
-    }
-}
-
-impl Drop for ActiveSegment {
-    /// Nothing may still be made in a folder that is about to be unlocked.
-    fn drop(&mut self) {
-        // Neither its error nor its segment is of use to anyone any more.
-        drop(self.prepared());
+        // After a cut the length says nothing of how much is written here.
+        self.length
+            .max(FIRST_SEGMENT_BYTES.min(self.segment_bytes))
+            .saturating_mul(SEGMENT_GROWTH)
+            .min(self.segment_bytes)
     }
 }
 
 fn lengthen(segment: &dyn Segment, length: u64) -> io::Result<u64> {
     segment.extend(length)?;
-    segment.sync_length()?;
+    segment.sync_length().map_err(unsure)?;
     segment.length()
-}
-
-fn create(disk: &dyn Disk, address: u64, length: u64) -> io::Result<Arc<dyn Segment>> {
-    let segment = disk.create(address, length)?;
-    disk.sync_folder()?;
-    Ok(segment)
 }

@@ -11,16 +11,19 @@ use crate::opened_frame::{OpenedFrame, Record};
 use crate::record::check;
 use crate::{AggregateKey, RecordView};
 
-#[derive(Debug)]
+/// Sees each record that can be read, once it was checked.
+pub(crate) type Look<'a> = Box<dyn FnMut(&RecordView<'_>) + 'a>;
+
 pub(crate) struct ContentCheck<'a> {
     keys: &'a Keyring,
+    look: Look<'a>,
     pub(crate) link: Link,
     pub(crate) frames: u64,
     pub(crate) bytes: u64,
     pub(crate) commands: u64,
     pub(crate) rejected: u64,
     pub(crate) events: u64,
-    /// Records that are sealed with a key that is not there, by tenant.
+    /// Records that are sealed with a key that is not there or cannot be used, by tenant.
     pub(crate) sealed: BTreeMap<String, u64>,
     pub(crate) last_at_ms: Option<TimestampMs>,
     heads: HashMap<AggregateKey, (Sequence, ContentId)>,
@@ -29,8 +32,13 @@ pub(crate) struct ContentCheck<'a> {
 
 impl<'a> ContentCheck<'a> {
     pub(crate) fn new(keys: &'a Keyring) -> Self {
+        Self::looking(keys, Box::new(|_| ()))
+    }
+
+    pub(crate) fn looking(keys: &'a Keyring, look: Look<'a>) -> Self {
         Self {
             keys,
+            look,
             link: Link::START,
             frames: 0,
             bytes: 0,
@@ -64,7 +72,10 @@ impl<'a> ContentCheck<'a> {
         let opened = OpenedFrame::new(frame, self.keys).map_err(|error| error.to_string())?;
         for record in opened.records() {
             match record.map_err(|error| error.to_string())? {
-                (offset, Record::Readable(view)) => self.record(&view).map_err(|what| at(offset, &what))?,
+                (offset, Record::Readable(view)) => {
+                    self.record(&view).map_err(|what| at(offset, &what))?;
+                    (self.look)(&view);
+                }
                 (_, Record::Sealed { tenant }) => *self.sealed.entry(tenant.to_owned()).or_default() += 1,
             }
         }

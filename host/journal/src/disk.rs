@@ -1,9 +1,13 @@
 //! The seam below which bytes are kept: segments, each a run of bytes named by the address of its first. Whether
 //! they are files or a memory that fails on purpose, the journal above cannot tell.
 
+use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rustix::io::Errno;
 
 mod faulty;
 mod file;
@@ -11,12 +15,54 @@ mod file;
 pub use faulty::{Fault, FaultyDisk};
 pub use file::FileDisk;
 
+const PRIVATE_FOLDER_MODE: u32 = 0o700;
+const OTHERS_MODE: u32 = 0o077;
+
 /// What a disk writes whole or not at all. Frames begin on such a border, so that writing one never touches
 /// the bytes of another.
 pub(crate) const SECTOR_BYTES: u64 = 512;
 
 pub(crate) fn whole_sectors(bytes: u64) -> u64 {
     bytes.next_multiple_of(SECTOR_BYTES)
+}
+
+/// Makes a folder, with those above it that are missing, for the host's user alone.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn create_private_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER_MODE).create(folder)
+}
+
+/// As [`create_private_folder`], and takes the folder from others where it was there before and they could use it.
+///
+/// # Errors
+/// As for [`create_private_folder`].
+pub fn make_folder_private(folder: &Path) -> io::Result<()> {
+    create_private_folder(folder)?;
+    if fs::metadata(folder)?.mode() & OTHERS_MODE != 0 {
+        fs::set_permissions(folder, Permissions::from_mode(PRIVATE_FOLDER_MODE))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn is_whole_sectors(bytes: u64) -> bool {
+    bytes.is_multiple_of(SECTOR_BYTES)
+}
+
+/// The machine lacks something that may be there again soon: space, file descriptors, memory. Nothing was done, and the same call may succeed
+/// later.
+pub(crate) fn passes(error: &io::Error) -> bool {
+    let errnos = [Errno::NOSPC, Errno::DQUOT, Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+    match error.raw_os_error() {
+        Some(number) => errnos.iter().any(|errno| errno.raw_os_error() == number),
+        None => error.kind() == io::ErrorKind::StorageFull,
+    }
+}
+
+/// The error of a sync, which never [passes]: what was to be synced may be gone though a later sync succeeds.
+pub(crate) fn unsure(error: io::Error) -> io::Error {
+    io::Error::other(error)
 }
 
 pub trait Disk: Send + Sync + 'static {
@@ -30,6 +76,9 @@ pub trait Disk: Send + Sync + 'static {
     fn open(&self, address: u64) -> io::Result<Arc<dyn Segment>>;
 
     fn remove(&self, address: u64) -> io::Result<()>;
+
+    /// How much space is left for more, in bytes.
+    fn free_bytes(&self) -> io::Result<u64>;
 
     /// Makes created and removed names durable.
     fn sync_folder(&self) -> io::Result<()>;

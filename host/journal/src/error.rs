@@ -3,7 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use polder_core::TenantName;
+
 use crate::frame_log::LogError;
+use crate::{Appended, KeyProblem};
 
 /// The journal cannot be opened; nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -26,14 +29,22 @@ pub enum OpenError {
     Io { what: &'static str, path: PathBuf, source: io::Error },
 }
 
-/// The append did not happen as far as anyone may say; nothing of it may be acknowledged. The writer is of no use any more:
-/// stop taking commands, open again.
+/// The append did not happen. After [`NoRoom`](Self::NoRoom) and [`Key`](Self::Key) it is known what is durable, and the writer can be used on. After
+/// all others nobody may say what is: nothing of it may be acknowledged, and the writer is of no use any more: stop taking commands, open
+/// again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppendError {
+    /// Wait for space or file descriptors, and try again. `appended` is what became durable before: the records at the front. Nothing else of
+    /// the append is in the journal.
+    #[error("cannot {what} at the moment")]
+    NoRoom { appended: Box<Appended>, what: &'static str, source: io::Error },
+    /// As for `NoRoom`, until the operator has restored the tenant's key.
+    #[error("nothing of tenant {tenant} can be sealed: {problem}")]
+    Key { appended: Box<Appended>, tenant: TenantName, problem: KeyProblem },
     #[error("cannot {what}")]
     Io { what: &'static str, source: io::Error },
-    #[error("the index could not be written: {what}")]
+    #[error("the index could not be brought up to date: {what}")]
     Index { what: String },
     /// The log that keeps the journal did not take a frame.
     #[error(transparent)]
@@ -53,6 +64,9 @@ pub enum FollowError {
     /// Try the same frame again.
     #[error("frame {number} waits for its tenants' keys")]
     Keys { number: u64, source: io::Error },
+    /// Try the same frame again: there may be space or file descriptors by then.
+    #[error("there is no room for frame {number} at the moment")]
+    NoRoom { number: u64, source: io::Error },
     /// Look at this machine's disk; opening again goes on from there, or makes the copy anew.
     #[error("frame {number} cannot be copied")]
     Copy { number: u64, source: io::Error },

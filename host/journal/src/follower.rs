@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use polder_core::{TenantName, TimestampMs};
 
 use crate::Writer;
+use crate::active_segment::WriteError;
 use crate::error::{AppendError, FollowError};
 use crate::frame::{Frame, FrameBuilder, FrameKind};
 use crate::frame_log::FrameLog;
@@ -82,15 +83,20 @@ impl Follower {
             let (found, last) = (header.number, self.tail.link.number);
             return Err(refused(format!("frame {found} was found there, which does not continue frame {last}")));
         }
+        // Before anything is changed: an index that cannot be written grows in memory.
+        let has_room = self.tail.shared.index.check_room();
+        has_room.map_err(|error| FollowError::NoRoom { number, source: io::Error::other(error) })?;
         self.look_for_keys(&frame).map_err(|source| FollowError::Keys { number, source })?;
-        self.tail.copy(bytes, header.address).map_err(|source| self.broke(number, source))?;
+        self.tail.copy(bytes, header.address).map_err(|error| match error {
+            WriteError::NoRoom(source) => FollowError::NoRoom { number, source },
+            WriteError::Unsure(source) => self.broke(number, source),
+        })?;
         let written = self.tail.written(header.link(), header.epoch, header.address, u64::from(header.length));
         let shared = &self.tail.shared;
         let followed = index_frame(&shared.index, &shared.keys, &frame, &written);
         let indexed = followed.map_err(|error| self.broke(number, io::Error::other(error.to_string())))?;
         self.tail.shared.counters.frame(u64::from(header.record_count), indexed.events, bytes.len() as u64);
         self.tail.tidy().map_err(|source| self.broke(number, source))?;
-        self.tail.shared.index.check().map_err(|error| self.broke(number, io::Error::other(error.to_string())))?;
         let mut tenants = indexed.tenants;
         tenants.extend(indexed.sealed);
         Ok(Followed { number, tenants })
@@ -111,7 +117,7 @@ impl Follower {
         let (bytes, link) = builder.finish(&self.tail.link, FrameKind::Opening, self.tail.epoch + 1, address, now_ms());
         log.append(link.number, bytes)?;
         let copied = self.tail.copy(bytes, address);
-        copied.map_err(|source| AppendError::Io { what: "copy the opening frame", source })?;
+        copied.map_err(|error| AppendError::Io { what: "copy the opening frame", source: io::Error::other(error) })?;
         self.tail.written(link, self.tail.epoch + 1, address, bytes.len() as u64);
         Ok(())
     }

@@ -16,6 +16,9 @@ use crate::record::length_of;
 
 /// A frame, in bytes, unless one record alone is larger: what fits one message of a bus with room to spare.
 pub const FRAME_BYTES_MAX: usize = 256 * 1024;
+/// The largest record there is room for in memory and in a message, in bytes: a frame that holds one record alone may be so large. Twice what
+/// the default limits of a tenant allow for.
+pub(crate) const RECORD_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// The frame format this host writes and reads.
 pub const FRAME_FORMAT: u32 = 1;
 

@@ -5,10 +5,10 @@
 //! [`Store`] in one sorted, atomic piece, together with the frame it goes up to. What is missing after a crash is
 //! read from the journal again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use polder_core::{Position, Revision, Sequence, TenantName};
@@ -77,7 +77,19 @@ impl Index {
         self.store.as_ref().map_or(Ok(None), Store::checkpoint)
     }
 
-    pub(crate) fn apply<'a>(&self, frame: &DurableFrame, records: impl Iterator<Item = IndexedRecord<'a>>) {
+    /// Tenants some of whose records the store does not have, as they could not be read when they were to be added. Once they can be, the
+    /// index has to be built again.
+    pub(crate) fn passed_over(&self) -> Result<BTreeSet<TenantName>, IndexError> {
+        self.store.as_ref().map_or(Ok(BTreeSet::new()), Store::passed_over)
+    }
+
+    /// `passed_over`: tenants with records in the frame that cannot be read, and so are not among `records`.
+    pub(crate) fn apply<'a>(
+        &self,
+        frame: &DurableFrame,
+        records: impl Iterator<Item = IndexedRecord<'a>>,
+        passed_over: &BTreeSet<TenantName>,
+    ) {
         let mut layers = self.layers_mut();
         let mut extents = self.extents.write().unwrap_or_else(PoisonError::into_inner);
         for record in records {
@@ -89,6 +101,7 @@ impl Index {
             extent.bytes += u64::from(record.place.length);
             layers.active.add(frame, &record, *extent);
         }
+        layers.active.pass_over(passed_over);
         layers.active.frame_added(frame);
         self.last_frame.store(frame.link.number, Ordering::Release);
     }
@@ -116,20 +129,29 @@ impl Index {
         Some(frozen)
     }
 
-    /// `rest`: for others who sync meanwhile.
-    fn write_frozen(&self, frozen: Arc<Overlay>, rest: Duration) {
-        let Some(store) = &self.store else { return };
+    /// `rest`: for others who sync meanwhile. Gives the overlay back when it could not be written: it stays in memory, to be tried again.
+    fn write_frozen(&self, frozen: Arc<Overlay>, rest: Duration) -> Option<Arc<Overlay>> {
+        let store = self.store.as_ref()?;
         match store.write(&frozen, rest) {
             Ok(()) => {
+                *self.lock_failure() = None;
                 // Only now: whoever does not find an entry here has to find it in the store.
                 self.layers_mut().frozen = None;
                 if let Some(mut written) = Arc::into_inner(frozen) {
                     written.clear();
                     self.layers_mut().spare = Some(written);
                 }
+                None
             }
-            Err(error) => *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
+            Err(error) => {
+                *self.lock_failure() = Some(error);
+                Some(frozen)
+            }
         }
+    }
+
+    fn lock_failure(&self) -> MutexGuard<'_, Option<IndexError>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes out what is due, on this thread.
@@ -144,14 +166,23 @@ impl Index {
 
     fn flush(&self, records_min: usize) -> Result<(), IndexError> {
         if let Some(frozen) = self.freeze(records_min) {
-            self.write_frozen(frozen, Duration::ZERO);
+            // What could not be written is reported below.
+            drop(self.write_frozen(frozen, Duration::ZERO));
         }
         self.check()
     }
 
-    /// An index that could not be written grows in memory for ever; whoever appends has to stop.
+    /// What was last to be written out, if it could not be. It is found in memory, and tried again.
     pub(crate) fn check(&self) -> Result<(), IndexError> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
+        self.lock_failure().clone().map_or(Ok(()), Err)
+    }
+
+    /// An index that cannot be written grows in memory: what was not written is held, and as much again, and then appends have to wait.
+    pub(crate) fn check_room(&self) -> Result<(), IndexError> {
+        match self.lock_failure().clone() {
+            Some(error) if self.is_full() => Err(error),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn command(&self, key: CommandKey) -> Result<Option<Place>, IndexError> {
@@ -274,6 +305,19 @@ impl Index {
                 let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
                 all.for_each(|pair| drop(snapshots.remove(&pair)));
                 Ok(())
+            }
+        }
+    }
+
+    /// Gives how many were removed.
+    pub(crate) fn keep_snapshots_of(&self, revisions: &BTreeSet<Revision>) -> Result<u64, IndexError> {
+        match &self.store {
+            Some(store) => store.snapshots.keep_only(revisions),
+            None => {
+                let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+                let before = snapshots.len();
+                snapshots.retain(|(_, revision), _| revisions.contains(revision));
+                Ok((before - snapshots.len()) as u64)
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Opens a journal: takes the folder, makes sure of every frame, brings the index up to date.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,8 +9,10 @@ use std::sync::Arc;
 use polder_core::TenantName;
 
 use crate::active_segment::ActiveSegment;
-use crate::disk::{Disk, FileDisk};
+use crate::disk::{Disk, FileDisk, make_folder_private};
+use crate::disk_room::DiskRoom;
 use crate::error::OpenError;
+use crate::folder_lock::FolderLock;
 use crate::follower::writers_mark;
 use crate::frame::Link;
 use crate::index::{Index, IndexError};
@@ -28,7 +30,6 @@ pub const SEGMENTS_FOLDER: &str = "journal";
 /// Below a data folder: where the tenants' keys lie.
 pub const TENANT_KEYS_FOLDER: &str = "tenant-keys";
 const INDEX_FOLDER: &str = "index";
-const LOCK_FILE: &str = "lock";
 
 #[derive(Debug)]
 pub struct Journal;
@@ -41,21 +42,21 @@ pub struct OpenReport {
     pub records: u64,
     /// The writer before ended in order.
     pub closed: bool,
-    /// A last frame that was never finished, now cut off.
+    /// A last frame of which part was missing, now cut off.
     pub torn: Option<TornEnd>,
     /// Records that the index did not have yet.
     pub records_indexed: u64,
     /// The index could not be used and was built again.
     pub index_rebuilt: bool,
-    /// Among the records that were indexed now: tenants whose key is not there, so that nothing of theirs could be indexed.
+    /// Among the records that were indexed now: tenants whose key is not there or cannot be used, so that nothing of theirs could be indexed.
     pub sealed: BTreeSet<TenantName>,
     /// Why the copy that was here could not be used, and begins anew. Only ever of a copy.
     pub begun_anew: Option<String>,
 }
 
 impl Journal {
-    /// Opens the journal in `dir`, or begins one. Segments go into `dir/journal`, the index into `dir/index`, the tenants' keys into `dir/tenant-keys`; `dir/lock` keeps other
-    /// hosts out until the writer and every reader are dropped.
+    /// Opens the journal in `dir`, or begins one. Segments go into `dir/journal`, the index into `dir/index`, the tenants' keys into
+    /// `dir/tenant-keys`. Other hosts are kept out until the writer and every reader are dropped.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -114,7 +115,7 @@ struct Place {
     keys: Keyring,
     /// `None`: in memory.
     index_folder: Option<PathBuf>,
-    lock: Option<Arc<File>>,
+    lock: Option<Arc<FolderLock>>,
 }
 
 struct Opened {
@@ -156,28 +157,16 @@ fn remove_segments(disk: &dyn Disk) -> Result<(), OpenError> {
 }
 
 /// Nobody else may use it from here on.
-fn take_folder(dir: &Path) -> Result<(FileDisk, Arc<File>), OpenError> {
-    fs::create_dir_all(dir).map_err(io_error("create", dir))?;
-    let lock = lock(dir)?;
+fn take_folder(dir: &Path) -> Result<(FileDisk, Arc<FolderLock>), OpenError> {
+    make_folder_private(dir).map_err(io_error("create", dir))?;
     let segments = dir.join(SEGMENTS_FOLDER);
     let disk = FileDisk::new(&segments).map_err(io_error("create", &segments))?;
-    Ok((disk, Arc::new(lock)))
+    Ok((disk, Arc::new(FolderLock::take(dir, &segments)?)))
 }
 
 fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.to_owned();
     move |source| OpenError::Io { what, path, source }
-}
-
-fn lock(dir: &Path) -> Result<File, OpenError> {
-    let path = dir.join(LOCK_FILE);
-    let io = |source| OpenError::Io { what: "lock", path: path.clone(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(io(source)),
-    }
 }
 
 fn open(place: &Place, options: &OpenOptions) -> Result<Opened, OpenError> {
@@ -191,6 +180,8 @@ fn open(place: &Place, options: &OpenOptions) -> Result<Opened, OpenError> {
         Ok((index, known)) => (Some(index), known, None),
         Err(error) => (None, None, Some(error.to_string())),
     };
+    // What the index knows of the journal's end holds, also where the index itself is to be built again.
+    let unusable = unusable.or_else(|| index.as_ref().and_then(|index| incomplete(index, keys)));
     let recovered = recover(&**disk, options.segment_bytes, known.as_ref())?;
     let foreign = || "it belongs to another journal".to_owned();
     let unusable = unusable.or_else(|| (known.is_some() && recovered.known_end.is_none()).then(foreign));
@@ -204,12 +195,16 @@ fn open(place: &Place, options: &OpenOptions) -> Result<Opened, OpenError> {
         }
     };
     let segments = Arc::new(Segments::new(Arc::clone(disk), recovered.segments.clone()));
-    let replayed = replay(&index, keys, &**disk, &recovered.segments, recovered.known_end)?;
+    // What was written before their keys went must not be followed by plain text.
+    index.passed_over().map_err(index_error)?.iter().for_each(|tenant| keys.missed(tenant));
+    let from = recovered.known_end.filter(|_| unusable.is_none());
+    let replayed = replay(&index, keys, &**disk, &recovered.segments, from)?;
     index.check().map_err(index_error)?;
     let report = report_of(&recovered, replayed, unusable.is_some());
     let active = active(Arc::clone(disk), &segments, &recovered, options)?;
     let (index, counters, keys) = (Arc::new(index), Counters::default(), keys.clone());
-    let shared = Arc::new(Shared { segments, index, counters, keys, _lock: lock.clone() });
+    let room = DiskRoom::new(&segments, options.reserve_bytes);
+    let shared = Arc::new(Shared { segments, index, counters, keys, room, _lock: lock.clone() });
     let tail = Tail::new(Arc::clone(&shared), active, recovered.link, recovered.epoch);
     Ok(Opened { tail, reader: Reader::new(shared), report })
 }
@@ -218,6 +213,17 @@ fn open_index(folder: Option<&Path>, options: &OpenOptions) -> Result<(Index, Op
     let index = Index::open(folder, options.index_flush_records)?;
     let known = index.checkpoint()?;
     Ok((index, known))
+}
+
+/// Why the index does not have all that can be read now: a key that was damaged or away when it was written is back.
+fn incomplete(index: &Index, keys: &Keyring) -> Option<String> {
+    match index.passed_over() {
+        Ok(tenants) => {
+            let back: Vec<_> = tenants.iter().filter(|tenant| keys.has(tenant)).map(TenantName::as_str).collect();
+            (!back.is_empty()).then(|| format!("records of {} could not be read, and can be now", back.join(", ")))
+        }
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 fn remove_index(folder: Option<&Path>) -> Result<(), OpenError> {

@@ -1,5 +1,7 @@
 //! A frame's records made readable: a copy of the frame in which everything that a key is there for is opened.
 
+use polder_core::TenantName;
+
 use crate::frame::Frame;
 use crate::keyring::Keyring;
 use crate::record::{Opened, Opener, tenant_of};
@@ -8,12 +10,13 @@ use crate::{RecordError, RecordView};
 pub(crate) struct OpenedFrame {
     bytes: Vec<u8>,
     records: Vec<(usize, Opened)>,
+    keys: Keyring,
 }
 
 #[expect(clippy::large_enum_variant, reason = "one at a time, taken apart as soon as it is made")]
 pub(crate) enum Record<'a> {
     Readable(RecordView<'a>),
-    /// The key is not there.
+    /// The key is not there, or cannot be used.
     Sealed {
         tenant: &'a str,
     },
@@ -29,16 +32,25 @@ impl OpenedFrame {
             let address = frame.header.address + offset as u64;
             records.push((offset, opener.open(&mut bytes[offset..offset + length], address)?));
         }
-        Ok(Self { bytes, records })
+        Ok(Self { bytes, records, keys: keys.clone() })
     }
 
-    /// Each with its offset in the frame.
+    /// Each with its offset in the frame. The frame is whole: where what was unsealed does not read as a record, the key is another one than
+    /// that it was sealed with. That is its tenant's trouble, and no damage.
     pub(crate) fn records(&self) -> impl Iterator<Item = Result<(usize, Record<'_>), RecordError>> {
         self.records.iter().map(|(offset, opened)| {
             let bytes = &self.bytes[*offset..];
-            let record = match opened {
-                Opened::Readable => Record::Readable(RecordView::read(bytes)?),
-                Opened::Closed => Record::Sealed { tenant: tenant_of(bytes).map(|(tenant, _)| tenant)? },
+            let tenant = || tenant_of(bytes).map(|(tenant, _)| tenant);
+            let record = match (opened, RecordView::read(bytes)) {
+                (Opened::Closed, _) => Record::Sealed { tenant: tenant()? },
+                (Opened::Unsealed, Err(_)) => {
+                    let tenant = tenant()?;
+                    if let Ok(tenant) = TenantName::new(tenant) {
+                        self.keys.does_not_open(&tenant);
+                    }
+                    Record::Sealed { tenant }
+                }
+                (Opened::Plain | Opened::Unsealed, view) => Record::Readable(view?),
             };
             Ok((*offset, record))
         })

@@ -1,11 +1,15 @@
 //! Reads what is durable: everything that an append has returned for, and nothing that a crash could still take back.
 
+use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 
 use polder_core::{ContentId, Position, Revision, Sequence, TenantName};
 
+use crate::aside::Aside;
+use crate::disk_room::Shortage;
 use crate::error::ReadError;
-use crate::index::{IndexError, Place};
+use crate::index::{Extent, Index, IndexError, Place};
 use crate::keyring::Keyring;
 use crate::record::{open_snapshot, seal_snapshot};
 use crate::shared::Shared;
@@ -17,6 +21,8 @@ const HISTORY_READ_BYTES: usize = 4 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Reader {
     shared: Arc<Shared>,
+    /// Takes the index's locks in its place.
+    aside: Option<Arc<Aside>>,
 }
 
 /// Some of an aggregate's records.
@@ -35,7 +41,15 @@ impl From<IndexError> for ReadError {
 
 impl Reader {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+        Self { shared, aside: None }
+    }
+
+    /// For a thread that gives way to others: see [`Aside`]. Lookups take a little longer, and nobody waits for the thread.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn aside(&self) -> io::Result<Self> {
+        Ok(Self { shared: Arc::clone(&self.shared), aside: Some(Arc::new(Aside::start()?)) })
     }
 
     /// The aggregate's records with events beyond `after`, in order, `limit` at most. Their content ids are computed again, each
@@ -52,7 +66,7 @@ impl Reader {
         limit: usize,
         bytes_max: usize,
     ) -> Result<HistoryPart, ReadError> {
-        let entries = self.shared.index.history(key, after, limit)?;
+        let entries = self.look(move |index| index.history(key, after, limit))?;
         let mut records: Vec<RecordBuf> = Vec::new();
         let mut head = (after == Sequence::ZERO).then_some(ContentId::NONE);
         let (mut last, mut bytes) = (None, 0_usize);
@@ -80,12 +94,12 @@ impl Reader {
 
     /// The aggregate's last record with events.
     pub fn last_of(&self, key: AggregateKey) -> Result<Option<RecordBuf>, ReadError> {
-        self.shared.index.last_of(key)?.map(|entry| self.record(entry.place)).transpose()
+        self.look(move |index| index.last_of(key))?.map(|entry| self.record(entry.place)).transpose()
     }
 
     /// What was decided about a command.
     pub fn decision(&self, key: CommandKey) -> Result<Option<RecordBuf>, ReadError> {
-        self.shared.index.command(key)?.map(|place| self.record(place)).transpose()
+        self.look(move |index| index.command(key))?.map(|place| self.record(place)).transpose()
     }
 
     /// The tenant's events after a position: as many whole frames as hold about `bytes_max` bytes, one at least if there are
@@ -96,18 +110,19 @@ impl Reader {
         after: Position,
         bytes_max: usize,
     ) -> Result<TenantBatch, ReadError> {
-        let stretches = self.shared.index.stretches(tenant, after, bytes_max)?;
+        let name = tenant.clone();
+        let stretches = self.look(move |index| index.stretches(&name, after, bytes_max))?;
         TenantBatch::read(&self.shared, tenant, after, &stretches)
     }
 
     /// The position of the tenant's last event.
     pub fn last_position(&self, tenant: &TenantName) -> Position {
-        self.shared.index.extent(tenant).position
+        self.extent(tenant).position
     }
 
     /// What all of the tenant's records take in the journal, in bytes, without what frames add.
     pub fn record_bytes(&self, tenant: &TenantName) -> u64 {
-        self.shared.index.extent(tenant).bytes
+        self.extent(tenant).bytes
     }
 
     /// The number of the last frame with records that was written or taken over since the journal was opened; 0 for none.
@@ -124,9 +139,10 @@ impl Reader {
 
     /// The state that was saved last for this revision; `None` as well when it does not fit the aggregate's history.
     pub fn snapshot(&self, key: AggregateKey, revision: &Revision) -> Result<Option<Snapshot>, ReadError> {
-        let Some(snapshot) = self.shared.index.snapshot(key, revision)? else { return Ok(None) };
+        let wanted = *revision;
+        let Some(snapshot) = self.look(move |index| index.snapshot(key, &wanted))? else { return Ok(None) };
         let before = Sequence(snapshot.sequence.0.saturating_sub(1));
-        let Some(entry) = self.shared.index.history(key, before, 1)?.pop() else { return Ok(None) };
+        let Some(entry) = self.look(move |index| index.history(key, before, 1))?.pop() else { return Ok(None) };
         let record = self.record(entry.place)?;
         let view = record.view();
         if !view.events().any(|event| (event.sequence, event.id) == (snapshot.sequence, snapshot.head)) {
@@ -138,15 +154,21 @@ impl Reader {
         }
     }
 
-    /// Keeps a state, in place of the one before. It may be lost in a crash.
+    /// Keeps a state, in place of the one before. It may be lost in a crash, and is not kept where the disk is nearly full.
     pub fn put_snapshot(&self, key: AggregateKey, revision: &Revision, snapshot: &Snapshot) -> Result<(), ReadError> {
+        if self.check_room().is_err() {
+            return Ok(());
+        }
         let Some(last) = self.last_of(key)? else { return Ok(()) };
-        let sealed = match self.shared.keys.get_by_text(last.view().tenant()) {
+        let tenant = last.view().tenant();
+        let sealed = match self.shared.keys.get_by_text(tenant) {
             Some(key) => seal_snapshot(&snapshot.state, &key.snapshots)
                 .map_err(|error| ReadError::Index { what: error.to_string() })?,
+            // It could be read, so it is none that has to be sealed.
             None => snapshot.state.clone(),
         };
-        Ok(self.shared.index.put_snapshot(key, revision, &Snapshot { state: sealed, ..*snapshot })?)
+        let (revision, sealed) = (*revision, Snapshot { state: sealed, ..*snapshot });
+        Ok(self.look(move |index| index.put_snapshot(key, &revision, &sealed))?)
     }
 
     /// The tenants' keys: whose records are sealed, and the way to make them unreadable for good.
@@ -172,8 +194,42 @@ impl Reader {
         Ok(self.shared.index.purge_snapshots()?)
     }
 
+    /// Removes every state that another revision than these saved, of whatever tenant. Gives how many there were.
+    pub fn keep_snapshots_of(&self, revisions: &BTreeSet<Revision>) -> Result<u64, ReadError> {
+        Ok(self.shared.index.keep_snapshots_of(revisions)?)
+    }
+
+    /// Whether views, snapshots, compiled code and uploads may be written: what is left of the disk is kept for the journal first.
+    ///
+    /// # Errors
+    /// How much is left, when it is too little.
+    pub fn check_room(&self) -> Result<(), Shortage> {
+        self.shared.room.check()
+    }
+
     pub fn statistics(&self) -> Statistics {
         self.shared.counters.read()
+    }
+
+    fn extent(&self, tenant: &TenantName) -> Extent {
+        // The name is copied for another thread alone.
+        match &self.aside {
+            None => self.shared.index.extent(tenant),
+            Some(_) => {
+                let tenant = tenant.clone();
+                self.look(move |index| index.extent(&tenant))
+            }
+        }
+    }
+
+    fn look<T: Send + 'static>(&self, look: impl FnOnce(&Index) -> T + Send + 'static) -> T {
+        match &self.aside {
+            None => look(&self.shared.index),
+            Some(aside) => {
+                let index = Arc::clone(&self.shared.index);
+                aside.run(move || look(&index))
+            }
+        }
     }
 
     fn record(&self, place: Place) -> Result<RecordBuf, ReadError> {

@@ -32,7 +32,7 @@ pub(crate) struct Recovered {
     pub(crate) known_end: Option<u64>,
 }
 
-/// An unfinished frame that was cut off. Nobody was told of it.
+/// A last frame of which part is missing, now cut off. Nobody was told of it if a crash left it so; see the module `torn`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TornEnd {
     pub file: PathBuf,

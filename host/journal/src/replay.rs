@@ -17,7 +17,7 @@ use crate::scan::{Rest, SegmentScan, scan_part};
 #[derive(Default)]
 pub(crate) struct Replayed {
     pub(crate) records: u64,
-    /// Tenants with records that are sealed with a key that is not there.
+    /// Tenants with records that cannot be read: their keys are gone, or cannot be used.
     pub(crate) sealed: BTreeSet<TenantName>,
 }
 
@@ -60,7 +60,7 @@ pub(crate) struct Indexed {
     /// Those whose records are found from now on.
     pub(crate) tenants: Vec<TenantName>,
     pub(crate) events: u64,
-    /// Those whose records nobody can read.
+    /// Those whose records cannot be read: their keys are gone, or cannot be used.
     pub(crate) sealed: BTreeSet<TenantName>,
 }
 
@@ -79,7 +79,9 @@ pub(crate) fn index_frame(
         let (offset, view) = match record? {
             (offset, Record::Readable(view)) => (offset, view),
             (_, Record::Sealed { tenant }) => {
-                sealed.insert(TenantName::new(tenant)?);
+                let tenant = TenantName::new(tenant)?;
+                keys.missed(&tenant);
+                sealed.insert(tenant);
                 continue;
             }
         };
@@ -106,6 +108,6 @@ pub(crate) fn index_frame(
             place: Place { address: durable.address + *offset as u64, length: view.bytes().len() as u32 },
         }
     });
-    index.apply(durable, records);
+    index.apply(durable, records, &sealed);
     Ok(Indexed { tenants, events, sealed })
 }

@@ -1,11 +1,17 @@
 //! Walks the frames of one segment, checks each, and says what lies behind the last good one. Judges no further: whether an
-//! end is torn or damaged depends on the other segments too.
+//! end that may be torn is damaged depends on the other segments too.
 
 use std::io;
+use std::time::Duration;
 
 use crate::disk::{SECTOR_BYTES, Segment, whole_sectors};
 use crate::frame::{Frame, FrameError, FrameHeader, HEADER_BYTES, MAGIC, frame_length};
+use crate::torn::Remains;
 use crate::window::Window;
+
+/// How often it is looked again for what a host may be writing meanwhile, and how long it is waited between.
+const LOOKS_MAX: u32 = 3;
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a segment holds.
 #[derive(Debug, Clone)]
@@ -26,9 +32,10 @@ pub(crate) struct SegmentScan {
 pub(crate) enum Rest {
     /// Nothing: zeros, or the end of the segment.
     Unused,
-    /// Bytes, but no good frame among them.
+    /// What a crash leaves of one frame.
     Unfinished { offset: u64, what: String },
-    /// Something bad with a good frame behind it, or a good frame that does not belong there.
+    /// Something bad that no crash leaves: with a good frame behind it, or larger than what is missing of one frame; or a good frame that does
+    /// not belong there.
     Damaged { offset: u64, what: String },
 }
 
@@ -59,7 +66,7 @@ pub(crate) fn scan_part(
     visit: &mut dyn FnMut(&Frame<'_>) -> Result<(), String>,
 ) -> io::Result<SegmentScan> {
     let mut window = Window::new(segment, segment.length()?);
-    let mut looked_again_at = None;
+    let (mut looked_again_at, mut looks) = (None, 0);
     loop {
         let stop = match walk(&mut window, &mut scan, visit)? {
             Ok(stop) => stop,
@@ -69,9 +76,13 @@ pub(crate) fn scan_part(
             }
         };
         scan.rest = rest_behind(&mut window, &stop)?;
-        // A host may be writing here. Where a good frame follows now, the one before was written before it: it is read once more.
-        if !matches!(scan.rest, Rest::Damaged { .. }) || looked_again_at == Some(scan.end) {
+        // A host may be writing here: what is half written now is whole soon, and is read once more.
+        looks = if looked_again_at == Some(scan.end) { looks + 1 } else { 0 };
+        if !matches!(scan.rest, Rest::Damaged { .. }) || looks == LOOKS_MAX {
             return Ok(scan);
+        }
+        if looks > 0 {
+            std::thread::sleep(LOOK_PAUSE);
         }
         looked_again_at = Some(scan.end);
         window.forget();
@@ -87,7 +98,8 @@ fn walk(
     loop {
         let offset = whole_sectors(scan.end);
         if !all_zero(window.get(scan.end, (offset - scan.end) as usize)?) {
-            return Ok(Ok(Stop { offset: scan.end, what: "bytes between two frames are not zero".to_owned() }));
+            let what = "bytes behind the last frame are not zero".to_owned();
+            return Ok(Ok(Stop { offset, what, is_after_zeros: false }));
         }
         match next_frame(window, offset)? {
             Ok(frame) => {
@@ -98,14 +110,17 @@ fn walk(
             Err(error @ (FrameError::Format(_) | FrameError::Kind(_))) => {
                 return Ok(Err(Rest::Damaged { offset, what: error.to_string() }));
             }
-            Err(error) => return Ok(Ok(Stop { offset, what: error.to_string() })),
+            Err(error) => return Ok(Ok(Stop { offset, what: error.to_string(), is_after_zeros: true })),
         }
     }
 }
 
 struct Stop {
+    /// A whole sector.
     offset: u64,
     what: String,
+    /// What fills the last frame's last sector is as it was written.
+    is_after_zeros: bool,
 }
 
 fn next_frame<'a>(window: &'a mut Window<'_>, offset: u64) -> io::Result<Result<Frame<'a>, FrameError>> {
@@ -141,17 +156,15 @@ fn accept(
 /// A length that cannot be trusted says nothing about where the next frame begins: every sector is looked at.
 fn rest_behind(window: &mut Window<'_>, stop: &Stop) -> io::Result<Rest> {
     const STEP_BYTES: u64 = 256 * SECTOR_BYTES;
-    let mut unused = true;
+    let mut remains = Remains::default();
     let mut offset = stop.offset;
     while offset < window.length() {
-        // The first step ends on the border of a sector, all later ones keep to it.
-        let step = whole_sectors(offset + 1).max(offset + STEP_BYTES - offset % SECTOR_BYTES) - offset;
-        let bytes = window.get(offset, step as usize)?;
+        let bytes = window.get(offset, STEP_BYTES as usize)?;
         if bytes.is_empty() {
             break;
         }
+        remains.add(bytes);
         if !all_zero(bytes) {
-            unused = false;
             let candidates = candidates(bytes, offset);
             for candidate in candidates.into_iter().filter(|candidate| *candidate > stop.offset) {
                 if matches!(next_frame(window, candidate)?, Ok(_) | Err(FrameError::Format(_) | FrameError::Kind(_))) {
@@ -160,9 +173,18 @@ fn rest_behind(window: &mut Window<'_>, stop: &Stop) -> io::Result<Rest> {
                 }
             }
         }
-        offset += step;
+        offset += STEP_BYTES;
     }
-    if unused { Ok(Rest::Unused) } else { Ok(Rest::Unfinished { offset: stop.offset, what: stop.what.clone() }) }
+    let offset = stop.offset;
+    Ok(match (remains.is_nothing(), remains.damage()) {
+        (true, _) if stop.is_after_zeros => Rest::Unused,
+        (true, _) => Rest::Damaged { offset, what: stop.what.clone() },
+        (false, None) if stop.is_after_zeros => Rest::Unfinished { offset, what: stop.what.clone() },
+        (false, damage) => {
+            let what = damage.map_or_else(|| stop.what.clone(), |damage| format!("{}: {damage}", stop.what));
+            Rest::Damaged { offset, what }
+        }
+    })
 }
 
 /// Sectors that begin like a frame.

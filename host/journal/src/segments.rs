@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 
 use crate::disk::{Disk, Segment};
 use crate::error::ReadError;
 
 pub(crate) struct Segments {
     disk: Arc<dyn Disk>,
-    by_address: RwLock<BTreeMap<u64, Arc<dyn Segment>>>,
+    /// Exchanged by the writer alone. Readers take a snapshot, so that none of them can hold the writer up.
+    by_address: ArcSwap<BTreeMap<u64, Arc<dyn Segment>>>,
 }
 
 /// One place inside an open segment.
@@ -21,16 +24,23 @@ pub(crate) struct Spot {
 
 impl Segments {
     pub(crate) fn new(disk: Arc<dyn Disk>, segments: Vec<(u64, Arc<dyn Segment>)>) -> Self {
-        Self { disk, by_address: RwLock::new(segments.into_iter().collect()) }
+        Self { disk, by_address: ArcSwap::from_pointee(segments.into_iter().collect()) }
+    }
+
+    /// How much space is left where the segments lie, in bytes.
+    pub(crate) fn free_bytes(&self) -> std::io::Result<u64> {
+        self.disk.free_bytes()
     }
 
     pub(crate) fn add(&self, address: u64, segment: Arc<dyn Segment>) {
-        self.by_address.write().unwrap_or_else(PoisonError::into_inner).insert(address, segment);
+        let mut by_address = BTreeMap::clone(&self.by_address.load());
+        by_address.insert(address, segment);
+        self.by_address.store(Arc::new(by_address));
     }
 
     /// The segment that holds `address`; `None` for an address before the first.
     pub(crate) fn spot(&self, address: u64) -> Option<Spot> {
-        let by_address = self.by_address.read().unwrap_or_else(PoisonError::into_inner);
+        let by_address = self.by_address.load();
         let (start, segment) = by_address.range(..=address).next_back()?;
         Some(Spot { segment: Arc::clone(segment), offset: address - start, path: self.disk.path(*start) })
     }

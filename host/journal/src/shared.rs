@@ -1,8 +1,9 @@
 //! What the writer and all readers of one open journal have in common.
 
-use std::fs::File;
 use std::sync::Arc;
 
+use crate::disk_room::DiskRoom;
+use crate::folder_lock::FolderLock;
 use crate::index::Index;
 use crate::keyring::Keyring;
 use crate::segments::Segments;
@@ -13,6 +14,7 @@ pub(crate) struct Shared {
     pub(crate) index: Arc<Index>,
     pub(crate) counters: Counters,
     pub(crate) keys: Keyring,
+    pub(crate) room: DiskRoom,
     /// Released last, when the index is closed and no reader is left.
-    pub(crate) _lock: Option<Arc<File>>,
+    pub(crate) _lock: Option<Arc<FolderLock>>,
 }

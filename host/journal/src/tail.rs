@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::active_segment::ActiveSegment;
+use crate::active_segment::{ActiveSegment, WriteError};
 use crate::disk::whole_sectors;
 use crate::frame::Link;
 use crate::index::{DurableFrame, Flusher};
@@ -27,13 +27,15 @@ impl Tail {
     }
 
     /// Puts a frame that is durable elsewhere where it says that it lies.
-    pub(crate) fn copy(&mut self, frame: &[u8], address: u64) -> io::Result<()> {
-        self.active.go_to(address, frame.len() as u64)?;
+    pub(crate) fn copy(&mut self, frame: &[u8], address: u64) -> Result<(), WriteError> {
+        self.active.go_to(address, frame.len() as u64).map_err(WriteError::before_writing)?;
         self.active.write(frame)
     }
 
     /// The frame that was just written, now the last.
     pub(crate) fn written(&mut self, link: Link, epoch: u64, address: u64, length: u64) -> DurableFrame {
+        assert_eq!(link.number, self.link.number + 1, "frames are numbered without a gap");
+        assert!(epoch >= self.epoch, "epoch {epoch} follows epoch {}", self.epoch);
         (self.link, self.epoch) = (link, epoch);
         DurableFrame { link, address, length: whole_sectors(length), segment: self.active.segment_address() }
     }

@@ -81,7 +81,7 @@ impl TenantBatch {
             for (start, length) in own {
                 let bytes = &mut self.bytes[offset + start..offset + start + length];
                 match opener.open(bytes, address + start as u64) {
-                    Ok(Opened::Readable) => self.take_record(offset + start).map_err(damaged)?,
+                    Ok(Opened::Plain | Opened::Unsealed) => self.take_record(offset + start).map_err(damaged)?,
                     Ok(Opened::Closed) => return Err(ReadError::Sealed),
                     Err(error) => return Err(damaged(error.to_string())),
                 }

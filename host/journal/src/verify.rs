@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use polder_core::TimestampMs;
 
+use crate::RecordView;
 use crate::chain::judge;
 use crate::content::ContentCheck;
 use crate::disk::{Disk, FileDisk, SECTOR_BYTES, Segment};
@@ -32,7 +33,7 @@ pub struct VerifyReport {
     /// Of the commands.
     pub rejected: u64,
     pub events: u64,
-    /// Records that nobody can read, by tenant: those of removed tenants, whose keys are destroyed. They are in none of the counts above
+    /// Records that nobody can read, by tenant: those of removed tenants, whose keys are destroyed, and of tenants whose key is missing or damaged. They are in none of the counts above
     /// but those of frames and bytes; the chain covers them all the same.
     pub sealed: BTreeMap<String, u64>,
     /// Hash of the last frame, in hexadecimal: stands for the whole journal.
@@ -41,7 +42,8 @@ pub struct VerifyReport {
     pub last_at_ms: Option<TimestampMs>,
     /// The last writer ended in order.
     pub closed: bool,
-    /// An unfinished end: being written right now, or left by a crash. Nobody was told of it.
+    /// Part of the last frame is missing: it is being written right now, or a crash left it so, and then nobody was told of it; a disk that lost
+    /// what it had written leaves the same.
     pub torn: Option<TornEnd>,
 }
 
@@ -63,9 +65,29 @@ pub enum VerifyError {
 /// # Errors
 /// [`VerifyError::Damaged`] names the first place that is wrong.
 pub fn verify(dir: &Path) -> Result<VerifyReport, VerifyError> {
+    verify_with(dir, &keys_in(dir)?, |_| ())
+}
+
+/// The keys in `dir`, the folder a journal was opened with.
+///
+/// # Errors
+/// When the folder of keys cannot be read.
+pub fn keys_in(dir: &Path) -> Result<Keyring, VerifyError> {
     let folder = dir.join(TENANT_KEYS_FOLDER);
-    let keys = Keyring::read(&folder).map_err(|source| VerifyError::Io { path: folder, source })?;
-    verify_on(&FileDisk::read_only(&dir.join(SEGMENTS_FOLDER)), &keys)
+    Keyring::read(&folder).map_err(|source| VerifyError::Io { path: folder, source })
+}
+
+/// As [`verify`], with these keys; `look` sees each record that can be read.
+///
+/// # Errors
+/// As for [`verify`].
+pub fn verify_with<'a>(
+    dir: &Path,
+    keys: &'a Keyring,
+    look: impl FnMut(&RecordView<'_>) + 'a,
+) -> Result<VerifyReport, VerifyError> {
+    let disk = FileDisk::read_only(&dir.join(SEGMENTS_FOLDER));
+    verify_all(&disk, ContentCheck::looking(keys, Box::new(look)))
 }
 
 /// As [`verify`], for the journal that a disk holds.
@@ -73,7 +95,10 @@ pub fn verify(dir: &Path) -> Result<VerifyReport, VerifyError> {
 /// # Errors
 /// As for [`verify`].
 pub fn verify_on(disk: &dyn Disk, keys: &Keyring) -> Result<VerifyReport, VerifyError> {
-    let mut check = ContentCheck::new(keys);
+    verify_all(disk, ContentCheck::new(keys))
+}
+
+fn verify_all(disk: &dyn Disk, mut check: ContentCheck<'_>) -> Result<VerifyReport, VerifyError> {
     let segments = open_all(disk)?;
     let mut scans = Vec::with_capacity(segments.len());
     for OpenSegment { address, segment, is_begun } in &segments {
@@ -102,7 +127,6 @@ pub fn verify_on(disk: &dyn Disk, keys: &Keyring) -> Result<VerifyReport, Verify
 }
 
 /// Checks a journal frame by frame, wherever the frames come from, as [`verify`] does.
-#[derive(Debug)]
 pub struct FrameCheck<'a> {
     content: ContentCheck<'a>,
     /// Where the last frame ends.
@@ -113,6 +137,11 @@ pub struct FrameCheck<'a> {
 impl<'a> FrameCheck<'a> {
     pub fn new(keys: &'a Keyring) -> Self {
         Self { content: ContentCheck::new(keys), end: 0, is_closed: false }
+    }
+
+    /// As [`new`](Self::new); `look` sees each record that can be read.
+    pub fn looking(keys: &'a Keyring, look: impl FnMut(&RecordView<'_>) + 'a) -> Self {
+        Self { content: ContentCheck::looking(keys, Box::new(look)), end: 0, is_closed: false }
     }
 
     /// How many frames were good so far.

@@ -1,14 +1,18 @@
 //! The one that appends. Records become durable here, in the order given, one frame and one sync at a time; nothing is told
-//! or shown before its sync came back. The first failure is the last: nothing is written after it.
+//! or shown before its sync came back. Where it is not certain what a failure left behind, nothing is written after it. Where nothing of a
+//! frame is there, as when there was no space for it, the writer goes on.
 //!
 //! Where a [`FrameLog`] keeps the journal, a frame is handed to it instead of being synced, and copied into the segments after that: so the copy
 //! is never ahead of what it is a copy of.
 
+use std::collections::BTreeSet;
+use std::io;
 use std::time::Instant;
 
 use foldhash::HashMap;
 use polder_core::{Position, TenantName};
 
+use crate::active_segment::WriteError;
 use crate::error::AppendError;
 use crate::follower::now_ms;
 use crate::frame::{FRAME_BYTES_MAX, FrameBuilder, FrameKind, HEADER_BYTES};
@@ -32,7 +36,7 @@ pub struct Writer {
 }
 
 /// What an append made durable.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Appended {
     /// The tenant's position after each record, in the order of the records.
     pub last_positions: Vec<Position>,
@@ -52,18 +56,38 @@ impl Writer {
     /// after the one before it is durable; on that rests telling a torn end from damage.
     ///
     /// # Errors
-    /// After any error nothing of these records may be acknowledged, though a part may turn out to be durable at the next opening. All
-    /// later appends give [`AppendError::Poisoned`].
+    /// After [`AppendError::NoRoom`] and [`AppendError::Key`] the records at the front may be durable, as the error says, and all others are not in
+    /// the journal. After any other error nothing of these records may be acknowledged, though a part may turn out to be durable at the next
+    /// opening. All later appends give [`AppendError::Poisoned`].
     pub fn append(&mut self, records: &[EncodedRecord]) -> Result<Appended, AppendError> {
         self.guarded(|writer| {
             let mut appended = Appended { last_positions: Vec::with_capacity(records.len()), frames: 0, bytes: 0 };
+            writer.check_index()?;
             let mut rest = records;
             while !rest.is_empty() {
                 let (frame, after) = rest.split_at(fitting_one_frame(rest));
-                writer.append_frame(frame, &mut appended)?;
+                if let Err(error) = writer.append_frame(frame, &mut appended) {
+                    return Err(error.having(appended));
+                }
                 rest = after;
             }
+            assert_eq!(appended.last_positions.len(), records.len(), "each record has a position");
             Ok(appended)
+        })
+    }
+
+    /// Whether an append would have room now, which is made if need be: to be asked after [`AppendError::NoRoom`].
+    ///
+    /// # Errors
+    /// As for [`Writer::append`].
+    pub fn make_room(&mut self) -> Result<(), AppendError> {
+        self.guarded(|writer| {
+            writer.check_index()?;
+            if writer.log.is_none() {
+                let made = writer.tail.active.make_room(FRAME_BYTES_MAX as u64);
+                made.map_err(|error| not_made("go on to a new segment", WriteError::before_writing(error)))?;
+            }
+            Ok(())
         })
     }
 
@@ -89,14 +113,19 @@ impl Writer {
         if let Some(reason) = &self.poisoned {
             return Err(AppendError::Poisoned { reason: reason.clone() });
         }
-        let result = match self.tail.shared.index.check() {
-            Ok(()) => work(self),
-            Err(error) => Err(AppendError::Index { what: error.to_string() }),
-        };
-        if let Err(error) = &result {
+        let result = work(self);
+        if let Err(error) = &result
+            && !matches!(error, AppendError::NoRoom { .. } | AppendError::Key { .. })
+        {
             self.poisoned = Some(describe(error));
         }
         result
+    }
+
+    /// An index that cannot be written grows in memory; it may not do so for ever.
+    fn check_index(&self) -> Result<(), AppendError> {
+        let has_room = self.tail.shared.index.check_room();
+        has_room.map_err(|error| no_room("bring the index up to date", io::Error::other(error)))
     }
 
     fn append_frame(&mut self, records: &[EncodedRecord], appended: &mut Appended) -> Result<(), AppendError> {
@@ -114,20 +143,39 @@ impl Writer {
             appended.last_positions.push(*position);
         }
         let bytes = self.builder.length() as u64;
-        let frame = self.write_frame(FrameKind::Records, records)?;
+        let frame = match self.write_frame(FrameKind::Records, records) {
+            Ok(frame) => frame,
+            Err(error) => {
+                self.take_back(records, &mut appended.last_positions, from);
+                return Err(error);
+            }
+        };
         let shared = &self.tail.shared;
         shared.counters.frame(records.len() as u64, events, bytes);
         appended.frames += 1;
         appended.bytes += bytes;
-        shared.index.apply(&frame, indexed(&frame, records, &appended.last_positions[from..]));
+        shared.index.apply(&frame, indexed(&frame, records, &appended.last_positions[from..]), &BTreeSet::new());
         self.tail.tidy().map_err(|source| AppendError::Io { what: "sync the copy", source })
+    }
+
+    /// The records of a frame that is not in the journal have no positions.
+    fn take_back(&mut self, records: &[EncodedRecord], last_positions: &mut Vec<Position>, from: usize) {
+        for record in records {
+            if let Some(position) = self.positions.get_mut(record.tenant()) {
+                position.0 -= u64::from(record.event_count());
+            }
+        }
+        last_positions.truncate(from);
     }
 
     fn write_frame(&mut self, kind: FrameKind, records: &[EncodedRecord]) -> Result<DurableFrame, AppendError> {
         let length = self.builder.length() as u64;
         let failed = |what| move |source| AppendError::Io { what, source };
         let address = match &self.log {
-            None => self.tail.active.make_room(length).map_err(failed("go on to a new segment"))?,
+            None => {
+                let made = self.tail.active.make_room(length).map_err(WriteError::before_writing);
+                made.map_err(|error| not_made("go on to a new segment", error))?
+            }
             // Room is made once the frame is known to be the next: another host's may be, and may fit where this one does not.
             Some(_) => self.tail.active.next_address(length),
         };
@@ -135,13 +183,17 @@ impl Writer {
         let (mut sealer, mut offset) = (Sealer::new(keys, self.mark, &mut self.keystream), HEADER_BYTES);
         for record in records {
             let bytes = self.builder.record(offset, record.length());
-            sealer.complete(bytes, record.tenant(), address + offset as u64);
+            sealer.complete(bytes, record.tenant(), address + offset as u64).map_err(|problem| AppendError::Key {
+                appended: Box::default(),
+                tenant: record.tenant().clone(),
+                problem,
+            })?;
             offset += record.length();
         }
         let (bytes, link) = self.builder.finish(&self.tail.link, kind, self.epoch, address, now_ms());
         match &mut self.log {
             None => {
-                self.tail.active.write(bytes).map_err(failed("write a frame"))?;
+                self.tail.active.write(bytes).map_err(|error| not_made("write a frame", error))?;
                 let began = Instant::now();
                 self.tail.active.sync().map_err(failed("sync a frame"))?;
                 self.tail.shared.counters.sync(began.elapsed());
@@ -150,10 +202,34 @@ impl Writer {
                 let began = Instant::now();
                 log.append(link.number, bytes)?;
                 self.tail.shared.counters.sync(began.elapsed());
-                self.tail.copy(bytes, address).map_err(failed("copy a frame"))?;
+                // The log has it already: whatever becomes of the copy, it cannot be taken back.
+                self.tail.copy(bytes, address).map_err(io::Error::other).map_err(failed("copy a frame"))?;
             }
         }
         Ok(self.tail.written(link, self.epoch, address, length))
+    }
+}
+
+fn not_made(what: &'static str, error: WriteError) -> AppendError {
+    match error {
+        WriteError::NoRoom(source) => no_room(what, source),
+        WriteError::Unsure(source) => AppendError::Io { what, source },
+    }
+}
+
+/// Before anything of the append is durable; see [`AppendError::having`].
+fn no_room(what: &'static str, source: io::Error) -> AppendError {
+    AppendError::NoRoom { appended: Box::default(), what, source }
+}
+
+impl AppendError {
+    /// With what became durable before.
+    fn having(self, durable: Appended) -> Self {
+        match self {
+            Self::NoRoom { what, source, .. } => Self::NoRoom { appended: Box::new(durable), what, source },
+            Self::Key { tenant, problem, .. } => Self::Key { appended: Box::new(durable), tenant, problem },
+            other => other,
+        }
     }
 }
 

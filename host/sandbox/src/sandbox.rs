@@ -76,14 +76,16 @@ impl Sandbox {
         self.admit(&self.deserialize(&code)?, Revision::of(bytes), Origin::Compiled)
     }
 
-    /// Loads the machine code that `cache_folder` keeps of the revision. When there is none, `compile` has to give it, and it is kept. Only
-    /// the host may write to the folder. A cache that cannot be read or written makes this slower, nothing else; [`Component::origin`] says so.
+    /// Loads the machine code that `cache_folder` keeps of the revision. When there is none, `compile` has to give it, and it is kept if
+    /// `may_keep`. Code there that is not as this machine's host left it, or that others could have written, is thrown away. A cache that
+    /// cannot be read or written makes this slower, nothing else; [`Component::origin`] says so.
     ///
     /// `compile` must return what [`compile`](crate::compile) of the same program returned, byte for byte: the code is run as it is.
     pub fn load_compiled<E: From<Refusal>>(
         &self,
         cache_folder: &Path,
         revision: Revision,
+        may_keep: bool,
         compile: impl FnOnce() -> Result<Vec<u8>, E>,
     ) -> Result<Arc<Component>, E> {
         let cache = compiled::Cache::new(cache_folder, &self.platform.engine);
@@ -91,7 +93,8 @@ impl Sandbox {
             return Ok(self.admit(&code, revision, Origin::Cached)?);
         }
         let code = compile()?;
-        let origin = match cache.keep(&revision, &code) {
+        let kept = if may_keep { cache.keep(&revision, &code) } else { Err(std::io::ErrorKind::StorageFull.into()) };
+        let origin = match kept {
             Ok(()) => Origin::Compiled,
             Err(problem) => Origin::CompiledUncached(problem.to_string()),
         };

@@ -98,12 +98,15 @@ pub(crate) const VIEW_BEHIND: Kind = kind(StatusCode::SERVICE_UNAVAILABLE, "view
 pub(crate) const VIEW_BEING_BUILT: Kind =
     kind(StatusCode::SERVICE_UNAVAILABLE, "view-being-built", "The view is being built");
 
+pub(crate) const DISK_FULL: Kind = kind(StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The host's disk has no room");
 pub(crate) const STORAGE_FULL: Kind =
     kind(StatusCode::INSUFFICIENT_STORAGE, "storage-full", "The tenant has used up its storage");
 
 // The author of the domain, or the operator, looks after it.
 pub(crate) const OUT_OF_SERVICE: Kind =
     kind(StatusCode::SERVICE_UNAVAILABLE, "out-of-service", "The domain has failed too often");
+pub(crate) const TENANT_UNAVAILABLE: Kind =
+    kind(StatusCode::SERVICE_UNAVAILABLE, "tenant-unavailable", "The tenant is out of service");
 pub(crate) const GUEST_FAULT: Kind =
     kind(StatusCode::INTERNAL_SERVER_ERROR, "guest-fault", "The domain failed while it decided");
 pub(crate) const STORAGE_FAILED: Kind =

@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use polder_core::{MemoryBudget, MemoryPurpose};
-use polder_engine::{Health, joined};
+use polder_engine::{Degraded, joined};
+use serde::Serialize;
 
 use crate::app::App;
 use crate::json::json;
@@ -26,10 +27,29 @@ pub(crate) async fn healthz() -> Response {
 pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let problems: Vec<String> = app.parts.all().iter().filter_map(|part| problem(&app, part)).collect();
     if problems.is_empty() {
-        return Ok(json(StatusCode::OK, &Health { writable: true, reason: None }));
+        return Ok(json(StatusCode::OK, &ready(&app)));
     }
     let reason = without_paths(&problems.join("; "));
     Err(Problem::new(&kinds::NOT_READY, format!("the host takes no commands: {reason}")).with("reason", reason))
+}
+
+/// Commands are taken; some tenants or domains may be out of service all the same. The probe asks nobody who they are: once there are access
+/// keys it says how many, and `polder tenant show` which.
+fn ready(app: &App) -> Ready {
+    let degraded: Vec<_> = app.parts.all().iter().flat_map(|part| part.host.health().degraded).collect();
+    let count = (!degraded.is_empty()).then_some(degraded.len());
+    let is_open = app.parts.first_host().keys().is_empty();
+    Ready { writable: true, reason: None, out_of_service: count, degraded: if is_open { degraded } else { Vec::new() } }
+}
+
+#[derive(Serialize)]
+struct Ready {
+    writable: bool,
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out_of_service: Option<usize>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    degraded: Vec<Degraded>,
 }
 
 /// Why the part's tenants can change nothing at the moment.

@@ -18,6 +18,9 @@ const DEPLOY_RETRY_MS: u64 = 5_000;
 /// Of a guest's failure, what is logged, in bytes. The caller gets all of it.
 const REASON_LOG_BYTES_MAX: usize = 1_000;
 
+/// Room that a full disk has again is found within this time.
+const ROOM_RETRY_MS: u64 = 1_000;
+
 impl From<NameError> for Problem {
     fn from(error: NameError) -> Self {
         Self::new(&kinds::BAD_NAME, error.to_string())
@@ -65,6 +68,13 @@ impl From<SubmitError> for Problem {
                 }
             }
             E::MemoryExhausted(exhausted) => memory_exhausted(detail, &exhausted),
+            E::NoRoom { reason, is_disk_full: true } => {
+                Self::new(&kinds::DISK_FULL, detail).with("reason", reason).retry_after_ms(ROOM_RETRY_MS)
+            }
+            E::NoRoom { reason, .. } => Self::read_only(&detail, &reason).retry_after_ms(ROOM_RETRY_MS),
+            E::TenantUnavailable(tenant) => {
+                Self::new(&kinds::TENANT_UNAVAILABLE, detail).with("tenant", tenant.as_str())
+            }
             E::ReadOnly(reason) => Self::read_only(&detail, &reason),
             E::NotOwner => Self::new(&kinds::NOT_READY, detail).for_owner(),
             E::ShuttingDown => Self::new(&kinds::SHUTTING_DOWN, detail),
@@ -113,6 +123,13 @@ impl From<ReadError> for Problem {
                 Self::new(&kinds::READ_TOO_LONG, detail).with("limit", ms_max).with("limit_name", "read_cpu_ms_max")
             }
             E::ShuttingDown => Self::new(&kinds::SHUTTING_DOWN, detail),
+            E::DomainUnavailable { domain, revision, reason } => Self::new(&kinds::OUT_OF_SERVICE, detail)
+                .with("domain", domain.as_str())
+                .with("revision", revision.to_string())
+                .with("reason", reason),
+            E::TenantUnavailable(tenant) => {
+                Self::new(&kinds::TENANT_UNAVAILABLE, detail).with("tenant", tenant.as_str())
+            }
             E::Storage(cause) => Self::internal(&kinds::STORAGE_FAILED, "the host cannot read its data", &cause),
         }
     }
@@ -144,6 +161,10 @@ impl From<DeployError> for Problem {
             E::MemoryExhausted(exhausted) => memory_exhausted(detail, &exhausted),
             E::Busy(_) => Self::new(&kinds::BUSY, detail).retry_after_ms(DEPLOY_RETRY_MS),
             E::ShuttingDown => Self::new(&kinds::SHUTTING_DOWN, detail),
+            E::TenantUnavailable(tenant) => {
+                Self::new(&kinds::TENANT_UNAVAILABLE, detail).with("tenant", tenant.as_str())
+            }
+            E::NoRoom(_) => Self::new(&kinds::DISK_FULL, detail).retry_after_ms(ROOM_RETRY_MS),
             E::ReadOnly(reason) => Self::read_only(&detail, &reason),
             E::Storage(cause) => Self::internal(&kinds::STORAGE_FAILED, "the host cannot store the component", &cause),
         }
@@ -162,6 +183,7 @@ impl From<UploadError> for Problem {
             E::TooLarge => Self::new(&kinds::TOO_LARGE, detail)
                 .with("limit", polder_engine::COMPONENT_BYTES_MAX as u64)
                 .with("limit_name", "component_bytes_max"),
+            E::NoRoom(_) => Self::new(&kinds::DISK_FULL, detail).retry_after_ms(ROOM_RETRY_MS),
             _ => Self::internal(&kinds::STORAGE_FAILED, "the host cannot keep the component", &detail),
         }
     }

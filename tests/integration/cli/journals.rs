@@ -33,11 +33,11 @@ fn segment(data: &str) -> PathBuf {
 fn a_good_journal_is_told_with_its_head() {
     let (_folder, data) = written();
     let told = polder(&["verify", "--data", &data]);
-    // The deployment is one more, of the host's own history.
-    assert!(told.good().starts_with("good: 22 events of 21 aggregates, 22 commands (0 rejected), in "), "{told}");
+    // Deployment and key are in the host's own history.
+    assert!(told.good().starts_with("good: 23 events of 22 aggregates, 23 commands (0 rejected), in "), "{told}");
     let json = polder(&["verify", "--data", &data, "--json"]).json();
     assert!(told.good().contains(&format!("\nhead {}", json["head"].as_str().unwrap())), "{told}");
-    assert_eq!((&json["good"], &json["events"], &json["torn"]), (&true.into(), &22.into(), &serde_json::Value::Null));
+    assert_eq!((&json["good"], &json["events"], &json["torn"]), (&true.into(), &23.into(), &serde_json::Value::Null));
 }
 
 #[test]
@@ -63,10 +63,35 @@ fn a_flipped_byte_is_told_with_file_and_offset_and_what_lies_before_is_saved() {
 
     let out = folder.path().join("saved");
     let saved = polder(&["salvage", "--data", &data, "--out", out.to_str().unwrap(), "--json"]).json();
-    assert_eq!((&saved["events"], &saved["stopped"]["offset"]), (&11.into(), &offset.into()), "{saved}");
+    assert_eq!((&saved["events"], &saved["stopped"]["offset"]), (&12.into(), &offset.into()), "{saved}");
     polder(&["verify", "--data", out.to_str().unwrap()]).good();
     let again = polder(&["salvage", "--data", &data, "--out", out.to_str().unwrap()]);
     assert!(again.refused().contains("saved"), "{again}");
+}
+
+/// Its records cannot be read: that is no good journal, though no byte of it is damaged.
+#[test]
+fn a_living_tenants_missing_key_is_told_and_the_host_serves_the_others() {
+    let (_folder, data) = written();
+    let key = Path::new(&data).join("tenant-keys/main.key");
+    std::fs::remove_file(&key).unwrap();
+    let ran = polder(&["verify", "--data", &data]);
+    assert_eq!(ran.code, 1, "{ran}");
+    let told = format!("the key of tenant main: {} is missing; restore it", key.display());
+    assert!(ran.stdout.starts_with("keys are missing: ") && ran.stdout.contains(&told), "{ran}");
+    let ran = polder(&["verify", "--data", &data, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((ran.code, &json["good"], &json["sealed"]["main"]), (1, &false.into(), &20.into()), "{ran}");
+
+    let host = Host::start(Path::new(&data));
+    let client = host.client();
+    let ready = client.get("/readyz").json(200);
+    assert_eq!((&ready["writable"], &ready["degraded"][0]["tenant"]), (&true.into(), &"main".into()), "{ready}");
+    client.post("/v1/main/orders/order/o-1/draft-order", "{}").problem(503, "tenant-unavailable");
+    client.get("/v1/main/events").problem(503, "tenant-unavailable");
+    client.request("PUT", "/v1/tenants/acme").send().json(200);
+    assert!(!key.exists(), "no other key is made in its place");
+    host.stop();
 }
 
 #[test]
@@ -88,7 +113,7 @@ fn a_folder_without_a_journal_is_told_from_a_damaged_one() {
 fn a_journal_in_use_can_be_verified() {
     let desk = Desk::open();
     desk.send("o-1", "draft-order", r#"{"customer":"c-1"}"#);
-    assert!(polder(&["verify", "--data", &desk.data()]).good().starts_with("good: 3 events"));
+    assert!(polder(&["verify", "--data", &desk.data()]).good().starts_with("good: 4 events"));
     let (_folder, data) = written();
     let host = Host::start(Path::new(&data));
     polder(&["verify", "--data", &data]).good();

@@ -1,5 +1,5 @@
 //! A disk that fails under the host: nothing is acknowledged from then on, the host says why, and goes on answering reads.
-//! What was acknowledged is there after the next start.
+//! What was acknowledged is there after the next start. A disk that is full for a while is waited for.
 
 use polder_engine::{AsOf, SubmitError};
 use polder_journal::disk::{Fault, FaultyDisk};
@@ -82,14 +82,92 @@ fn ids(history: &[polder_core::Event]) -> Vec<polder_core::ContentId> {
     history.iter().map(|event| event.id).collect()
 }
 
+/// What is half written is cut off, and the same host goes on once there is space.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk() {
-    fails_and_comes_back(Fault::NoSpace, WRITE, "write a frame: no storage space").await;
+async fn a_disk_that_is_full_for_a_while_heals_without_a_restart() {
+    for seed in 0..6 {
+        let (disk, folder) = (FaultyDisk::new(seed), tempfile::tempdir().unwrap());
+        let door = Door::open_on(&disk, folder.path(), "orders", "order").await;
+        door.accept("o-1", "draft-order", json!({ "customer": "c-1" })).await;
+        disk.fail_at(disk.calls() + WRITE, Fault::NoSpace);
+        let line = || json!({ "sku": "POT", "quantity": 1, "price": 1 });
+        match door.send_as("pot", "o-1", "add-line", line()).await.unwrap_err() {
+            SubmitError::NoRoom { reason, is_disk_full: true } => {
+                assert!(reason.contains("cannot write a frame at the moment: no storage space"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
+        // Nothing of it is to be seen, and no state holds it.
+        assert_eq!(door.history("o-1").await.len(), 1);
+        while !door.host.health().writable {
+            tokio::task::yield_now().await;
+        }
+        let again = door.send_as("pot", "o-1", "add-line", line()).await.unwrap();
+        assert_eq!((again.sequence.0, again.repeated), (2, false), "{again:?}");
+        let third = door.accept("o-1", "add-line", json!({ "sku": "TEA", "quantity": 2, "price": 3 })).await;
+        assert_eq!(third.sequence.0, 3);
+        let history = door.history("o-1").await;
+        assert_eq!(door.state("o-1", AsOf::Now).await.unwrap(), (3, fold_natively(orders::domain(), &history)));
+        door.close().await;
+        let folder = with_components_of(&folder);
+        let door = Door::open_on(&disk.after_power_loss(), folder.path(), "orders", "order").await;
+        assert_eq!(ids(&door.history("o-1").await), ids(&history));
+        door.close().await;
+    }
+}
+
+/// Many callers while the space ends and comes back: each is told what became of its command, and no command is there twice or without those
+/// before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_in_flight_when_the_space_ends_are_recorded_or_refused() {
+    for seed in 1..=6 {
+        let (disk, folder) = (FaultyDisk::new(seed), tempfile::tempdir().unwrap());
+        let door = std::sync::Arc::new(Door::open_on(&disk, folder.path(), "orders", "order").await);
+        for order in 0..10 {
+            door.accept(&format!("o-{order}"), "draft-order", json!({ "customer": "c-1" })).await;
+        }
+        // Writes and syncs take turns.
+        disk.fail_at(disk.calls() + 2 * seed - 1, Fault::NoSpace);
+        let sent = (0..400).map(|number| {
+            let door = std::sync::Arc::clone(&door);
+            let line = json!({ "sku": format!("S-{number}"), "quantity": 1, "price": 1 });
+            tokio::spawn(async move { door.send(&format!("o-{}", number % 10), "add-line", line).await })
+        });
+        let (mut acknowledged, mut refused) = (0, 0);
+        for answer in sent.collect::<Vec<_>>() {
+            match answer.await.unwrap() {
+                Ok(_) => acknowledged += 1,
+                Err(SubmitError::NoRoom { .. }) => refused += 1,
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        assert!(acknowledged + refused == 400 && refused > 0, "{acknowledged} {refused}");
+        while !door.host.health().writable {
+            tokio::task::yield_now().await;
+        }
+        door.accept("o-1", "add-line", json!({ "sku": "LAST", "quantity": 1, "price": 1 })).await;
+        assert_eq!(door.events().await.len(), 10 + acknowledged + 1);
+        for order in 0..10 {
+            let order = format!("o-{order}");
+            let history = door.history(&order).await;
+            let expected = (history.len() as u64, fold_natively(orders::domain(), &history));
+            assert_eq!(door.state(&order, AsOf::Now).await.unwrap(), expected, "{order}");
+        }
+        std::sync::Arc::into_inner(door).unwrap().close().await;
+        polder_journal::verify_on(&disk, &polder_journal::Keyring::open(&folder.path().join("tenant-keys")).unwrap())
+            .unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_fails() {
     fails_and_comes_back(Fault::Error, WRITE, "write a frame").await;
+}
+
+/// After a sync that failed nobody knows what is durable, also where it failed for want of space.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_for_which_there_is_no_space() {
+    fails_and_comes_back(Fault::NoSpace, SYNC, "sync a frame: no storage space").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,14 +52,19 @@ fn restore(folder: &Path, copied: &Path) {
     copy(copied, &folder.join("journal"));
 }
 
+/// The views have seen what the journal does not have: what was acknowledged is missing.
 #[tokio::test(flavor = "multi_thread")]
-async fn views_that_have_come_further_are_built_anew() {
+async fn a_journal_older_than_the_views_is_refused_until_they_are_deleted() {
     let (folder, copied) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     written(folder.path(), 1..3).await;
     copy(&folder.path().join("journal"), copied.path());
     written(folder.path(), 3..5).await;
     restore(folder.path(), copied.path());
 
+    let problem = Host::open(options(folder.path())).err().expect("it is refused").to_string();
+    assert!(problem.contains("ends at position 10") && problem.contains("have seen position 20"), "{problem}");
+    assert!(problem.contains("delete the folder") && problem.contains(DERIVED), "{problem}");
+    fs::remove_dir_all(folder.path().join(DERIVED)).unwrap();
     let door = Door::at(Host::open(options(folder.path())).unwrap(), "orders", "order");
     assert_eq!(door.position(), Position(10));
     let notified = |orders: &[u64]| orders.iter().map(|order| format!("fulfilled:o-{order}")).collect::<Vec<_>>();

@@ -14,23 +14,10 @@ const DRAFT: &str = r#"{"customer":"c-1"}"#;
 #[test]
 fn a_host_whose_disk_fails_says_so_and_goes_on_answering() {
     for (fault, call, said) in
-        [(Fault::NoSpace, 1, "no storage space"), (Fault::Error, 1, "write a frame"), (Fault::Error, 2, "sync a frame")]
+        [(Fault::NoSpace, 2, "no storage space"), (Fault::Error, 1, "write a frame"), (Fault::Error, 2, "sync a frame")]
     {
-        let (disk, folder) = (FaultyDisk::new(1), tempfile::tempdir().unwrap());
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let host = Host::open_on(Arc::new(disk.clone()), HostOptions::new(folder.path())).unwrap();
-        let (server, listener) = runtime.block_on(async {
-            (
-                Server::start(Parts::alone(host.clone()), None).await.unwrap(),
-                TcpListener::bind("127.0.0.1:0").await.unwrap(),
-            )
-        });
-        let client = Client::new(&format!("http://{}", listener.local_addr().unwrap()));
-        let (stop, stopped) = oneshot::channel::<()>();
-        let serving = runtime.spawn(server.serve(listener, async move { drop(stopped.await) }));
-        client.deploy("orders");
-        client.post("/v1/main/orders/order/o-1/draft-order", DRAFT).json(200);
-
+        let served = Served::start();
+        let (client, disk) = (&served.client, &served.disk);
         disk.fail_at(disk.calls() + call, fault);
         for order in ["o-2", "o-3"] {
             let refused = client.post(&format!("/v1/main/orders/order/{order}/draft-order"), DRAFT);
@@ -48,8 +35,59 @@ fn a_host_whose_disk_fails_says_so_and_goes_on_answering() {
         client.get("/v1/main/orders/views/order-summary/o-1?after=1&timeout_ms=60000").json(200);
         client.get("/v1/main/orders/order/o-2").problem(404, "no-such-aggregate");
 
-        drop(stop);
-        runtime.block_on(serving).unwrap().unwrap();
-        runtime.block_on(host.shutdown());
+        served.stop();
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_and_commands_are_taken_again_once_there_is_space() {
+    let served = Served::start();
+    let (client, disk) = (&served.client, &served.disk);
+    disk.fail_at(disk.calls() + 1, Fault::NoSpace);
+    let refused = client.post("/v1/main/orders/order/o-2/draft-order", DRAFT);
+    let reason = refused.problem(507, "disk-full")["reason"].to_string();
+    assert!(reason.contains("write a frame") && reason.contains("no storage space"), "{reason}");
+    client.get("/v1/main/orders/order/o-2").problem(404, "no-such-aggregate");
+    while client.get("/readyz").status != 200 {
+        std::thread::yield_now();
+    }
+    assert_eq!(client.post("/v1/main/orders/order/o-2/draft-order", DRAFT).json(200)["position"], 2);
+    served.stop();
+}
+
+/// A host on a disk that fails on purpose, with one order.
+struct Served {
+    client: Client,
+    disk: FaultyDisk,
+    host: Host,
+    runtime: tokio::runtime::Runtime,
+    stop: oneshot::Sender<()>,
+    serving: tokio::task::JoinHandle<std::io::Result<()>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Served {
+    fn start() -> Self {
+        let (disk, folder) = (FaultyDisk::new(1), tempfile::tempdir().unwrap());
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let host = Host::open_on(Arc::new(disk.clone()), HostOptions::new(folder.path())).unwrap();
+        let (server, listener) = runtime.block_on(async {
+            (
+                Server::start(Parts::alone(host.clone()), None).await.unwrap(),
+                TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            )
+        });
+        let client = Client::new(&format!("http://{}", listener.local_addr().unwrap()));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = runtime.spawn(server.serve(listener, async move { drop(stopped.await) }));
+        client.deploy("orders");
+        client.post("/v1/main/orders/order/o-1/draft-order", DRAFT).json(200);
+        Self { client, disk, host, runtime, stop, serving, _folder: folder }
+    }
+
+    fn stop(self) {
+        drop(self.stop);
+        self.runtime.block_on(self.serving).unwrap().unwrap();
+        self.runtime.block_on(self.host.shutdown());
     }
 }

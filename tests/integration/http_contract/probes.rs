@@ -32,8 +32,8 @@ fn what_happens_is_counted() {
         ("polder_commands_total{status=\"refused\"}", 1),
         ("polder_guest_faults_total", 0),
         ("polder_writable", 1),
-        // Two of the order, two of the deployment.
-        ("polder_journal_events_total", 4),
+        // Two of the order, two of the deployment, one of the tenant's key.
+        ("polder_journal_events_total", 5),
     ] {
         assert!(answer.text().contains(&format!("\n{name} {figure}\n")), "{name} is not {figure}: {}", answer.text());
     }

@@ -16,7 +16,7 @@ use polder_journal::{
 
 /// Small segments, small overlays: everything that happens rarely happens often.
 pub fn small() -> OpenOptions {
-    OpenOptions { segment_bytes: 8 * 1024, index_flush_records: 16, prepare_ahead: false }
+    OpenOptions { segment_bytes: 8 * 1024, index_flush_records: 16, prepare_ahead: false, reserve_bytes: 0 }
 }
 
 /// One tenant of the tests has a key, the other has none.
@@ -194,7 +194,7 @@ impl Model {
         *self = model;
     }
 
-    /// Appends, and remembers what was acknowledged. `Err` gives what may or may not be there now.
+    /// Appends, and remembers what was acknowledged, also where there was no room for all of it. `Err` gives what may or may not be there now.
     pub fn append(&mut self, writer: &mut Writer, wishes: &[Wish]) -> Result<(), (AppendError, Vec<Remembered>)> {
         let (records, expected) = self.prepare(wishes);
         match writer.append(&records) {
@@ -203,6 +203,15 @@ impl Model {
                 assert_eq!(appended.last_positions, positions);
                 expected.into_iter().for_each(|record| self.remember(record));
                 Ok(())
+            }
+            Err(error @ AppendError::NoRoom { .. }) => {
+                let AppendError::NoRoom { appended, .. } = &error else { unreachable!("it was matched above") };
+                let durable = expected.into_iter().take(appended.last_positions.len());
+                for (record, position) in durable.zip(&appended.last_positions) {
+                    assert_eq!(record.position(), *position);
+                    self.remember(record);
+                }
+                Err((error, Vec::new()))
             }
             Err(error) => Err((error, expected)),
         }

@@ -11,7 +11,7 @@ use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageErrorKind
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use polder_core::TenantName;
-use polder_journal::{KeyStore, Secret};
+use polder_journal::{Kept, KeyStore, Secret};
 
 use super::error::JournalError;
 use super::link::JournalLink;
@@ -119,7 +119,7 @@ fn read(marks: Option<&Marks>, tenant: &str, message: &StreamMessage) -> Option<
 }
 
 impl KeyStore for KeyStream {
-    fn all(&self) -> io::Result<Vec<(TenantName, Secret)>> {
+    fn all(&self) -> io::Result<Vec<(TenantName, Kept)>> {
         let prefix = &self.link.inner.names.keys_prefix;
         self.link.block_on(async {
             let every = format!("{prefix}*");
@@ -134,15 +134,17 @@ impl KeyStore for KeyStream {
                 // Erased since then, when there is none.
                 let Some(tenant) = tenant else { continue };
                 if let Some(secret) = self.find(tenant.as_str()).await.map_err(io::Error::other)? {
-                    all.push((tenant, secret));
+                    all.push((tenant, Ok(secret)));
                 }
             }
             Ok(all)
         })
     }
 
-    fn find(&self, tenant: &TenantName) -> io::Result<Option<Secret>> {
-        self.link.block_on(self.find(tenant.as_str())).map_err(io::Error::other)
+    /// What no host of the cluster wrote is passed over, and so is what is no secret.
+    fn find(&self, tenant: &TenantName) -> io::Result<Option<Kept>> {
+        let found = self.link.block_on(self.find(tenant.as_str())).map_err(io::Error::other)?;
+        Ok(found.map(Ok))
     }
 
     fn keep(&self, tenant: &TenantName, secret: &Secret) -> io::Result<Secret> {
@@ -158,6 +160,10 @@ impl KeyStore for KeyStream {
             }
             Err(io::Error::other(format!("others write to {} all the time", self.subject(name))))
         })
+    }
+
+    fn place(&self, tenant: &TenantName) -> String {
+        format!("the message under {}", self.subject(tenant.as_str()))
     }
 
     fn erase(&self, tenant: &TenantName) -> io::Result<()> {

@@ -31,4 +31,4 @@ pub use objects::{Objects, Parcel};
 pub use roll::{Roll, Word};
 pub use secret::JournalSecret;
 pub use settings::JOURNAL_NAME;
-pub use verify::verify_stream;
+pub use verify::{verify_stream, verify_stream_with};

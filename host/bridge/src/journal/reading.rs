@@ -198,6 +198,8 @@ impl JournalLink {
         follower.apply(frame).map_err(|error| match error {
             FollowError::Refused { number, what } => self.lost(LostFrame { frame: number, what }),
             FollowError::Keys { source, .. } => JournalError::unavailable("give a tenant's key", source),
+            // This machine's disk is full, or the process has no file descriptor left: that passes.
+            error @ FollowError::NoRoom { .. } => JournalError::unavailable("have a frame copied here", error),
             other => other.into(),
         })
     }

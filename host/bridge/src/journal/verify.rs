@@ -1,6 +1,6 @@
 //! Reads the whole stream and checks it as `polder verify` checks files: hashes, chain, content.
 
-use polder_journal::{FrameCheck, VerifyReport};
+use polder_journal::{FrameCheck, Keyring, RecordView, VerifyReport};
 
 use super::error::JournalError;
 use super::link::{JournalLink, QUESTION_WAIT_MAX};
@@ -13,8 +13,19 @@ use super::sound::{self, LostFrame};
 /// # Errors
 /// [`JournalError::Lost`] names the first frame that is not what it was.
 pub fn verify_stream(link: &JournalLink) -> Result<VerifyReport, JournalError> {
+    verify_stream_with(link, |_| ()).map(|(report, _)| report)
+}
+
+/// As [`verify_stream`]; `look` sees each record that can be read. Gives the tenants' keys too, as they are at NATS.
+///
+/// # Errors
+/// As for [`verify_stream`].
+pub fn verify_stream_with(
+    link: &JournalLink,
+    look: impl FnMut(&RecordView<'_>),
+) -> Result<(VerifyReport, Keyring), JournalError> {
     let keys = link.keyring()?;
-    let mut check = FrameCheck::new(&keys);
+    let mut check = FrameCheck::looking(&keys, look);
     link.block_on(async {
         let extent = link.extent().await?;
         sound::check(&extent, 0).map_err(|lost| link.lost(lost))?;
@@ -34,5 +45,6 @@ pub fn verify_stream(link: &JournalLink) -> Result<VerifyReport, JournalError> {
         }
         Ok::<_, JournalError>(())
     })?;
-    Ok(check.report())
+    let report = check.report();
+    Ok((report, keys))
 }

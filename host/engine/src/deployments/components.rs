@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use polder_core::{MemoryBudget, MemoryPurpose, Revision, TenantName};
+use polder_journal::Reader;
+use polder_journal::disk::create_private_folder;
 use polder_sandbox::{Component, Origin, Sandbox};
 
 use super::{CompileError, CompileJob, Compilers, Stop, Upload, UploadError, Uploaded, Uploads};
@@ -34,6 +36,8 @@ pub(crate) struct Components {
     memory: MemoryBudget,
     stopping: Arc<AtomicBool>,
     compilations: AtomicU64,
+    /// Knows how much of the disk is left.
+    reader: Reader,
 }
 
 /// Why an active revision cannot be had back.
@@ -47,12 +51,35 @@ pub(crate) enum ComponentError {
     NotLoaded(#[from] CompileError),
 }
 
+impl ComponentError {
+    /// What callers may know of it.
+    pub(crate) fn public(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "its component is missing here or cannot be read: deploy it again",
+            Self::Damaged { .. } => "its component is damaged here: deploy it again",
+            Self::NotLoaded(CompileError::Refused(_)) => {
+                "this version of polder does not take its component: deploy it anew"
+            }
+            Self::NotLoaded(CompileError::Limit { .. }) => {
+                "compiling its component takes more than this host allows: deploy a smaller one"
+            }
+            Self::NotLoaded(CompileError::Busy { .. } | CompileError::Memory(_) | CompileError::Stopped) => {
+                "its component could not be compiled when the host started: deploy it again"
+            }
+            Self::NotLoaded(CompileError::Failed(_)) => {
+                "the host cannot compile its component: the operator looks after it"
+            }
+        }
+    }
+}
+
 impl Components {
     pub(crate) fn open(
         data_dir: &Path,
         depot: Option<Arc<dyn Depot>>,
         compilers: Compilers,
         memory: MemoryBudget,
+        reader: Reader,
     ) -> io::Result<Self> {
         let components = Self {
             depot,
@@ -64,10 +91,16 @@ impl Components {
             memory,
             stopping: Arc::default(),
             compilations: AtomicU64::new(0),
+            reader,
         };
-        fs::create_dir_all(&components.uploaded)?;
-        fs::create_dir_all(&components.compiled)?;
+        create_private_folder(&components.uploaded)?;
+        create_private_folder(&components.compiled)?;
         Ok(components)
+    }
+
+    /// Several hosts have the journal in common.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.depot.is_some()
     }
 
     /// From here on nothing is compiled, and what is being compiled ends.
@@ -76,6 +109,7 @@ impl Components {
     }
 
     pub(crate) fn begin_upload(&self, tenant: &TenantName) -> Result<Upload, UploadError> {
+        self.reader.check_room()?;
         self.uploads.begin(tenant)
     }
 
@@ -115,7 +149,8 @@ impl Components {
 
     fn store_here(&self, revision: Revision, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(revision);
-        if path.exists() {
+        // One that is damaged is mended by uploading it again.
+        if fs::read(&path).is_ok_and(|kept| kept == bytes) {
             return Ok(());
         }
         let unfinished = path.with_extension("part");
@@ -191,7 +226,8 @@ impl Components {
             let job = CompileJob { component, folder: self.uploads.folder(), memory: &mut memory, stop };
             self.compilers.compiler.compile(job)
         };
-        let component = sandbox.load_compiled(&self.compiled, component.revision(), compile)?;
+        let may_keep = self.reader.check_room().is_ok();
+        let component = sandbox.load_compiled(&self.compiled, component.revision(), may_keep, compile)?;
         if component.origin != Origin::Cached {
             self.compilations.fetch_add(1, Ordering::Relaxed);
         }

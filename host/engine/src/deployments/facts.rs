@@ -136,6 +136,12 @@ impl Deployments {
         wanted.flat_map(|(_, standing)| &standing.uploaded).copied().collect()
     }
 
+    /// Every revision that is active in a domain of one of these tenants, or that the domain may go back to.
+    pub(crate) fn returning(&self, is_wanted: impl Fn(&TenantName) -> bool) -> BTreeSet<Revision> {
+        let wanted = self.domains.iter().filter(|((tenant, _), _)| is_wanted(tenant));
+        wanted.flat_map(|(_, standing)| standing.returning()).collect()
+    }
+
     pub(crate) fn active(&self) -> impl Iterator<Item = Activation> + '_ {
         let active = |((tenant, domain), standing): (&(TenantName, DomainName), &Standing)| {
             let revision = standing.active()?;
@@ -160,6 +166,13 @@ impl Standing {
         let active = self.active()?;
         let may_return = |revision: &&Revision| **revision != active && !self.quarantined.contains_key(*revision);
         self.activated.iter().rev().find(may_return).copied()
+    }
+
+    /// The active one, and those that may be active again without being deployed anew. What a revision in quarantine has saved is not to be
+    /// trusted, also when it is released.
+    fn returning(&self) -> impl Iterator<Item = Revision> {
+        let quarantined = |revision: &&Revision| self.quarantined.contains_key(*revision);
+        self.activated.iter().filter(move |revision| !quarantined(revision)).copied()
     }
 
     /// Those that were active once and whose digits begin so.
@@ -220,6 +233,17 @@ mod tests {
         assert_eq!(standing.before(), Some(revision("a")));
         standing.quarantined.insert(revision("a"), "bad".into());
         assert_eq!(standing.before(), None);
+    }
+
+    #[test]
+    fn what_cannot_come_back_is_not_kept_for() {
+        let mut standing = standing(&["a", "b", "c"]);
+        let returning = |standing: &Standing| standing.returning().collect::<BTreeSet<_>>();
+        assert_eq!(returning(&standing), ["a", "b", "c"].map(revision).into());
+        standing.go_back(revision("b"));
+        assert_eq!(returning(&standing), ["a", "b"].map(revision).into(), "c was given up");
+        standing.quarantined.insert(revision("a"), "bad".into());
+        assert_eq!(returning(&standing), ["b"].map(revision).into());
     }
 
     #[test]

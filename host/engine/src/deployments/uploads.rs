@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use polder_core::{Revision, RevisionHasher, TenantName};
+use polder_journal::disk::create_private_folder;
 use polder_sandbox::COMPONENT_BYTES_MAX;
 use tokio::io::AsyncWriteExt as _;
 
@@ -31,6 +32,8 @@ pub enum UploadError {
          information, which is most of a debug build"
     )]
     TooLarge,
+    #[error("nothing can be uploaded: {0}")]
+    NoRoom(#[from] polder_journal::Shortage),
     #[error("the host cannot keep the component: {0}")]
     Storage(#[from] io::Error),
 }
@@ -84,7 +87,7 @@ enum Content {
 impl Uploads {
     pub(crate) fn open(data_dir: &Path, counts: UploadCounts) -> io::Result<Self> {
         let folder = data_dir.join(FOLDER);
-        fs::create_dir_all(&folder)?;
+        create_private_folder(&folder)?;
         Ok(Self { folder, counts })
     }
 
@@ -252,7 +255,7 @@ mod tests {
             assert_eq!(whole.bytes().unwrap(), "one two");
             assert_eq!(io::read_to_string(whole.file(folder.path()).unwrap()).unwrap(), "one two");
         }
-        assert_eq!(fs::read_dir(uploads.folder()).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(uploads.folder()).unwrap().count(), 0);
         let in_memory = Uploaded::from("one two");
         assert_eq!(in_memory.revision(), whole.revision());
         assert_eq!(io::read_to_string(in_memory.file(folder.path()).unwrap()).unwrap(), "one two");

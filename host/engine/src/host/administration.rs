@@ -28,10 +28,8 @@ impl Inner {
         actor: Option<&str>,
     ) -> Result<(), SubmitError> {
         let (record, proposal) = stream.propose(&fact, self.clock.now(), actor);
-        let position = {
-            let pipeline = self.pipeline.read().unwrap_or_else(PoisonError::into_inner);
-            pipeline.as_ref().ok_or_else(|| self.no_pipeline())?.append(record)?
-        };
+        let pipeline = self.pipeline.load_full();
+        let position = pipeline.ok_or_else(|| self.no_pipeline())?.append(record)?;
         let noted = stream.accept(proposal, position);
         book.lock().unwrap_or_else(PoisonError::into_inner).fold(fact, &noted);
         self.system.reached(position);

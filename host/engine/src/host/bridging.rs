@@ -47,9 +47,9 @@ impl Host {
 
     /// What is to be published of a tenant.
     pub fn outflow(&self, tenant: &TenantName) -> Result<Outflow, ReadError> {
-        let positions = self.positions(tenant)?;
+        // Also of one that is out of service: its publishing waits, and nobody else's.
         let tenant = self.inner.tenant(tenant).ok_or_else(|| ReadError::UnknownTenant(tenant.clone()))?;
-        Ok(Outflow { positions, bridge: tenant.bridge.subscribe() })
+        Ok(Outflow { positions: tenant.positions.subscribe(), bridge: tenant.bridge.subscribe() })
     }
 }
 

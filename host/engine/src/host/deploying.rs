@@ -9,8 +9,8 @@ use super::taking_over::{Takeover, Why};
 use super::{Host, Inner, blocking, joined};
 use crate::answers::Deployed;
 use crate::deployments::{
-    Activation, CompileError, Components, DeployOptions, DeploymentFact, GateOptions, RevisionInfo, Revisions,
-    RollBackOptions, Standing, StopOnDrop, Upload, UploadError, Uploaded,
+    Activation, CompileError, ComponentError, Components, DeployOptions, DeploymentFact, GateOptions, RevisionInfo,
+    Revisions, RollBackOptions, Standing, StopOnDrop, Upload, UploadError, Uploaded,
 };
 use crate::domain::{Active, Domain};
 use crate::gate::{GateRefusal, Verdict};
@@ -21,8 +21,8 @@ use crate::pipeline::Ready;
 use crate::projections::{Asked, Restore};
 use crate::rules::Rules;
 use crate::system::{SYSTEM_TENANT, read_facts};
-use crate::tenant::Tenant;
-use crate::{DeployError, OpenError, ReadError};
+use crate::tenant::{Tenant, Unloadable};
+use crate::{DeployError, ReadError};
 
 /// A component that was checked and compiled, and is not deployed yet.
 pub struct Described {
@@ -269,7 +269,9 @@ impl Inner {
             return Ok(());
         }
         let (tenant, domain) = (tenant.name.clone(), domain.clone());
-        self.record_all(vec![DeploymentFact::RevisionQuarantined { tenant, domain, revision, cause }], None).await
+        self.record_all(vec![DeploymentFact::RevisionQuarantined { tenant, domain, revision, cause }], None).await?;
+        self.forget_snapshots();
+        Ok(())
     }
 
     pub(super) fn standing(&self, tenant: &Tenant, domain: &DomainName) -> Option<Standing> {
@@ -278,40 +280,47 @@ impl Inner {
     }
 
     fn tenant_to_deploy(&self, name: &TenantName) -> Result<Arc<Tenant>, DeployError> {
-        self.tenant(name).ok_or_else(|| match name.as_str() {
+        let tenant = self.tenant(name).ok_or_else(|| match name.as_str() {
             SYSTEM_TENANT => DeployError::SystemTenant,
             _ => DeployError::UnknownTenant(name.clone()),
-        })
+        })?;
+        match tenant.unavailable() {
+            Some(_) => Err(DeployError::TenantUnavailable(name.clone())),
+            None => Ok(tenant),
+        }
     }
 
-    /// What is recorded as active is active. Nothing happens where it is already.
-    pub(super) fn restore_all(&self) -> Result<(), OpenError> {
+    /// What is recorded as active is active. Nothing happens where it is already. What cannot be loaded is out of service, and nothing else is.
+    pub(super) fn restore_all(&self) {
         let active: Vec<_> = self.deployments.lock().unwrap_or_else(PoisonError::into_inner).active().collect();
-        active.into_iter().try_for_each(|activation| self.restore(activation))
+        active.into_iter().for_each(|activation| self.restore(activation));
     }
 
-    fn restore(&self, activation: Activation) -> Result<(), OpenError> {
+    fn restore(&self, activation: Activation) {
         let Activation { tenant, domain, revision } = activation;
-        let failed =
-            |problem: String| OpenError::Revision { tenant: tenant.clone(), domain: domain.clone(), revision, problem };
-        // Removed since then.
-        let Some(owner) = self.tenant(&tenant) else { return Ok(()) };
+        // Removed since then, or nothing of it can be read.
+        let Some(owner) = self.tenant(&tenant).filter(|owner| owner.unavailable().is_none()) else { return };
         let active = owner.domain(&domain).map(|domain| domain.active().revision);
         if active != Some(revision) {
-            let component = self.components.restore(&self.sandbox, revision);
-            let component = component.map_err(|error| failed(error.to_string()))?;
+            let component = match self.components.restore(&self.sandbox, revision) {
+                Ok(component) => component,
+                Err(error) => return not_loaded(&owner, &domain, revision, &error),
+            };
             let rules = Arc::new(GuestRules::new(Arc::clone(&component), Arc::clone(&owner.notes)));
             put_in_place(&owner, rules, health::Standing::Proven, Ready::default());
             match active {
                 None => self.projections.expect(&owner, &component),
-                Some(_) => self.build_views(&owner, &component, None).map_err(failed)?,
+                Some(_) => {
+                    if let Err(problem) = self.build_views(&owner, &component, None) {
+                        tracing::error!(%tenant, %domain, problem, "the views of a new revision cannot be built; it is tried again");
+                    }
+                }
             }
         }
         let cause = self.standing(&owner, &domain).and_then(|mut standing| standing.quarantined.remove(&revision));
         if let (Some(cause), Some(domain)) = (cause, owner.domain(&domain)) {
             domain.active().health.shut(&cause);
         }
-        Ok(())
     }
 
     /// Its projections are built beside those of the revision before, which readers see until then. Nothing happens for those that
@@ -324,6 +333,18 @@ impl Inner {
     ) -> Result<(), String> {
         self.projections.activate(tenant, component, asked).map_err(|error| error.to_string())
     }
+}
+
+/// The component of the active revision is missing or damaged, or the sandbox does not take it any more. Deploying it again brings the domain
+/// back.
+fn not_loaded(tenant: &Tenant, domain: &DomainName, revision: Revision, error: &ComponentError) {
+    tracing::error!(tenant = %tenant.name, %domain, %revision, %error, "a domain is out of service: its component cannot be loaded");
+    let reason = error.public().to_owned();
+    if let Some(domain) = tenant.domain(domain) {
+        // Another revision is there, which must not go on deciding.
+        domain.active().health.shut(&reason);
+    }
+    tenant.set_unloadable(domain, Unloadable { revision, reason });
 }
 
 /// For views that live until those of the next revision have caught up.
@@ -346,6 +367,7 @@ pub(super) fn put_in_place(
     ready: Ready,
 ) -> Option<Passed> {
     let name = rules.descriptor().domain.clone();
+    tenant.is_loaded(&name);
     let active = Active::new(&tenant.name, rules, standing, ready);
     if let Some(domain) = tenant.domain(&name) {
         return Some(domain.activate(active));

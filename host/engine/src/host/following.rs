@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use polder_core::TenantName;
 use polder_journal::{OpenReport, Reader, Writer};
 
-use super::{Host, Inner, tenants};
+use super::{Host, Inner};
 use crate::deployments::Depot;
 use crate::pipeline::Pipeline;
 use crate::tenant::Tenant;
@@ -44,17 +44,16 @@ impl Host {
     }
 
     /// From now on this host owns the journal and takes commands. Blocks.
-    pub fn lead(&self, writer: Writer) -> Result<(), OpenError> {
+    pub fn lead(&self, mut writer: Writer) -> Result<(), OpenError> {
         let inner = &self.inner;
         let one_at_a_time = inner.stopping.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.is_stopped.load(Ordering::SeqCst) {
             return Err(OpenError::Stopped);
         }
-        let present: Vec<_> =
-            inner.with_tenants(|book| book.present().map(|(name, entry)| (name.clone(), entry.clone())).collect());
-        for (name, entry) in &present {
-            tenants::make_sure_of_key(name, entry, &inner.reader, &inner.report, &inner.options)?;
-        }
+        inner.make_first_key(&mut writer)?;
+        inner.check_keys();
+        // Of a tenant whose key came with the journal nothing was loaded before.
+        inner.restore_all();
         let weak = Arc::downgrade(inner);
         let grown = Box::new(move |tenant: &Tenant| {
             if let Some(inner) = weak.upgrade() {
@@ -65,18 +64,18 @@ impl Host {
         let withdrawals = inner.withdrawals.clone();
         let (options, reader) = (&inner.options, &inner.reader);
         let pipeline = Pipeline::start(options, writer, reader, &inner.clock, &inner.metrics, grown, withdrawals);
-        *inner.pipeline.write().unwrap_or_else(PoisonError::into_inner) = Some(pipeline.map_err(folder)?);
+        inner.pipeline.store(Some(Arc::new(pipeline.map_err(folder)?)));
         drop(one_at_a_time);
         // Everything that is recorded was taken over by now.
-        present.iter().for_each(|(name, _)| inner.bridge_as_recorded(name));
+        self.tenant_names().iter().for_each(|name| inner.bridge_as_recorded(name));
         inner.finish_removals();
+        inner.forget_snapshots();
         Ok(())
     }
 
     /// From now on this host takes no commands; what was not durable is refused. Gives what appended, to follow with. Blocks.
     pub fn step_down(&self) -> Option<Writer> {
-        let pipeline = self.inner.pipeline.write().unwrap_or_else(PoisonError::into_inner).take();
-        pipeline.and_then(Pipeline::retire)
+        self.inner.pipeline.swap(None)?.retire()
     }
 
     /// The number of the journal's last frame that is to be seen here: see [`Reader::last_frame`].
@@ -86,7 +85,7 @@ impl Host {
 
     /// Whether this host takes commands itself, were it not for a failure.
     pub fn is_leading(&self) -> bool {
-        self.inner.pipeline.read().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.inner.pipeline.load().is_some()
     }
 }
 
@@ -122,7 +121,10 @@ impl Inner {
             self.put_into_effect(name);
             self.bridge_as_recorded(name);
         }
-        self.restore_all()?;
+        let checks: Vec<_> = self
+            .with_tenants(|book| book.present().filter_map(|(name, entry)| Some((name.clone(), entry.key?))).collect());
+        self.reader.keys().expect(checks);
+        self.restore_all();
         let gone: Vec<_> =
             self.tenants.load().values().filter(|tenant| !present.contains(&tenant.name)).cloned().collect();
         for tenant in gone {
@@ -149,7 +151,7 @@ impl Inner {
         }
     }
 
-    fn with_tenants<T>(&self, look: impl FnOnce(&crate::tenants::Tenants) -> T) -> T {
+    pub(super) fn with_tenants<T>(&self, look: impl FnOnce(&crate::tenants::Tenants) -> T) -> T {
         look(&self.tenant_book.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

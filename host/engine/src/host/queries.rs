@@ -15,7 +15,7 @@ use crate::domain::{Active, Domain};
 use crate::projections::{self, FoundDocument, Reached, ReadFailure, ViewsReader};
 use crate::read::{self, Asked, Patience, ReadStop, ReadTurn, StateRead};
 use crate::system::KINDS;
-use crate::tenant::Tenant;
+use crate::tenant::{Tenant, Unloadable};
 
 /// A question that names no position waits so long for a view that is built for the first time, in milliseconds.
 const FIRST_BUILD_WAIT_MS: u64 = 2_000;
@@ -312,7 +312,11 @@ impl Inner {
         if *name == self.system.name {
             return Ok(Arc::clone(&self.system));
         }
-        self.tenant(name).ok_or_else(|| ReadError::UnknownTenant(name.clone()))
+        let tenant = self.tenant(name).ok_or_else(|| ReadError::UnknownTenant(name.clone()))?;
+        match tenant.unavailable() {
+            Some(_) => Err(ReadError::TenantUnavailable(name.clone())),
+            None => Ok(tenant),
+        }
     }
 
     /// Whose history an aggregate's events are in.
@@ -342,6 +346,9 @@ impl Inner {
             return Err(ReadError::SystemTenant);
         }
         let Some(found) = tenant.domain(domain) else {
+            if let Some(Unloadable { revision, reason }) = tenant.unloadable(domain) {
+                return Err(ReadError::DomainUnavailable { domain: domain.clone(), revision, reason });
+            }
             let (name, known) = (tenant.name.clone(), tenant.domain_names());
             return Err(ReadError::UnknownDomain { tenant: name, domain: domain.clone(), known });
         };

@@ -1,7 +1,7 @@
 //! Removes tenants. The fact comes first: from there on the tenant is gone for everyone, and what it left behind is removed, now or, if
 //! the host ends in the middle, at its next start. Every step may be taken again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 
 use polder_core::{Revision, TenantName};
@@ -96,12 +96,41 @@ impl Inner {
         if self.reader.keys().has(name) {
             self.reader.remove_snapshots(name, &own)?;
         }
-        let others = self.revisions_of(|tenant| self.entry(tenant).is_some_and(|entry| entry.removed.is_none()));
+        let present = self.present_tenants();
+        let others = self.revisions_of(|tenant| present.contains(tenant));
         for revision in own.iter().filter(|revision| !others.contains(revision)) {
             self.components.remove(*revision)?;
         }
         // Last, since a removal that is taken up again reads the records. From here on nobody does.
         Ok(self.reader.keys().destroy(name)?)
+    }
+
+    /// Snapshots are made for one revision and of no use to another: those of revisions that cannot come back go. On a thread of its own, as
+    /// there may be many.
+    pub(super) fn forget_snapshots(self: &Arc<Self>) {
+        let inner = Arc::downgrade(self);
+        let forgetting = move || {
+            let Some(inner) = inner.upgrade() else { return };
+            let present = inner.present_tenants();
+            let deployments = inner.deployments.lock().unwrap_or_else(PoisonError::into_inner);
+            let kept = deployments.returning(|tenant| present.contains(tenant));
+            drop(deployments);
+            match inner.reader.keep_snapshots_of(&kept) {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, "snapshots of revisions that cannot come back are removed"),
+                Err(error) => {
+                    tracing::warn!(%error, "snapshots of revisions that are gone cannot be removed; it is tried again")
+                }
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("snapshots".to_owned()).spawn(forgetting) {
+            tracing::warn!(%error, "snapshots of revisions that are gone are not removed now");
+        }
+    }
+
+    /// Those that were not removed.
+    fn present_tenants(&self) -> BTreeSet<TenantName> {
+        self.with_tenants(|book| book.present().map(|(name, _)| name.clone()).collect())
     }
 
     pub(super) fn revisions_of(&self, is_wanted: impl Fn(&TenantName) -> bool) -> Vec<Revision> {

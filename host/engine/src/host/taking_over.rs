@@ -1,7 +1,7 @@
 //! One revision takes a domain over from another: is judged, recorded, switched to, and judged once more by what was recorded until
 //! the very switch. Whether it is new or comes back makes no difference here.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
 use polder_core::{DomainName, Revision};
@@ -120,6 +120,7 @@ impl Inner {
             revision,
             bytes: uploaded.bytes_count(),
         };
+        self.reader.check_room()?;
         let recorded = self.administer(move |inner, stream| {
             // Removed meanwhile: nothing of it may be left behind.
             inner.tenant(&tenant).ok_or(DeployError::UnknownTenant(tenant))?;
@@ -170,10 +171,8 @@ impl Inner {
             if !judged.verdict.passed() || dry_run {
                 return Ok((judged, None));
             }
-            let reclaimed = {
-                let pipeline = inner.pipeline.read().unwrap_or_else(PoisonError::into_inner);
-                pipeline.as_ref().map(|pipeline| pipeline.reclaim(kept_of.as_ref(), revision))
-            };
+            let pipeline = inner.pipeline.load_full();
+            let reclaimed = pipeline.map(|pipeline| pipeline.reclaim(kept_of.as_ref(), revision));
             let Some(reclaimed) = reclaimed else { return Ok((judged, None)) };
             let ready = judged.make_ready(&inner.reader, reclaimed, &tell)?;
             judged.judge_rest(&inner.reader)?;
@@ -206,8 +205,8 @@ impl Inner {
             let domain = component.descriptor.domain.clone();
             let rules = Arc::new(GuestRules::new(component, Arc::clone(&tenant.notes)));
             let passed = put_in_place(&tenant, rules, standing, ready);
-            let pipeline = inner.pipeline.read().unwrap_or_else(PoisonError::into_inner);
-            if let (Some(pipeline), Some(domain)) = (pipeline.as_ref(), tenant.domain(&domain)) {
+            let pipeline = inner.pipeline.load_full();
+            if let (Some(pipeline), Some(domain)) = (pipeline, tenant.domain(&domain)) {
                 pipeline.switched(&tenant, &domain);
             }
             Ok::<_, DeployError>(passed)
@@ -215,6 +214,8 @@ impl Inner {
         if let Some(passed) = switched.await? {
             passed.wait().await;
         }
+        // Nobody decides with the old one any more, and so nobody saves its states.
+        self.forget_snapshots();
         Ok(())
     }
 

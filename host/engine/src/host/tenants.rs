@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 
 use polder_core::{LimitChanges, Limits, TenantName};
-use polder_journal::{OpenReport, Reader, TENANT_KEYS_FOLDER};
 use tokio::sync::watch;
 
 use super::{Host, Inner};
@@ -12,7 +11,7 @@ use crate::answers::{DomainRevision, LimitInfo, TenantChanged, TenantInfo};
 use crate::system::SystemStream;
 use crate::tenant::{Tenant, Terms};
 use crate::tenants::{Entry, RESERVED_NAMES, TenantFact};
-use crate::{HostOptions, OpenError, ReadError, TenantError};
+use crate::{ReadError, TenantError};
 
 impl Host {
     /// Makes a tenant with nothing in it. Nothing changes when it is there already.
@@ -25,9 +24,12 @@ impl Host {
             Some(_) => Ok(None),
             None => {
                 // First, as nothing of the tenant may be recorded without it.
-                let created = inner.reader.keys().create(name);
-                created.map_err(|error| TenantError::Storage(error.to_string()))?;
-                Ok(Some(TenantFact::TenantAdded { tenant: name.clone() }))
+                let keys = inner.reader.keys();
+                let created = keys
+                    .create(name)
+                    .and_then(|()| keys.check_of(name).ok_or_else(|| std::io::ErrorKind::NotFound.into()));
+                let key = created.map_err(|error| TenantError::Storage(error.to_string()))?;
+                Ok(Some(TenantFact::TenantAdded { tenant: name.clone(), key }))
             }
         })
         .await
@@ -162,6 +164,7 @@ impl Inner {
         };
         TenantInfo {
             tenant: tenant.name.clone(),
+            unavailable: tenant.unavailable().is_some(),
             added: entry.added,
             suspended: entry.suspended,
             domains: tenant.domains().into_iter().map(revision).collect(),
@@ -172,25 +175,6 @@ impl Inner {
             limits: Limits::ALL.iter().map(limit).collect(),
         }
     }
-}
-
-/// Every tenant has a key. The first one, which every host begins with, gets it at the first start; any other without one has lost it.
-pub(super) fn make_sure_of_key(
-    name: &TenantName,
-    entry: &Entry,
-    reader: &Reader,
-    report: &OpenReport,
-    options: &HostOptions,
-) -> Result<(), OpenError> {
-    let keys = reader.keys();
-    if keys.has(name) {
-        return Ok(());
-    }
-    if entry.added.is_some() || reader.record_bytes(name) > 0 || report.sealed.contains(name) {
-        let path = options.data_dir.join(TENANT_KEYS_FOLDER).join(format!("{name}.key"));
-        return Err(OpenError::Key { tenant: name.clone(), path });
-    }
-    keys.create(name).map_err(|source| OpenError::Folder { path: options.data_dir.join(TENANT_KEYS_FOLDER), source })
 }
 
 pub(super) fn terms(entry: &Entry, defaults: Limits) -> Terms {

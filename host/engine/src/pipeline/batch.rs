@@ -8,6 +8,7 @@ use polder_journal::{BuildDigestHasher, CommandKey, EncodedRecord};
 
 use super::Grown;
 use super::job::ReplySender;
+use super::not_appended::NotAppended;
 use crate::SubmitError;
 use crate::metrics::Metrics;
 use crate::passage::OnPassage;
@@ -22,6 +23,8 @@ pub(super) struct Batch {
     replies: Vec<Waiting>,
     repeatable: Repeatable,
     bytes: usize,
+    /// The earliest in which something of it was decided.
+    generation: Option<u64>,
 }
 
 struct Waiting {
@@ -53,7 +56,19 @@ impl Batch {
         self.repeatable.contains(command)
     }
 
-    pub(super) fn push(&mut self, reply: Reply, record: Option<EncodedRecord>, command: Option<CommandKey>) {
+    pub(super) fn generation(&self) -> Option<u64> {
+        self.generation
+    }
+
+    /// `generation`: in which it was decided.
+    pub(super) fn push(
+        &mut self,
+        reply: Reply,
+        record: Option<EncodedRecord>,
+        command: Option<CommandKey>,
+        generation: u64,
+    ) {
+        self.generation = Some(self.generation.map_or(generation, |earliest| earliest.min(generation)));
         let record = record.map(|record| {
             self.repeatable.extend(command);
             self.bytes += record.length();
@@ -111,9 +126,9 @@ impl Batch {
     }
 
     /// Nothing of it may be told.
-    pub(super) fn lost(self, reason: &str, metrics: &Metrics) {
+    pub(super) fn lost(self, why: &NotAppended, metrics: &Metrics) {
         for Waiting { reply, .. } in self.replies {
-            let answer = Err(SubmitError::ReadOnly(reason.to_owned()));
+            let answer = Err(SubmitError::from(why.clone()));
             metrics.answered(&answer);
             drop(reply.to.send(answer));
         }

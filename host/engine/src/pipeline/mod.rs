@@ -29,6 +29,7 @@ mod fast_lane;
 mod job;
 mod kept;
 mod loans;
+mod not_appended;
 pub(crate) mod priority;
 mod queue;
 mod ready;
@@ -41,8 +42,8 @@ mod verdict;
 mod warm;
 mod worker;
 
-use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use polder_core::{Position, Revision};
@@ -54,6 +55,7 @@ pub(crate) use cold::{EVENTS_PER_CALL, FoldError, Folded, Wanted, begin, fold_hi
 pub(crate) use conduct::{Conduct, overran_slice, slice_of};
 pub(crate) use job::{Job, Target};
 pub(crate) use kept::Reclaimed;
+pub(crate) use not_appended::NotAppended;
 pub(crate) use ready::{MakeReady, Ready};
 
 use crate::clock::Clock;
@@ -79,7 +81,12 @@ pub(crate) struct Pipeline {
     appender: Arc<Appender>,
     audit_counts: Option<Arc<AuditCounts>>,
     stopping: Interrupt,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Threads>,
+}
+
+#[derive(Default)]
+struct Threads {
+    deciding: Vec<JoinHandle<()>>,
     appending: Option<JoinHandle<()>>,
 }
 
@@ -95,8 +102,10 @@ impl Pipeline {
     ) -> std::io::Result<Self> {
         let worker_count = options.workers.max(1);
         let stopping = Interrupt::default();
+        // For threads that give way: nobody is to wait for a lock that they hold.
+        let aside = reader.aside()?;
         let (audit, auditing) = match options.is_audited {
-            true => Some(Audit::start(reader.clone(), withdrawals.clone(), &stopping)?).unzip(),
+            true => Some(Audit::start(aside.clone(), withdrawals.clone(), &stopping)?).unzip(),
             false => (None, None),
         };
         let shared = Shared {
@@ -115,12 +124,12 @@ impl Pipeline {
             appender: Arc::clone(&shared.appender),
             audit_counts: shared.audit.as_ref().map(Audit::counts),
             stopping,
-            threads: Vec::new(),
-            appending: None,
+            threads: Mutex::default(),
         };
         let mut slow_lanes = Vec::new();
         for number in 0..(worker_count / WORKERS_PER_SLOW_LANE).max(1) {
             let (to_slow_lane, inbox) = channel();
+            let shared = Shared { reader: aside.clone(), ..shared.clone() };
             let slow_lane = SlowLane::new(inbox, worker_count, &shared, &pipeline.stopping);
             pipeline.spawn(format!("slow-lane-{number}"), move || slow_lane.run())?;
             slow_lanes.push(to_slow_lane);
@@ -134,20 +143,28 @@ impl Pipeline {
         }
         shared.peers.are(pipeline.workers.clone());
         let appending = Arc::clone(&pipeline.appender);
-        pipeline.appending = Some(thread::Builder::new().name("appender".to_owned()).spawn(move || appending.run())?);
+        let appending = thread::Builder::new().name("appender".to_owned()).spawn(move || appending.run())?;
+        let mut threads = pipeline.lock_threads();
+        threads.appending = Some(appending);
         // Last: it ends when the others have.
-        pipeline.threads.extend(auditing);
+        threads.deciding.extend(auditing);
+        drop(threads);
         Ok(pipeline)
     }
 
-    fn spawn(&mut self, name: String, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    fn spawn(&self, name: String, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
         let halting = Arc::clone(&self.appender);
-        self.threads.push(thread::Builder::new().name(name).spawn(move || {
+        let thread = thread::Builder::new().name(name).spawn(move || {
             // One worker less would leave some commands without an answer; then rather none are taken.
             let _halting = halting.halt_on_panic();
             run();
-        })?);
+        })?;
+        self.lock_threads().deciding.push(thread);
         Ok(())
+    }
+
+    fn lock_threads(&self) -> MutexGuard<'_, Threads> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands the job to the worker that owns its aggregate; its reply comes by the job's own channel, which closes
@@ -162,7 +179,7 @@ impl Pipeline {
     pub(crate) fn append(&self, record: EncodedRecord) -> Result<Position, SubmitError> {
         match self.appender.append_and_wait(vec![record]) {
             Ok(positions) => Ok(positions[0]),
-            Err(halted) => Err(SubmitError::ReadOnly(halted.0)),
+            Err(why) => Err(why.into()),
         }
     }
 
@@ -172,35 +189,37 @@ impl Pipeline {
     }
 
     /// Why no commands are taken, when none are.
-    pub(crate) fn halted(&self) -> Option<&str> {
-        self.appender.halted()
+    pub(crate) fn trouble(&self) -> Option<NotAppended> {
+        self.appender.trouble()
     }
 
-    /// Lets every worker finish what it has, the slow lanes what they are at, then closes the journal.
-    pub(crate) fn stop(self) {
-        let appender = self.end();
-        appender.close();
+    /// Lets every worker finish what it has, the slow lanes what they are at, then closes the journal. Commands that come later have no
+    /// answer: their replies are dropped.
+    pub(crate) fn stop(&self) {
+        self.end();
+        self.appender.close();
     }
 
     /// As [`stop`](Self::stop), and leaves the journal as it is, for another host to go on with.
-    pub(crate) fn retire(self) -> Option<Writer> {
-        self.end().retire()
+    pub(crate) fn retire(&self) -> Option<Writer> {
+        self.end();
+        self.appender.retire()
     }
 
-    fn end(self) -> Arc<Appender> {
+    fn end(&self) {
         self.stopping.set();
         for worker in &self.workers {
             // One that is gone has stopped already.
             drop(worker.send(Message::Stop));
         }
-        for thread in self.threads {
+        let Threads { deciding, appending } = std::mem::take(&mut *self.lock_threads());
+        for thread in deciding {
             // It may be resting.
             thread.thread().unpark();
             joined(thread);
         }
         self.appender.end();
-        self.appending.into_iter().for_each(joined);
-        self.appender
+        appending.into_iter().for_each(joined);
     }
 
     /// What the workers kept of a revision of the domain; nothing of a domain that is not there yet.

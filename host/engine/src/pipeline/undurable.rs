@@ -68,6 +68,12 @@ impl Undurable {
         self.bytes
     }
 
+    /// All of it was told of, and nothing more will be.
+    pub(super) fn forget_all(&mut self) {
+        self.batches.clear();
+        self.bytes = 0;
+    }
+
     fn forget_durable(&mut self) {
         let durable = self.durable();
         while let Some(batch) = self.batches.pop_front_if(|batch| batch.number <= durable) {

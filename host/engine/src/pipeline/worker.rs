@@ -12,12 +12,13 @@ use polder_core::{
 use polder_journal::{AggregateKey, CommandKey, EncodedRecord, Reader};
 use polder_sandbox::{CallError, CallErrorKind, GuestCommand};
 
-use super::appender::{Appender, Halted, Handed};
+use super::appender::{Appender, Handed};
 use super::batch::{Batch, Reply};
 use super::cold::FoldError;
 use super::conduct::overran_slice;
 use super::job::{Message, ReplySender, Target};
 use super::kept::KeptSeats;
+use super::not_appended::NotAppended;
 use super::ready::ReadySeat;
 use super::seat::{Seat, TakeError, Upkeep};
 use super::share::{share_of, states_leaving};
@@ -94,6 +95,8 @@ pub(super) struct Worker {
     is_deciding: bool,
     /// Of the batch that is being decided.
     batch_number: u64,
+    /// Of the states: see [`Appender::generation`].
+    generation: u64,
     undurable: Undurable,
     /// Taken of decisions in the batch.
     samples: Vec<Sample>,
@@ -107,15 +110,18 @@ pub(super) struct Ruling {
     to: ReplySender,
     verdict: Verdict,
     repeatable: Option<CommandKey>,
+    generation: u64,
     warm: Warm,
     sample: Option<Box<Sample>>,
 }
 
 impl Ruling {
     pub(super) fn split(self) -> (Unsettled, DecidedOn) {
-        let Self { target: Target { domain, key, admission, passage }, to, verdict, repeatable, warm, sample } = self;
+        let Self { target, to, verdict, repeatable, generation, warm, sample } = self;
+        let Target { domain, key, admission, passage } = target;
         let reply = Reply { answer: verdict.answer, to, admission, _passage: passage };
-        (Unsettled { reply, record: verdict.record, repeatable }, DecidedOn { domain, key, warm, sample })
+        let unsettled = Unsettled { reply, record: verdict.record, repeatable, generation };
+        (unsettled, DecidedOn { domain, key, warm, sample })
     }
 }
 
@@ -132,6 +138,7 @@ pub(super) struct Unsettled {
     reply: Reply,
     record: Option<EncodedRecord>,
     repeatable: Option<CommandKey>,
+    generation: u64,
 }
 
 /// Why there is no verdict.
@@ -145,6 +152,7 @@ impl Worker {
     /// `allowance`: what a call may use, of what the tenant's limits give it.
     pub(super) fn new(shared: Shared, number: Option<usize>, allowance: fn(&Limits) -> Limits) -> Self {
         let Shared { appender, reader, clock, metrics, grown, audit, withdrawals, worker_count, peers } = shared;
+        let generation = appender.generation();
         Self {
             number,
             appender,
@@ -162,6 +170,7 @@ impl Worker {
             kept: KeptSeats::default(),
             batch: Batch::default(),
             batch_number: 1,
+            generation,
             is_deciding: false,
             undurable: Undurable::default(),
             samples: Vec::new(),
@@ -209,6 +218,9 @@ impl Worker {
     /// # Errors
     /// The job itself, when its call was ended by its slice.
     pub(super) fn rule(&mut self, job: Job) -> Result<Option<Ruling>, Box<Job>> {
+        if self.is_outdated() {
+            self.settle();
+        }
         let Job { command, target, reply } = job;
         let repeatable = command.id.as_ref().map(|id| CommandKey::of(target.key, id));
         if repeatable.as_ref().is_some_and(|command| self.batch.holds(command) || self.undurable.holds(command)) {
@@ -219,7 +231,8 @@ impl Worker {
             Ok(Some(ack)) => Ok(ack),
             Ok(None) => match self.decide(&target, command) {
                 Ok((verdict, warm, sample)) => {
-                    return Ok(Some(Ruling { target, to: reply, verdict, repeatable, warm, sample }));
+                    let generation = self.generation;
+                    return Ok(Some(Ruling { target, to: reply, verdict, repeatable, generation, warm, sample }));
                 }
                 Err(Failure::Overran(command)) => return Err(Box::new(Job { command: *command, target, reply })),
                 Err(Failure::Refused(error)) => Err(error),
@@ -234,8 +247,8 @@ impl Worker {
     }
 
     fn decide(&mut self, target: &Target, command: Command) -> Result<(Verdict, Warm, Option<Box<Sample>>), Failure> {
-        if let Some(reason) = self.appender.halted() {
-            return Err(Failure::Refused(SubmitError::ReadOnly(reason.to_owned())));
+        if let Some(trouble) = self.appender.trouble() {
+            return Err(Failure::Refused(trouble.into()));
         }
         let active = target.domain.active();
         let mut warm = match self.warm(target, &active, &command) {
@@ -302,9 +315,9 @@ impl Worker {
 
     /// Puts back the state of a decision that others have made durable.
     pub(super) fn put_back_durable(&mut self, mut decided_on: DecidedOn) {
-        if self.appender.halted().is_some() {
-            // It holds what is not in the journal, and never will be.
-            return self.seats.clear();
+        if self.is_outdated() {
+            // It may hold what is not in the journal.
+            return self.begin_anew();
         }
         decided_on.warm.batch = 0;
         self.put_back(decided_on);
@@ -315,7 +328,8 @@ impl Worker {
     }
 
     pub(super) fn keep_unsettled(&mut self, unsettled: Unsettled) {
-        self.batch.push(unsettled.reply, unsettled.record, unsettled.repeatable);
+        let Unsettled { reply, record, repeatable, generation } = unsettled;
+        self.batch.push(reply, record, repeatable, generation);
     }
 
     /// Has the batch made durable and its callers told. With `has_more` to decide, by another thread; it may have been left to one
@@ -347,10 +361,23 @@ impl Worker {
             // Nothing is ever sent: it ends when the batch is told, and then all before it are durable.
             let _ = done.recv();
         }
-        if self.appender.halted().is_some() {
-            // They may hold what is not in the journal, and never will be.
-            self.seats.clear();
+        if self.is_outdated() {
+            self.begin_anew();
         }
+    }
+
+    /// Something was not recorded since the states were begun, which they may hold.
+    fn is_outdated(&self) -> bool {
+        self.appender.is_halted() || self.appender.generation() != self.generation
+    }
+
+    /// Once everything that was handed over is told of. The states are built anew, from what is in the journal.
+    fn begin_anew(&mut self) {
+        self.seats.clear();
+        self.unreported.clear();
+        self.samples.clear();
+        self.undurable.forget_all();
+        self.generation = self.appender.generation();
     }
 
     fn say_whether_deciding(&mut self, is_deciding: bool) {
@@ -365,11 +392,12 @@ impl Worker {
         self.report_calls();
         let mut batch = std::mem::take(&mut self.batch);
         let (records, samples, number) = (batch.take_records(), std::mem::take(&mut self.samples), self.batch_number);
+        let generation = batch.generation();
         self.undurable.push(number, batch.take_repeatable(), batch.bytes());
         self.batch_number += 1;
         let (progress, audit) = (self.undurable.progress(), self.audit.clone().filter(|_| !samples.is_empty()));
         let (reader, grown, metrics) = (self.reader.clone(), Arc::clone(&self.grown), Arc::clone(&self.metrics));
-        let tell = move |appended: Result<&[Position], &Halted>| {
+        let tell = move |appended: Result<&[Position], &NotAppended>| {
             match appended {
                 Ok(positions) => {
                     progress.reached(number);
@@ -381,11 +409,11 @@ impl Worker {
                         }
                     }
                 }
-                Err(halted) => batch.lost(&halted.0, &metrics),
+                Err(why) => batch.lost(why, &metrics),
             }
             drop(signal);
         };
-        Handed { records, tell: Box::new(tell) }
+        Handed { records, generation, tell: Box::new(tell) }
     }
 
     fn warm(&mut self, target: &Target, active: &Arc<Active>, command: &Command) -> Result<Warm, FoldError> {
@@ -498,7 +526,7 @@ impl Worker {
     /// The thread that audits may have no turn while a thousand commands come; this one runs a sample before it goes on.
     fn audit_now(&mut self, sample: Sample) {
         self.settle();
-        if let Some(audit) = self.audit.as_ref().filter(|_| self.appender.halted().is_none()) {
+        if let Some(audit) = self.audit.as_ref().filter(|_| self.appender.trouble().is_none()) {
             let limits = (self.allowance)(&sample.limits);
             audit.run_now(Box::new(sample), &self.reader, &limits);
         }

@@ -8,6 +8,7 @@
 //! rests costs the names of its domains and no more.
 
 mod allowance;
+mod evidence;
 mod fair;
 mod feed;
 mod open;
@@ -25,8 +26,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use polder_core::{DomainName, ProjectionName, Revision, TenantName};
+use polder_core::{DomainName, Position, ProjectionName, Revision, TenantName};
 use polder_journal::Reader;
+use polder_journal::disk::create_private_folder;
 use polder_sandbox::Component;
 
 use crate::ProjectionInfo;
@@ -65,7 +67,7 @@ impl Projections {
         restore: Arc<Restore>,
     ) -> std::io::Result<Self> {
         let folder = data_dir.join("views");
-        std::fs::create_dir_all(&folder)?;
+        create_private_folder(&folder)?;
         let tenants: Arc<Tenants> = Arc::default();
         let (reading, known) = (reader.clone(), Arc::clone(&tenants));
         let scheduler = Scheduler::start(threads, move |queue, task, lane| turn(queue, task, lane, &known, &reading))?;
@@ -89,6 +91,15 @@ impl Projections {
     ) -> Result<(), ViewsError> {
         let views = self.views_or_new(tenant);
         views.activate(component, asked, self.scheduler.queue())
+    }
+
+    /// How far the tenant's views had come before the start: that far its history reached. Reads from the disk.
+    pub(crate) fn seen(&self, tenant: &TenantName) -> Option<Position> {
+        evidence::seen(&self.folder.join(format!("{tenant}.sqlite")))
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The tenant's history has grown.
@@ -198,9 +209,12 @@ fn turn(queue: &Queue, task: &Task, lane: Lane, tenants: &Tenants, reader: &Read
     match task {
         Task::Feed(feed) => match views_of(tenants, &feed.tenant.name).and_then(|views| Some((views.opened()?, views)))
         {
-            Some((open, views)) => match open.turn(feed, reader, lane) {
-                Turned::Damaged => renewed(&views, &open, queue),
-                turned => turned,
+            Some((open, views)) => match reader.check_room() {
+                Ok(()) => match open.turn(feed, reader, lane) {
+                    Turned::Damaged => renewed(&views, &open, queue),
+                    turned => turned,
+                },
+                Err(shortage) => feed.hold_up(shortage.to_string()),
             },
             None => Turned::Done,
         },

@@ -168,6 +168,12 @@ impl FeedSlot {
         }
     }
 
+    /// It may not have a turn now; it is tried again.
+    pub(super) fn hold_up(&self, reason: String) -> Turned {
+        *self.stalled.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+        Turned::Stuck
+    }
+
     /// Takes no more turns; the guest call of one that is under way is ended.
     pub(super) fn retire(&self) {
         self.retired.set();

@@ -10,7 +10,7 @@ mod stream;
 use polder_core::TenantName;
 
 pub(crate) use fact::{Book, Fact, Noted};
-pub(crate) use stream::{SystemStream, read_facts};
+pub(crate) use stream::{SystemStream, read_facts, read_record};
 
 use crate::access::KeyFact;
 use crate::bridges::BridgeFact;

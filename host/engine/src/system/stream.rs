@@ -140,6 +140,14 @@ pub(crate) fn read_facts<B: Book>(reader: &Reader, id: &AggregateId, book: &mut 
     }
 }
 
+/// Hands the facts of one record to the book of their domain; another domain's are passed over.
+pub(crate) fn read_record<B: Book>(record: &RecordView<'_>, book: &mut B) -> Result<(), StreamError> {
+    if record.domain() != B::Fact::DOMAIN {
+        return Ok(());
+    }
+    record.events().try_for_each(|event| hand_over(record, &event, Some(book)))
+}
+
 fn hand_over<R: ReadFacts + ?Sized>(
     record: &RecordView<'_>,
     event: &EventView<'_>,

@@ -36,6 +36,7 @@ struct State {
     calls: u64,
     fault: Option<(u64, Fault)>,
     dead: bool,
+    free_bytes: u64,
 }
 
 #[derive(Clone, Default)]
@@ -51,13 +52,18 @@ struct File {
 
 impl FaultyDisk {
     pub fn new(seed: u64) -> Self {
-        let state = State { random: seed, files: BTreeMap::new(), calls: 0, fault: None, dead: false };
+        let state = State::new(seed, BTreeMap::new());
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
     /// How many calls that change something were made so far.
     pub fn calls(&self) -> u64 {
         self.lock().calls
+    }
+
+    /// What it says is left; it does not end there.
+    pub fn set_free_bytes(&self, free_bytes: u64) {
+        self.lock().free_bytes = free_bytes;
     }
 
     /// The changing call with this number, counted from 1, will go wrong.
@@ -68,7 +74,7 @@ impl FaultyDisk {
     /// The same bytes for a new process: nothing fails any more, but what no sync made durable still is not.
     pub fn after_restart(&self) -> Self {
         let mut state = self.lock();
-        let next = State { random: state.next(), files: state.files.clone(), calls: 0, fault: None, dead: false };
+        let next = State::new(state.next(), state.files.clone());
         Self { state: Arc::new(Mutex::new(next)) }
     }
 
@@ -80,7 +86,7 @@ impl FaultyDisk {
         for file in files.values_mut() {
             file.lose_power(&mut || state.next());
         }
-        let next = State { random: state.next(), files, calls: 0, fault: None, dead: false };
+        let next = State::new(state.next(), files);
         Self { state: Arc::new(Mutex::new(next)) }
     }
 
@@ -101,6 +107,10 @@ impl FaultyDisk {
 }
 
 impl State {
+    fn new(random: u64, files: BTreeMap<u64, File>) -> Self {
+        Self { random, files, calls: 0, fault: None, dead: false, free_bytes: u64::MAX }
+    }
+
     /// SplitMix64: small, and good enough to choose sectors.
     fn next(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -217,6 +227,10 @@ impl Disk for FaultyDisk {
             return Err(error_of(fault));
         }
         state.files.remove(&address).map(|_| ()).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        Ok(self.lock().free_bytes)
     }
 
     fn sync_folder(&self) -> io::Result<()> {

@@ -2,15 +2,17 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate, statvfs};
 
 use super::{Disk, Segment};
 
 const SUFFIX: &str = ".seg";
+/// The host's user's alone.
+const FILE_MODE: u32 = 0o600;
 /// As many as the largest address has.
 const NAME_DIGITS: usize = 20;
 /// Zeros written at a time. What is written in one piece may stay one piece in the system's cache, and is then written to the disk as a
@@ -28,7 +30,7 @@ pub struct FileDisk {
 impl FileDisk {
     /// Makes the folder if it is not there.
     pub fn new(folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+        super::make_folder_private(folder)?;
         if let Some(parent) = folder.parent() {
             File::open(parent)?.sync_all()?;
         }
@@ -52,10 +54,10 @@ impl Disk for FileDisk {
     }
 
     fn create(&self, address: u64, length: u64) -> io::Result<Arc<dyn Segment>> {
-        let file = File::options().read(true).write(true).create_new(true).open(self.path(address))?;
+        let file = File::options().read(true).write(true).create_new(true).mode(FILE_MODE).open(self.path(address))?;
         let segment = FileSegment::new(file)?;
         segment.extend(length)?;
-        segment.sync_length()?;
+        segment.sync_length().map_err(super::unsure)?;
         Ok(Arc::new(segment))
     }
 
@@ -66,6 +68,11 @@ impl Disk for FileDisk {
 
     fn remove(&self, address: u64) -> io::Result<()> {
         fs::remove_file(self.path(address))
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let file_system = statvfs(&self.folder)?;
+        Ok(file_system.f_bavail.saturating_mul(file_system.f_frsize))
     }
 
     fn sync_folder(&self) -> io::Result<()> {

@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::runs::REST;
 use super::{Index, Overlay};
+
+/// How long it is waited before writing is tried again, for want of space as a rule.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Dropping it ends the threads: once what was handed to it is written, and without waiting for a merge.
 pub(crate) struct Flusher {
@@ -25,9 +29,10 @@ impl Flusher {
         let ((sender, frozen), (written, added)) = (channel(), channel());
         // Some may be due since the last time.
         let _ = written.send(());
-        let (writing, merging, ending) = (Arc::clone(index), Arc::clone(index), Arc::clone(&is_ending));
+        let (writing, until) = (Arc::clone(index), Arc::clone(&is_ending));
+        let (merging, ending) = (Arc::clone(index), Arc::clone(&is_ending));
         let threads = vec![
-            std::thread::spawn(move || write_out(&writing, frozen, &written)),
+            std::thread::spawn(move || write_out(&writing, frozen, &written, &until)),
             std::thread::spawn(move || merge_all(&merging, &added, &ending)),
         ];
         Self { frozen: Some(sender), is_ending, threads }
@@ -49,14 +54,25 @@ impl Drop for Flusher {
         self.frozen = None;
         self.is_ending.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
+            // It may be waiting before it tries again.
+            thread.thread().unpark();
             let _ = thread.join();
         }
     }
 }
 
-fn write_out(index: &Index, frozen: Receiver<Arc<Overlay>>, written: &Sender<()>) {
-    for frozen in frozen {
-        index.write_frozen(frozen, REST);
+fn write_out(index: &Index, frozen: Receiver<Arc<Overlay>>, written: &Sender<()>, is_ending: &AtomicBool) {
+    for mut frozen in frozen {
+        while let Some(unwritten) = index.write_frozen(frozen, REST) {
+            if is_ending.load(Ordering::Relaxed) {
+                return;
+            }
+            if let Err(error) = index.check() {
+                tracing::warn!(%error, "the index cannot be written; it is tried again");
+            }
+            std::thread::park_timeout(RETRY_PAUSE);
+            frozen = unwritten;
+        }
         // Fails only when that thread has panicked; then there are more runs to ask.
         let _ = written.send(());
     }

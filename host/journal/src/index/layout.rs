@@ -6,6 +6,7 @@
 //! | `c` command key | place |
 //! | `h` aggregate key, first sequence | the history entries from there on, 256 at most |
 //! | `m` | number and hash of the last frame in the run |
+//! | `o` tenant | nothing: records of the tenant in the run could not be read, and are not in it |
 //! | `p` tenant | last position, bytes of its records |
 //! | `t` tenant, 0, first position | stretch |
 //!
@@ -23,6 +24,7 @@ use crate::{AggregateKey, CommandKey};
 pub(super) const HISTORY_ENTRIES_PER_VALUE_MAX: usize = 256;
 
 pub(super) const CHECKPOINT_KEY: &[u8] = b"m";
+pub(super) const PASSED_OVER_PREFIX: &[u8] = b"o";
 pub(super) const EXTENT_PREFIX: &[u8] = b"p";
 
 /// How long a history's mark is: the kind, and the aggregate's key.
@@ -59,6 +61,15 @@ pub(super) fn history_key(key: AggregateKey, first: Sequence) -> [u8; 25] {
     bytes[..HISTORY_MARK_BYTES].copy_from_slice(&history_mark(key));
     bytes[HISTORY_MARK_BYTES..].copy_from_slice(&first.0.to_be_bytes());
     bytes
+}
+
+pub(super) fn passed_over_key(tenant: &TenantName) -> Vec<u8> {
+    [PASSED_OVER_PREFIX, tenant.as_str().as_bytes()].concat()
+}
+
+pub(super) fn read_passed_over(key: &[u8]) -> Result<TenantName, IndexError> {
+    let tenant = key.strip_prefix(PASSED_OVER_PREFIX).and_then(|tenant| std::str::from_utf8(tenant).ok());
+    tenant.and_then(|tenant| TenantName::new(tenant).ok()).ok_or_else(|| broken("tenant"))
 }
 
 pub(super) fn extent_key(tenant: &TenantName) -> Vec<u8> {

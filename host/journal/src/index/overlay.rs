@@ -1,6 +1,6 @@
 //! Index entries in memory: the newest, not yet in the store.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use polder_core::{Position, TenantName};
 
@@ -16,6 +16,8 @@ pub(crate) struct Overlay {
     histories: Chains,
     stretches: foldhash::HashMap<TenantName, Vec<Stretch>>,
     extents: foldhash::HashMap<TenantName, Extent>,
+    /// Tenants with records that could not be read, and so are not in here.
+    passed_over: BTreeSet<TenantName>,
     record_count: usize,
     last_frame: Option<Link>,
 }
@@ -27,6 +29,7 @@ impl Overlay {
         self.histories.clear();
         self.stretches.clear();
         self.extents.clear();
+        self.passed_over.clear();
         (self.record_count, self.last_frame) = (0, None);
     }
 
@@ -62,6 +65,15 @@ impl Overlay {
         }
     }
 
+    pub(crate) fn pass_over(&mut self, tenants: &BTreeSet<TenantName>) {
+        self.passed_over
+            .extend(tenants.iter().filter(|tenant| !self.passed_over.contains(*tenant)).cloned().collect::<Vec<_>>());
+    }
+
+    pub(crate) fn passed_over(&self) -> &BTreeSet<TenantName> {
+        &self.passed_over
+    }
+
     pub(crate) fn frame_added(&mut self, frame: &DurableFrame) {
         self.last_frame = Some(frame.link);
     }
@@ -82,7 +94,7 @@ impl Overlay {
     pub(crate) fn mark_count(&self) -> usize {
         let commands = self.commands.iter().map(HashMap::len).sum::<usize>();
         // And the checkpoint's.
-        commands + self.histories.len() + self.stretches.len() + self.extents.len() + 1
+        commands + self.histories.len() + self.stretches.len() + self.extents.len() + self.passed_over.len() + 1
     }
 
     pub(crate) fn command(&self, key: CommandKey) -> Option<Place> {

@@ -1,5 +1,6 @@
 //! Saved states on disk, in fjall. They are large and few, written anew and removed: what it is good at.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
@@ -9,6 +10,8 @@ use super::IndexError;
 use crate::bytes::{Cursor, put_number};
 use crate::{AggregateKey, Snapshot};
 
+/// What a snapshot's key begins with.
+const REVISION_BYTES: usize = 32;
 /// Of what was read, kept in memory, in bytes.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -53,11 +56,44 @@ impl Snapshots {
         Ok(self.keyspace.remove(snapshot_key(key, revision))?)
     }
 
+    /// Removes those of all other revisions. Gives how many those were.
+    pub(super) fn keep_only(&self, revisions: &BTreeSet<Revision>) -> Result<u64, IndexError> {
+        let (mut removed, mut from) = (0, vec![0; REVISION_BYTES]);
+        while let Some(next) = self.keyspace.range(from.clone()..).next() {
+            let key = next.key()?;
+            let revision = key
+                .get(..REVISION_BYTES)
+                .ok_or_else(|| IndexError("a snapshot's key in it is too short".to_owned()))?;
+            if !revisions.iter().any(|kept| kept.as_bytes().as_slice() == revision) {
+                for entry in self.keyspace.prefix(revision) {
+                    self.keyspace.remove(entry.key()?)?;
+                    removed += 1;
+                }
+            }
+            from = revision.to_vec();
+            if !step(&mut from) {
+                break;
+            }
+        }
+        Ok(removed)
+    }
+
     /// What was removed leaves the disk too, rather than when there is so much of it that it pays.
     pub(super) fn purge(&self) -> Result<(), IndexError> {
         self.keyspace.rotate_memtable_and_wait()?;
         Ok(self.keyspace.major_compact()?)
     }
+}
+
+/// To the next number of as many bytes; false behind the last.
+fn step(number: &mut [u8]) -> bool {
+    for byte in number.iter_mut().rev() {
+        *byte = byte.wrapping_add(1);
+        if *byte != 0 {
+            return true;
+        }
+    }
+    false
 }
 
 fn snapshot_key(key: AggregateKey, revision: &Revision) -> Vec<u8> {

@@ -2,6 +2,7 @@
 //!
 //! An overlay goes in as one run. So either all of it is in the store, with the frame it goes up to, or nothing of it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -44,6 +45,9 @@ impl Store {
                 }
             }
             run.add(layout::CHECKPOINT_KEY, &layout::checkpoint_value(&last_frame))?;
+            for tenant in overlay.passed_over() {
+                run.add(&layout::passed_over_key(tenant), &[])?;
+            }
             for (tenant, extent) in overlay.sorted_extents() {
                 run.add(&layout::extent_key(tenant), &layout::extent_value(extent))?;
             }
@@ -63,6 +67,11 @@ impl Store {
 
     pub(crate) fn checkpoint(&self) -> Result<Option<Link>, IndexError> {
         self.runs.get(layout::CHECKPOINT_KEY)?.map(|value| layout::read_checkpoint(&value)).transpose()
+    }
+
+    pub(crate) fn passed_over(&self) -> Result<BTreeSet<TenantName>, IndexError> {
+        let all = self.runs.all(layout::PASSED_OVER_PREFIX);
+        all.map(|entry| entry.and_then(|entry| layout::read_passed_over(&entry.key))).collect()
     }
 
     pub(crate) fn extents(&self) -> Result<HashMap<TenantName, Extent>, IndexError> {

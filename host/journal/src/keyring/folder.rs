@@ -1,22 +1,26 @@
-//! Keys in a folder, one small file each.
+//! Keys in a folder, one small file each: the secret, and its check value.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 
 use polder_core::TenantName;
 
-use super::{KeyStore, SECRET_BYTES, Secret};
+use super::check::CHECK_BYTES;
+use super::{Kept, KeyCheck, KeyStore, SECRET_BYTES, Secret};
 
 const SUFFIX: &str = ".key";
+const FILE_BYTES: usize = SECRET_BYTES + CHECK_BYTES;
 /// Readable by the host's user alone.
 const FILE_MODE: u32 = 0o600;
+/// A file of which any of these bits is set is not the host's user's alone.
+const OTHERS_MODE: u32 = 0o077;
 
 pub(super) struct KeyFolder(pub(super) PathBuf);
 
 impl KeyStore for KeyFolder {
-    fn all(&self) -> io::Result<Vec<(TenantName, Secret)>> {
+    fn all(&self) -> io::Result<Vec<(TenantName, Kept)>> {
         let entries = match fs::read_dir(&self.0) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -28,31 +32,24 @@ impl KeyStore for KeyFolder {
             // Anything else is somebody else's, or a key that was never finished.
             let tenant = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
             let Some(tenant) = tenant.and_then(|tenant| TenantName::new(tenant).ok()) else { continue };
-            all.extend(self.find(&tenant)?.map(|secret| (tenant, secret)));
+            all.extend(self.find(&tenant)?.map(|kept| (tenant, kept)));
         }
         Ok(all)
     }
 
-    fn find(&self, tenant: &TenantName) -> io::Result<Option<Secret>> {
-        let path = self.path(tenant);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let secret = bytes.try_into().map_err(|bytes: Vec<u8>| {
-            let found = bytes.len();
-            let problem =
-                format!("{} has {found} bytes; a key has {SECRET_BYTES}: restore it from a copy", path.display());
-            io::Error::new(io::ErrorKind::InvalidData, problem)
-        })?;
-        Ok(Some(secret))
+    /// A file that cannot be read is its tenant's trouble alone.
+    fn find(&self, tenant: &TenantName) -> io::Result<Option<Kept>> {
+        match read(&self.path(tenant)) {
+            Ok(bytes) => Ok(Some(bytes.and_then(|bytes| parse(tenant, &bytes)))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Ok(Some(Err(format!("cannot be read: {error}")))),
+        }
     }
 
     fn keep(&self, tenant: &TenantName, secret: &Secret) -> io::Result<Secret> {
         let (path, unfinished) = (self.path(tenant), self.0.join(format!("{tenant}.part")));
         let mut file = File::options().create(true).truncate(true).write(true).mode(FILE_MODE).open(&unfinished)?;
-        file.write_all(secret)?;
+        file.write_all(&[secret.as_slice(), &KeyCheck::of(tenant, secret).0].concat())?;
         file.sync_all()?;
         fs::rename(&unfinished, &path)?;
         File::open(&self.0)?.sync_all()?;
@@ -65,7 +62,7 @@ impl KeyStore for KeyFolder {
         match File::options().write(true).open(&path) {
             Ok(file) => {
                 // Removing a file leaves its bytes where they were.
-                file.write_all_at(&[0; SECRET_BYTES], 0)?;
+                file.write_all_at(&[0; FILE_BYTES], 0)?;
                 file.sync_all()?;
                 fs::remove_file(&path)?;
                 File::open(&self.0)?.sync_all()
@@ -73,6 +70,10 @@ impl KeyStore for KeyFolder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    fn place(&self, tenant: &TenantName) -> String {
+        self.path(tenant).display().to_string()
     }
 }
 
@@ -82,56 +83,33 @@ impl KeyFolder {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Keyring;
-
-    fn tenant() -> TenantName {
-        TenantName::new("acme").unwrap()
+/// At most one byte more than a key has.
+fn read(path: &std::path::Path) -> io::Result<Result<Vec<u8>, String>> {
+    let file = File::open(path)?;
+    let mode = file.metadata()?.mode() & 0o777;
+    if mode & OTHERS_MODE != 0 {
+        return Ok(Err(format!(
+            "can be read or written by others (mode {mode:o}): `chmod 600` it, and ask who has read it"
+        )));
     }
+    let mut bytes = Vec::with_capacity(FILE_BYTES + 1);
+    file.take(FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(Ok(bytes))
+}
 
-    #[test]
-    fn a_key_outlives_the_process_until_it_is_destroyed() {
-        let folder = tempfile::tempdir().unwrap();
-        let (keys, kept) = (Keyring::open(folder.path()).unwrap(), KeyFolder(folder.path().to_owned()));
-        assert!(!keys.has(&tenant()));
-        keys.create(&tenant()).unwrap();
-        let secret = kept.find(&tenant()).unwrap();
-        assert!(secret.is_some());
-        keys.create(&tenant()).unwrap();
-        assert_eq!(kept.find(&tenant()).unwrap(), secret, "there is one already");
-        assert!(Keyring::open(folder.path()).unwrap().has(&tenant()));
-        keys.destroy(&tenant()).unwrap();
-        keys.destroy(&tenant()).unwrap();
-        assert!(!keys.has(&tenant()) && !Keyring::open(folder.path()).unwrap().has(&tenant()));
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+/// The secret in a key file of this tenant.
+pub(super) fn parse(tenant: &TenantName, bytes: &[u8]) -> Kept {
+    let Some((secret, check)) = bytes.split_first_chunk::<SECRET_BYTES>() else {
+        return Err(wrong_length(bytes.len()));
+    };
+    let Ok(check) = <[u8; CHECK_BYTES]>::try_from(check) else { return Err(wrong_length(bytes.len())) };
+    if KeyCheck::of(tenant, secret) != KeyCheck(check) {
+        return Err("is damaged, or is the key of another tenant: its check value does not match".to_owned());
     }
+    Ok(*secret)
+}
 
-    #[test]
-    fn two_tenants_have_two_keys() {
-        let folder = tempfile::tempdir().unwrap();
-        let (keys, other) = (Keyring::open(folder.path()).unwrap(), TenantName::new("other").unwrap());
-        keys.create(&tenant()).unwrap();
-        keys.create(&other).unwrap();
-        let kept = KeyFolder(folder.path().to_owned());
-        assert_ne!(kept.find(&tenant()).unwrap(), kept.find(&other).unwrap());
-        keys.destroy(&other).unwrap();
-        assert!(keys.has(&tenant()));
-    }
-
-    #[test]
-    fn a_key_cut_short_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(KeyFolder(folder.path().to_owned()).path(&tenant()), [1; 31]).unwrap();
-        assert!(Keyring::open(folder.path()).unwrap_err().to_string().contains("acme.key has 31 bytes; a key has 32"));
-    }
-
-    #[test]
-    fn looking_makes_no_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let keys = folder.path().join("keys");
-        assert!(!Keyring::read(&keys).unwrap().has(&tenant()));
-        assert!(!keys.exists());
-    }
+fn wrong_length(found: usize) -> String {
+    let found = if found > FILE_BYTES { format!("more than {FILE_BYTES}") } else { found.to_string() };
+    format!("is damaged: it has {found} bytes, a key has {FILE_BYTES}")
 }

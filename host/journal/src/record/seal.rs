@@ -14,7 +14,7 @@ use polder_core::TenantName;
 
 use super::{CHECKSUM_AT, FLAG_SEALED, FLAGS_AT, POSITION_AT, RecordError, TENANT_AT, checksum};
 use crate::bytes::Cursor;
-use crate::keyring::{Keyring, TenantKey};
+use crate::keyring::{KeyProblem, Keyring, TenantKey};
 
 pub(super) const MARK_BYTES: usize = 4;
 const BLOCK_BYTES: usize = 16;
@@ -28,8 +28,11 @@ const NONCE_BYTES: usize = 12;
 /// Whether a record can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Opened {
-    Readable,
-    /// Its tenant's key is gone.
+    /// It was never sealed.
+    Plain,
+    /// With its tenant's key. With another key the bytes are noise, so that they do not read as a record.
+    Unsealed,
+    /// Its tenant's key is gone, or cannot be used.
     Closed,
 }
 
@@ -67,9 +70,23 @@ impl<'a> Sealer<'a> {
 
     /// A record that was put into a frame, and will lie at `address`, is sealed if its tenant has a key. The checksum covers what will be
     /// on disk.
-    pub(crate) fn complete(&mut self, record: &mut [u8], tenant: &'a TenantName, address: u64) {
+    ///
+    /// # Errors
+    /// When the tenant has a key that cannot be used: nothing of it may be written, in plain text least of all.
+    pub(crate) fn complete(
+        &mut self,
+        record: &mut [u8],
+        tenant: &'a TenantName,
+        address: u64,
+    ) -> Result<(), KeyProblem> {
         if self.last.as_ref().is_none_or(|(last, _)| *last != tenant) {
-            self.last = Some((tenant, self.keys.get(tenant)));
+            let key = self.keys.get(tenant);
+            if key.is_none()
+                && let Some(problem) = self.keys.problem(tenant)
+            {
+                return Err(problem);
+            }
+            self.last = Some((tenant, key));
         }
         if let Some((_, Some(key))) = &self.last {
             let (_, mark_at) = tenant_of(record).expect("a record was encoded here");
@@ -80,6 +97,7 @@ impl<'a> Sealer<'a> {
         }
         let sum = checksum(record);
         record[CHECKSUM_AT..POSITION_AT].copy_from_slice(&sum.to_le_bytes());
+        Ok(())
     }
 }
 
@@ -90,7 +108,7 @@ impl<'a> Opener<'a> {
 
     /// As [`open`].
     pub(crate) fn open(&mut self, record: &mut [u8], address: u64) -> Result<Opened, RecordError> {
-        let Some(sealed) = Sealed::read(record)? else { return Ok(Opened::Readable) };
+        let Some(sealed) = Sealed::read(record)? else { return Ok(Opened::Plain) };
         if self.last.as_ref().is_none_or(|(last, _)| last != sealed.tenant) {
             self.last = Some((sealed.tenant.to_owned(), self.keys.get_by_text(sealed.tenant)));
         }
@@ -98,18 +116,18 @@ impl<'a> Opener<'a> {
         let Sealed { mark, at, .. } = sealed;
         record[FLAGS_AT] &= !FLAG_SEALED;
         self.keystream.apply(key, mark, address + at as u64, &mut record[at..]);
-        Ok(Opened::Readable)
+        Ok(Opened::Unsealed)
     }
 }
 
 /// Makes the bytes of one record readable in place; its checksum does not hold any more then. What was not sealed stays as it is.
 pub(crate) fn open(record: &mut [u8], address: u64, keys: &Keyring) -> Result<Opened, RecordError> {
-    let Some(sealed) = Sealed::read(record)? else { return Ok(Opened::Readable) };
+    let Some(sealed) = Sealed::read(record)? else { return Ok(Opened::Plain) };
     let Some(key) = keys.get_by_text(sealed.tenant) else { return Ok(Opened::Closed) };
     let Sealed { mark, at, .. } = sealed;
     record[FLAGS_AT] &= !FLAG_SEALED;
     apply(&key.records, mark, address + at as u64, &mut record[at..]);
-    Ok(Opened::Readable)
+    Ok(Opened::Unsealed)
 }
 
 struct Sealed<'a> {

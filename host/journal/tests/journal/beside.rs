@@ -48,6 +48,10 @@ impl Disk for Growing {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    fn free_bytes(&self) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
+
     fn sync_folder(&self) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }

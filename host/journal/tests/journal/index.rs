@@ -18,6 +18,41 @@ fn filled(folder: &Path, rounds: u8) -> Model {
     model
 }
 
+/// As threads read that give way to all others.
+#[test]
+fn what_is_looked_up_aside_is_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = filled(folder.path(), 60);
+    let (_writer, reader, _) = open(folder.path());
+    model.check(&reader.aside().unwrap());
+}
+
+#[test]
+fn snapshots_of_revisions_that_are_gone_can_be_removed_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = filled(folder.path(), 30);
+    let (_writer, reader, _) = open(folder.path());
+    let keys: std::collections::BTreeSet<_> = model.records.iter().map(|record| record.aggregate).collect();
+    let last = |key| model.history(key).pop();
+    let revisions: Vec<Revision> = (0..20_u8).map(|number| Revision::of(&[number])).collect();
+    let mut saved = 0;
+    for revision in &revisions {
+        for last in keys.iter().filter_map(|key| last(*key)) {
+            let sequence = last.sequence_before.plus(last.ids.len() as u64);
+            let snapshot = Snapshot { sequence, head: *last.ids.last().unwrap(), state: vec![1; 10] };
+            reader.put_snapshot(last.aggregate, revision, &snapshot).unwrap();
+            saved += 1;
+        }
+    }
+    let kept = [revisions[3], revisions[19]].into();
+    assert_eq!(reader.keep_snapshots_of(&kept).unwrap(), saved / 20 * 18);
+    assert_eq!(reader.keep_snapshots_of(&kept).unwrap(), 0);
+    let key = last(*keys.first().unwrap()).or_else(|| last(*keys.last().unwrap())).unwrap().aggregate;
+    for (number, revision) in revisions.iter().enumerate() {
+        assert_eq!(reader.snapshot(key, revision).unwrap().is_some(), [3, 19].contains(&number), "revision {number}");
+    }
+}
+
 #[test]
 fn a_deleted_index_is_built_again() {
     let folder = tempfile::tempdir().unwrap();

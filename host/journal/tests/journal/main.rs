@@ -2,11 +2,15 @@
 
 mod beside;
 mod contract;
+mod damaged_keys;
 mod follower;
 mod index;
+mod locks;
 mod model;
+mod noise;
 mod recovery;
 mod sealing;
+mod space;
 mod sweeps;
 mod verify;
 

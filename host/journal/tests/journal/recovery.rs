@@ -32,17 +32,39 @@ fn goes_on(disk: &FaultyDisk, mut model: Model) {
     model.check(&open_on(&disk.after_power_loss()).unwrap().1);
 }
 
+/// No frame begins so, and none was ever written there: a frame that was acknowledged may have been.
 #[test]
-fn garbage_behind_the_end_is_removed() {
+fn garbage_behind_the_end_is_refused() {
     for (from, length) in [(0, 1), (1, 700), (511, 1), (512, 8), (513, 4_000)] {
         let disk = FaultyDisk::new(1);
-        let model = filled(&disk, 1);
+        filled(&disk, 1);
         let mut bytes = disk.bytes(0);
         let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
         bytes[end + from..end + from + length].fill(0xff);
         disk.set_bytes(0, bytes);
+        let (_, _, what) = damage(open_on(&disk));
+        assert!(what.contains("no frame begins") || what.contains("are not zero"), "{from} {length}: {what}");
+    }
+}
+
+/// A frame whose write was broken off: a beginning of it, or some of its sectors.
+#[test]
+fn what_a_crash_leaves_of_a_frame_is_removed() {
+    for kept in [[true, false, false], [false, true, false], [true, false, true], [false, true, true]] {
+        let disk = FaultyDisk::new(1);
+        let mut model = filled(&disk, 1);
+        let (mut writer, _, _) = open_on(&disk).unwrap();
+        let begin = disk.bytes(0).iter().rposition(|byte| *byte != 0).unwrap() / 512 * 512 + 512;
+        model.append(&mut writer, &[accept("main", 1, &[900])]).unwrap();
+        drop(writer);
+        model.forget_last();
+        let mut bytes = disk.bytes(0);
+        for (sector, _) in kept.iter().enumerate().filter(|(_, kept)| !**kept) {
+            bytes[begin + sector * 512..begin + (sector + 1) * 512].fill(0);
+        }
+        disk.set_bytes(0, bytes);
         let report = open_on(&disk).unwrap().2;
-        assert!(report.torn.is_some(), "{from} {length}");
+        assert!(report.torn.is_some(), "{kept:?}");
         assert!(open_on(&disk).unwrap().2.torn.is_none(), "removed for good");
         goes_on(&disk, model);
     }
@@ -111,7 +133,7 @@ fn a_file_that_lost_its_only_frame_is_used_for_a_larger_one() {
     drop(writer);
     let last = *disk.segments().unwrap().last().unwrap();
     let mut bytes = disk.bytes(last);
-    bytes[600] ^= 1;
+    bytes[512..1024].fill(0);
     disk.set_bytes(last, bytes);
     model.forget_last();
     goes_on(&disk, model);

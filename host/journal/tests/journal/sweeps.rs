@@ -96,14 +96,18 @@ fn zeros_in_place_of_the_end_of_the_last_frame_lose_that_frame_only() {
     }
 }
 
+/// Nothing of it is missing, so no crash left it so: it may well have been acknowledged, and cutting it off would lose it.
 #[test]
-fn a_flip_in_the_last_frame_loses_that_frame_only() {
+fn a_flip_in_the_last_frame_is_refused() {
     let sample = sample(false);
     let (address, frame) = sample.last_frame();
-    for offset in frame {
+    assert_ne!(sample.disk.bytes(address)[frame.end - 1], 0, "a frame that ends with zeros could be cut short");
+    // A frame that says it is longer than it is looks cut short.
+    let says_its_length = frame.start + 112..frame.start + 116;
+    for offset in frame.clone().filter(|offset| !says_its_length.contains(offset)) {
         let mut bytes = sample.disk.bytes(address);
         bytes[offset] ^= 1 << (offset % 8);
-        opens_as(&sample.with(address, bytes), &sample.before_last, &format!("flip in byte {offset}"));
+        refused_in_frame_of(&sample.with(address, bytes), address, offset, &[frame.start]);
     }
 }
 
@@ -136,6 +140,26 @@ fn every_bit_of_a_header_counts() {
         let offset = starts[1] + bit / 8;
         flipped[offset] ^= 1 << (bit % 8);
         refused_in_frame_of(&sample.with(0, flipped), 0, offset, &starts);
+    }
+}
+
+/// All sectors of the last segment in use, as they would be on another disk's remains.
+#[test]
+fn a_last_segment_of_garbage_is_refused() {
+    let sample = sample(false);
+    let (address, frame) = sample.last_frame();
+    for from in [0, frame.start] {
+        let mut bytes = sample.disk.bytes(address);
+        for (index, byte) in bytes[from..].iter_mut().enumerate() {
+            *byte = (index * 131 + 7) as u8 | 1;
+        }
+        match open_on(&sample.with(address, bytes)) {
+            Err(OpenError::Damaged { what, .. }) => {
+                assert!(what.contains("no frame begins with the bytes here"), "{what}")
+            }
+            Err(error) => panic!("{error}"),
+            Ok((_, _, report)) => panic!("it was taken for an unfinished frame: {report:?}"),
+        }
     }
 }
 

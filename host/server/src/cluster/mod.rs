@@ -16,7 +16,7 @@ use polder_bridge::ConnectOptions;
 use polder_bridge::journal::{HostLine, JournalError, JournalLink, JournalOptions, LEASE_LOOK, Lease, Objects, Roll};
 use polder_core::{JournalNumber, TenantName};
 use polder_engine::{Host, HostOptions, MAIN_TENANT};
-use polder_journal::{Follower, OpenOptions};
+use polder_journal::Follower;
 use tokio::sync::watch;
 
 pub(crate) use company::Company;
@@ -121,7 +121,7 @@ impl Joining<'_> {
             ..HostOptions::clone(options)
         };
         let objects = Objects::of(link);
-        let (follower, reader, report) = link.open_copy(&options.data_dir, OpenOptions::default())?;
+        let (follower, reader, report) = link.open_copy(&options.data_dir, options.journal())?;
         let depot = Arc::new(SharedDepot(objects.clone()));
         let host = Host::open_following(reader.clone(), report, depot, options)?;
         let mut lease = Lease::open(link, name)?;

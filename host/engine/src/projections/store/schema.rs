@@ -1,5 +1,7 @@
 //! The tables of a tenant's read models, and how SQLite is opened.
 
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ const BUSY_TIMEOUT_MS: u64 = 10_000;
 /// When SQLite's log has so many pages (of 4 KiB), they go into the file proper: the log is synced, then the file. Few, since whoever makes
 /// a command durable meanwhile waits behind both.
 const LOG_PAGES_MAX: u32 = 64;
+const FILE_MODE: u32 = 0o600;
 /// Raised when the tables change.
 pub(super) const SCHEMA_VERSION: i64 = 3;
 
@@ -70,6 +73,9 @@ const SCHEMA: &str = "
 ";
 
 pub(super) fn open_writer(path: &Path) -> StoreResult<Connection> {
+    // The host's user's alone, and so is what SQLite keeps beside it: documents lie there in plain text. Where it cannot be made, opening says so.
+    let made = File::options().write(true).create(true).truncate(false).mode(FILE_MODE).open(path);
+    drop(made.and_then(|file| file.set_permissions(Permissions::from_mode(FILE_MODE))));
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
     // What a crash may take back is a stretch of whole transactions at the end: each took its checkpoint along, and the

@@ -1,0 +1,207 @@
+use super::*;
+use polder_core::{
+    AggregateId, AggregateName, CommandId, CommandName, ContentId, DomainName, EventName, Fingerprint, Sequence,
+    TenantName, TimestampMs,
+};
+use polder_journal::disk::{Fault, FaultyDisk};
+use polder_journal::{Decision, Journal, Keyring, NewEvent, OpenOptions, Outcome, Reader};
+
+const THREADS: u64 = 4;
+const APPENDS: u64 = 50;
+
+fn open() -> (tempfile::TempDir, Appender, Reader) {
+    let folder = tempfile::tempdir().unwrap();
+    let (writer, reader, _) = Journal::open(folder.path(), OpenOptions::default()).unwrap();
+    (folder, Appender::new(writer), reader)
+}
+
+/// The `number`-th command of its own aggregate, with one event.
+fn record(number: u64) -> EncodedRecord {
+    let command_name = CommandName::new("do").unwrap();
+    let decision = Decision {
+        tenant: TenantName::new("main").unwrap(),
+        domain: DomainName::new("d").unwrap(),
+        aggregate: AggregateName::new("a").unwrap(),
+        aggregate_id: AggregateId::new(&number.to_string()).unwrap(),
+        revision_mark: polder_core::Revision::of(b"r").mark(),
+        command_id: CommandId::new("c").unwrap(),
+        fingerprint: Fingerprint::of(&command_name, b"{}"),
+        command_name,
+        correlation_id: None,
+        causation_id: None,
+        actor: None,
+        trail: polder_core::Trail::default(),
+        at_ms: TimestampMs(1),
+        outcome: Outcome::Accepted,
+        sequence_before: Sequence::ZERO,
+        events: vec![NewEvent { name: EventName::new("done").unwrap(), version: 1, payload: b"{}".to_vec() }],
+    };
+    EncodedRecord::encode(&decision, decision.aggregate_key(), &ContentId::NONE).0
+}
+
+fn append_one(appender: &Appender, number: u64) -> Result<Vec<Position>, NotAppended> {
+    appender.append_and_wait(vec![record(number)])
+}
+
+#[test]
+fn everyone_gets_the_positions_of_their_own_records() {
+    let (_folder, appender, reader) = open();
+    let appender = &appender;
+    let mut positions: Vec<u64> = std::thread::scope(|scope| {
+        scope.spawn(|| appender.run());
+        let append = |thread| {
+            move || {
+                let numbers = thread * APPENDS..(thread + 1) * APPENDS;
+                let append = |number| appender.append_and_wait(vec![record(number), record(number + 1_000)]).unwrap();
+                numbers.flat_map(append).map(|position| position.0).collect::<Vec<_>>()
+            }
+        };
+        let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(append(thread))).collect();
+        let positions = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        appender.end();
+        positions
+    });
+    assert!(positions.chunks(2).all(|own| own[1] == own[0] + 1), "what comes together stays together");
+    positions.sort_unstable();
+    assert_eq!(positions, (1..=2 * THREADS * APPENDS).collect::<Vec<_>>(), "each position is given once");
+    assert_eq!(reader.last_position(&TenantName::new("main").unwrap()).0, 2 * THREADS * APPENDS);
+}
+
+#[test]
+fn what_comes_during_a_sync_shares_the_next() {
+    let (_folder, appender, reader) = open();
+    let (told, answers) = channel();
+    let under_way = lock(&appender.writer);
+    for number in 0..5 {
+        let told = told.clone();
+        let tell = move |appended: Result<&[Position], &NotAppended>| told.send(appended.unwrap().to_vec()).unwrap();
+        appender.append(Handed { records: vec![record(number)], generation: None, tell: Box::new(tell) });
+    }
+    assert!(answers.try_recv().is_err());
+    drop(under_way);
+    std::thread::scope(|scope| {
+        scope.spawn(|| appender.run());
+        let positions: Vec<_> = answers.iter().take(5).flatten().map(|position| position.0).collect();
+        assert_eq!(positions, [1, 2, 3, 4, 5], "in the order they came in");
+        appender.end();
+    });
+    assert_eq!(reader.statistics().frames, 1);
+}
+
+#[test]
+fn who_has_more_to_decide_is_waited_for_and_not_for_ever() {
+    let (_folder, appender, reader) = open();
+    let (told, answers) = channel();
+    let hand_over = |number| {
+        let told = told.clone();
+        let tell = move |appended: Result<&[Position], &NotAppended>| told.send(appended.unwrap().to_vec()).unwrap();
+        appender.append(Handed { records: vec![record(number)], generation: None, tell: Box::new(tell) });
+    };
+    appender.decide();
+    hand_over(1);
+    assert!(answers.try_recv().is_err(), "more will come");
+    appender.decided();
+    hand_over(2);
+    assert_eq!(answers.try_iter().count(), 2, "nobody decides: by the one who came");
+    assert_eq!(reader.statistics().frames, 1);
+    appender.decide();
+    hand_over(3);
+    std::thread::scope(|scope| {
+        scope.spawn(|| appender.run());
+        assert_eq!(answers.recv().unwrap(), [Position(3)], "by the thread, though somebody still decides");
+        appender.end();
+    });
+}
+
+#[test]
+fn who_ends_the_thread_has_what_was_left_finished() {
+    let (_folder, appender, reader) = open();
+    appender.leave(Handed {
+        records: vec![record(1)],
+        generation: None,
+        tell: Box::new(|appended| assert!(appended.is_ok())),
+    });
+    appender.end();
+    appender.run();
+    assert_eq!(reader.last_position(&TenantName::new("main").unwrap()).0, 1);
+}
+
+#[test]
+fn after_a_panic_nothing_is_appended() {
+    let (_folder, appender, _reader) = open();
+    drop(appender.halt_on_panic());
+    append_one(&appender, 1).unwrap();
+    std::thread::scope(|scope| {
+        let panics = scope.spawn(|| {
+            let _halting = appender.halt_on_panic();
+            panic!("on purpose");
+        });
+        assert!(panics.join().is_err());
+    });
+    assert!(appender.is_halted());
+    assert_eq!(append_one(&appender, 2), Err(NotAppended::Halted(PANICKED.to_owned())));
+}
+
+#[test]
+fn a_panic_while_telling_ends_the_work_and_not_the_thread() {
+    let (_folder, appender, _reader) = open();
+    std::thread::scope(|scope| {
+        appender.leave(Handed { records: vec![record(1)], generation: None, tell: Box::new(|_| panic!("on purpose")) });
+        scope.spawn(|| appender.run());
+        while !appender.is_halted() {
+            std::thread::yield_now();
+        }
+        let (told, answer) = channel();
+        let tell = move |appended: Result<&[Position], &NotAppended>| told.send(appended.is_err()).unwrap();
+        appender.leave(Handed { records: vec![record(2)], generation: None, tell: Box::new(tell) });
+        assert!(answer.recv().unwrap(), "it is told that nothing came of it");
+        appender.end();
+    });
+}
+
+#[test]
+fn a_closed_journal_takes_nothing() {
+    let (_folder, appender, reader) = open();
+    append_one(&appender, 1).unwrap();
+    appender.close();
+    assert!(append_one(&appender, 2).unwrap_err().to_string().contains("shutting down"));
+    assert_eq!(reader.last_position(&TenantName::new("main").unwrap()).0, 1);
+}
+
+/// What is decided on states that hold what was not recorded may not be recorded either.
+#[test]
+fn what_was_decided_before_there_was_no_room_is_refused_and_then_it_goes_on() {
+    let disk = FaultyDisk::new(1);
+    let opened = Journal::open_on(Arc::new(disk.clone()), Keyring::default(), OpenOptions::default()).unwrap();
+    let appender = Appender::new(opened.0);
+    let decided_in = appender.generation();
+    disk.fail_at(disk.calls() + 1, Fault::NoSpace);
+    assert!(matches!(append_one(&appender, 1), Err(NotAppended::NoRoom { is_disk_full: true, .. })));
+    assert!(appender.trouble().is_some() && !appender.is_halted());
+    let calls = disk.calls();
+    assert!(append_one(&appender, 2).is_err());
+    assert_eq!(disk.calls(), calls, "it is not tried for each command");
+    std::thread::scope(|scope| {
+        scope.spawn(|| appender.run());
+        while appender.trouble().is_some() {
+            std::thread::yield_now();
+        }
+        let (told, answers) = channel();
+        for (number, generation) in [(3, decided_in), (4, appender.generation())] {
+            let told = told.clone();
+            let tell = move |appended: Result<&[Position], &NotAppended>| {
+                told.send((number, appended.is_ok())).unwrap();
+            };
+            appender.leave(Handed {
+                records: vec![record(number)],
+                generation: Some(generation),
+                tell: Box::new(tell),
+            });
+        }
+        let mut told: Vec<_> = answers.iter().take(2).collect();
+        told.sort_unstable();
+        assert_eq!(told, [(3, false), (4, true)]);
+        appender.end();
+    });
+    assert_eq!(opened.1.last_position(&TenantName::new("main").unwrap()).0, 1);
+}

@@ -1,0 +1,52 @@
+//! Why records are not in the journal, as the write path tells it.
+
+use polder_journal::AppendError;
+
+use crate::SubmitError;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotAppended {
+    /// Nothing is appended any more: the journal failed, or the host shuts down.
+    #[error("{0}")]
+    Halted(String),
+    /// Nothing is appended for now. Of the records nothing is in the journal, and states that they were decided on are to be built anew.
+    #[error("{reason}")]
+    NoRoom { reason: String, is_disk_full: bool },
+    /// As `NoRoom`, and some of the records are in the journal.
+    #[error("{0}; it may have been recorded: ask again with the same command id")]
+    Partly(String),
+}
+
+impl NotAppended {
+    /// `None` for a failure after which nothing more can be appended.
+    pub(super) fn for_now(error: &AppendError) -> Option<Self> {
+        match error {
+            AppendError::NoRoom { source, .. } => {
+                let is_disk_full = source.kind() == std::io::ErrorKind::StorageFull;
+                Some(Self::NoRoom { reason: with_causes(error), is_disk_full })
+            }
+            AppendError::Key { .. } => Some(Self::NoRoom { reason: with_causes(error), is_disk_full: false }),
+            _ => None,
+        }
+    }
+}
+
+impl From<NotAppended> for SubmitError {
+    fn from(why: NotAppended) -> Self {
+        match why {
+            NotAppended::Halted(_) | NotAppended::Partly(_) => Self::ReadOnly(why.to_string()),
+            NotAppended::NoRoom { reason, is_disk_full } => Self::NoRoom { reason, is_disk_full },
+        }
+    }
+}
+
+/// The error with all that lies behind it.
+pub(super) fn with_causes(error: &AppendError) -> String {
+    let mut reason = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        reason = format!("{reason}: {cause}");
+        source = cause.source();
+    }
+    reason
+}

@@ -1,0 +1,68 @@
+//! Keeps part of the disk for the journal: while less is left, nothing else is written there that can be made again later. The journal
+//! itself goes on to the last byte.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::segments::Segments;
+
+/// How long the answer of the file system counts.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Less is left on the disk than is kept for the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the disk is nearly full: {free_bytes} bytes are left, and {reserve_bytes} are kept for the journal; it goes on when there is space"
+)]
+pub struct Shortage {
+    pub free_bytes: u64,
+    pub reserve_bytes: u64,
+}
+
+pub(crate) struct DiskRoom {
+    segments: Arc<Segments>,
+    reserve_bytes: u64,
+    looked: Mutex<Option<Instant>>,
+    free_bytes: AtomicU64,
+    is_short: AtomicBool,
+}
+
+impl DiskRoom {
+    pub(crate) fn new(segments: &Arc<Segments>, reserve_bytes: u64) -> Self {
+        let (looked, is_short) = Default::default();
+        Self { segments: Arc::clone(segments), reserve_bytes, looked, free_bytes: AtomicU64::new(u64::MAX), is_short }
+    }
+
+    /// Whether something else than the journal may be written now.
+    pub(crate) fn check(&self) -> Result<(), Shortage> {
+        self.look();
+        let (free_bytes, reserve_bytes) = (self.free_bytes.load(Ordering::Relaxed), self.reserve_bytes);
+        let is_short = free_bytes < reserve_bytes;
+        let shortage = Shortage { free_bytes, reserve_bytes };
+        match (self.is_short.swap(is_short, Ordering::Relaxed), is_short) {
+            (false, true) => {
+                tracing::error!("{shortage}; until then no views, snapshots, compiled code or uploads are written");
+            }
+            (true, false) => tracing::info!(free_bytes, "there is space on the disk again"),
+            _ => {}
+        }
+        if is_short { Err(shortage) } else { Ok(()) }
+    }
+
+    /// A file system that does not answer is taken to have room: who writes learns otherwise.
+    fn look(&self) {
+        // Another thread that looks just now has the answer for this one as well.
+        let Ok(mut looked) = self.looked.try_lock().or_else(|error| match error {
+            std::sync::TryLockError::Poisoned(poisoned) => Ok(PoisonError::into_inner(poisoned)),
+            std::sync::TryLockError::WouldBlock => Err(()),
+        }) else {
+            return;
+        };
+        if looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
+            return;
+        }
+        *looked = Some(Instant::now());
+        self.free_bytes.store(self.segments.free_bytes().unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}

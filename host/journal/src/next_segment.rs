@@ -1,0 +1,151 @@
+//! The segment after the one that is written on: made beside the writer, so that it is ready before it is needed. What cannot be made now,
+//! for want of space or of file descriptors, is tried again.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::disk::{Disk, Segment, passes, prepare, unsure};
+
+/// After each part of a segment that is prepared: it is in less of a hurry than the thread that syncs meanwhile.
+const PREPARATION_REST: Duration = Duration::from_micros(500);
+/// How long it is waited before making the next segment is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+pub(crate) struct NextSegment {
+    disk: Arc<dyn Disk>,
+    state: State,
+    /// The address of a segment that was begun and is of no use. While it is there no other may be begun: an empty segment in the middle of
+    /// others could not be told from one that lost its frames.
+    leftover: Option<u64>,
+}
+
+enum State {
+    /// `until`: making it failed; it is tried again then.
+    None {
+        until: Option<Instant>,
+    },
+    Making(Creation),
+    Ready(u64, Arc<dyn Segment>),
+    /// Whether what was synced is durable is not known.
+    Failed(io::Error),
+}
+
+/// A segment in the making.
+struct Creation {
+    address: u64,
+    /// It is needed as it is.
+    is_wanted: Arc<AtomicBool>,
+    thread: JoinHandle<io::Result<Arc<dyn Segment>>>,
+}
+
+impl NextSegment {
+    pub(crate) fn new(disk: Arc<dyn Disk>) -> Self {
+        Self { disk, state: State::None { until: None }, leftover: None }
+    }
+
+    /// Has a segment made at the address, unless one is there or in the making, or failed just now.
+    pub(crate) fn prepare(&mut self, address: u64, length: u64) {
+        if matches!(&self.state, State::Making(creation) if creation.thread.is_finished()) {
+            self.finish();
+        }
+        let is_due = matches!(self.state, State::None { until } if until.is_none_or(|until| Instant::now() >= until));
+        if !is_due || self.remove_leftover().is_err() {
+            return;
+        }
+        let is_wanted = Arc::new(AtomicBool::new(false));
+        let (disk, wanted) = (Arc::clone(&self.disk), Arc::clone(&is_wanted));
+        let making = move || {
+            let segment = create(&*disk, address, length)?;
+            prepare(&*segment, || {
+                std::thread::sleep(PREPARATION_REST);
+                !wanted.load(Relaxed)
+            })?;
+            Ok(segment)
+        };
+        match std::thread::Builder::new().name("next-segment".to_owned()).spawn(making) {
+            Ok(thread) => self.state = State::Making(Creation { address, is_wanted, thread }),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// The segment for this address: the one that was prepared, or one made now.
+    ///
+    /// # Errors
+    /// When it cannot be made. Where the error [passes], it may be tried again.
+    pub(crate) fn take(&mut self, address: u64, length: u64) -> io::Result<Arc<dyn Segment>> {
+        if let State::Making(creation) = &self.state {
+            creation.is_wanted.store(true, Relaxed);
+            self.finish();
+        }
+        match std::mem::replace(&mut self.state, State::None { until: None }) {
+            State::Ready(prepared, segment) if prepared == address => return Ok(segment),
+            State::Ready(other, _) => self.leftover = Some(other),
+            State::Failed(error) => return Err(error),
+            State::None { .. } | State::Making(_) => {}
+        }
+        self.remove_leftover()?;
+        create(&*self.disk, address, length).inspect_err(|_| self.leftover = Some(address))
+    }
+
+    /// A segment that was taken is of no use.
+    pub(crate) fn discard(&mut self, address: u64) {
+        self.leftover = Some(address);
+    }
+
+    /// Waits for the thread.
+    fn finish(&mut self) {
+        let State::Making(Creation { address, thread, .. }) =
+            std::mem::replace(&mut self.state, State::None { until: None })
+        else {
+            return;
+        };
+        let made = thread.join().unwrap_or_else(|_| Err(io::Error::other("making the next segment panicked")));
+        match made {
+            Ok(segment) => self.state = State::Ready(address, segment),
+            Err(error) => {
+                self.leftover = Some(address);
+                if passes(&error) {
+                    self.failed(&error);
+                } else {
+                    self.state = State::Failed(error);
+                }
+            }
+        }
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        tracing::warn!(%error, "the journal's next file cannot be made ready yet; it is tried again");
+        self.state = State::None { until: Some(Instant::now() + RETRY_PAUSE) };
+    }
+
+    fn remove_leftover(&mut self) -> io::Result<()> {
+        let Some(address) = self.leftover else { return Ok(()) };
+        match self.disk.remove(address) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => {
+                self.leftover = None;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Drop for NextSegment {
+    /// Nothing may still be made in a folder that is about to be unlocked.
+    fn drop(&mut self) {
+        if let State::Making(creation) = &self.state {
+            creation.is_wanted.store(true, Relaxed);
+        }
+        self.finish();
+    }
+}
+
+fn create(disk: &dyn Disk, address: u64, length: u64) -> io::Result<Arc<dyn Segment>> {
+    let segment = disk.create(address, length)?;
+    disk.sync_folder().map_err(unsure)?;
+    Ok(segment)
+}

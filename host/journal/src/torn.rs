@@ -1,0 +1,157 @@
+//! Tells what a crash leaves of the last frame from damage. A frame is one write into sectors that were zeros, and a sector is written whole
+//! or not at all; a write that failed leaves a beginning. So of a frame that nobody was told of there are only such bytes:
+//!
+//! ```text
+//! cut short   H r r r 0 0 0      a beginning, then zeros
+//! scattered   0 r 0 r r 0 0      some of its sectors, the others are zeros; here without its header
+//! ```
+//!
+//! Everything else is damage of what may well have been acknowledged: bytes that no frame begins with, bytes behind the frame's end, a frame
+//! of which nothing is missing and whose hash does not match. Cutting that off would lose it. Only a frame whose length was damaged, and is larger
+//! now, is taken for one that is cut short.
+
+use crate::disk::SECTOR_BYTES;
+use crate::frame::{FrameError, HEADER_BYTES, MAGIC, RECORD_BYTES_MAX, frame_length};
+
+/// What lies behind the last good frame up to the segment's end, from a whole sector on.
+#[derive(Debug, Default)]
+pub(crate) struct Remains {
+    /// The first sector, or what there is of it.
+    head: Vec<u8>,
+    /// How many bytes were looked at.
+    looked_at: u64,
+    /// Where the last byte that is not zero ends.
+    end: u64,
+    first_zero_sector: Option<u64>,
+}
+
+impl Remains {
+    /// The bytes that follow those before. They begin where a sector begins.
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        assert!(self.looked_at.is_multiple_of(SECTOR_BYTES), "a sector is looked at as a whole");
+        if self.looked_at == 0 {
+            self.head = bytes[..bytes.len().min(SECTOR_BYTES as usize)].to_vec();
+        }
+        for (number, sector) in bytes.chunks(SECTOR_BYTES as usize).enumerate() {
+            let begin = self.looked_at + number as u64 * SECTOR_BYTES;
+            // Most sectors are zeros: all of a sector at once is quicker than byte by byte.
+            if sector.iter().fold(0, |any, byte| any | byte) == 0 {
+                self.first_zero_sector = self.first_zero_sector.or(Some(begin));
+            } else if let Some(at) = sector.iter().rposition(|byte| *byte != 0) {
+                self.end = begin + at as u64 + 1;
+            }
+        }
+        self.looked_at += bytes.len() as u64;
+    }
+
+    /// Nothing was written here.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.end == 0
+    }
+
+    /// Why these bytes cannot be what a crash left of one frame; `None` when they can.
+    pub(crate) fn damage(&self) -> Option<String> {
+        let head_end = self.head.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+        if head_end == 0 {
+            return (self.end > RECORD_BYTES_MAX).then(|| format!("{} bytes follow, more than a frame has", self.end));
+        }
+        let begins_so = self.head.iter().zip(MAGIC).take_while(|(found, expected)| *found == expected).count();
+        if begins_so < MAGIC.len() {
+            // Of a beginning all that follows is zeros.
+            let is_beginning = begins_so > 0 && self.end == begins_so as u64;
+            return (!is_beginning).then(|| "no frame begins with the bytes here".to_owned());
+        }
+        if self.end < HEADER_BYTES as u64 {
+            return None;
+        }
+        let length = match frame_length(&self.head) {
+            Ok(length) => length as u64,
+            Err(FrameError::CutShort) => return None,
+            Err(error) => return Some(error.to_string()),
+        };
+        if self.end > length {
+            return Some(format!("the frame here has {length} bytes, and {} follow it", self.end - length));
+        }
+        let is_whole = self.end == length && self.first_zero_sector.is_none_or(|zero| zero >= length);
+        is_whole.then(|| format!("nothing of the frame's {length} bytes is missing, and its hash does not match"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECTOR: usize = SECTOR_BYTES as usize;
+
+    /// A frame of four sectors and a bit, whose bytes are not zero.
+    fn frame() -> Vec<u8> {
+        let length = 4 * SECTOR + 100;
+        let mut bytes: Vec<u8> = (0..length).map(|index| index as u8 | 1).collect();
+        bytes[..MAGIC.len()].copy_from_slice(&MAGIC);
+        bytes[112..116].copy_from_slice(&(length as u32).to_le_bytes());
+        bytes
+    }
+
+    fn damage(bytes: &[u8]) -> Option<String> {
+        let mut remains = Remains::default();
+        remains.add(bytes);
+        assert!(!remains.is_nothing());
+        remains.damage()
+    }
+
+    #[test]
+    fn every_beginning_of_a_frame_is_torn() {
+        let frame = frame();
+        for length in 1..frame.len() {
+            let mut bytes = frame[..length].to_vec();
+            assert_eq!(damage(&bytes), None, "{length} bytes, then nothing");
+            bytes.resize(10 * SECTOR, 0);
+            assert_eq!(damage(&bytes), None, "{length} bytes, then zeros");
+        }
+    }
+
+    #[test]
+    fn every_choice_of_a_frames_sectors_but_all_is_torn() {
+        for kept in 1..(1_u32 << 5) - 1 {
+            let mut bytes = frame();
+            for sector in (0..5).filter(|sector| kept & (1 << sector) == 0) {
+                let end = ((sector + 1) * SECTOR).min(bytes.len());
+                bytes[sector * SECTOR..end].fill(0);
+            }
+            bytes.resize(10 * SECTOR, 0);
+            assert_eq!(damage(&bytes), None, "sectors {kept:05b}");
+        }
+    }
+
+    #[test]
+    fn a_frame_of_which_nothing_is_missing_is_damaged() {
+        let mut bytes = frame();
+        bytes.resize(10 * SECTOR, 0);
+        assert!(damage(&bytes).unwrap().contains("its hash does not match"));
+    }
+
+    #[test]
+    fn what_no_crash_leaves_is_damage() {
+        let mut behind = frame();
+        behind.extend([0, 0, 1]);
+        assert!(damage(&behind).unwrap().contains("3 follow it"));
+        let mut far_behind = frame();
+        far_behind.resize(9 * SECTOR, 0);
+        far_behind.push(1);
+        assert!(damage(&far_behind).unwrap().contains("follow it"));
+        for garbage in
+            [vec![1; 1], vec![0x55; 3 * SECTOR], [&MAGIC[..3], b"x"].concat(), [&MAGIC[..7], &[0, 0, 1]].concat()]
+        {
+            assert!(damage(&garbage).unwrap().contains("no frame begins"), "{garbage:?}");
+        }
+        let mut without_header = vec![0; SECTOR];
+        without_header.extend(vec![1; SECTOR]);
+        assert_eq!(damage(&without_header), None);
+        let mut long = Remains::default();
+        long.add(&vec![0; SECTOR]);
+        for _ in 0..=RECORD_BYTES_MAX / (1024 * 1024) {
+            long.add(&vec![1; 1024 * 1024]);
+        }
+        assert!(long.damage().unwrap().contains("more than a frame has"));
+    }
+}
