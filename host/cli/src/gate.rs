@@ -2,7 +2,7 @@
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use polder_engine::Verdict;
+use polder_engine::{DifferingPlace, Verdict};
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
 
@@ -130,9 +130,12 @@ pub(crate) fn read(verdict: &Value) -> Option<Verdict> {
     serde_json::from_value(verdict.clone()).ok()
 }
 
-/// The first states that come out otherwise, a line for each place.
+/// Where states come out otherwise, a line for each place, and the first of these states.
 pub(crate) fn differences(verdict: &Verdict) -> String {
     let mut text = String::new();
+    for DifferingPlace { aggregate, path, aggregates } in &verdict.replay.places {
+        text.push_str(&format!("\n  {aggregate}: {path}: {aggregates}"));
+    }
     for difference in &verdict.replay.differences {
         text.push_str(&format!("\n  {} {} at sequence {}:", difference.aggregate, difference.id, difference.sequence));
         for change in &difference.changes {

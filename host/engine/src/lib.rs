@@ -46,8 +46,8 @@ pub use errors::{
     BridgeError, DeployError, KeyError, MEMORY_RETRY_MS, OpenError, READ_RETRY_MS, ReadError, SubmitError, TenantError,
 };
 pub use gate::{
-    Change, Difference, EventPlace, GateProgress, GateRefusal, GateStage, LostState, REPLAY_EVENTS_MAX, ReplayReport,
-    ReplayScope, UnreadableEvents, Verdict,
+    Change, Difference, DifferingPlace, EventPlace, GateProgress, GateRefusal, GateStage, LostState, REPLAY_EVENTS_MAX,
+    ReplayReport, ReplayScope, UnreadableEvents, Verdict,
 };
 pub use host::{Described, Host, MAIN_TENANT};
 pub use joined::joined;

@@ -8,7 +8,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{DeriveInput, Fields, Ident, Path, Token, Variant};
 
-use crate::names;
+use crate::stored_names::{Rule, stored};
 use crate::stubs;
 use crate::variants::variants;
 
@@ -62,6 +62,7 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
 }
 
 struct Chart<'a> {
+    /// With the names under which they are stored.
     states: Vec<(&'a Ident, String)>,
     /// By the state that they start from.
     moves: Vec<(&'a Ident, Move)>,
@@ -70,6 +71,7 @@ struct Chart<'a> {
 impl<'a> Chart<'a> {
     fn of(input: &'a DeriveInput) -> syn::Result<Self> {
         let mut chart = Self { states: Vec::new(), moves: Vec::new() };
+        let rule = Rule::of(&input.attrs);
         for state in variants(input, "StateChart")? {
             if !matches!(state.fields, Fields::Unit) {
                 return Err(syn::Error::new_spanned(
@@ -77,7 +79,7 @@ impl<'a> Chart<'a> {
                     "a state of a chart is a name only: keep data in the aggregate",
                 ));
             }
-            chart.states.push((&state.ident, names::derived(&state.ident)?));
+            chart.states.push((&state.ident, stored(state, rule)));
             chart.moves.extend(moves_of(state)?.into_iter().map(|step| (&state.ident, step)));
         }
         let mut targets: BTreeMap<(String, String), &Ident> = BTreeMap::new();
@@ -97,6 +99,12 @@ impl<'a> Chart<'a> {
         Ok(chart)
     }
 
+    /// Of a state that the chart has.
+    fn name_of(&self, state: &Ident) -> String {
+        let found = self.states.iter().find(|(ident, _)| *ident == state);
+        found.map(|(_, name)| name.clone()).unwrap_or_default()
+    }
+
     fn expand(&self, input: &DeriveInput, aggregate: &Path, span: Span) -> TokenStream {
         let ident = &input.ident;
         let commands = Words::of("command", self.moves.iter().map(|(_, step)| &step.command));
@@ -105,7 +113,7 @@ impl<'a> Chart<'a> {
         let (mut rows, mut allowed, mut targets) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         for (from, step) in &self.moves {
             let (from_name, command, command_place) =
-                (names::kebab(from), step.command.to_string(), commands.place(&step.command));
+                (self.name_of(from), step.command.to_string(), commands.place(&step.command));
             allowed.insert((from.to_string(), command.clone()), quote!((Self::#from, #command_place) => true));
             let (event, to) = match &step.follows {
                 None => (String::new(), from_name.clone()),
@@ -113,7 +121,7 @@ impl<'a> Chart<'a> {
                     let event_place = events.place(event);
                     let arm = quote!((Self::#from, #event_place) => ::core::option::Option::Some(Self::#to));
                     targets.insert((from.to_string(), event.to_string()), arm);
-                    (event.to_string(), names::kebab(to))
+                    (event.to_string(), self.name_of(to))
                 }
             };
             rows.push(quote! {

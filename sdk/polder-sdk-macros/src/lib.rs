@@ -18,6 +18,7 @@ mod names;
 mod projection;
 mod rejection;
 mod source;
+mod stored_names;
 mod stubs;
 mod value_object;
 mod variants;

@@ -7,6 +7,7 @@ mod difference;
 mod findings;
 mod inventory;
 mod part;
+mod places;
 mod replay;
 mod side;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use polder_journal::{ReadError, Reader};
 use serde::Serialize;
 
 pub use difference::{Change, Difference};
+pub use places::DifferingPlace;
 pub use verdict::{EventPlace, GateRefusal, LostState, ReplayReport, UnreadableEvents, Verdict};
 
 use crate::DeployError;
@@ -249,10 +251,10 @@ impl Judged {
     }
 
     fn report(&mut self, took_ms: u64) {
-        let Summary { aggregates, events, differing, differences, lost, uncompared } = self.replay.summary();
+        let Summary { aggregates, events, differing, places, differences, lost, uncompared } = self.replay.summary();
         let is_sample = self.verdict.replay.is_sample;
         self.verdict.replay =
-            ReplayReport { is_sample, aggregates, events, differing, differences, uncompared, took_ms };
+            ReplayReport { is_sample, aggregates, events, differing, places, differences, uncompared, took_ms };
         self.verdict.refusals.extend(charts::refusals(lost.iter()));
         if differing > 0 && !self.candidate.accept_changes {
             self.verdict.refusals.push(GateRefusal::DifferingStates { differing, aggregates });

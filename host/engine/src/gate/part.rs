@@ -371,7 +371,7 @@ impl Part {
             self.findings.lost(key, aggregate, state);
         }
         if before != after {
-            self.findings.differs(key, *position, || {
+            self.findings.differs(key, *position, (aggregate, &before, &after), || {
                 let (aggregate, id, changes) = (aggregate.clone(), id.clone(), changes(&before, &after));
                 Difference { aggregate, id, sequence: *sequence, changes }
             });

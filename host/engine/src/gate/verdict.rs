@@ -6,6 +6,7 @@ use polder_core::{Position, Sequence};
 use serde::{Deserialize, Serialize};
 
 use super::difference::Difference;
+use super::places::DifferingPlace;
 
 /// Everything that the gate found out. A revision passes when nothing is refused.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,9 @@ pub struct ReplayReport {
     pub events: u64,
     /// Aggregates that come out otherwise than with the revision before.
     pub differing: u64,
+    /// Where they differ, with how many of them do so there: the most frequent places first.
+    #[serde(default)]
+    pub places: Vec<DifferingPlace>,
     /// The first few of them.
     pub differences: Vec<Difference>,
     /// Aggregates whose history the revision before cannot fold itself, so that there is nothing to compare with.
@@ -124,7 +128,12 @@ impl fmt::Display for GateRefusal {
                     let comma = if number == 0 { "" } else { ", " };
                     write!(f, "{comma}{state} ({aggregates})")?;
                 }
-                Ok(())
+                let example = states.first().map(|lost| lost.state.as_str()).unwrap_or_default();
+                write!(
+                    f,
+                    "; if such a state only has another name now, keep the stored one with #[serde(rename = \"{example}\")] at its \
+                     variant; else bring these aggregates into other states first"
+                )
             }
         }
     }
