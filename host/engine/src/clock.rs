@@ -1,4 +1,4 @@
-//! The host's clock: the only one, and never backwards while the host runs.
+//! The host's clock: the only one, and never backwards, also not behind what is recorded.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,9 +12,49 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn now(&self) -> TimestampMs {
+        self.at(SystemTime::now())
+    }
+
+    /// From here on it gives no time before this one: the newest in a journal that another host, or this one with its clock set otherwise,
+    /// has written.
+    pub(crate) fn begin_at(&self, newest: TimestampMs) {
+        self.newest_ms.fetch_max(newest.0, Ordering::Relaxed);
+    }
+
+    fn at(&self, wall: SystemTime) -> TimestampMs {
         // A machine set to before 1970 gets 1970: no reason to refuse work.
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
         TimestampMs(self.newest_ms.fetch_max(wall_ms, Ordering::Relaxed).max(wall_ms))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn wall(ms: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn it_never_goes_back() {
+        let clock = Clock::default();
+        clock.begin_at(TimestampMs(5_000));
+        assert_eq!(clock.at(wall(1_000)), TimestampMs(5_000), "the machine's clock was set back");
+        assert_eq!(clock.at(wall(7_000)), TimestampMs(7_000));
+        assert_eq!(clock.at(wall(6_000)), TimestampMs(7_000));
+        clock.begin_at(TimestampMs(6_000));
+        assert_eq!(clock.at(wall(6_500)), TimestampMs(7_000));
+    }
+
+    #[test]
+    fn before_1970_it_is_1970() {
+        let clock = Clock::default();
+        assert_eq!(clock.at(UNIX_EPOCH - Duration::from_secs(86_400)), TimestampMs(0));
+        clock.begin_at(TimestampMs(7));
+        assert_eq!(clock.at(UNIX_EPOCH - Duration::from_secs(86_400)), TimestampMs(7));
     }
 }

@@ -3,6 +3,8 @@
 //! A frame is written only after the one before it is durable. So whatever is bad at the very end is a frame that
 //! nobody was told of, and whatever is bad before a good frame is damage.
 
+use polder_core::TimestampMs;
+
 use crate::frame::{FrameKind, Link};
 use crate::scan::{Rest, SegmentScan};
 
@@ -15,6 +17,8 @@ pub(crate) struct End {
     pub(crate) offset: u64,
     pub(crate) link: Link,
     pub(crate) epoch: u64,
+    /// Of the last frame.
+    pub(crate) at_ms: TimestampMs,
     /// The last frame says that its writer ended in order.
     pub(crate) closed: bool,
     /// Why the bytes from `offset` on are no frame.
@@ -32,7 +36,8 @@ pub(crate) struct Damage {
 }
 
 pub(crate) fn judge(scans: &[SegmentScan]) -> Result<End, Damage> {
-    let mut end = End { segment: 0, offset: 0, link: Link::START, epoch: 0, closed: false, torn: None };
+    let (link, at_ms) = (Link::START, TimestampMs(0));
+    let mut end = End { segment: 0, offset: 0, link, epoch: 0, at_ms, closed: false, torn: None };
     for (segment, scan) in scans.iter().enumerate() {
         let damage = |offset, what| Err(Damage { segment, offset, what });
         let more_follows = scans[segment + 1..].iter().any(SegmentScan::is_used);
@@ -47,7 +52,7 @@ pub(crate) fn judge(scans: &[SegmentScan]) -> Result<End, Damage> {
             _ => {}
         }
         if let Some(last) = &scan.last {
-            end = End { segment, offset: scan.end, link: last.link(), epoch: last.epoch, ..end };
+            end = End { segment, offset: scan.end, link: last.link(), epoch: last.epoch, at_ms: last.at_ms, ..end };
             end.closed = last.kind == FrameKind::Closing;
         }
         match &scan.rest {
@@ -66,8 +71,6 @@ pub(crate) fn judge(scans: &[SegmentScan]) -> Result<End, Damage> {
 
 #[cfg(test)]
 mod tests {
-    use polder_core::TimestampMs;
-
     use super::*;
     use crate::frame::FrameHeader;
 

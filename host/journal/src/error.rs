@@ -54,6 +54,13 @@ pub enum AppendError {
     Poisoned { reason: String },
 }
 
+impl AppendError {
+    /// Whether it is certain that nothing of the records was made durable. Otherwise some of them may be found at the next opening.
+    pub fn is_nothing_written(&self) -> bool {
+        matches!(self, Self::Index { .. } | Self::Poisoned { .. })
+    }
+}
+
 /// A frame of another writer's was not taken over; readers see all that were before.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -91,7 +91,8 @@ impl Follower {
             WriteError::NoRoom(source) => FollowError::NoRoom { number, source },
             WriteError::Unsure(source) => self.broke(number, source),
         })?;
-        let written = self.tail.written(header.link(), header.epoch, header.address, u64::from(header.length));
+        let written =
+            self.tail.written((header.link(), header.epoch), header.at_ms, header.address, u64::from(header.length));
         let shared = &self.tail.shared;
         let followed = index_frame(&shared.index, &shared.keys, &frame, &written);
         let indexed = followed.map_err(|error| self.broke(number, io::Error::other(error.to_string())))?;
@@ -114,11 +115,12 @@ impl Follower {
         let mut builder = FrameBuilder::default();
         builder.begin();
         let address = self.tail.active.next_address(builder.length() as u64);
-        let (bytes, link) = builder.finish(&self.tail.link, FrameKind::Opening, self.tail.epoch + 1, address, now_ms());
+        let (epoch, at_ms) = (self.tail.epoch + 1, self.tail.next_at_ms(TimestampMs(0)));
+        let (bytes, link) = builder.finish(&self.tail.link, FrameKind::Opening, epoch, address, at_ms);
         log.append(link.number, bytes)?;
         let copied = self.tail.copy(bytes, address);
         copied.map_err(|error| AppendError::Io { what: "copy the opening frame", source: io::Error::other(error) })?;
-        self.tail.written(link, self.tail.epoch + 1, address, bytes.len() as u64);
+        self.tail.written((link, epoch), at_ms, address, bytes.len() as u64);
         Ok(())
     }
 

@@ -205,7 +205,7 @@ fn open(place: &Place, options: &OpenOptions) -> Result<Opened, OpenError> {
     let (index, counters, keys) = (Arc::new(index), Counters::default(), keys.clone());
     let room = DiskRoom::new(&segments, options.reserve_bytes);
     let shared = Arc::new(Shared { segments, index, counters, keys, room, _lock: lock.clone() });
-    let tail = Tail::new(Arc::clone(&shared), active, recovered.link, recovered.epoch);
+    let tail = Tail::new(Arc::clone(&shared), active, (recovered.link, recovered.epoch), recovered.at_ms);
     Ok(Opened { tail, reader: Reader::new(shared), report })
 }
 

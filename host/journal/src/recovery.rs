@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use polder_core::TimestampMs;
+
 use crate::chain::{Damage, End, judge};
 use crate::disk::{Disk, Segment, prepare, whole_sectors};
 use crate::error::OpenError;
@@ -24,6 +26,7 @@ pub(crate) struct Recovered {
     pub(crate) offset: u64,
     pub(crate) link: Link,
     pub(crate) epoch: u64,
+    pub(crate) at_ms: TimestampMs,
     pub(crate) closed: bool,
     pub(crate) frames: u64,
     pub(crate) records: u64,
@@ -70,6 +73,7 @@ pub(crate) fn recover(disk: &dyn Disk, segment_bytes: u64, known: Option<&Link>)
         offset: end.offset,
         link: end.link,
         epoch: end.epoch,
+        at_ms: end.at_ms,
         closed: end.closed,
         frames: scans.iter().map(|scan| scan.frames).sum(),
         records: scans.iter().map(|scan| scan.records).sum(),

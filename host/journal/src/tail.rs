@@ -4,8 +4,11 @@
 use std::io;
 use std::sync::Arc;
 
+use polder_core::TimestampMs;
+
 use crate::active_segment::{ActiveSegment, WriteError};
 use crate::disk::whole_sectors;
+use crate::follower::now_ms;
 use crate::frame::Link;
 use crate::index::{DurableFrame, Flusher};
 use crate::shared::Shared;
@@ -18,12 +21,19 @@ pub(crate) struct Tail {
     pub(crate) link: Link,
     /// Of the last frame.
     pub(crate) epoch: u64,
+    /// Of the last frame; no record in the journal is newer.
+    pub(crate) at_ms: TimestampMs,
 }
 
 impl Tail {
-    pub(crate) fn new(shared: Arc<Shared>, active: ActiveSegment, link: Link, epoch: u64) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        active: ActiveSegment,
+        (link, epoch): (Link, u64),
+        at_ms: TimestampMs,
+    ) -> Self {
         let flusher = Flusher::start(&shared.index);
-        Self { shared, active, flusher, link, epoch }
+        Self { shared, active, flusher, link, epoch, at_ms }
     }
 
     /// Puts a frame that is durable elsewhere where it says that it lies.
@@ -32,11 +42,23 @@ impl Tail {
         self.active.write(frame)
     }
 
+    /// The time of the next frame, whose newest record is of this time. Times of frames never go down, whatever the machine's clock does, and
+    /// none lies before a record: so the last frame tells the newest time in the journal.
+    pub(crate) fn next_at_ms(&self, newest_record: TimestampMs) -> TimestampMs {
+        now_ms().max(self.at_ms).max(newest_record)
+    }
+
     /// The frame that was just written, now the last.
-    pub(crate) fn written(&mut self, link: Link, epoch: u64, address: u64, length: u64) -> DurableFrame {
+    pub(crate) fn written(
+        &mut self,
+        (link, epoch): (Link, u64),
+        at_ms: TimestampMs,
+        address: u64,
+        length: u64,
+    ) -> DurableFrame {
         assert_eq!(link.number, self.link.number + 1, "frames are numbered without a gap");
         assert!(epoch >= self.epoch, "epoch {epoch} follows epoch {}", self.epoch);
-        (self.link, self.epoch) = (link, epoch);
+        (self.link, self.epoch, self.at_ms) = (link, epoch, at_ms);
         DurableFrame { link, address, length: whole_sectors(length), segment: self.active.segment_address() }
     }
 

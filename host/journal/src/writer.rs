@@ -10,11 +10,10 @@ use std::io;
 use std::time::Instant;
 
 use foldhash::HashMap;
-use polder_core::{Position, TenantName};
+use polder_core::{Position, TenantName, TimestampMs};
 
 use crate::active_segment::WriteError;
 use crate::error::AppendError;
-use crate::follower::now_ms;
 use crate::frame::{FRAME_BYTES_MAX, FrameBuilder, FrameKind, HEADER_BYTES};
 use crate::frame_log::{FrameLog, LogError};
 use crate::index::{DurableFrame, IndexedRecord, Place};
@@ -89,6 +88,11 @@ impl Writer {
             }
             Ok(())
         })
+    }
+
+    /// The time of the last frame. No record in the journal is newer, also where the machine's clock was set back since.
+    pub fn newest_at_ms(&self) -> TimestampMs {
+        self.tail.at_ms
     }
 
     /// Appends no more, and takes over what others append. Nothing is written to say so.
@@ -180,6 +184,8 @@ impl Writer {
             Some(_) => self.tail.active.next_address(length),
         };
         let keys = &self.tail.shared.keys;
+        let newest = records.iter().map(EncodedRecord::at_ms).max().unwrap_or_default();
+        let at_ms = self.tail.next_at_ms(newest);
         let (mut sealer, mut offset) = (Sealer::new(keys, self.mark, &mut self.keystream), HEADER_BYTES);
         for record in records {
             let bytes = self.builder.record(offset, record.length());
@@ -190,7 +196,7 @@ impl Writer {
             })?;
             offset += record.length();
         }
-        let (bytes, link) = self.builder.finish(&self.tail.link, kind, self.epoch, address, now_ms());
+        let (bytes, link) = self.builder.finish(&self.tail.link, kind, self.epoch, address, at_ms);
         match &mut self.log {
             None => {
                 self.tail.active.write(bytes).map_err(|error| not_made("write a frame", error))?;
@@ -206,7 +212,7 @@ impl Writer {
                 self.tail.copy(bytes, address).map_err(io::Error::other).map_err(failed("copy a frame"))?;
             }
         }
-        Ok(self.tail.written(link, self.epoch, address, length))
+        Ok(self.tail.written((link, self.epoch), at_ms, address, length))
     }
 }
 

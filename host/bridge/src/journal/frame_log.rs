@@ -34,7 +34,7 @@ impl StreamLog {
         if frame.len() + ENVELOPE_BYTES <= self.0.connection().payload_bytes_max() {
             return self.put_message(number, frame, &message::headers(marks, number, frame, None), frame).await;
         }
-        let (bucket, name) = (&self.0.inner.objects, format!("frame-{number}-{}", uuid::Uuid::now_v7().simple()));
+        let (bucket, name) = (&self.0.inner.objects, format!("frame-{number}-{}", uuid::Uuid::new_v4().simple()));
         let kept = objects::keep(bucket, &name, frame).await;
         kept.map_err(|error| unavailable(number, error.to_string()))?;
         let headers = message::headers(marks, number, frame, Some(&name));

@@ -60,6 +60,7 @@ impl Host {
                 inner.grown(tenant);
             }
         });
+        inner.clock.begin_at(writer.newest_at_ms());
         let folder = |source| OpenError::Folder { path: inner.options.data_dir.clone(), source };
         let withdrawals = inner.withdrawals.clone();
         let (options, reader) = (&inner.options, &inner.reader);

@@ -1,7 +1,7 @@
 //! Turns a decision into a record's bytes, with the content ids of its events. Runs on many threads at once and knows
 //! neither frames nor the tenant's position.
 
-use polder_core::{ContentId, EventContent, Position, Sequence, TenantName};
+use polder_core::{ContentId, EventContent, Position, Sequence, TenantName, TimestampMs};
 
 use super::seal::MARK_BYTES;
 use super::{
@@ -25,6 +25,7 @@ pub struct EncodedRecord {
     command: CommandKey,
     sequence_before: Sequence,
     event_count: u32,
+    at_ms: TimestampMs,
 }
 
 impl EncodedRecord {
@@ -59,6 +60,7 @@ impl EncodedRecord {
             command: CommandKey::of(aggregate, &decision.command_id),
             sequence_before: decision.sequence_before,
             event_count: u32::try_from(decision.events.len()).expect("each event takes more than a byte"),
+            at_ms: decision.at_ms,
         };
         (record, head)
     }
@@ -81,6 +83,10 @@ impl EncodedRecord {
 
     pub fn event_count(&self) -> u32 {
         self.event_count
+    }
+
+    pub fn at_ms(&self) -> TimestampMs {
+        self.at_ms
     }
 
     /// What the record takes in a frame.

@@ -77,7 +77,7 @@ pub fn join(
     journal: &JournalOptions,
     options: &HostOptions,
 ) -> Result<(Parts, Members), JoinError> {
-    let name: Arc<str> = uuid::Uuid::now_v7().simple().to_string().into();
+    let name: Arc<str> = uuid::Uuid::new_v4().simple().to_string().into();
     let division = Arc::new(Division::new(&name, journal.journals));
     let (asked, to_do) = watch::channel(Asked::default());
     let joining = Joining { name, division, asked: to_do, options };

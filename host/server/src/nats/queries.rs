@@ -140,7 +140,7 @@ fn question(caller: Caller, request: &Request) -> Result<Question, Problem> {
 pub(super) fn result_for(tenant: &TenantName, request: &Request) -> Result<(CorrelationId, ReplyTo), Problem> {
     let given = headers::correlation_id(request)?;
     let id =
-        given.unwrap_or_else(|| CorrelationId::new(&uuid::Uuid::now_v7().to_string()).expect("a UUID is a good id"));
+        given.unwrap_or_else(|| CorrelationId::new(&uuid::Uuid::new_v4().to_string()).expect("a UUID is a good id"));
     match ReplyTo::result(tenant, &id) {
         Some(result) => Ok((id, result)),
         None => {
