@@ -11,6 +11,7 @@ mod import;
 mod isolation;
 mod jetstream;
 mod nats;
+mod numbers;
 mod readme;
 mod route_table;
 mod tenants;

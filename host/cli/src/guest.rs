@@ -34,12 +34,20 @@ pub(crate) fn build(folder: &Path, output: &Output) -> Result<Built> {
          Polder's source tree where rustup cannot"
     );
     output.note(&format!("building {} for {WASM_TARGET}", package.name));
-    let status = cargo(folder)
+    let built = cargo(folder)
         .args(["build", "--release", "--lib", "--target", WASM_TARGET, "--package", &package.name])
-        .stdout(Stdio::null())
-        .status()
+        .args(["--message-format", "json-render-diagnostics"])
+        .stderr(Stdio::inherit())
+        .output()
         .context("cannot start cargo")?;
-    ensure!(status.success(), "{} does not build for {WASM_TARGET}: cargo says above why", package.name);
+    ensure!(built.status.success(), "{} does not build for {WASM_TARGET}: cargo says above why", package.name);
+    if !checks_overflow(&built.stdout, &package.name) {
+        output.note(&format!(
+            "warning: {} is built without overflow checks: a sum that is too large wraps in the sandbox, where a native test panics; \
+             add `overflow-checks = true` to [profile.release] in its Cargo.toml",
+            package.name
+        ));
+    }
 
     let module = package.target_dir.join(WASM_TARGET).join("release").join(package.name.replace('-', "_") + ".wasm");
     let bytes = std::fs::read(&module).with_context(|| format!("cargo built, but left no {}", module.display()))?;
@@ -47,6 +55,17 @@ pub(crate) fn build(folder: &Path, output: &Output) -> Result<Built> {
     let file = package.target_dir.join(format!("{}.wasm", component.descriptor.domain));
     std::fs::write(&file, &bytes).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(Built { file, bytes: bytes.len() as u64, component })
+}
+
+/// Whether the package's own code checks its arithmetic, by what cargo tells of each thing it made, in lines of JSON.
+fn checks_overflow(told: &[u8], package: &str) -> bool {
+    let target = package.replace('-', "_");
+    let made = told.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    let mut own = made.filter(|made| {
+        let name = made["target"]["name"].as_str().unwrap_or_default();
+        made["reason"] == "compiler-artifact" && name.replace('-', "_") == target
+    });
+    own.all(|made| made["profile"]["overflow_checks"] != false)
 }
 
 pub(crate) fn is_wasm_target_present() -> Result<bool> {
@@ -120,6 +139,19 @@ mod tests {
         let package = find(&metadata(&["cdylib", "rlib"]), Path::new("/a/Cargo.toml")).unwrap().unwrap();
         assert_eq!((package.name.as_str(), package.target_dir.as_path()), ("shop", Path::new("/t")));
         assert!(find(&metadata(&["cdylib"]), Path::new("/c/Cargo.toml")).unwrap().is_none());
+    }
+
+    #[test]
+    fn overflow_that_is_not_checked_is_noticed() {
+        let made = |name: &str, checks: bool| {
+            let made = json!({
+                "reason": "compiler-artifact", "target": { "name": name }, "profile": { "overflow_checks": checks },
+            });
+            format!("{made}\n")
+        };
+        let told = |own: bool| format!("{}no json\n{}", made("serde", false), made("my_shop", own));
+        assert!(checks_overflow(told(true).as_bytes(), "my-shop"));
+        assert!(!checks_overflow(told(false).as_bytes(), "my-shop"));
     }
 
     #[test]

@@ -1,17 +1,21 @@
 //! What a guest gave back, checked before anyone relies on it. Each problem is named as the guest's author needs it.
 
-use polder_core::{EventName, Limits, Reason, check_json, check_json_text};
+use polder_core::{EventName, JSON_DEPTH_LIMIT, JSON_DEPTH_MAX, JsonError, Limits, Reason};
 
 use crate::bindings::exports::polder::domain::projections;
 use crate::bindings::wire::{Event, NewEvent, Rejection};
+use crate::call_error::{CallErrorKind, OverLimit};
 use crate::catalog::AggregateEvents;
+use crate::lost_numbers::Numbers;
 
 /// Key of one document, in bytes.
 pub const DOCUMENT_KEY_BYTES_MAX: usize = 512;
 /// Code of a rejection, in bytes.
 pub const REJECTION_CODE_BYTES_MAX: usize = 128;
-/// Message of a rejection, in bytes.
+/// Message of a rejection, in bytes. A longer one is cut: it often repeats what the caller sent.
 pub const REJECTION_MESSAGE_BYTES_MAX: usize = 4 * 1024;
+/// What a message ends with that was cut.
+const CUT_MARK: &str = " … (cut)";
 
 /// An event that a decision asks to record: listed in the descriptor, its payload JSON.
 #[derive(Debug, Clone)]
@@ -36,42 +40,38 @@ pub(crate) fn new_events(
     given: Vec<NewEvent>,
     known: &AggregateEvents,
     limits: &Limits,
-) -> Result<Vec<GuestNewEvent>, String> {
-    at_most(given.len(), limits.events_per_command_max, "events for one command", "events_per_command_max")?;
+) -> Result<Vec<GuestNewEvent>, CallErrorKind> {
+    check_count(given.len(), limits.events_per_command_max, "the decision", "events", "events_per_command_max")?;
     let mut events = Vec::with_capacity(given.len());
     for NewEvent { name, version, payload } in given {
-        let name = known.check(&name, version)?;
-        check_size(payload.len(), limits.event_bytes_max, "event_bytes_max", || format!("event {name}"))?;
-        check_json(&payload).map_err(|problem| format!("the payload of event {name} {problem}"))?;
+        let (name, numbers) = known.check(&name, version).map_err(misbehaved)?;
+        check_json(&payload, limits.event_bytes_max, "event_bytes_max", numbers, || format!("event {name}"))?;
         events.push(GuestNewEvent { name, version, payload });
     }
     Ok(events)
 }
 
-pub(crate) fn reason(rejection: Rejection) -> Result<Reason, String> {
-    let Rejection { code, message } = rejection;
+pub(crate) fn reason(rejection: Rejection) -> Result<Reason, CallErrorKind> {
+    let Rejection { code, mut message } = rejection;
     if !(1..=REJECTION_CODE_BYTES_MAX).contains(&code.len()) || !code.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(format!(
+        return Err(misbehaved(format!(
             "it rejected with code {code:.80?}; a code has 1 to {REJECTION_CODE_BYTES_MAX} visible ASCII characters"
-        ));
+        )));
     }
     if message.len() > REJECTION_MESSAGE_BYTES_MAX {
-        let bytes = message.len();
-        return Err(format!(
-            "it rejected with a message of {bytes} bytes; at most {REJECTION_MESSAGE_BYTES_MAX} are allowed"
-        ));
+        message.truncate(message.floor_char_boundary(REJECTION_MESSAGE_BYTES_MAX - CUT_MARK.len()));
+        message.push_str(CUT_MARK);
     }
     Ok(Reason { code, message })
 }
 
-pub(crate) fn saved_state(saved: Vec<u8>, limits: &Limits) -> Result<Vec<u8>, String> {
+pub(crate) fn saved_state(saved: Vec<u8>, limits: &Limits) -> Result<Vec<u8>, CallErrorKind> {
     check_size(saved.len(), limits.state_bytes_max, "state_bytes_max", || "a saved state".into())?;
     Ok(saved)
 }
 
-pub(crate) fn inspected(text: String, limits: &Limits) -> Result<String, String> {
-    check_size(text.len(), limits.state_bytes_max, "state_bytes_max", || "an inspected state".into())?;
-    check_json_text(&text).map_err(|problem| format!("the inspected state {problem}"))?;
+pub(crate) fn inspected(text: String, limits: &Limits, numbers: &Numbers) -> Result<String, CallErrorKind> {
+    check_json(text.as_bytes(), limits.state_bytes_max, "state_bytes_max", numbers, || "the inspected state".into())?;
     Ok(text)
 }
 
@@ -79,19 +79,23 @@ pub(crate) fn routes(
     routes: Vec<Vec<String>>,
     event_count: usize,
     limits: &Limits,
-) -> Result<Vec<Vec<String>>, String> {
+) -> Result<Vec<Vec<String>>, CallErrorKind> {
     if routes.len() != event_count {
-        return Err(format!("it routed {} events of {event_count}; one list of keys per event is due", routes.len()));
+        let routed = routes.len();
+        return Err(misbehaved(format!(
+            "it routed {routed} events of {event_count}; one list of keys per event is due"
+        )));
     }
     for keys in &routes {
-        at_most(keys.len(), limits.documents_per_event_max, "documents for one event", "documents_per_event_max")?;
+        let documents_max = limits.documents_per_event_max;
+        check_count(keys.len(), documents_max, "one event", "documents", "documents_per_event_max")?;
     }
     for key in routes.iter().flatten() {
         if !(1..=DOCUMENT_KEY_BYTES_MAX).contains(&key.len()) {
             let bytes = key.len();
-            return Err(format!(
+            return Err(misbehaved(format!(
                 "it routed to a document key of {bytes} bytes; a key has 1 to {DOCUMENT_KEY_BYTES_MAX}"
-            ));
+            )));
         }
     }
     Ok(routes)
@@ -101,13 +105,14 @@ pub(crate) fn effects(
     given: Vec<projections::Effect>,
     events: &[Event<'_>],
     limits: &Limits,
-) -> Result<Vec<Effect>, String> {
+) -> Result<Vec<Effect>, CallErrorKind> {
     let effects_max = limits.events_per_command_max.saturating_mul(events.len() as u64);
-    at_most(given.len(), effects_max, "effects for these events", "events_per_command_max, for each event")?;
+    check_count(given.len(), effects_max, "the answer to these events", "effects", "events_per_command_max")?;
     let mut effects = Vec::with_capacity(given.len());
     for projections::Effect { position, kind, target, key, payload } in given {
         if events.binary_search_by_key(&position, |event| event.position).is_err() {
-            return Err(format!("it names position {position} for effect {kind:.80?}, where no event of this call is"));
+            let problem = format!("it names position {position} for effect {kind:.80?}, where no event of this call is");
+            return Err(misbehaved(problem));
         }
         check_size(
             kind.len() + target.len() + key.len() + payload.len(),
@@ -115,30 +120,70 @@ pub(crate) fn effects(
             "event_bytes_max",
             || format!("effect {kind:.80?}"),
         )?;
-        check_json(&payload).map_err(|problem| format!("the payload of effect {kind:?} {problem}"))?;
+        check_json(&payload, limits.event_bytes_max, "event_bytes_max", &Numbers::NONE, || {
+            format!("effect {kind:.80?}")
+        })?;
         effects.push(Effect { position, kind, target, key, payload });
     }
     Ok(effects)
 }
 
-pub(crate) fn document(saved: Option<Vec<u8>>, limits: &Limits) -> Result<Option<Vec<u8>>, String> {
+pub(crate) fn document(
+    saved: Option<Vec<u8>>,
+    limits: &Limits,
+    numbers: &Numbers,
+) -> Result<Option<Vec<u8>>, CallErrorKind> {
     if let Some(document) = &saved {
-        check_size(document.len(), limits.state_bytes_max, "state_bytes_max", || "a document".into())?;
-        check_json(document).map_err(|problem| format!("the document {problem}"))?;
+        check_json(document, limits.state_bytes_max, "state_bytes_max", numbers, || "the document".into())?;
     }
     Ok(saved)
 }
 
-fn at_most(count: usize, count_max: u64, what: &str, limit: &str) -> Result<(), String> {
-    if count as u64 > count_max {
-        return Err(format!("it returned {count} {what}; at most {count_max} are allowed (limit {limit})"));
-    }
-    Ok(())
+fn misbehaved(problem: String) -> CallErrorKind {
+    CallErrorKind::Misbehaved(problem)
 }
 
-fn check_size(bytes: usize, bytes_max: u64, limit: &str, what: impl FnOnce() -> String) -> Result<(), String> {
-    if bytes as u64 > bytes_max {
-        return Err(format!("{} has {bytes} bytes; at most {bytes_max} are allowed (limit {limit})", what()));
+fn check_count(
+    count: usize,
+    count_max: u64,
+    what: &str,
+    unit: &'static str,
+    limit: &'static str,
+) -> Result<(), CallErrorKind> {
+    if count as u64 <= count_max {
+        return Ok(());
     }
-    Ok(())
+    let (what, actual, max) = (what.to_owned(), count as u64, count_max);
+    Err(OverLimit { what, unit, actual, max, limit }.into())
+}
+
+fn check_size(
+    bytes: usize,
+    bytes_max: u64,
+    limit: &'static str,
+    what: impl FnOnce() -> String,
+) -> Result<(), CallErrorKind> {
+    if bytes as u64 <= bytes_max {
+        return Ok(());
+    }
+    Err(OverLimit { what: what(), unit: "bytes", actual: bytes as u64, max: bytes_max, limit }.into())
+}
+
+/// That the bytes are JSON of no more than these, that they are not nested too deep, and that no number was lost on the way.
+fn check_json(
+    bytes: &[u8],
+    bytes_max: u64,
+    limit: &'static str,
+    numbers: &Numbers,
+    what: impl Fn() -> String,
+) -> Result<(), CallErrorKind> {
+    check_size(bytes.len(), bytes_max, limit, &what)?;
+    match polder_core::check_json(bytes) {
+        Ok(()) => numbers.check(bytes).map_err(|problem| misbehaved(format!("{} {problem}", what()))),
+        Err(JsonError::TooDeep { depth }) => {
+            let (actual, max) = (depth as u64, JSON_DEPTH_MAX as u64);
+            Err(OverLimit { what: what(), unit: "levels", actual, max, limit: JSON_DEPTH_LIMIT }.into())
+        }
+        Err(problem) => Err(misbehaved(format!("{} {problem}", what()))),
+    }
 }

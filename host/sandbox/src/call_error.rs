@@ -35,6 +35,9 @@ pub enum CallErrorKind {
          state_bytes_max)"
     )]
     AnswerTooLarge { bytes_max: usize },
+    /// What the command led to is larger than a limit allows: the caller's to make smaller, and no failure of the guest.
+    #[error("{0}")]
+    OverLimit(OverLimit),
     #[error("the domain's code kept more than {handles_max} handles")]
     TooManyHandles { handles_max: usize },
     /// The host as a whole has no memory left. The guest is not to blame, and the call can be tried again.
@@ -49,6 +52,24 @@ pub enum CallErrorKind {
     /// The host asked for something that is no longer there: a call of a dead instance, or with another instance's handle.
     #[error("{0}")]
     Gone(&'static str),
+}
+
+/// What is too large, and the limit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} has {actual} {unit}; at most {max} are allowed (limit {limit})")]
+pub struct OverLimit {
+    pub what: String,
+    pub unit: &'static str,
+    pub actual: u64,
+    pub max: u64,
+    /// The limit's name.
+    pub limit: &'static str,
+}
+
+impl From<OverLimit> for CallErrorKind {
+    fn from(over: OverLimit) -> Self {
+        Self::OverLimit(over)
+    }
 }
 
 pub(crate) const DEAD: &str = "the instance ended with an earlier call and its states with it";

@@ -66,7 +66,8 @@ impl BareGuest {
     /// When the command is refused, or the guest ends over it.
     pub fn handle(&mut self, state: BareState, command: &GuestCommand<'_>) -> Result<BareState, BareError> {
         let guest = self.guest.polder_domain_aggregates();
-        let (after, decision) = guest.call_handle(&mut self.store, state.0, *command)?;
+        let handled = guest.call_handle(&mut self.store, state.0, *command)?;
+        let (after, decision) = handled.map_err(|fault| BareError::Guest(fault.message))?;
         decision.map_err(|rejection| BareError::Guest(rejection.message))?;
         Ok(BareState(after))
     }

@@ -18,6 +18,8 @@ pub struct StateHandle {
 #[derive(Debug)]
 pub struct DocumentHandle {
     pub(crate) place: Place,
+    /// Index into the catalog: which projection, when it lists it.
+    pub(crate) projection: Option<usize>,
 }
 
 #[derive(Debug)]

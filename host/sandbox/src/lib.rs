@@ -19,6 +19,7 @@ mod handles;
 mod instance;
 mod interrupt;
 mod live;
+mod lost_numbers;
 mod notes;
 mod profile;
 mod refusal;
@@ -36,7 +37,7 @@ pub use answers::{
     DOCUMENT_KEY_BYTES_MAX, Effect, GuestNewEvent, REJECTION_CODE_BYTES_MAX, REJECTION_MESSAGE_BYTES_MAX,
 };
 pub use bindings::wire::{Command as GuestCommand, Event as GuestEvent};
-pub use call_error::{CallError, CallErrorKind};
+pub use call_error::{CallError, CallErrorKind, OverLimit};
 pub use compile::compile;
 pub use component::{Component, Origin};
 pub use cpu_time::CpuTime;

@@ -79,7 +79,7 @@ impl Notes {
 }
 
 /// The one interface that a component may import.
-pub(crate) const DIAGNOSTICS: &str = "polder:domain/diagnostics@0.1.0";
+pub(crate) const DIAGNOSTICS: &str = "polder:domain/diagnostics@0.2.0";
 
 /// Gives `note` to every component linked by `linker`.
 pub(crate) fn link(linker: &mut Linker<Inside>) -> wasmtime::Result<()> {

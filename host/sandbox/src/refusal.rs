@@ -29,7 +29,7 @@ pub enum Refusal {
     #[error("{0}")]
     Compiler(String),
     #[error(
-        "the domain imports {}; it may import nothing but polder:domain/diagnostics@0.1.0, for it learns only what its calls bring: {}",
+        "the domain imports {}; it may import nothing but polder:domain/diagnostics@0.2.0, for it learns only what its calls bring: {}",
         imports::listed(.0), imports::remedy(.0)
     )]
     Imports(Vec<String>),
@@ -43,12 +43,12 @@ pub enum Refusal {
     )]
     NoDomain,
     #[error(
-        "the file does not carry the world polder:domain/domain@0.1.0: it lacks {}; is it built with polder-sdk?",
+        "the file does not carry the world polder:domain/domain@0.2.0: it lacks {}; is it built with polder-sdk?",
         .0.join(", ")
     )]
     WrongWorld(Vec<String>),
     #[error(
-        "the file's functions are not those of the world polder:domain/domain@0.1.0: {0}; is it built with a \
+        "the file's functions are not those of the world polder:domain/domain@0.2.0: {0}; is it built with a \
          matching polder-sdk?"
     )]
     WrongTypes(String),

@@ -45,6 +45,19 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Value {
     schema_read::<T>().to_value()
 }
 
+/// Whether a schema has a place for numbers that are not whole.
+pub(crate) fn mentions_floats(schema: &Value) -> bool {
+    match schema {
+        Value::Object(members) => members.iter().any(|(name, member)| match (name.as_str(), member) {
+            ("type", Value::String(kind)) => kind == "number",
+            ("type", Value::Array(kinds)) => kinds.iter().any(|kind| kind == "number"),
+            _ => mentions_floats(member),
+        }),
+        Value::Array(items) => items.iter().any(mentions_floats),
+        _ => false,
+    }
+}
+
 pub(crate) fn aggregate<A: Aggregate>() -> Value {
     let commands: Map<String, Value> = A::Command::VARIANTS
         .iter()

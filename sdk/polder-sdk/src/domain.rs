@@ -1,7 +1,9 @@
 //! A domain without WebAssembly: bytes in, bytes out, the state kept in between. The component is a thin cover over this, and so are
 //! the test kit and whoever wants to measure what the rules alone cost.
 
-use std::sync::LazyLock;
+use std::any::TypeId;
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 
@@ -9,6 +11,7 @@ use crate::aggregate::{Aggregate, Command, Event, Rejection};
 use crate::chart;
 use crate::context::Context;
 use crate::describe::{self, DESCRIPTOR_FORMAT};
+use crate::finite;
 use crate::messages::{CommandRef, EventRef, Fault, NewEvent, Refused, Rejected};
 use crate::projection::{Documents, Effect, Projection, Recorded};
 
@@ -188,15 +191,15 @@ impl State {
 
     /// Decides a command, and folds the new events in. After a rejection the state is as it was.
     /// # Errors
-    /// [`Refused::Rejected`] is the caller's to fix. [`Refused::Fault`] is the author's: the decision breaks the chart, or an event has no
-    /// JSON; the state may have changed, so it is of no more use.
+    /// [`Refused::Rejected`] is the caller's to fix. [`Refused::Fault`] is the author's: the decision breaks the chart, an event has no JSON or
+    /// would not read back, or a number of the state is not finite any more; the state may have changed, so it is of no more use.
     pub fn handle(&mut self, command: &CommandRef<'_>) -> Result<Vec<NewEvent>, Refused> {
         self.0.handle(command)
     }
 
     /// The state as bytes, which only [`Domain::load`] of the same revision reads.
     /// # Errors
-    /// When it has no JSON, as a map whose keys are no text.
+    /// When it has no JSON, as a number that is infinite, or a map whose keys are no text.
     pub fn save(&self) -> Result<Vec<u8>, Fault> {
         self.0.save()
     }
@@ -224,16 +227,31 @@ impl<A: Aggregate> AnyState for Kept<A> {
             Refused::Rejected(Rejected { code: rejection.code().into(), message: rejection.message() })
         })?;
         let mut new_events = Vec::with_capacity(events.len());
-        for event in &events {
-            new_events.push(NewEvent { name: event.name(), version: event.version(), payload: event.write()? });
-            chart::evolve_checked(&mut self.state, event)?;
+        for event in events {
+            let new = NewEvent { name: event.name(), version: event.version(), payload: event.write()? };
+            // What is folded is what will be read: so a state that lives on is the one that a replay gives, whatever the author's types do.
+            let recorded = A::Event::read(new.name, new.version, &new.payload)
+                .map_err(|fault| Fault::new(format!("what was decided would not read back: {fault}")))?;
+            chart::evolve_checked(&mut self.state, &recorded)?;
+            new_events.push(new);
+        }
+        if !new_events.is_empty() && holds_floats::<A>() {
+            // The events are finite; what is folded from them need not be.
+            self.save()?;
         }
         Ok(new_events)
     }
 
     fn save(&self) -> Result<Vec<u8>, Fault> {
-        serde_json::to_vec(&self.state).map_err(|error| Fault::new(format!("this {} has no JSON: {error}", A::NAME)))
+        finite::to_vec(&self.state).map_err(|problem| Fault::new(format!("this {} has no JSON: {problem}", A::NAME)))
     }
+}
+
+/// Whether a state may hold a float, which may come to be infinite. By its schema, once for each type.
+fn holds_floats<A: Aggregate>() -> bool {
+    static KNOWN: Mutex<BTreeMap<TypeId, bool>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    *known.entry(TypeId::of::<A>()).or_insert_with(|| describe::mentions_floats(&describe::schema_of::<A>()))
 }
 
 /// One document of a projection, whichever it is.
@@ -256,7 +274,7 @@ impl Document {
 
     /// The document as JSON; none when it is to be gone.
     /// # Errors
-    /// When it has no JSON, as a map whose keys are no text.
+    /// When it has no JSON, as a number that is infinite, or a map whose keys are no text.
     pub fn save(&self) -> Result<Option<Vec<u8>>, Fault> {
         self.0.save()
     }
@@ -275,7 +293,7 @@ impl<P: Projection> AnyDocument for Documents<P> {
     }
 
     fn save(&self) -> Result<Option<Vec<u8>>, Fault> {
-        let saved = self.document().map(serde_json::to_vec).transpose();
-        saved.map_err(|error| Fault::new(format!("this document of {} has no JSON: {error}", P::NAME)))
+        let saved = self.document().map(finite::to_vec).transpose();
+        saved.map_err(|problem| Fault::new(format!("this document of {} has no JSON: {problem}", P::NAME)))
     }
 }

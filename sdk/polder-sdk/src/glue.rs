@@ -94,7 +94,7 @@ impl<R: Root> aggregates::Guest for Component<R> {
     fn handle(
         mut state: aggregates::State,
         command: types::Command,
-    ) -> (aggregates::State, Result<Vec<types::NewEvent>, types::Rejection>) {
+    ) -> Result<(aggregates::State, Result<Vec<types::NewEvent>, types::Rejection>), types::Fault> {
         let handled = state.get_mut::<State>().handle(&CommandRef {
             id: &command.id,
             name: &command.name,
@@ -114,20 +114,20 @@ impl<R: Root> aggregates::Guest for Component<R> {
             Err(Refused::Rejected(rejected)) => {
                 Err(types::Rejection { code: rejected.code.into_owned(), message: rejected.message })
             }
-            // The interface has no other way to say so here, and this one loses the broken state, as it should.
-            Err(Refused::Fault(fault)) => panic!("{fault}"),
+            // The broken state is dropped with the handle.
+            Err(Refused::Fault(problem)) => return Err(fault(problem)),
         };
-        (state, answer)
+        Ok((state, answer))
     }
 }
 
 impl aggregates::GuestState for State {
-    fn save(&self) -> Vec<u8> {
-        State::save(self).unwrap_or_else(|fault| panic!("{fault}"))
+    fn save(&self) -> Result<Vec<u8>, types::Fault> {
+        State::save(self).map_err(fault)
     }
 
-    fn inspect(&self) -> String {
-        State::inspect(self).unwrap_or_else(|fault| panic!("{fault}"))
+    fn inspect(&self) -> Result<String, types::Fault> {
+        State::inspect(self).map_err(fault)
     }
 }
 
@@ -163,7 +163,7 @@ impl<R: Root> projections::Guest for Component<R> {
 }
 
 impl projections::GuestDocument for Document {
-    fn save(&self) -> Option<Vec<u8>> {
-        Document::save(self).unwrap_or_else(|fault| panic!("{fault}"))
+    fn save(&self) -> Result<Option<Vec<u8>>, types::Fault> {
+        Document::save(self).map_err(fault)
     }
 }

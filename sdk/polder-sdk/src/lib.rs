@@ -120,6 +120,7 @@ mod context;
 mod data;
 mod describe;
 mod domain;
+mod finite;
 mod id;
 mod messages;
 mod note;
@@ -130,6 +131,7 @@ mod projection;
 pub mod testing;
 mod timestamp;
 mod value;
+mod whole_numbers;
 
 #[doc(hidden)]
 pub mod __private;
@@ -223,6 +225,9 @@ pub use polder_sdk_macros::Rejection;
 /// At each state stand the moves that leave it: `#[on(Command -> Event -> State)]`. A command alone, `#[on(CancelOrder)]`, may be asked
 /// there, and nothing comes of it. Every command and every event of the aggregate needs a place. The aggregate keeps its state in a field
 /// that it names, `#[aggregate("order", chart = status)]`, and `evolve` sets it.
+///
+/// The chart's names of the states are those under which they are stored: kebab-case with [`#[data]`](macro@data), or what serde's `rename` and
+/// `rename_all` say. So a state gets another name in the code, and nothing else changes, when its old one stays as `#[serde(rename = "…")]`.
 ///
 /// A command that the chart does not allow is rejected before `handle` sees it, with the code `not-allowed-in-state`. A decision whose event
 /// the chart does not have there, or after which `evolve` leads elsewhere, is a [`Fault`]. Replaying asks no chart: what happened, happened.

@@ -12,6 +12,10 @@ use crate::aggregate::{Command, Event};
 use crate::describe::schema_of;
 use crate::messages::{Fault, Rejected};
 use crate::place::{place_at, written};
+use crate::{finite, whole_numbers};
+
+/// Arrays and objects inside each other that serde_json reads, at most. A host lets fewer in.
+const DEPTH_MAX: usize = 127;
 
 /// Reads what a caller sent as a command that takes a `T`.
 pub fn read_command<T: DeserializeOwned + JsonSchema>(payload: &[u8]) -> Result<T, Rejected> {
@@ -23,8 +27,8 @@ pub fn read_command<T: DeserializeOwned + JsonSchema>(payload: &[u8]) -> Result<
     }
     let mut unknown = false;
     match read_strictly(payload, &mut |_| unknown = true) {
-        Ok(value) if !unknown => Ok(value),
-        Ok(_) => Err(invalid(unknown_field::<T>(payload))),
+        Ok(_) if unknown => Err(invalid(unknown_field::<T>(payload))),
+        Ok(value) => whole_numbers::rounded::<T>(payload).map_or(Ok(value), |problem| Err(invalid(problem))),
         Err(error) => Err(invalid(problem(payload, &error))),
     }
 }
@@ -61,7 +65,7 @@ pub fn upcast<T: DeserializeOwned, E>(name: &str, version: u32, payload: &[u8], 
 }
 
 pub fn write_event<T: Serialize>(name: &str, event: &T) -> Result<Vec<u8>, Fault> {
-    serde_json::to_vec(event).map_err(|error| Fault::new(format!("event {name} has no JSON: {error}")))
+    finite::to_vec(event).map_err(|problem| Fault::new(format!("event {name} has no JSON: {problem}")))
 }
 
 pub fn unknown_command<C: Command>(name: &str) -> Rejected {
@@ -89,11 +93,19 @@ fn invalid(problem: String) -> Rejected {
 /// What is wrong with `payload`, with the place.
 fn problem(payload: &[u8], error: &serde_json::Error) -> String {
     let told = error.to_string();
-    if error.classify() != Category::Data {
+    if told.starts_with("recursion limit exceeded") {
+        return format!("this is JSON nested more than {DEPTH_MAX} deep");
+    }
+    let is_too_large = told.starts_with("number out of range");
+    if error.classify() != Category::Data && !is_too_large {
         return format!("this is not JSON: {told}");
     }
     // Line and column mean little in a body that a program wrote; the path says it better.
-    let told = told.rfind(" at line ").map_or(told.as_str(), |end| &told[..end]);
+    let told = match told.rfind(" at line ") {
+        _ if is_too_large => "this number is larger than any that can be kept: about 1.8e308 is the largest",
+        Some(end) => &told[..end],
+        None => told.as_str(),
+    };
     let mut place = place_at(payload, error.line(), error.column());
     if told.starts_with("unknown field") {
         // The field itself is in the message.
@@ -235,10 +247,29 @@ mod tests {
                 "`parcels[0].labels[0]`: unknown field `size`, expected one of `text`",
             ),
             (r#"{"id":"a","parcels":[]} x"#, "this is not JSON: trailing characters"),
+            (
+                r#"{"id":"a","parcels":[{"grams":1e400,"labels":[]}]}"#,
+                "`parcels[0].grams`: this number is larger than any that can be kept",
+            ),
         ] {
             let message = refused(payload);
             assert!(message.starts_with(told), "{payload}\n  {message}");
         }
+    }
+
+    #[test]
+    fn depth_is_bounded_and_the_bound_is_named() {
+        #[derive(Debug, Deserialize, JsonSchema)]
+        struct Anything {
+            #[allow(dead_code)]
+            any: Value,
+        }
+        let nested = |depth: usize| {
+            let payload = format!("{{\"any\":{}{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
+            read_command::<Anything>(payload.as_bytes())
+        };
+        assert!(nested(DEPTH_MAX).is_ok());
+        assert_eq!(nested(DEPTH_MAX + 1).unwrap_err().message, "this is JSON nested more than 127 deep");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::finite;
 use crate::messages::{EventRef, Fault};
 use crate::timestamp::Timestamp;
 
@@ -118,6 +119,11 @@ impl<D: Projection> Documents<D> {
     /// Folds `event` into the document at hand.
     pub(crate) fn apply(&mut self, event: &Recorded<D::Event>) -> Result<(), Fault> {
         D::project(event, self);
+        if let Mode::Applying { effects, .. } = &mut self.mode
+            && let Some(problem) = effects.iter_mut().find_map(|effect| effect.problem.take())
+        {
+            return Err(Fault::new(problem));
+        }
         self.fault.take().map_or(Ok(()), Err)
     }
 
@@ -208,18 +214,27 @@ pub struct Effect {
     pub key: String,
     /// The particulars: a JSON object.
     pub particulars: Map<String, Value>,
+    /// Why one of them has no JSON.
+    problem: Option<String>,
 }
 
 impl Effect {
     /// An effect without particulars.
     pub fn new(kind: impl Into<String>, target: impl Into<String>, key: impl Into<String>) -> Self {
-        Self { kind: kind.into(), target: target.into(), key: key.into(), particulars: Map::new() }
+        Self { kind: kind.into(), target: target.into(), key: key.into(), particulars: Map::new(), problem: None }
     }
 
-    /// The same with one more particular.
+    /// The same with one more particular. One that has no JSON, as a number that is infinite, makes the event one that cannot be applied:
+    /// the host sets it aside with the reason.
     #[must_use]
-    pub fn with(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.particulars.insert(name.into(), value.into());
+    pub fn with(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
+        let name = name.into();
+        match finite::to_value(&value) {
+            Ok(value) => drop(self.particulars.insert(name, value)),
+            Err(problem) => {
+                self.problem.get_or_insert(format!("effect {} has no JSON for {name}: {problem}", self.kind));
+            }
+        }
         self
     }
 

@@ -57,7 +57,7 @@ const OUTSIDE: &[&str] = &[
     "wasi:logging/logging",
     "polder:domain/diagnostics@0.2.0",
     "polder:domain/diagnostics",
-    "polder:other/diagnostics@0.1.0",
+    "polder:other/diagnostics@0.2.0",
 ];
 
 #[test]

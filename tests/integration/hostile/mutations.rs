@@ -55,7 +55,7 @@ fn corpus() -> Vec<Vec<u8>> {
     let mut corpus = vec![
         wat::parse_str("(component (core module $m (memory 1) (func (export \"f\"))) (core instance (instantiate $m)))").unwrap(),
         wat::parse_str("(component (component $c (type (record (field \"a\" string))) (core module)) (instance (instantiate $c)))").unwrap(),
-        wat::parse_str("(module (import \"polder:domain/diagnostics@0.1.0\" \"note\" (func (param i32 i32 i32))) (memory (export \"memory\") 1))").unwrap(),
+        wat::parse_str("(module (import \"polder:domain/diagnostics@0.2.0\" \"note\" (func (param i32 i32 i32))) (memory (export \"memory\") 1))").unwrap(),
         with_parasite("(module (memory 1) (data (i32.const 0) \"abc\") (func $f (drop (i32.load (i32.const 0)))) (start $f))"),
     ];
     corpus.extend([good("rogue"), good("saboteur"), encode("rogue"), encode("saboteur")]);

@@ -11,7 +11,7 @@ mod slow_lane;
 use crate::engine::door::Door;
 
 /// What the host says of a metric, with its labels.
-fn metric(door: &Door, name: &str) -> u64 {
+pub(crate) fn metric(door: &Door, name: &str) -> u64 {
     let metrics = door.host.metrics();
     let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("there is no {name} in\n{metrics}")).parse().unwrap()

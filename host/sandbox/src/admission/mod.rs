@@ -16,13 +16,13 @@ use shape::{Kind, Shape};
 /// Largest file taken, in bytes. At some 2 MB/s this compiles in seconds.
 pub const COMPONENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-const DIAGNOSTICS: &str = "polder:domain/diagnostics@0.1.0";
+const DIAGNOSTICS: &str = "polder:domain/diagnostics@0.2.0";
 /// Imported by every component, but only for its types: it has no functions.
-const TYPES: &str = "polder:domain/types@0.1.0";
+const TYPES: &str = "polder:domain/types@0.2.0";
 /// What the name of the section begins with that holds a module's types.
 const TYPES_SECTION: &str = "component-type";
 const EXPORTS: [&str; 3] =
-    ["polder:domain/catalog@0.1.0", "polder:domain/aggregates@0.1.0", "polder:domain/projections@0.1.0"];
+    ["polder:domain/catalog@0.2.0", "polder:domain/aggregates@0.2.0", "polder:domain/projections@0.2.0"];
 
 /// The component in `bytes`, or the one that the core module in them makes.
 pub(crate) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {

@@ -41,8 +41,8 @@ impl Instance {
         command: &Command<'_>,
     ) -> Result<(StateHandle, Result<Vec<GuestNewEvent>, Reason>), CallError> {
         let before = self.resource(&state.place)?;
-        let (after, decision) =
-            self.call(|store, guest| guest.polder_domain_aggregates().call_handle(store, before, *command))?;
+        let answer = self.call(|store, guest| guest.polder_domain_aggregates().call_handle(store, before, *command))?;
+        let (after, decision) = answer.map_err(|fault| self.fault(fault))?;
         let decision = match decision {
             Ok(events) => {
                 answers::new_events(events, self.loaded.catalog().events(state.aggregate), &self.limits).map(Ok)
@@ -51,22 +51,26 @@ impl Instance {
         };
         match decision {
             Ok(decision) => Ok((StateHandle { place: self.place(after), ..state }, decision)),
-            Err(problem) => Err(self.misbehaved_with(after, problem)),
+            Err(problem) => Err(self.failed_with(after, problem)),
         }
     }
 
     /// The state as bytes that [`load`](Self::load) reads.
     pub fn save(&mut self, state: &StateHandle) -> Result<Vec<u8>, CallError> {
         let resource = self.resource(&state.place)?;
-        let saved = self.call(|store, guest| guest.polder_domain_aggregates().state().call_save(store, resource))?;
-        answers::saved_state(saved, &self.limits).map_err(|problem| self.misbehaved(problem))
+        let answer = self.call(|store, guest| guest.polder_domain_aggregates().state().call_save(store, resource))?;
+        let saved = answer.map_err(|fault| self.fault(fault))?;
+        answers::saved_state(saved, &self.limits).map_err(|problem| self.failed(problem))
     }
 
     /// The state as JSON.
     pub fn inspect(&mut self, state: &StateHandle) -> Result<String, CallError> {
         let resource = self.resource(&state.place)?;
-        let text = self.call(|store, guest| guest.polder_domain_aggregates().state().call_inspect(store, resource))?;
-        answers::inspected(text, &self.limits).map_err(|problem| self.misbehaved(problem))
+        let answer =
+            self.call(|store, guest| guest.polder_domain_aggregates().state().call_inspect(store, resource))?;
+        let text = answer.map_err(|fault| self.fault(fault))?;
+        let numbers = &self.loaded.catalog().events(state.aggregate).state;
+        answers::inspected(text, &self.limits, numbers).map_err(|problem| self.failed(problem))
     }
 
     /// Frees the state in the guest's memory.

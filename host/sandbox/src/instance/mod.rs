@@ -106,13 +106,9 @@ impl Instance {
         self.failed(CallErrorKind::Fault(message))
     }
 
-    fn misbehaved(&mut self, problem: String) -> CallError {
-        self.failed(CallErrorKind::Misbehaved(problem))
-    }
-
-    /// As [`misbehaved`](Self::misbehaved), and frees what the guest gave back beside its bad answer.
-    fn misbehaved_with(&mut self, resource: ResourceAny, problem: String) -> CallError {
-        let mut error = self.misbehaved(problem);
+    /// As [`failed`](Self::failed), and frees what the guest gave back beside its bad answer.
+    fn failed_with(&mut self, resource: ResourceAny, kind: CallErrorKind) -> CallError {
+        let mut error = self.failed(kind);
         error.instance_lost = self.drop_resource(resource).is_err();
         error
     }

@@ -12,7 +12,7 @@ impl Instance {
         let answer =
             self.call(|store, guest| guest.polder_domain_projections().call_route(store, projection, events))?;
         let routes = answer.map_err(|fault| self.fault(fault))?;
-        answers::routes(routes, events.len(), &self.limits).map_err(|problem| self.misbehaved(problem))
+        answers::routes(routes, events.len(), &self.limits).map_err(|problem| self.failed(problem))
     }
 
     /// The document that was saved, or a new one.
@@ -20,7 +20,8 @@ impl Instance {
         let answer =
             self.call(|store, guest| guest.polder_domain_projections().call_open(store, projection, key, saved))?;
         let resource = answer.map_err(|fault| self.fault(fault))?;
-        Ok(DocumentHandle { place: self.place(resource) })
+        let projection = self.loaded.catalog().find_projection(projection);
+        Ok(DocumentHandle { place: self.place(resource), projection })
     }
 
     /// The document after `events`, and what is to be done. After an error the document is gone.
@@ -33,17 +34,19 @@ impl Instance {
         let answer = self.call(|store, guest| guest.polder_domain_projections().call_apply(store, before, events))?;
         let (after, effects) = answer.map_err(|fault| self.fault(fault))?;
         match answers::effects(effects, events, &self.limits) {
-            Ok(effects) => Ok((DocumentHandle { place: self.place(after) }, effects)),
-            Err(problem) => Err(self.misbehaved_with(after, problem)),
+            Ok(effects) => Ok((DocumentHandle { place: self.place(after), ..document }, effects)),
+            Err(problem) => Err(self.failed_with(after, problem)),
         }
     }
 
     /// The document as JSON; `None` when it is to be gone.
     pub fn save_document(&mut self, document: &DocumentHandle) -> Result<Option<Vec<u8>>, CallError> {
         let resource = self.resource(&document.place)?;
-        let saved =
+        let answer =
             self.call(|store, guest| guest.polder_domain_projections().document().call_save(store, resource))?;
-        answers::document(saved, &self.limits).map_err(|problem| self.misbehaved(problem))
+        let saved = answer.map_err(|fault| self.fault(fault))?;
+        let numbers = self.loaded.catalog().documents(document.projection);
+        answers::document(saved, &self.limits, numbers).map_err(|problem| self.failed(problem))
     }
 
     /// Frees the document in the guest's memory.

@@ -40,17 +40,22 @@ impl Thing {
 }
 
 impl GuestState for Thing {
-    fn save(&self) -> Vec<u8> {
+    fn save(&self) -> Result<Vec<u8>, Fault> {
         self.trap_in("save");
-        if self.id == "save-grows" {
-            return vec![b' '; 1024 * 1024 * self.done as usize];
+        match self.id.as_str() {
+            "save-grows" => Ok(vec![b' '; 1024 * 1024 * self.done as usize]),
+            "save-faults" => Err(Fault { message: "it will not be saved".into() }),
+            _ => Ok(self.done.to_string().into_bytes()),
         }
-        self.done.to_string().into_bytes()
     }
 
-    fn inspect(&self) -> String {
+    fn inspect(&self) -> Result<String, Fault> {
         self.trap_in("inspect");
-        if self.id == "inspect-text" { "no json".into() } else { format!("{{\"done\":{}}}", self.done) }
+        match self.id.as_str() {
+            "inspect-text" => Ok("no json".into()),
+            "inspect-faults" => Err(Fault { message: "it will not be looked at".into() }),
+            _ => Ok(format!("{{\"done\":{}}}", self.done)),
+        }
     }
 }
 
@@ -83,14 +88,14 @@ impl Guest for Rogue {
         Ok(state)
     }
 
-    fn handle(mut state: State, command: Command) -> (State, Result<Vec<NewEvent>, Rejection>) {
+    fn handle(mut state: State, command: Command) -> Result<(State, Result<Vec<NewEvent>, Rejection>), Fault> {
         static LAST_HANDLE: AtomicU32 = AtomicU32::new(0);
         let before = LAST_HANDLE.swap(state.handle(), Ordering::Relaxed);
         let answer = match command.name.as_str() {
             "numbers" => Ok(vec![event("numbers-found", 1, numbers::found())]),
             "no-json" => Ok(vec![done(b"no json")]),
             "no-utf8" => Ok(vec![done(b"\"\xff\xfe\"")]),
-            "deep-json" => Ok(vec![done(&[[b'['; 101], [b']'; 101]].concat())]),
+            "deep-json" => Ok(vec![done(&[[b'['; 121], [b']'; 121]].concat())]),
             "wrong-name" => Ok(vec![event("thing-undone", 2, b"{}".to_vec())]),
             // SAFETY: none: it is what the host has to bear.
             "name-no-utf8" => Ok(vec![NewEvent {
@@ -109,13 +114,13 @@ impl Guest for Rogue {
             "bad-code" => Err(Rejection { code: "two words".into(), message: "no".into() }),
             "long-message" => Err(Rejection { code: "no".into(), message: "x".repeat(5_000) }),
             // SAFETY: none; the handle went to the host in another call, or was dropped, or never was.
-            "returned-twice" => return (unsafe { State::from_handle(before) }, Ok(Vec::new())),
+            "returned-twice" => return Ok((unsafe { State::from_handle(before) }, Ok(Vec::new()))),
             "dropped" => {
                 let handle = state.handle();
                 drop(state);
-                return (unsafe { State::from_handle(handle) }, Ok(Vec::new()));
+                return Ok((unsafe { State::from_handle(handle) }, Ok(Vec::new())));
             }
-            "made-up" => return (unsafe { State::from_handle(4_000_000) }, Ok(Vec::new())),
+            "made-up" => return Ok((unsafe { State::from_handle(4_000_000) }, Ok(Vec::new()))),
             "swell" => {
                 let thing = state.get::<Thing>();
                 thing.ballast.borrow_mut().push(black_box(vec![1; SWELL_BYTES]));
@@ -131,12 +136,13 @@ impl Guest for Rogue {
                 Ok(Vec::new())
             }
             "trap" => panic!("it traps on purpose"),
+            "fault" => return Err(Fault { message: "it will not decide".into() }),
             _ => Ok(vec![done(b"{}")]),
         };
         if let Ok(events) = &answer {
             state.get_mut::<Thing>().done += events.len() as u64;
         }
-        (state, answer)
+        Ok((state, answer))
     }
 }
 

@@ -16,11 +16,14 @@ pub struct Board {
 }
 
 impl GuestDocument for Board {
-    fn save(&self) -> Option<Vec<u8>> {
+    fn save(&self) -> Result<Option<Vec<u8>>, Fault> {
         assert!(self.key != "document-traps", "it traps in save");
         loop_if(self.key == "document-loops");
+        if self.key == "document-faults" {
+            return Err(Fault { message: "it will not be saved".into() });
+        }
         let text = if self.key == "document-text" { "no json".into() } else { format!("{{\"seen\":{}}}", self.seen) };
-        Some(text.into_bytes())
+        Ok(Some(text.into_bytes()))
     }
 }
 
