@@ -41,7 +41,7 @@ impl Problem {
 
     /// Nothing was wrong with the request: asking again later may well work.
     pub(crate) fn passes(&self) -> bool {
-        self.status == 429 || self.status == 503
+        self.status == 429 || self.status == 503 || self.kind() == "outcome-unknown"
     }
 
     /// Something was wrong with the request: asking again in the same way is of no use.
@@ -66,6 +66,10 @@ impl fmt::Display for Problem {
         match self.kind() {
             "sequence-conflict" => f.write_str(" (read its state again and decide anew)"),
             "busy" => f.write_str(" (wait a little and repeat)"),
+            "outcome-unknown" => match self.document["command_id"].as_str() {
+                Some(id) => write!(f, " (its id is {id})"),
+                None => Ok(()),
+            },
             _ => Ok(()),
         }
     }

@@ -19,7 +19,7 @@ pub const MEMORY_RETRY_MS: u64 = 1_000;
 /// After this time a caller may ask again for a read that was one too many, in milliseconds.
 pub const READ_RETRY_MS: u64 = 1_000;
 
-/// Why a command got no acknowledgement. In every case nothing was recorded.
+/// Why a command got no acknowledgement. Nothing was recorded, except where it is [`OutcomeUnknown`](Self::OutcomeUnknown).
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SubmitError {
     // The caller fixes the request.
@@ -39,6 +39,9 @@ pub enum SubmitError {
     Json(#[from] JsonError),
     #[error("the payload has {bytes} bytes; at most {bytes_max} are allowed (limit command_bytes_max)")]
     TooLarge { bytes: u64, bytes_max: u64 },
+    /// What the domain decided is more than may be recorded. Counted against nobody.
+    #[error("the command leads to more than may be recorded: {reason}")]
+    OverLimit { limit: &'static str, limit_value: u64, reason: String },
     #[error(
         "command id {id:?} was used before for another command to this aggregate, which was {}: give each command an id of its own{}",
         if *was_rejected { "rejected" } else { "accepted" },
@@ -73,6 +76,10 @@ pub enum SubmitError {
     TenantUnavailable(TenantName),
     #[error("the host takes no commands: {0}")]
     ReadOnly(String),
+    /// Making the decision durable failed half-way: it may be found in the journal later. The same id, the caller's own or the one that is named
+    /// here, is answered with what became of it.
+    #[error("it is not known whether the command was recorded: {reason}; ask again with the same command id")]
+    OutcomeUnknown { command_id: Option<CommandId>, reason: String },
     #[error("another host owns the journal: it takes the commands")]
     NotOwner,
     #[error("the host is shutting down")]

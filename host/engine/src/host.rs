@@ -9,6 +9,7 @@ mod judging;
 mod keys;
 mod queries;
 mod removal;
+mod repeats;
 mod set_aside;
 mod taking_over;
 mod tenant_keys;
@@ -44,6 +45,7 @@ use crate::system::{SYSTEM_TENANT, SystemStream, system_tenant};
 use crate::tenant::{Tenant, Terms, Unloadable};
 use crate::tenants::{Entry, Tenants};
 use crate::{HostOptions, OpenError, SubmitError};
+use repeats::Refused;
 
 /// The one tenant there is unless others are made.
 pub const MAIN_TENANT: &str = "main";
@@ -197,13 +199,18 @@ impl Host {
     /// caller submits to one aggregate is decided in that order.
     pub fn submit(&self, command: Command) -> impl Future<Output = Result<CommandAck, SubmitError>> + Send + use<> {
         let (reply, answer) = oneshot::channel();
-        let dispatched = self.inner.dispatch(command, reply).inspect_err(|_| self.inner.metrics.refused());
+        let refused = self.inner.dispatch(command, reply).err();
         let inner = Arc::clone(&self.inner);
         async move {
-            dispatched?;
-            // Without an answer the command came when its worker had just ended.
+            if let Some(refused) = refused {
+                return inner.answer_refused(refused).await;
+            }
+            // Without an answer the command came when its worker had just ended: in order, or by a panic in the middle of its work.
             answer.await.unwrap_or_else(|_| match inner.pipeline.load().is_some() {
-                true => Err(SubmitError::ShuttingDown),
+                true => {
+                    let reason = "the thread that had the command is gone".to_owned();
+                    Err(SubmitError::OutcomeUnknown { command_id: None, reason })
+                }
                 false => Err(inner.no_pipeline()),
             })
         }
@@ -290,7 +297,22 @@ impl Inner {
         &self,
         command: Command,
         reply: oneshot::Sender<Result<CommandAck, SubmitError>>,
-    ) -> Result<(), SubmitError> {
+    ) -> Result<(), Box<Refused>> {
+        let target = match self.target(&command) {
+            Ok(target) => target,
+            Err(error) => return Err(Box::new(Refused { error, command })),
+        };
+        match &*self.pipeline.load() {
+            Some(pipeline) => {
+                pipeline.submit(Job { command, target, reply });
+                Ok(())
+            }
+            None => Err(Box::new(Refused { error: self.no_pipeline(), command })),
+        }
+    }
+
+    /// Where the command goes, with a place for it.
+    fn target(&self, command: &Command) -> Result<Target, SubmitError> {
         let tenant = self.tenant(&command.tenant).ok_or_else(|| match command.tenant.as_str() {
             SYSTEM_TENANT => SubmitError::SystemTenant,
             _ => SubmitError::UnknownTenant(command.tenant.clone()),
@@ -300,7 +322,7 @@ impl Inner {
         }
         let domain = tenant.domain(&command.domain).ok_or_else(|| no_domain(&tenant, &command.domain))?;
         let terms = tenant.terms();
-        check(&command, &domain, &terms.limits)?;
+        check(command, &domain, &terms.limits)?;
         let active = domain.active();
         active.health.admit().map_err(|closed| SubmitError::OutOfService {
             domain: domain.name.clone(),
@@ -311,11 +333,8 @@ impl Inner {
         drop(active);
         let admission = tenant.admit(&terms)?;
         let key = AggregateKey::of(&command.tenant, &command.domain, &command.aggregate, &command.aggregate_id);
-        let pipeline = self.pipeline.load();
-        let pipeline = pipeline.as_ref().ok_or_else(|| self.no_pipeline())?;
         let passage = domain.passage.begin();
-        pipeline.submit(Job { command, target: Target { domain, key, admission, passage }, reply });
-        Ok(())
+        Ok(Target { domain, key, admission, passage })
     }
 
     fn stop(&self) {

@@ -16,6 +16,7 @@ pub(crate) struct Metrics {
     refused: AtomicU64,
     faults: AtomicU64,
     slow: AtomicU64,
+    reruns: AtomicU64,
 }
 
 impl Metrics {
@@ -26,12 +27,13 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn refused(&self) {
-        add(&self.refused);
-    }
-
     pub(crate) fn faulted(&self) {
         add(&self.faults);
+    }
+
+    /// In a fresh instance, after the one before had ended.
+    pub(crate) fn ran_again(&self) {
+        add(&self.reruns);
     }
 
     pub(crate) fn went_slow(&self) {
@@ -64,6 +66,8 @@ impl Metrics {
             "Guest calls that failed.",
             self.faults.load(Ordering::Relaxed),
         );
+        let help = "Commands that were run once more in a fresh instance, as the one before had ended.";
+        one(text, "polder_guest_reruns_total", "counter", help, self.reruns.load(Ordering::Relaxed));
         one(
             text,
             "polder_slow_lane_commands_total",

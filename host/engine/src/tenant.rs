@@ -195,6 +195,11 @@ impl Tenant {
             let (tenant, storage_bytes_max) = (self.name.clone(), limits.storage_bytes_max);
             return Err(SubmitError::StorageFull { tenant, bytes, storage_bytes_max });
         }
+        self.take_place(limits)
+    }
+
+    /// As [`admit`](Self::admit), for what records nothing.
+    pub(crate) fn take_place(self: &Arc<Self>, limits: &Limits) -> Result<Admission, SubmitError> {
         let before = self.in_flight.fetch_add(1, Ordering::SeqCst);
         // Made before the checks: dropping it gives the place back also when there was none.
         let admission = Admission(Arc::clone(self));

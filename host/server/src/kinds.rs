@@ -30,6 +30,8 @@ pub(crate) const HEAD_TOO_LARGE: Kind =
     kind(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The headers are too large");
 pub(crate) const TOO_SLOW: Kind = kind(StatusCode::REQUEST_TIMEOUT, "too-slow", "The body took too long to arrive");
 pub(crate) const TOO_LARGE: Kind = kind(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large");
+pub(crate) const OVER_LIMIT: Kind =
+    kind(StatusCode::UNPROCESSABLE_ENTITY, "over-limit", "The command leads to more than may be recorded");
 pub(crate) const METHOD_NOT_ALLOWED: Kind =
     kind(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This path takes other methods");
 pub(crate) const ID_REUSED: Kind =
@@ -112,6 +114,9 @@ pub(crate) const GUEST_FAULT: Kind =
 pub(crate) const STORAGE_FAILED: Kind =
     kind(StatusCode::INTERNAL_SERVER_ERROR, "storage-failed", "The host cannot use its data");
 pub(crate) const READ_ONLY: Kind = kind(StatusCode::SERVICE_UNAVAILABLE, "read-only", "The host takes no changes");
+// Neither done nor not done: with the same command id, asking again is safe and tells.
+pub(crate) const OUTCOME_UNKNOWN: Kind =
+    kind(StatusCode::GATEWAY_TIMEOUT, "outcome-unknown", "It is not known whether the command was recorded");
 pub(crate) const SHUTTING_DOWN: Kind =
     kind(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", "The host is shutting down");
 pub(crate) const NOT_READY: Kind = kind(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "The host takes no commands");

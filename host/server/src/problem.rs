@@ -166,6 +166,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_not_known_is_an_answer_of_its_own_and_names_the_id() {
+        use polder_core::CommandId;
+        use polder_engine::SubmitError;
+
+        let command_id = Some(CommandId::new("c-7").unwrap());
+        let unknown = SubmitError::OutcomeUnknown { command_id, reason: "cannot sync a frame".into() };
+        let (status, retry_after, document) = shown(unknown.into()).await;
+        assert_eq!((status.as_u16(), retry_after), (504, None));
+        assert_eq!(document["type"], "urn:polder:problem:outcome-unknown");
+        assert_eq!(document["command_id"], "c-7");
+        let detail = document["detail"].as_str().unwrap();
+        assert!(
+            detail.contains("not known whether") && detail.contains("ask again with the same command id"),
+            "{detail}"
+        );
+    }
+
+    #[tokio::test]
     async fn all_members_stand_side_by_side() {
         let problem = Problem::new(&kinds::UNKNOWN_COMMAND, "no such command").with_known(&["a", "b"]);
         let (status, retry_after, document) = shown(problem).await;

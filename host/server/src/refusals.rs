@@ -38,9 +38,18 @@ impl From<SubmitError> for Problem {
             E::UnknownAggregate { known, .. } => Self::new(&kinds::UNKNOWN_AGGREGATE, detail).with_known(&known),
             E::UnknownCommand { known, .. } => Self::new(&kinds::UNKNOWN_COMMAND, detail).with_known(&known),
             E::Json(error) => incoming_json::refusal("the payload", &error),
-            E::TooLarge { bytes, bytes_max } => {
-                Self::new(&kinds::TOO_LARGE, detail).with("actual", bytes).with("limit", bytes_max)
-            }
+            E::TooLarge { bytes, bytes_max } => Self::new(&kinds::TOO_LARGE, detail)
+                .with("actual", bytes)
+                .with("limit", bytes_max)
+                .with("limit_name", "command_bytes_max"),
+            E::OverLimit { limit, limit_value, reason } => Self::new(&kinds::OVER_LIMIT, detail)
+                .with("limit", limit_value)
+                .with("limit_name", limit)
+                .with("reason", reason),
+            E::OutcomeUnknown { command_id, .. } => match command_id {
+                Some(id) => Self::new(&kinds::OUTCOME_UNKNOWN, detail).with("command_id", id.as_str()),
+                None => Self::new(&kinds::OUTCOME_UNKNOWN, detail),
+            },
             E::IdReused { id, was_rejected } => Self::new(&kinds::ID_REUSED, detail)
                 .with("command_id", id.as_str())
                 .with("recorded", if was_rejected { "rejected" } else { "accepted" }),

@@ -1,5 +1,6 @@
 //! The engine in this process: command pipeline, projections, time travel, and what becomes of them when guests or disks fail.
 
+mod clock;
 mod concurrency;
 mod deployments;
 mod disk;
@@ -8,6 +9,7 @@ mod hostile;
 mod kills;
 mod laws;
 mod pages;
+mod repeats;
 mod restored;
 mod short_disk;
 mod snapshots;

@@ -1,9 +1,14 @@
 //! Whether a revision's calls fail too often, and what follows: a new revision goes back where it came from; one that was good
 //! for long is kept from its callers for a while and then tried again, with one command now and then.
 //!
+//! Nobody takes a revision away from the others: failures count against it only as far as they remain when those of the caller who met most
+//! of them are left out, and those of the aggregate that met most of them.
+//!
 //! Counts and times come in, sentences come out; what is to be done about them is others' business.
 
 use std::time::Duration;
+
+use super::origins::{Origin, Origins};
 
 /// For so long after its activation a revision is new: it goes when it fails.
 pub(crate) const PROBATION: Duration = Duration::from_secs(5 * 60);
@@ -11,6 +16,8 @@ pub(crate) const PROBATION: Duration = Duration::from_secs(5 * 60);
 pub(crate) const FAULT_PERCENT_MAX: u64 = 20;
 /// But fewer faults than this say nothing.
 pub(crate) const FAULTS_MIN: u64 = 10;
+/// And fewer than this that are not one caller's, or not one aggregate's, say nothing of the revision.
+pub(crate) const FAULTS_OF_OTHERS_MIN: u64 = 3;
 /// Faults are counted together with the calls of so long a time, which begins with a fault.
 pub(crate) const WINDOW: Duration = Duration::from_secs(60);
 /// How long a circuit is open the first time; twice as long each time the trial fails.
@@ -19,28 +26,40 @@ pub(crate) const OPEN_MIN: Duration = Duration::from_secs(5);
 pub(crate) const OPEN_MAX: Duration = Duration::from_secs(5 * 60);
 /// While a circuit is half open, one command passes each so often.
 pub(crate) const TRIAL_EVERY: Duration = Duration::from_secs(1);
-/// So many good calls in a row close it.
+/// So many good calls close it.
 pub(crate) const TRIALS_MIN: u64 = 5;
 
 /// Times are those since the revision became active.
 #[derive(Debug)]
 pub(crate) struct Judgement {
-    /// Where the window began, and what had been counted then.
-    window: Option<(Duration, Counts)>,
+    window: Option<Window>,
     circuit: Circuit,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) calls: u64,
-    pub(crate) faults: u64,
+#[derive(Debug)]
+struct Window {
+    began: Duration,
+    /// Calls that had ended before.
+    calls_before: u64,
+    faults: Origins,
+    /// It was said that the faults are one caller's, or one aggregate's.
+    is_told: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Circuit {
     Closed,
-    Open { until: Duration, length: Duration },
-    HalfOpen { next: Duration, good: u64, length: Duration },
+    Open {
+        until: Duration,
+        length: Duration,
+    },
+    HalfOpen {
+        next: Duration,
+        good: u64,
+        length: Duration,
+        /// Who met the first trial that failed.
+        failed: Option<Origin>,
+    },
 }
 
 /// What the host is to do.
@@ -50,6 +69,8 @@ pub(crate) enum Sentence {
     Withdraw { cause: String },
     /// One that was good for long is bad now: its callers are told to come again later.
     Break { cause: String },
+    /// Much fails, but for one caller or one aggregate alone: the revision stays, and the operator is told.
+    Spare { cause: String },
     /// It is good again.
     Mend,
 }
@@ -69,40 +90,50 @@ impl Judgement {
 
     /// Whether a command may come in; if not, when to try again.
     pub(crate) fn admit(&mut self, now: Duration) -> Result<(), Duration> {
+        let next = now + TRIAL_EVERY;
         match self.circuit {
             Circuit::Closed => Ok(()),
             Circuit::Open { until, .. } if now < until => Err(until - now),
             Circuit::HalfOpen { next, .. } if now < next => Err(next - now),
             Circuit::Open { length, .. } => {
-                self.circuit = Circuit::HalfOpen { next: now + TRIAL_EVERY, good: 0, length };
+                self.circuit = Circuit::HalfOpen { next, good: 0, length, failed: None };
                 Ok(())
             }
-            Circuit::HalfOpen { good, length, .. } => {
-                self.circuit = Circuit::HalfOpen { next: now + TRIAL_EVERY, good, length };
+            Circuit::HalfOpen { good, length, failed, .. } => {
+                self.circuit = Circuit::HalfOpen { next, good, length, failed };
                 Ok(())
             }
         }
     }
 
-    /// What has `ended` since the last report, and of it what is counted in `total`.
-    pub(crate) fn report(&mut self, now: Duration, ended: Counts, total: Counts) -> Option<Sentence> {
+    /// So many calls have ended well since the last report.
+    pub(crate) fn ended_well(&mut self, calls: u64) -> Option<Sentence> {
+        let Circuit::HalfOpen { next, good, length, failed } = self.circuit else { return None };
+        let good = good + calls;
+        self.circuit = Circuit::HalfOpen { next, good, length, failed };
+        (good >= TRIALS_MIN).then(|| {
+            self.circuit = Circuit::Closed;
+            self.window = None;
+            Sentence::Mend
+        })
+    }
+
+    /// A call has failed for `origin`. `calls` have ended in all, with this one.
+    pub(crate) fn failed(&mut self, now: Duration, origin: Origin, calls: u64) -> Option<Sentence> {
         match self.circuit {
-            Circuit::Closed if ended.faults > 0 => self.judge(now, ended, total),
-            // Late answers of commands that had come in before.
-            Circuit::Closed | Circuit::Open { .. } => None,
-            Circuit::HalfOpen { length, .. } if ended.faults > 0 => {
+            Circuit::Closed => self.judge(now, origin, calls),
+            // A late answer of a command that had come in before.
+            Circuit::Open { .. } => None,
+            // One caller, or one aggregate, keeps it from nobody.
+            Circuit::HalfOpen { next, good, length, failed: None } => {
+                self.circuit = Circuit::HalfOpen { next, good, length, failed: Some(origin) };
+                None
+            }
+            Circuit::HalfOpen { failed: Some(first), .. } if !first.is_apart(origin) => None,
+            Circuit::HalfOpen { length, .. } => {
                 let length = (length * 2).min(OPEN_MAX);
                 self.circuit = Circuit::Open { until: now + length, length };
-                Some(Sentence::Break { cause: "a trial failed".into() })
-            }
-            Circuit::HalfOpen { next, good, length } => {
-                let good = good + ended.calls;
-                self.circuit = Circuit::HalfOpen { next, good, length };
-                (good >= TRIALS_MIN).then(|| {
-                    self.circuit = Circuit::Closed;
-                    self.window = None;
-                    Sentence::Mend
-                })
+                Some(Sentence::Break { cause: "trials failed".into() })
             }
         }
     }
@@ -112,21 +143,34 @@ impl Judgement {
         self.circuit = Circuit::Open { until: now + OPEN_MIN, length: OPEN_MIN };
     }
 
-    fn judge(&mut self, now: Duration, ended: Counts, total: Counts) -> Option<Sentence> {
-        let before = Counts { calls: total.calls - ended.calls, faults: total.faults - ended.faults };
-        let (began, start) =
-            self.window.filter(|(began, _)| now.saturating_sub(*began) < WINDOW).unwrap_or((now, before));
-        self.window = Some((began, start));
-        let (calls, faults) = (total.calls - start.calls, total.faults - start.faults);
-        if faults < FAULTS_MIN || faults * 100 <= calls * FAULT_PERCENT_MAX {
+    fn judge(&mut self, now: Duration, origin: Origin, total: u64) -> Option<Sentence> {
+        if self.window.as_ref().is_some_and(|window| now.saturating_sub(window.began) >= WINDOW) {
+            self.window = None;
+        }
+        let window = self.window.get_or_insert_with(|| Window {
+            began: now,
+            calls_before: total - 1,
+            faults: Origins::default(),
+            is_told: false,
+        });
+        window.faults.add(origin);
+        let (faults, calls) = (window.faults.count(), total - window.calls_before);
+        let is_too_many = |faults: u64, calls: u64| faults * 100 > calls * FAULT_PERCENT_MAX;
+        if faults < FAULTS_MIN || !is_too_many(faults, calls) {
             return None;
+        }
+        let seconds = (now - window.began).as_secs().max(1);
+        let (callers, aggregates) = (window.faults.callers(), window.faults.aggregates());
+        let cause = format!(
+            "{faults} of its {calls} calls within {seconds} s failed, for {callers} and {aggregates}; \
+             {FAULT_PERCENT_MAX} % may, and {FAULTS_MIN} are too many then"
+        );
+        let is_bad_without = |one: u64| faults - one >= FAULTS_OF_OTHERS_MIN && is_too_many(faults - one, calls - one);
+        if !is_bad_without(window.faults.of_one_caller()) || !is_bad_without(window.faults.of_one_aggregate()) {
+            return (!std::mem::replace(&mut window.is_told, true)).then_some(Sentence::Spare { cause });
         }
         // Judged once: who goes on failing while something is done about it begins anew.
         self.window = None;
-        let seconds = (now - began).as_secs().max(1);
-        let cause = format!(
-            "{faults} of its {calls} calls within {seconds} s failed; {FAULT_PERCENT_MAX} % may, and {FAULTS_MIN} are too many then"
-        );
         if now < PROBATION {
             return Some(Sentence::Withdraw { cause });
         }
@@ -151,26 +195,41 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// A revision on trial, with its counts.
+    fn origin(caller: u64, aggregate: u64) -> Origin {
+        Origin { caller, aggregate }
+    }
+
+    /// A revision on trial, with its count of calls.
     struct Trial {
         judgement: Judgement,
-        total: Counts,
+        total: u64,
     }
 
     impl Trial {
         fn new() -> Self {
-            Self { judgement: Judgement::new(), total: Counts::default() }
+            Self { judgement: Judgement::new(), total: 0 }
         }
 
-        fn report(&mut self, second: u64, calls: u64, faults: u64) -> Option<Sentence> {
-            self.total.calls += calls;
-            self.total.faults += faults;
-            self.judgement.report(at(second), Counts { calls, faults }, self.total)
+        fn good(&mut self, calls: u64) -> Option<Sentence> {
+            self.total += calls;
+            self.judgement.ended_well(calls)
         }
 
-        /// One fault each second from `from` on, each among `calls`: when it was sentenced, and to what.
+        fn fault(&mut self, second: u64, origin: Origin) -> Option<Sentence> {
+            self.total += 1;
+            self.judgement.failed(at(second), origin, self.total)
+        }
+
+        /// One fault each second from `from` on, each for another caller and aggregate and among `calls`: when it was sentenced, and to what.
         fn sentenced(&mut self, from: u64, calls: u64) -> Option<(u64, Sentence)> {
-            (from..from + 200).find_map(|second| Some((second, self.report(second, calls, 1)?)))
+            self.sentenced_for(from, calls, |number| origin(number, number))
+        }
+
+        fn sentenced_for(&mut self, from: u64, calls: u64, origin: impl Fn(u64) -> Origin) -> Option<(u64, Sentence)> {
+            (from..from + 200).find_map(|second| {
+                let sentence = self.good(calls - 1).or_else(|| self.fault(second, origin(second)));
+                Some((second, sentence.filter(|sentence| !matches!(sentence, Sentence::Spare { .. }))?))
+            })
         }
 
         fn broken() -> Self {
@@ -184,8 +243,8 @@ mod tests {
     #[test]
     fn a_new_revision_that_fails_is_withdrawn() {
         let (second, sentence) = Trial::new().sentenced(0, 1).unwrap();
-        let cause = "10 of its 10 calls within 9 s failed; 20 % may, and 10 are too many then".to_owned();
-        assert_eq!((second, sentence), (9, Sentence::Withdraw { cause }));
+        let cause = "10 of its 10 calls within 9 s failed, for 10 callers and 10 aggregates; 20 % may, and 10 are too many then";
+        assert_eq!((second, sentence), (9, Sentence::Withdraw { cause: cause.to_owned() }));
     }
 
     #[test]
@@ -197,14 +256,45 @@ mod tests {
     #[test]
     fn good_calls_before_the_first_fault_do_not_hide_it() {
         let mut trial = Trial::new();
-        assert_eq!(trial.report(0, 1_000_000, 0), None);
+        assert_eq!(trial.good(1_000_000), None);
         assert!(trial.sentenced(1, 1).is_some());
     }
 
     #[test]
     fn faults_that_lie_far_apart_do_not_add_up() {
         let mut trial = Trial::new();
-        assert!((0..100).all(|number| trial.report(number * 7, 1, 1).is_none()));
+        assert!((0..100).all(|number| trial.fault(number * 7, origin(number, number)).is_none()));
+    }
+
+    #[test]
+    fn one_caller_or_one_aggregate_alone_takes_no_revision_away() {
+        let one_caller = |number| origin(7, number);
+        let one_aggregate = |number| origin(number, 7);
+        for from in [0, 1_000] {
+            assert_eq!(Trial::new().sentenced_for(from, 1, one_caller), None);
+            assert_eq!(Trial::new().sentenced_for(from, 1, one_aggregate), None);
+            // With an accident of another's now and then.
+            let and_accidents = |number: u64| origin(if number.is_multiple_of(50) { number } else { 7 }, number);
+            assert_eq!(Trial::new().sentenced_for(from, 1, and_accidents), None);
+        }
+        assert!(Trial::new().sentenced_for(0, 1, |number| origin(number % 2, number)).is_some(), "two callers");
+    }
+
+    #[test]
+    fn what_one_caller_meets_is_told_once() {
+        let mut trial = Trial::new();
+        let told: Vec<_> = (0..50).filter_map(|number| trial.fault(1, origin(7, number))).collect();
+        assert_eq!(told.len(), 1);
+        assert!(matches!(&told[0], Sentence::Spare { cause } if cause.contains("for 1 caller and 10 aggregates")));
+    }
+
+    #[test]
+    fn one_caller_among_many_good_calls_does_not_hide_the_others() {
+        let mut trial = Trial::new();
+        for number in 0..1_000 {
+            trial.fault(0, origin(7, number));
+        }
+        assert!(trial.sentenced(1, 2).is_some(), "half of all other calls fail");
     }
 
     #[test]
@@ -212,27 +302,40 @@ mod tests {
         let mut trial = Trial::broken();
         assert_eq!(trial.judgement.circuit(), CircuitState::Open);
         assert_eq!(trial.judgement.admit(at(1_010)), Err(at(4)));
-        assert_eq!(trial.report(1_010, 1, 1), None, "it came in before");
+        assert_eq!(trial.fault(1_010, origin(1, 1)), None, "it came in before");
         for second in 1_014..1_018 {
             assert_eq!(trial.judgement.admit(at(second)), Ok(()));
             assert_eq!(trial.judgement.admit(at(second)), Err(at(1)), "one at a time");
             assert_eq!(trial.judgement.circuit(), CircuitState::HalfOpen);
-            assert_eq!(trial.report(second, 1, 0), None);
+            assert_eq!(trial.good(1), None);
         }
         assert_eq!(trial.judgement.admit(at(1_018)), Ok(()));
-        assert_eq!(trial.report(1_018, 1, 0), Some(Sentence::Mend));
+        assert_eq!(trial.good(1), Some(Sentence::Mend));
         assert_eq!((trial.judgement.admit(at(1_018)), trial.judgement.circuit()), (Ok(()), CircuitState::Closed));
     }
 
     #[test]
-    fn a_trial_that_fails_makes_the_wait_longer() {
+    fn trials_that_fail_make_the_wait_longer() {
         let mut trial = Trial::broken();
         let mut second = 1_014;
         for wait in [10, 20, 40, 80, 160, 300, 300] {
             assert_eq!(trial.judgement.admit(at(second)), Ok(()));
-            assert!(matches!(trial.report(second, 1, 1), Some(Sentence::Break { .. })));
+            assert_eq!(trial.fault(second, origin(1, 1)), None, "it may be this caller's alone");
+            second += 1;
+            assert_eq!(trial.judgement.admit(at(second)), Ok(()));
+            assert!(matches!(trial.fault(second, origin(2, 2)), Some(Sentence::Break { .. })));
             assert_eq!(trial.judgement.admit(at(second)), Err(at(wait)));
             second += wait;
         }
+    }
+
+    #[test]
+    fn one_caller_does_not_keep_a_broken_circuit_open() {
+        let mut trial = Trial::broken();
+        for second in 1_014..1_100 {
+            assert_eq!(trial.judgement.admit(at(second)), Ok(()));
+            assert_eq!(trial.fault(second, origin(7, second)), None);
+        }
+        assert_eq!(trial.good(TRIALS_MIN), Some(Sentence::Mend));
     }
 }

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::judgement::{CircuitState, Counts, Judgement, PROBATION, Sentence};
+use super::judgement::{CircuitState, Judgement, PROBATION, Sentence};
+use super::origins::Origin;
 
 /// How a revision came to be active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,18 +63,28 @@ impl Health {
         })
     }
 
-    /// So many calls ended, so many of them badly.
-    pub(crate) fn report(&self, calls: u64, faults: u64) -> Option<Sentence> {
-        let ended = Counts { calls, faults };
-        let total = Counts {
-            calls: self.calls.fetch_add(calls, Ordering::Relaxed) + calls,
-            faults: self.faults.fetch_add(faults, Ordering::Relaxed) + faults,
-        };
-        if self.standing == Standing::Attached || faults == 0 && !self.is_watched.load(Ordering::Relaxed) {
+    /// So many calls ended well since the last report.
+    pub(crate) fn ended_well(&self, calls: u64) -> Option<Sentence> {
+        self.calls.fetch_add(calls, Ordering::Relaxed);
+        if self.standing == Standing::Attached || !self.is_watched.load(Ordering::Relaxed) {
             return None;
         }
+        self.judge(|judgement| judgement.ended_well(calls))
+    }
+
+    /// A call failed for `origin`.
+    pub(crate) fn failed(&self, origin: Origin) -> Option<Sentence> {
+        self.faults.fetch_add(1, Ordering::Relaxed);
+        let calls = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.standing == Standing::Attached {
+            return None;
+        }
+        self.judge(|judgement| judgement.failed(self.age(), origin, calls))
+    }
+
+    fn judge(&self, ended: impl FnOnce(&mut Judgement) -> Option<Sentence>) -> Option<Sentence> {
         let mut judgement = self.judgement();
-        let sentence = judgement.report(self.age(), ended, total);
+        let sentence = ended(&mut judgement);
         self.watch(&judgement);
         sentence
     }
@@ -129,18 +140,22 @@ impl Health {
 mod tests {
     use super::*;
 
+    fn fail(health: &Health, faults: u64) -> Option<Sentence> {
+        (0..faults).find_map(|number| health.failed(Origin { caller: number, aggregate: number }))
+    }
+
     #[test]
     fn what_is_attached_is_not_judged() {
         let health = Health::new(Standing::Attached);
-        assert_eq!(health.report(100, 100), None);
+        assert_eq!(fail(&health, 100), None);
         assert_eq!((health.calls(), health.faults()), (100, 100));
     }
 
     #[test]
     fn what_was_active_before_is_not_withdrawn() {
-        assert!(matches!(Health::new(Standing::New).report(10, 10), Some(Sentence::Withdraw { .. })));
+        assert!(matches!(fail(&Health::new(Standing::New), 10), Some(Sentence::Withdraw { .. })));
         let proven = Health::new(Standing::Proven);
-        assert!(matches!(proven.report(10, 10), Some(Sentence::Break { .. })));
+        assert!(matches!(fail(&proven, 10), Some(Sentence::Break { .. })));
         assert!(proven.admit().is_err_and(|closed| closed.retry_after.is_some()));
     }
 
@@ -150,7 +165,7 @@ mod tests {
         assert!(health.admit().is_ok());
         assert!(health.shut("it forgets"));
         assert!(!health.shut("it lies"), "once is enough");
-        health.report(100, 0);
+        health.ended_well(100);
         let closed = health.admit().unwrap_err();
         assert_eq!((closed.reason.as_str(), closed.retry_after), ("it forgets", None));
     }

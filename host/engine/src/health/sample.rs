@@ -104,6 +104,8 @@ fn is_the_guests(kind: &CallErrorKind) -> bool {
             | CallErrorKind::OutOfMemory { .. }
             | CallErrorKind::HostMemory(_)
             | CallErrorKind::Interrupted
+            | CallErrorKind::OverLimit(_)
+            | CallErrorKind::AnswerTooLarge { .. }
             | CallErrorKind::Gone(_)
     )
 }

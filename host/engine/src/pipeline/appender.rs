@@ -176,7 +176,7 @@ impl Appender {
         };
         self.append(Handed { records, generation: None, tell: Box::new(tell) });
         // Gone without an answer only when a panic ended the turn that took it along.
-        answer.recv().unwrap_or_else(|_| Err(NotAppended::Halted(PANICKED.to_owned())))
+        answer.recv().unwrap_or_else(|_| Err(NotAppended::HalfWay(PANICKED.to_owned())))
     }
 
     /// Appends nothing more when its thread panics before it is dropped.
@@ -350,7 +350,8 @@ impl Appender {
                 tracing::error!(%reason, "the journal failed; no more commands are taken until the host is started again");
             }
         }
-        NotAppended::Halted(self.halted.get_or_init(|| reason).clone())
+        let reason = self.halted.get_or_init(|| reason).clone();
+        if error.is_nothing_written() { NotAppended::Halted(reason) } else { NotAppended::HalfWay(reason) }
     }
 }
 

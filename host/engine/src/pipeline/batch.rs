@@ -127,8 +127,17 @@ impl Batch {
 
     /// Nothing of it may be told.
     pub(super) fn lost(self, why: &NotAppended, metrics: &Metrics) {
-        for Waiting { reply, .. } in self.replies {
-            let answer = Err(SubmitError::from(why.clone()));
+        for Waiting { reply, record } in self.replies {
+            let answer = Err(match (why, record, reply.answer) {
+                (NotAppended::HalfWay(reason) | NotAppended::Partly(reason), Some(_), Ok(ack)) => {
+                    SubmitError::OutcomeUnknown { command_id: Some(ack.command_id), reason: reason.clone() }
+                }
+                // Nothing of it was to be recorded.
+                (NotAppended::HalfWay(reason) | NotAppended::Partly(reason), ..) => {
+                    SubmitError::ReadOnly(reason.clone())
+                }
+                _ => why.clone().into(),
+            });
             metrics.answered(&answer);
             drop(reply.to.send(answer));
         }

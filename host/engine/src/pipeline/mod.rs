@@ -57,6 +57,7 @@ pub(crate) use job::{Job, Target};
 pub(crate) use kept::Reclaimed;
 pub(crate) use not_appended::NotAppended;
 pub(crate) use ready::{MakeReady, Ready};
+pub(crate) use verdict::repeat;
 
 use crate::clock::Clock;
 use crate::domain::Domain;

@@ -6,14 +6,17 @@ use crate::SubmitError;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotAppended {
-    /// Nothing is appended any more: the journal failed, or the host shuts down.
+    /// Nothing is appended any more: the journal failed before, or the host shuts down. Nothing of the records was written.
     #[error("{0}")]
     Halted(String),
+    /// The journal failed while the records were written: some of them may turn out to be durable. Nothing is appended any more.
+    #[error("{0}")]
+    HalfWay(String),
     /// Nothing is appended for now. Of the records nothing is in the journal, and states that they were decided on are to be built anew.
     #[error("{reason}")]
     NoRoom { reason: String, is_disk_full: bool },
     /// As `NoRoom`, and some of the records are in the journal.
-    #[error("{0}; it may have been recorded: ask again with the same command id")]
+    #[error("{0}")]
     Partly(String),
 }
 
@@ -34,7 +37,10 @@ impl NotAppended {
 impl From<NotAppended> for SubmitError {
     fn from(why: NotAppended) -> Self {
         match why {
-            NotAppended::Halted(_) | NotAppended::Partly(_) => Self::ReadOnly(why.to_string()),
+            NotAppended::Halted(reason) => Self::ReadOnly(reason),
+            NotAppended::HalfWay(reason) | NotAppended::Partly(reason) => {
+                Self::OutcomeUnknown { command_id: None, reason }
+            }
             NotAppended::NoRoom { reason, is_disk_full } => Self::NoRoom { reason, is_disk_full },
         }
     }

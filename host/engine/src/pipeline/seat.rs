@@ -44,6 +44,8 @@ pub(super) struct Seat {
     pub(super) calls_unreported: u64,
     /// Before this command no other is sampled: looking at a large state takes long.
     sampled_next: u64,
+    /// No command has left anything behind in its instance.
+    pub(super) is_fresh: bool,
     /// One of its commands was run a second time by its worker.
     was_audited: bool,
 }
@@ -73,7 +75,7 @@ impl Seat {
     ) -> Result<Self, CallError> {
         let instance = active.rules.instantiate(&limits)?;
         let ready = ReadySeat { limits, instance, states: WarmStates::new(active.revision) };
-        Ok(Self::from_ready((tenant, domain), active, ready, None))
+        Ok(Self { is_fresh: true, ..Self::from_ready((tenant, domain), active, ready, None) })
     }
 
     /// Goes on with states that were built before; `before` is the seat it takes the place of, all of whose states are durable.
@@ -99,6 +101,7 @@ impl Seat {
             commands: 0,
             calls_unreported: 0,
             sampled_next: 0,
+            is_fresh: false,
             was_audited: false,
         }
     }
@@ -146,6 +149,7 @@ impl Seat {
         command: &GuestCommand<'_>,
     ) -> Result<(Warm, Result<Vec<DecidedEvent>, Reason>), CallError> {
         let handled = self.instance.handle(warm.state, command)?;
+        self.is_fresh = false;
         warm.state = handled.state;
         Ok((warm, handled.decision))
     }
@@ -193,7 +197,12 @@ impl Seat {
     /// The state as JSON, for a sample; `None` when it is too long.
     pub(super) fn inspected(&mut self, warm: &Warm) -> Result<Option<String>, CallError> {
         let began = Instant::now();
-        let state = self.instance.inspect(&warm.state)?;
+        let state = match self.instance.inspect(&warm.state) {
+            Ok(state) => state,
+            // It cannot be shown, and goes on all the same.
+            Err(error) if !error.instance_lost => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let commands = began.elapsed().as_nanos() / COMMAND_NS * 100 / SAMPLING_PERCENT_MAX;
         self.sampled_next = self.commands.saturating_add(u64::try_from(commands).unwrap_or(u64::MAX));
         Ok(Some(state).filter(|state| state.len() <= health::STATE_BYTES_MAX))
@@ -201,7 +210,7 @@ impl Seat {
 
     pub(super) fn report_calls(&mut self) {
         let calls = std::mem::take(&mut self.calls_unreported);
-        if self.active.health.report(calls, 0) == Some(Sentence::Mend) {
+        if self.active.health.ended_well(calls) == Some(Sentence::Mend) {
             tracing::info!(domain = %self.domain.name, "a domain is well again, and takes all commands");
         }
     }

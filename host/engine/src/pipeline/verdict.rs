@@ -2,10 +2,12 @@
 
 use polder_core::{
     Command, CommandAck, CommandId, CommandStatus, CorrelationId, Fingerprint, Position, Reason, Sequence, TimestampMs,
+    subject,
 };
 use polder_journal::{AggregateKey, Decision, EncodedRecord, NewEvent, Outcome, RecordBuf};
 
 use super::warm::Warm;
+use super::worker::{Asked, Decision as Decided};
 use crate::SubmitError;
 use crate::domain::Active;
 use crate::rules::DecidedEvent;
@@ -21,16 +23,16 @@ pub(super) fn record(
     active: &Active,
     warm: &mut Warm,
     command: Command,
-    id: CommandId,
-    at_ms: TimestampMs,
-    decision: Result<Vec<DecidedEvent>, Reason>,
+    Asked { id, at_ms }: Asked,
+    decision: Decided,
 ) -> Verdict {
     let correlation_id = command.correlation_id.clone().unwrap_or_else(|| CorrelationId::from(&id));
     let (status, outcome, reason, events) = match decision {
         Ok(events) => (CommandStatus::Accepted, Outcome::Accepted, None, events),
         Err(reason) => (CommandStatus::Rejected, Outcome::Rejected(reason.clone()), Some(reason), Vec::new()),
     };
-    let mut ack = acknowledgement(active, &command, status, id.clone(), correlation_id, reason);
+    let subject = active.stream_subject(&command.aggregate).unwrap_or_default().to_owned();
+    let mut ack = acknowledgement(subject, &command, status, id.clone(), correlation_id, reason);
     // Nobody can repeat a command whose id the host made up; without events it leaves nothing worth keeping.
     let is_kept = !events.is_empty() || command.id.is_some();
     let record = is_kept.then(|| {
@@ -61,25 +63,30 @@ pub(super) fn record(
     Verdict { record, answer: Ok(ack) }
 }
 
-/// The acknowledgement that a command was given when it was handled.
-pub(super) fn repeat(active: &Active, command: &Command, id: &CommandId, record: &RecordBuf) -> CommandAck {
+/// The acknowledgement that a command was given when it was handled, whether or not the active revision still knows such commands.
+pub(crate) fn repeat(command: &Command, id: &CommandId, record: &RecordBuf) -> CommandAck {
     let view = record.view();
     let reason = view.reason();
     let status = if reason.is_some() { CommandStatus::Rejected } else { CommandStatus::Accepted };
     let correlation_id = CorrelationId::new(view.correlation_id()).unwrap_or_else(|_| CorrelationId::from(id));
-    let ack = acknowledgement(active, command, status, id.clone(), correlation_id, reason);
+    let subject = subject::stream(&command.tenant, &command.domain, &command.aggregate);
+    let ack = acknowledgement(subject, command, status, id.clone(), correlation_id, reason);
     CommandAck { sequence: view.sequence(), position: view.position(), repeated: true, ..ack }
 }
 
 /// Ordered by time, so that ids made up one after the other lie close together in indexes.
-pub(super) fn new_command_id() -> CommandId {
+pub(super) fn new_command_id(at_ms: TimestampMs) -> CommandId {
+    // Not `now_v7`, which panics while the machine's clock is before 1970.
+    let (seconds, nanoseconds) = (at_ms.0 / 1_000, (at_ms.0 % 1_000) as u32 * 1_000_000);
+    let time = uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds);
     let mut buffer = uuid::Uuid::encode_buffer();
-    CommandId::new(uuid::Uuid::now_v7().hyphenated().encode_lower(&mut buffer)).expect("a UUID is a good command id")
+    CommandId::new(uuid::Uuid::new_v7(time).hyphenated().encode_lower(&mut buffer))
+        .expect("a UUID is a good command id")
 }
 
 /// As far as it is known before the decision has its place.
 fn acknowledgement(
-    active: &Active,
+    stream_subject: String,
     command: &Command,
     status: CommandStatus,
     command_id: CommandId,
@@ -93,7 +100,7 @@ fn acknowledgement(
         sequence: Sequence::ZERO,
         position: Position::ZERO,
         correlation_id,
-        stream_subject: active.stream_subject(&command.aggregate).unwrap_or_default().to_owned(),
+        stream_subject,
         reason,
         repeated: false,
     }

@@ -2,6 +2,8 @@
 //! appender, which makes it durable and then tells the callers. Meanwhile it decides on states that are not durable yet; nothing
 //! is told, and nothing read from the journal, before they are.
 
+mod failures;
+
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock};
 
@@ -29,7 +31,7 @@ use super::{Grown, Job};
 use crate::SubmitError;
 use crate::clock::Clock;
 use crate::domain::{Active, Domain};
-use crate::health::{Audit, Condemned, Ground, Sample, SampledCommand, Sentence, Withdrawals};
+use crate::health::{Audit, Sample, SampledCommand, Withdrawals};
 use crate::metrics::Metrics;
 use crate::rules::DecidedEvent;
 use crate::tenant::Tenant;
@@ -141,6 +143,21 @@ pub(super) struct Unsettled {
     generation: u64,
 }
 
+/// How often a command's rules were run, it is the same command.
+pub(super) struct Asked {
+    pub(super) id: CommandId,
+    pub(super) at_ms: TimestampMs,
+}
+
+/// What the rules say.
+enum Attempt {
+    Decided(Warm, Decision, Option<Box<Sample>>),
+    /// They were not asked: the aggregate stands elsewhere.
+    Conflict(Warm, SubmitError),
+}
+
+pub(super) type Decision = Result<Vec<DecidedEvent>, Reason>;
+
 /// Why there is no verdict.
 enum Failure {
     Refused(SubmitError),
@@ -227,7 +244,7 @@ impl Worker {
             // The first of the two has to be in the journal, where the answer is read from.
             self.settle();
         }
-        let answer = match self.earlier(&target, &command, repeatable) {
+        let answer = match self.earlier(&command, repeatable) {
             Ok(Some(ack)) => Ok(ack),
             Ok(None) => match self.decide(&target, command) {
                 Ok((verdict, warm, sample)) => {
@@ -251,44 +268,58 @@ impl Worker {
             return Err(Failure::Refused(trouble.into()));
         }
         let active = target.domain.active();
-        let mut warm = match self.warm(target, &active, &command) {
-            Ok(warm) => warm,
+        let at_ms = self.clock.now();
+        let asked = Asked { id: command.id.clone().unwrap_or_else(|| new_command_id(at_ms)), at_ms };
+        let mut tried = self.attempt(target, &active, &command, &asked);
+        if tried.as_ref().is_err_and(|error| self.may_be_worn_out(target, error)) {
+            tracing::info!(domain = %target.domain.name, "a guest ended; its command is run once more, in a fresh instance");
+            self.metrics.ran_again();
+            self.give_up(address_of(&target.domain));
+            tried = self.attempt(target, &active, &command, &asked);
+        }
+        let (mut warm, decision, sample) = match tried {
+            Ok(Attempt::Decided(warm, decision, sample)) => (warm, decision, sample),
+            Ok(Attempt::Conflict(warm, conflict)) => {
+                return Ok((Verdict { record: None, answer: Err(conflict) }, warm, None));
+            }
             Err(error) => return Err(self.failed(target, &active, command, error)),
         };
-        if let Some(expected) = command.expected_sequence
-            && expected != warm.sequence
-        {
-            let answer = Err(SubmitError::Conflict { expected, actual: warm.sequence });
-            return Ok((Verdict { record: None, answer }, warm, None));
-        }
-        let id = command.id.clone().unwrap_or_else(new_command_id);
-        let at_ms = self.clock.now();
-        let asked = GuestCommand {
-            id: id.as_str(),
-            name: command.name.as_str(),
-            payload: &command.payload,
-            at_ms: at_ms.0,
-            actor: command.actor.as_deref(),
-        };
-        let decision;
-        (warm, decision) = match self.seat(target).handle(warm, &asked) {
-            Ok(handled) => handled,
-            Err(error) => return Err(self.failed(target, &active, command, error.into())),
-        };
-        let is_sampled = self.audit.is_some() && self.seat(target).is_sampled();
-        let sample = is_sampled.then(|| sample(target, &active, &command, (&id, at_ms), warm.sequence, &decision));
-        let verdict = record(target.key, &active, &mut warm, command, id, at_ms, decision);
+        let verdict = record(target.key, &active, &mut warm, command, asked, decision);
         warm.batch = self.batch_number;
         Ok((verdict, warm, sample))
     }
 
-    /// The first acknowledgement of a command that was handled before.
-    fn earlier(
-        &self,
+    /// Nothing comes of it but the state.
+    fn attempt(
+        &mut self,
         target: &Target,
+        active: &Arc<Active>,
         command: &Command,
-        repeatable: Option<CommandKey>,
-    ) -> Result<Option<CommandAck>, SubmitError> {
+        asked: &Asked,
+    ) -> Result<Attempt, FoldError> {
+        let mut warm = self.warm(target, active, command)?;
+        if let Some(expected) = command.expected_sequence
+            && expected != warm.sequence
+        {
+            let actual = warm.sequence;
+            return Ok(Attempt::Conflict(warm, SubmitError::Conflict { expected, actual }));
+        }
+        let guest_command = GuestCommand {
+            id: asked.id.as_str(),
+            name: command.name.as_str(),
+            payload: &command.payload,
+            at_ms: asked.at_ms.0,
+            actor: command.actor.as_deref(),
+        };
+        let decision;
+        (warm, decision) = self.seat(target).handle(warm, &guest_command)?;
+        let is_sampled = self.audit.is_some() && self.seat(target).is_sampled();
+        let sample = is_sampled.then(|| sample(target, active, command, asked, warm.sequence, &decision));
+        Ok(Attempt::Decided(warm, decision, sample))
+    }
+
+    /// The first acknowledgement of a command that was handled before.
+    fn earlier(&self, command: &Command, repeatable: Option<CommandKey>) -> Result<Option<CommandAck>, SubmitError> {
         let (Some(id), Some(key)) = (&command.id, repeatable) else { return Ok(None) };
         let record = match self.reader.decision(key) {
             Ok(Some(record)) => record,
@@ -302,7 +333,7 @@ impl Worker {
         if record.view().fingerprint() != Fingerprint::of(&command.name, &command.payload) {
             return Err(SubmitError::IdReused { id: id.clone(), was_rejected });
         }
-        Ok(Some(repeat(&target.domain.active(), command, id, &record)))
+        Ok(Some(repeat(command, id, &record)))
     }
 
     /// Puts the decision into the batch, and the state back.
@@ -622,61 +653,6 @@ impl Worker {
         self.settle();
         self.seats.remove(&address);
     }
-
-    fn failed(&mut self, target: &Target, active: &Arc<Active>, command: Command, error: FoldError) -> Failure {
-        let error = match error {
-            FoldError::Call(error) => error,
-            FoldError::Journal(error) => return Failure::Refused(SubmitError::ReadOnly(error.to_string())),
-            FoldError::Content(error) => return Failure::Refused(SubmitError::ReadOnly(error.to_string())),
-        };
-        if error.instance_lost {
-            self.give_up(address_of(&target.domain));
-        } else {
-            // This aggregate's state is gone.
-            self.settle();
-        }
-        if error.kind == CallErrorKind::Interrupted {
-            let tenant = target.admission.tenant();
-            return Failure::Refused(match tenant.is_closing() {
-                true => SubmitError::UnknownTenant(tenant.name.clone()),
-                false => SubmitError::ShuttingDown,
-            });
-        }
-        if overran_slice(&error.kind, &limits_of(target)) {
-            target.domain.conduct.overran();
-            return Failure::Overran(Box::new(command));
-        }
-        if let Some(exhausted) = error.host_memory() {
-            self.give_memory_back();
-            return Failure::Refused(SubmitError::MemoryExhausted(exhausted.clone()));
-        }
-        self.metrics.faulted();
-        tracing::warn!(domain = %target.domain.name, revision = %active.revision.short(), %error, "a guest failed");
-        self.blame(target, active);
-        Failure::Refused(SubmitError::GuestFault {
-            domain: target.domain.name.clone(),
-            revision: active.revision,
-            reason: error.to_string(),
-        })
-    }
-
-    /// One more of the revision's calls failed.
-    fn blame(&self, target: &Target, active: &Arc<Active>) {
-        let (tenant, domain) = (target.admission.tenant(), &target.domain);
-        match active.health.report(1, 1) {
-            None | Some(Sentence::Mend) => {}
-            Some(Sentence::Break { cause }) => {
-                tracing::error!(tenant = %tenant.name, domain = %domain.name, cause, "a domain takes no commands for now");
-            }
-            Some(Sentence::Withdraw { cause }) => self.withdrawals.condemn(Condemned {
-                tenant: Arc::clone(tenant),
-                domain: Arc::clone(domain),
-                active: Arc::clone(active),
-                cause,
-                ground: Ground::Faults,
-            }),
-        }
-    }
 }
 
 /// What is needed to run it again; its state is added when it is put back.
@@ -684,9 +660,9 @@ fn sample(
     target: &Target,
     active: &Arc<Active>,
     command: &Command,
-    (id, at_ms): (&CommandId, TimestampMs),
+    asked: &Asked,
     sequence_before: Sequence,
-    decision: &Result<Vec<DecidedEvent>, Reason>,
+    decision: &Decision,
 ) -> Box<Sample> {
     Box::new(Sample {
         tenant: Arc::clone(target.admission.tenant()),
@@ -698,10 +674,10 @@ fn sample(
         command: SampledCommand {
             aggregate: command.aggregate.clone(),
             aggregate_id: command.aggregate_id.clone(),
-            id: id.clone(),
+            id: asked.id.clone(),
             name: command.name.clone(),
             payload: command.payload.clone(),
-            at_ms,
+            at_ms: asked.at_ms,
             actor: command.actor.clone(),
         },
         decision: decision.clone(),

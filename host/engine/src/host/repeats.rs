@@ -1,0 +1,76 @@
+//! A command that is refused now may have been taken before: whoever asks again with the id of an acknowledged command gets the first
+//! acknowledgement, also where the active revision knows no such command any more, or the tenant or its domain takes none for now.
+
+use std::sync::Arc;
+
+use polder_core::{Command, CommandAck, Fingerprint};
+use polder_journal::{AggregateKey, CommandKey};
+
+use super::{Inner, blocking};
+use crate::SubmitError;
+use crate::pipeline::repeat;
+
+/// A command that was not taken.
+pub(super) struct Refused {
+    pub(super) error: SubmitError,
+    pub(super) command: Command,
+}
+
+impl Inner {
+    pub(super) async fn answer_refused(self: Arc<Self>, refused: Box<Refused>) -> Result<CommandAck, SubmitError> {
+        let Refused { error, command } = *refused;
+        let answer = match self.acknowledged_before(&error, command).await {
+            Some(answer) => answer,
+            None => Err(error),
+        };
+        self.metrics.answered(&answer);
+        answer
+    }
+
+    /// `None` when there was no such command, or it is of no matter.
+    async fn acknowledged_before(
+        self: &Arc<Self>,
+        error: &SubmitError,
+        command: Command,
+    ) -> Option<Result<CommandAck, SubmitError>> {
+        let is_final = matches!(
+            error,
+            // Nothing is known there, or cannot be read, or another host knows more, or the caller is to wait.
+            SubmitError::SystemTenant
+                | SubmitError::UnknownTenant(_)
+                | SubmitError::TenantUnavailable(_)
+                | SubmitError::NotOwner
+                | SubmitError::ShuttingDown
+                | SubmitError::Busy { .. }
+                | SubmitError::MemoryExhausted(_)
+        );
+        let id = command.id.clone().filter(|_| !is_final)?;
+        let tenant = self.tenant(&command.tenant)?;
+        // Looking it up takes a place, as the command itself would.
+        let place = match tenant.take_place(&tenant.limits()) {
+            Ok(place) => place,
+            Err(busy) => return Some(Err(busy)),
+        };
+        let inner = Arc::clone(self);
+        blocking(move || {
+            let _place = place;
+            let aggregate =
+                AggregateKey::of(&command.tenant, &command.domain, &command.aggregate, &command.aggregate_id);
+            let record = match inner.reader.decision(CommandKey::of(aggregate, &id)) {
+                Ok(record) => record?,
+                Err(error) => return Some(Err(SubmitError::ReadOnly(error.to_string()))),
+            };
+            let was_rejected = record.view().reason().is_some();
+            if was_rejected && command.retry_rejected {
+                return None;
+            }
+            let is_same = record.view().fingerprint() == Fingerprint::of(&command.name, &command.payload);
+            Some(if is_same {
+                Ok(repeat(&command, &id, &record))
+            } else {
+                Err(SubmitError::IdReused { id, was_rejected })
+            })
+        })
+        .await
+    }
+}
