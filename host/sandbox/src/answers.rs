@@ -111,7 +111,8 @@ pub(crate) fn effects(
     let mut effects = Vec::with_capacity(given.len());
     for projections::Effect { position, kind, target, key, payload } in given {
         if events.binary_search_by_key(&position, |event| event.position).is_err() {
-            let problem = format!("it names position {position} for effect {kind:.80?}, where no event of this call is");
+            let problem =
+                format!("it names position {position} for effect {kind:.80?}, where no event of this call is");
             return Err(misbehaved(problem));
         }
         check_size(
