@@ -17,7 +17,7 @@ async fn an_acknowledged_command_is_repeated_though_its_kind_is_gone() {
 
     let without = patched(&component("lamps"), "darken-lamp", "shadow-lamp");
     let gate = GateOptions { accept_changes: true, ..GateOptions::default() };
-    door.host.deploy(&tenant(), without, DeployOptions { gate, ..DeployOptions::default() }).await.unwrap();
+    door.host.deploy(&tenant(), without.into(), DeployOptions { gate, ..DeployOptions::default() }).await.unwrap();
     let repeated = |ack: CommandAck| CommandAck { repeated: true, ..ack };
     for _ in 0..2 {
         let again = door.send_as("c-2", "l-1", "darken-lamp", json!({})).await.unwrap();

@@ -100,7 +100,8 @@ async fn what_fails_for_one_caller_or_one_aggregate_takes_no_revision_away() {
         turn += 1;
         assert!(turn < 10_000, "it went on failing");
     }
-    let again = door.host.deploy(&tenant(), another_revision(&component("vault"), 1), DeployOptions::default()).await;
+    let again =
+        door.host.deploy(&tenant(), another_revision(&component("vault"), 1).into(), DeployOptions::default()).await;
     assert!(again.unwrap_err().to_string().contains("is in quarantine"));
     door.close().await;
 }

@@ -78,7 +78,7 @@ impl Objects {
 
     /// Goes away by itself, should nobody remove it.
     pub async fn keep_parcel(&self, bytes: &[u8]) -> io::Result<Parcel> {
-        let name = format!("parcel-{}", uuid::Uuid::now_v7().simple());
+        let name = format!("parcel-{}", uuid::Uuid::new_v4().simple());
         keep(&self.parcels, &name, bytes).await?;
         Ok(Parcel { name, digest: blake3::hash(bytes).to_hex().to_string() })
     }
