@@ -38,12 +38,14 @@ pub(crate) fn test() -> Result<()> {
     let mut tally = Tally::default();
     let near =
         arguments(&["--lib", "--bins", "--examples"], &test_names(&workspace, |name| name != INTEGRATION_PACKAGE));
-    go(&workspace, &runner, &near, &cases, &mut tally)?;
+    // Both goes run, so that one failure does not hide another.
+    let near = go(&workspace, &runner, &near, &cases, &mut tally);
     let case_count = fs::read_dir(&cases)?.count();
     let integration = test_names(&workspace, |name| name == INTEGRATION_PACKAGE);
-    if !integration.is_empty() {
-        go(&workspace, &runner, &arguments(&[], &integration), &cases, &mut tally)?;
-    }
+    let integration = match &integration[..] {
+        [] => Ok(()),
+        tests => go(&workspace, &runner, &arguments(&[], tests), &cases, &mut tally),
+    };
     println!(
         "\n{} guests built, {case_count} given/when/then cases recorded by guests, {} test programs run\n\
          {} passed, {} failed, {} skipped",
@@ -53,6 +55,7 @@ pub(crate) fn test() -> Result<()> {
         tally.failed,
         tally.ignored
     );
+    near.and(integration)?;
     ensure!(tally.passed > 0, "no test ran");
     Ok(())
 }

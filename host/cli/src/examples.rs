@@ -31,7 +31,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("token key", &["polder token key list --data data"]),
     ("token key new", &["polder token key new --data data --actor ann"]),
     ("token key list", &["polder token key list --data data"]),
-    ("token key revoke", &["polder token key revoke 0123456789abcdef --data data"]),
+    ("token key revoke", &["polder token key revoke key-0123456789abcdef --data data"]),
     ("token issue", &["polder token issue --tenant main --actor desk --allow-publish 'main.cmd.>' --data data"]),
     ("token show", &["polder token show -"]),
     ("tenant", &["polder tenant list"]),
@@ -51,6 +51,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("salvage", &["polder salvage --data data --out saved"]),
     ("doctor", &["polder doctor --data data"]),
     ("bench", &["polder bench commands --help"]),
+    ("bench fill", &["polder bench fill --data data"]),
 ];
 /// The benchmarks, whose options have good defaults.
 const BENCH: &str = "bench ";

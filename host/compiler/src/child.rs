@@ -8,7 +8,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, setpriority_proces
 use crate::CompilerLimits;
 
 /// How willingly the child leaves the processor to the host, at first. The parent makes it give way entirely when it takes long.
-const NICE_AT_FIRST: i32 = 10;
+const NICE_AT_FIRST: i32 = 5;
 /// Address space beyond the limit on resident memory: the program itself, and what its allocator reserves and does not touch. The kernel's limit
 /// on address space stands behind the parent's look at resident memory, for a parent that is starved.
 const ADDRESS_SPACE_RESERVE_BYTES: u64 = 2 * 1024 * 1024 * 1024;

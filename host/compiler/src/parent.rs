@@ -21,13 +21,16 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// The memory is reserved in steps of this many bytes, one step ahead of the child.
 const MEMORY_STEP_BYTES: u64 = 32 * 1024 * 1024;
-/// After this the child gives way to everything else. A component of ordinary size is compiled by then.
-const SHORT_COMPILE: Duration = Duration::from_secs(2);
+/// Processor time after which the child gives way to everything else. A component of ordinary size is compiled by then. Wall time would not do: on a
+/// busy machine an ordinary compiler would give way, and then wait for as long as the machine is busy.
+const SHORT_COMPILE_CPU: Duration = Duration::from_secs(2);
 const NICE_WHEN_LONG: i32 = 19;
 /// Of a refusal, in bytes.
 const REFUSAL_BYTES_MAX: u64 = 16 * 1024;
 /// Bytes of memory that the kernel counts in.
 const PAGE_BYTES: u64 = 4096;
+/// Processor time that the kernel counts in: its `USER_HZ` is 100 a second.
+const MS_PER_TICK: u64 = 10;
 
 /// Compiles in a child process.
 #[derive(Debug)]
@@ -99,7 +102,7 @@ impl ChildCompiler {
             if wanted > memory.bytes() {
                 memory.grow((wanted - memory.bytes()).next_multiple_of(MEMORY_STEP_BYTES))?;
             }
-            if elapsed > SHORT_COMPILE && !running.gives_way {
+            if !running.gives_way && running.cpu_time().unwrap_or_default() > SHORT_COMPILE_CPU {
                 // Fails only for a child that has ended.
                 let _ = setpriority_process(Some(pid(&running.child)), NICE_WHEN_LONG);
                 running.gives_way = true;
@@ -176,6 +179,15 @@ impl Running {
         let text = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id())).ok()?;
         let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
         Some(pages * PAGE_BYTES)
+    }
+
+    /// Processor time that the child has taken, in user and in kernel mode. `None` once it has ended.
+    fn cpu_time(&self) -> Option<Duration> {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        // The program's name stands in parentheses and may hold spaces; user and kernel time are the 12th and 13th field behind it.
+        let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+        let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
+        Some(Duration::from_millis(ticks * MS_PER_TICK))
     }
 }
 

@@ -37,6 +37,7 @@ pub(crate) struct Http {
     /// How long each run takes.
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
+    /// Aggregates that the commands are spread over.
     #[arg(long, default_value_t = 10_000)]
     aggregates: usize,
 }

@@ -30,8 +30,10 @@ pub(crate) struct InFlight {
     /// How long each run takes.
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
+    /// Aggregates that the commands are spread over.
     #[arg(long, default_value_t = 10_000)]
     aggregates: usize,
+    /// How the commands in flight choose their aggregates.
     #[arg(long, value_enum, default_value_t = Spread::Uniform)]
     spread: Spread,
     #[command(flatten)]

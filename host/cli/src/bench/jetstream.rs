@@ -43,8 +43,10 @@ pub(crate) struct JetStream {
     /// How many commands to time, at least.
     #[arg(long, default_value_t = 300_000)]
     commands: usize,
+    /// Aggregates that the commands are spread over.
     #[arg(long, default_value_t = 10_000)]
     aggregates: usize,
+    /// Commands in flight at a time.
     #[arg(long, default_value_t = NonZeroUsize::new(1_024).expect("not zero"))]
     in_flight: NonZeroUsize,
 }

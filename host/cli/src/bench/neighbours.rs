@@ -42,6 +42,7 @@ pub(crate) struct Neighbours {
     /// Rounds alone and rounds beside, in turn.
     #[arg(long, default_value_t = 4)]
     rounds: usize,
+    /// Aggregates that the commands are spread over.
     #[arg(long, default_value_t = 1_000)]
     aggregates: usize,
     /// Looping commands in flight.

@@ -30,6 +30,7 @@ pub(crate) struct OpenLoop {
     /// How long each run takes.
     #[arg(long, default_value_t = 10)]
     seconds: usize,
+    /// Aggregates that the commands are spread over.
     #[arg(long, default_value_t = 10_000)]
     aggregates: usize,
     #[command(flatten)]

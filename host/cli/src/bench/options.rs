@@ -39,6 +39,7 @@ pub(super) struct Work {
     /// How many commands to time, at least.
     #[arg(long, default_value_t = 1_000_000)]
     pub(super) commands: usize,
+    /// Aggregates that the commands are spread over.
     #[arg(long, default_value_t = 10_000)]
     pub(super) aggregates: usize,
 }
@@ -46,6 +47,7 @@ pub(super) struct Work {
 /// How many commands are on their way at a time, and which aggregates they go to.
 #[derive(Args)]
 pub(super) struct Pressure {
+    /// Commands in flight at a time.
     #[arg(long, default_value_t = NonZeroUsize::new(256).expect("not zero"))]
     pub(super) in_flight: NonZeroUsize,
     /// Which aggregates are asked how often.
@@ -76,8 +78,10 @@ impl Setup {
 /// A history that is there before the clock starts.
 #[derive(Args)]
 pub(super) struct History {
+    /// Events that the history gets.
     #[arg(long, default_value_t = 1_000_000)]
     pub(super) events: usize,
+    /// Aggregates that the commands are spread over.
     #[arg(long, default_value_t = 10_000)]
     pub(super) aggregates: usize,
 }

@@ -29,6 +29,7 @@ pub(crate) struct State {
     /// How many commands to time for each size, at least.
     #[arg(long, default_value_t = 500_000)]
     commands: usize,
+    /// Commands in flight at a time.
     #[arg(long, default_value_t = NonZeroUsize::new(256).expect("not zero"))]
     in_flight: NonZeroUsize,
 }

@@ -37,11 +37,13 @@ const EVENTS_PER_PAGE: usize = 10_000;
 pub(crate) struct Switch {
     #[command(flatten)]
     place: Place,
+    /// Switches to the next revision.
     #[arg(long, default_value_t = 500)]
     switches: usize,
     /// Commands per second; they set out at this rate whether those before have their answers or not.
     #[arg(long, default_value_t = 22_000)]
     rate: usize,
+    /// Aggregates that the commands are spread over.
     #[arg(long, default_value_t = 5_000)]
     aggregates: usize,
 }
