@@ -99,7 +99,7 @@ fn walk(
         let offset = whole_sectors(scan.end);
         if !all_zero(window.get(scan.end, (offset - scan.end) as usize)?) {
             let what = "bytes behind the last frame are not zero".to_owned();
-            return Ok(Ok(Stop { offset, what, is_after_zeros: false }));
+            return Ok(Ok(Stop { offset, damaged_from: scan.end, what, is_after_zeros: false }));
         }
         match next_frame(window, offset)? {
             Ok(frame) => {
@@ -110,14 +110,18 @@ fn walk(
             Err(error @ (FrameError::Format(_) | FrameError::Kind(_))) => {
                 return Ok(Err(Rest::Damaged { offset, what: error.to_string() }));
             }
-            Err(error) => return Ok(Ok(Stop { offset, what: error.to_string(), is_after_zeros: true })),
+            Err(error) => {
+                return Ok(Ok(Stop { offset, damaged_from: offset, what: error.to_string(), is_after_zeros: true }));
+            }
         }
     }
 }
 
 struct Stop {
-    /// A whole sector.
+    /// Where a sector begins.
     offset: u64,
+    /// The first byte that may be damaged: what fills the last frame's last sector lies before `offset`.
+    damaged_from: u64,
     what: String,
     /// What fills the last frame's last sector is as it was written.
     is_after_zeros: bool,
@@ -166,10 +170,10 @@ fn rest_behind(window: &mut Window<'_>, stop: &Stop) -> io::Result<Rest> {
         remains.add(bytes);
         if !all_zero(bytes) {
             let candidates = candidates(bytes, offset);
-            for candidate in candidates.into_iter().filter(|candidate| *candidate > stop.offset) {
+            for candidate in candidates.into_iter().filter(|candidate| *candidate > stop.damaged_from) {
                 if matches!(next_frame(window, candidate)?, Ok(_) | Err(FrameError::Format(_) | FrameError::Kind(_))) {
                     let what = format!("{}, though a good frame follows at byte {candidate}", stop.what);
-                    return Ok(Rest::Damaged { offset: stop.offset, what });
+                    return Ok(Rest::Damaged { offset: stop.damaged_from, what });
                 }
             }
         }
@@ -178,11 +182,11 @@ fn rest_behind(window: &mut Window<'_>, stop: &Stop) -> io::Result<Rest> {
     let offset = stop.offset;
     Ok(match (remains.is_nothing(), remains.damage()) {
         (true, _) if stop.is_after_zeros => Rest::Unused,
-        (true, _) => Rest::Damaged { offset, what: stop.what.clone() },
+        (true, _) => Rest::Damaged { offset: stop.damaged_from, what: stop.what.clone() },
         (false, None) if stop.is_after_zeros => Rest::Unfinished { offset, what: stop.what.clone() },
         (false, damage) => {
             let what = damage.map_or_else(|| stop.what.clone(), |damage| format!("{}: {damage}", stop.what));
-            Rest::Damaged { offset, what }
+            Rest::Damaged { offset: stop.damaged_from, what }
         }
     })
 }
