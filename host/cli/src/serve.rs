@@ -64,14 +64,14 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         logs::start()?;
-        tracing::info!(descriptors_max = raise_descriptors(), "open files and connections");
+        let descriptors_max = raise_descriptors();
         // Whatever the host and its libraries make is the host's user's alone.
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(self.serve(output))
+        runtime.block_on(self.serve(output, descriptors_max))
     }
 
-    async fn serve(self, output: &Output) -> Outcome {
+    async fn serve(self, output: &Output, descriptors_max: u64) -> Outcome {
         let compiler = ChildCompiler::of_this_program(CompilerLimits::DEFAULT);
         let mut options = HostOptions { compilers: Compilers::new(compiler), ..HostOptions::new(&self.data) };
         if let Some(workers) = self.workers {
@@ -80,7 +80,7 @@ impl Serve {
         if let Some(bytes_max) = self.memory_bytes_max {
             options.memory = MemoryBudget::new(bytes_max);
         }
-        tracing::info!(memory_bytes_max = options.memory.bytes_max(), "requests, reads and guests share this memory");
+        let memory_bytes_max = options.memory.bytes_max();
         options.disk_reserve_bytes = self.disk_reserve_bytes;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
@@ -109,6 +109,8 @@ impl Serve {
             }
         };
         // Only now: the folder is there, and this host's alone.
+        tracing::info!(descriptors_max, "open files and connections");
+        tracing::info!(memory_bytes_max, "requests, reads and guests share this memory");
         let parts = if parts.first_host().keys().is_empty() {
             parts.with_first_key_proof(FirstKeyProof::write(&self.data).with_context(cannot)?)
         } else {

@@ -37,7 +37,7 @@ pub enum CallErrorKind {
     AnswerTooLarge { bytes_max: usize },
     /// What the command led to is larger than a limit allows: the caller's to make smaller, and no failure of the guest.
     #[error("{0}")]
-    OverLimit(OverLimit),
+    OverLimit(Box<OverLimit>),
     #[error("the domain's code kept more than {handles_max} handles")]
     TooManyHandles { handles_max: usize },
     /// The host as a whole has no memory left. The guest is not to blame, and the call can be tried again.
@@ -68,7 +68,7 @@ pub struct OverLimit {
 
 impl From<OverLimit> for CallErrorKind {
     fn from(over: OverLimit) -> Self {
-        Self::OverLimit(over)
+        Self::OverLimit(Box::new(over))
     }
 }
 

@@ -48,7 +48,7 @@ fn a_rejection_is_told_in_words() {
     assert_eq!(desk.host.polder(&fulfil).refused(), format!("rejected, as before: {why}"));
 
     let ran = desk.host.polder(&[&fulfil[..], &["--json"]].concat());
-    assert_eq!((ran.code, ran.stderr.as_str()), (1, ""), "{ran}");
+    assert_eq!((ran.code, ran.stderr.as_str()), (3, ""), "{ran}");
     let ack: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((&ack["status"], &ack["reason"]["code"]), (&"rejected".into(), &"not-allowed-in-state".into()));
 }
@@ -77,7 +77,7 @@ fn a_refusal_says_what_would_be_right() {
     }
     let ran = desk.host.polder(&["send", "orders/order/o-1", "no-such", "--json"]);
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!((ran.code, &document["type"]), (1, &"urn:polder:problem:unknown-command".into()), "{ran}");
+    assert_eq!((ran.code, &document["type"]), (3, &"urn:polder:problem:unknown-command".into()), "{ran}");
 }
 
 #[test]

@@ -69,7 +69,8 @@ fn views_are_shown_one_or_many() {
     let desk = fulfilled();
     let wait = ["--after", "5", "--timeout-ms", "30000"];
     let one = desk.host.polder(&[&["view", "orders/order-summary", "o-1"], &wait[..]].concat());
-    assert_eq!(serde_json::from_str::<Value>(one.good()).unwrap()["status"], "fulfilled");
+    assert_eq!((one.code, one.stderr.trim_end()), (0, "as of position 5"), "{one}");
+    assert_eq!(serde_json::from_str::<Value>(&one.stdout).unwrap()["status"], "fulfilled");
     let json = desk.host.polder(&[&["view", "orders/order-summary", "o-1", "--json"], &wait[..]].concat()).json();
     assert_eq!((&json["position"], &json["set_aside"]), (&5.into(), &Value::Null));
     let many =
