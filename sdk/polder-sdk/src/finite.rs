@@ -350,7 +350,8 @@ mod tests {
 
     #[test]
     fn a_number_that_is_not_finite_is_refused_with_its_place() {
-        let cases: [(fn(&mut Bill), &str); 8] = [
+        type Spoil = fn(&mut Bill);
+        let cases: [(Spoil, &str); 8] = [
             (|bill| bill.lines[1].price = f64::INFINITY, "`lines[1].price` is inf"),
             (|bill| bill.lines[0].pair.1 = f64::NAN, "`lines[0].pair[1]` is NaN"),
             (|bill| bill.by_town.extend([("Goes".into(), f64::NEG_INFINITY)]), "`by_town.Goes` is -inf"),

@@ -12,7 +12,7 @@ async fn a_guest_that_leaks_fails_for_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let limits = Limits { memory_bytes_max: 32 * 1024 * 1024, ..Limits::DEFAULT };
     let door = Door::open_with(folder.path(), limits, "vault", "vault").await;
-    for turn in 1..=60 {
+    for turn in 1_u64..=60 {
         let vault = format!("v-{}", turn % 3);
         assert_eq!(door.accept(&vault, "leak", json!({ "bytes": 3_000_000 })).await.sequence.0, turn.div_ceil(3));
     }
