@@ -127,12 +127,14 @@ fn what_is_no_domain_is_refused_and_the_active_revision_stays() {
         ("a core module's import", component("(module (import \"env\" \"now\" (func (result i64))))"), "env"),
         ("another world", component("(component)"), "it lacks polder:domain/"),
         ("a module of nothing", component("(module)"), "the module exports no domain"),
-        ("too much", vec![b'x'; 8 * 1024 * 1024 + 1], "at most 8388608 are allowed"),
     ] {
         let reason = site.refused(bytes);
         assert!(reason.contains(wanted), "{what}: {reason}");
         assert_eq!(site.revision(), active, "{what}");
     }
+
+    let problem = site.client.put("/v1/main/domains/orders", vec![b'x'; 8 * 1024 * 1024 + 1]).problem(413, "too-large");
+    assert_eq!((&problem["limit"], &problem["limit_name"]), (&json!(8 * 1024 * 1024), &json!("component_bytes_max")));
 
     // A descriptor that breaks the rules: same length, but no name begins with a capital.
     let mut broken = orders();
@@ -255,7 +257,7 @@ fn the_command_shows_what_the_gate_found() {
     assert_eq!(
         refused.refused(),
         "error: refused: 1 of 1 states come out otherwise than before; accept the changes if they are wanted\n  \
-         lamp l-1 at sequence 1:\n    turns: 1 before, 2 now"
+         lamp: turns: 1\n  lamp l-1 at sequence 1:\n    turns: 1 before, 2 now"
     );
     let dry = host.polder(&["deploy", file, "--accept-changes", "--dry-run"]);
     assert!(dry.good().starts_with("lamps could be at revision ") && dry.good().contains(", now at "), "{dry}");

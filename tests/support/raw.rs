@@ -37,6 +37,13 @@ impl RawConnection {
         }
     }
 
+    /// Whether bytes of an answer arrive within `wait_max`. They stay for [`Self::answer`].
+    pub fn has_begun_an_answer(&mut self, wait_max: Duration) -> bool {
+        let deadline = Instant::now() + wait_max;
+        while self.rest.is_empty() && self.read(deadline) {}
+        !self.rest.is_empty()
+    }
+
     /// Whether the host closes the connection within `wait_max`; what it still sends is dropped.
     pub fn is_closed_within(&mut self, wait_max: Duration) -> bool {
         let deadline = Instant::now() + wait_max;

@@ -79,7 +79,7 @@ impl Events {
             Err(Failure::Problem(problem)) if goes_on && problem.passes() => {
                 return Ok(End::BrokenOff(problem.to_string()));
             }
-            Err(Failure::Failed(error)) if goes_on => return Ok(End::BrokenOff(format!("{error:#}"))),
+            Err(Failure::NoHost(error)) if goes_on => return Ok(End::BrokenOff(format!("{error:#}"))),
             Err(failure) => return Err(failure),
         };
         *is_known = true;
@@ -88,7 +88,7 @@ impl Events {
             match response.chunk().await.map_err(|error| client.unreachable(error)) {
                 Ok(Some(chunk)) => rest.extend_from_slice(&chunk),
                 Ok(None) => return Ok(End::Whole),
-                Err(Failure::Failed(error)) if self.follow => return Ok(End::BrokenOff(format!("{error:#}"))),
+                Err(Failure::NoHost(error)) if self.follow => return Ok(End::BrokenOff(format!("{error:#}"))),
                 Err(failure) => return Err(failure),
             }
             let whole = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);

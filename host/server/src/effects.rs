@@ -10,7 +10,7 @@ use polder_engine::EffectCursor;
 
 use crate::access::{Caller, Hints};
 use crate::app::App;
-use crate::json::json;
+use crate::json::json_held;
 use crate::problem::Problem;
 use crate::query::{Query, bad_parameter};
 use crate::segments::Segments;
@@ -33,6 +33,7 @@ pub(crate) async fn list(
     });
     let after = after.transpose()?.unwrap_or_default();
     let page = app.host(&tenant).effects(&tenant, &domain, after, limit).await;
-    let page = page.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
-    Ok(json(StatusCode::OK, &page))
+    let mut page = page.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
+    let reserved = page.reserved.take();
+    Ok(json_held(StatusCode::OK, &page, reserved))
 }

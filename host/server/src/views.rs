@@ -9,7 +9,7 @@ use polder_engine::{Direction, DocumentQuery};
 
 use crate::access::{Caller, Hints};
 use crate::app::App;
-use crate::json::json;
+use crate::json::json_held;
 use crate::problem::Problem;
 use crate::query::{Query, bad_parameter};
 use crate::segments::Segments;
@@ -27,8 +27,9 @@ pub(crate) async fn one(
     let (tenant, domain, projection) = (segments.tenant()?, segments.domain()?, segments.projection()?);
     let wait = wait(&query)?;
     let document = app.host(&tenant).document(&tenant, &domain, &projection, segments.key(), wait).await;
-    let document = document.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
-    Ok(json(StatusCode::OK, &document))
+    let mut document = document.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
+    let reserved = document.reserved.take();
+    Ok(json_held(StatusCode::OK, &document, reserved))
 }
 
 pub(crate) async fn list(
@@ -39,8 +40,9 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let (tenant, domain, projection) = (segments.tenant()?, segments.domain()?, segments.projection()?);
     let page = app.host(&tenant).documents(&tenant, &domain, &projection, &wanted(&query)?, wait(&query)?).await;
-    let page = page.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
-    Ok(json(StatusCode::OK, &page))
+    let mut page = page.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
+    let reserved = page.reserved.take();
+    Ok(json_held(StatusCode::OK, &page, reserved))
 }
 
 fn wanted(query: &Query) -> Result<DocumentQuery, Problem> {

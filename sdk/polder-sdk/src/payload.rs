@@ -59,6 +59,15 @@ pub fn read_event<T: DeserializeOwned>(name: &str, version: u32, payload: &[u8])
     })
 }
 
+/// Whether bytes are JSON with more levels than can be read.
+pub(crate) fn is_nested_too_deep(payload: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(payload).is_err_and(|error| is_recursion_limit(&error))
+}
+
+fn is_recursion_limit(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("recursion limit exceeded")
+}
+
 /// Reads what was recorded as an older version of an event, and brings it up to date.
 pub fn upcast<T: DeserializeOwned, E>(name: &str, version: u32, payload: &[u8], bring: fn(T) -> E) -> Result<E, Fault> {
     read_event(name, version, payload).map(bring)
@@ -93,7 +102,7 @@ fn invalid(problem: String) -> Rejected {
 /// What is wrong with `payload`, with the place.
 fn problem(payload: &[u8], error: &serde_json::Error) -> String {
     let told = error.to_string();
-    if told.starts_with("recursion limit exceeded") {
+    if is_recursion_limit(error) {
         return format!("this is JSON nested more than {DEPTH_MAX} deep");
     }
     let is_too_large = told.starts_with("number out of range");
@@ -270,6 +279,9 @@ mod tests {
         };
         assert!(nested(DEPTH_MAX).is_ok());
         assert_eq!(nested(DEPTH_MAX + 1).unwrap_err().message, "this is JSON nested more than 127 deep");
+        let list = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(is_nested_too_deep(list(DEPTH_MAX + 1).as_bytes()));
+        assert!(!is_nested_too_deep(list(DEPTH_MAX).as_bytes()) && !is_nested_too_deep(b"[") && !is_nested_too_deep(b""));
     }
 
     #[test]

@@ -43,7 +43,8 @@ fn who_follows_goes_on_where_it_was_after_the_host_was_away() {
     host.kill();
     let host = Host::start_at(&data, &address);
     send(&host, "o-2");
-    assert_eq!(next()["position"], 2);
+    let second = next();
+    assert_eq!(second["position"], 2, "{second}");
     host.stop();
     let host = Host::start_at(&data, &address);
     send(&host, "o-3");

@@ -89,7 +89,7 @@ fn a_living_tenants_missing_key_is_told_and_the_host_serves_the_others() {
     assert_eq!((&ready["writable"], &ready["degraded"][0]["tenant"]), (&true.into(), &"main".into()), "{ready}");
     client.post("/v1/main/orders/order/o-1/draft-order", "{}").problem(503, "tenant-unavailable");
     client.get("/v1/main/events").problem(503, "tenant-unavailable");
-    client.request("PUT", "/v1/tenants/acme").send().json(200);
+    client.request("PUT", "/v1/tenants/acme").send().json(201);
     assert!(!key.exists(), "no other key is made in its place");
     host.stop();
 }

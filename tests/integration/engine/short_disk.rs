@@ -35,9 +35,11 @@ async fn the_journal_goes_on_and_views_snapshots_and_uploads_wait() {
     door.documents("order-summary", drafted.position).await;
 
     disk.set_free_bytes(RESERVE_BYTES - 1);
-    let mut last = drafted;
+    let (mut last, mut lines) = (drafted, 0);
     while door.projection("order-summary").await.stalled.is_none() {
-        last = door.accept("o-1", "add-line", json!({ "sku": "TEA", "quantity": 1, "price": 2 })).await;
+        lines += 1;
+        let line = json!({ "sku": format!("TEA-{lines}"), "quantity": 1, "price": 2 });
+        last = door.accept("o-1", "add-line", line).await;
         tokio::task::yield_now().await;
     }
     is_short(&door).await;

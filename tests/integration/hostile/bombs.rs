@@ -55,7 +55,7 @@ const OUTSIDE: &[&str] = &[
     "wasi:keyvalue/store@0.2.0-draft",
     "wasi:config/store@0.2.0-draft",
     "wasi:logging/logging",
-    "polder:domain/diagnostics@0.2.0",
+    "polder:domain/diagnostics@0.3.0",
     "polder:domain/diagnostics",
     "polder:other/diagnostics@0.2.0",
 ];

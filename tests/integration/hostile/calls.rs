@@ -16,7 +16,7 @@ async fn a_hostile_command_costs_itself_and_says_what_it_was() {
         ("grow", "wanted more than 33554432 bytes of memory (limit memory_bytes_max)"),
         ("trap", "it panicked or aborted"),
         ("no-json", "event thing-done is not JSON"),
-        ("no-utf8", "event thing-done is not UTF-8"),
+        ("no-utf8", "event thing-done is not JSON: invalid utf-8"),
         ("wrong-name", "event \"thing-undone\", which its descriptor does not list for aggregate thing"),
         ("name-no-utf8", "invalid utf-8"),
         ("old-version", "event thing-done in version 1; its descriptor says that new ones get version 2"),

@@ -96,7 +96,7 @@ async fn what_is_set_aside_is_tried_again_and_given_up() {
     let all = [(1, ParkedKind::Failed), (2, ParkedKind::Behind), (3, ParkedKind::Failed)];
     let found = parked(&yard).await;
     assert_eq!(kinds(&found), all);
-    assert!(found[0].2.contains("it traps in apply") && found[2].2.contains("it will not apply"), "{found:?}");
+    assert!(found[0].2.contains("the domain's code trapped") && found[2].2.contains("it will not apply"), "{found:?}");
 
     // In vain: they fail as before.
     let retried = yard.host.retry_parked(&tenant(MAIN_TENANT), everything()).await.unwrap();

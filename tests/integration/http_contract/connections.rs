@@ -68,7 +68,9 @@ fn followers_keep_their_places() {
     // 40 connections, 30 of them from one address: this client's is one, and idle.
     let follow = b"GET /v1/main/events?follow=true HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\n\r\n";
     let mut followers: Vec<_> = (0..30).map(|_| RawConnection::open(host.address())).collect();
-    followers.iter_mut().for_each(|connection| assert!(connection.send(follow)));
+    for connection in &mut followers {
+        assert!(connection.send(follow) && connection.has_begun_an_answer(Duration::from_secs(10)), "it is served");
+    }
     let begin = Instant::now();
     let refused = loop {
         let mut more = RawConnection::open(host.address());

@@ -62,7 +62,10 @@ fn an_effect_is_asked_for_once() {
         if is_reopened {
             shop.reopen();
         }
-        shop.client.get(&format!("/v1/main/orders/views/order-summary?after={last}&timeout_ms=30000")).json(200);
+        // Effects are listed up to the position that every projection of the domain has reached.
+        for view in ["order-summary", "customer-totals"] {
+            shop.client.get(&format!("/v1/main/orders/views/{view}?after={last}&timeout_ms=30000")).json(200);
+        }
         let page = |query: &str| shop.client.get(&format!("/v1/main/orders/effects{query}")).json(200);
         let all = page("");
         let keys: Vec<&Value> = all["effects"].as_array().unwrap().iter().map(|effect| &effect["key"]).collect();

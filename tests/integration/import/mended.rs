@@ -100,7 +100,7 @@ fn a_dry_run_finds_what_the_host_would_refuse() {
     assert!(no_command.code == 1 && no_command.stderr.contains("command \"submitt-order\""), "{no_command}");
     assert!(no_command.stderr.contains("submit-order"), "{no_command}");
     let no_domain = dry(&ORDERS.replace("\"orders\"", "\"ordres\""));
-    assert!(no_domain.code == 1 && no_domain.stderr.contains("ordres"), "{no_domain}");
+    assert!(no_domain.code == 3 && no_domain.stderr.contains("ordres"), "{no_domain}");
     assert_eq!(desk.ids(), Vec::<String>::new());
 }
 

@@ -45,7 +45,7 @@ fn imported_twice(log: &Path) -> Count {
 
     host.stop();
     let verified = polder(&["verify", "--data", data.to_str().unwrap(), "--json"]).json();
-    // The upload and the activation are events too, of the host's own history.
-    assert_eq!((&verified["events"], &verified["closed"]), (&(rows + 2).into(), &true.into()), "{verified}");
+    // The tenant's key, the upload and the activation are events too, of the host's own history.
+    assert_eq!((&verified["events"], &verified["closed"]), (&(rows + 3).into(), &true.into()), "{verified}");
     wanted
 }

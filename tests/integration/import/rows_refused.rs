@@ -91,12 +91,12 @@ fn an_import_that_cannot_work_ends_at_once() {
 
     // A host without the domain: not one refused row after the other.
     let ran = import(&host, &log, &[]);
-    assert_eq!(ran.code, 1, "{ran}");
+    assert_eq!(ran.code, 3, "{ran}");
     assert_eq!(ran.stderr, "error: tenant \"main\" has no domain \"permits\"\n");
 
     // No host, and no patience.
     let ran = polder(&["import", log_text, "--map", map, "--host", "http://127.0.0.1:1", "--wait", "0"]);
-    assert_eq!((ran.code, ran.stdout.as_str()), (1, "0 accepted, 0 already handled, 0 refused\n"), "{ran}");
+    assert_eq!((ran.code, ran.stdout.as_str()), (4, "0 accepted, 0 already handled, 0 refused\n"), "{ran}");
     assert!(ran.stderr.contains("no host answers at http://127.0.0.1:1"), "{ran}");
 
     // Files that are no logs, and maps that are none.

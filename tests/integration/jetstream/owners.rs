@@ -84,6 +84,15 @@ fn who_was_deposed_appends_nothing() {
     model.check(&old_reader);
 }
 
+/// Sets the flag at the end of its scope, also when a test fails there.
+struct SetWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Each deposes the other as soon as it is deposed itself, and gives it time to.
 #[test]
 fn two_would_be_owners_fight_and_the_history_is_one() {
@@ -92,14 +101,18 @@ fn two_would_be_owners_fight_and_the_history_is_one() {
     const APPENDS_IN_PEACE_MAX: usize = 10;
     let (server, model) = (server(), Mutex::new(Model::default()));
     let (depositions, claims, are_done) = (Mutex::new(0), <[AtomicUsize; 2]>::default(), <[AtomicBool; 2]>::default());
+    // One after the other: the first makes the secret that both need.
+    let links = [link(&server), link(&server)];
     std::thread::scope(|scope| {
-        for name in 0..2_u8 {
-            let (server, model, depositions) = (&server, &model, &depositions);
+        for (name, link) in (0..2_u8).zip(&links) {
+            let (model, depositions) = (&model, &depositions);
             let (own_claims, other_claims) = (&claims[usize::from(name)], &claims[usize::from(1 - name)]);
             let (is_done, is_other_done) = (&are_done[usize::from(name)], &are_done[usize::from(1 - name)]);
             scope.spawn(move || {
-                let (link, folder) = (link(server), tempdir().unwrap());
-                let (mut follower, _reader, _) = open_copy(&link, folder.path()).unwrap();
+                // Also when it fails: the other would wait for it without end.
+                let _done = SetWhenDropped(is_done);
+                let folder = tempdir().unwrap();
+                let (mut follower, _reader, _) = open_copy(link, folder.path()).unwrap();
                 let mut left = APPENDS;
                 while left > 0 {
                     let claims_before = other_claims.load(Ordering::SeqCst);
@@ -128,7 +141,6 @@ fn two_would_be_owners_fight_and_the_history_is_one() {
                     *depositions.lock().unwrap() += 1;
                     follower = writer.into_follower();
                 }
-                is_done.store(true, Ordering::SeqCst);
             });
         }
     });

@@ -79,6 +79,7 @@ fn frames_of_strangers_are_passed_over() {
     }
     model.check(&reader);
     // Another host takes it over, and one begins with an empty folder.
+    drop((writer, reader));
     let (mut next, reader, _) = lead(&link(&server), two.path()).unwrap();
     stranger.write_frames();
     model.append(&mut next, &[accept("main", 7, &[100])]).unwrap();

@@ -160,11 +160,7 @@ fn a_stream_that_ends_within_an_event_is_completed() {
     for lost in 1..=2 {
         let whole = site.told();
         site.stop_host();
-        let stream = site.stream(MAIN_STREAM).unwrap();
-        let last = stream.cached_info().state.last_sequence;
-        // Those that were lost before are not there to be deleted.
-        let delete = |sequence: &u64| site.runtime.block_on(stream.delete_message(*sequence)).is_ok();
-        assert_eq!((1..=last).rev().filter(delete).take(lost).count(), lost);
+        site.lose_last(lost);
         site.start_host();
         site.await_messages(6);
         assert_eq!(site.told(), whole, "{lost} lost");

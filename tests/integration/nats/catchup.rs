@@ -206,7 +206,7 @@ fn nobody_is_told_for_long_who_is_gone() {
 fn what_cannot_be_read_is_told() {
     let site = Site::open_shop();
     for (headers, payload, kind) in [
-        (&[][..], "[", "bad-body"),
+        (&[][..], "[", "not-json"),
         (&[], r#"{"after": 3}"#, "bad-body"),
         (&[], r#"{"start_after": -1}"#, "bad-body"),
         (&[], r#"{"target_id": "a b"}"#, "bad-body"),

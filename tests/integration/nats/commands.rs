@@ -115,16 +115,18 @@ fn one_callers_commands_are_decided_in_order() {
     let site = Site::open_shop();
     let answers = site.runtime.block_on(async {
         let mut answers = Vec::new();
-        let mut inbox = site.client.subscribe("answers").await.unwrap();
+        let reply = site.client.new_inbox();
+        let mut inbox = site.client.subscribe(reply.clone()).await.unwrap();
         for number in 0..ORDERS {
             for (command, payload) in [("draft-order", DRAFT), ("add-line", LINE), ("submit-order", "{}")] {
                 let subject = format!("main.cmd.orders.order.o-{number}.{command}");
-                site.client.publish_with_reply(subject, "answers", payload.into()).await.unwrap();
+                site.client.publish_with_reply(subject, reply.clone(), payload.into()).await.unwrap();
             }
         }
         while answers.len() < 3 * ORDERS {
             use futures::StreamExt as _;
-            answers.push(inbox.next().await.unwrap());
+            let answer = tokio::time::timeout(super::site::WAIT_MAX, inbox.next()).await;
+            answers.push(answer.expect("an answer in time").unwrap());
         }
         answers
     });

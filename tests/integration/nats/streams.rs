@@ -55,6 +55,24 @@ impl Site {
         })
     }
 
+    /// Leaves the stream as if its last messages had never arrived. The stream refuses to delete messages, so it is made anew.
+    pub(super) fn lose_last(&self, lost: usize) {
+        let mut kept = self.messages(MAIN_STREAM);
+        kept.truncate(kept.len() - lost);
+        let config = self.stream(MAIN_STREAM).unwrap().cached_info().config.clone();
+        let jetstream = self.jetstream();
+        self.runtime.block_on(async {
+            jetstream.delete_stream(MAIN_STREAM).await.unwrap();
+            jetstream.create_stream(config).await.unwrap();
+            for message in kept {
+                let headers = message.headers.unwrap_or_default();
+                let sent = jetstream.publish_with_headers(message.subject.clone(), headers.clone(), message.payload);
+                let kept = sent.await.unwrap().await;
+                assert!(kept.is_ok(), "{} {headers:?}: {kept:?}", message.subject);
+            }
+        });
+    }
+
     /// The stream holds what the journal holds: the same events, in the same order, none missing, none twice. Gives how many.
     #[track_caller]
     pub(super) fn assert_stream_is_history(&self) -> usize {

@@ -95,7 +95,14 @@ fn tenants_are_listed_and_a_name_is_taken_once() {
     for path in ["suspend", "resume"] {
         town.client.post(&format!("/v1/tenants/brook/{path}"), "").problem(404, "unknown-tenant");
     }
-    let list = |town: &Town| town.client.get("/v1/tenants").json(200)["tenants"].clone();
+    // SQLite's file may grow by a page at a start.
+    let list = |town: &Town| {
+        let mut tenants = town.client.get("/v1/tenants").json(200)["tenants"].clone();
+        for tenant in tenants.as_array_mut().unwrap() {
+            assert!(tenant.as_object_mut().unwrap().remove("view_bytes").is_some());
+        }
+        tenants
+    };
     let before = list(&town);
     assert_eq!((&before[0]["tenant"], &before[1]["tenant"]), (&json!("acme"), &json!("main")));
     assert_eq!(before[0]["domains"][0]["domain"], "orders");

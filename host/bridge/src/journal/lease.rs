@@ -17,6 +17,8 @@ use super::secret::{is_marked, mark};
 pub const LEASE: Duration = Duration::from_secs(4);
 /// How often its holder renews it, and others look.
 pub const LEASE_LOOK: Duration = Duration::from_millis(500);
+/// Wall time for one look at the entry. Shorter than other questions to JetStream: requests wait until it is known that the servers are away.
+const LOOK_WAIT_MAX: Duration = Duration::from_millis(700);
 const KEY: &str = "owner";
 
 /// As it is written.
@@ -201,7 +203,10 @@ impl Lease {
 
     fn see(&self) -> Result<Option<Seen>, JournalError> {
         let unavailable = |problem: String| JournalError::unavailable("give the owner's lease", problem);
-        let entry = self.link.block_on(self.bucket.entry(KEY)).map_err(|error| unavailable(error.to_string()))?;
+        let looked = self.link.block_on(async { tokio::time::timeout(LOOK_WAIT_MAX, self.bucket.entry(KEY)).await });
+        let entry = looked
+            .map_err(|_| unavailable(format!("no answer within {LOOK_WAIT_MAX:?}")))?
+            .map_err(|error| unavailable(error.to_string()))?;
         let Some(entry) = entry else { return Ok(None) };
         let holding = match entry.operation {
             Operation::Put => read(&self.link.own_marks().lease, &entry.value, entry.revision),

@@ -1,7 +1,7 @@
 //! The secret that the hosts of one cluster share: with it each of them marks what it writes at NATS, and knows what another host of the
 //! cluster has written from what anybody else has. It is in a file that an operator copies to every host.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -38,20 +38,22 @@ impl JournalSecret {
         Self::parse(text.trim_end()).ok_or_else(bad).map(Some)
     }
 
-    /// Makes a secret, and the file, which must not be there.
+    /// Makes a secret, and the file, which must not exist. The file appears whole: a process that is killed in between leaves no half of it.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When the file exists or cannot be written.
     pub fn make(path: &Path) -> io::Result<Self> {
         let mut secret = [0; SECRET_BYTES];
         getrandom::fill(&mut secret).map_err(io::Error::other)?;
         if let Some(folder) = path.parent() {
             DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)?;
+        let draft = path.with_extension(format!("draft-{}", uuid::Uuid::new_v4().simple()));
         let digits: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-        writeln!(file, "{digits}")?;
-        file.sync_all()?;
+        let made = write_new(&draft, &digits).and_then(|()| fs::hard_link(&draft, path));
+        let removed = fs::remove_file(&draft);
+        made?;
+        removed?;
         Ok(Self(secret))
     }
 
@@ -80,6 +82,12 @@ impl JournalSecret {
             id: key("id"),
         }
     }
+}
+
+fn write_new(path: &Path, line: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)?;
+    writeln!(file, "{line}")?;
+    file.sync_all()
 }
 
 impl std::fmt::Debug for JournalSecret {
@@ -150,7 +158,8 @@ mod tests {
         assert!(JournalSecret::read(&file).unwrap().is_none());
         let made = JournalSecret::make(&file).unwrap();
         assert_eq!(JournalSecret::read(&file).unwrap().unwrap().0, made.0);
-        assert!(JournalSecret::make(&file).is_err(), "it is there");
+        assert_eq!(JournalSecret::make(&file).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "no draft is left");
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
         assert!(JournalSecret::read(&file).unwrap_err().to_string().contains("chmod 600"));
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();

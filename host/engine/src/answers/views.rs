@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use polder_core::{DomainName, Event, Position, ProjectionName, Revision};
+use polder_core::{DomainName, Event, MemoryReservation, Position, ProjectionName, Revision};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -33,7 +33,7 @@ pub struct Document {
 }
 
 /// The answer to a question for one document.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct DocumentAnswer {
     /// The view has seen the tenant's history up to here.
     pub position: Position,
@@ -45,9 +45,12 @@ pub struct DocumentAnswer {
     /// Events of which the projection could not say which document they belong to: it may be this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unrouted: Option<SetAside>,
+    /// Memory of the answer and of the text made of it, until the client has taken that.
+    #[serde(skip)]
+    pub reserved: Option<MemoryReservation>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct DocumentPage {
     /// The view has seen the tenant's history up to here.
     pub position: Position,
@@ -60,6 +63,9 @@ pub struct DocumentPage {
     /// Events that are in none of the view's documents, whether the page shows them or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<SetAside>,
+    /// Memory of the answer and of the text made of it, until the client has taken that.
+    #[serde(skip)]
+    pub reserved: Option<MemoryReservation>,
 }
 
 /// Documents of one projection. Fields are named by their path in the document, with dots: `customer.city`.
@@ -139,7 +145,7 @@ pub struct RecordedEffect {
     pub payload: Box<RawValue>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct EffectPage {
     pub effects: Vec<RecordedEffect>,
     /// The `after` of the next question.
@@ -147,6 +153,9 @@ pub struct EffectPage {
     /// All views of the domain have come this far: effects of later events are not shown yet.
     pub position: Position,
     pub has_more: bool,
+    /// Memory of the answer and of the text made of it, until the client has taken that.
+    #[serde(skip)]
+    pub reserved: Option<MemoryReservation>,
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -1,8 +1,8 @@
 //! Whether a revision's calls fail too often, and what follows: a new revision goes back where it came from; one that was good
 //! for long is kept from its callers for a while and then tried again, with one command now and then.
 //!
-//! Nobody takes a revision away from the others: failures count against it only as far as they remain when those of the caller who met most
-//! of them are left out, and those of the aggregate that met most of them.
+//! One caller or one aggregate cannot take a revision away from the others: failures count against the revision only as far as they remain
+//! when those of the caller with most failures are left out, and those of the aggregate with most failures.
 //!
 //! Counts and times come in, sentences come out; what is to be done about them is others' business.
 
@@ -165,8 +165,9 @@ impl Judgement {
             "{faults} of its {calls} calls within {seconds} s failed, for {callers} and {aggregates}; \
              {FAULT_PERCENT_MAX} % may, and {FAULTS_MIN} are too many then"
         );
-        let is_bad_without = |one: u64| faults - one >= FAULTS_OF_OTHERS_MIN && is_too_many(faults - one, calls - one);
-        if !is_bad_without(window.faults.of_one_caller()) || !is_bad_without(window.faults.of_one_aggregate()) {
+        let left_out = window.faults.of_one_caller_or_one_aggregate();
+        let (faults, calls) = (faults - left_out, calls - left_out);
+        if faults < FAULTS_OF_OTHERS_MIN || !is_too_many(faults, calls) {
             return (!std::mem::replace(&mut window.is_told, true)).then_some(Sentence::Spare { cause });
         }
         // Judged once: who goes on failing while something is done about it begins anew.

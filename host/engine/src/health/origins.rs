@@ -39,16 +39,15 @@ pub(super) struct Origins {
     count: u64,
     by_caller: HashMap<u64, u64>,
     by_aggregate: HashMap<u64, u64>,
+    by_both: HashMap<(u64, u64), u64>,
 }
 
 impl Origins {
     pub(super) fn add(&mut self, origin: Origin) {
         self.count += 1;
-        for (counts, name) in [(&mut self.by_caller, origin.caller), (&mut self.by_aggregate, origin.aggregate)] {
-            if counts.len() < ORIGINS_MAX || counts.contains_key(&name) {
-                *counts.entry(name).or_default() += 1;
-            }
-        }
+        count(&mut self.by_caller, origin.caller);
+        count(&mut self.by_aggregate, origin.aggregate);
+        count(&mut self.by_both, (origin.caller, origin.aggregate));
     }
 
     /// Of all faults.
@@ -56,14 +55,12 @@ impl Origins {
         self.count
     }
 
-    /// The faults of the caller with most of them.
-    pub(super) fn of_one_caller(&self) -> u64 {
-        self.by_caller.values().copied().max().unwrap_or_default()
-    }
-
-    /// The faults of the aggregate with most of them.
-    pub(super) fn of_one_aggregate(&self) -> u64 {
-        self.by_aggregate.values().copied().max().unwrap_or_default()
+    /// The faults that befell the caller with most of them, or the aggregate with most of them. Both may be at fault at a time.
+    pub(super) fn of_one_caller_or_one_aggregate(&self) -> u64 {
+        let (caller, of_caller) = most(&self.by_caller);
+        let (aggregate, of_aggregate) = most(&self.by_aggregate);
+        let counted_twice = self.by_both.get(&(caller, aggregate)).copied().unwrap_or_default();
+        of_caller + of_aggregate - counted_twice
     }
 
     pub(super) fn callers(&self) -> String {
@@ -73,6 +70,16 @@ impl Origins {
     pub(super) fn aggregates(&self) -> String {
         told(&self.by_aggregate, "aggregate")
     }
+}
+
+fn count<N: Hash + Eq>(counts: &mut HashMap<N, u64>, name: N) {
+    if counts.len() < ORIGINS_MAX || counts.contains_key(&name) {
+        *counts.entry(name).or_default() += 1;
+    }
+}
+
+fn most(counts: &HashMap<u64, u64>) -> (u64, u64) {
+    counts.iter().map(|(name, count)| (*name, *count)).max_by_key(|(_, count)| *count).unwrap_or_default()
 }
 
 fn told(counts: &HashMap<u64, u64>, noun: &str) -> String {
@@ -94,8 +101,21 @@ mod tests {
             origins.add(Origin { caller: number, aggregate: 1 });
         }
         assert_eq!((origins.by_caller.len(), origins.by_aggregate.len()), (ORIGINS_MAX, 1));
-        assert_eq!((origins.count(), origins.of_one_caller()), (10 * ORIGINS_MAX as u64, 1));
-        assert_eq!(origins.of_one_aggregate(), origins.count());
+        assert_eq!(origins.by_both.len(), ORIGINS_MAX);
+        assert_eq!((origins.count(), origins.of_one_caller_or_one_aggregate()), (10 * ORIGINS_MAX as u64, origins.count()));
         assert_eq!((origins.callers(), origins.aggregates()), ("256 callers or more".into(), "1 aggregate".into()));
+    }
+
+    #[test]
+    fn one_caller_and_one_aggregate_may_both_be_at_fault() {
+        let mut origins = Origins::default();
+        for number in 10..20 {
+            origins.add(Origin { caller: 1, aggregate: number });
+            origins.add(Origin { caller: number, aggregate: 1 });
+        }
+        origins.add(Origin { caller: 1, aggregate: 1 });
+        assert_eq!(origins.of_one_caller_or_one_aggregate(), 21);
+        origins.add(Origin { caller: 2, aggregate: 2 });
+        assert_eq!((origins.count(), origins.of_one_caller_or_one_aggregate()), (22, 21));
     }
 }

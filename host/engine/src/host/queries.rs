@@ -1,7 +1,6 @@
 //! What is asked of a host: states, histories, events, documents. Nothing here changes anything.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::Guard;
@@ -145,7 +144,7 @@ impl Host {
         self.inner.find_projection(tenant, domain, projection)?;
         let reached = self.wait(tenant, domain, projection, wait).await?;
         let (domain, asked, wanted) = (domain.clone(), projection.clone(), key.to_owned());
-        let ask = move |views: &ViewsReader, ended: &Arc<AtomicBool>| views.document(&domain, &asked, &wanted, ended);
+        let ask = move |views: &ViewsReader, turn: &ReadTurn<'_>| views.document(&domain, &asked, &wanted, turn);
         let FoundDocument { document, set_aside, position } = self.ask(tenant, Some(projection), ask).await?;
         // The checkpoint is written with documents only; the feed may have seen more that concerned none.
         let position = position.max(reached);
@@ -170,9 +169,8 @@ impl Host {
         projections::check(query, &schema).map_err(ReadError::BadQuery)?;
         let reached = self.wait(tenant, domain, projection, wait).await?;
         let (domain, asked, query) = (domain.clone(), projection.clone(), query.clone());
-        let ask = move |views: &ViewsReader, ended: &Arc<AtomicBool>| {
-            views.documents(&domain, &asked, &query, &schema, ended)
-        };
+        let ask =
+            move |views: &ViewsReader, turn: &ReadTurn<'_>| views.documents(&domain, &asked, &query, &schema, turn);
         let page = self.ask(tenant, Some(projection), ask).await?;
         Ok(DocumentPage { position: page.position.max(reached), ..page })
     }
@@ -187,36 +185,38 @@ impl Host {
     ) -> Result<EffectPage, ReadError> {
         self.inner.find_domain(tenant, domain)?;
         let domain = domain.clone();
-        let ask = move |views: &ViewsReader, ended: &Arc<AtomicBool>| views.effects(&domain, after, limit, ended);
+        let ask = move |views: &ViewsReader, turn: &ReadTurn<'_>| views.effects(&domain, after, limit, turn);
         self.ask(tenant, None, ask).await
     }
 
-    /// Asks the tenant's views, on a thread that may block. What is asked ends with its caller.
+    /// Asks the tenant's views, as one of its reads.
     async fn ask<T: Send + 'static>(
         &self,
         tenant: &TenantName,
         projection: Option<&ProjectionName>,
-        ask: impl FnOnce(&ViewsReader, &Arc<AtomicBool>) -> Result<T, ReadFailure> + Send + 'static,
+        ask: impl Fn(&ViewsReader, &ReadTurn<'_>) -> Result<T, ReadFailure> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let ends = EndsWithCaller::default();
-        let (inner, tenant, ended) = (Arc::clone(&self.inner), tenant.clone(), Arc::clone(&ends.0));
-        let projection = projection.cloned();
-        blocking(move || {
-            let reader = inner.projections.reader(&tenant).map_err(read::storage)?;
-            let reader = reader.ok_or_else(|| ReadError::UnknownTenant(tenant.clone()))?;
-            match (ask(&reader, &ended), projection) {
+        let (inner, name, projection) = (Arc::clone(&self.inner), tenant.clone(), projection.cloned());
+        let work = move |turn: &ReadTurn<'_>| -> Result<T, ReadStop> {
+            let reader = inner.projections.reader(&name).map_err(read::storage)?;
+            let reader = reader.ok_or_else(|| ReadError::UnknownTenant(name.clone()))?;
+            match (ask(&reader, turn), &projection) {
                 (Ok(answer), _) => Ok(answer),
-                (Err(error @ ReadFailure::TooSlow), _) => Err(ReadError::TooSlow(error.to_string())),
+                (Err(ReadFailure::Stop(stop)), _) => Err(stop),
+                (Err(ReadFailure::Sqlite(error)), _) => Err(read::storage(error).into()),
                 (Err(ReadFailure::Damaged), Some(projection)) => {
                     // Opening them again makes them anew.
-                    inner.projections.reader(&tenant).map_err(read::storage)?;
-                    let newest = inner.tenant(&tenant).map_or(Position::ZERO, |tenant| *tenant.positions.borrow());
-                    Err(ReadError::BeingBuilt { projection, reached: Position::ZERO, newest })
+                    inner.projections.reader(&name).map_err(read::storage)?;
+                    let newest = inner.tenant(&name).map_or(Position::ZERO, |tenant| *tenant.positions.borrow());
+                    let projection = projection.clone();
+                    Err(ReadError::BeingBuilt { projection, reached: Position::ZERO, newest }.into())
                 }
-                (Err(error), _) => Err(read::storage(error)),
+                (Err(ReadFailure::Damaged), None) => {
+                    Err(read::storage("the read models were damaged and are being built anew").into())
+                }
             }
-        })
-        .await
+        };
+        self.inner.reads.run(tenant, Patience::Bounded, work).await
     }
 
     pub fn domain_names(&self, tenant: &TenantName) -> Result<Vec<DomainName>, ReadError> {
@@ -277,16 +277,6 @@ impl Host {
                 });
             }
         }
-    }
-}
-
-/// Set once the caller has gone away.
-#[derive(Default)]
-struct EndsWithCaller(Arc<AtomicBool>);
-
-impl Drop for EndsWithCaller {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

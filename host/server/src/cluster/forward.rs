@@ -15,6 +15,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use polder_bridge::journal::AskError;
+use polder_core::{MemoryPurpose, MemoryReservation};
 use polder_engine::Host;
 use tower::ServiceExt as _;
 
@@ -26,6 +27,7 @@ use crate::app::App;
 use crate::first_key::FirstKeyProven;
 use crate::parts::Part;
 use crate::problem::{ForOwner, Problem};
+use crate::refusals::memory_exhausted;
 use crate::segments::Segments;
 use crate::{body, kinds};
 
@@ -38,7 +40,7 @@ const OWNER_WAIT_MAX: Duration = Duration::from_secs(15);
 /// Wall time of the owner's answer. A deployment replays a history.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(600);
 /// Wall time until what was done elsewhere is here.
-const CATCH_UP_WAIT_MAX: Duration = Duration::from_secs(5);
+const CATCH_UP_WAIT_MAX: Duration = Duration::from_secs(1);
 /// Wall time, for the answer of a host that has just lost the journal: one that gave it up in order finishes what it had begun.
 const LAST_ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
 /// Between two looks whether the owner is still there.
@@ -157,9 +159,10 @@ impl Cluster {
         let mut parcel = None;
         if sent.len() + HEAD_BYTES_MAX > self.line.request_bytes_max() {
             let kept = self.objects.keep_parcel(sent).await;
-            let kept =
-                kept.map_err(|error| failed(format!("the request cannot be handed to the journal's owner: {error}")))?;
-            parcel = Some(kept);
+            parcel = Some(kept.map_err(|error| {
+                tracing::warn!(%error, owner, "a request is too large for a message, and cannot be kept for the owner");
+                failed("nothing was done: the request cannot be handed to the journal's owner".to_owned())
+            })?);
         }
         let inline = if parcel.is_some() { &[][..] } else { sent };
         let message = wire::written(&RequestHead::new(parts, &headers, parcel.clone()), inline);
@@ -167,7 +170,10 @@ impl Cluster {
         let deposed = async {
             let is_another = |role: &Role| !matches!(role, Role::Following { owner: Some(now) } if now == owner);
             // Ends early only when the member has ended, and then nothing is known.
-            let _ = role.wait_for(is_another).await;
+            let is_blind = role.wait_for(is_another).await.is_ok_and(|role| *role == Role::Blind);
+            if is_blind {
+                return "the servers between the hosts do not answer";
+            }
             tokio::time::sleep(LAST_ANSWER_WAIT_MAX).await;
             "it lost the journal"
         };
@@ -196,8 +202,10 @@ impl Cluster {
             Ok(answer) => answer,
             Err(AskError::NotThere(_)) => return Ok(None),
             Err(error) => {
+                tracing::info!(%error, "a request to another host has no answer");
                 return Err(failed(format!(
-                    "{error}; it may have done what was asked: send it again, with the same Idempotency-Key"
+                    "host {owner} did not answer; it may have done what was asked: send it again, with the same \
+                     Idempotency-Key"
                 )));
             }
         };
@@ -215,11 +223,15 @@ impl Cluster {
         }
     }
 
-    /// Whoever asked here reads here what came of it, unless this host is far behind.
+    /// The caller reads from this host what its request has changed, unless this host is far behind.
     async fn caught_up(&self, frame: u64) {
-        let mut followed = self.followed.clone();
-        let there = followed.wait_for(|number| *number >= frame);
-        if tokio::time::timeout(CATCH_UP_WAIT_MAX, there).await.is_err() {
+        let (mut followed, mut role) = (self.followed.clone(), self.role.clone());
+        let is_behind = tokio::select! {
+            _ = followed.wait_for(|number| *number >= frame) => false,
+            _ = role.wait_for(|role| *role == Role::Blind) => true,
+            () = tokio::time::sleep(CATCH_UP_WAIT_MAX) => true,
+        };
+        if is_behind {
             tracing::warn!(frame, "this host is behind the journal's owner");
         }
     }
@@ -228,7 +240,7 @@ impl Cluster {
         if !host.is_leading() {
             return wire::written(&AnswerHead::NotOwner, b"");
         }
-        let response = match self.request(message).await {
+        let response = match self.request(host, message).await {
             Ok(request) => router.oneshot(request).await.unwrap_or_else(|never| match never {}),
             Err(problem) => problem.into_response(),
         };
@@ -248,13 +260,20 @@ impl Cluster {
         }
     }
 
-    async fn request(&self, message: Bytes) -> Result<Request, Problem> {
+    async fn request(&self, host: &Host, message: Bytes) -> Result<Request, Problem> {
         let bad = |detail: &str| Problem::new(&kinds::BAD_BODY, detail);
         let (head, mut body) = wire::read::<RequestHead>(message).ok_or_else(|| bad("no request of another host's"))?;
         let (method, uri, headers) = head.parts().ok_or_else(|| bad("no request of HTTP"))?;
         if let Some(parcel) = &head.parcel {
-            let found = self.objects.find_parcel(parcel).await.map_err(|error| bad(&error.to_string()))?;
-            body = found.ok_or_else(|| bad("its parcel is not there"))?.into();
+            let held = host.memory().try_reserve(MemoryPurpose::RequestBodies, FORWARDED_BYTES_MAX);
+            let mut held = held.map_err(|error| memory_exhausted(error.to_string(), &error))?;
+            let found = self.objects.find_parcel(parcel).await.map_err(|error| {
+                tracing::warn!(%error, "the body of a request from another host cannot be read");
+                Problem::new(&kinds::NOT_READY, "nothing was done: the body of the request cannot be read")
+            })?;
+            let bytes = found.ok_or_else(|| bad("its parcel is not there"))?;
+            held.shrink_to(bytes.len() as u64);
+            body = Bytes::from_owner(Parcelled { bytes, _held: held });
         }
         let mut request = Request::new(Body::from(body));
         (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri, headers);
@@ -263,6 +282,18 @@ impl Cluster {
             request.extensions_mut().insert(FirstKeyProven);
         }
         Ok(request)
+    }
+}
+
+/// The body of a request from another host, and the part of the host's memory that it takes.
+struct Parcelled {
+    bytes: Vec<u8>,
+    _held: MemoryReservation,
+}
+
+impl AsRef<[u8]> for Parcelled {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

@@ -4,10 +4,9 @@ mod number;
 mod time_fields;
 mod value;
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use polder_core::{DomainName, Position, ProjectionName};
+use polder_core::{DomainName, MemoryReservation, Position, ProjectionName};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params, params_from_iter};
@@ -15,27 +14,49 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::ViewsReader;
-use super::store::{READ_TIME_MAX, StoreResult, is_damage, read_effects, set_aside, unreadable};
+use super::store::{StoreResult, is_damage, read_effects, set_aside, unreadable};
 use crate::answers::{EffectCursor, SetAside};
-use crate::{Direction, Document, DocumentAnswer, DocumentPage, DocumentQuery, EffectPage};
+use crate::read::{ReadStop, ReadTurn};
+use crate::{Direction, Document, DocumentAnswer, DocumentPage, DocumentQuery, EffectPage, ReadError};
 
 /// Documents of an answer when the question names no limit.
 pub(crate) const DOCUMENTS_PER_PAGE: u32 = 100;
 /// Most documents of one answer.
 pub(crate) const DOCUMENTS_PER_PAGE_MAX: u32 = 10_000;
 /// Bytes of documents after which a page ends. It holds one document at least, however large.
-pub(crate) const DOCUMENT_BYTES_PER_PAGE_MAX: usize = 4 * 1024 * 1024;
+pub(crate) const DOCUMENT_BYTES_PER_PAGE_MAX: u64 = 4 * 1024 * 1024;
+
+/// Wall time that one question to a view may take on the fast lane. A question that needs more begins again on the slow lane.
+const FAST_READ_TIME_MAX: Duration = Duration::from_millis(20);
+/// Wall time that one question to a view may take on the slow lane. Beyond it, the question has to be one that looks at fewer documents.
+const READ_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Why a question to a view has no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(crate) enum ReadFailure {
-    #[error("the question looks at more documents than can be read in {} s: ask for fewer, by key or without an order", READ_TIME_MAX.as_secs())]
-    TooSlow,
+    Stop(ReadStop),
     /// The views are made anew; to be asked again.
-    #[error("the read models were damaged and are being built anew")]
     Damaged,
-    #[error(transparent)]
     Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for ReadFailure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<ReadError> for ReadFailure {
+    fn from(error: ReadError) -> Self {
+        Self::Stop(error.into())
+    }
+}
+
+fn too_slow() -> ReadError {
+    ReadError::TooSlow(format!(
+        "the question looks at more documents than can be read in {} s: ask for fewer, by key or without an order",
+        READ_TIME_MAX.as_secs()
+    ))
 }
 
 /// One document, or why it is not there.
@@ -58,12 +79,15 @@ impl ViewsReader {
         domain: &DomainName,
         projection: &ProjectionName,
         key: &str,
-        ended: &Arc<AtomicBool>,
+        turn: &ReadTurn<'_>,
     ) -> Result<FoundDocument, ReadFailure> {
-        self.read(ended, |transaction| {
+        self.read(turn, |transaction| {
             let Some(Live { id, position }) = live(transaction, domain, projection)? else {
                 return Ok(FoundDocument { document: None, set_aside: None, position: Position::ZERO });
             };
+            let size = format!("SELECT octet_length(body) FROM documents_{id} WHERE key = ?1");
+            let bytes: Option<u64> = transaction.prepare_cached(&size)?.query_row([key], |row| row.get(0)).optional()?;
+            let reserved = hold(turn, bytes.unwrap_or_default())?;
             let sql = format!("SELECT key, body FROM documents_{id} WHERE key = ?1");
             let found = transaction.prepare_cached(&sql)?.query_row([key], document_of).optional()?;
             let aside = set_aside(transaction, id, Some(key))?;
@@ -74,6 +98,7 @@ impl ViewsReader {
                 document,
                 set_aside: aside,
                 unrouted,
+                reserved: Some(reserved),
             });
             Ok(FoundDocument { document, set_aside: aside.or(unrouted), position })
         })
@@ -85,9 +110,9 @@ impl ViewsReader {
         projection: &ProjectionName,
         query: &DocumentQuery,
         schema: &Value,
-        ended: &Arc<AtomicBool>,
+        turn: &ReadTurn<'_>,
     ) -> Result<DocumentPage, ReadFailure> {
-        self.read(ended, |transaction| {
+        self.read(turn, |transaction| {
             let Some(live) = live(transaction, domain, projection)? else {
                 return Ok(DocumentPage {
                     position: Position::ZERO,
@@ -95,9 +120,12 @@ impl ViewsReader {
                     next_offset: None,
                     total: None,
                     set_aside: None,
+                    reserved: None,
                 });
             };
-            let (documents, has_more) = page(transaction, &live, query, schema)?;
+            let (keys, bytes, has_more) = keys_of_page(transaction, &live, query, schema)?;
+            let reserved = hold(turn, bytes)?;
+            let documents = documents_of(transaction, &live, &keys)?;
             let next_offset = query.offset.saturating_add(documents.len() as u32);
             Ok(DocumentPage {
                 position: live.position,
@@ -105,6 +133,7 @@ impl ViewsReader {
                 next_offset: has_more.then_some(next_offset),
                 total: count(transaction, &live, query, schema)?,
                 set_aside: set_aside(transaction, live.id, None)?,
+                reserved: Some(reserved),
             })
         })
     }
@@ -114,25 +143,41 @@ impl ViewsReader {
         domain: &DomainName,
         after: EffectCursor,
         limit: usize,
-        ended: &Arc<AtomicBool>,
+        turn: &ReadTurn<'_>,
     ) -> Result<EffectPage, ReadFailure> {
-        self.read(ended, |transaction| read_effects(transaction, domain, after, limit))
+        self.read(turn, |transaction| {
+            let page = read_effects(transaction, domain, after, limit)?;
+            let bytes = page.effects.iter().map(|effect| effect.payload.get().len() as u64).sum();
+            Ok(EffectPage { reserved: Some(hold(turn, bytes)?), ..page })
+        })
     }
 
     fn read<T>(
         &self,
-        ended: &Arc<AtomicBool>,
-        work: impl FnOnce(&Transaction<'_>) -> StoreResult<T>,
+        turn: &ReadTurn<'_>,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, ReadFailure>,
     ) -> Result<T, ReadFailure> {
-        self.0.store.read(ended, work).map_err(|error| match error.sqlite_error_code() {
-            Some(ErrorCode::OperationInterrupted) => ReadFailure::TooSlow,
-            _ if is_damage(&error) => {
+        let time_max = if turn.is_slow() { READ_TIME_MAX } else { FAST_READ_TIME_MAX };
+        self.0.store.read(time_max, &turn.gone(), work).map_err(|failure| match failure {
+            ReadFailure::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+                ReadFailure::Stop(match turn.is_slow() {
+                    _ if turn.is_gone() => ReadStop::Gone,
+                    true => too_slow().into(),
+                    false => ReadStop::NextTurn,
+                })
+            }
+            ReadFailure::Sqlite(error) if is_damage(&error) => {
                 self.0.note_damage();
                 ReadFailure::Damaged
             }
-            _ => ReadFailure::Sqlite(error),
+            other => other,
         })
     }
+}
+
+/// Memory of documents and of the text that is made of them, until the client has taken that.
+fn hold(turn: &ReadTurn<'_>, bytes: u64) -> Result<MemoryReservation, ReadError> {
+    turn.reserve(bytes.saturating_mul(2))
 }
 
 /// What is wrong with the question, given the schema of the documents.
@@ -171,16 +216,17 @@ pub(crate) fn register_functions(connection: &Connection) -> StoreResult<()> {
     })
 }
 
-/// Sorted by keys alone, so that bodies are read only of the documents that are shown.
-fn page(
+/// The keys of a page's documents, the bytes of these documents, and whether more follow. Sorted by keys alone, so that bodies are read only
+/// of the documents that are shown.
+fn keys_of_page(
     transaction: &Transaction<'_>,
     live: &Live,
     query: &DocumentQuery,
     schema: &Value,
-) -> StoreResult<(Vec<Document>, bool)> {
+) -> StoreResult<(Vec<String>, u64, bool)> {
     let limit = query.limit.unwrap_or(DOCUMENTS_PER_PAGE) as usize;
     let (condition, mut values) = condition(query, schema);
-    let mut sql = format!("SELECT key FROM documents_{}{condition} ORDER BY ", live.id);
+    let mut sql = format!("SELECT key, octet_length(body) FROM documents_{}{condition} ORDER BY ", live.id);
     if let Some((field, direction)) = &query.order {
         let direction = if *direction == Direction::Descending { "DESC" } else { "ASC" };
         sql.push_str(&format!("polder_order(body -> ?, ?) {direction}, "));
@@ -188,26 +234,28 @@ fn page(
     }
     sql.push_str("key LIMIT ? OFFSET ?");
     values.extend([(limit as i64 + 1).into(), i64::from(query.offset).into()]);
-    let keys: Vec<String> = transaction
-        .prepare_cached(&sql)?
-        .query_map(params_from_iter(values), |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    let (mut documents, mut bytes) = (Vec::new(), 0);
+    let mut statement = transaction.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let (mut keys, mut bytes) = (Vec::new(), 0_u64);
+    while let Some(row) = rows.next()? {
+        let with_this = bytes.saturating_add(row.get(1)?);
+        if keys.len() == limit || with_this > DOCUMENT_BYTES_PER_PAGE_MAX && !keys.is_empty() {
+            return Ok((keys, bytes, true));
+        }
+        keys.push(row.get(0)?);
+        bytes = with_this;
+    }
+    Ok((keys, bytes, false))
+}
+
+fn documents_of(transaction: &Transaction<'_>, live: &Live, keys: &[String]) -> StoreResult<Vec<Document>> {
     let mut body =
         transaction.prepare_cached(&format!("SELECT key, body FROM documents_{} WHERE key = ?1", live.id))?;
-    for key in &keys {
-        if documents.len() == limit || bytes >= DOCUMENT_BYTES_PER_PAGE_MAX {
-            return Ok((documents, true));
-        }
-        let mut document = body.query_row([key], document_of)?;
-        bytes += document.document.get().len();
-        if bytes > DOCUMENT_BYTES_PER_PAGE_MAX && !documents.is_empty() {
-            return Ok((documents, true));
-        }
-        document.set_aside = set_aside(transaction, live.id, Some(key))?;
-        documents.push(document);
-    }
-    Ok((documents, false))
+    let document = |key: &String| {
+        let document = body.query_row([key], document_of)?;
+        Ok(Document { set_aside: set_aside(transaction, live.id, Some(key))?, ..document })
+    };
+    keys.iter().map(document).collect()
 }
 
 /// `None` when it is not asked for, or cannot be counted in time.

@@ -55,6 +55,9 @@ pub(super) fn write_effects(transaction: &Transaction<'_>, view: &View, effects:
     Ok(())
 }
 
+/// Bytes of payloads after which a page of effects ends. It holds one effect at least, however large.
+const EFFECT_BYTES_PER_PAGE_MAX: usize = 4 * 1024 * 1024;
+
 pub(crate) fn read_effects(
     transaction: &Transaction<'_>,
     domain: &DomainName,
@@ -62,7 +65,7 @@ pub(crate) fn read_effects(
     limit: usize,
 ) -> StoreResult<EffectPage> {
     let settled = settled(transaction, domain)?;
-    let mut page = EffectPage { effects: Vec::new(), next: after, position: Position(settled), has_more: false };
+    let mut page = EffectPage { effects: Vec::new(), next: after, position: Position(settled), has_more: false, reserved: None };
     let Ok(from) = i64::try_from(after.position.0) else { return Ok(page) };
     let mut statement = transaction.prepare_cached(
         "SELECT listed, projection, kind, target, key, payload, position FROM effects
@@ -90,10 +93,11 @@ pub(crate) fn read_effects(
             },
         ))
     })?;
-    let mut last = (after.position, after.index.unwrap_or(0));
+    let (mut last, mut bytes) = ((after.position, after.index.unwrap_or(0)), 0);
     for row in rows {
         let (listed, mut effect) = row?;
-        if page.effects.len() == limit {
+        bytes += effect.payload.get().len();
+        if page.effects.len() == limit || bytes > EFFECT_BYTES_PER_PAGE_MAX && !page.effects.is_empty() {
             page.has_more = true;
             break;
         }

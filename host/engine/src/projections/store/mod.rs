@@ -21,8 +21,6 @@ use schema::{SCHEMA_VERSION, create, open_reader, open_writer};
 
 /// Idle connections kept for readers.
 const READERS_KEPT_MAX: usize = 2;
-/// Wall time that one question to a view may take: what it asks for has to be found with fewer documents looked at.
-pub(crate) const READ_TIME_MAX: Duration = Duration::from_secs(5);
 /// SQLite's instructions between two looks at the time.
 const INSTRUCTIONS_PER_LOOK: i32 = 10_000;
 
@@ -257,18 +255,19 @@ impl ViewStore {
     }
 
     /// Reads from one moment: nothing that is being written shows in part. Ends with
-    /// [`OperationInterrupted`](rusqlite::ErrorCode::OperationInterrupted) after [`READ_TIME_MAX`], or once `ended` is set.
-    pub(crate) fn read<T>(
+    /// [`OperationInterrupted`](rusqlite::ErrorCode::OperationInterrupted) after `time_max`, or once `ended` is set.
+    pub(crate) fn read<T, E: From<rusqlite::Error>>(
         &self,
+        time_max: Duration,
         ended: &Arc<AtomicBool>,
-        work: impl FnOnce(&Transaction<'_>) -> StoreResult<T>,
-    ) -> StoreResult<T> {
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match kept {
             Some(connection) => connection,
             None => open_reader(&self.path)?,
         };
-        let (until, ended) = (Instant::now() + READ_TIME_MAX, Arc::clone(ended));
+        let (until, ended) = (Instant::now() + time_max, Arc::clone(ended));
         let is_over = move || ended.load(Ordering::Relaxed) || Instant::now() >= until;
         connection.progress_handler(INSTRUCTIONS_PER_LOOK, Some(is_over))?;
         let transaction = connection.transaction()?;

@@ -3,6 +3,9 @@
 use super::*;
 use crate::answers::{EffectCursor, ParkedFilter, ParkedKind};
 
+/// No question of these tests takes as long.
+const TIME_MAX: Duration = Duration::from_secs(60);
+
 fn view(store: &ViewStore, revision: &[u8]) -> View {
     let (domain, projection) = ("orders".parse().unwrap(), "summary".parse().unwrap());
     store.view(&domain, &projection, Revision::of(revision)).unwrap()
@@ -114,7 +117,8 @@ fn asks(store: &ViewStore, view: &View, position: u64, key: &str, checkpoint: u6
 /// The keys of the effects after a place, the next place, and whether there are more.
 fn effects(store: &ViewStore, after: &str, limit: usize) -> (Vec<String>, String, bool) {
     let (domain, after) = ("orders".parse().unwrap(), after.parse::<EffectCursor>().unwrap());
-    let page = store.read(&Arc::default(), |transaction| read_effects(transaction, &domain, after, limit)).unwrap();
+    let ask = |transaction: &Transaction<'_>| read_effects(transaction, &domain, after, limit);
+    let page = store.read(TIME_MAX, &Arc::default(), ask).unwrap();
     (page.effects.into_iter().map(|effect| effect.key).collect(), page.next.to_string(), page.has_more)
 }
 
@@ -291,14 +295,16 @@ fn a_file_that_is_removed_while_it_is_open_is_noticed() {
 }
 
 #[test]
-fn a_question_ends_with_its_caller() {
+fn a_question_ends_with_its_caller_and_in_time() {
     let (_folder, store) = open();
     let ended = Arc::new(AtomicBool::new(true));
     let long = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
-    let answer = store.read(&ended, |transaction| transaction.query_row(long, [], |row| row.get::<_, i64>(0)));
-    assert_eq!(answer.unwrap_err().sqlite_error_code(), Some(rusqlite::ErrorCode::OperationInterrupted));
+    let ask = |time_max, ended: &Arc<AtomicBool>, sql: &str| -> StoreResult<i64> {
+        store.read(time_max, ended, |transaction| transaction.query_row(sql, [], |row| row.get(0)))
+    };
+    assert_eq!(ask(TIME_MAX, &ended, long).unwrap_err().sqlite_error_code(), Some(rusqlite::ErrorCode::OperationInterrupted));
+    let too_long = ask(Duration::from_millis(1), &Arc::default(), long).unwrap_err();
+    assert_eq!(too_long.sqlite_error_code(), Some(rusqlite::ErrorCode::OperationInterrupted));
     // The connection is as good as before.
-    store
-        .read(&Arc::default(), |transaction| transaction.query_row("SELECT 1", [], |row| row.get::<_, i64>(0)))
-        .unwrap();
+    assert_eq!(ask(TIME_MAX, &Arc::default(), "SELECT 1").unwrap(), 1);
 }
