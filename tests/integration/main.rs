@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod book;
+mod book_links;
 mod cli;
 mod deployments;
 mod engine;
@@ -12,6 +14,5 @@ mod isolation;
 mod jetstream;
 mod nats;
 mod numbers;
-mod readme;
 mod route_table;
 mod tenants;

@@ -7,7 +7,7 @@ use crate::problem::Problem;
 
 pub(crate) type Outcome = Result<(), Failure>;
 
-/// What a script learns from how a command ended. The README has the same table; 0 is done, and 2, used wrongly, is clap's.
+/// Exit codes of a command that failed. `docs/src/reference/command-line.md` has the same table. 0 is done; 2, used wrongly, is clap's.
 const FAILED: u8 = 1;
 const REJECTED: u8 = 3;
 const NO_HOST: u8 = 4;

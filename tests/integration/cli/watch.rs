@@ -41,7 +41,7 @@ fn what_is_saved_is_built_and_live_and_what_does_not_build_is_told() {
     assert!(made.status.success(), "{made:?}");
     let post = folder.path().join("watch-post");
     // Kept between runs: what the crate needs is built once.
-    let target = polder_file().ancestors().nth(2).unwrap().join("readme");
+    let target = polder_file().ancestors().nth(2).unwrap().join("book");
     fs::create_dir(post.join(".cargo")).unwrap();
     fs::write(post.join(".cargo/config.toml"), format!("[build]\ntarget-dir = {:?}\n", target)).unwrap();
     let rules = post.join("src/ticket.rs");

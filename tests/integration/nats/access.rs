@@ -61,7 +61,7 @@ fn a_token_says_what_may_be_asked() {
 }
 
 #[test]
-fn the_host_needs_no_more_permissions_than_the_readme_says() {
+fn the_host_needs_no_more_permissions_than_the_book_says() {
     let own = r#"["main.>", "$SRV.>", "_INBOX.>", "$JS.API.>"]"#;
     let more = format!(
         r#"no_auth_user: root

@@ -1,8 +1,8 @@
 //! Entries on disk: a folder of runs, sorted files that never change. Each holds what the index has of some frames; together they hold that
 //! of all frames, one behind the other. A new run comes at the end, and when there are many, neighbours are merged beside.
 //!
-//! Whoever reads takes the list as it is and waits for nobody. That is why this is no library's (README, "Where this differs"): each
-//! command asks here whether it was there before.
+//! A reader takes a snapshot of the list and never blocks, because each command asks here whether it was there before. That is why no library
+//! does this: `docs/src/why/differences.md`, "The index".
 //!
 //! A run's name says which frames it covers: `{the last frame before it}-{its last frame}-{level}.run`. What is not finished has another
 //! ending. So a folder needs no list of its files: what a merged run covers besides is left over, and removed.

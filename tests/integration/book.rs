@@ -1,45 +1,55 @@
-//! The README's commands, run as they stand there, one after the other in a folder of their own, against a real host.
+//! The commands of the README and of the book, run as they stand there against a real host. Each page runs in a folder and with a host of
+//! its own, one page after the other: first the README, then the chapters in the order of the book's summary.
 //!
-//! What counts: fenced blocks of the kind `console`. A line that begins with `$ ` is a command, run by `sh`; the lines up to the next one are
-//! what it prints, errors first. `…` stands for anything within a line, and alone on a line for any number of lines. A command ends with exit
-//! code 0, or with the one its comment names: `# exit code 1`. A fenced block whose first line is a comment with the name of a file becomes
-//! that file. `polder serve` goes on in the background, on a free port; the address in the text is replaced by its own.
+//! The pages have these parts:
+//!
+//! 1. A fenced block of the kind `console` holds commands. A line that begins with `$ ` is a command, which `sh` runs. The lines up to the
+//!    next command are its output, stderr before stdout. `…` stands for anything within a line, and alone on a line for any number of lines.
+//!    A command ends with exit code 0, or with the one that its comment names: `# exit code 1`.
+//! 2. A fenced block whose first line is a comment with the name of a file becomes that file.
+//! 3. `polder serve` runs in the background, on a free port. Its address replaces the one in the text.
 
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use polder_tests::{Host, polder_file, repository_file};
+use polder_tests::{Host, polder_file};
 
+use crate::book_links::{README, chapters, read};
+
+/// Fewer commands than this mean that the blocks have another form now, and that the test runs nothing.
+const COMMANDS_MIN: usize = 20;
 const ADDRESS_IN_TEXT: &str = "http://127.0.0.1:7117";
 const ANYTHING: &str = "…";
 const SERVE: &str = "polder serve --data ";
 const EXIT_CODE: &str = "# exit code ";
 
 #[test]
-fn every_command_of_the_readme_does_what_is_shown() {
-    let readme = fs::read_to_string(repository_file("README.md")).expect("there is a README.md");
-    let scratch = tempfile::tempdir().unwrap();
-    let mut reader = Reader { folder: scratch.path().to_owned(), host: None };
-    let steps = steps(&readme);
-    let commands = steps.iter().filter(|step| matches!(step, Step::Run { .. })).count();
-    assert!(commands > 20, "{commands} commands were found in the README: have its blocks another form now?");
-    for step in &steps {
-        reader.follow(step);
+fn every_command_of_the_readme_and_the_book_does_what_is_shown() {
+    let pages: Vec<String> = [README.to_owned()].into_iter().chain(chapters()).collect();
+    let steps: Vec<Vec<Step>> = pages.iter().map(|page| steps(&read(page))).collect();
+    let commands = steps.iter().flatten().filter(|step| matches!(step, Step::Run { .. })).count();
+    assert!(commands >= COMMANDS_MIN, "only {commands} commands were found: do the blocks have another form now?");
+    for (page, steps) in pages.iter().zip(&steps) {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut reader = Reader { page, folder: scratch.path().to_owned(), host: None };
+        for step in steps {
+            reader.follow(step);
+        }
     }
 }
 
-/// What a reader does with one piece of the README.
+/// What a reader does with one piece of a page.
 #[derive(Debug, PartialEq)]
 enum Step {
     Write { file: String, text: String },
     Run { command: String, shown: String },
 }
 
-fn steps(readme: &str) -> Vec<Step> {
+fn steps(page: &str) -> Vec<Step> {
     let mut steps = Vec::new();
-    let mut lines = readme.lines();
+    let mut lines = page.lines();
     while let Some(line) = lines.next() {
         let Some(kind) = line.strip_prefix("```") else { continue };
         let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
@@ -65,12 +75,14 @@ fn commands(block: &[&str]) -> Vec<Step> {
     commands
 }
 
-struct Reader {
+struct Reader<'a> {
+    /// For messages of failed tests.
+    page: &'a str,
     folder: PathBuf,
     host: Option<Host>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn follow(&mut self, step: &Step) {
         match step {
             Step::Write { file, text } => fs::write(self.folder.join(file), text).unwrap(),
@@ -81,10 +93,10 @@ impl Reader {
     fn run(&mut self, command: &str, shown: &str) {
         if let Some(folder) = command.strip_prefix("cd ") {
             self.folder = self.folder.join(folder);
-            assert!(self.folder.is_dir(), "{command}: there is no such folder");
+            assert!(self.folder.is_dir(), "{}: {command}: there is no such folder", self.page);
         } else if let Some(data) = command.strip_prefix(SERVE) {
             self.host = Some(Host::start(&self.folder.join(data)));
-            assert_eq!(shown.trim_end(), format!("listening on {ADDRESS_IN_TEXT}"));
+            assert_eq!(shown.trim_end(), format!("listening on {ADDRESS_IN_TEXT}"), "{}", self.page);
         } else if command.starts_with("curl ") && !has_curl() {
             println!("skipped: there is no curl for {command}");
         } else {
@@ -98,8 +110,8 @@ impl Reader {
         let said = [output.stderr, output.stdout].map(|said| String::from_utf8(said).expect("commands write UTF-8"));
         let said = said.concat();
         let code = command.split_once(EXIT_CODE).map_or(0, |(_, code)| code.trim().parse().expect("a number"));
-        assert_eq!(output.status.code(), Some(code), "$ {command}\n{said}");
-        assert!(fits(&shown, &said), "$ {command}\n--- the README shows\n{shown}--- it printed\n{said}");
+        assert_eq!(output.status.code(), Some(code), "{}\n$ {command}\n{said}", self.page);
+        assert!(fits(&shown, &said), "{}\n$ {command}\n--- the page shows\n{shown}--- it printed\n{said}", self.page);
     }
 
     fn sh(&self, command: &str) -> Command {
@@ -107,8 +119,8 @@ impl Reader {
         let (binaries, path) = (polder.parent().unwrap(), std::env::var("PATH").unwrap_or_default());
         let mut sh = Command::new("sh");
         sh.args(["-c", command]).current_dir(&self.folder).env("PATH", format!("{}:{path}", binaries.display()));
-        // Kept between runs: a new crate's dependencies are built once.
-        sh.env("CARGO_TARGET_DIR", binaries.parent().unwrap().join("readme"));
+        // Kept between runs and shared by the pages: the dependencies of a new crate are built once.
+        sh.env("CARGO_TARGET_DIR", binaries.parent().unwrap().join("book"));
         if let Some(host) = &self.host {
             sh.env("POLDER_HOST", host.address());
         }
@@ -171,8 +183,8 @@ fn shown_output_is_compared_line_by_line() {
 
 #[test]
 fn steps_are_found_in_their_order() {
-    let readme = "# R\n```sh\nnot run\n```\n```console\n$ a\nx\ny\n$ b\n```\n```toml\n# m.toml\nk = 1\n```\n```toml\n# a word\n```\n";
+    let page = "# R\n```sh\nnot run\n```\n```console\n$ a\nx\ny\n$ b\n```\n```toml\n# m.toml\nk = 1\n```\n```toml\n# a word\n```\n";
     let run = |command: &str, shown: &str| Step::Run { command: command.into(), shown: shown.into() };
     let written = Step::Write { file: "m.toml".into(), text: "# m.toml\nk = 1".into() };
-    assert_eq!(steps(readme), [run("a", "x\ny\n"), run("b", ""), written]);
+    assert_eq!(steps(page), [run("a", "x\ny\n"), run("b", ""), written]);
 }
