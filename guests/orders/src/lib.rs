@@ -1,4 +1,4 @@
-//! Orders of a shop, from draft to fulfilment: the tutorial's domain.
+//! The tutorial's domain: orders of a shop, from draft to fulfilment.
 #![forbid(unsafe_code)]
 
 mod order;

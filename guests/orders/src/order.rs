@@ -1,4 +1,4 @@
-//! The order: what may be asked of it, what may happen to it, and when not.
+//! The order: its commands, its events and its rejections.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use polder_sdk::prelude::*;
 
 use crate::values::{Customer, Price, Quantity, Reason, Sku};
 
-/// With the largest quantity and price, a total stays under 10^15: exact in every JSON reader.
+/// With the largest quantity and price, a total stays under 10^15, which every JSON reader holds exactly.
 const LINES_MAX: usize = 10_000;
 
 /// An order of one customer.
@@ -16,11 +16,11 @@ pub struct Order {
     status: Status,
     customer: Option<Id<Customer>>,
     lines: BTreeMap<Sku, Line>,
-    /// In minor units.
+    /// The total in minor units.
     total: u64,
 }
 
-/// How much of one article, at which price.
+/// The quantity of one article, and its price.
 #[data]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line {
@@ -28,7 +28,7 @@ pub struct Line {
     price: Price,
 }
 
-/// Where an order stands, and what may come next.
+/// The status of an order, and the moves that are possible from it.
 #[data]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, StateChart)]
 #[chart(aggregate = Order)]
@@ -51,29 +51,29 @@ pub enum Status {
     Cancelled,
 }
 
-/// What may be asked of an order.
+/// The commands of an order.
 #[derive(Debug, Clone, PartialEq, Command)]
 pub enum OrderCommand {
     /// Opens an order for a customer.
     DraftOrder { customer: Id<Customer> },
-    /// Puts an article on the order that is not on it yet.
+    /// Adds an article that is not on the order yet.
     AddLine { sku: Sku, quantity: Quantity, price: Price },
     /// Takes an article off the order.
     RemoveLine { sku: Sku },
-    /// The customer has decided.
+    /// The customer has decided to buy.
     SubmitOrder,
-    /// The shop can deliver, and will.
+    /// The shop confirms that it can and will deliver.
     ValidateOrder,
-    /// The goods have left.
+    /// The goods have left the shop.
     FulfilOrder,
-    /// Nothing will come of it.
+    /// The order ends without a delivery.
     CancelOrder {
         #[serde(default)]
         reason: Option<Reason>,
     },
 }
 
-/// What may have happened to an order. Later events repeat the customer and the total, so that a reader needs no other event.
+/// The events of an order. Later events repeat the customer and the total, so that a projection needs no other event.
 #[derive(Debug, Clone, PartialEq, Event)]
 pub enum OrderEvent {
     OrderDrafted {
@@ -110,7 +110,7 @@ pub enum OrderEvent {
     },
 }
 
-/// The first version of `line-added`: a line was one piece.
+/// Version 1 of `line-added`, in which a line was one piece.
 #[data]
 struct LineAdded1 {
     sku: Sku,
@@ -121,10 +121,10 @@ fn one_piece(LineAdded1 { sku, price }: LineAdded1) -> OrderEvent {
     OrderEvent::LineAdded { sku, quantity: Quantity::of::<1>(), price }
 }
 
-/// Why not. What the status forbids is refused by the chart.
+/// The reasons to refuse a command. The chart refuses what the status does not allow.
 #[derive(Debug, Clone, PartialEq, Rejection)]
 pub enum OrderRejection {
-    #[rejection("nobody has drafted this order")]
+    #[rejection("this order has not been drafted")]
     NotDrafted,
     #[rejection("{sku} is on the order already: remove it first to change it")]
     AlreadyOnOrder { sku: Sku },

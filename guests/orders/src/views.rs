@@ -1,4 +1,4 @@
-//! What people ask about orders.
+//! The read models of orders.
 
 use polder_sdk::prelude::*;
 
@@ -13,7 +13,7 @@ pub struct OrderSummary {
     status: Status,
     lines: u32,
     pieces: u64,
-    /// In minor units.
+    /// The total in minor units.
     total: u64,
     drafted_at: Timestamp,
     changed_at: Timestamp,
@@ -73,22 +73,22 @@ fn amount(quantity: Quantity, price: Price) -> u64 {
     u64::from(quantity.get()) * price.get()
 }
 
-/// What one customer has ordered so far. The key is the customer's id.
+/// The orders of one customer so far. The key is the customer's id.
 #[projection("customer-totals")]
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CustomerTotals {
     submitted: Tally,
     fulfilled: Tally,
-    /// Drafts that were dropped count here as well.
+    /// Includes orders that were cancelled as drafts.
     cancelled: Tally,
 }
 
-/// Orders, and what they come to.
+/// A number of orders, and the sum of their totals.
 #[data]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     orders: u64,
-    /// In minor units.
+    /// The sum in minor units.
     total: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What an order does, as cases. They run natively here, and through the compiled component in the host's tests.
+//! The behaviour of an order, as cases. They run natively here, and through the compiled component in the host's tests.
 
 use orders::domain;
 use polder_sdk::testing::check;
@@ -139,7 +139,7 @@ fn a_cancellation_may_say_why() {
 }
 
 #[test]
-fn the_chart_refuses_impossible_moves_and_tells_the_possible_ones() {
+fn the_chart_refuses_impossible_moves_and_lists_the_possible_ones() {
     check(
         domain(),
         "
@@ -178,7 +178,7 @@ fn the_chart_refuses_impossible_moves_and_tells_the_possible_ones() {
 
 #[test]
 fn a_payload_that_makes_no_sense_is_refused_with_its_place() {
-    for (payload, told) in [
+    for (payload, message) in [
         ("sku=TEA-250 quantity=2", "missing field `price`"),
         (
             "sku=TEA-250 quantity=2 price=450 colour=green",
@@ -195,7 +195,7 @@ fn a_payload_that_makes_no_sense_is_refused_with_its_place() {
                 "
                 given  order-drafted  customer=c-1
                 when   add-line       {payload}
-                then   rejected       invalid-payload  {told}
+                then   rejected       invalid-payload  {message}
                 "
             ),
         );
@@ -236,7 +236,7 @@ fn a_summary_follows_its_order() {
 }
 
 #[test]
-fn a_customer_is_told_when_the_goods_have_left() {
+fn a_customer_is_notified_when_the_goods_have_left() {
     check(
         domain(),
         "

@@ -1,4 +1,4 @@
-//! What holds for every history of an order, tried on random ones.
+//! Laws that hold for every history of an order, checked on random ones.
 
 use orders::domain;
 use polder_sdk::testing::{check_laws, check_projection_laws};
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
-/// Few articles and customers, so that lines meet; mostly in an order that gets somewhere.
+/// Few articles and customers, so that commands concern the same lines; mostly commands that an order accepts.
 fn command() -> impl Strategy<Value = (String, Value)> {
     let sku = || select(vec!["TEA-250", "POT", "CUP"]);
     prop_oneof![

@@ -1,4 +1,4 @@
-//! The application: received once, then worked on, task after task.
+//! The application: received once, then processed task by task.
 
 use std::collections::BTreeSet;
 
@@ -7,63 +7,64 @@ use polder_sdk::prelude::*;
 use crate::tasks::Task;
 use crate::values::{Channel, Department, Group, Resource};
 
-/// An application for a permit: a case of the office. Its id is the case's.
+/// An application for a permit, which is a case of the office. Its id is the id of the case.
 #[aggregate("application")]
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Application {
     receipt: Option<Receipt>,
 }
 
-/// What later decisions need of an application that has been received.
+/// The facts about a received application that later decisions need.
 #[data]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Receipt {
     department: Department,
     received_at: Timestamp,
-    /// When the last task was completed; the confirmation of receipt is one.
+    /// The completion time of the last task; the confirmation of receipt is a task.
     last_at: Timestamp,
-    /// Everyone who has worked on the case.
+    /// Every resource that has worked on the case.
     resources: BTreeSet<Resource>,
 }
 
-/// What may be asked of an application.
+/// The commands of an application.
 #[derive(Debug, Clone, PartialEq, Command)]
 pub enum ApplicationCommand {
-    /// An application has come in, and its receipt is confirmed: the first task of every case.
+    /// An application has come in and its receipt is confirmed: the first task of every case.
     RegisterApplication {
         channel: Channel,
         department: Department,
-        /// The group of the case, where it has one.
+        /// The group of the case, if it has one.
         #[serde(default)]
         group: Option<Group>,
-        /// Who answers for the case.
+        /// The resource that is responsible for the case.
         responsible: Resource,
         started_at: Timestamp,
         deadline: Timestamp,
         planned_end: Timestamp,
-        /// When the case ended, where that is known.
+        /// The time when the case ended, if it is known.
         #[serde(default)]
         ended_at: Option<Timestamp>,
-        /// When the receipt was confirmed.
+        /// The time when the receipt was confirmed.
         received_at: Timestamp,
-        /// Who confirmed it.
+        /// The resource that confirmed the receipt.
         resource: Resource,
-        /// The group of whoever confirmed it.
+        /// The group of the resource that confirmed the receipt.
         resource_group: Group,
     },
     /// A task has been completed for a registered application.
     RecordTask {
         task: Task,
-        /// Who did it.
+        /// The resource that completed the task.
         resource: Resource,
-        /// The group of whoever did it.
+        /// The group of the resource that completed the task.
         resource_group: Group,
-        /// Not before the task that was recorded last.
+        /// Not before the completion of the last recorded task.
         completed_at: Timestamp,
     },
 }
 
-/// What may have happened to an application. Each event carries what the views add up, so that a view needs no other event.
+/// The events of an application. Each event carries the values that the views add up, so that a view needs no other
+/// event.
 #[derive(Debug, Clone, PartialEq, Event)]
 pub enum ApplicationEvent {
     /// An application was received, and its receipt confirmed.
@@ -86,20 +87,20 @@ pub enum ApplicationEvent {
         resource: Resource,
         resource_group: Group,
         completed_at: Timestamp,
-        /// Of the case.
+        /// The department of the case.
         department: Department,
-        /// When the case was received.
+        /// The time when the case was received.
         received_at: Timestamp,
-        /// From the receipt to this task.
+        /// The time from the receipt to this task.
         lead_time_ms: u64,
-        /// From the receipt to the task before this one.
+        /// The time from the receipt to the task before this one.
         lead_time_before_ms: u64,
-        /// Whether the resource had not worked on this case before.
+        /// Whether the resource worked on this case for the first time.
         resource_is_new: bool,
     },
 }
 
-/// Why not.
+/// The reasons to refuse a command.
 #[derive(Debug, Clone, PartialEq, Rejection)]
 pub enum ApplicationRejection {
     #[rejection("this application was registered before, received at {received_at}")]

@@ -1,7 +1,8 @@
-//! Keys of documents from names of people and departments: fit for a path, and different for different names.
+//! Keys of documents, made from names of people and departments: valid as a path segment, and different for different
+//! names.
 
-/// Letters and digits of ASCII stay, a blank becomes `-`, every other byte `~` and its two hexadecimal digits: `Customer contact` is
-/// `Customer-contact`. No two names have the same key.
+/// Letters and digits of ASCII stay, a blank becomes `-`, and every other byte becomes `~` and two hexadecimal digits:
+/// `Customer contact` is `Customer-contact`. No two names have the same key.
 pub(crate) fn key(name: &str) -> String {
     let mut key = String::with_capacity(name.len());
     for byte in name.bytes() {

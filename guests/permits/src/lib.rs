@@ -1,4 +1,5 @@
-//! A permit office: applications come in, and tasks are done for them. Made for the log of a real one.
+//! A permit office: applications come in, and resources complete tasks for them. The model follows the log of a real
+//! office.
 #![forbid(unsafe_code)]
 
 mod application;

@@ -1,4 +1,4 @@
-//! The tasks that the office knows: these 27 and no other. The names are those of its log, spelling included.
+//! The 27 tasks of the office. Their names are those of its log, with the original spelling.
 
 use polder_sdk::prelude::*;
 

@@ -1,17 +1,17 @@
-//! The words of the office.
+//! The value objects of the office.
 
 use polder_sdk::prelude::*;
 
-/// A department, as the office calls it: `General`.
+/// The name of a department, such as `General`.
 pub type Department = NonEmptyText<80>;
 
-/// A group of people or of cases: `Group 1`. `EMPTY` is the name of one, too.
+/// The name of a group of people or of cases, such as `Group 1`. `EMPTY` is also the name of a group.
 pub type Group = NonEmptyText<80>;
 
-/// Whoever does a task: `Resource01`.
+/// The name of a resource, a person or a system that completes tasks, such as `Resource01`.
 pub type Resource = NonEmptyText<80>;
 
-/// How an application came in.
+/// The channel through which an application came in.
 #[data]
 #[serde(rename_all = "PascalCase")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What people ask about the office: a case, a colleague's work, a department's month.
+//! The read models of the office: a case, the work of a resource, and the month of a department.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::keys::key;
 use crate::tasks::Task;
 use crate::values::{Channel, Department, Group, Resource};
 
-/// All there is about one case. The key is the case's id.
+/// Everything about one case. The key is the id of the case.
 #[projection("case-file", per_aggregate)]
 #[derive(Debug, Clone, PartialEq)]
 pub struct CaseFile {
@@ -24,21 +24,21 @@ pub struct CaseFile {
     ended_at: Option<Timestamp>,
     received_at: Timestamp,
     last_at: Timestamp,
-    /// From the receipt to the last task so far.
+    /// The time from the receipt to the last task so far.
     lead_time_ms: u64,
-    /// Tasks so far, the confirmation of receipt included.
+    /// The number of tasks so far, including the confirmation of receipt.
     tasks: u64,
-    /// The tasks in their order.
+    /// The tasks, in their order.
     path: Vec<Step>,
 }
 
-/// How far a case has come.
+/// The progress of a case.
 #[data]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaseStatus {
-    /// Nothing has been done yet but to confirm the receipt.
+    /// Only the receipt has been confirmed.
     Received,
-    /// Work has been done, and no end is known.
+    /// Work has been done, and the end is not known.
     InProgress,
     /// The end is known.
     Ended,
@@ -105,15 +105,15 @@ impl Projection for CaseFile {
     }
 }
 
-/// What one resource has done. The key is its name.
+/// The work of one resource. The key is made from its name.
 #[projection("resource-workload")]
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ResourceWorkload {
     resource: String,
-    /// Tasks in all, confirmations of receipt included.
+    /// The number of all tasks, including confirmations of receipt.
     tasks: u64,
     by_task: BTreeMap<Task, u64>,
-    /// Cases it has worked on.
+    /// The number of cases that it has worked on.
     cases: u64,
 }
 
@@ -138,22 +138,22 @@ impl Projection for ResourceWorkload {
     }
 }
 
-/// The cases that a department received in one month, and how long they have taken so far. The key is department and month:
-/// `General_2011-10`; the month is that of the receipt, where it was written.
+/// The cases that a department received in one month, and their lead times so far. The key is department and month:
+/// `General_2011-10`. The month is that of the receipt, at the offset with which it was written.
 #[projection("department-month")]
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DepartmentMonth {
     department: String,
-    /// `2011-10`.
+    /// Year and month, such as `2011-10`.
     month: String,
     cases: u64,
-    /// Tasks for these cases, whenever they were done.
+    /// The number of tasks for these cases, including those of later months.
     tasks: u64,
-    /// Sum over the cases: from the receipt to the last task so far.
+    /// The sum over the cases of the time from the receipt to the last task so far.
     lead_time_ms_total: u64,
     /// The total divided by the cases, rounded down.
     lead_time_ms_mean: u64,
-    /// Of the case that has taken longest.
+    /// The lead time of the case with the longest one.
     lead_time_ms_max: u64,
 }
 

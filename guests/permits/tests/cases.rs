@@ -1,4 +1,5 @@
-//! What the office does, as cases. They run natively here, and through the compiled component in the host's tests.
+//! The behaviour of the office, as cases. They run natively here, and through the compiled component in the host's
+//! tests.
 
 use permits::domain;
 use polder_sdk::testing::check;
@@ -7,7 +8,7 @@ const REGISTERED: &str = r#"channel=Internet department=General group="Group 2" 
     started_at=2011-10-11T13:42:22.688+02:00 deadline=2011-12-06T13:41:31.788+01:00 planned_end=2011-12-06T13:41:31.788+01:00
     ended_at=null received_at=2011-10-11T13:45:40.276+02:00 resource=Resource21 resource_group="Group 1""#;
 
-/// A case in which `REGISTERED` stands for the fields of a registration.
+/// Checks a case in which `REGISTERED` stands for the fields of a registration.
 #[track_caller]
 fn check_case(case: &str) {
     check(domain(), &case.replace("REGISTERED", &REGISTERED.replace('\n', " ")));
@@ -76,7 +77,7 @@ fn the_receipt_is_confirmed_by_the_registration_only() {
 
 #[test]
 fn a_task_does_not_lie_before_the_last_one() {
-    // An hour earlier by the clock on the wall, but the same instant: the clocks went back that night.
+    // By local time one hour earlier, but the same instant: the clocks were set back that night.
     check_case(
         r#"
         given  application-registered  REGISTERED
@@ -96,7 +97,7 @@ fn a_task_does_not_lie_before_the_last_one() {
 
 #[test]
 fn what_the_office_does_not_know_is_refused() {
-    for (fields, told) in [
+    for (fields, message) in [
         (
             r#"task="T21 Have lunch" resource=Resource10 resource_group="Group 4" completed_at=2011-10-12T08:26:25Z"#,
             "`task`: unknown variant `T21 Have lunch`, expected one of `Confirmation of receipt`, `T02 Check",
@@ -118,13 +119,13 @@ fn what_the_office_does_not_know_is_refused() {
             "
             given  application-registered  REGISTERED
             when   record-task  {fields}
-            then   rejected     invalid-payload  {told}
+            then   rejected     invalid-payload  {message}
             "
         ));
     }
 }
 
-/// Two cases: the first with one task more, by someone else and by the same.
+/// Two cases; the first has two further tasks, completed by one new resource.
 const HISTORY: &str = r#"
     given  application/case-1  application-registered  REGISTERED
     given  application/case-2  application-registered  channel=Desk department="Customer contact" group=null responsible=Resource01 started_at=2011-11-01T00:00:00+01:00 deadline=2011-12-01T00:00:00+01:00 planned_end=2011-12-01T00:00:00+01:00 ended_at=2011-11-30T00:00:00+01:00 received_at=2011-11-01T00:30:00+01:00 resource=Resource21 resource_group="Group 1"
@@ -133,7 +134,7 @@ const HISTORY: &str = r#"
 "#;
 
 #[test]
-fn a_case_file_tells_the_path_so_far() {
+fn a_case_file_shows_the_path_so_far() {
     check_case(&format!(
         r#"
         projection  case-file
@@ -165,7 +166,7 @@ fn workload_counts_tasks_and_cases() {
 
 #[test]
 fn a_departments_month_adds_up_lead_times() {
-    // The second case came in on the first of November where it was written; in UTC it was still October.
+    // The second case came in on 1 November by its own offset; in UTC it was still October.
     check_case(&format!(
         r#"
         projection  department-month

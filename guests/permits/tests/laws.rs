@@ -1,4 +1,4 @@
-//! What holds for every history of an application, tried on random ones.
+//! Laws that hold for every history of an application, checked on random ones.
 
 use permits::domain;
 use polder_sdk::testing::{check_laws, check_projection_laws};
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
-/// A few days, written with either offset, so that some lie before others.
+/// Times of a few days with different offsets, so that some are earlier than others.
 fn time() -> impl Strategy<Value = String> {
     (1..8_u32, 0..24_u32, select(vec!["Z", "+01:00", "+02:00"]))
         .prop_map(|(day, hour, offset)| format!("2011-10-{day:02}T{hour:02}:00:00.5{offset}"))

@@ -10,7 +10,7 @@ use crate::{data, names};
 
 struct Arguments {
     name: LitStr,
-    /// The field that holds the state's place in its chart.
+    /// The field that holds the state of the chart.
     chart: Option<Ident>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
         Some(field) => {
             let ty = chart_type(&input, &field)?;
             let field_name = field.unraw().to_string();
-            // Spanned at the field, so that a type without a chart is reported there.
+            // The span of the field, so that the compiler reports a type without a chart there.
             quote_spanned! {field.span()=>
                 const CHART_FIELD: &'static str = #field_name;
                 type Chart = #ty;

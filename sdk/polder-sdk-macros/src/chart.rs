@@ -1,4 +1,4 @@
-//! `#[derive(StateChart)]`: the life cycle of an aggregate, written at its states.
+//! `#[derive(StateChart)]`: the life cycle of an aggregate, declared at its states.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::stored_names::{Rule, stored};
 use crate::stubs;
 use crate::variants::variants;
 
-/// `SubmitOrder -> OrderSubmitted -> Submitted`, or `SubmitOrder` alone: it may be asked, and nothing comes of it.
+/// `SubmitOrder -> OrderSubmitted -> Submitted`, or `SubmitOrder` alone: the command is allowed and leads to no event.
 struct Move {
     command: Ident,
     follows: Option<(Ident, Ident)>,
@@ -43,7 +43,7 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let expanded = Chart::of(input).map(|chart| chart.expand(input, &aggregate, span));
     expanded.unwrap_or_else(|error| {
         let error = error.to_compile_error();
-        // An empty chart in its place, so that the mistake is not reported again by everything that needs a chart.
+        // An empty chart, so that the mistake is not reported again by all code that needs a chart.
         quote! {
             #error
 
@@ -62,9 +62,9 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
 }
 
 struct Chart<'a> {
-    /// With the names under which they are stored.
+    /// The states, each with the name under which it is stored.
     states: Vec<(&'a Ident, String)>,
-    /// By the state that they start from.
+    /// The moves, each with the state that it starts from.
     moves: Vec<(&'a Ident, Move)>,
 }
 
@@ -99,7 +99,7 @@ impl<'a> Chart<'a> {
         Ok(chart)
     }
 
-    /// Of a state that the chart has.
+    /// The stored name of a state of this chart.
     fn name_of(&self, state: &Ident) -> String {
         let found = self.states.iter().find(|(ident, _)| *ident == state);
         found.map(|(_, name)| name.clone()).unwrap_or_default()
@@ -175,13 +175,13 @@ impl<'a> Words<'a> {
         found
     }
 
-    /// The constant that holds a word's place among the variants of its enum.
+    /// The name of the constant that holds a word's index among the variants of its enum.
     fn place(&self, word: &Ident) -> Ident {
         format_ident!("{}_{}", self.kind.to_uppercase(), word, span = Span::call_site())
     }
 
-    /// The constants, which stop the build at a word that the enum does not have, and a check that none of the enum's is left out. They
-    /// are worked out by the compiler, because only it knows both enums.
+    /// The constants, and a check that the chart names every variant. A constant stops the build at a word that the
+    /// enum does not have. The compiler evaluates them, because only the compiler knows both enums.
     fn places(&self, aggregate: &Path, span: Span) -> TokenStream {
         let owner = aggregate.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
         let all = match self.kind {
@@ -214,7 +214,7 @@ impl<'a> Words<'a> {
 }
 
 fn aggregate_of(input: &DeriveInput) -> syn::Result<(Path, Span)> {
-    const NEEDED: &str = "a chart says whose it is: `#[chart(aggregate = Order)]`";
+    const NEEDED: &str = "a chart names its aggregate: `#[chart(aggregate = Order)]`";
     let Some(attribute) = input.attrs.iter().find(|attribute| attribute.path().is_ident("chart")) else {
         return Err(syn::Error::new(input.ident.span(), NEEDED));
     };

@@ -1,4 +1,4 @@
-//! `#[derive(Command)]`: each variant is read from the JSON object of its fields, strictly.
+//! `#[derive(Command)]`: each variant is read strictly from the JSON object of its fields.
 
 use proc_macro2::TokenStream;
 use quote::quote;

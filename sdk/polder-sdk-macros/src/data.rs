@@ -17,7 +17,8 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
     Ok(quote!(#derives #input #known))
 }
 
-/// Stops the build at the type of a field that has no JSON form, in the author's words: serde's own come after it.
+/// Stops the build at the type of a field that has no JSON form, with a message in the author's words. serde's own
+/// messages follow.
 pub(crate) fn known_fields(input: &DeriveInput) -> TokenStream {
     if !input.generics.params.is_empty() {
         return TokenStream::new();
@@ -40,16 +41,16 @@ pub(crate) fn known_type(ty: &Type) -> TokenStream {
     quote_spanned!(ty.span()=> const _: () = ::polder_sdk::__private::assert_data::<#ty>();)
 }
 
-/// The field's type itself is not read: `with`, `deserialize_with`, `skip`, `skip_deserializing`.
+/// Whether serde does not read the field's type itself: `with`, `deserialize_with`, `skip`, `skip_deserializing`.
 fn reads_otherwise(attribute: &Attribute) -> bool {
     let words = attribute.meta.require_list().map(|list| list.tokens.to_string()).unwrap_or_default();
     attribute.path().is_ident("serde") && (words.contains("with") || words.contains("skip"))
 }
 
-/// The derives that make a type JSON both ways, with a schema.
+/// The derives that give a type a JSON form for reading and writing, and a schema.
 pub(crate) fn derives(input: &DeriveInput) -> TokenStream {
     let paths = crate_paths();
-    // Words in JSON look like all other words of Polder, unless the author says otherwise.
+    // Variant names look like all other names in Polder's JSON, unless the author chose another rule.
     let words = (matches!(input.data, Data::Enum(_)) && !input.attrs.iter().any(renames_all))
         .then(|| quote!(#[serde(rename_all = "kebab-case", rename_all_fields = "snake_case")]));
     quote! {
@@ -66,7 +67,7 @@ pub(crate) fn derives(input: &DeriveInput) -> TokenStream {
 fn renames_all(attribute: &Attribute) -> bool {
     let mut found = false;
     if attribute.path().is_ident("serde") {
-        // A malformed attribute is serde's to report.
+        // serde reports a malformed attribute.
         let _ = attribute.parse_nested_meta(|meta| {
             found |= meta.path.is_ident("rename_all") || meta.path.is_ident("untagged");
             if meta.input.peek(syn::Token![=]) {

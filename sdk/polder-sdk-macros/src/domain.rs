@@ -1,4 +1,4 @@
-//! `domain! { … }`: puts aggregates and projections together and, on wasm32, exports the component.
+//! `domain! { … }`: lists aggregates and projections and, on wasm32, exports the component.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;

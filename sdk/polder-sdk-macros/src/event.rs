@@ -106,7 +106,7 @@ fn out_name(variant: &syn::Ident) -> syn::Ident {
     quote::format_ident!("__{}Out", variant)
 }
 
-/// The struct that writes a variant's fields where they stand, without taking or copying them.
+/// The struct that writes the fields of a variant in place, without taking or copying them.
 fn writer(variant: &syn::Ident, fields: &[&Field]) -> syn::Result<TokenStream> {
     let out = out_name(variant);
     let (mut members, mut calls) = (Vec::new(), Vec::new());
@@ -146,7 +146,7 @@ struct FieldAttributes {
 }
 
 impl FieldAttributes {
-    /// Those of serde's attributes that mean the same for writing as for reading.
+    /// Reads the serde attributes that mean the same for writing as for reading.
     fn of(field: &Field) -> syn::Result<Self> {
         let key = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
         let mut found = Self { key: key.strip_prefix("r#").unwrap_or(&key).to_owned(), skip: None };
@@ -176,7 +176,7 @@ impl FieldAttributes {
 struct Attributes {
     name: LitStr,
     version: u32,
-    /// By the version they read.
+    /// The upcasters, by the version that they read.
     upcasters: BTreeMap<u32, Path>,
 }
 

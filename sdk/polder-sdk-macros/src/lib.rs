@@ -1,7 +1,7 @@
 //! The attributes and derives of `polder-sdk`, which re-exports and documents them.
 //!
-//! They only add: what an author writes stays as written, and what is generated sits in `const _` blocks or hidden modules. A wrong
-//! use is reported at the word that is wrong.
+//! The macros only add code: an author's code stays unchanged, and generated code sits in `const _` blocks or hidden
+//! modules. A wrong use is reported at the wrong word.
 
 #![forbid(unsafe_code)]
 

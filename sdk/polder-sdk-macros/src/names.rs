@@ -1,18 +1,19 @@
-//! Names of commands, events and the rest: how they follow from Rust's names, and the rule they keep.
+//! Names of commands, events and other items: how they are derived from Rust names, and the rule that they follow.
 
 use proc_macro2::{Ident, Span};
 use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta};
 
-/// As in the host: longest name, in bytes.
+/// The longest name, in bytes, as in the host.
 const NAME_BYTES_MAX: usize = 63;
 
-/// As in the host: words that mean something else in paths and subjects. No domain, aggregate, command or projection has one for its name.
+/// Words with another meaning in paths and subjects, as in the host. No domain, aggregate, command or projection may
+/// have one as its name.
 const RESERVED_NAMES: [&str; 12] = [
     "domains", "events", "views", "effects", "parked", "catalog", "cmd", "commands", "query", "result", "state",
     "admin",
 ];
 
-/// `OrderSubmitted` gives `order-submitted`.
+/// Turns `OrderSubmitted` into `order-submitted`.
 pub(crate) fn kebab(ident: &Ident) -> String {
     let text = ident.to_string();
     let text = text.strip_prefix("r#").unwrap_or(&text);
@@ -23,7 +24,8 @@ pub(crate) fn kebab(ident: &Ident) -> String {
         if letter == '_' {
             name.push('-');
         } else {
-            // A word starts at a capital after a small letter or digit, and at the last capital of a run: `HTTPCall` is `http-call`.
+            // A word starts at a capital after a small letter or a digit, and at the last capital of a run: `HTTPCall`
+            // is `http-call`.
             let starts_word = letter.is_uppercase()
                 && match before {
                     None | Some('_') => false,
@@ -39,7 +41,7 @@ pub(crate) fn kebab(ident: &Ident) -> String {
     name
 }
 
-/// What is wrong with `name`, if anything, and what would be right.
+/// The problem with `name`, if there is one, and the rule.
 pub(crate) fn problem_of(name: &str) -> Option<String> {
     let problem = match name.as_bytes() {
         [] => "is empty",
@@ -55,7 +57,7 @@ pub(crate) fn problem_of(name: &str) -> Option<String> {
     ))
 }
 
-/// The name an author wrote out.
+/// The name that an author wrote.
 pub(crate) fn written(literal: &LitStr) -> syn::Result<String> {
     let name = literal.value();
     match problem_of(&name) {
@@ -64,14 +66,14 @@ pub(crate) fn written(literal: &LitStr) -> syn::Result<String> {
     }
 }
 
-/// The name of a domain, an aggregate, a command or a projection, which is a segment of paths and subjects.
+/// The written name of a domain, an aggregate, a command or a projection, which is a segment of paths and subjects.
 pub(crate) fn written_segment(literal: &LitStr) -> syn::Result<String> {
     let name = written(literal)?;
     check_segment(&name, literal.span())?;
     Ok(name)
 }
 
-/// Refuses a name that would hide behind a word of paths and subjects.
+/// Refuses a name that equals a reserved word of paths and subjects.
 pub(crate) fn check_segment(name: &str, span: Span) -> syn::Result<()> {
     if RESERVED_NAMES.contains(&name) {
         let problem = format!("the name {name:?} has a meaning of its own in paths and subjects: take another");
@@ -80,7 +82,7 @@ pub(crate) fn check_segment(name: &str, span: Span) -> syn::Result<()> {
     Ok(())
 }
 
-/// The name that follows from a Rust name.
+/// The name derived from a Rust name.
 pub(crate) fn derived(ident: &Ident) -> syn::Result<String> {
     let name = kebab(ident);
     match problem_of(&name) {
@@ -89,7 +91,7 @@ pub(crate) fn derived(ident: &Ident) -> syn::Result<String> {
     }
 }
 
-/// The doc comment, one line per line.
+/// The doc comment, with its line breaks.
 pub(crate) fn doc(attributes: &[Attribute]) -> String {
     let mut lines = Vec::new();
     for attribute in attributes {

@@ -9,7 +9,7 @@ use crate::{data, names};
 
 struct Arguments {
     name: LitStr,
-    /// Each event touches the document of its aggregate and no other.
+    /// Whether each event touches the document of its aggregate and no other.
     is_per_aggregate: bool,
 }
 

@@ -1,11 +1,12 @@
-//! The names under which serde writes the variants of an enum: by its rule, and by what the author says with `rename` and `rename_all`.
+//! The names under which serde writes the variants of an enum: by the attributes `rename` and `rename_all`, or by
+//! serde's default.
 
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Expr, ExprLit, Ident, Lit, Meta, Token, Variant};
 
 use crate::names;
 
-/// How serde makes a name of a variant's.
+/// serde's rule for the name of a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
     AsWritten,
@@ -16,13 +17,13 @@ pub(crate) enum Rule {
     ScreamingSnake,
     Kebab,
     ScreamingKebab,
-    /// No rule is written: the type writes itself, and Polder's own form is taken.
+    /// No rule is written: the type writes itself, and Polder's own form applies.
     Own,
 }
 
 impl Rule {
     pub(crate) fn of(attributes: &[Attribute]) -> Self {
-        match said(attributes, "rename_all").as_deref() {
+        match attribute_value(attributes, "rename_all").as_deref() {
             Some("PascalCase") => Self::AsWritten,
             Some("lowercase") => Self::Lower,
             Some("UPPERCASE") => Self::Upper,
@@ -31,7 +32,7 @@ impl Rule {
             Some("SCREAMING_SNAKE_CASE") => Self::ScreamingSnake,
             Some("kebab-case") => Self::Kebab,
             Some("SCREAMING-KEBAB-CASE") => Self::ScreamingKebab,
-            // A rule that does not exist is serde's to report.
+            // serde reports a rule that does not exist.
             Some(_) | None => Self::Own,
         }
     }
@@ -56,7 +57,7 @@ impl Rule {
     }
 }
 
-/// As serde does it: at each capital but the first a word begins.
+/// As serde does: each capital but the first begins a word.
 fn snake(name: &str) -> String {
     let mut snake = String::new();
     for (index, letter) in name.char_indices() {
@@ -70,13 +71,13 @@ fn snake(name: &str) -> String {
 
 /// The name of a variant in JSON.
 pub(crate) fn stored(variant: &Variant, rule: Rule) -> String {
-    said(&variant.attrs, "rename").unwrap_or_else(|| rule.apply(&variant.ident))
+    attribute_value(&variant.attrs, "rename").unwrap_or_else(|| rule.apply(&variant.ident))
 }
 
-/// What `#[serde(word = "...")]` says, or `#[serde(word(serialize = "..."))]`.
-fn said(attributes: &[Attribute], word: &str) -> Option<String> {
+/// The value of `#[serde(word = "...")]` or `#[serde(word(serialize = "..."))]`.
+fn attribute_value(attributes: &[Attribute], word: &str) -> Option<String> {
     let serde = attributes.iter().filter(|attribute| attribute.path().is_ident("serde"));
-    // A malformed attribute is serde's to report.
+    // serde reports a malformed attribute.
     let metas =
         serde.filter_map(|attribute| attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok());
     metas.flatten().filter(|meta| meta.path().is_ident(word)).find_map(|meta| match meta {

@@ -1,5 +1,5 @@
-//! What stands in for generated code after a mistake, so that it is reported once and not again by everything that needs the code. Never
-//! compiled into anything: the mistake stops the build.
+//! Stubs that replace generated code after a mistake, so that the mistake is reported once and not again by all code
+//! that needs the generated code. A stub never ends up in a program: the mistake stops the build.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -15,7 +15,7 @@ pub(crate) fn or_stub(expanded: syn::Result<TokenStream>, stub: impl FnOnce() ->
     })
 }
 
-/// The same for an attribute, which has to give back the item that it stands at.
+/// The same for an attribute, which must return the item that it is attached to.
 pub(crate) fn or_item(
     expanded: syn::Result<TokenStream>,
     item: TokenStream,
@@ -72,7 +72,7 @@ pub(crate) fn rejection(input: &DeriveInput) -> TokenStream {
     }
 }
 
-/// Of whatever aggregate.
+/// A chart for any aggregate.
 pub(crate) fn chart(input: &DeriveInput) -> TokenStream {
     let ident = &input.ident;
     quote! {

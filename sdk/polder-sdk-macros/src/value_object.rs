@@ -1,4 +1,4 @@
-//! `#[value_object(…)]`: a newtype that no one, its own module included, can build with a value its rule refuses.
+//! `#[value_object(…)]`: a newtype that no code, not even its own module, can build with a value that its rules refuse.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
@@ -45,7 +45,7 @@ impl Parse for Rules {
         if let (Some(check), None) = (&rules.check, &rules.rule) {
             return Err(syn::Error::new_spanned(
                 check,
-                "what this function checks has to be told to callers: add `rule = \"...\"`, as in \"a share code has 5 letters\"",
+                "callers need to know what this function checks: add `rule = \"...\"`, as in \"a share code has 5 letters\"",
             ));
         }
         Ok(rules)
@@ -130,7 +130,7 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
         return Err(syn::Error::new_spanned(ty, "`length` and `chars` are rules for a `String`"));
     }
     let (checks, schema) = checks(&rules);
-    let told = told(&rules);
+    let rule_text = rule_text(&rules);
     let word = ident.to_string();
     let access = access(&kind, ident, ty);
     let read = match kind {
@@ -143,7 +143,7 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
     };
     let literal = literal(&kind, ident, ty, &rules);
     let module = format_ident!("__value_object_{}", ident);
-    // The struct moves into a module of its own: privacy then keeps everyone from building it unchecked.
+    // The struct moves into a module of its own, so that privacy keeps all other code from building it unchecked.
     let outside = &input.vis;
     let mut inside = input.clone();
     inside.vis = Visibility::Public(Token![pub](Span::call_site()));
@@ -159,7 +159,7 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
             const _: () = {
                 use ::polder_sdk::__private::{schemars, serde};
 
-                fn rule() -> ::std::string::String { #told }
+                fn rule() -> ::std::string::String { #rule_text }
 
                 impl #ident {
                     fn checked(value: #ty) -> ::core::result::Result<Self, ::polder_sdk::InvalidValue> {
@@ -224,7 +224,7 @@ fn inner(input: &DeriveInput) -> syn::Result<&Type> {
         Fields::Unnamed(fields) if fields.unnamed.len() == 1 => match &fields.unnamed[0].vis {
             Visibility::Inherited => Ok(&fields.unnamed[0].ty),
             public => {
-                Err(syn::Error::new_spanned(public, "this field has to be private, or anyone could put anything in"))
+                Err(syn::Error::new_spanned(public, "this field has to be private: other code could bypass the rule"))
             }
         },
         _ => Err(syn::Error::new(input.ident.span(), SHAPE)),
@@ -265,8 +265,8 @@ fn checks(rules: &Rules) -> (Vec<TokenStream>, Vec<TokenStream>) {
     (checks, schema)
 }
 
-/// The rule in words, as an expression of type `String`.
-fn told(rules: &Rules) -> TokenStream {
+/// The rule as text, as an expression of type `String`.
+fn rule_text(rules: &Rules) -> TokenStream {
     if let Some(rule) = &rules.rule {
         return quote!(::std::string::String::from(#rule));
     }
@@ -278,8 +278,8 @@ fn told(rules: &Rules) -> TokenStream {
             quote!(::std::format!("it has {} to {} characters of {}", #least, #most, #written))
         }
         (None, Some(chars), _) => {
-            let told = format!("it has characters of {} only", chars.written);
-            quote!(::std::string::String::from(#told))
+            let text = format!("it has characters of {} only", chars.written);
+            quote!(::std::string::String::from(#text))
         }
         (None, None, None) => quote!(::std::string::String::new()),
     }
@@ -294,9 +294,9 @@ fn access(kind: &Kind, ident: &Ident, ty: &Type) -> TokenStream {
     match kind {
         Kind::Text => quote! {
             impl #ident {
-                /// Takes `value` if the rule allows it.
+                /// Makes a value object of `value`.
                 /// # Errors
-                /// When it does not; the error tells the rule.
+                /// Fails when the rule does not allow it; the error states the rule.
                 pub fn new(value: impl ::core::convert::Into<::std::string::String>) -> ::core::result::Result<Self, ::polder_sdk::InvalidValue> {
                     Self::checked(value.into())
                 }
@@ -312,9 +312,9 @@ fn access(kind: &Kind, ident: &Ident, ty: &Type) -> TokenStream {
         },
         Kind::Number => quote! {
             impl #ident {
-                /// Takes `value` if the rule allows it.
+                /// Makes a value object of `value`.
                 /// # Errors
-                /// When it does not; the error tells the rule.
+                /// Fails when the rule does not allow it; the error states the rule.
                 pub fn new(value: #ty) -> ::core::result::Result<Self, ::polder_sdk::InvalidValue> { Self::checked(value) }
 
                 /// The number.
@@ -324,9 +324,9 @@ fn access(kind: &Kind, ident: &Ident, ty: &Type) -> TokenStream {
         },
         Kind::Other => quote! {
             impl #ident {
-                /// Takes `value` if the rule allows it.
+                /// Makes a value object of `value`.
                 /// # Errors
-                /// When it does not; the error tells the rule.
+                /// Fails when the rule does not allow it; the error states the rule.
                 pub fn new(value: #ty) -> ::core::result::Result<Self, ::polder_sdk::InvalidValue> { Self::checked(value) }
 
                 /// The value.
@@ -336,7 +336,7 @@ fn access(kind: &Kind, ident: &Ident, ty: &Type) -> TokenStream {
     }
 }
 
-/// For numbers in a range: a constructor whose value is checked while compiling.
+/// For numbers in a range: a constructor that checks its value at compile time.
 fn literal(kind: &Kind, ident: &Ident, ty: &Type, rules: &Rules) -> Option<TokenStream> {
     let (Kind::Number, Some((least, most)), None) = (kind, &rules.range, &rules.check) else { return None };
     Some(quote! {

@@ -1,4 +1,4 @@
-//! What the derives for enums of commands, events and rejections share: one named variant per thing.
+//! The common part of the derives for enums of commands, events and rejections: each variant is one named item.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,15 @@ use syn::{Attribute, Data, DeriveInput, Field, Fields, Ident, LitStr, Type, Vari
 
 use crate::data;
 
-/// What a variant carries.
+/// The payload of a variant.
 pub(crate) enum Payload<'a> {
-    /// Named fields, or none at all.
+    /// Named fields, or none.
     Fields(Vec<&'a Field>),
-    /// One value that brings its own fields: `Submit(Submission)`.
+    /// One value that has its own fields: `Submit(Submission)`.
     Whole(&'a Type),
 }
 
-/// The variants of an enum that the derive `derive` can work with.
+/// The variants of an enum, checked for the derive `derive`.
 pub(crate) fn variants<'a>(input: &'a DeriveInput, derive: &str) -> syn::Result<Vec<&'a Variant>> {
     let Data::Enum(data) = &input.data else {
         return Err(syn::Error::new(
@@ -48,7 +48,7 @@ pub(crate) fn payload(variant: &Variant) -> syn::Result<Payload<'_>> {
     }
 }
 
-/// Refuses a second variant of the same name, at the word that makes it the same.
+/// Refuses a second variant of the same name, at the word that gives it that name.
 pub(crate) struct Distinct(BTreeMap<String, Ident>, &'static str);
 
 impl Distinct {
@@ -67,12 +67,12 @@ impl Distinct {
     }
 }
 
-/// The name of a variant's hidden struct, which must not shadow a type of the author's.
+/// The name of a variant's hidden struct. It must not shadow a type of the author.
 pub(crate) fn hidden(variant: &Ident) -> Ident {
     format_ident!("__{}", variant)
 }
 
-/// Paths into the SDK for the derives of serde and schemars that generated types carry.
+/// Attributes with the paths into the SDK, for the derives of serde and schemars on generated types.
 pub(crate) fn crate_paths() -> TokenStream {
     quote! {
         #[serde(crate = "::polder_sdk::__private::serde")]
@@ -106,7 +106,7 @@ fn is_kept(attribute: &Attribute) -> bool {
     attribute.path().is_ident("doc") || attribute.path().is_ident("serde")
 }
 
-/// An expression of type `Self` from `value`, which is of the variant's hidden struct.
+/// An expression of type `Self`, built from `value` of the variant's hidden struct.
 pub(crate) fn rebuild(variant: &Ident, fields: &[&Field]) -> TokenStream {
     let hidden = hidden(variant);
     let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();

@@ -1,4 +1,4 @@
-//! What generated code calls. Not for people, and may change at any time.
+//! The items that generated code calls. They are not part of the public interface and may change at any time.
 #![allow(missing_docs)]
 
 pub use schemars;

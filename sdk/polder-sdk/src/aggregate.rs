@@ -1,4 +1,4 @@
-//! The write side as an author sees it: a state, three enums and two functions.
+//! The write side, as an author sees it: a state, three enums and two functions.
 
 use std::convert::Infallible;
 
@@ -11,30 +11,32 @@ use crate::context::Context;
 use crate::describe::{CommandVariant, EventVariant};
 use crate::messages::{Fault, Rejected};
 
-/// A Mealy machine, and a transaction: `(state, command) -> (state, events)`.
+/// A Mealy machine and a transaction at once: `(state, command) -> (state, events)`.
 ///
-/// The type is the state; its `Default` is the state before the first event. [`#[aggregate]`](crate::aggregate) names it.
+/// The type is the state; its `Default` is the state before the first event. [`#[aggregate]`](crate::aggregate) gives
+/// it its name.
 #[diagnostic::on_unimplemented(note = "an aggregate is a state with `#[aggregate(\"...\")]` and an `impl Aggregate`")]
 pub trait Aggregate:
     AggregateInfo<Chart: StateChart<Self>> + Default + Serialize + DeserializeOwned + JsonSchema + Send + 'static
 {
-    /// What may be asked.
+    /// The commands that callers may send.
     type Command: Command;
-    /// What may have happened.
+    /// The events that may happen.
     type Event: Event;
-    /// Why not. [`Infallible`] where nothing is ever refused.
+    /// The reasons to refuse a command. [`Infallible`] where no command is ever refused.
     type Rejection: Rejection;
 
-    /// Decides: the events that follow from `command` in this state, in order. None means that there is nothing to do.
+    /// Decides: returns the events that follow from `command` in this state, in order. An empty list means that there
+    /// is nothing to do.
     /// # Errors
-    /// When the domain says no; nothing has happened then.
+    /// Fails when the domain refuses the command; then nothing has happened.
     fn handle(&self, command: Self::Command, cx: &Context) -> Result<Vec<Self::Event>, Self::Rejection>;
 
-    /// Brings the state up to date. No rules here: what happened, happened.
+    /// Applies `event` to the state. It holds no rules, because a recorded event is a fact.
     fn evolve(&mut self, event: &Self::Event);
 }
 
-/// What `#[aggregate]` adds.
+/// The items that `#[aggregate]` adds.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no name as an aggregate",
@@ -43,13 +45,13 @@ pub trait Aggregate:
 pub trait AggregateInfo {
     const NAME: &'static str;
     const DOC: &'static str;
-    /// The field that holds the place in the chart; empty without one.
+    /// The field that holds the state of the chart; empty without a chart.
     const CHART_FIELD: &'static str;
     type Chart: 'static;
     fn chart(&self) -> &Self::Chart;
 }
 
-/// The commands of an aggregate: an enum, by [`#[derive(Command)]`](derive@crate::Command).
+/// The commands of an aggregate: an enum with [`#[derive(Command)]`](derive@crate::Command).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an enum of commands",
     label = "add `#[derive(Command)]` to this enum"
@@ -62,21 +64,21 @@ pub trait Command: Sized + Send + 'static {
     #[doc(hidden)]
     const WORDS: &'static [&'static str];
 
-    /// Its place among the variants.
+    /// The index of this command among the variants.
     #[doc(hidden)]
     fn index(&self) -> usize;
 
-    /// The name that callers use: `submit-order`.
+    /// The name that callers use, such as `submit-order`.
     fn name(&self) -> &'static str;
 
-    /// Reads the JSON a caller sent, strictly.
+    /// Reads the JSON that a caller sent, strictly.
     /// # Errors
-    /// `unknown-command` for a name that is none of these; `invalid-payload` when the JSON is not what the command takes, with the
-    /// place and what would be right.
+    /// `unknown-command` for a name that is not in the enum; `invalid-payload` when the JSON does not fit the command,
+    /// with the place and the expected form.
     fn read(name: &str, payload: &[u8]) -> Result<Self, Rejected>;
 }
 
-/// The events of an aggregate: an enum, by [`#[derive(Event)]`](derive@crate::Event).
+/// The events of an aggregate: an enum with [`#[derive(Event)]`](derive@crate::Event).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an enum of events",
     label = "add `#[derive(Event)]` to this enum"
@@ -89,38 +91,38 @@ pub trait Event: Sized + Send + 'static {
     #[doc(hidden)]
     const WORDS: &'static [&'static str];
 
-    /// Its place among the variants.
+    /// The index of this event among the variants.
     #[doc(hidden)]
     fn index(&self) -> usize;
 
-    /// The name it is recorded by: `order-submitted`.
+    /// The name under which the event is recorded, such as `order-submitted`.
     fn name(&self) -> &'static str;
 
-    /// The version it is recorded in, from 1.
+    /// The version in which the event is recorded, from 1.
     fn version(&self) -> u32;
 
-    /// Reads what was recorded, in any version that the enum knows, and brings it up to date. Fields that are not known are passed
-    /// over, so that a field may be added without a new version and the revision before still reads it.
+    /// Reads a recorded event in any version that the enum knows, and brings it to the newest version. Unknown fields
+    /// are ignored, so that a field can be added without a new version and the older revision still reads the event.
     /// # Errors
-    /// When there is no such event or version, or the JSON is not of its shape.
+    /// Fails when there is no such event or version, or when the JSON does not have its shape.
     fn read(name: &str, version: u32, payload: &[u8]) -> Result<Self, Fault>;
 
     /// The JSON to record.
     /// # Errors
-    /// When a value has no JSON, as a map whose keys are no text.
+    /// Fails when a value has no JSON form, such as a map whose keys are not text.
     fn write(&self) -> Result<Vec<u8>, Fault>;
 }
 
-/// The reasons to refuse a command: an enum, by [`#[derive(Rejection)]`](derive@crate::Rejection).
+/// The reasons to refuse a command: an enum with [`#[derive(Rejection)]`](derive@crate::Rejection).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an enum of rejections",
     label = "add `#[derive(Rejection)]` to this enum"
 )]
 pub trait Rejection {
-    /// Stable and machine-readable: `already-submitted`.
+    /// The stable, machine-readable code, such as `already-submitted`.
     fn code(&self) -> &'static str;
 
-    /// For people.
+    /// The message for people.
     fn message(&self) -> String;
 }
 

@@ -1,9 +1,9 @@
-//! State charts: which moves an aggregate can make. Says what is allowed; knows nothing about why.
+//! State charts: the moves that an aggregate can make. A chart holds what is allowed, and not the reasons.
 
 use crate::aggregate::{Aggregate, Command};
 use crate::messages::{Fault, Rejected};
 
-/// The life cycle of the aggregate `A`: an enum of its states, by [`#[derive(StateChart)]`](derive@crate::StateChart).
+/// The life cycle of the aggregate `A`: an enum of its states with [`#[derive(StateChart)]`](derive@crate::StateChart).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a state chart of `{A}`",
     label = "add `#[derive(StateChart)]` and `#[chart(aggregate = {A})]` to this enum"
@@ -14,17 +14,18 @@ pub trait StateChart<A: Aggregate>: Sized + 'static {
     #[doc(hidden)]
     const MOVES: &'static [Move];
 
-    /// The name of this state: `submitted`.
+    /// The name of this state, such as `submitted`.
     fn name(&self) -> &'static str;
 
-    /// Whether the chart lets `command` be asked in this state.
+    /// Whether the chart allows `command` in this state.
     fn allows(&self, command: &A::Command) -> bool;
 
-    /// The state that `event` leads to from this one; none where the chart has no such move.
+    /// The state that `event` leads to from this one; none when the chart has no such move.
     fn after(&self, event: &A::Event) -> Option<Self>;
 }
 
-/// One line of a chart, by the Rust names of command and event. An empty event: the command may be asked, nothing comes of it.
+/// One line of a chart, with the Rust names of command and event. An empty event means that the command is allowed and
+/// leads to no event.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Move {
@@ -34,7 +35,7 @@ pub struct Move {
     pub to: &'static str,
 }
 
-/// The chart of an aggregate that has none: everything is allowed.
+/// The chart of an aggregate that declares none: it allows every command.
 #[doc(hidden)]
 pub struct NoChart;
 
@@ -55,7 +56,7 @@ impl<A: Aggregate> StateChart<A> for NoChart {
     }
 }
 
-/// Refuses what the chart does not let be asked.
+/// Rejects a command that the chart does not allow in this state.
 pub(crate) fn check_command<A: Aggregate>(state: &A, command: &A::Command) -> Result<(), Rejected> {
     let chart = state.chart();
     if chart.allows(command) {
@@ -78,7 +79,8 @@ pub(crate) fn check_command<A: Aggregate>(state: &A, command: &A::Command) -> Re
     ))
 }
 
-/// Folds a new event in, and holds the author to the chart: the move must be one of it, and the state must have made it.
+/// Applies a new event and checks the author's code against the chart: the chart must have the move, and `evolve` must
+/// have made it.
 pub(crate) fn evolve_checked<A: Aggregate>(state: &mut A, event: &A::Event) -> Result<(), Fault> {
     if A::Chart::STATES.is_empty() {
         state.evolve(event);

@@ -1,9 +1,9 @@
-//! What generated code works out while it is compiled, because a macro sees one item at a time and the compiler sees all of them.
+//! Functions that generated code runs at compile time. A macro sees one item at a time; the compiler sees all of them.
 #![allow(missing_docs, reason = "generated code calls this; people do not")]
 
-/// Stops the build when two names are the same.
-// Tracked, so that the compiler points at the `domain!` only: otherwise it goes on to show lines of the standard library,
-// where its source is installed.
+/// Stops the build when two names are equal.
+// With `track_caller` the compiler points at the `domain!` only. Without it the compiler also prints lines of the
+// standard library where its source is installed.
 #[track_caller]
 pub const fn assert_distinct(names: &[&str], problem: &str) {
     let mut i = 0;
@@ -17,8 +17,8 @@ pub const fn assert_distinct(names: &[&str], problem: &str) {
     }
 }
 
-/// Stops the build when a projection reads what the domain does not have.
-// Tracked for the same reason.
+/// Stops the build when a projection reads an aggregate that the domain does not have.
+// `track_caller` for the same reason as above.
 #[track_caller]
 pub const fn assert_known(read: &[&str], aggregates: &[&str]) {
     let mut i = 0;
@@ -32,7 +32,7 @@ pub const fn assert_known(read: &[&str], aggregates: &[&str]) {
     }
 }
 
-/// Where `word` stands among `words`.
+/// The index of `word` among `words`.
 pub const fn place_of(words: &[&str], word: &str) -> Option<usize> {
     let mut i = 0;
     while i < words.len() {
@@ -46,8 +46,8 @@ pub const fn place_of(words: &[&str], word: &str) -> Option<usize> {
 
 /// The first of `all` that `mentioned` lacks; empty when it lacks none.
 ///
-/// Also empty when one that is mentioned is not of them: it is misspelt, which is reported where it stands, and the word that was meant would be
-/// "forgotten" only for that.
+/// It is also empty when `mentioned` holds a word that is not in `all`. That word is misspelt and is reported where it
+/// stands; the word that the author meant would be reported as forgotten only because of the typo.
 pub const fn forgotten(all: &[&'static str], mentioned: &[&str]) -> &'static str {
     let mut i = 0;
     while i < mentioned.len() {

@@ -1,4 +1,4 @@
-//! What a decision may know besides state and command. There is no clock and no randomness behind it.
+//! What a decision may know besides state and command. It uses no clock and no randomness.
 
 use std::cell::Cell;
 
@@ -11,7 +11,7 @@ use crate::timestamp::Timestamp;
 /// The namespace of all ids that Polder derives: the UUIDv5 of `polder.derived-id` in the namespace of the nil UUID.
 const NAMESPACE: Uuid = Uuid::from_u128(0xda95_9c51_311c_5883_8034_0f72_d594_fa35);
 
-/// The circumstances of one command: who asks, when, of which aggregate.
+/// The circumstances of one command: its actor, its time and its aggregate.
 #[derive(Debug)]
 pub struct Context {
     aggregate: &'static str,
@@ -34,7 +34,7 @@ impl Context {
         }
     }
 
-    /// Makes this the context of `command`. The buffers stay, so that a warm aggregate allocates nothing here.
+    /// Makes this the context of `command`. It reuses the buffers, so that a warm aggregate allocates nothing here.
     pub(crate) fn turn_to(&mut self, command: &CommandRef<'_>) {
         self.command_id.clear();
         self.command_id.push_str(command.id);
@@ -49,17 +49,18 @@ impl Context {
         self.ids_given.set(0);
     }
 
-    /// The id of the aggregate that is asked.
+    /// The id of the aggregate that receives the command.
     pub fn aggregate_id(&self) -> &str {
         &self.aggregate_id
     }
 
-    /// The id of the command: unique among those of this aggregate, the same when the command is repeated.
+    /// The id of the command: unique among the commands of this aggregate, and the same when the command is repeated.
     pub fn command_id(&self) -> &str {
         &self.command_id
     }
 
-    /// When the host accepted the command. The only time there is; the same on every replay.
+    /// The time at which the host accepted the command. A decision knows no other time, and it is the same on every
+    /// replay.
     pub fn at(&self) -> Timestamp {
         Timestamp::from_unix_ms(self.at_ms)
     }
@@ -69,19 +70,21 @@ impl Context {
         self.at_ms
     }
 
-    /// Who asks, where the host knows it.
+    /// The actor who sent the command, if the host knows it.
     pub fn actor(&self) -> Option<&str> {
         self.actor.as_deref()
     }
 
-    /// A new id, another at each call, and the same ones again when the command is handled again.
+    /// A new id: each call returns a different one, and handling the command again returns the same ids in the same
+    /// order.
     ///
-    /// It is a version 5 UUID (RFC 9562, section 5.5: the first 128 bits of a SHA-1 over namespace and name) of the aggregate's kind
-    /// and id, the command's id and the number of the call. So it is as unique as the command's id is; it is not a secret.
+    /// It is a version 5 UUID (RFC 9562, section 5.5: the first 128 bits of a SHA-1 over namespace and name) of the
+    /// aggregate's kind and id, the command's id and the number of the call. It is therefore as unique as the command's
+    /// id. It is not a secret.
     pub fn new_id<T>(&self) -> Id<T> {
         let number = self.ids_given.get();
         self.ids_given.set(number + 1);
-        // None of the parts can hold a NUL, so no two lists of parts give the same name.
+        // No part can hold a NUL, so no two lists of parts give the same name.
         let name = format!("{}\0{}\0{}\0{number}", self.aggregate, self.aggregate_id, self.command_id);
         Id::from_uuid(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
     }
@@ -106,7 +109,7 @@ mod tests {
         cx.turn_to(&command("c-1", None));
         let first: [Id<()>; 2] = [cx.new_id(), cx.new_id()];
         assert_ne!(first[0], first[1]);
-        // By any other implementation of RFC 9562, too.
+        // Any other implementation of RFC 9562 gives the same UUID.
         assert_eq!(first[0].as_str(), "11796f93-0511-5adb-a602-568b04c04f06");
         cx.turn_to(&command("c-1", Some("clerk")));
         assert_eq!([cx.new_id(), cx.new_id()], first);

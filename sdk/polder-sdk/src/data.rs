@@ -1,9 +1,10 @@
-//! What can cross the border between host and guest. Says so in the author's words where a type cannot.
+//! The types that can cross the border between host and guest. A type that cannot gets a compiler message in the
+//! author's words.
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-/// Has a JSON form and a schema of it: by `#[data]` or `#[value_object]`, or as a type of the standard library.
+/// A type with a JSON form and a schema of it: by `#[data]` or `#[value_object]`, or from the standard library.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no JSON form, so it cannot be part of a command, an event, a state or a document",

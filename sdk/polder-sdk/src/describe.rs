@@ -1,4 +1,4 @@
-//! What a domain says of itself: the JSON document that `catalog.describe` answers with.
+//! The description of a domain: the JSON document that `catalog.describe` returns.
 #![allow(missing_docs, reason = "generated code calls this; people do not")]
 
 use schemars::generate::SchemaSettings;
@@ -9,10 +9,10 @@ use crate::aggregate::{Aggregate, Command, Event};
 use crate::chart::StateChart;
 use crate::projection::{Projection, Source};
 
-/// The format of the descriptor.
+/// The version of the descriptor's format.
 pub(crate) const DESCRIPTOR_FORMAT: u32 = 1;
 
-/// One command, as its enum has it.
+/// One command, as declared in its enum.
 #[derive(Debug)]
 pub struct CommandVariant {
     pub variant: &'static str,
@@ -21,7 +21,7 @@ pub struct CommandVariant {
     pub schema: fn() -> Schema,
 }
 
-/// One event, as its enum has it.
+/// One event, as declared in its enum.
 #[derive(Debug)]
 pub struct EventVariant {
     pub variant: &'static str,
@@ -31,12 +31,12 @@ pub struct EventVariant {
     pub schema: fn() -> Schema,
 }
 
-/// The schema of a `T` that is read.
+/// The JSON schema for reading a `T`.
 pub fn schema_read<T: JsonSchema>() -> Schema {
     SchemaSettings::draft2020_12().for_deserialize().into_generator().into_root_schema_for::<T>()
 }
 
-/// The schema of a `T` that is written.
+/// The JSON schema for writing a `T`.
 fn schema_written<T: JsonSchema>() -> Schema {
     SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>()
 }
@@ -45,7 +45,7 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Value {
     schema_read::<T>().to_value()
 }
 
-/// Whether a schema has a place for numbers that are not whole.
+/// Whether a schema allows numbers that are not whole.
 pub(crate) fn mentions_floats(schema: &Value) -> bool {
     match schema {
         Value::Object(members) => members.iter().any(|(name, member)| match (name.as_str(), member) {
@@ -102,7 +102,7 @@ fn chart<A: Aggregate>() -> Option<Value> {
     let start = A::default();
     let initial = start.chart().name();
     let mut chart = json!({ "initial": initial, "states": states, "transitions": transitions });
-    // Said only where it is so: the author's serde attributes may show the state under another name, or not at all.
+    // Only when the JSON of the state shows it: serde attributes may write the field under another name, or not at all.
     if serde_json::to_value(&start).is_ok_and(|shown| shown[A::CHART_FIELD] == initial) {
         chart["field"] = A::CHART_FIELD.into();
     }

@@ -1,5 +1,5 @@
-//! A domain without WebAssembly: bytes in, bytes out, the state kept in between. The component is a thin cover over this, and so are
-//! the test kit and whoever wants to measure what the rules alone cost.
+//! A domain without WebAssembly: bytes in, bytes out, and the state kept in between. The component, the test kit and
+//! benchmarks of the rules alone are thin layers over it.
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
@@ -16,12 +16,12 @@ use crate::messages::{CommandRef, EventRef, Fault, NewEvent, Refused, Rejected};
 use crate::payload;
 use crate::projection::{Documents, Effect, Projection, Recorded};
 
-/// One bounded context: its aggregates and projections. [`domain!`](crate::domain!) makes one.
+/// One bounded context: its aggregates and projections. [`domain!`](crate::domain!) builds it.
 pub struct Domain {
     name: &'static str,
     aggregates: Vec<AggregateEntry>,
     projections: Vec<ProjectionEntry>,
-    /// Built at the first question: a host asks once per component, a benchmark never.
+    /// Built at the first use: a host asks for it once per component, a benchmark never.
     descriptor: LazyLock<String, Box<dyn FnOnce() -> String + Send>>,
 }
 
@@ -33,7 +33,7 @@ struct AggregateEntry {
     load: fn(&str, &[u8]) -> Result<State, Fault>,
 }
 
-/// The keys of the documents that each event belongs to.
+/// A function that returns the keys of the documents that each event belongs to.
 type Route = fn(&[EventRef<'_>]) -> Result<Vec<Vec<String>>, Fault>;
 
 #[derive(Clone, Copy)]
@@ -45,7 +45,7 @@ struct ProjectionEntry {
 }
 
 impl Domain {
-    /// A domain of this name with nothing in it.
+    /// An empty domain with this name.
     #[doc(hidden)]
     pub fn new(name: &'static str) -> Self {
         Self { name, aggregates: Vec::new(), projections: Vec::new(), descriptor: LazyLock::new(Box::new(String::new)) }
@@ -112,35 +112,37 @@ impl Domain {
         self.name
     }
 
-    /// What the domain is, in JSON: its aggregates with commands, events and charts, its projections, and the schemas of all of it.
+    /// The description of the domain in JSON: its aggregates with commands, events and charts, its projections, and all
+    /// their schemas.
     pub fn describe(&self) -> &str {
         &self.descriptor
     }
 
     /// The state of an aggregate before its first event.
     /// # Errors
-    /// When the domain has no such aggregate.
+    /// Fails when the domain has no such aggregate.
     pub fn start(&self, aggregate: &str, id: &str) -> Result<State, Fault> {
         Ok((self.aggregate_entry(aggregate)?.start)(id))
     }
 
-    /// The state that [`State::save`] gave.
+    /// Restores a state from the bytes that [`State::save`] returned.
     /// # Errors
-    /// When the domain has no such aggregate, or the bytes are not such a state.
+    /// Fails when the domain has no such aggregate, or when the bytes are not a state of it.
     pub fn load(&self, aggregate: &str, id: &str, saved: &[u8]) -> Result<State, Fault> {
         (self.aggregate_entry(aggregate)?.load)(id, saved)
     }
 
-    /// The keys of the documents each event touches, in the order of the events.
+    /// The keys of the documents that each event touches, in the order of the events.
     /// # Errors
-    /// When the domain has no such projection, or an event cannot be read.
+    /// Fails when the domain has no such projection, or when an event cannot be read.
     pub fn route(&self, projection: &str, events: &[EventRef<'_>]) -> Result<Vec<Vec<String>>, Fault> {
         (self.projection_entry(projection)?.route)(events)
     }
 
-    /// The document that [`Document::save`] gave, or one that is not there yet.
+    /// Restores a document from the bytes that [`Document::save`] returned. Without bytes, the document does not exist
+    /// yet.
     /// # Errors
-    /// When the domain has no such projection, or the bytes are not such a document.
+    /// Fails when the domain has no such projection, or when the bytes are not a document of it.
     pub fn open(&self, projection: &str, key: &str, saved: Option<&[u8]>) -> Result<Document, Fault> {
         (self.projection_entry(projection)?.open)(key, saved)
     }
@@ -164,7 +166,7 @@ fn listed(names: &[&str]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// The state of one aggregate, whichever it is.
+/// The state of one aggregate of any kind.
 pub struct State(Box<dyn AnyState>);
 
 trait AnyState: Send {
@@ -183,31 +185,33 @@ impl State {
         Self(Box::new(Kept { state, cx: Context::new(A::NAME, id) }))
     }
 
-    /// Folds events in, in order of their sequence. Folding in parts gives what folding at once gives.
+    /// Applies events in the order of their sequence. Applying them in parts gives the same state as applying them at
+    /// once.
     /// # Errors
-    /// At the first event that cannot be read; those before it are folded in, so this state is of no more use.
+    /// Fails at the first event that cannot be read. The events before it are already applied, so discard this state.
     pub fn evolve(&mut self, events: &[EventRef<'_>]) -> Result<(), Fault> {
         events.iter().try_for_each(|event| self.0.evolve(event))
     }
 
-    /// Decides a command, and folds the new events in. After a rejection the state is as it was.
+    /// Decides a command and applies the new events. After a rejection the state is unchanged.
     /// # Errors
-    /// [`Refused::Rejected`] is the caller's to fix. [`Refused::Fault`] is the author's: the decision breaks the chart, an event has no JSON or
-    /// would not read back, or a number of the state is not finite any more; the state may have changed, so it is of no more use.
+    /// - [`Refused::Rejected`] is for the caller to fix.
+    /// - [`Refused::Fault`] is for the author to fix: the decision breaks the chart, an event has no JSON form or
+    ///   cannot be read back, or a number of the state is no longer finite. The state may have changed, so discard it.
     pub fn handle(&mut self, command: &CommandRef<'_>) -> Result<Vec<NewEvent>, Refused> {
         self.0.handle(command)
     }
 
-    /// The state as bytes, which only [`Domain::load`] of the same revision reads.
+    /// The state as bytes. Only [`Domain::load`] of the same revision reads them.
     /// # Errors
-    /// When it has no JSON, as a number that is infinite, or a map whose keys are no text.
+    /// Fails when the state has no JSON form, for example an infinite number, or a map whose keys are not text.
     pub fn save(&self) -> Result<Vec<u8>, Fault> {
         self.0.save()
     }
 
     /// The state as JSON, for people.
     /// # Errors
-    /// As [`save`](Self::save).
+    /// Fails as [`save`](Self::save) does.
     pub fn inspect(&self) -> Result<String, Fault> {
         String::from_utf8(self.save()?).map_err(|error| Fault::new(error.to_string()))
     }
@@ -215,7 +219,7 @@ impl State {
 
 impl<A: Aggregate> AnyState for Kept<A> {
     fn evolve(&mut self, event: &EventRef<'_>) -> Result<(), Fault> {
-        // The chart is not asked: what happened, happened, whatever a later chart says.
+        // The chart is not checked: a recorded event is a fact, even when a later chart does not have the move.
         self.state.evolve(&A::Event::read(event.name, event.version, event.payload)?);
         Ok(())
     }
@@ -230,11 +234,13 @@ impl<A: Aggregate> AnyState for Kept<A> {
         let mut new_events = Vec::with_capacity(events.len());
         for event in events {
             let new = NewEvent { name: event.name(), version: event.version(), payload: event.write()? };
-            // What is folded is what will be read: so a state that lives on is the one that a replay gives, whatever the author's types do.
+            // The event is read back from its JSON before it is applied. So a live state equals the state after a
+            // replay, whatever the author's types do.
             let recorded = match A::Event::read(new.name, new.version, &new.payload) {
                 Ok(recorded) => recorded,
                 Err(_) if payload::is_nested_too_deep(&new.payload) => {
-                    // The host allows fewer levels. It refuses the decision by the name of that limit, as the caller's mistake.
+                    // The host allows fewer levels. It refuses the decision with the name of that limit, as the
+                    // caller's mistake.
                     new_events.push(new);
                     return Ok(new_events);
                 }
@@ -244,7 +250,7 @@ impl<A: Aggregate> AnyState for Kept<A> {
             new_events.push(new);
         }
         if !new_events.is_empty() && holds_floats::<A>() {
-            // The events are finite; what is folded from them need not be.
+            // The events are finite, but a number computed from them may not be.
             self.save()?;
         }
         Ok(new_events)
@@ -255,14 +261,14 @@ impl<A: Aggregate> AnyState for Kept<A> {
     }
 }
 
-/// Whether a state may hold a float, which may come to be infinite. By its schema, once for each type.
+/// Whether a state may hold a float, which could become infinite. Found from its schema, once for each type.
 fn holds_floats<A: Aggregate>() -> bool {
     static KNOWN: Mutex<BTreeMap<TypeId, bool>> = Mutex::new(BTreeMap::new());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     *known.entry(TypeId::of::<A>()).or_insert_with(|| describe::mentions_floats(&describe::schema_of::<A>()))
 }
 
-/// One document of a projection, whichever it is.
+/// One document of a projection of any kind.
 pub struct Document(Box<dyn AnyDocument>);
 
 trait AnyDocument: Send {
@@ -272,17 +278,19 @@ trait AnyDocument: Send {
 }
 
 impl Document {
-    /// Folds events in: those that [`Domain::route`] sent to this key, in order of their position.
+    /// Applies the events that [`Domain::route`] sent to this key, in the order of their position. Returns their
+    /// effects.
     /// # Errors
-    /// At the first event that cannot be applied; those before it are folded in, so this document is of no more use.
+    /// Fails at the first event that cannot be applied. The events before it are already applied, so discard this
+    /// document.
     pub fn apply(&mut self, events: &[EventRef<'_>]) -> Result<Vec<Effect>, Fault> {
         events.iter().try_for_each(|event| self.0.apply(event))?;
         Ok(self.0.take_effects())
     }
 
-    /// The document as JSON; none when it is to be gone.
+    /// The document as JSON; none when the projection deleted it.
     /// # Errors
-    /// When it has no JSON, as a number that is infinite, or a map whose keys are no text.
+    /// Fails when the document has no JSON form, for example an infinite number, or a map whose keys are not text.
     pub fn save(&self) -> Result<Option<Vec<u8>>, Fault> {
         self.0.save()
     }

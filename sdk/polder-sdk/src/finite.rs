@@ -1,5 +1,5 @@
-//! Writes JSON, and refuses what JSON has no number for. JSON knows neither infinities nor NaN; serde_json would write `null` for them
-//! without a word, and nothing reads that back as a number.
+//! Writes JSON, and refuses numbers that JSON cannot hold. JSON has neither infinities nor NaN; serde_json would
+//! silently write `null` for them, and `null` cannot be read back as a number.
 
 use std::cell::RefCell;
 use std::fmt::{self, Display};
@@ -13,12 +13,12 @@ use serde_json::Value;
 
 use crate::place::written;
 
-/// Most events and states fit without growing.
+/// Most events and states fit without growing the buffer.
 const BYTES_EXPECTED: usize = 128;
 
-/// The JSON of `value`, in bytes.
+/// The JSON of `value`, as bytes.
 /// # Errors
-/// The reason, in words: names the field that holds an infinity or a NaN, or says what else has no JSON.
+/// The reason as text: it names the field that holds an infinity or a NaN, or describes what else has no JSON form.
 pub(crate) fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(BYTES_EXPECTED);
     written_by(value, &mut serde_json::Serializer::new(&mut bytes))?;
@@ -27,7 +27,7 @@ pub(crate) fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, String
 
 /// The JSON of `value`, as a value.
 /// # Errors
-/// As for [`to_vec`].
+/// Fails as [`to_vec`] does.
 pub(crate) fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, String> {
     written_by(value, serde_json::value::Serializer)
 }
@@ -38,13 +38,13 @@ fn written_by<T: Serialize + ?Sized, S: Serializer<Error: Display>>(value: &T, i
     answer.map_err(|error| place.problem().unwrap_or_else(|| error.to_string()))
 }
 
-/// Where the number stands that was refused. Empty while all is well, so that a good value costs nothing.
+/// The place of the refused number. Empty unless a number was refused, so that a good value costs nothing.
 #[derive(Default)]
 struct Place(RefCell<Option<Refused>>);
 
 struct Refused {
     number: f64,
-    /// From the inside out.
+    /// The segments of the path, from the innermost to the outermost.
     segments: Vec<String>,
 }
 
@@ -54,7 +54,7 @@ impl Place {
         E::custom("this number is not finite")
     }
 
-    /// Notes that what failed lies in `segment`.
+    /// Records that a failure lies in `segment`.
     fn within<T, E>(&self, result: Result<T, E>, segment: impl FnOnce() -> String) -> Result<T, E> {
         if result.is_err()
             && let Some(refused) = &mut *self.0.borrow_mut()
@@ -72,7 +72,7 @@ impl Place {
     }
 }
 
-/// Passes everything on, and looks at the floats.
+/// Passes every value on, and checks the floats.
 struct Finite<'p, S> {
     inner: S,
     place: &'p Place,
@@ -93,7 +93,7 @@ impl<T: Serialize + ?Sized> Serialize for Checked<'_, '_, T> {
 struct Parts<'p, C> {
     inner: C,
     place: &'p Place,
-    /// Of the next element.
+    /// The index of the next element.
     index: usize,
 }
 
@@ -271,7 +271,7 @@ impl<C: SerializeMap> SerializeMap for Parts<'_, C> {
     type Ok = C::Ok;
     type Error = C::Error;
 
-    // A float as a key is text in JSON, and serde_json refuses those that are not finite by itself.
+    // A float as a key is text in JSON, and serde_json itself refuses keys that are not finite.
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), C::Error> {
         self.inner.serialize_key(key)
     }
@@ -361,18 +361,18 @@ mod tests {
             (|bill| bill.kind = Kind::Split { share: f64::INFINITY }, "`kind.share` is inf"),
             (|bill| bill.lines[0].price = -f64::NAN, "`lines[0].price` is NaN"),
         ];
-        for (spoil, told) in cases {
+        for (spoil, expected) in cases {
             let mut bill = bill();
             spoil(&mut bill);
             for problem in [to_vec(&bill).unwrap_err(), to_value(&bill).unwrap_err()] {
-                assert!(problem.starts_with(told), "{problem}");
+                assert!(problem.starts_with(expected), "{problem}");
             }
         }
         assert!(to_vec(&f64::NAN).unwrap_err().starts_with("the value is NaN"));
     }
 
     #[test]
-    fn what_else_has_no_json_is_said_as_before() {
+    fn other_values_without_json_keep_serde_jsons_message() {
         let map: BTreeMap<Vec<u8>, u8> = [(vec![1], 1)].into();
         assert_eq!(to_vec(&map).unwrap_err(), serde_json::to_vec(&map).unwrap_err().to_string());
     }

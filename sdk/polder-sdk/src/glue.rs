@@ -1,4 +1,5 @@
-//! The cover that makes a domain a component: interface types to and from the native form, nothing else.
+//! The layer that makes a domain a component: it converts interface types to and from the native form, and does nothing
+//! else.
 
 use std::marker::PhantomData;
 use std::sync::Once;
@@ -29,7 +30,7 @@ pub use wit_bindgen::rt as runtime;
 use bindings::exports::polder::domain::{aggregates, catalog, projections};
 use bindings::polder::domain::types;
 
-/// Who says which domain the component is.
+/// The root of a component: it names the component's domain.
 pub trait Root: 'static {
     fn domain() -> &'static Domain;
 }
@@ -41,7 +42,8 @@ pub(crate) fn note(level: u8, message: &str) {
     bindings::polder::domain::diagnostics::note(level, message);
 }
 
-/// The domain, with panics going to the host's log from now on. No state or document exists before this was called.
+/// The domain, with panics sent to the host's log from now on. Every export calls this first, before a state or
+/// document exists.
 fn domain<R: Root>() -> &'static Domain {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| std::panic::set_hook(Box::new(|panic| note(1, &panic.to_string()))));
@@ -86,7 +88,7 @@ impl<R: Root> aggregates::Guest for Component<R> {
     }
 
     fn evolve(mut state: aggregates::State, events: Vec<types::Event>) -> Result<aggregates::State, types::Fault> {
-        // In place, and the same handle goes back: nothing is moved or copied.
+        // In place, and the same handle is returned: nothing is moved or copied.
         state.get_mut::<State>().evolve(&borrowed(&events)).map_err(fault)?;
         Ok(state)
     }
@@ -114,7 +116,7 @@ impl<R: Root> aggregates::Guest for Component<R> {
             Err(Refused::Rejected(rejected)) => {
                 Err(types::Rejection { code: rejected.code.into_owned(), message: rejected.message })
             }
-            // The broken state is dropped with the handle.
+            // The broken state is dropped together with the handle.
             Err(Refused::Fault(problem)) => return Err(fault(problem)),
         };
         Ok((state, answer))

@@ -1,4 +1,4 @@
-//! Typed ids: the id of an order cannot stand where the id of a customer belongs.
+//! Typed ids: an id of an order cannot be used where an id of a customer is expected.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -13,22 +13,22 @@ use uuid::Uuid;
 
 use crate::value::{InvalidValue, read_text};
 
-/// Longest id, in bytes: the host's limit for aggregate ids.
+/// The longest id, in bytes: the host's limit for aggregate ids.
 const ID_BYTES_MAX: usize = 128;
 const RULE: &str = "an id has 1 to 128 characters A-Z, a-z, 0-9 and - _ : @ = + ~";
 
-/// The id of a `T`: 1 to 128 characters `A-Z`, `a-z`, `0-9` and `- _ : @ = + ~`, the host's rule for aggregate ids.
+/// The id of a `T`: 1 to 128 characters of `A-Z`, `a-z`, `0-9` and `- _ : @ = + ~`, the host's rule for aggregate ids.
 ///
-/// In JSON it is the text alone. `T` is any type, often an aggregate; no value of it is needed.
+/// Its JSON form is the plain text. `T` is any type, often an aggregate; no value of it is needed.
 pub struct Id<T> {
     text: Box<str>,
     of: PhantomData<fn() -> T>,
 }
 
 impl<T> Id<T> {
-    /// Takes `text` as an id.
+    /// Makes an id of `text`.
     /// # Errors
-    /// When it is empty, too long, or has another character.
+    /// Fails when it is empty, too long, or has another character.
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidValue> {
         let text = text.into();
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_:@=+~".contains(&byte);
@@ -80,7 +80,7 @@ impl<T> TryFrom<String> for Id<T> {
     }
 }
 
-// Written out, because derived ones would ask the same of `T`.
+// Written by hand, because derived implementations would require the same traits of `T`.
 impl<T> Clone for Id<T> {
     fn clone(&self) -> Self {
         Self { text: self.text.clone(), of: PhantomData }

@@ -1,8 +1,8 @@
-//! What the author of a domain needs, and nothing of the host.
+//! Everything that the author of a domain needs. Nothing here depends on the host.
 //!
-//! A *domain* is one bounded context in one WebAssembly component. Its author writes states, enums and functions without side effects; the
-//! attributes and derives of this crate make of them a component that a Polder host can run: JSON in and out, a description of itself, and the
-//! exports of the interface `polder:domain`.
+//! A *domain* is one bounded context in one WebAssembly component. Its author writes states, enums and functions
+//! without side effects. The attributes and derives of this crate turn them into a component that a Polder host can
+//! run: it reads and writes JSON, describes itself, and exports the interface `polder:domain`.
 //!
 //! # The smallest domain
 //!
@@ -42,7 +42,9 @@
 //!     fn handle(&self, command: TillCommand, _: &Context) -> Result<Vec<TillEvent>, TillRejection> {
 //!         match command {
 //!             TillCommand::TakeIn { coins } => Ok(vec![TillEvent::CoinsTakenIn { coins }]),
-//!             TillCommand::PayOut { coins } if coins > self.coins => Err(TillRejection::TooFewCoins { coins: self.coins }),
+//!             TillCommand::PayOut { coins } if coins > self.coins => {
+//!                 Err(TillRejection::TooFewCoins { coins: self.coins })
+//!             }
 //!             TillCommand::PayOut { coins } => Ok(vec![TillEvent::CoinsPaidOut { coins }]),
 //!         }
 //!     }
@@ -85,31 +87,34 @@
 //! # }
 //! ```
 //!
-//! Built for `wasm32-unknown-unknown` as a `cdylib`, this is a component's module. Natively it is a plain library, whose [`Domain`] tests and
-//! measurements call without any WebAssembly.
+//! Built for `wasm32-unknown-unknown` as a `cdylib`, this crate is the module of a component. Built natively it is a
+//! plain library: tests and benchmarks call its [`Domain`] without any WebAssembly.
 //!
 //! # What a domain may know
 //!
-//! The arguments of its functions: nothing else comes in. There is no clock, no randomness and no I/O; time, actor and new ids come
-//! with the [`Context`]. What goes out besides the answers is a [`note`] to the host's log, and that answers nothing.
+//! A function of a domain knows its arguments and nothing else. There is no clock, no randomness and no I/O; the time,
+//! the actor and new ids come with the [`Context`]. The only output besides the results is a [`note`] to the host's
+//! log, and a note returns nothing.
 //!
-//! # Rejections that come without being written
+//! # Rejections that the SDK adds
 //!
-//! | code | when |
-//! |---|---|
-//! | `invalid-payload` | the JSON is not what the command takes; the message names the place and what would be right. Unknown fields are refused at any depth, except inside enums that serde has to buffer (`untagged`, internally tagged, `flatten`) |
-//! | `unknown-command` | there is no such command (a host refuses it before) |
-//! | `not-allowed-in-state` | the [`StateChart`](derive@StateChart) does not let the command be asked in this state; the message names those that are |
+//! - `invalid-payload`: the JSON does not fit the command. The message names the place and the expected form. Unknown
+//!   fields are refused at any depth, except inside enums that serde has to buffer (`untagged`, internally tagged,
+//!   `flatten`).
+//! - `unknown-command`: the aggregate has no such command. A host refuses such a command before it calls the domain.
+//! - `not-allowed-in-state`: the [`StateChart`](derive@StateChart) does not allow the command in this state. The
+//!   message lists the commands that it allows.
 //!
-//! # Changing what was recorded
+//! # Changing recorded events
 //!
-//! Event names and fields are storage format. A field with `#[serde(default)]` may be added as it is: older events lack it, and an older
-//! revision passes over it. Any other change is a new version with an upcaster: see [`Event`](derive@Event).
+//! Event names and fields are storage format. A field with `#[serde(default)]` may be added without a new version:
+//! older events lack it, and an older revision ignores it. Any other change is a new version with an upcaster: see
+//! [`Event`](derive@Event).
 #![cfg_attr(not(target_arch = "wasm32"), forbid(unsafe_code))]
 #![cfg_attr(target_arch = "wasm32", deny(unsafe_code))]
 #![warn(missing_docs)]
 
-// The generated bindings name the SDK as guests do.
+// The generated bindings refer to the SDK by the same name as guests do.
 #[cfg(target_arch = "wasm32")]
 extern crate self as polder_sdk;
 
@@ -147,11 +152,12 @@ pub use projection::{Documents, Effect, Effects, Projection, Recorded, Source};
 pub use timestamp::Timestamp;
 pub use value::{InvalidValue, NonEmptyText};
 
-/// Makes an enum the commands of an aggregate.
+/// Turns an enum into the commands of an aggregate.
 ///
-/// Each variant is a command. Its name is the variant's in kebab-case, `AddLine` is `add-line`, or what `#[command(name = "...")]` says.
-/// Its payload is the JSON object of its named fields; a variant around one value, `AddLine(NewLine)`, has that value's fields. Doc
-/// comments go into the description of the domain. Fields take serde's attributes for reading, as `#[serde(default)]`.
+/// Each variant is a command. Its name is the variant's name in kebab-case (`AddLine` is `add-line`), or the name in
+/// `#[command(name = "...")]`. Its payload is the JSON object of its named fields; a variant around one value,
+/// `AddLine(NewLine)`, has the fields of that value. Doc comments become part of the description of the domain. Fields
+/// accept serde's attributes for reading, such as `#[serde(default)]`.
 ///
 /// ```
 /// # use polder_sdk::prelude::*;
@@ -169,16 +175,17 @@ pub use value::{InvalidValue, NonEmptyText};
 /// ```
 pub use polder_sdk_macros::Command;
 
-/// Makes an enum the events of an aggregate.
+/// Turns an enum into the events of an aggregate.
 ///
-/// Each variant is an event, named as commands are: `LineAdded` is `line-added`, or what `#[event(name = "...")]` says. Names are
-/// storage format; choose them as if they could never change. Of serde's attributes fields take `default`, `rename` and
-/// `skip_serializing_if`.
+/// Each variant is an event, named in the same way as a command: `LineAdded` is `line-added`, or the name in
+/// `#[event(name = "...")]`. Names are storage format; choose them as if they could never change. Fields accept serde's
+/// attributes `default`, `rename` and `skip_serializing_if`.
 ///
 /// # Versions
 ///
-/// Events begin at version 1. When the shape of one changes, say `version = 2`, and give a function that makes the event of what version 1
-/// recorded. It takes any type with [`#[data]`](macro@data). Each older version needs its function, and each leads to the newest shape.
+/// Events begin at version 1. When the shape of an event changes, write `version = 2` and name a function that turns
+/// the data of version 1 into the event. The function takes any type with [`#[data]`](macro@data). Each older version
+/// needs its function, and each function leads to the newest shape.
 ///
 /// ```
 /// # use polder_sdk::prelude::*;
@@ -191,7 +198,7 @@ pub use polder_sdk_macros::Command;
 /// #[data]
 /// struct LineAdded1 { sku: String }
 ///
-/// /// In the first version a line was one piece.
+/// A line of version 1 was always one piece.
 /// fn one_piece(old: LineAdded1) -> OrderEvent {
 ///     OrderEvent::LineAdded { sku: old.sku, quantity: 1 }
 /// }
@@ -201,10 +208,10 @@ pub use polder_sdk_macros::Command;
 /// ```
 pub use polder_sdk_macros::Event;
 
-/// Makes an enum the reasons to refuse a command.
+/// Turns an enum into the reasons to refuse a command.
 ///
-/// The code of each is the variant's name in kebab-case, or what `#[rejection("...", code = "...")]` says. The message is a format string that
-/// may name the variant's fields.
+/// The code of a rejection is the variant's name in kebab-case, or the name in `#[rejection("...", code = "...")]`. The
+/// message is a format string that may use the variant's fields.
 ///
 /// ```
 /// # use polder_sdk::prelude::*;
@@ -220,17 +227,20 @@ pub use polder_sdk_macros::Event;
 /// ```
 pub use polder_sdk_macros::Rejection;
 
-/// Makes an enum of states the chart of an aggregate: its life cycle, declared, enforced and described.
+/// Turns an enum of states into the chart of an aggregate: its life cycle, declared, enforced and described.
 ///
-/// At each state stand the moves that leave it: `#[on(Command -> Event -> State)]`. A command alone, `#[on(CancelOrder)]`, may be asked
-/// there, and nothing comes of it. Every command and every event of the aggregate needs a place. The aggregate keeps its state in a field
-/// that it names, `#[aggregate("order", chart = status)]`, and `evolve` sets it.
+/// Each state lists the moves that leave it: `#[on(Command -> Event -> State)]`. A command alone, `#[on(CancelOrder)]`,
+/// is allowed in that state and leads to no event. Every command and every event of the aggregate must occur in the
+/// chart. The aggregate keeps its state in a field that it names, `#[aggregate("order", chart = status)]`, and `evolve`
+/// sets that field.
 ///
-/// The chart's names of the states are those under which they are stored: kebab-case with [`#[data]`](macro@data), or what serde's `rename` and
-/// `rename_all` say. So a state gets another name in the code, and nothing else changes, when its old one stays as `#[serde(rename = "…")]`.
+/// The chart uses the stored names of the states: kebab-case with [`#[data]`](macro@data), or the names given by
+/// serde's `rename` and `rename_all`. To rename a state in the code only, keep its old name as `#[serde(rename =
+/// "…")]`.
 ///
-/// A command that the chart does not allow is rejected before `handle` sees it, with the code `not-allowed-in-state`. A decision whose event
-/// the chart does not have there, or after which `evolve` leads elsewhere, is a [`Fault`]. Replaying asks no chart: what happened, happened.
+/// A command that the chart does not allow is rejected before `handle` runs, with the code `not-allowed-in-state`. A
+/// decision is a [`Fault`] when the chart has no such event in the state, or when `evolve` leads to another state than
+/// the chart. A replay does not check the chart, because a recorded event is a fact.
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -268,7 +278,7 @@ pub use polder_sdk_macros::Rejection;
 /// # fn main() {
 /// # polder_sdk::testing::check(domain(), "
 /// #     when close-door
-/// #     then rejected not-allowed-in-state close-door is not possible while the door is closed; possible now: open-door
+/// #   then rejected not-allowed-in-state close-door is not possible while the door is closed; possible now: open-door
 /// # ");
 /// # polder_sdk::testing::check(domain(), "
 /// #     given door-opened
@@ -279,7 +289,7 @@ pub use polder_sdk_macros::Rejection;
 /// ```
 pub use polder_sdk_macros::StateChart;
 
-/// Makes an enum of several aggregates' events the source of a projection.
+/// Turns an enum of the events of several aggregates into the source of a projection.
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -289,7 +299,9 @@ pub use polder_sdk_macros::StateChart;
 /// # #[derive(Event)] enum OrderEvent { OrderSubmitted }
 /// # impl Aggregate for Order {
 /// #     type Command = OrderCommand; type Event = OrderEvent; type Rejection = Infallible;
-/// #     fn handle(&self, _: OrderCommand, _: &Context) -> Result<Vec<OrderEvent>, Infallible> { Ok(vec![OrderEvent::OrderSubmitted]) }
+/// #     fn handle(&self, _: OrderCommand, _: &Context) -> Result<Vec<OrderEvent>, Infallible> {
+/// #         Ok(vec![OrderEvent::OrderSubmitted])
+/// #     }
 /// #     fn evolve(&mut self, _: &OrderEvent) {}
 /// # }
 /// # #[aggregate("offer")] #[derive(Default)] struct Offer;
@@ -297,7 +309,9 @@ pub use polder_sdk_macros::StateChart;
 /// # #[derive(Event)] enum OfferEvent { OfferMade }
 /// # impl Aggregate for Offer {
 /// #     type Command = OfferCommand; type Event = OfferEvent; type Rejection = Infallible;
-/// #     fn handle(&self, _: OfferCommand, _: &Context) -> Result<Vec<OfferEvent>, Infallible> { Ok(vec![OfferEvent::OfferMade]) }
+/// #     fn handle(&self, _: OfferCommand, _: &Context) -> Result<Vec<OfferEvent>, Infallible> {
+/// #         Ok(vec![OfferEvent::OfferMade])
+/// #     }
 /// #     fn evolve(&mut self, _: &OfferEvent) {}
 /// # }
 /// #[derive(Source)]
@@ -334,43 +348,52 @@ pub use polder_sdk_macros::StateChart;
 /// ```
 pub use polder_sdk_macros::Source;
 
-/// Names an aggregate, `#[aggregate("order")]`, and makes its state storable: the type gets serde's derives and a JSON schema. The state of
-/// an aggregate with a [chart](derive@StateChart) names the field that holds its place there: `#[aggregate("order", chart = status)]`.
+/// Names an aggregate, `#[aggregate("order")]`, and makes its state storable: the type gets serde's derives and a JSON
+/// schema. The state of an aggregate with a [chart](derive@StateChart) names the field that holds the state of the
+/// chart: `#[aggregate("order", chart = status)]`.
 ///
-/// The name is a segment of paths and subjects: 1 to 63 characters `a-z`, `0-9` and `-`, and a letter first.
+/// The name is a segment of paths and subjects: 1 to 63 characters of `a-z`, `0-9` and `-`, beginning with a letter.
 pub use polder_sdk_macros::aggregate;
 
-/// Makes a struct or an enum JSON, both ways, with a schema: for what commands, events, states and documents are made of.
+/// Gives a struct or an enum a JSON form, for reading and writing, and a JSON schema. The parts of commands, events,
+/// states and documents need it.
 ///
-/// Variants of enums are written in kebab-case (`e-mail`), unless the type says otherwise with serde's `rename_all` or `rename`.
+/// Variants of enums are written in kebab-case (`e-mail`), unless the type has serde's `rename_all` or `rename`.
 pub use polder_sdk_macros::data;
 
-/// Puts aggregates and projections together. It adds a function `domain()` that gives the native [`Domain`], and on wasm32 the exports of the
-/// component. It stands once, in the root of the crate.
+/// Lists the aggregates and projections of a domain. It adds a function `domain()` that returns the native [`Domain`],
+/// and on wasm32 the exports of the component. It stands once, in the root of the crate.
 ///
-/// The build stops when two aggregates or two projections have the same name, or a projection reads an aggregate that is not listed.
+/// The build stops when two aggregates or two projections have the same name, or when a projection reads an aggregate
+/// that is not in the list.
 pub use polder_sdk_macros::domain;
 
-/// Names a projection, `#[projection("order-summary")]`, and makes its documents storable: the type gets serde's derives and a JSON schema.
+/// Names a projection, `#[projection("order-summary")]`, and makes its documents storable: the type gets serde's
+/// derives and a JSON schema.
 ///
-/// A projection with one document per aggregate, whose key is the aggregate's id, says so: `#[projection("order-summary", per_aggregate)]`. The
-/// host then need not ask which documents an event touches, and builds the view in little more than half of the time. An event that
-/// touches another document cannot be applied, and is set aside with that reason.
+/// A projection with one document per aggregate, whose key is the aggregate's id, declares that:
+/// `#[projection("order-summary", per_aggregate)]`. The host then does not ask which documents an event touches, and
+/// builds the view in little more than half of the time. An event that touches another document cannot be applied; the
+/// host sets it aside with that reason.
 pub use polder_sdk_macros::projection;
 
-/// Makes a newtype that nobody can build with a value its rule refuses: not its own module, and not a caller's JSON.
+/// Turns a newtype into a value object: no code, not even in its own module, and no JSON can build it with a value that
+/// its rules refuse.
 ///
 /// | rule | for | meaning |
 /// |---|---|---|
-/// | `length = 1..=32` | `String` | so many characters |
-/// | `chars = "A-Z0-9-"` | `String` | of these only, written as inside the brackets of a regular expression |
-/// | `range = 1..=100` | numbers | from the first to the last |
+/// | `length = 1..=32` | `String` | the number of characters |
+/// assert_eq!(
+///     Sku::new("tea").unwrap_err().to_string(),
+///     "\"tea\" is no Sku: it has 1 to 32 characters of A-Z0-9-",
+/// );
+/// | `range = 1..=100` | numbers | the smallest and the largest value |
 /// | `check = function` | any | `fn(&T) -> bool`; needs a `rule` |
-/// | `rule = "it has five letters"` | any | what the message says, instead of what follows from the rules |
+/// | `rule = "it has five letters"` | any | the text of the message, instead of the one derived from the rules |
 ///
-/// All given rules have to hold, and they stand in the JSON schema. The type gets `new`, which fails with [`InvalidValue`], the same as
-/// `TryFrom`, and reading access: `as_str` for text, `get` for others. A number with a range also gets `of`, whose value the
-/// compiler checks.
+/// Every given rule must hold, and the JSON schema includes them all. The type gets `new`, which fails with
+/// [`InvalidValue`], a `TryFrom` that does the same, and read access: `as_str` for text, `get` for other types. A
+/// number with a range also gets `of`, whose value the compiler checks.
 ///
 /// ```
 /// # use polder_sdk::prelude::*;
@@ -390,7 +413,7 @@ pub use polder_sdk_macros::projection;
 /// ```
 pub use polder_sdk_macros::value_object;
 
-/// Everything an author's file usually needs, in one `use`.
+/// Everything that an author's file usually needs, in one `use`.
 pub mod prelude {
     pub use crate::{
         Aggregate, Command, Context, Documents, Effect, Event, Id, InvalidValue, NonEmptyText, Projection, Recorded,

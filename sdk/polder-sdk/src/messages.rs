@@ -1,61 +1,61 @@
-//! What goes in and out of a domain, as bytes: the same shapes as in the interface, without WebAssembly.
+//! The input and output of a domain as bytes: the same shapes as in the interface, without WebAssembly.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// A recorded event, borrowed from whoever holds it. It never changes.
+/// A recorded event, borrowed from its owner. It never changes.
 #[derive(Debug, Clone, Copy)]
 pub struct EventRef<'a> {
-    /// Place in the tenant's history, from 1, gapless.
+    /// Place in the tenant's history, from 1, without gaps.
     pub position: u64,
-    /// The kind of aggregate it happened to: `order`.
+    /// The kind of aggregate that it happened to, such as `order`.
     pub aggregate: &'a str,
-    /// Which one of them.
+    /// The id of the aggregate that it happened to.
     pub aggregate_id: &'a str,
-    /// Place in that aggregate's own history, from 1, gapless.
+    /// Place in that aggregate's own history, from 1, without gaps.
     pub sequence: u64,
-    /// Which event: `order-submitted`.
+    /// The name of the event, such as `order-submitted`.
     pub name: &'a str,
-    /// The version it was recorded in, from 1; maybe not the newest.
+    /// The version in which it was recorded, from 1; it may be older than the newest version.
     pub version: u32,
-    /// JSON, as it was recorded.
+    /// The JSON that was recorded.
     pub payload: &'a [u8],
     /// The `at_ms` of the command that caused it.
     pub at_ms: u64,
 }
 
-/// A request to one aggregate, borrowed from whoever holds it.
+/// A request to one aggregate, borrowed from its owner.
 #[derive(Debug, Clone, Copy)]
 pub struct CommandRef<'a> {
     /// Unique among the commands of its aggregate; new ids are derived from it.
     pub id: &'a str,
-    /// Which command: `submit-order`.
+    /// The name of the command, such as `submit-order`.
     pub name: &'a str,
-    /// JSON, as the caller sent it. No bytes at all count as `{}`.
+    /// The JSON that the caller sent. An empty payload counts as `{}`.
     pub payload: &'a [u8],
-    /// When the host accepted it, in milliseconds since 1970-01-01T00:00:00Z.
+    /// The time at which the host accepted it, in milliseconds since 1970-01-01T00:00:00Z.
     pub at_ms: u64,
-    /// Who asks, where the host knows it.
+    /// The actor who sent it, if the host knows it.
     pub actor: Option<&'a str>,
 }
 
-/// A fact to be recorded.
+/// A fact to record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
-    /// Which event.
+    /// The name of the event.
     pub name: &'static str,
     /// The version of its shape, from 1.
     pub version: u32,
-    /// JSON.
+    /// The JSON to record.
     pub payload: Vec<u8>,
 }
 
-/// The domain said no: the caller's to fix. Nothing happened.
+/// A refusal by the domain, for the caller to fix. Nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
-    /// Stable and machine-readable: `already-submitted`.
+    /// The stable, machine-readable code, such as `already-submitted`.
     pub code: Cow<'static, str>,
-    /// For people.
+    /// The message for people.
     pub message: String,
 }
 
@@ -73,15 +73,15 @@ impl fmt::Display for Rejected {
 
 impl std::error::Error for Rejected {}
 
-/// The domain could not do its work: its author's to fix.
+/// A failure of the domain itself, for its author to fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// For the author.
+    /// The message for the author.
     pub message: String,
 }
 
 impl Fault {
-    /// A fault with this message: a lower-case fragment with the values involved.
+    /// A fault with this message: a lower-case fragment that includes the values involved.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into() }
     }
@@ -95,12 +95,12 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// Why a command gave no events.
+/// The reason why a command led to no events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
-    /// The caller's to fix; the state is as it was.
+    /// For the caller to fix; the state is unchanged.
     Rejected(Rejected),
-    /// The author's to fix; the state may be broken and has to be built anew. In the component this is a trap.
+    /// For the author to fix. The state may be broken and has to be built again from its events.
     Fault(Fault),
 }
 

@@ -1,4 +1,5 @@
-//! JSON in and out. Reading is fast when all is well; only a payload that is refused is looked at again, to say where and why.
+//! Reading and writing JSON. Reading is fast when the payload is good; only a refused payload is read again, to report
+//! the place and the reason.
 #![allow(missing_docs, reason = "generated code calls this; people do not")]
 
 use schemars::JsonSchema;
@@ -14,16 +15,16 @@ use crate::messages::{Fault, Rejected};
 use crate::place::{place_at, written};
 use crate::{finite, whole_numbers};
 
-/// Arrays and objects inside each other that serde_json reads, at most. A host lets fewer in.
+/// The most levels of arrays and objects that serde_json reads. A host allows fewer.
 const DEPTH_MAX: usize = 127;
 
-/// Reads what a caller sent as a command that takes a `T`.
+/// Reads a caller's payload as a command that takes a `T`.
 pub fn read_command<T: DeserializeOwned + JsonSchema>(payload: &[u8]) -> Result<T, Rejected> {
-    // A command without particulars needs no body.
+    // A command without fields needs no body.
     let payload = if payload.is_empty() { b"{}" } else { payload };
-    // serde would take an array as well, and fill the fields by their order.
-    if let Some(told) = no_object(payload) {
-        return Err(invalid(told));
+    // serde would also accept an array, and fill the fields by their order.
+    if let Some(problem) = no_object(payload) {
+        return Err(invalid(problem));
     }
     let mut unknown = false;
     match read_strictly(payload, &mut |_| unknown = true) {
@@ -43,23 +44,23 @@ fn no_object(payload: &[u8]) -> Option<String> {
     })
 }
 
-/// Reads a `T` and tells of each field that nothing reads. Takes the teller as a trait object, because every other one would put the code
-/// that reads a `T` into the component once more.
-fn read_strictly<T: DeserializeOwned>(payload: &[u8], tell: &mut dyn FnMut(&Path<'_>)) -> serde_json::Result<T> {
+/// Reads a `T` and calls `report` with the path of each field that it does not read. `report` is a trait object,
+/// because each other type would add the code that reads a `T` to the component once more.
+fn read_strictly<T: DeserializeOwned>(payload: &[u8], report: &mut dyn FnMut(&Path<'_>)) -> serde_json::Result<T> {
     let mut reader = serde_json::Deserializer::from_slice(payload);
-    let value = serde_ignored::deserialize(&mut reader, |path| tell(&path))?;
+    let value = serde_ignored::deserialize(&mut reader, |path| report(&path))?;
     reader.end()?;
     Ok(value)
 }
 
-/// Reads what was recorded as the newest version of an event.
+/// Reads a recorded event in its newest version.
 pub fn read_event<T: DeserializeOwned>(name: &str, version: u32, payload: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(payload).map_err(|error| {
         Fault::new(format!("event {name} of version {version} cannot be read: {}", problem(payload, &error)))
     })
 }
 
-/// Whether bytes are JSON with more levels than can be read.
+/// Whether the bytes are JSON with more levels than can be read.
 pub(crate) fn is_nested_too_deep(payload: &[u8]) -> bool {
     serde_json::from_slice::<serde_json::Value>(payload).is_err_and(|error| is_recursion_limit(&error))
 }
@@ -68,7 +69,7 @@ fn is_recursion_limit(error: &serde_json::Error) -> bool {
     error.to_string().starts_with("recursion limit exceeded")
 }
 
-/// Reads what was recorded as an older version of an event, and brings it up to date.
+/// Reads a recorded event of an older version, and brings it to the newest version.
 pub fn upcast<T: DeserializeOwned, E>(name: &str, version: u32, payload: &[u8], bring: fn(T) -> E) -> Result<E, Fault> {
     read_event(name, version, payload).map(bring)
 }
@@ -99,45 +100,45 @@ fn invalid(problem: String) -> Rejected {
     Rejected::new("invalid-payload", problem)
 }
 
-/// What is wrong with `payload`, with the place.
+/// The problem with `payload`, including its place.
 fn problem(payload: &[u8], error: &serde_json::Error) -> String {
-    let told = error.to_string();
+    let message = error.to_string();
     if is_recursion_limit(error) {
         return format!("this is JSON nested more than {DEPTH_MAX} deep");
     }
-    let is_too_large = told.starts_with("number out of range");
+    let is_too_large = message.starts_with("number out of range");
     if error.classify() != Category::Data && !is_too_large {
-        return format!("this is not JSON: {told}");
+        return format!("this is not JSON: {message}");
     }
-    // Line and column mean little in a body that a program wrote; the path says it better.
-    let told = match told.rfind(" at line ") {
+    // Line and column mean little in a body that a program wrote; the path is clearer.
+    let message = match message.rfind(" at line ") {
         _ if is_too_large => "this number is larger than any that can be kept: about 1.8e308 is the largest",
-        Some(end) => &told[..end],
-        None => told.as_str(),
+        Some(end) => &message[..end],
+        None => message.as_str(),
     };
     let mut place = place_at(payload, error.line(), error.column());
-    if told.starts_with("unknown field") {
+    if message.starts_with("unknown field") {
         // The field itself is in the message.
         place.pop();
     }
-    if place.is_empty() { told.to_owned() } else { format!("`{}`: {told}", written(&place)) }
+    if place.is_empty() { message.to_owned() } else { format!("`{}`: {message}", written(&place)) }
 }
 
-/// Names the first field that nothing reads, and what is read there.
+/// Names the first unknown field, and the fields that are known at its place.
 fn unknown_field<T: DeserializeOwned + JsonSchema>(payload: &[u8]) -> String {
     let mut first = None;
-    // That it can be read is known; this time it is about the fields.
+    // The payload is known to be readable; this pass only collects the unknown fields.
     let _: serde_json::Result<T> = read_strictly(payload, &mut |path| {
         first.get_or_insert_with(|| segments(path));
     });
     let mut place = first.unwrap_or_default();
     let field = place.pop().unwrap_or_default();
     let schema = schema_of::<T>();
-    let told = match fields_at(&schema, &place) {
+    let message = match fields_at(&schema, &place) {
         Some(fields) if !fields.is_empty() => format!("unknown field `{field}`, expected one of {}", fields.join(", ")),
         _ => format!("unknown field `{field}`, there are no fields"),
     };
-    if place.is_empty() { told } else { format!("`{}`: {told}", written(&place)) }
+    if place.is_empty() { message } else { format!("`{}`: {message}", written(&place)) }
 }
 
 fn segments(path: &Path<'_>) -> Vec<String> {
@@ -167,7 +168,7 @@ fn fields_at(schema: &Value, place: &[String]) -> Option<Vec<String>> {
     Some(properties.keys().map(|name| format!("`{name}`")).collect())
 }
 
-/// Follows references, and goes through the choice that an optional value is.
+/// Follows references, and takes the alternative of an optional value that is not `null`.
 fn resolved<'a>(root: &'a Value, schema: &'a Value) -> Option<&'a Value> {
     if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
         return resolved(root, root.pointer(reference.strip_prefix('#')?)?);
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_its_place() {
-        for (payload, told) in [
+        for (payload, expected) in [
             ("{", "this is not JSON: EOF while parsing an object at line 1 column 1"),
             ("[]", "a command takes a JSON object"),
             ("7", "a command takes a JSON object"),
@@ -262,7 +263,7 @@ mod tests {
             ),
         ] {
             let message = refused(payload);
-            assert!(message.starts_with(told), "{payload}\n  {message}");
+            assert!(message.starts_with(expected), "{payload}\n  {message}");
         }
     }
 
@@ -281,7 +282,9 @@ mod tests {
         assert_eq!(nested(DEPTH_MAX + 1).unwrap_err().message, "this is JSON nested more than 127 deep");
         let list = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(is_nested_too_deep(list(DEPTH_MAX + 1).as_bytes()));
-        assert!(!is_nested_too_deep(list(DEPTH_MAX).as_bytes()) && !is_nested_too_deep(b"[") && !is_nested_too_deep(b""));
+        assert!(
+            !is_nested_too_deep(list(DEPTH_MAX).as_bytes()) && !is_nested_too_deep(b"[") && !is_nested_too_deep(b"")
+        );
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Finds the place in a JSON text that a line and a column point at: `parcels[1].grams`.
 //!
-//! Readers could keep track of it while they read, but then every type would be compiled into the component once more, for messages
-//! that are hardly ever needed. This looks for it afterwards, in the text, once for all types.
+//! A reader could track the place while it reads, but then each type would be compiled into the component a second
+//! time, for messages that are rarely needed. This module finds the place afterwards in the text, with the same code
+//! for all types.
 
-/// The keys and indexes that lead to the value which ends at, or contains, that position. Lines count from 1, columns are the bytes
-/// of the line that were read.
+/// The keys and indexes that lead to the value that contains that position or ends at it. Lines count from 1; the
+/// column is the number of bytes of the line that were read.
 pub(crate) fn place_at(json: &[u8], line: usize, column: usize) -> Vec<String> {
     let line_start: usize =
         json.split_inclusive(|byte| *byte == b'\n').take(line.saturating_sub(1)).map(<[u8]>::len).sum();
@@ -20,7 +21,7 @@ pub(crate) fn place_at(json: &[u8], line: usize, column: usize) -> Vec<String> {
             (b'}' | b']', _) => {
                 levels.pop();
             }
-            // A comma that ends the text read so far was only looked at: the value before it is the one in question.
+            // The reader has peeked at a comma that ends the text read so far; the value before the comma is meant.
             (b',', Some(_)) if at == end => {}
             (b',', Some(Level::Object(key))) => *key = None,
             (b',', Some(Level::Array(index))) => *index += 1,
@@ -37,7 +38,7 @@ pub(crate) fn place_at(json: &[u8], line: usize, column: usize) -> Vec<String> {
     levels.into_iter().filter_map(Level::segment).collect()
 }
 
-/// `parcels`, `1`, `grams` as a person writes it: `parcels[1].grams`.
+/// Writes `parcels`, `1`, `grams` as people do: `parcels[1].grams`.
 pub(crate) fn written(place: &[String]) -> String {
     let mut text = String::new();
     for segment in place {
@@ -67,7 +68,7 @@ impl Level {
     }
 }
 
-/// Where the string that opened before `at` has ended.
+/// The position after the string that opened before `at`.
 fn string_end(json: &[u8], mut at: usize) -> usize {
     while let Some(byte) = json.get(at) {
         at += match byte {

@@ -1,4 +1,4 @@
-//! The read side as an author sees it: a document type and one function.
+//! The read side, as an author sees it: a document type and one function.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,17 +9,18 @@ use crate::finite;
 use crate::messages::{EventRef, Fault};
 use crate::timestamp::Timestamp;
 
-/// A read model: documents of this type, each a fold over the events that touch it.
+/// A read model: documents of this type, each built from the events that touch it.
 pub trait Projection: ProjectionInfo + Serialize + DeserializeOwned + JsonSchema + Send + 'static {
-    /// What it reads: the events of one aggregate, or of several by [`#[derive(Source)]`](derive@crate::Source).
+    /// The events that it reads: those of one aggregate, or of several with
+    /// [`#[derive(Source)]`](derive@crate::Source).
     type Event: Source;
 
-    /// Says which documents `event` touches, and how each one changes. The changes run when the document is at hand; which
-    /// documents are touched must follow from the event alone.
+    /// Declares which documents `event` touches, and how each one changes. The changes run later, when the document is
+    /// loaded. The keys of the documents must follow from the event alone.
     fn project(event: &Recorded<Self::Event>, documents: &mut Documents<Self>);
 }
 
-/// What `#[projection]` adds.
+/// The items that `#[projection]` adds.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no name as a projection",
@@ -28,7 +29,7 @@ pub trait Projection: ProjectionInfo + Serialize + DeserializeOwned + JsonSchema
 pub trait ProjectionInfo {
     const NAME: &'static str;
     const DOC: &'static str;
-    /// Each event touches the document of its aggregate and no other.
+    /// Whether each event touches the document of its aggregate and no other.
     const IS_PER_AGGREGATE: bool;
 }
 
@@ -38,13 +39,13 @@ pub trait ProjectionInfo {
     label = "the events of an aggregate are one; for several aggregates derive `Source` for an enum of their events"
 )]
 pub trait Source: Sized + Send + 'static {
-    /// The kinds of aggregates that are read.
+    /// The kinds of aggregates whose events are read.
     #[doc(hidden)]
     const AGGREGATES: &'static [&'static str];
 
     /// Reads `event`; none when it happened to an aggregate of another kind.
     /// # Errors
-    /// When the event is of a kind that is read, but not of a name, version or shape that is known.
+    /// Fails when the aggregate's kind is in the source, but the event's name, version or shape is unknown.
     fn read(event: &EventRef<'_>) -> Result<Option<Self>, Fault>;
 }
 
@@ -53,13 +54,13 @@ pub trait Source: Sized + Send + 'static {
 pub struct Recorded<E> {
     /// The fact itself.
     pub data: E,
-    /// The aggregate it happened to.
+    /// The id of the aggregate that it happened to.
     pub aggregate_id: String,
     /// Place in the aggregate's own history, from 1.
     pub sequence: u64,
     /// Place in the tenant's history, from 1.
     pub position: u64,
-    /// When the host accepted the command that caused it, in milliseconds since 1970-01-01T00:00:00Z.
+    /// The time at which the host accepted the command that caused it, in milliseconds since 1970-01-01T00:00:00Z.
     pub at_ms: u64,
 }
 
@@ -82,15 +83,16 @@ impl<E> Recorded<E> {
     }
 }
 
-/// The documents of a projection, to one event: names those it touches and changes them.
+/// The documents of a projection, for one event: the projection names the documents that the event touches and changes
+/// them.
 ///
-/// Keys are any text; those that are fit for a path save their readers the escaping.
+/// A key is any text. Keys that are valid path segments need no escaping by readers.
 pub struct Documents<D> {
     mode: Mode<D>,
     fault: Option<Fault>,
 }
 
-/// Each event passes twice: once to learn its keys, and once per document to change it.
+/// Each event passes twice: once to find its keys, and once per document to change it.
 enum Mode<D> {
     Routing { keys: Vec<String> },
     Applying { key: String, document: Option<D>, effects: Vec<Effect> },
@@ -111,12 +113,12 @@ impl<D: Projection> Documents<D> {
         }
     }
 
-    /// The one document `key`, ready for events.
+    /// The one document `key`, ready to apply events.
     pub(crate) fn at_hand(key: &str, document: Option<D>) -> Self {
         Self { mode: Mode::Applying { key: key.to_owned(), document, effects: Vec::new() }, fault: None }
     }
 
-    /// Folds `event` into the document at hand.
+    /// Applies `event` to this document.
     pub(crate) fn apply(&mut self, event: &Recorded<D::Event>) -> Result<(), Fault> {
         D::project(event, self);
         if let Mode::Applying { effects, .. } = &mut self.mode
@@ -141,7 +143,7 @@ impl<D: Projection> Documents<D> {
         }
     }
 
-    /// Makes `document` the document `key`, whether there was one or not.
+    /// Stores `document` under `key`, whether or not a document existed.
     pub fn put(&mut self, key: impl AsRef<str>, document: D) {
         self.touch(key.as_ref(), |kept, _| {
             *kept = Some(document);
@@ -149,8 +151,8 @@ impl<D: Projection> Documents<D> {
         });
     }
 
-    /// Changes the document `key`, which has to be there: else the event cannot be applied, and the host sets it aside with the reason.
-    /// What `change` returns is left to the host to do: nothing, an [`Effect`], or several.
+    /// Changes the document `key`, which must exist: otherwise the event cannot be applied, and the host sets it aside
+    /// with the reason. `change` returns what the host has to do: nothing, an [`Effect`], or several.
     pub fn change<E: Effects>(&mut self, key: impl AsRef<str>, change: impl FnOnce(&mut D) -> E) {
         self.touch(key.as_ref(), |kept, effects| {
             let document = kept.as_mut().ok_or("there is no such document to change")?;
@@ -159,8 +161,8 @@ impl<D: Projection> Documents<D> {
         });
     }
 
-    /// Changes the document `key`, which is a default one if it is not there yet.
-    /// What `change` returns is left to the host to do: nothing, an [`Effect`], or several.
+    /// Changes the document `key`, or a default one if it does not exist yet. `change` returns what the host has to do:
+    /// nothing, an [`Effect`], or several.
     pub fn upsert<E: Effects>(&mut self, key: impl AsRef<str>, change: impl FnOnce(&mut D) -> E)
     where
         D: Default,
@@ -171,7 +173,7 @@ impl<D: Projection> Documents<D> {
         });
     }
 
-    /// Removes the document `key`, if it is there.
+    /// Removes the document `key`, if it exists.
     pub fn delete(&mut self, key: impl AsRef<str>) {
         self.touch(key.as_ref(), |kept, _| {
             *kept = None;
@@ -203,29 +205,29 @@ impl<D: Projection> Documents<D> {
     }
 }
 
-/// Something for the host to do, as data. It is kept once for its key, so that a rebuild does nothing twice.
+/// An action for the host, as data. The host keeps one effect per key, so that a rebuild repeats nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Effect {
-    /// What is to be done: `notify`.
+    /// The action, such as `notify`.
     pub kind: String,
-    /// Whom or what it concerns.
+    /// The person or thing that it concerns.
     pub target: String,
     /// Unique among the effects of the projection.
     pub key: String,
-    /// The particulars: a JSON object.
+    /// The details: a JSON object.
     pub particulars: Map<String, Value>,
-    /// Why one of them has no JSON.
+    /// The reason why a detail has no JSON form.
     problem: Option<String>,
 }
 
 impl Effect {
-    /// An effect without particulars.
+    /// An effect without details.
     pub fn new(kind: impl Into<String>, target: impl Into<String>, key: impl Into<String>) -> Self {
         Self { kind: kind.into(), target: target.into(), key: key.into(), particulars: Map::new(), problem: None }
     }
 
-    /// The same with one more particular. One that has no JSON, as a number that is infinite, makes the event one that cannot be applied:
-    /// the host sets it aside with the reason.
+    /// The same effect with one more detail. If the value has no JSON form, for example an infinite number, the event
+    /// cannot be applied, and the host sets it aside with the reason.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         let name = name.into();
@@ -238,14 +240,14 @@ impl Effect {
         self
     }
 
-    /// The particulars as JSON.
+    /// The details as JSON.
     pub fn payload(&self) -> String {
-        // The alternate form of a value would be indented; this one is compact.
+        // The alternate form of a value would be indented; this form is compact.
         Value::Object(self.particulars.clone()).to_string()
     }
 }
 
-/// What a change may return: `()`, an [`Effect`], an `Option` or a `Vec` of them.
+/// The types that a change may return: `()`, an [`Effect`], an `Option` or a `Vec` of them.
 #[diagnostic::on_unimplemented(
     message = "a change returns nothing, an `Effect`, an `Option<Effect>` or a `Vec<Effect>`"
 )]

@@ -1,6 +1,7 @@
-//! Given, when, then: tests as text.
+//! Tests as text: given, when, then.
 //!
-//! A case is a few lines; [`check`] runs it against the domain and panics with the difference when something else comes out.
+//! A case is a few lines. [`check`] runs it against the domain, and panics with the difference when the result is
+//! another one.
 //!
 //! ```
 //! # mod till {
@@ -8,18 +9,24 @@
 //! # #[aggregate("till")] #[derive(Default)] pub struct Till { coins: u64 }
 //! # #[derive(Command)] pub enum TillCommand { TakeIn { coins: u64 }, PayOut { coins: u64 } }
 //! # #[derive(Event)] pub enum TillEvent { CoinsTakenIn { coins: u64 }, CoinsPaidOut { coins: u64 } }
-//! # #[derive(Rejection)] pub enum TillRejection { #[rejection("there are {coins} coins only")] TooFewCoins { coins: u64 } }
+//! # #[derive(Rejection)]
+//! # pub enum TillRejection { #[rejection("there are {coins} coins only")] TooFewCoins { coins: u64 } }
 //! # impl Aggregate for Till {
 //! #     type Command = TillCommand; type Event = TillEvent; type Rejection = TillRejection;
 //! #     fn handle(&self, command: TillCommand, _: &Context) -> Result<Vec<TillEvent>, TillRejection> {
 //! #         match command {
 //! #             TillCommand::TakeIn { coins } => Ok(vec![TillEvent::CoinsTakenIn { coins }]),
-//! #             TillCommand::PayOut { coins } if coins > self.coins => Err(TillRejection::TooFewCoins { coins: self.coins }),
+//! #             TillCommand::PayOut { coins } if coins > self.coins => {
+//! #                 Err(TillRejection::TooFewCoins { coins: self.coins })
+//! #             }
 //! #             TillCommand::PayOut { coins } => Ok(vec![TillEvent::CoinsPaidOut { coins }]),
 //! #         }
 //! #     }
 //! #     fn evolve(&mut self, event: &TillEvent) {
-//! #         match event { TillEvent::CoinsTakenIn { coins } => self.coins += coins, TillEvent::CoinsPaidOut { coins } => self.coins -= coins }
+//! #         match event {
+//! #             TillEvent::CoinsTakenIn { coins } => self.coins += coins,
+//! #             TillEvent::CoinsPaidOut { coins } => self.coins -= coins,
+//! #         }
 //! #     }
 //! # }
 //! # domain! { name: "tills", aggregates: [Till] }
@@ -44,32 +51,33 @@
 //!
 //! | line | meaning |
 //! |---|---|
-//! | `aggregate order o-1` | which aggregate; by default the domain's only one, with the id `case-1` |
-//! | `given order-drafted customer=c-1` | what has happened; `order-drafted@1` was recorded in version 1 |
+//! | `aggregate order o-1` | the aggregate; by default the domain's only one, with the id `case-1` |
+//! | `given order-drafted customer=c-1` | an earlier event; `order-drafted@1` is one of version 1 |
 //! | `at 2026-05-01T12:00:00Z` | the time from this line on; at first it is 2026-01-01T00:00:00Z |
-//! | `actor clerk` | who asks; by default nobody |
+//! | `actor clerk` | the actor of the command; by default there is none |
 //! | `when add-line sku=TEA quantity=2` | the one command |
-//! | `then line-added sku=TEA quantity=2` | what happens, all of it and in this order; or `then nothing` |
-//! | `then rejected no-lines` | the code of the rejection, and perhaps words that the message has to hold |
-//! | `state status=draft lines.TEA.quantity=2` | fields that the state has to show afterwards; others may be there |
+//! | `then line-added sku=TEA quantity=2` | the new events, all of them in this order; or `then nothing` |
+//! | `then rejected no-lines` | the code of the rejection, and optional words that the message must contain |
+//! | `state status=draft lines.TEA.quantity=2` | fields that the state must have afterwards; it may have others |
 //!
-//! And of a case of a projection:
+//! The lines of a case of a projection:
 //!
 //! | line | meaning |
 //! |---|---|
-//! | `projection order-summary` | which projection |
-//! | `given order/o-1 order-drafted customer=c-1` | what has happened, and to whom |
-//! | `then document o-1 status=draft` | a document, with fields that it has to show; every document needs its line |
-//! | `then effect notify c-1 fulfilled:o-1 total=3` | kind, target, key and particulars of an effect, all of them in order |
+//! | `projection order-summary` | the projection |
+//! | `given order/o-1 order-drafted customer=c-1` | an earlier event, and its aggregate |
+//! | `then document o-1 status=draft` | a document and fields that it must have; each document needs a line |
+//! | `then effect notify c-1 fulfilled:o-1 total=3` | an effect: kind, target, key and details; all, in order |
 //! | `then nothing` | neither documents nor effects |
 //!
-//! Fields are written `name=value`; a value is JSON where it reads as JSON (`2`, `true`, `"two words"`, `[1,2]`), else text. Instead of
-//! fields a line may hold a JSON object. Empty lines, and those that start with `#`, mean nothing.
+//! Fields are written `name=value`; a value that parses as JSON is JSON (`2`, `true`, `"two words"`, `[1,2]`), any
+//! other is text. A line may hold one JSON object instead of fields. Empty lines and lines that start with `#` are
+//! ignored.
 //!
 //! # The same cases in the sandbox
 //!
-//! With the environment variable `POLDER_CASES_DIR` set to a folder, each case that holds is written there as JSON, for a host that
-//! plays it again through the compiled component: so does `polder test`.
+//! When the environment variable `POLDER_CASES_DIR` names a folder, each case that passes is written there as JSON. A
+//! host can then repeat it through the compiled component, as `polder test` does.
 
 use crate::domain::Domain;
 
@@ -83,7 +91,8 @@ pub use laws::{check_laws, check_projection_laws};
 
 /// Runs a case.
 /// # Panics
-/// When something else comes out than the case says, with the difference; or when the case itself cannot be read, with the line.
+/// With the difference, when the result is not the one of the case; or with the line, when the case itself cannot be
+/// read.
 #[track_caller]
 pub fn check(domain: &Domain, case: &str) {
     let ran = case::Case::parse(domain, case).and_then(|case| run::run(domain, &case));

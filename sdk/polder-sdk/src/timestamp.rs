@@ -1,4 +1,4 @@
-//! Points in time, as people write them. Nothing here knows what time it is.
+//! Points in time, as people write them. This module never reads a clock.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -15,15 +15,16 @@ use crate::value::{InvalidValue, read_text};
 
 const RULE: &str = "a time is written as in RFC 3339, with its offset: 2011-10-11T13:45:40.276+02:00";
 
-/// A point in time to the nanosecond, with the offset from UTC it was written with; years 0 to 9999.
+/// A point in time to the nanosecond, with the offset from UTC that it was written with; years 0 to 9999.
 ///
-/// In JSON it is text as of RFC 3339: `2011-10-11T13:45:40.276+02:00`. Two of them are equal, and ordered, by the instant they mean,
-/// whatever their offsets; the offset only says on which day and in which month the place itself saw it.
+/// Its JSON form is text as in RFC 3339: `2011-10-11T13:45:40.276+02:00`. Comparisons use the instant and ignore the
+/// offset. The offset only determines the day and the month at the place where it was written.
 #[derive(Clone, Copy)]
 pub struct Timestamp(OffsetDateTime);
 
 impl Timestamp {
-    /// The instant `ms` milliseconds after 1970-01-01T00:00:00Z, with offset zero. Beyond the year 9999 it is the last moment of that year.
+    /// The instant `ms` milliseconds after 1970-01-01T00:00:00Z, with offset zero. Beyond the year 9999 it is the last
+    /// millisecond of that year.
     pub fn from_unix_ms(ms: u64) -> Self {
         /// 9999-12-31T23:59:59.999Z.
         const MS_MAX: u64 = 253_402_300_799_999;
@@ -41,12 +42,12 @@ impl Timestamp {
         (self.0 - earlier.0).whole_nanoseconds().div_euclid(1_000_000) as i64
     }
 
-    /// Year and month where it was written: `2011-10`.
+    /// Year and month at its own offset: `2011-10`.
     pub fn year_month(&self) -> String {
         format!("{:04}-{:02}", self.0.year(), u8::from(self.0.month()))
     }
 
-    /// Day where it was written: `2011-10-11`.
+    /// Day at its own offset: `2011-10-11`.
     pub fn date(&self) -> String {
         format!("{:04}-{:02}-{:02}", self.0.year(), u8::from(self.0.month()), self.0.day())
     }
@@ -61,7 +62,7 @@ impl FromStr for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What was parsed can be written: the year is in 0..=9999 and the offset has no seconds.
+        // Every parsed value can be written: the year is in 0..=9999 and the offset has no seconds.
         f.write_str(&self.0.format(&Rfc3339).map_err(|_| fmt::Error)?)
     }
 }

@@ -1,4 +1,4 @@
-//! Value objects: values that were checked once, when they were built.
+//! Value objects: values that are checked once, when they are built.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,10 +7,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What a message shows of a value that may be of any length, in characters.
+/// The most characters of a value that a message shows; a value may be of any length.
 const SHOWN_CHARS_MAX: usize = 80;
 
-/// A value that its type refuses: says which, and the rule.
+/// The error for a value that its type refuses. Its message holds the value and the rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidValue {
     message: String,
@@ -36,7 +36,7 @@ impl fmt::Display for InvalidValue {
 
 impl std::error::Error for InvalidValue {}
 
-/// Reads a text and checks it while the reader still stands at it, so that a refusal is reported at its place.
+/// Reads a text and checks it while the reader is still at its place, so that an error reports that place.
 #[doc(hidden)]
 pub fn read_text<'de, D: Deserializer<'de>, T>(
     deserializer: D,
@@ -59,7 +59,7 @@ pub fn read_text<'de, D: Deserializer<'de>, T>(
     deserializer.deserialize_str(Text(check))
 }
 
-/// Reads a whole number and checks it while the reader still stands at it.
+/// Reads a whole number and checks it while the reader is still at its place.
 #[doc(hidden)]
 pub fn read_number<'de, D, N, T>(deserializer: D, check: fn(N) -> Result<T, InvalidValue>) -> Result<T, D::Error>
 where
@@ -93,14 +93,14 @@ where
     deserializer.deserialize_u64(Number(check))
 }
 
-/// Text of 1 to `CHARS_MAX` characters that shows something: not only blanks, and no control characters.
+/// Text of 1 to `CHARS_MAX` characters that is visible: not only blanks, and no control characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NonEmptyText<const CHARS_MAX: usize>(Box<str>);
 
 impl<const CHARS_MAX: usize> NonEmptyText<CHARS_MAX> {
-    /// Takes `text` if the rule allows it.
+    /// Makes a value of `text`.
     /// # Errors
-    /// When it is blank, longer than `CHARS_MAX` characters, or has a control character.
+    /// Fails when it is blank, longer than `CHARS_MAX` characters, or has a control character.
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidValue> {
         let text = text.into();
         if text.trim().is_empty() || text.chars().any(char::is_control) || characters(&text) > CHARS_MAX {

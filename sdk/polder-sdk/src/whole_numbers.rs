@@ -1,5 +1,6 @@
-//! Finds whole numbers in a command that would be rounded without a word. Where a field takes any JSON (`serde_json::Value`), a whole number
-//! beyond 64 bits is read as a float. A field of a type, as `u128` or `f64`, decides for itself, and is left alone.
+//! Finds whole numbers in a command that would be rounded silently. Where a field takes any JSON (`serde_json::Value`),
+//! a whole number beyond 64 bits is read as a float. A field with a number type, such as `u128` or `f64`, has its own
+//! rule and is not checked.
 
 use std::ops::Range;
 
@@ -9,10 +10,11 @@ use crate::place::{place_at, written};
 
 /// No whole number of 64 bits has more digits.
 const DIGITS_MAX: usize = 20;
-/// Bytes that are read in all to find out which of these numbers are free-form; a command with more of them is refused.
+/// The most bytes that are read again, in all, to find out which of these numbers are free-form; a command that needs
+/// more is refused.
 const BYTES_READ_MAX: usize = 4 * 1024 * 1024;
 
-/// What is wrong with the whole numbers of a payload that is known to be a good `T`; `None` when each is kept as it is.
+/// The problem with the whole numbers of a payload that is known to be a good `T`; `None` when each is kept exactly.
 pub(crate) fn rounded<T: DeserializeOwned>(payload: &[u8]) -> Option<String> {
     let found = inexact(payload);
     if found.is_empty() {
@@ -21,7 +23,7 @@ pub(crate) fn rounded<T: DeserializeOwned>(payload: &[u8]) -> Option<String> {
     if found.len().saturating_mul(payload.len()) > BYTES_READ_MAX {
         return Some(format!("there are {} whole numbers beyond 64 bits; send them as text", found.len()));
     }
-    // A place that takes any JSON takes `true`, too; one that wants a number does not.
+    // A place that takes any JSON also takes `true`; a place that wants a number does not.
     let is_free = |number: &Range<usize>| {
         let tried = [&payload[..number.start], b"true", &payload[number.end..]].concat();
         serde_json::from_slice::<T>(&tried).is_ok()
@@ -29,7 +31,7 @@ pub(crate) fn rounded<T: DeserializeOwned>(payload: &[u8]) -> Option<String> {
     let number = found.into_iter().find(is_free)?;
     let before = &payload[..number.start];
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    // With its first digit: a comma that comes last is taken for one that was only looked at.
+    // The column includes the first digit: a comma at the end would count as one that the reader has only peeked at.
     let column = before.len() - before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1) + 1;
     let shown = String::from_utf8_lossy(&payload[number.start..number.end.min(number.start + 2 * DIGITS_MAX)]);
     Some(format!(
@@ -69,12 +71,12 @@ fn is_inexact(number: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(number) else { return false };
     let is_whole = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
     let is_kept = || text.parse::<u64>().is_ok() || text.parse::<i64>().is_ok();
-    // The float nearest to it, written out in full.
+    // The nearest float, written out in full.
     let is_a_float = || text.parse::<f64>().is_ok_and(|float| format!("{float:.0}") == text);
     is_whole && !is_kept() && !is_a_float()
 }
 
-/// Where the string that opened before `at` has ended.
+/// The position after the string that opened before `at`.
 fn string_end(json: &[u8], mut at: usize) -> usize {
     while let Some(byte) = json.get(at) {
         at += match byte {
@@ -110,7 +112,7 @@ mod tests {
             r#"{"any":18446744073709551615}"#,
             r#"{"any":-9223372036854775808}"#,
             r#"{"any":[1.5,"99999999999999999999",1e300,100000000000000000000]}"#,
-            // Two to the 64th is a float, exactly.
+            // Two to the 64th is exact as a float.
             r#"{"any":18446744073709551616}"#,
             r#"{"large":99999999999999999999,"floats":[99999999999999999999,-99999999999999999999]}"#,
         ] {
@@ -120,13 +122,13 @@ mod tests {
 
     #[test]
     fn what_would_be_rounded_is_named_with_its_place() {
-        for (payload, told) in [
+        for (payload, expected) in [
             (r#"{"any":18446744073709551617}"#, "`any`: 18446744073709551617 is a whole number beyond 64 bits"),
             ("{\"any\":\n [1, {\"n\": -9223372036854775809}]}", "`any[1].n`: -9223372036854775809 is a whole"),
             (r#"{"floats":[99999999999999999999],"any":99999999999999999999}"#, "`any`: 99999999999999999999"),
         ] {
             let problem = rounded::<Reading>(payload.as_bytes()).unwrap();
-            assert!(problem.starts_with(told), "{problem}");
+            assert!(problem.starts_with(expected), "{problem}");
         }
     }
 

@@ -1,10 +1,10 @@
-//! A domain through its native door: everything a host may ask of one, and what it gets.
+//! A domain through its native interface: everything that a host may call, and the results.
 
 use polder_sdk::{CommandRef, Domain, EventRef, Fault, NewEvent, Refused, State};
 use serde_json::{Value, json};
 
 mod lockers {
-    //! Parcel lockers: boxes that are rented, and the carriers that fill them.
+    //! Parcel lockers: boxes that tenants rent, and the carriers that fill them.
 
     use polder_sdk::prelude::*;
 
@@ -24,7 +24,7 @@ mod lockers {
         number.is_multiple_of(2)
     }
 
-    /// Whoever rents a box.
+    /// A person who rents a box.
     pub enum Tenant {}
 
     /// A box that can be rented.
@@ -48,20 +48,20 @@ mod lockers {
 
     #[derive(Command)]
     pub enum LockerCommand {
-        /// Rents the box to someone new.
+        /// Rents the box to a new tenant.
         Rent {
             number: BoxNumber,
             #[serde(default)]
             code: Option<Code>,
         },
         Leave,
-        /// Asks for nothing, and gets it.
+        /// Leads to no event.
         Cool {
             to: Degrees,
         },
-        /// Says that the door opens, and leaves it closed.
+        /// Records that the door opens, but the state keeps it closed.
         Lie,
-        /// Leaves before it has come.
+        /// Leaves a box that was not rented.
         Jump,
     }
 
@@ -151,7 +151,7 @@ mod lockers {
 
     #[derive(Event)]
     pub enum CarrierEvent {
-        /// Came for two boxes at once, or for the same twice.
+        /// A carrier came for two boxes at once, or twice for the same box.
         CarrierCame { first: String, second: String },
     }
 
@@ -173,7 +173,7 @@ mod lockers {
         Carrier(CarrierEvent),
     }
 
-    /// What is known of a box while it is rented.
+    /// The facts about a box while it is rented.
     #[projection("box-use")]
     pub(crate) struct BoxUse {
         tenant: Id<Tenant>,
@@ -205,7 +205,7 @@ mod lockers {
         }
     }
 
-    /// How often a carrier came.
+    /// The number of times that a carrier came.
     #[projection("visits", per_aggregate)]
     #[derive(Default)]
     pub(crate) struct Visits {
@@ -217,7 +217,7 @@ mod lockers {
 
         fn project(event: &Recorded<CarrierEvent>, documents: &mut Documents<Self>) {
             let CarrierEvent::CarrierCame { first, .. } = &event.data;
-            // Whose box is no carrier, mostly.
+            // Most of the time the box is not a carrier.
             let carrier = if first == "elsewhere" { first } else { &event.aggregate_id };
             documents.upsert(carrier, |visits| visits.times += 1);
         }
@@ -278,7 +278,7 @@ fn a_command_gives_events_and_the_next_state() {
     assert_eq!((&payload["number"], &payload["code"]), (&json!(4), &json!("k7")));
     assert_eq!(inspected(&state), json!({ "door": "open", "rents": [payload["tenant"]] }));
 
-    // The same command decides the same once more, new ids included.
+    // The same command leads to the same decision again, new ids included.
     let mut again = lockers().start("box", "b-1").unwrap();
     assert_eq!(ask(&mut again, "c-1", "rent", r#"{ "number": 4, "code": "k7" }"#).unwrap(), events);
     let mut other = lockers().start("box", "b-1").unwrap();
@@ -314,14 +314,14 @@ fn rejections_have_codes_and_leave_the_state_alone() {
             "there is no command \"burn\"; there are rent, leave, cool, lie, jump".to_owned()
         )
     );
-    for (name, payload, told) in [
+    for (name, payload, message) in [
         ("rent", r#"{ "number": 3 }"#, "`number`: 3 is no BoxNumber: a box has an even number"),
         ("rent", r#"{ "number": -2 }"#, "`number`: invalid value: integer `-2`, expected u32"),
         ("rent", r#"{ "number": 2, "code": "K7" }"#, "`code`: \"K7\" is no Code: it has 1 to 8 characters of a-z0-9"),
         ("cool", r#"{ "to": 61 }"#, "`to`: 61 is no Degrees: it is -5 to 60"),
         ("leave", r#"{ "now": true }"#, "unknown field `now`, there are no fields"),
     ] {
-        assert_eq!(rejected(&mut state, name, payload), ("invalid-payload".to_owned(), told.to_owned()));
+        assert_eq!(rejected(&mut state, name, payload), ("invalid-payload".to_owned(), message.to_owned()));
     }
 }
 
@@ -332,7 +332,7 @@ fn a_command_may_have_nothing_to_do() {
 }
 
 #[test]
-fn an_author_who_breaks_the_chart_is_told() {
+fn a_decision_that_breaks_the_chart_is_a_fault() {
     let mut state = lockers().start("box", "b-1").unwrap();
     assert_eq!(
         fault(&mut state, "lie"),
@@ -358,30 +358,37 @@ fn every_recorded_version_is_read() {
 }
 
 #[test]
-fn what_cannot_be_read_is_a_fault_that_says_what() {
-    let told = |fault: Result<(), Fault>| fault.unwrap_err().message;
+fn an_unreadable_event_or_state_is_a_fault_with_its_reason() {
+    let message_of = |fault: Result<(), Fault>| fault.unwrap_err().message;
     let mut state = lockers().start("box", "b-1").unwrap();
     assert_eq!(
-        told(state.evolve(&[event("box", "b-1", "box-rented", 4, "{}")])),
+        message_of(state.evolve(&[event("box", "b-1", "box-rented", 4, "{}")])),
         "event box-rented of version 4 cannot be read: this revision reads versions 1 to 3"
     );
     assert_eq!(
-        told(state.evolve(&[event("box", "b-1", "rented", 1, "{}")])),
+        message_of(state.evolve(&[event("box", "b-1", "rented", 1, "{}")])),
         "there is no event \"rented\"; there are box-rented, left, lied"
     );
     assert_eq!(
-        told(state.evolve(&[event("box", "b-1", "box-rented", 2, "{}")])),
+        message_of(state.evolve(&[event("box", "b-1", "box-rented", 2, "{}")])),
         "event box-rented of version 2 cannot be read: missing field `tenant`"
     );
-    let told = |message: Option<Fault>| message.unwrap().message;
-    assert_eq!(told(lockers().start("flat", "b-1").err()), "lockers has no aggregate \"flat\"; it has box, carrier");
+    let message_of = |message: Option<Fault>| message.unwrap().message;
     assert_eq!(
-        told(lockers().open("flat", "b-1", None).err()),
+        message_of(lockers().start("flat", "b-1").err()),
+        "lockers has no aggregate \"flat\"; it has box, carrier"
+    );
+    assert_eq!(
+        message_of(lockers().open("flat", "b-1", None).err()),
         "lockers has no projection \"flat\"; it has box-use, visits"
     );
-    assert!(told(lockers().load("box", "b-1", b"{").err()).starts_with("these bytes are no saved box: "));
-    assert!(told(lockers().open("box-use", "k", Some(b"[]")).err()).starts_with("these bytes are no document \"k\""));
-    assert!(told(lockers().route("box-use", &[event("box", "b-1", "burnt", 1, "{}")]).err()).contains("\"burnt\""));
+    assert!(message_of(lockers().load("box", "b-1", b"{").err()).starts_with("these bytes are no saved box: "));
+    assert!(
+        message_of(lockers().open("box-use", "k", Some(b"[]")).err()).starts_with("these bytes are no document \"k\"")
+    );
+    assert!(
+        message_of(lockers().route("box-use", &[event("box", "b-1", "burnt", 1, "{}")]).err()).contains("\"burnt\"")
+    );
 }
 
 #[test]
@@ -466,7 +473,7 @@ fn the_description_says_all_of_it() {
     let locker = &description["aggregates"]["box"];
     assert_eq!(locker["doc"], "A box that can be rented.");
     let rent = &locker["commands"]["rent"];
-    assert_eq!(rent["doc"], "Rents the box to someone new.");
+    assert_eq!(rent["doc"], "Rents the box to a new tenant.");
     assert_eq!(rent["schema"]["additionalProperties"], false);
     assert_eq!(rent["schema"]["required"], json!(["number"]));
     assert_eq!(rent["schema"]["properties"]["number"]["description"], "a box has an even number");

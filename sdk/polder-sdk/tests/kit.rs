@@ -1,4 +1,4 @@
-//! The test kit, tested: what it says when a case does not hold, and what it keeps of one that does.
+//! Tests of the test kit: its message when a case fails, and the file that it keeps when a case passes.
 
 use std::process::Command as Process;
 
@@ -72,8 +72,8 @@ impl Projection for Usage {
 
 domain! { name: "tills", aggregates: [Till], projections: [Usage] }
 
-/// What `check` says of a case.
-fn told(case: &str) -> String {
+/// The message of `check` when a case fails.
+fn message_of(case: &str) -> String {
     let case = case.to_owned();
     let panicked = std::panic::catch_unwind(move || check(domain(), &case)).expect_err("the case holds");
     panicked.downcast_ref::<String>().expect("a message").clone()
@@ -82,7 +82,7 @@ fn told(case: &str) -> String {
 #[test]
 fn a_difference_is_shown_line_by_line() {
     assert_eq!(
-        told(
+        message_of(
             "
             given  coins-taken-in  coins=5
             when   pay-out         coins=3
@@ -97,7 +97,7 @@ fn a_difference_is_shown_line_by_line() {
   + state coins=2"
     );
     assert_eq!(
-        told(
+        message_of(
             "
             when   pay-out  coins=3
             then   nothing
@@ -108,7 +108,7 @@ fn a_difference_is_shown_line_by_line() {
   + rejected too-few-coins there are 0 coins only"
     );
     assert_eq!(
-        told(
+        message_of(
             "
             when   take-in         coins=3
             then   coins-taken-in  coins=3
@@ -120,7 +120,7 @@ fn a_difference_is_shown_line_by_line() {
   - coins-taken-in@1 coins=4"
     );
     assert_eq!(
-        told(
+        message_of(
             "
             when   take-in   coins=3
             then   rejected  too-few-coins
@@ -131,7 +131,7 @@ fn a_difference_is_shown_line_by_line() {
   + coins-taken-in@1 coins=3"
     );
     assert_eq!(
-        told(
+        message_of(
             "
             projection  usage
             given  till/t-1  coins-taken-in  coins=5
@@ -152,7 +152,7 @@ fn a_difference_is_shown_line_by_line() {
 }
 
 #[test]
-fn a_case_that_makes_no_sense_is_told_by_its_line() {
+fn a_case_that_makes_no_sense_is_reported_with_its_line() {
     for (case, problem) in [
         ("when take-in coins=1", "the case has no line with then"),
         ("then nothing", "the case has no line with when"),
@@ -176,8 +176,8 @@ fn a_case_that_makes_no_sense_is_told_by_its_line() {
             "what is given cannot be folded: event coins-taken-in",
         ),
     ] {
-        let told = told(case);
-        assert!(told.contains(problem), "{case}\n  {told}");
+        let message = message_of(case);
+        assert!(message.contains(problem), "{case}\n  {message}");
     }
 }
 
@@ -188,7 +188,7 @@ fn commands_worth_trying_are_counted() {
     assert_eq!(check_laws(domain(), "till", &commands), 2);
 }
 
-/// Run by the test below, in a process of its own: this one's environment is not to be changed while tests run.
+/// The test below runs this in a process of its own, because an environment must not change while tests run.
 #[test]
 fn cases_to_keep() {
     check(
@@ -247,6 +247,6 @@ fn cases_are_kept_for_the_sandbox() {
         }),
     ];
     assert_eq!(run(), expected);
-    // Again, and nothing is there twice.
+    // A second run adds no file.
     assert_eq!(run(), expected);
 }

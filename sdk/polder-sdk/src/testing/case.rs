@@ -1,4 +1,4 @@
-//! A case as data: what its lines say, checked against what the domain has. Runs nothing.
+//! A case as data: its parsed lines, checked against the domain's commands, events and projections. It runs nothing.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::domain::Domain;
 use crate::messages::EventRef;
 use crate::timestamp::Timestamp;
 
-/// 2026-01-01T00:00:00Z: no test depends on when it runs.
+/// 2026-01-01T00:00:00Z, so that no test depends on the current time.
 const AT_MS: u64 = 1_767_225_600_000;
 const AGGREGATE_ID: &str = "case-1";
 pub(super) const COMMAND_ID: &str = "command-1";
@@ -23,7 +23,7 @@ pub(super) struct AggregateCase {
     pub(super) given: Vec<Given>,
     pub(super) when: When,
     pub(super) then: Then,
-    /// Fields that the state has to show.
+    /// Fields that the state must have.
     pub(super) state: Option<Value>,
 }
 
@@ -66,7 +66,7 @@ pub(super) enum Then {
     Rejected { code: String, words: String },
 }
 
-/// An event of which only the content matters.
+/// An event, reduced to its content.
 #[derive(PartialEq)]
 pub(super) struct Fact {
     pub(super) name: String,
@@ -77,14 +77,14 @@ pub(super) struct Fact {
 pub(super) struct ProjectionCase {
     pub(super) projection: String,
     pub(super) given: Vec<Given>,
-    /// Key and the fields that the document has to show.
+    /// The keys of the documents, and the fields that each must have.
     pub(super) documents: Vec<(String, Value)>,
-    pub(super) effects: Vec<Told>,
+    pub(super) effects: Vec<ExpectedEffect>,
 }
 
-/// An effect, as a case has it.
+/// An effect, as a case writes it.
 #[derive(Debug, PartialEq)]
-pub(super) struct Told {
+pub(super) struct ExpectedEffect {
     pub(super) kind: String,
     pub(super) target: String,
     pub(super) key: String,
@@ -105,7 +105,7 @@ impl Case {
     }
 }
 
-/// What the lines so far have said.
+/// The result of the lines read so far.
 struct Draft<'a> {
     catalog: &'a Value,
     aggregate: Option<(String, String)>,
@@ -117,8 +117,8 @@ struct Draft<'a> {
     then: Option<Then>,
     state: Option<Value>,
     documents: Vec<(String, Value)>,
-    effects: Vec<Told>,
-    /// Whether `then` said anything.
+    effects: Vec<ExpectedEffect>,
+    /// Whether a `then` line was read.
     concluded: bool,
 }
 
@@ -184,9 +184,9 @@ impl<'a> Draft<'a> {
 
     fn given(&mut self, rest: &str) -> Result<(), String> {
         let (aggregate, aggregate_id, rest) = if self.projection.is_some() {
-            let (whom, rest) = word(rest);
+            let (address, rest) = word(rest);
             let (aggregate, id) =
-                whom.split_once('/').ok_or("in a case of a projection: given order/o-1 order-drafted …")?;
+                address.split_once('/').ok_or("in a case of a projection: given order/o-1 order-drafted …")?;
             self.known("aggregates", aggregate)?;
             (aggregate.to_owned(), id.to_owned(), rest)
         } else {
@@ -250,7 +250,7 @@ impl<'a> Draft<'a> {
                 let (kind, rest) = word(rest);
                 let (target, rest) = word(rest);
                 let (key, rest) = word(rest);
-                self.effects.push(Told {
+                self.effects.push(ExpectedEffect {
                     kind: kind.to_owned(),
                     target: target.to_owned(),
                     key: key.to_owned(),
@@ -283,7 +283,7 @@ impl<'a> Draft<'a> {
         Ok(Case::Aggregate(AggregateCase { aggregate, id, given: self.given, when, then, state: self.state }))
     }
 
-    /// The aggregate of the case: the one it names, else the only one there is.
+    /// The aggregate of the case: the one that it names, or the only one of the domain.
     fn subject(&self) -> Result<(String, String), String> {
         if let Some(subject) = &self.aggregate {
             return Ok(subject.clone());
@@ -307,7 +307,7 @@ impl<'a> Draft<'a> {
         self.catalog[kind].as_object().map(|entries| entries.keys().map(String::as_str).collect()).unwrap_or_default()
     }
 
-    /// `order-drafted`, or `order-drafted@1` for another version than the newest.
+    /// Reads `order-drafted`, or `order-drafted@1` for a version other than the newest.
     fn event(&self, aggregate: &str, word: &str) -> Result<(String, u32), String> {
         let (name, version) = match word.split_once('@') {
             Some((name, version)) => (name, Some(version.parse().map_err(|_| format!("{version:?} is no version"))?)),

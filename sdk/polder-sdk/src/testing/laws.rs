@@ -1,4 +1,5 @@
-//! Laws that hold for every aggregate and every projection, checked on a history. Meant for random ones.
+//! Laws that hold for every aggregate and every projection, checked on a history. Random histories are the intended
+//! use.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +12,13 @@ use crate::messages::{CommandRef, EventRef, Fault, NewEvent, Refused};
 const AT_MS: u64 = 1_767_225_600_000;
 const AGGREGATE_ID: &str = "law-1";
 
-/// Sends `commands`, name and payload, to one new aggregate, and checks that
-/// - a rejection leaves the state as it was, and no command is a fault;
-/// - replaying the events gives the state that handling the commands gave;
-/// - folding in parts gives what folding at once gives, wherever the parts are cut;
-/// - saving and loading gives the same state, at every cut.
+/// Sends `commands` (names and payloads) to one new aggregate, and checks these laws:
+/// - A rejection leaves the state unchanged, and no command is a fault.
+/// - Replaying the events gives the same state as handling the commands.
+/// - Applying events in parts gives the same state as applying them at once, at every cut.
+/// - Saving and loading gives the same state, at every cut.
 ///
-/// Answers how many commands were accepted, so that a test can see that its commands were worth trying.
+/// Returns the number of accepted commands, so that a test can check that its commands reach the rules.
 /// # Panics
 /// When a law does not hold, with the states that differ.
 #[track_caller]
@@ -25,10 +26,11 @@ pub fn check_laws(domain: &Domain, aggregate: &str, commands: &[(String, Value)]
     hold(laws(domain, aggregate, commands))
 }
 
-/// Sends `commands` to one new aggregate as [`check_laws`] does, and checks of what `projection` makes of the events that folding a document
-/// in parts, saved and opened again in between, gives what folding it at once gives.
+/// Sends `commands` to one new aggregate as [`check_laws`] does, and checks the documents that `projection` builds from
+/// the events: building a document in parts, saved and opened again in between, gives the same document as building it
+/// at once.
 ///
-/// Answers how many documents there were.
+/// Returns the number of documents.
 /// # Panics
 /// When the law does not hold, with the documents that differ.
 #[track_caller]
@@ -56,11 +58,11 @@ fn laws(domain: &Domain, aggregate: &str, commands: &[(String, Value)]) -> Resul
     same("replaying the events", &inspect(&handled)?, "handling the commands", &inspect(&at_once)?)?;
     for cut in 0..=events.len() {
         let mut in_parts = fold(domain, aggregate, &events[..cut])?;
-        let saved = in_parts.save().map_err(told)?;
-        let mut loaded = domain.load(aggregate, AGGREGATE_ID, &saved).map_err(told)?;
+        let saved = in_parts.save().map_err(message_of)?;
+        let mut loaded = domain.load(aggregate, AGGREGATE_ID, &saved).map_err(message_of)?;
         same("saving and loading", &inspect(&in_parts)?, "doing nothing", &inspect(&loaded)?)?;
-        in_parts.evolve(&events[cut..]).map_err(told)?;
-        loaded.evolve(&events[cut..]).map_err(told)?;
+        in_parts.evolve(&events[cut..]).map_err(message_of)?;
+        loaded.evolve(&events[cut..]).map_err(message_of)?;
         same("folding in parts", &inspect(&at_once)?, "folding at once", &inspect(&in_parts)?)?;
         same("going on after loading", &inspect(&at_once)?, "folding at once", &inspect(&loaded)?)?;
     }
@@ -75,7 +77,7 @@ fn projection_laws(
 ) -> Result<usize, String> {
     let (_, history, _) = play(domain, aggregate, commands)?;
     let events: Vec<EventRef<'_>> = history.iter().map(Given::event).collect();
-    let routes = domain.route(projection, &events).map_err(told)?;
+    let routes = domain.route(projection, &events).map_err(message_of)?;
     let mut by_key: BTreeMap<String, Vec<EventRef<'_>>> = BTreeMap::new();
     for (event, keys) in events.iter().zip(routes) {
         for key in keys {
@@ -84,9 +86,9 @@ fn projection_laws(
     }
     for (key, events) in &by_key {
         let folded = |saved: Option<Vec<u8>>, events: &[EventRef<'_>]| -> Result<Option<Vec<u8>>, String> {
-            let mut document = domain.open(projection, key, saved.as_deref()).map_err(told)?;
-            document.apply(events).map_err(told)?;
-            document.save().map_err(told)
+            let mut document = domain.open(projection, key, saved.as_deref()).map_err(message_of)?;
+            document.apply(events).map_err(message_of)?;
+            document.save().map_err(message_of)
         };
         let at_once = folded(None, events)?;
         for cut in 0..=events.len() {
@@ -100,9 +102,9 @@ fn projection_laws(
     Ok(by_key.len())
 }
 
-/// The state after `commands`, the events they gave, and how many were accepted.
+/// The state after `commands`, their events, and the number of accepted commands.
 fn play(domain: &Domain, aggregate: &str, commands: &[(String, Value)]) -> Result<(State, Vec<Given>, usize), String> {
-    let mut state = domain.start(aggregate, AGGREGATE_ID).map_err(told)?;
+    let mut state = domain.start(aggregate, AGGREGATE_ID).map_err(message_of)?;
     let (mut history, mut accepted): (Vec<Given>, usize) = (Vec::new(), 0);
     for (number, (name, payload)) in commands.iter().enumerate() {
         let at_ms = AT_MS + 1_000 * number as u64;
@@ -137,8 +139,8 @@ fn recorded(aggregate: &str, event: NewEvent, sequence: u64, at_ms: u64) -> Resu
 }
 
 fn fold(domain: &Domain, aggregate: &str, events: &[EventRef<'_>]) -> Result<State, String> {
-    let mut state = domain.start(aggregate, AGGREGATE_ID).map_err(told)?;
-    state.evolve(events).map_err(told)?;
+    let mut state = domain.start(aggregate, AGGREGATE_ID).map_err(message_of)?;
+    state.evolve(events).map_err(message_of)?;
     Ok(state)
 }
 
@@ -150,9 +152,9 @@ fn same(doing: &str, expected: &str, than: &str, found: &str) -> Result<(), Stri
 }
 
 fn inspect(state: &State) -> Result<String, String> {
-    state.inspect().map_err(told)
+    state.inspect().map_err(message_of)
 }
 
-fn told(fault: Fault) -> String {
+fn message_of(fault: Fault) -> String {
     fault.message
 }

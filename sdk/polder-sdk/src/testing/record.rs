@@ -1,4 +1,4 @@
-//! Keeps cases for the sandbox, as files. Does nothing unless it is asked to.
+//! Keeps cases as files, for the sandbox. It does nothing unless an environment variable asks for it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
@@ -7,12 +7,13 @@ use serde_json::Value;
 
 use crate::domain::Domain;
 
-/// Where cases go, when they are to be kept.
+/// The environment variable that names the folder for cases.
 const CASES_DIR_VARIABLE: &str = "POLDER_CASES_DIR";
 
-/// Writes `case` to the folder that the environment names, if it names one. The same case gets the same file name again.
+/// Writes `case` to the folder that the environment names, if it names one. The same case always gets the same file
+/// name.
 /// # Panics
-/// When the file cannot be written: the sandbox would silently miss the case.
+/// When the file cannot be written: otherwise the sandbox would silently miss the case.
 pub(super) fn keep(domain: &Domain, case: &Value) {
     let Some(folder) = std::env::var_os(CASES_DIR_VARIABLE).map(PathBuf::from) else { return };
     let thread = std::thread::current();
@@ -21,7 +22,7 @@ pub(super) fn keep(domain: &Domain, case: &Value) {
     case["name"] = Value::from(test.as_str());
     case["domain"] = Value::from(domain.name());
     let text = case.to_string();
-    // Several cases may stand in one test; their content tells them apart.
+    // One test may hold several cases; their content distinguishes them.
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     let test = test.replace("::", "-");

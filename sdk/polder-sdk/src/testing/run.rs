@@ -1,15 +1,16 @@
-//! Runs a case natively and compares. What comes out is kept as it was, for the sandbox to show the same.
+//! Runs a case natively and compares the result. The result is kept unchanged, so that the sandbox can be checked
+//! against it.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::case::{AggregateCase, COMMAND_ID, Case, Fact, Given, ProjectionCase, Then, Told};
+use super::case::{AggregateCase, COMMAND_ID, Case, ExpectedEffect, Fact, Given, ProjectionCase, Then};
 use super::text::{missing, shown};
 use crate::domain::{Document, Domain};
 use crate::messages::{CommandRef, EventRef, Refused};
 
-/// The case and its outcome, in the form in which it is recorded.
+/// The case and its outcome, in the recorded form.
 pub(super) fn run(domain: &Domain, case: &Case) -> Result<Value, String> {
     match case {
         Case::Aggregate(case) => run_aggregate(domain, case),
@@ -122,7 +123,7 @@ fn run_projection(domain: &Domain, case: &ProjectionCase) -> Result<Value, Strin
     let events: Vec<EventRef<'_>> = case.given.iter().map(Given::event).collect();
     let routes = domain.route(&case.projection, &events).map_err(failed)?;
     let mut open: BTreeMap<String, Document> = BTreeMap::new();
-    let mut effects: Vec<Told> = Vec::new();
+    let mut effects: Vec<ExpectedEffect> = Vec::new();
     for (event, keys) in events.iter().zip(routes) {
         for key in keys {
             if !open.contains_key(&key) {
@@ -130,7 +131,7 @@ fn run_projection(domain: &Domain, case: &ProjectionCase) -> Result<Value, Strin
             }
             let Some(document) = open.get_mut(&key) else { continue };
             for effect in document.apply(&[*event]).map_err(failed)? {
-                effects.push(Told {
+                effects.push(ExpectedEffect {
                     payload: Value::Object(effect.particulars),
                     kind: effect.kind,
                     target: effect.target,
@@ -184,8 +185,8 @@ fn documents_apart(expected: &[(String, Value)], documents: &BTreeMap<String, Va
     difference
 }
 
-fn effect_line(effect: &Told) -> String {
-    let Told { kind, target, key, payload } = effect;
+fn effect_line(effect: &ExpectedEffect) -> String {
+    let ExpectedEffect { kind, target, key, payload } = effect;
     format!("effect {kind} {target} {key} {}", shown(payload)).trim_end().to_owned()
 }
 
@@ -193,7 +194,7 @@ fn state_line(line: &str) -> String {
     format!("{} state {}", &line[..1], &line[2..])
 }
 
-/// What is only in `expected` and what is only in `found`, with what they share between.
+/// The lines only in `expected` and the lines only in `found`, without their common beginning and end.
 fn lines_apart(expected: &[String], found: &[String]) -> Vec<String> {
     if expected == found {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Lines of a case to words and fields, and back. Knows nothing of domains.
+//! Converts lines of a case to words and fields, and back. It does not depend on domains.
 
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ pub(super) fn word(line: &str) -> (&str, &str) {
     }
 }
 
-/// `sku=TEA quantity=2`, or a JSON object.
+/// Reads `sku=TEA quantity=2`, or a JSON object.
 pub(super) fn fields(text: &str) -> Result<Value, String> {
     let mut rest = text.trim();
     if rest.starts_with('{') {
@@ -29,7 +29,7 @@ pub(super) fn fields(text: &str) -> Result<Value, String> {
     Ok(Value::Object(object))
 }
 
-/// A value at the start of `text`, and what follows it.
+/// Reads a value at the start of `text`; returns it and the rest.
 fn value(text: &str) -> Result<(Value, &str), String> {
     if text.starts_with(['"', '[', '{']) {
         // Such a value may hold blanks, so it ends where its JSON ends.
@@ -60,7 +60,7 @@ fn put(object: &mut Map<String, Value>, path: &str, value: Value) -> Result<(), 
     }
 }
 
-/// A JSON object as fields, the way a case has them.
+/// Writes a JSON object as fields, in the form of a case.
 pub(super) fn shown(value: &Value) -> String {
     let Value::Object(object) = value else { return value.to_string() };
     let fields: Vec<String> = object.iter().map(|(name, value)| format!("{name}={}", shown_value(value))).collect();
@@ -69,7 +69,7 @@ pub(super) fn shown(value: &Value) -> String {
 
 fn shown_value(value: &Value) -> String {
     match value {
-        // Text stands bare where that reads back as the same text.
+        // Text needs no quotes when it reads back as the same text.
         Value::String(text)
             if !text.is_empty()
                 && !text.contains(char::is_whitespace)
@@ -82,7 +82,7 @@ fn shown_value(value: &Value) -> String {
     }
 }
 
-/// Where `actual` does not show what `expected` does; other fields of `actual` do not matter.
+/// The places where `actual` lacks or contradicts a field of `expected`; other fields of `actual` do not matter.
 pub(super) fn missing(expected: &Value, actual: &Value, path: &str) -> Vec<String> {
     match (expected, actual) {
         (Value::Object(expected), Value::Object(actual)) => expected
