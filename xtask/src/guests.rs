@@ -1,4 +1,4 @@
-//! Builds the guests, all in one cargo call: a guest is any member under `guests/`, `tests/guests/` or `tests/hostile…`.
+//! Builds the guests with one cargo call. A guest is any member under `guests/`, `tests/guests/` or `tests/hostile…`.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::{run, setup};
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "guest";
 
-/// Gives the path of each guest's wasm file, by member.
+/// Builds all guests; returns each member with the path of its wasm file.
 pub(crate) fn build() -> Result<Vec<(Member, PathBuf)>> {
     setup::wasm()?;
     let workspace = Workspace::read()?;

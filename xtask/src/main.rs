@@ -1,4 +1,5 @@
-//! `cargo xtask …`: what people and CI do with this repository. Only starts other programs; holds no logic of Polder.
+//! `cargo xtask …`: the tasks of people and CI in this repository. It only starts other programs and holds no logic of
+//! Polder.
 #![forbid(unsafe_code)]
 
 mod bench;
@@ -23,19 +24,23 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Make sure of what guests and tests need: the standard library for wasm32-unknown-unknown, a nats-server, a Python with NATS's client.
+    /// Set up what guests and tests need: the standard library for wasm32-unknown-unknown, a nats-server, and a Python
+    /// with the NATS client.
     Setup,
-    /// Show what Polder does: deploy, commands, views, a crash in the middle of an import. Takes about a minute after the build.
+    /// Show what Polder does: deployments, commands, views, and a crash in the middle of an import. Takes about a
+    /// minute after the build.
     Demo(demo::Demo),
     /// Build every guest into target/wasm32-unknown-unknown/guest/.
     Guests,
-    /// Run every test but the doc tests.
+    /// Run every test except the doc tests.
     Test,
-    /// Measure everything beside its floors and peers, and write tests/bench/RESULTS.md. Takes about twenty minutes after the build.
+    /// Measure Polder, its floors and other systems, and write tests/bench/RESULTS.md. Takes about twenty minutes after
+    /// the build.
     Bench(bench::Bench),
-    /// Formatting, clippy with warnings denied, and who may depend on whom.
+    /// Check formatting, clippy (warnings are errors), the directions of dependencies, and the words of comments and
+    /// names.
     Check,
-    /// Not for people: what `test` has cargo start each test program through.
+    /// Internal: `test` makes cargo start each test program through this task.
     #[command(hide = true, name = test::RUNNER_TASK)]
     RunTest {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]

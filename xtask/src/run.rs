@@ -1,4 +1,5 @@
-//! Starts other programs: says on stderr what it runs, and turns a bad exit into an error that names the command.
+//! Starts other programs: it prints each command on stderr, and turns a failed exit into an error that names the
+//! command.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
@@ -7,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// The cargo that runs us, so that a toolchain chosen with `cargo +name` stays chosen.
+/// The cargo that runs this program, so that a toolchain chosen with `cargo +name` stays chosen.
 pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
 }
@@ -16,12 +17,12 @@ pub(crate) fn rustc() -> Command {
     Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc")))
 }
 
-/// Where the compiler in use keeps its libraries.
+/// The folder in which the compiler in use keeps its libraries.
 pub(crate) fn sysroot() -> Result<PathBuf> {
     Ok(PathBuf::from(output(rustc().args(["--print", "sysroot"]))?.trim()))
 }
 
-/// Runs with our own stdout and stderr; the command line is shown first.
+/// Prints the command line, then runs the command with this program's own stdout and stderr.
 pub(crate) fn show(command: &mut Command) -> Result<()> {
     eprintln!("+ {}", line(command));
     let status = command.status().with_context(|| format!("cannot start {}", line(command)))?;
@@ -31,7 +32,7 @@ pub(crate) fn show(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Like [`show`], and hands each line of stdout to `each` after printing it.
+/// Works like [`show`], and passes each line of stdout to `each` after printing it.
 pub(crate) fn show_lines(command: &mut Command, mut each: impl FnMut(&str)) -> Result<()> {
     eprintln!("+ {}", line(command));
     let mut child =
@@ -51,12 +52,12 @@ pub(crate) fn show_lines(command: &mut Command, mut each: impl FnMut(&str)) -> R
     Ok(())
 }
 
-/// Runs quietly and gives stdout; a failure carries what was said on stderr.
+/// Runs quietly and returns stdout; an error includes stderr.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("cannot start {}", line(command)))?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{} ended with {}: {}", line(command), output.status, said.trim());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        bail!("{} ended with {}: {}", line(command), output.status, stderr.trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_names_the_command_and_what_it_said() {
+    fn a_failure_names_the_command_and_its_message() {
         let error = output(rustc().arg("--no-such-flag")).unwrap_err().to_string();
         assert!(error.starts_with("rustc --no-such-flag ended with") && error.contains("no-such-flag'"), "{error}");
     }

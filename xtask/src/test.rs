@@ -1,5 +1,6 @@
-//! Runs every test once, in two goes over the same build: first everything near its code, then the integration tests, which
-//! replay through the sandbox the given/when/then cases that the guests' own tests wrote down in the first go.
+//! Runs every test once, in two passes over the same build. The first pass runs the tests near their code, in which the
+//! tests of guests record their given/when/then cases. The second pass runs the integration tests, which replay those
+//! cases through the sandbox.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,14 +13,15 @@ use crate::workspace::Workspace;
 use crate::{guests, run, setup};
 
 pub(crate) const RUNNER_TASK: &str = "run-test";
-/// The SDK's test kit writes its cases to the folder named by this variable.
+/// The SDK's test kit writes its cases to the folder in this variable.
 const CASES_VARIABLE: &str = "POLDER_CASES_DIR";
-/// The same folder for the runner, which hands it on to guests only: the SDK's toy domains have no component to be replayed in.
+/// The same folder for the runner, which passes it on to guests only: the SDK's toy domains have no component for a
+/// replay.
 const GUEST_CASES_VARIABLE: &str = "POLDER_GUEST_CASES_DIR";
 const INTEGRATION_PACKAGE: &str = "polder-tests";
 
 pub(crate) fn test() -> Result<()> {
-    // Asked before the build, which may replace the file: afterwards the answer would name a deleted one.
+    // Read before the build, which may replace the file: afterwards this would return the path of a deleted file.
     let runner = std::env::current_exe().context("cannot find this program's own file")?;
     setup::nats_server()?;
     setup::python()?;
@@ -31,14 +33,15 @@ pub(crate) fn test() -> Result<()> {
     }
     fs::create_dir_all(&cases).with_context(|| format!("cannot create {}", cases.display()))?;
 
-    // Always the whole workspace: another choice of packages would mean other features and a second build of everything.
+    // Always the whole workspace: another choice of packages would mean other features and a second build of
+    // everything.
     let build = ["build", "--workspace", "--lib", "--bins", "--examples", "--tests"];
     run::show(run::cargo().current_dir(&workspace.root).args(build))?;
 
     let mut tally = Tally::default();
     let near =
         arguments(&["--lib", "--bins", "--examples"], &test_names(&workspace, |name| name != INTEGRATION_PACKAGE));
-    // Both goes run, so that one failure does not hide another.
+    // Both passes run, so that one failure does not hide another.
     let near = go(&workspace, &runner, &near, &cases, &mut tally);
     let case_count = fs::read_dir(&cases)?.count();
     let integration = test_names(&workspace, |name| name == INTEGRATION_PACKAGE);
@@ -60,7 +63,7 @@ pub(crate) fn test() -> Result<()> {
     Ok(())
 }
 
-/// Starts one test program for cargo. Guests' programs are told where to write their cases.
+/// Starts one test program for cargo. Programs of guests get the folder for their cases.
 pub(crate) fn run_test_program(program: &[OsString]) -> ExitCode {
     let mut command = Command::new(&program[0]);
     command.args(&program[1..]);
@@ -112,7 +115,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Counts the closing line of a test program: `test result: ok. 5 passed; 0 failed; 1 ignored; …`.
+    /// Adds the closing line of a test program: `test result: ok. 5 passed; 0 failed; 1 ignored; …`.
     fn add(&mut self, line: &str) {
         let Some(result) = line.strip_prefix("test result: ") else { return };
         self.programs += 1;

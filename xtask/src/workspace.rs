@@ -1,4 +1,4 @@
-//! What cargo says about this workspace: its members, their folders and targets. Reads only.
+//! Reads this workspace from cargo: its members, their folders and targets.
 
 use std::path::{Path, PathBuf};
 
@@ -12,17 +12,17 @@ pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     pub(crate) target: PathBuf,
     pub(crate) members: Vec<Member>,
-    /// `name@version` of every package in the lock file, members included.
+    /// Pairs of name and version of every package in the lock file, members included.
     pub(crate) packages: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
     pub(crate) name: String,
-    /// Relative to the root, with `/`: `guests/orders`.
+    /// The folder relative to the root, with `/`: `guests/orders`.
     pub(crate) folder: String,
     pub(crate) is_cdylib: bool,
-    /// Names of its integration-test targets.
+    /// The names of its integration-test targets.
     pub(crate) tests: Vec<String>,
 }
 

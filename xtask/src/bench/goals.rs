@@ -1,4 +1,5 @@
-//! Where the host must stand, and where it does. Each figure with its floor of the same run.
+//! The performance goals of the host, and whether this run reached them. Each figure comes with its floor from the same
+//! run.
 
 use serde_json::Value;
 
@@ -9,10 +10,10 @@ use super::results::Results;
 pub(super) struct Goal {
     pub(super) what: &'static str,
     pub(super) found: String,
-    /// What it is to be seen beside.
+    /// The figure to compare with.
     pub(super) beside: String,
     pub(super) wanted: String,
-    /// None where it was not measured.
+    /// None when it was not measured.
     pub(super) is_met: Option<bool>,
 }
 
@@ -111,7 +112,7 @@ fn shown(value: Option<f64>) -> String {
     value.map_or_else(|| String::from("not measured"), number)
 }
 
-/// With as many digits as say something: `0.74`, `17.3`, `4,210`, `160,000`.
+/// Formats a number with its significant digits only: `0.74`, `17.3`, `4,210`, `160,000`.
 pub(super) fn number(value: f64) -> String {
     if value.abs() < 10.0 {
         return trimmed(format!("{value:.2}"));

@@ -1,4 +1,4 @@
-//! What the figures were measured on. Nothing that names the machine or where it stands.
+//! The machine on which the figures were measured. It records nothing that names the machine or its location.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,40 +9,40 @@ use crate::run;
 
 #[derive(Debug)]
 pub(super) struct Machine {
-    /// Name and fact, in the order they are told.
+    /// Pairs of name and value, in the order of the page.
     pub(super) facts: Vec<(String, String)>,
 }
 
 impl Machine {
-    /// With the file system that `folder` is on.
+    /// Reads the facts, including the type of the file system that `folder` is on.
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let mut facts = Vec::new();
-        let mut tell = |name: &str, fact: Option<String>| {
+        let mut add = |name: &str, fact: Option<String>| {
             facts.push((name.to_owned(), fact.unwrap_or_else(|| String::from("unknown"))));
         };
         let cpu = std::fs::read_to_string("/proc/cpuinfo").ok();
-        tell("processor", cpu.as_deref().and_then(|text| field(text, "model name")));
-        tell("processors", std::thread::available_parallelism().ok().map(|count| count.to_string()));
+        add("processor", cpu.as_deref().and_then(|text| field(text, "model name")));
+        add("processors", std::thread::available_parallelism().ok().map(|count| count.to_string()));
         let memory = std::fs::read_to_string("/proc/meminfo").ok();
-        tell("memory", memory.as_deref().and_then(|text| field(text, "MemTotal")).and_then(|kib| gib(&kib)));
+        add("memory", memory.as_deref().and_then(|text| field(text, "MemTotal")).and_then(|kib| gib(&kib)));
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok();
-        // Without what a distribution or a provider adds to the number.
-        tell("kernel", kernel.and_then(|text| Some(format!("Linux {}", text.trim().split('-').next()?))));
+        // Without the suffix that a distribution or a provider adds to the version.
+        add("kernel", kernel.and_then(|text| Some(format!("Linux {}", text.trim().split('-').next()?))));
         let mounts = std::fs::read_to_string("/proc/self/mounts").ok();
-        tell("file system", mounts.and_then(|mounts| file_system(&mounts, &folder.canonicalize().ok()?)));
+        add("file system", mounts.and_then(|mounts| file_system(&mounts, &folder.canonicalize().ok()?)));
         let clock = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
-        tell("clock source", std::fs::read_to_string(clock).ok().map(|text| text.trim().to_owned()));
-        tell("rustc", run::output(run::rustc().arg("--version")).ok().map(|text| text.trim().to_owned()));
+        add("clock source", std::fs::read_to_string(clock).ok().map(|text| text.trim().to_owned()));
+        add("rustc", run::output(run::rustc().arg("--version")).ok().map(|text| text.trim().to_owned()));
         let mut git = Command::new("git");
         let commit = run::output(git.args(["describe", "--always", "--dirty", "--abbrev=12"])).ok();
-        tell("commit", commit.map(|text| text.trim().to_owned()));
+        add("commit", commit.map(|text| text.trim().to_owned()));
         let mut date = Command::new("date");
-        tell("when", run::output(date.args(["-u", "+%Y-%m-%d %H:%M UTC"])).ok().map(|text| text.trim().to_owned()));
+        add("when", run::output(date.args(["-u", "+%Y-%m-%d %H:%M UTC"])).ok().map(|text| text.trim().to_owned()));
         Ok(Self { facts })
     }
 }
 
-/// `name : value`, the first of them.
+/// The value of the first line `name : value`.
 fn field(text: &str, name: &str) -> Option<String> {
     text.lines().find_map(|line| {
         let (found, value) = line.split_once(':')?;
@@ -55,7 +55,7 @@ fn gib(kib: &str) -> Option<String> {
     Some(format!("{:.1} GiB", kib / (1024.0 * 1024.0)))
 }
 
-/// Type of the innermost mount that holds `folder`.
+/// The type of the innermost mount that contains `folder`.
 fn file_system(mounts: &str, folder: &Path) -> Option<String> {
     let fields = mounts.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let holding = fields.filter(|fields| fields.len() > 2 && folder.starts_with(fields[1]));

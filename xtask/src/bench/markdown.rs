@@ -1,4 +1,4 @@
-//! Writes RESULTS.md and its plots: the goals first, then every figure, then what it was measured on and how it was set.
+//! Writes RESULTS.md and its plots: the goals first, then every figure, then the machine and the settings.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -15,10 +15,10 @@ use super::programs::{
 use super::results::Results;
 
 const FILE: &str = "RESULTS.md";
-/// Written by people: why a goal is not reached, and what would be tried next. Goes into the page as it is.
+/// Written by people: why a goal is missed, and the next ideas. The page includes the file unchanged.
 const REASONS: &str = "REASONS.md";
 
-/// Gives the page, too.
+/// Returns the page, too.
 pub(super) fn write(folder: &Path, results: &Results) -> Result<String> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let mut drawn = Vec::new();
@@ -37,13 +37,13 @@ pub(super) fn write(folder: &Path, results: &Results) -> Result<String> {
 
 fn page(results: &Results, drawn: &[(&str, &str)], reasons: Option<&str>) -> String {
     let mut page = String::from(
-        "# What was measured\n\n\
-         Written by `cargo xtask bench`; do not edit. Every figure stands beside its floors and peers of the same run, on the same disk, with a sync \
-         before every acknowledgement for all. Latencies are those of each command: with several in flight, it waits for the others too.\n\n",
+        "# Measurements\n\n\
+         Written by `cargo xtask bench`; do not edit. All figures come from one run on one disk, with their floors and with other systems. Every system syncs \
+         before every acknowledgement. Latencies are those of single commands; with several in flight, a command also waits for the others.\n\n",
     );
     match results.size {
         Size::Full => page.push_str(&standing(results, reasons)),
-        Size::Quick => page.push_str("Small counts: for a glance, and for the ratios.\n"),
+        Size::Quick => page.push_str("Small counts, for a quick look and for the ratios.\n"),
     }
     for (file, title) in drawn {
         put(&mut page, format_args!("\n![{title}]({file})\n"));
@@ -65,8 +65,8 @@ fn page(results: &Results, drawn: &[(&str, &str)], reasons: Option<&str>) -> Str
 
 fn standing(results: &Results, reasons: Option<&str>) -> String {
     let rows = goals(results);
-    let mut text = String::from("## Where the host stands\n\n");
-    text.push_str(&table(&["what", "found", "goal", "", "beside it"], rows.iter().map(goal_row)));
+    let mut text = String::from("## Goals\n\n");
+    text.push_str(&table(&["measure", "result", "goal", "", "compared with"], rows.iter().map(goal_row)));
     if let Some(reasons) = reasons {
         put(&mut text, format_args!("\n{}\n", reasons.trim()));
     }
@@ -90,7 +90,7 @@ fn goal_row(goal: &Goal) -> Vec<String> {
     vec![goal.what.to_owned(), goal.found.clone(), goal.wanted.clone(), mark.to_owned(), goal.beside.clone()]
 }
 
-/// The main run, with all its floors.
+/// The main run with all its floors.
 fn commands(results: &Results) -> String {
     let Some(report) = results.polder.get(COMMANDS) else { return String::new() };
     let per_second = |pointer| shown(report.pointer(pointer));
@@ -147,7 +147,7 @@ fn levels(results: &Results) -> String {
         (IN_FLIGHT, "uniform"),
         (ZIPF, "Zipf"),
         (ONE, "one aggregate"),
-        (VIEWS, "views built beside"),
+        (VIEWS, "with views"),
         (AMONG_100, ""),
         (AMONG_1000, ""),
     ];
@@ -165,10 +165,13 @@ fn levels(results: &Results) -> String {
             "per sync",
             "CPU s per million",
             "native/s",
-            "of it",
+            "share of native",
             "bare disk/s",
         ];
-        put(&mut text, format_args!("\n## In flight, and how the load is spread\n\n{}", table(&header, rows)));
+        put(
+            &mut text,
+            format_args!("\n## By commands in flight and by distribution of the load\n\n{}", table(&header, rows)),
+        );
     }
     let http = results.runs(HTTP).iter().map(|run| {
         vec![
@@ -187,10 +190,10 @@ fn levels(results: &Results) -> String {
         "p50 / p99 / p99.9 µs",
         "host's CPU s per million",
         "bare answers/s",
-        "of it",
+        "share of bare",
         "resident, MB",
     ];
-    section(&mut text, "Over HTTP, connections kept, views built beside", &header, http.collect());
+    section(&mut text, "Over HTTP, with connections kept alive and with views", &header, http.collect());
     let nats = results.runs(NATS).iter().map(|run| {
         vec![
             run["in_flight"].to_string(),
@@ -209,11 +212,11 @@ fn levels(results: &Results) -> String {
         "p50 / p99 / p99.9 µs",
         "events published meanwhile",
         "bare echo/s",
-        "of it",
+        "share of bare",
         "an echo that publishes/s",
-        "of it",
+        "share of publishing echo",
     ];
-    section(&mut text, "Over NATS by request-reply, the server on the same machine", &header, nats.collect());
+    section(&mut text, "Over NATS request-reply, with the server on the same machine", &header, nats.collect());
     if let Some(report) = results.polder.get(NATS) {
         let [bridge, plain, share] = ["bridge_events_per_second", "plain_events_per_second", "share_of_plain"]
             .map(|field| shown(report.get(field)));
@@ -232,8 +235,13 @@ fn levels(results: &Results) -> String {
             shown(run.get("refused")),
         ]
     });
-    let header = ["commands/s asked", "answered", "p50 / p99 / p99.9 µs", "refused"];
-    section(&mut text, "At a steady rate, counted from when each was due", &header, steady.collect());
+    let header = ["commands/s sent", "answered", "p50 / p99 / p99.9 µs", "refused"];
+    section(
+        &mut text,
+        "At a steady rate, with latencies from the time at which a command was due",
+        &header,
+        steady.collect(),
+    );
     text
 }
 
@@ -271,7 +279,7 @@ fn peers(results: &Results) -> String {
     text
 }
 
-/// The other benches: a line or two each.
+/// The other benches, with a row or two for each.
 fn rest(results: &Results) -> String {
     let value =
         |program: &str, pointer: &str| shown(results.polder.get(program).and_then(|report| report.pointer(pointer)));
@@ -369,7 +377,7 @@ fn rest(results: &Results) -> String {
     row(NEIGHBOURS, "beside a tenant that loops, p99 by p99 alone", value(NEIGHBOURS, "/p99_ratio"));
     row(AUDIT, "the audit, % of throughput", value(AUDIT, "/cost_percent"));
     let mut text = String::new();
-    section(&mut text, "Everything else", &["what", "found"], rows);
+    section(&mut text, "Everything else", &["measure", "result"], rows);
     text
 }
 
@@ -401,7 +409,7 @@ fn shown(value: Option<&Value>) -> String {
 }
 
 fn plain(value: &Value) -> String {
-    // A setting that is empty stays visible.
+    // An empty setting stays visible.
     value.as_str().filter(|text| !text.is_empty()).map_or_else(|| value.to_string(), str::to_owned)
 }
 

@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: everything that is measured, in one go. Runs Polder's own benches and the peers, and writes what they say into a
-//! table with plots. Measures nothing itself.
+//! `cargo xtask bench`: all measurements in one run. It runs Polder's own benches and the peers, and writes their
+//! figures into a table with plots. It measures nothing itself.
 
 mod goals;
 mod machine;
@@ -23,30 +23,30 @@ use machine::Machine;
 use programs::{NATS, PROGRAMS, Size};
 use results::Results;
 
-/// What was measured last on a quiet machine, for everyone to read and to compare with.
+/// The figures of the last full run on a quiet machine, committed for comparison.
 const COMMITTED: &str = "tests/bench";
-/// What a quick or a partial run leaves.
+/// The output of a quick or a partial run.
 const PROVISIONAL: &str = "bench";
 
 #[derive(Args)]
 pub(crate) struct Bench {
-    /// Small counts, under a minute after the build: compares ratios with the committed ones, and tells. Without the peers, unless they are
-    /// named.
+    /// Run with small counts, under a minute after the build, and compare ratios with the committed ones. Peers run
+    /// only if --only names them.
     #[arg(long)]
     quick: bool,
-    /// Only these, by name: benches of Polder's, or peers. Then nothing is written to tests/bench.
+    /// Run only these benches or peers. The results then do not go to tests/bench.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     only: Vec<String>,
-    /// A folder on the disk to be measured [default: the target folder]. Where PostgreSQL may not run as you, everybody has to be able to
-    /// enter it.
+    /// A folder on the disk to measure [default: the target folder]. If PostgreSQL cannot run as your user, every user
+    /// needs access to the folder.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
 
-/// What measures.
+/// The program that runs Polder's benches.
 struct Polder {
     program: PathBuf,
-    /// Where it is needed.
+    /// Present when a bench needs it.
     nats_server: Option<PathBuf>,
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn bench(options: &Bench) -> Result<()> {
     for name in &options.only {
         let program = PROGRAMS.iter().find(|program| program.name == name);
         let is_there = !options.quick || program.is_none_or(|program| program.arguments(Size::Quick).is_some());
-        ensure!(is_there, "{name} is not measured by --quick: no ratio is made of it");
+        ensure!(is_there, "{name} is not part of --quick: no ratio uses it");
         ensure!(known.contains(&name.as_str()), "there is no {name:?} to measure; there are {}", known.join(", "));
     }
     let workspace = Workspace::read()?;
@@ -76,7 +76,7 @@ pub(crate) fn bench(options: &Bench) -> Result<()> {
     Ok(())
 }
 
-/// Everything, at full size; and the quick run's ratios, so that the next quick run compares like with like.
+/// Measures everything at full size, and the ratios of a quick run, so that later quick runs compare equal sizes.
 fn whole(workspace: &Workspace, polder: &Polder, peers: &[peers::Built], scratch: &Path) -> Result<()> {
     let everything = Bench { quick: false, only: Vec::new(), dir: None };
     let mut measured = everything.measure(polder, peers, scratch, Size::Full)?;
@@ -108,7 +108,8 @@ impl Bench {
     }
 
     fn measure(&self, polder: &Polder, peers: &[peers::Built], scratch: &Path, size: Size) -> Result<Results> {
-        // The system writes out what the build left behind at a time of its own, half a minute later, and all syncs wait for it.
+        // Sync first: otherwise the system writes out the files of the build half a minute later, and every sync waits
+        // for that.
         run::show(&mut std::process::Command::new("sync"))?;
         let machine = Machine::read(scratch)?;
         let mut results = Results::new(machine, size);
@@ -122,7 +123,7 @@ impl Bench {
             }
             match json_of(&mut command) {
                 Ok(value) => drop(results.polder.insert(program.name.to_owned(), value)),
-                // What the others measured is worth as much without it.
+                // The other figures are valid without this one.
                 Err(error) => {
                     eprintln!("{} could not be measured: {error:#}", program.name);
                     results.failures.push((program.name.to_owned(), format!("{error:#}")));
@@ -145,7 +146,7 @@ fn scratch(folder: &Path) -> Result<tempfile::TempDir> {
     use std::os::unix::fs::PermissionsExt;
     let scratch = tempfile::Builder::new()
         .prefix("polder-bench-")
-        // PostgreSQL's own user has to get through.
+        // PostgreSQL's own user needs access.
         .permissions(std::fs::Permissions::from_mode(0o755))
         .tempdir_in(folder);
     scratch.with_context(|| format!("cannot make a folder in {}", folder.display()))

@@ -1,5 +1,5 @@
-//! Builds and runs the peers, which have a workspace of their own under `tests/peers`. One that cannot be built or run is named with
-//! the reason, and the others go on.
+//! Builds and runs the peers, which have a workspace of their own under `tests/peers`. If a peer cannot be built or
+//! run, the report names it with the reason, and the others continue.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -14,11 +14,11 @@ use crate::check::PEERS;
 use crate::run;
 use crate::workspace::Workspace;
 
-/// Below the target folder: what caches that keeps this too.
+/// A folder below the target folder, so that a cache of the target folder includes it.
 const TARGET: &str = "peers";
 const COMMON: &str = "peers-common";
 const JETSTREAM: &str = "jetstream";
-/// As they are asked for. The packages are `peer-…`.
+/// The names on the command line. The packages are `peer-…`.
 pub(super) const NAMES: [&str; 5] = ["tephra", "sierradb", "cqrs-es", "disintegrate", JETSTREAM];
 const QUICK: [&str; 6] = ["--seconds", "0.5", "--in-flight", "1,16,256", "--aggregates", "1000"];
 
@@ -29,13 +29,13 @@ pub(super) struct Built {
     program: Result<Vec<OsString>, String>,
 }
 
-/// What a peer said.
+/// The result of a peer.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) name: &'static str,
-    /// One, or several when it was set up in several ways.
+    /// One report for each configuration.
     pub(super) reports: Vec<Value>,
-    /// Why there is none.
+    /// The reason why there is no report.
     pub(super) reason: Option<String>,
 }
 
@@ -43,10 +43,11 @@ pub(super) fn build(workspace: &Workspace, names: &[&'static str]) -> Result<Vec
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    // Figures of other rules would be no figures to compare with.
+    // Figures of other business rules would not be comparable.
     let test = ["--package", COMMON];
     run::show(cargo(workspace, "test").args(test)).context("the peers' orders are not the tutorial's")?;
-    // In one go, or else each would be built with features of its own. When that fails, one by one, to tell whose fault it is.
+    // One build for all, because separate builds would use different features. If it fails, the peers are built one by
+    // one to find the broken one.
     let packages = names.iter().flat_map(|name| [String::from("--package"), package(name)]);
     let all = run::show(cargo(workspace, "build").args(packages));
     let built = |&name| {
@@ -81,11 +82,11 @@ fn program(workspace: &Workspace, name: &str) -> Result<Vec<OsString>> {
 
 impl Built {
     pub(super) fn measure(&self, scratch: &Path, size: Size) -> Peer {
-        let said = match &self.program {
+        let result = match &self.program {
             Ok(words) => reports(words, scratch, size).map_err(|error| format!("{error:#}")),
             Err(reason) => Err(reason.clone()),
         };
-        let (reports, reason) = match said {
+        let (reports, reason) = match result {
             Ok(reports) => (reports, None),
             Err(reason) => (Vec::new(), Some(reason)),
         };
@@ -93,7 +94,7 @@ impl Built {
     }
 }
 
-/// A line of JSON each.
+/// Runs a peer; it prints one JSON report per line.
 fn reports(words: &[OsString], scratch: &Path, size: Size) -> Result<Vec<Value>> {
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).arg("--dir").arg(scratch);

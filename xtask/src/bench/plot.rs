@@ -1,4 +1,5 @@
-//! A plot of lines on two logarithmic axes, as SVG. Each point is drawn where it was measured; lines between are only to guide the eye.
+//! A plot of lines on two logarithmic axes, as SVG. Each point is a measured value; the lines between them only guide
+//! the eye.
 
 use std::fmt::Write;
 
@@ -10,9 +11,10 @@ const LEFT: f64 = 78.0;
 const RIGHT: f64 = 196.0;
 const TOP: f64 = 46.0;
 const BOTTOM: f64 = 54.0;
-/// Lines of the legend, in pixels.
+/// The height of a line of the legend, in pixels.
 const LEGEND_STEP: f64 = 20.0;
-/// Okabe and Ito's: told apart also by those who see fewer colours, and each with a mark of its own.
+/// The colours of Okabe and Ito, which people with colour blindness can distinguish; each line also has a marker of its
+/// own.
 const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#7f7f7f"];
 
 #[derive(Debug)]
@@ -26,23 +28,23 @@ pub(super) struct Plot {
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) name: String,
-    /// Positive numbers, by x.
+    /// Pairs of positive numbers, by x.
     pub(super) points: Vec<(f64, f64)>,
 }
 
-/// One axis: what it shows, as powers of ten, and where that lies in the picture.
+/// One axis: its range in powers of ten, and its position in the picture.
 #[derive(Debug)]
 struct Axis {
     low: f64,
     high: f64,
     start: f64,
     end: f64,
-    /// Where a line is drawn across, with its number.
+    /// The values with a grid line and a label.
     ticks: Vec<f64>,
 }
 
 impl Axis {
-    /// From power of ten to power of ten.
+    /// An axis that starts and ends at a power of ten.
     fn of_powers(values: impl Iterator<Item = f64>, start: f64, end: f64) -> Self {
         let (low, high) = ends(values);
         let (low, high) = (low.floor(), high.ceil().max(low.floor() + 1.0));
@@ -50,7 +52,7 @@ impl Axis {
         Self { low, high, start, end, ticks }
     }
 
-    /// From value to value, each with a tick.
+    /// An axis from the smallest to the largest value, with a tick for each value.
     fn of_values(values: impl Iterator<Item = f64> + Clone, start: f64, end: f64) -> Self {
         let (low, high) = ends(values.clone());
         let mut ticks: Vec<f64> = values.collect();
@@ -69,7 +71,7 @@ fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
 }
 
 impl Plot {
-    /// None when there is nothing to show.
+    /// None when there is nothing to plot.
     pub(super) fn svg(&self) -> Option<String> {
         let shown: Vec<&Line> = self.lines.iter().filter(|line| !line.points.is_empty()).collect();
         let points = || shown.iter().flat_map(|line| line.points.iter());

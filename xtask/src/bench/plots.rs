@@ -1,4 +1,4 @@
-//! What is plotted, and from which figures.
+//! The plots, and the figures that they show.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::plot::{Line, Plot};
 use super::programs::{COMMANDS, HTTP, IN_FLIGHT, NATS, OPEN_LOOP};
 use super::results::Results;
 
-/// By name of the file.
+/// The plots, by file name.
 pub(super) fn plots(results: &Results) -> Vec<(&'static str, Plot)> {
     vec![
         ("throughput.svg", throughput(results)),
@@ -29,7 +29,7 @@ fn throughput(results: &Results) -> Plot {
         let kind = if report["kind"] == "append" { "appends" } else { "commands" };
         let name = format!("{}: {kind}", report["system"].as_str().unwrap_or_default().replace(" on PostgreSQL", ""));
         let line = line(&name, runs, "/in_flight", "/per_second");
-        // Set up in several ways, a system is shown at its best.
+        // A system with several configurations is shown with its best one.
         match lines.iter_mut().find(|known| known.name == name) {
             Some(known) => take_the_better(known, &line),
             None => lines.push(line),

@@ -1,4 +1,5 @@
-//! Which benches of Polder's are run, and how large. Quick ones take seconds, and are compared with quick ones only.
+//! The benches of Polder, with their arguments for a full and for a quick run. Quick figures are only compared with
+//! quick figures.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Size {
@@ -10,12 +11,12 @@ pub(super) enum Size {
 pub(super) struct Program {
     pub(super) name: &'static str,
     full: &'static [&'static str],
-    /// None: no ratio is made of it.
+    /// None when no ratio uses it.
     quick: Option<&'static [&'static str]>,
 }
 
 impl Program {
-    /// None when it is not run at this size.
+    /// None when it does not run at this size.
     pub(super) fn arguments(&self, size: Size) -> Option<&'static [&'static str]> {
         match size {
             Size::Full => Some(self.full),

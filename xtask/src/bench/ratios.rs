@@ -1,10 +1,10 @@
-//! What is compared from run to run: ratios of two figures of one run, which hold on other machines and in other moments better than any
-//! figure does. Informs; judges nothing.
+//! Ratios of two figures of one run, for comparison between runs. A ratio is more stable across machines and times than
+//! a figure. The comparison only informs and never fails.
 
 use super::programs::{AGE, COMMANDS, GROWTH, HTTP, IN_FLIGHT, NATS, ONE, REBUILD, STATE, ZIPF};
 use super::results::{Ratios, Results};
 
-/// Beyond this a change is pointed out: the runs are short, and differ by so much without a reason.
+/// A change larger than this is marked. Smaller ones are noise, because the runs are short.
 const NOTABLE: f64 = 0.15;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +118,7 @@ pub(super) fn of(results: &Results) -> Ratios {
     RATIOS.iter().filter_map(|ratio| Some((ratio.name.to_owned(), (ratio.of)(results)?))).collect()
 }
 
-/// A line for each.
+/// The comparison, with one line per ratio.
 pub(super) fn compared(now: &Ratios, committed: Option<&Ratios>) -> String {
     let mut text = format!("{:<42}{:>10}{:>10}\n", "ratio", "committed", "now");
     for ratio in &RATIOS {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn ratios_without_a_counterpart_are_still_told() {
+    fn ratios_without_a_counterpart_are_still_shown() {
         let name = RATIOS[0].name.to_owned();
         let now = Ratios::from([(name.clone(), 0.7)]);
         let text = compared(&now, None);

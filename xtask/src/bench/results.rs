@@ -1,4 +1,4 @@
-//! What one run of everything gave: each program's own JSON, and the machine it was measured on.
+//! The result of one full run: the JSON of each program, and the machine.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,25 +10,25 @@ use super::machine::Machine;
 use super::peers::Peer;
 use super::programs::Size;
 
-/// For the next run to compare with; people read the table.
+/// Read by the next run for comparison; people read the table.
 const FILE: &str = "results.json";
 
 #[derive(Debug)]
 pub(super) struct Results {
     pub(super) machine: Machine,
     pub(super) size: Size,
-    /// By the name of the program.
+    /// The reports, by the name of the program.
     pub(super) polder: BTreeMap<String, Value>,
-    /// Programs that gave nothing, with the reason.
+    /// Programs without a report, with the reason.
     pub(super) failures: Vec<(String, String)>,
     pub(super) peers: Vec<Peer>,
     pub(super) quick_ratios: Ratios,
 }
 
-/// What does not depend on how fast the machine is, by name.
+/// Ratios, by name. They depend less on the speed of the machine than figures do.
 pub(super) type Ratios = BTreeMap<String, f64>;
 
-/// The part of the file that later runs look at.
+/// The part of the file that later runs read.
 #[derive(Debug)]
 pub(super) struct Committed {
     pub(super) quick_ratios: Ratios,
@@ -46,12 +46,12 @@ impl Results {
         }
     }
 
-    /// The number at `pointer` (RFC 6901) of what `program` printed.
+    /// The number at `pointer` (RFC 6901) in the report of `program`.
     pub(super) fn number(&self, program: &str, pointer: &str) -> Option<f64> {
         self.polder.get(program)?.pointer(pointer)?.as_f64()
     }
 
-    /// The runs of `program`, each an object.
+    /// The runs of `program`; each is an object.
     pub(super) fn runs(&self, program: &str) -> &[Value] {
         self.polder.get(program).and_then(|report| report["runs"].as_array()).map_or(&[], Vec::as_slice)
     }
@@ -61,7 +61,7 @@ impl Results {
         self.runs(program).iter().find(|run| run[field].as_u64() == Some(value))
     }
 
-    /// The best that a peer did at `in_flight`, or at any number of callers without it.
+    /// The best result of a peer at `in_flight`, or at any number of callers if that is none.
     pub(super) fn peer_per_second(&self, name: &str, in_flight: Option<u64>) -> Option<f64> {
         let reports = self.peers.iter().filter(|peer| peer.name == name).flat_map(|peer| &peer.reports);
         let runs = reports.flat_map(|report| report["runs"].as_array().into_iter().flatten());
@@ -86,7 +86,7 @@ impl Results {
         std::fs::write(&file, text + "\n").with_context(|| format!("cannot write {}", file.display()))
     }
 
-    /// None when nothing was committed yet.
+    /// None when no results are committed yet.
     pub(super) fn read(folder: &Path) -> Result<Option<Committed>> {
         let file = folder.join(FILE);
         let text = match std::fs::read_to_string(&file) {

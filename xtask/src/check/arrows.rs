@@ -1,11 +1,12 @@
-//! Holds a list of dependencies against the rules; says of each offence which edge it is and what would be right. Pure.
+//! Checks a list of dependencies against the rules. Each violation names the edge and the allowed dependencies. Pure
+//! functions.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::rules::{ABSENCES, ARROWS, Absence, Arrow, EDGES};
 use crate::workspace::Member;
 
-/// `(dependant, dependency)`, by package name.
+/// Pairs `(dependant, dependency)` of package names.
 pub(crate) type Edges = BTreeSet<(String, String)>;
 
 pub(crate) fn offences(members: &[Member], edges: &Edges) -> Vec<String> {
@@ -63,7 +64,7 @@ fn against_absence(absence: &Absence, folders: &BTreeMap<&str, &str>, edges: &Ed
     offences
 }
 
-/// The row for a member: its own before that of the folder it lies in.
+/// The row for a member: the row of its own folder before the row of a parent folder.
 fn arrow_of(folder: &str) -> Option<&'static Arrow> {
     let exact = ARROWS.iter().find(|arrow| arrow.folder == folder);
     exact.or_else(|| ARROWS.iter().find(|arrow| matches(arrow.folder, folder)))
@@ -73,7 +74,7 @@ fn matches(pattern: &str, folder: &str) -> bool {
     folder == pattern || (pattern.ends_with('/') && folder.starts_with(pattern))
 }
 
-/// The shortest way from one package to another, both ends included.
+/// The shortest path from one package to another, both ends included.
 fn path(from: &str, to: &str, edges: &Edges) -> Option<Vec<String>> {
     let mut reached_by: BTreeMap<&str, &str> = BTreeMap::new();
     let mut queue = VecDeque::from([from]);
@@ -101,7 +102,7 @@ fn path(from: &str, to: &str, edges: &Edges) -> Option<Vec<String>> {
 mod tests {
     use super::*;
 
-    /// `name=folder` for members, `a->b` for edges.
+    /// Members are written `name=folder`, edges `a->b`.
     fn check(members: &str, edges: &str) -> Vec<String> {
         let members: Vec<Member> = members
             .split_whitespace()
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absence_is_looked_for_through_others() {
+    fn an_absence_is_checked_through_other_packages() {
         assert_eq!(
             check(MEMBERS, "orders->sdk sdk->helper helper->tokio"),
             [

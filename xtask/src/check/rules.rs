@@ -1,15 +1,16 @@
-//! The architecture's arrows and absences, as tables. Nothing else decides what may depend on what.
+//! The architecture's rules for dependencies, as tables. No other file decides which crate may depend on which.
 //!
-//! Only what is compiled into a crate counts, not what its tests use.
+//! Only dependencies that are compiled into a crate count; those of its tests do not.
 
-/// `folder` (a member, or a folder of members when it ends in `/`) may depend on members in `may_use`.
+/// The members in `folder` (a member, or a folder of members when it ends in `/`) may depend on the members in
+/// `may_use`.
 #[derive(Debug)]
 pub(crate) struct Arrow {
     pub(crate) folder: &'static str,
     pub(crate) may_use: &'static [&'static str],
 }
 
-/// `unseen` must not be reached from any member below `folders`, not even through others.
+/// No member below `folders` may reach a package of `unseen`, not even through other packages.
 #[derive(Debug)]
 pub(crate) struct Absence {
     pub(crate) folders: &'static [&'static str],
@@ -38,8 +39,8 @@ pub(crate) const ARROWS: &[Arrow] = &[
         folder: "host/server",
         may_use: &["host/core", "host/journal", "host/sandbox", "host/engine", "host/bridge", "host/access"],
     },
-    // The command line also measures native rules as the floor of its benchmarks, so it knows the tutorial's guest, and the SDK
-    // to run it with.
+    // The command line also measures native rules as the floor of its benchmarks. Therefore it may use the tutorial's
+    // guest, and the SDK to run it.
     Arrow { folder: "host/cli", may_use: &["host/", "guests/orders", "sdk/polder-sdk"] },
     Arrow { folder: "sdk/", may_use: &["sdk/", "host/core"] },
     Arrow { folder: "guests/", may_use: &["sdk/"] },

@@ -1,4 +1,4 @@
-//! Reads who depends on whom from `cargo tree`, upside down: for each watched package, everything that reaches it.
+//! Reads the dependencies with an inverted `cargo tree`: for each watched package, all packages that reach it.
 
 use anyhow::{Context, Result};
 
@@ -7,18 +7,18 @@ use super::rules::{ABSENCES, EDGES};
 use crate::run;
 use crate::workspace::Workspace;
 
-/// Every dependency on a member or on a package that a rule names, and the ways towards it.
+/// Every dependency on a member, or on a package that a rule names, with the paths to it.
 pub(crate) fn edges(workspace: &Workspace) -> Result<Edges> {
     let members = workspace.members.iter().map(|member| member.name.as_str());
     let named = ABSENCES.iter().flat_map(|absence| absence.unseen.iter().copied());
     let watched: Vec<&str> = members.chain(named).chain(EDGES.iter().map(|edge| edge.package)).collect();
     let mut edges = Edges::new();
-    // A package that nobody uses is not in the lock file; cargo tree would call it an error.
+    // A package without dependants is not in the lock file, and cargo tree would report an error for it.
     for (name, version) in workspace.packages.iter().filter(|(name, _)| watched.contains(&name.as_str())) {
         let mut cargo = run::cargo();
         cargo.current_dir(&workspace.root).args(["tree", "--workspace", "--edges", "normal,build", "--target", "all"]);
         cargo.args(["--prefix", "depth", "--format", " {p}", "--invert", &format!("{name}@{version}")]);
-        // Nothing in the lock file that no member builds (a dependency of tests only) has dependants to list.
+        // A package in the lock file that no member builds (a dependency of tests only) has no dependants to list.
         let text = run::output(&mut cargo)?;
         read_inverted(&text, &mut edges)
             .with_context(|| format!("cargo tree --invert {name} printed something else"))?;
@@ -26,7 +26,7 @@ pub(crate) fn edges(workspace: &Workspace) -> Result<Edges> {
     Ok(edges)
 }
 
-/// Each line is `<depth> <name> v<version> …`, and the line above it with one depth less is what it depends on.
+/// Each line is `<depth> <name> v<version> …`. It depends on the nearest line above it whose depth is smaller by one.
 fn read_inverted(text: &str, edges: &mut Edges) -> Result<()> {
     let mut above: Vec<String> = Vec::new();
     for line in text.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit())) {

@@ -1,4 +1,4 @@
-//! Compares what callers were told with what is in the history. Pure: both are handed in.
+//! Compares the acknowledgements that callers received with the history. Both are arguments.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::import::Ack;
 
-/// A tenant's history, as far as an audit needs it.
+/// The part of a tenant's history that an audit needs.
 #[derive(Default)]
 pub(super) struct History {
-    /// By command: where its last event lies.
+    /// The place of the last event of each command.
     by_command: HashMap<String, Place>,
     aggregates: BTreeSet<String>,
     pub(super) events: u64,
@@ -24,21 +24,21 @@ struct Place {
     position: u64,
 }
 
-/// What an audit found.
+/// The result of an audit.
 #[derive(Debug, PartialEq)]
 pub(super) struct Audit {
-    /// Acknowledged as accepted, and found where the acknowledgement said.
+    /// Acknowledged as accepted, and found at the place that the acknowledgement names.
     pub(super) found: u64,
-    /// Acknowledged as accepted, and not found there. There must be none.
+    /// Acknowledged as accepted, but missing there. This must be zero.
     pub(super) missing: u64,
-    /// Tells of the first missing one.
+    /// Describes the first missing one.
     pub(super) problem: Option<String>,
-    /// In the history, but nobody was told: durable before the host died, not yet acknowledged.
-    pub(super) untold: u64,
+    /// In the history but not acknowledged: durable before the host died, while the acknowledgement was not sent yet.
+    pub(super) unacknowledged: u64,
 }
 
 impl History {
-    /// From events as `polder events --json` prints them.
+    /// Reads events in the form that `polder events --json` prints.
     pub(super) fn read(lines: &str) -> Result<Self> {
         let mut history = Self::default();
         for line in lines.lines() {
@@ -58,7 +58,7 @@ impl History {
         self.position = position;
         self.aggregates.insert(aggregate_id.clone());
         let earlier = self.by_command.insert(command_id, Place { aggregate_id, sequence, position });
-        // Events of one command lie side by side; any other second event means that a command was handled twice.
+        // The events of one command are adjacent; any other second event means that a command was handled twice.
         ensure!(earlier.is_none_or(|earlier| earlier.position + 1 == position), "its command was handled twice");
         Ok(())
     }
@@ -67,15 +67,15 @@ impl History {
         self.aggregates.len() as u64
     }
 
-    /// Looks for every accepted command where its acknowledgement says.
+    /// Checks that every accepted command is at the place that its acknowledgement names.
     pub(super) fn audit(&self, acks: &[Ack]) -> Audit {
-        let mut audit = Audit { found: 0, missing: 0, problem: None, untold: 0 };
-        let mut told = BTreeSet::new();
+        let mut audit = Audit { found: 0, missing: 0, problem: None, unacknowledged: 0 };
+        let mut acknowledged = BTreeSet::new();
         for ack in acks.iter().filter(|ack| ack.is_accepted) {
             let Ack { command_id, sequence, position, .. } = ack;
             let place = Place { aggregate_id: ack.aggregate_id.clone(), sequence: *sequence, position: *position };
             let found = self.by_command.get(command_id);
-            told.insert(command_id.as_str());
+            acknowledged.insert(command_id.as_str());
             if found == Some(&place) {
                 audit.found += 1;
                 continue;
@@ -85,7 +85,8 @@ impl History {
                 format!("command {command_id} was acknowledged at {place:?}, but the history has it at {found:?}")
             });
         }
-        audit.untold = self.by_command.keys().filter(|command| !told.contains(command.as_str())).count() as u64;
+        audit.unacknowledged =
+            self.by_command.keys().filter(|command| !acknowledged.contains(command.as_str())).count() as u64;
         audit
     }
 }
@@ -125,13 +126,13 @@ mod tests {
     fn what_was_acknowledged_is_found_and_the_rest_is_counted() {
         let rejected = Ack { is_accepted: false, ..ack(5, "b", 1, "c-9") };
         let audit = history().audit(&[ack(4, "a", 2, "c-1"), ack(7, "b", 2, "c-3"), rejected]);
-        assert_eq!(audit, Audit { found: 2, missing: 0, problem: None, untold: 1 });
+        assert_eq!(audit, Audit { found: 2, missing: 0, problem: None, unacknowledged: 1 });
         assert!(audit.verdict().is_ok());
         assert_eq!((history().events, history().position, history().aggregates()), (4, 7, 2));
     }
 
     #[test]
-    fn a_missing_or_moved_event_is_told() {
+    fn a_missing_or_moved_event_is_reported() {
         for wrong in [ack(9, "b", 3, "c-4"), ack(6, "b", 1, "c-2"), ack(5, "a", 1, "c-2"), ack(5, "b", 2, "c-2")] {
             let audit = history().audit(&[ack(4, "a", 2, "c-1"), wrong.clone()]);
             assert_eq!((audit.found, audit.missing), (1, 1), "{wrong:?}");

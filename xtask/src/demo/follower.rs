@@ -1,4 +1,4 @@
-//! Prints events while they happen: a second reader of the host, beside whoever sends commands.
+//! Prints events while they happen: a second reader of the host, beside the sender of the commands.
 
 use std::io::BufRead;
 use std::sync::mpsc::{Receiver, channel};
@@ -9,13 +9,14 @@ use anyhow::{Context, Result};
 use super::polder::{Host, Polder, Running};
 use super::stage::Stage;
 
-/// An event is there within milliseconds of its acknowledgement; this long means that it does not come at all.
+/// The longest wait for an event. It normally arrives within milliseconds of its acknowledgement; after this time it is
+/// missing.
 const EVENT_WAIT_MAX: Duration = Duration::from_secs(10);
 
 pub(super) struct Follower {
     _process: Running,
     lines: Receiver<String>,
-    /// The position of the event printed last.
+    /// The position of the last printed event.
     seen: u64,
 }
 
@@ -23,7 +24,7 @@ impl Follower {
     pub(super) fn start(polder: &Polder, host: &Host, words: &[&str]) -> Result<Self> {
         let (process, stdout) = polder.start(host, words)?;
         let (sender, lines) = channel();
-        // Ends with the process, whose end closes the pipe.
+        // The thread ends when the process ends, because that closes the pipe.
         std::thread::spawn(move || {
             stdout.lines().map_while(Result::ok).take_while(|line| sender.send(line.clone()).is_ok()).count();
         });

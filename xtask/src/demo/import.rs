@@ -1,4 +1,4 @@
-//! Runs `polder import` and reads each acknowledgement the moment the importer has it.
+//! Runs `polder import` and reads each acknowledgement as soon as the importer has it.
 
 use std::io::BufRead;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::polder::{Host, Polder};
 
-/// One acknowledgement: what a caller was told, and may rely on.
+/// One acknowledgement: the promise that a caller received.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Ack {
     pub(super) command_id: String,
@@ -20,23 +20,23 @@ pub(super) struct Ack {
 
 pub(super) struct Imported {
     pub(super) acks: Vec<Ack>,
-    /// The importer's own counts, and its report as it would print it.
+    /// The number of accepted commands, from the importer's own report.
     pub(super) accepted: u64,
     pub(super) already_handled: u64,
     pub(super) refused: u64,
     pub(super) elapsed: Duration,
-    /// The importer's last words, if it could not finish.
-    pub(super) gave_up: Option<String>,
+    /// The importer's error message, if it did not finish.
+    pub(super) failure: Option<String>,
 }
 
-/// What the importer writes for programs: acknowledgements, then its report, then its problem if it has one.
+/// The importer's output for programs: acknowledgements, then its report, then an error if there was one.
 enum Line {
     Ack(Ack),
     Report { accepted: u64, already_handled: u64, refused: u64 },
     Other,
 }
 
-/// `words` are the importer's arguments. `each` is called after each acknowledgement with how many there are.
+/// Runs the importer with the arguments `words`. After each acknowledgement it calls `each` with their number.
 pub(super) fn import(
     polder: &Polder,
     host: &mut Host,
@@ -48,8 +48,8 @@ pub(super) fn import(
     let mut acks = Vec::new();
     let mut report = None;
     let mut text = String::new();
-    while stdout.read_line(&mut text).context("cannot read what the importer says")? > 0 {
-        match Line::read(&text).with_context(|| format!("the importer said something unexpected: {text}"))? {
+    while stdout.read_line(&mut text).context("cannot read the importer's output")? > 0 {
+        match Line::read(&text).with_context(|| format!("the importer printed something unexpected: {text}"))? {
             Line::Ack(ack) => {
                 acks.push(ack);
                 each(acks.len() as u64, start.elapsed(), host)?;
@@ -60,12 +60,12 @@ pub(super) fn import(
         text.clear();
     }
     let elapsed = start.elapsed();
-    let (good, said) = process.finish()?;
+    let (good, stderr) = process.finish()?;
     let (accepted, already_handled, refused) =
-        report.with_context(|| format!("the importer gave no report: {said}"))?;
-    // An importer that was refused some rows has done its work too, and its exit code tells of the rows.
-    let gave_up = (!good && !said.is_empty()).then(|| said.trim().trim_start_matches("error: ").to_owned());
-    Ok(Imported { acks, accepted, already_handled, refused, elapsed, gave_up })
+        report.with_context(|| format!("the importer gave no report: {stderr}"))?;
+    // An importer with refused rows has finished, too; its exit code reports the refused rows.
+    let failure = (!good && !stderr.is_empty()).then(|| stderr.trim().trim_start_matches("error: ").to_owned());
+    Ok(Imported { acks, accepted, already_handled, refused, elapsed, failure })
 }
 
 impl Line {
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_told_apart() {
+    fn kinds_of_lines_are_distinguished() {
         let ack = r#"{"line":2,"status":"accepted","command_id":"c","aggregate_id":"a","sequence":1,"position":9}"#;
         let wanted =
             Ack { command_id: "c".into(), aggregate_id: "a".into(), sequence: 1, position: 9, is_accepted: true };

@@ -1,5 +1,5 @@
-//! Makes up a permit office's log, of the form of a real one: a row per completed task, rows of a case together and in order of
-//! time. The same seed gives the same bytes, anywhere.
+//! Generates the log of a permit office in the form of a real one: one row per completed task, with the rows of a case
+//! together and in order of time. The same seed gives the same bytes on every machine.
 
 use std::io::{Result, Write};
 
@@ -9,7 +9,7 @@ const HEADER: &str = "case:channel,case:concept:name,case:deadline,case:departme
     case:group,case:responsible,case:startdate,concept:instance,concept:name,lifecycle:transition,org:group,org:resource,\
     time:timestamp";
 const RECEIPT: &str = "Confirmation of receipt";
-/// After the receipt most cases go this way; some stop early, some take a detour.
+/// The usual path of a case after its receipt; some cases stop early, and some take a detour.
 const PATH: [&str; 5] = [
     "T02 Check confirmation of receipt",
     "T04 Determine confirmation of receipt",
@@ -32,7 +32,7 @@ const FIRST_DAY: u64 = 14_883;
 const DAYS: u64 = 470;
 const DAY_MS: u64 = 86_400_000;
 
-/// Writes exactly `rows` rows after the header.
+/// Writes a header and exactly `rows` rows.
 pub(super) fn write(seed: u64, rows: u64, out: &mut impl Write) -> Result<()> {
     let mut random = Random(seed);
     writeln!(out, "{HEADER}")?;
@@ -44,7 +44,7 @@ pub(super) fn write(seed: u64, rows: u64, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-/// Gives how many rows the case took, `rows_max` at most.
+/// Returns the number of rows that the case took, at most `rows_max`.
 fn write_case(random: &mut Random, case: u64, first: u64, rows_max: u64, out: &mut impl Write) -> Result<u64> {
     let tasks = tasks(random);
     let rows = rows_max.min(tasks.len() as u64);
@@ -83,7 +83,7 @@ fn resource(random: &mut Random) -> String {
     format!("Resource{:02}", 1 + random.below(48))
 }
 
-/// `2011-10-11 13:45:40.276000+01:00`, winter and summer alike.
+/// Writes a time like `2011-10-11 13:45:40.276000+01:00`, with the same offset in winter and summer.
 fn time(at_ms: u64) -> String {
     let (year, month, day) = date(at_ms / DAY_MS);
     let (hours, minutes) = (at_ms / 3_600_000 % 24, at_ms / 60_000 % 60);
@@ -91,7 +91,7 @@ fn time(at_ms: u64) -> String {
     format!("{year}-{month:02}-{day:02} {hours:02}:{minutes:02}:{seconds:02}.{ms:03}000+01:00")
 }
 
-/// The date of a day since 1970; Howard Hinnant's algorithm, in which years begin in March so that leap days come last.
+/// The date of a day since 1970, by Howard Hinnant's algorithm: its years begin in March, so that leap days come last.
 fn date(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
@@ -103,7 +103,7 @@ fn date(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
-/// SplitMix64: a few lines, and good enough to make up an office.
+/// SplitMix64: a few lines, and good enough for a generated office.
 struct Random(u64);
 
 impl Random {

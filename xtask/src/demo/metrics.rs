@@ -1,4 +1,4 @@
-//! Reads a host's counters from `/metrics`. Only as much HTTP as that needs.
+//! Reads a host's counters from `/metrics`, with the little HTTP that this needs.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -19,12 +19,12 @@ impl Metrics {
         Ok(Self::parse(&answer))
     }
 
-    /// By its full name, labels included.
+    /// The counter with this full name, labels included.
     pub(super) fn get(&self, name: &str) -> Result<u64> {
         self.0.get(name).copied().with_context(|| format!("the host counts no {name}"))
     }
 
-    /// Lines of another form, such as headers, are none of ours.
+    /// Ignores lines of another form, such as headers.
     fn parse(text: &str) -> Self {
         let sample = |line: &str| {
             let (name, value) = line.rsplit_once(' ')?;

@@ -1,5 +1,5 @@
-//! `cargo xtask demo`: what Polder does, shown on this machine in a minute. Everything happens in a temporary folder, and nothing is
-//! claimed that has not just been compared.
+//! `cargo xtask demo`: shows Polder's features on this machine in a minute. Everything happens in a temporary folder,
+//! and the demo checks each result before it prints it.
 
 mod audit;
 mod follower;
@@ -28,27 +28,27 @@ use polder::{Host, Polder};
 use stage::{Stage, grouped};
 
 const SERVE: [&str; 5] = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
-/// Said at once, so that nobody takes a long build for one that hangs.
+/// Printed first, so that a long build does not look like a hanging one.
 const FIRST_BUILD: &str = "\
-The first time, the host is built from some 400 crates, which takes minutes: nearly all of the time. Then come the guests (half a minute)
-and the demo itself (a minute). From the second time on it begins within seconds.
+The first run builds the host from some 400 crates, which takes minutes. Then it builds the guests (half a minute)
+and runs the demo (a minute). Later runs begin within seconds.
 ";
 const GENERATED_LOG: &str = "log.csv";
 const SEED: u64 = 1;
-/// Views are read after this, in milliseconds, at the latest.
+/// The longest wait for a view, in milliseconds.
 const VIEW_WAIT_MS: &str = "30000";
 
 #[derive(Args)]
 pub(crate) struct Demo {
-    /// A log to import, of the form that guests/permits/map.toml reads; 100,000 made-up rows by default.
+    /// A log to import, in the form that guests/permits/map.toml reads [default: 100,000 generated rows].
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
-    /// Leave the host running, and say where.
+    /// Leave the host running, and print its address.
     #[arg(long)]
     keep: bool,
 }
 
-/// What the acts share.
+/// The state that all acts of the demo share.
 struct Play {
     stage: Stage,
     polder: Polder,
@@ -76,9 +76,9 @@ pub(crate) fn demo(options: &Demo) -> Result<()> {
         .text(&format!("Everything happens in {}; the commands are run as they stand here.", folder.path().display()));
     let host = play.perform(log.as_deref(), start)?;
     if options.keep {
-        play.stage.closing("The host goes on");
+        play.stage.closing("The host keeps running");
         play.stage.text(&format!(
-            "address  {}\nprocess  {} (end it with: kill {})\nfolder   {} (yours to remove)",
+            "address  {}\nprocess  {} (end it with: kill {})\nfolder   {} (remove it yourself)",
             host.address,
             host.id(),
             host.id(),
@@ -103,11 +103,11 @@ fn build_host() -> Result<PathBuf> {
 
 impl Play {
     fn perform(&mut self, log: Option<&Path>, start: Instant) -> Result<Host> {
-        self.stage.heading("A host, on an empty folder");
+        self.stage.heading("A host with an empty folder");
         let host = self.serve("host-1.log")?;
         self.deploy(&host)?;
         self.an_order(&host)?;
-        self.what_people_ask(&host)?;
+        self.queries(&host)?;
         self.prepare_log(log)?;
         let (host, lost) = self.crash(host)?;
         let finished = self.finish_import(host, &lost)?;
@@ -124,7 +124,7 @@ impl Play {
     }
 
     fn deploy(&mut self, host: &Host) -> Result<()> {
-        self.stage.heading("Two domains: each one component that sees nothing but what it is given");
+        self.stage.heading("Two domains: each is one component that can access nothing but its arguments");
         for file in ["orders.wasm", "permits.wasm"] {
             self.show(Some(host), &["deploy", file])?;
         }
@@ -132,9 +132,8 @@ impl Play {
     }
 
     fn an_order(&mut self, host: &Host) -> Result<()> {
-        self.stage.heading(
-            "An order: commands, their acknowledgements, and the events (⇢) that another reader sees meanwhile",
-        );
+        self.stage
+            .heading("An order: commands, their acknowledgements, and the events (⇢) that another reader receives");
         let mut follower = Follower::start(&self.polder, host, &["events", "--domain", "orders", "--follow"])?;
         let steps = [
             ("draft-order", r#"{"customer":"ada"}"#),
@@ -148,23 +147,24 @@ impl Play {
             self.send(host, &["send", "orders/order/o-1", command, payload], &mut follower)?;
         }
         self.stage.gap();
-        self.stage.text("The same command twice, under one id: the second time nothing happens.");
+        self.stage.text("The same command twice, with one id: the second one changes nothing.");
         let fulfil = ["send", "orders/order/o-1", "fulfil-order", "{}", "--id", "fulfil-1"];
         self.send(host, &fulfil, &mut follower)?;
         self.send(host, &fulfil, &mut follower)
     }
 
-    /// Sends, prints the answer, and then the events that it made.
+    /// Sends a command, and prints the answer and then the events of the command.
     fn send(&self, host: &Host, words: &[&str], follower: &mut Follower) -> Result<()> {
         self.stage.command(words);
-        let said = self.polder.ask(Some(host), words)?;
-        self.stage.text(if said.good { &said.stdout } else { &said.stderr });
-        let position = said.stdout.trim_end().rsplit_once("position ").and_then(|(_, position)| position.parse().ok());
+        let outcome = self.polder.ask(Some(host), words)?;
+        self.stage.text(if outcome.succeeded { &outcome.stdout } else { &outcome.stderr });
+        let position =
+            outcome.stdout.trim_end().rsplit_once("position ").and_then(|(_, position)| position.parse().ok());
         follower.show_up_to(position.unwrap_or(0), &self.stage)
     }
 
-    fn what_people_ask(&mut self, host: &Host) -> Result<()> {
-        self.stage.heading("What people ask: documents folded from the events, and any moment of the past");
+    fn queries(&mut self, host: &Host) -> Result<()> {
+        self.stage.heading("Queries: documents built from the events, and any state of the past");
         let head = self.history(host, "orders")?.position.to_string();
         self.show(Some(host), &["view", "orders/order-summary", "o-1", "--after", &head])?;
         self.show(Some(host), &["view", "orders/customer-totals", "--after", &head])?;
@@ -183,14 +183,14 @@ impl Play {
                 let path = self.polder.folder.join(GENERATED_LOG);
                 let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
                 log::write(SEED, log::ROWS, &mut BufWriter::new(file))?;
-                format!("{GENERATED_LOG}, made up from seed {SEED} in the form of a real office's")
+                format!("{GENERATED_LOG}, generated from seed {SEED} in the form of a real office's")
             }
         };
         let plan = ["import", &self.log, "--map", "map.toml", "--dry-run"];
         self.stage.command(&plan);
-        let said = self.polder.ask(None, &plan)?;
-        self.stage.text(&said.stdout);
-        self.stage.text(&said.stderr);
+        let outcome = self.polder.ask(None, &plan)?;
+        self.stage.text(&outcome.stdout);
+        self.stage.text(&outcome.stderr);
         let plan = self.polder.ask(None, &[&plan[..], &["--json"]].concat())?;
         let plan: Value = serde_json::from_str(&plan.stdout).context("the importer's plan is not JSON")?;
         let commands = plan["commands"].as_object().with_context(|| format!("{source} cannot be imported"))?;
@@ -200,7 +200,8 @@ impl Play {
         Ok(())
     }
 
-    /// Imports until the middle, kills the host there, and compares what the next one has with what the importer was told.
+    /// Imports half of the log, kills the host there, and compares the history of the next host with the
+    /// acknowledgements of the importer.
     fn crash(&mut self, mut host: Host) -> Result<(Host, Lost)> {
         self.stage.heading("The host is killed in the middle of the import");
         let kill_at = self.rows * 2 / 5;
@@ -216,8 +217,8 @@ impl Play {
             self.stage.text(&format!("kill -9 {}   after {} acknowledgements", host.id(), grouped(count)));
             Ok(())
         })?;
-        let gave_up = before_kill.gave_up.as_deref().context("the importer finished although its host was killed")?;
-        self.stage.text(&format!("importer: {gave_up}"));
+        let failure = before_kill.failure.as_deref().context("the importer finished although its host was killed")?;
+        self.stage.text(&format!("importer: {failure}"));
         self.stage.gap();
         self.show(None, &["verify", "--data", "data"])?;
         self.stage.gap();
@@ -225,19 +226,19 @@ impl Play {
         let history = self.history(&host, "permits")?;
         let audit = history.audit(&before_kill.acks);
         self.stage.text(&format!(
-            "The importer had {} acknowledgements. Compared one by one with `polder events`: {} accepted commands are there, each\n\
-             at the position and sequence it was told, none twice; {} missing. {} more had reached the disk, and nobody was told yet.",
+            "The importer received {} acknowledgements. Compared one by one with `polder events`: {} accepted commands are there,\n\
+             each at its acknowledged position and sequence, none twice; {} are missing. {} more reached the disk, but were not acknowledged.",
             grouped(before_kill.acks.len() as u64),
             grouped(audit.found),
             grouped(audit.missing),
-            grouped(audit.untold),
+            grouped(audit.unacknowledged),
         ));
         audit.verdict()?;
         Ok((host, Lost { acknowledged: audit.found, missing: audit.missing, before: history.events }))
     }
 
     fn finish_import(&mut self, mut host: Host, lost: &Lost) -> Result<Finished> {
-        self.stage.heading("The import is run again: what was handled stays, the rest follows");
+        self.stage.heading("The import runs again: handled commands are not repeated, the rest follows");
         let words = self.import_words();
         self.stage.command(&words);
         let milestones = Milestones::new(&self.stage, self.rows);
@@ -245,7 +246,7 @@ impl Play {
             milestones.show(count, elapsed);
             Ok(())
         })?;
-        if let Some(problem) = &imported.gave_up {
+        if let Some(problem) = &imported.failure {
             anyhow::bail!("the import did not finish: {problem}");
         }
         let history = self.history(&host, "permits")?;
@@ -258,13 +259,13 @@ impl Play {
         ));
         ensure!(
             lost.before <= imported.already_handled && history.events == imported.accepted + imported.already_handled,
-            "the history has {} events, of which {} were there before; that does not fit",
+            "the history has {} events, and {} of them were there before; the report does not match",
             history.events,
             lost.before
         );
         let documents = self.views(&host, &history)?;
         self.show(None, &["verify", "--data", "data"])?;
-        self.stage.text("(That counts the order's events too, and those of the host's own history: the deployments.)");
+        self.stage.text("(This includes the events of the order, and the deployments in the host's own history.)");
         Ok(Finished { host, imported, history, documents })
     }
 
@@ -304,10 +305,10 @@ impl Play {
         self.stage.closing("Summary");
         self.stage.text(&format!(
             "history    {} events of {} cases; {documents} documents in permits/department-month agree with it\n\
-             SIGKILL    {} commands were acknowledged before it, {} of them are missing\n\
+             SIGKILL    {} commands were acknowledged before it, and {} of them are missing\n\
              import     {} commands answered in {:.1} s over HTTP, importer and host on this machine: {} commands/s\n\
              fsyncs     {} since the restart, for {} newly recorded commands: one for every {:.0}\n\
-             journal    verified from its first byte to its last, while the host runs\n\
+             journal    verified from its first byte to its last while the host runs\n\
              time       {:.0} s in all",
             grouped(history.events),
             grouped(history.aggregates()),
@@ -324,7 +325,7 @@ impl Play {
         Ok(())
     }
 
-    /// Runs, prints what it said, and fails if it failed.
+    /// Runs a command, prints its output, and fails if the command fails.
     fn show(&self, host: Option<&Host>, words: &[&str]) -> Result<()> {
         self.stage.command(words);
         self.stage.text(&self.polder.run(host, words)?);
@@ -335,13 +336,14 @@ impl Play {
         History::read(&self.polder.run(Some(host), &["events", "--domain", domain, "--json"])?)
     }
 
-    /// Acknowledgements come over stdout, where this program reads them. No patience: a host that dies is to be noticed.
+    /// The importer writes acknowledgements to stdout, where this program reads them. It does not wait for a lost host,
+    /// because the demo must notice that a host dies.
     fn import_words(&self) -> [&str; 9] {
         ["import", &self.log, "--map", "map.toml", "--wait", "0", "--acks", "/dev/stdout", "--json"]
     }
 }
 
-/// What the crash left.
+/// The state after the crash.
 struct Lost {
     /// Accepted commands whose acknowledgement had arrived.
     acknowledged: u64,
@@ -358,7 +360,7 @@ struct Finished {
     documents: u64,
 }
 
-/// A line for each tenth of the way.
+/// Prints a line for each tenth of the import.
 struct Milestones<'a> {
     stage: &'a Stage,
     step: u64,

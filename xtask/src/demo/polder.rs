@@ -1,4 +1,4 @@
-//! The built command, run in the demo's folder. Every process that is started here ends with its value, whatever happens.
+//! The built command, run in the demo's folder. Each process started here ends when its value is dropped.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 const LISTENING: &str = "listening on ";
-/// What is shown of a host's log when it does not start.
+/// The number of log lines that are printed when a host does not start.
 const LOG_LINES_SHOWN: usize = 10;
 
 pub(super) struct Polder {
@@ -17,40 +17,40 @@ pub(super) struct Polder {
     pub(super) folder: PathBuf,
 }
 
-/// A process that does not outlive its value.
+/// A process that ends when this value is dropped.
 pub(super) struct Running(Child);
 
 pub(super) struct Host {
     process: Running,
-    /// `http://127.0.0.1:41053`.
+    /// The URL of the host, such as `http://127.0.0.1:41053`.
     pub(super) address: String,
 }
 
-/// What a run said, and whether it went well.
-pub(super) struct Said {
-    pub(super) good: bool,
+/// The output of a run, and whether it succeeded.
+pub(super) struct Outcome {
+    pub(super) succeeded: bool,
     pub(super) stdout: String,
     pub(super) stderr: String,
 }
 
 impl Polder {
-    /// Runs to its end; a refusal is an answer too.
-    pub(super) fn ask(&self, host: Option<&Host>, words: &[&str]) -> Result<Said> {
+    /// Runs a command to its end. A refusal is a result, too.
+    pub(super) fn ask(&self, host: Option<&Host>, words: &[&str]) -> Result<Outcome> {
         let output = self.command(host, words).stdin(Stdio::null()).output().with_context(|| self.cannot_start())?;
-        Ok(Said {
-            good: output.status.success(),
+        Ok(Outcome {
+            succeeded: output.status.success(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
     }
 
-    /// Runs to its end, which has to be a good one; gives what it wrote to stdout.
+    /// Runs a command that must succeed, and returns its stdout.
     pub(super) fn run(&self, host: Option<&Host>, words: &[&str]) -> Result<String> {
-        let said = self.ask(host, words)?;
-        if !said.good {
-            bail!("polder {} failed: {}{}", words.join(" "), said.stdout, said.stderr.trim_end());
+        let outcome = self.ask(host, words)?;
+        if !outcome.succeeded {
+            bail!("polder {} failed: {}{}", words.join(" "), outcome.stdout, outcome.stderr.trim_end());
         }
-        Ok(said.stdout)
+        Ok(outcome.stdout)
     }
 
     pub(super) fn json(&self, host: &Host, words: &[&str]) -> Result<Value> {
@@ -58,7 +58,7 @@ impl Polder {
         serde_json::from_str(&text).with_context(|| format!("polder {} --json gave no JSON: {text}", words.join(" ")))
     }
 
-    /// Starts, and leaves stdout to be read as it comes.
+    /// Starts a command, and leaves its stdout to the caller to read.
     pub(super) fn start(&self, host: &Host, words: &[&str]) -> Result<(Running, BufReader<ChildStdout>)> {
         let mut command = self.command(Some(host), words);
         let mut child = command
@@ -85,7 +85,7 @@ impl Polder {
         let stdout = child.stdout.take().context("stdout was piped")?;
         let process = Running(child);
         let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line).context("cannot read what the host says")?;
+        BufReader::new(stdout).read_line(&mut line).context("cannot read the host's output")?;
         match line.trim_end().strip_prefix(LISTENING) {
             Some(address) => Ok(Host { process, address: address.to_owned() }),
             None => bail!("the host did not start; its log ends with\n{}", last_lines(&log)),
@@ -112,19 +112,19 @@ impl Running {
         self.0.id()
     }
 
-    /// Waits for the end; gives what was said on stderr. To be called when stdout has been read to its end.
+    /// Waits for the end of the process, and returns its stderr. Call it after stdout has been read to its end.
     pub(super) fn finish(mut self) -> Result<(bool, String)> {
-        let mut said = String::new();
+        let mut text = String::new();
         if let Some(mut stderr) = self.0.stderr.take() {
-            stderr.read_to_string(&mut said).context("cannot read what a process says")?;
+            stderr.read_to_string(&mut text).context("cannot read the output of a process")?;
         }
-        Ok((self.0.wait()?.success(), said))
+        Ok((self.0.wait()?.success(), text))
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only when the process has ended already.
+        // Both fail only when the process has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -135,13 +135,13 @@ impl Host {
         self.process.id()
     }
 
-    /// SIGKILL: no chance to tidy up.
+    /// Kills the host with SIGKILL, so that it cannot clean up.
     pub(super) fn kill(&mut self) -> Result<()> {
         self.process.0.kill().context("cannot kill the host")?;
         self.process.0.wait().map(drop).context("the killed host does not end")
     }
 
-    /// Leaves the host running when the demo has ended.
+    /// Leaves the host running after the demo.
     pub(super) fn keep(self) {
         std::mem::forget(self);
     }

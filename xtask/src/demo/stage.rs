@@ -1,10 +1,10 @@
-//! How the demo looks: numbered headings, indented text, numbers that can be read. Prints; knows nothing of Polder.
+//! The layout of the demo's output: numbered headings, indented text, readable numbers. It only prints.
 
 use std::io::IsTerminal;
 
 const INDENT: &str = "   ";
 
-/// Styled on a terminal, plain in a pipe.
+/// Prints with styles on a terminal, and without them into a pipe.
 pub(super) struct Stage {
     is_styled: bool,
     headings: u32,
@@ -24,7 +24,7 @@ impl Stage {
         println!("\n{}\n", self.styled("1", text));
     }
 
-    /// A command as it is run.
+    /// A command, as it is run.
     pub(super) fn command(&self, words: &[&str]) {
         let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
         println!("{INDENT}{}", self.styled("36", &format!("$ polder {}", words.join(" "))));
@@ -36,7 +36,7 @@ impl Stage {
         }
     }
 
-    /// What comes by itself, while others do something else.
+    /// Output that arrives by itself while something else happens.
     pub(super) fn aside(&self, text: &str) {
         println!("{INDENT}{}", self.styled("2", &format!("  ⇢ {text}")));
     }
@@ -50,7 +50,7 @@ impl Stage {
     }
 }
 
-/// 1234567 as `1,234,567`.
+/// Writes 1234567 as `1,234,567`.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);

@@ -1,5 +1,5 @@
-//! Builds the standard library for the wasm target from source and puts it beside the compiler's others, where a plain
-//! `cargo build --target` finds it. Takes the sources from the `rust-src` component, else from Debian.
+//! Builds the standard library for the wasm target from source and installs it beside the compiler's other libraries,
+//! where a plain `cargo build --target` finds it. The sources come from the `rust-src` component, or else from Debian.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::debian;
 use crate::guests::WASM_TARGET;
 use crate::run;
 
-/// Debian's suites that carry recent compilers, most likely first.
+/// Debian's suites with recent compilers, the most likely one first.
 const SUITES: [&str; 3] = ["trixie-backports", "forky", "sid"];
 const EMPTY_CRATE: &str = "polder_setup_empty";
 
@@ -22,20 +22,20 @@ pub(crate) fn install() -> Result<()> {
     put_in_place(&built, &sysroot.join("lib/rustlib"))
 }
 
-/// The link to borrowed sources inside the compiler's folder; it goes when the build is over, so that a later
-/// `rustup component add rust-src` finds its place free.
+/// The link to borrowed sources inside the compiler's folder. It is removed after the build, so that a later `rustup
+/// component add rust-src` finds its place free.
 struct SourceLink(PathBuf);
 
 impl Drop for SourceLink {
     fn drop(&mut self) {
-        // Nothing to do about a failure: a link that leads nowhere is replaced the next time.
+        // A failure is harmless: the next run replaces a dangling link.
         let _ = fs::remove_file(&self.0);
     }
 }
 
 fn provide_sources(sysroot: &Path, scratch: &Path) -> Result<Option<SourceLink>> {
     let place = sysroot.join("lib/rustlib/src/rust/library");
-    // A link into the temporary folder is what an interrupted run left; half of its sources may be gone by now.
+    // A link into the temporary folder comes from an interrupted run; some of its sources may be gone.
     if fs::read_link(&place).is_ok_and(|target| target.starts_with(std::env::temp_dir())) {
         fs::remove_file(&place).with_context(|| format!("cannot remove {}", place.display()))?;
     }
@@ -58,7 +58,7 @@ fn rustc_version(verbose: &str) -> Result<String> {
     Ok(release.context("rustc -vV names no release")?.trim().to_owned())
 }
 
-/// Builds an empty crate together with its own standard library; gives the folder with the compiled libraries.
+/// Builds an empty crate together with its own standard library; returns the folder with the compiled libraries.
 fn build(folder: &Path) -> Result<PathBuf> {
     fs::create_dir_all(folder.join("src"))?;
     fs::write(folder.join("src/lib.rs"), "")?;
@@ -69,14 +69,15 @@ fn build(folder: &Path) -> Result<PathBuf> {
     let mut cargo = run::cargo();
     cargo.current_dir(folder).args(["build", "--release", "--target", WASM_TARGET]);
     cargo.arg("-Zbuild-std=std,panic_abort,panic_unwind");
-    // Without bitcode in it, a guest's `lto = true` would fail. The bootstrap switch lets a stable cargo build its own std.
+    // Without embedded bitcode, a guest's `lto = true` would fail. The bootstrap switch allows a stable cargo to build
+    // its own std.
     cargo.env("RUSTFLAGS", "-Cembed-bitcode=yes").env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", &target);
     cargo.env_remove("CARGO_ENCODED_RUSTFLAGS");
     run::show(&mut cargo)?;
     Ok(target.join(WASM_TARGET).join("release/deps"))
 }
 
-/// Copies beside the place first, then renames: whoever looks sees the whole library or none.
+/// Copies next to the place first, then renames: a reader finds the whole library or none.
 fn put_in_place(built: &Path, libraries: &Path) -> Result<()> {
     let partial = libraries.join(format!("{WASM_TARGET}.partial"));
     remove_folder(&partial)?;

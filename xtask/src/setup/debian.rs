@@ -1,5 +1,5 @@
-//! Fetches and unpacks one package of Debian's, of a suite that may be newer than the machine's, from the mirror the machine already
-//! uses, without touching the system's own package lists. Installs nothing.
+//! Fetches and unpacks one Debian package. The suite may be newer than the machine's; the mirror is the one that the
+//! machine already uses. The system's own package lists stay unchanged, and nothing is installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,8 @@ use crate::run;
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// Unpacks `package`, which may end in `=version`, from the first of `suites` that has it; gives the folder that stands for `/`.
+/// Unpacks `package`, which may end in `=version`, from the first of `suites` that has it. Returns the folder that
+/// stands for `/`.
 pub(crate) fn unpacked(package: &str, suites: &[&str], scratch: &Path) -> Result<PathBuf> {
     ensure!(
         Path::new(KEYRING).is_file(),
@@ -25,7 +26,7 @@ pub(crate) fn unpacked(package: &str, suites: &[&str], scratch: &Path) -> Result
             Err(error) => failures.push(format!("{suite}: {error:#}")),
         }
     }
-    bail!("Debian's package {package} cannot be had: {}", failures.join("; "))
+    bail!("Debian's package {package} cannot be fetched: {}", failures.join("; "))
 }
 
 fn fetch(mirror: &str, suite: &str, package: &str, folder: &Path) -> Result<PathBuf> {
@@ -38,7 +39,7 @@ fn fetch(mirror: &str, suite: &str, package: &str, folder: &Path) -> Result<Path
         let mut command = Command::new("apt-get");
         command.current_dir(folder).arg("--quiet").arg("-o").arg(setting("Dir::Etc::sourcelist", &sources));
         command.args(["-o", "Dir::Etc::sourceparts=-", "-o"]).arg(setting("Dir::State::lists", &folder.join("lists")));
-        // The temporary folder is ours alone, so apt's own download user could not write into it.
+        // Only this user can access the temporary folder, so apt's own download user could not write into it.
         command.arg("-o").arg(setting("Dir::Cache", &folder.join("cache"))).args(["-o", "APT::Sandbox::User=root"]);
         run::output(command.args(arguments))
     };
@@ -57,7 +58,7 @@ fn setting(name: &str, path: &Path) -> String {
     format!("{name}={}", path.display())
 }
 
-/// The machine's mirror of the main archive, among those of security updates and other projects.
+/// The machine's mirror of the main archive, found among those of security updates and other projects.
 fn mirror(index_targets: &str) -> Result<String> {
     let main = index_targets.lines().map(str::trim).find(|uri| uri.trim_end_matches('/').ends_with("/debian"));
     Ok(main.context("apt is set up without a mirror of Debian's main archive")?.to_owned())

@@ -1,5 +1,5 @@
-//! Makes sure of what this repository's tests and guests need beyond Rust. Quiet when nothing is missing; safe to interrupt and to
-//! run twice at once.
+//! Sets up what this repository's tests and guests need beyond Rust. Quiet when nothing is missing, safe to interrupt,
+//! and safe to run twice at once.
 
 mod build_std;
 mod debian;

@@ -1,5 +1,5 @@
-//! Leaves a nats-server that is new enough at `tools/nats-server` in the target folder, where tests look for it: a link to the one on
-//! the PATH, or the one of Debian's package.
+//! Puts a nats-server that is new enough at `tools/nats-server` in the target folder, where the tests expect it: a link
+//! to the one on the PATH, or the one from Debian's package.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::run;
 use crate::workspace::Workspace;
 
 const PROGRAM: &str = "nats-server";
-/// Older ones lack what the bridge asks of a stream.
+/// Older versions lack features that the bridge needs from a stream.
 const VERSION_MIN: Version = Version(2, 14, 4);
 const SUITES: [&str; 2] = ["forky", "sid"];
 
@@ -48,7 +48,7 @@ fn on_path() -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(PROGRAM)).find(|file| new_enough(file).is_ok())
 }
 
-/// Copies beside the place first, then renames: whoever looks sees the whole program or none.
+/// Copies next to the place first, then renames: a reader finds the whole program or none.
 fn from_debian(place: &Path) -> Result<()> {
     let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
     let file = debian::unpacked(PROGRAM, &SUITES, scratch.path())?.join("usr/sbin").join(PROGRAM);
@@ -71,20 +71,20 @@ fn remove_file(file: &Path) -> Result<()> {
 }
 
 fn new_enough(program: &Path) -> Result<()> {
-    let said = run::output(Command::new(program).arg("--version"))?;
-    let version = version(&said)?;
-    ensure!(version >= VERSION_MIN, "{} is {said:?}, which is too old", program.display());
+    let output = run::output(Command::new(program).arg("--version"))?;
+    let version = version(&output)?;
+    ensure!(version >= VERSION_MIN, "{} is {output:?}, which is too old", program.display());
     Ok(())
 }
 
-/// `nats-server: v2.15.1`
-fn version(said: &str) -> Result<Version> {
-    let text = said.trim().rsplit('v').next().unwrap_or_default();
+/// Reads `nats-server: v2.15.1`.
+fn version(output: &str) -> Result<Version> {
+    let text = output.trim().rsplit('v').next().unwrap_or_default();
     let release = text.split(['-', '+']).next().unwrap_or_default();
     let numbers: Vec<u64> = release.split('.').map_while(|number| number.parse().ok()).collect();
     match numbers[..] {
         [major, minor, patch] => Ok(Version(major, minor, patch)),
-        _ => bail!("{said:?} names no version"),
+        _ => bail!("{output:?} names no version"),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Finds out by doing it whether a guest could be compiled. A look into folders would not see a half-copied or unusable library.
+//! Tests whether a guest can be compiled, by compiling one. Checking folders would not detect a half-copied or unusable
+//! library.
 
 use std::process::{Command, Stdio};
 
@@ -7,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::guests::WASM_TARGET;
 use crate::run;
 
-/// Compiles an empty guest with link-time optimisation, as guests are: this fails without the library's bitcode.
+/// Compiles an empty guest with link-time optimisation, as for real guests: without the library's bitcode this fails.
 pub(crate) fn wasm_works() -> Result<()> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let mut rustc: Command = run::rustc();
@@ -15,8 +16,8 @@ pub(crate) fn wasm_works() -> Result<()> {
     rustc.args(["-C", "lto=fat", "-C", "panic=abort", "--out-dir"]).arg(folder.path()).arg("-");
     let output = rustc.stdin(Stdio::null()).output().context("cannot start rustc")?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{}", said.lines().find(|line| line.starts_with("error")).unwrap_or("rustc failed without a word"));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        bail!("{}", stderr.lines().find(|line| line.starts_with("error")).unwrap_or("rustc failed without a word"));
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Leaves a Python with NATS's client at `tools/python` in the target folder: a virtual environment, with the client from the registry that
-//! pip uses on this machine.
+//! Puts a Python with the NATS client at `tools/python` in the target folder: a virtual environment, with the client
+//! from the registry that pip uses on this machine.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::run;
 use crate::workspace::Workspace;
 
-/// Pinned: a test should fail for reasons of ours.
+/// Pinned, so that a new version of the client cannot break a test.
 const CLIENT: &str = "nats-py==2.16.0";
 
 pub(crate) fn setup() -> Result<()> {
@@ -24,7 +24,9 @@ pub(crate) fn setup() -> Result<()> {
     }
     eprintln!("setting up Python with {CLIENT} in {}", place.display());
     let made = run::output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&place));
-    made.context("there is no Python that can make virtual environments: install Debian's python3-venv, or the like")?;
+    made.context(
+        "there is no Python that can make virtual environments: install Debian's python3-venv or an equivalent",
+    )?;
     let mut pip = Command::new(place.join("bin/python"));
     run::output(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", CLIENT]))?;
     works(&place)
@@ -32,6 +34,6 @@ pub(crate) fn setup() -> Result<()> {
 
 fn works(place: &Path) -> Result<()> {
     let wanted = CLIENT.rsplit("==").next().unwrap_or_default();
-    let look = format!("import nats, importlib.metadata as m; assert m.version('nats-py') == '{wanted}'");
-    run::output(Command::new(place.join("bin/python")).args(["-c", &look])).map(drop)
+    let check = format!("import nats, importlib.metadata as m; assert m.version('nats-py') == '{wanted}'");
+    run::output(Command::new(place.join("bin/python")).args(["-c", &check])).map(drop)
 }

@@ -1,5 +1,6 @@
-//! Makes sure that guests can be built: finds out whether the standard library for the wasm target works, and if not gets
-//! it, from rustup if possible, else built from source. Quiet when nothing is missing; safe to interrupt and to run twice at once.
+//! Makes sure that guests can be built. It tests whether the standard library for the wasm target works. If not, it
+//! gets the library from rustup if possible, or else builds it from source. Quiet when nothing is missing, safe to
+//! interrupt, and safe to run twice at once.
 
 use std::fs::File;
 
@@ -14,13 +15,13 @@ pub(crate) fn setup() -> Result<()> {
         return Ok(());
     }
     let sysroot = run::sysroot()?;
-    // The compiler's folder is shared by every checkout on the machine, and so is this lock on it.
+    // All checkouts on the machine share the compiler's folder, and therefore this lock on it.
     let libraries = sysroot.join("lib/rustlib");
     let lock = File::open(&libraries).with_context(|| format!("cannot open {}", libraries.display()))?;
     lock.lock().with_context(|| format!("cannot lock {}", libraries.display()))?;
     let Err(missing) = probe::wasm_works() else { return Ok(()) };
 
-    eprintln!("{WASM_TARGET} cannot be compiled for yet; setting it up in {}", sysroot.display());
+    eprintln!("the target {WASM_TARGET} does not work yet; setting it up in {}", sysroot.display());
     let mut tried = vec![format!("compiling for it: {missing:#}")];
     for (way, get) in [("rustup", by_rustup as fn() -> Result<()>), ("building it from source", build_std::install)] {
         eprintln!("trying {way}");
@@ -44,6 +45,6 @@ pub(crate) fn setup() -> Result<()> {
 
 fn by_rustup() -> Result<()> {
     let mut rustup = std::process::Command::new("rustup");
-    // Its backtraces would bury the sentence that tells what went wrong.
+    // rustup's backtraces would hide its error message.
     run::output(rustup.args(["target", "add", WASM_TARGET]).env("RUST_BACKTRACE", "0")).map(drop)
 }
