@@ -55,14 +55,14 @@ fn latency(results: &Results) -> Plot {
         let in_flight = lines[0].points.iter().map(|point| (point.0, sync)).collect();
         lines.push(Line { name: String::from("one sync, p50"), points: in_flight });
     }
-    Plot { title: "What a command waits, in-process", x: "in flight", y: "µs", lines }
+    Plot { title: "Latency of a command, in-process", x: "in flight", y: "µs", lines }
 }
 
 fn open_loop(results: &Results) -> Plot {
     let own = |name: &str, pointer| line(name, results.runs(OPEN_LOOP), "/asked_per_second", pointer);
     let lines = vec![own("p50", "/latency/p50_us"), own("p99", "/latency/p99_us"), own("p99.9", "/latency/p999_us")];
     Plot {
-        title: "What a command waits at a steady rate, from when it was due",
+        title: "Latency at a steady rate, from the time at which a command was due",
         x: "commands per second",
         y: "µs",
         lines,
