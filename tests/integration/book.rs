@@ -1,11 +1,13 @@
-//! The commands of the README and of the book, run as they stand there against a real host. Each page runs in a folder and with a host of
-//! its own, one page after the other: first the README, then the chapters in the order of the book's summary.
+//! The commands of the README and of the book, run as they stand there against a real host. Each page runs in a folder
+//! and with a host of its own, one page after the other: first the README, then the chapters in the order of the book's
+//! summary.
 //!
 //! The pages have these parts:
 //!
-//! 1. A fenced block of the kind `console` holds commands. A line that begins with `$ ` is a command, which `sh` runs. The lines up to the
-//!    next command are its output, stderr before stdout. `…` stands for anything within a line, and alone on a line for any number of lines.
-//!    A command ends with exit code 0, or with the one that its comment names: `# exit code 1`.
+//! 1. A fenced block of the kind `console` holds commands. A line that begins with `$ ` is a command, which `sh` runs.
+//!    The lines up to the next command are its output, stderr before stdout. `…` stands for anything within a line, and
+//!    alone on a line for any number of lines. A command ends with exit code 0, or with the one that its comment names:
+//!    `# exit code 1`.
 //! 2. A fenced block whose first line is a comment with the name of a file becomes that file.
 //! 3. `polder serve` runs in the background, on a free port. Its address replaces the one in the text.
 
@@ -18,7 +20,7 @@ use polder_tests::{Host, polder_file};
 
 use crate::book_links::{README, chapters, read};
 
-/// Fewer commands than this mean that the blocks have another form now, and that the test runs nothing.
+/// Fewer commands than this mean that the form of the blocks has changed, and that the test runs nothing.
 const COMMANDS_MIN: usize = 20;
 const ADDRESS_IN_TEXT: &str = "http://127.0.0.1:7117";
 const ANYTHING: &str = "…";
@@ -40,7 +42,7 @@ fn every_command_of_the_readme_and_the_book_does_what_is_shown() {
     }
 }
 
-/// What a reader does with one piece of a page.
+/// One step of a reader of the page.
 #[derive(Debug, PartialEq)]
 enum Step {
     Write { file: String, text: String },
@@ -76,7 +78,7 @@ fn commands(block: &[&str]) -> Vec<Step> {
 }
 
 struct Reader<'a> {
-    /// For messages of failed tests.
+    /// The page, for the messages of failed tests.
     page: &'a str,
     folder: PathBuf,
     host: Option<Host>,
@@ -107,11 +109,16 @@ impl Reader<'_> {
     fn shell(&self, command: &str, shown: &str) {
         let (command, shown) = (self.with_address(command), self.with_address(shown));
         let output = self.sh(&command).output().expect("sh starts");
-        let said = [output.stderr, output.stdout].map(|said| String::from_utf8(said).expect("commands write UTF-8"));
-        let said = said.concat();
+        let printed =
+            [output.stderr, output.stdout].map(|printed| String::from_utf8(printed).expect("commands write UTF-8"));
+        let printed = printed.concat();
         let code = command.split_once(EXIT_CODE).map_or(0, |(_, code)| code.trim().parse().expect("a number"));
-        assert_eq!(output.status.code(), Some(code), "{}\n$ {command}\n{said}", self.page);
-        assert!(fits(&shown, &said), "{}\n$ {command}\n--- the page shows\n{shown}--- it printed\n{said}", self.page);
+        assert_eq!(output.status.code(), Some(code), "{}\n$ {command}\n{printed}", self.page);
+        assert!(
+            fits(&shown, &printed),
+            "{}\n$ {command}\n--- the page shows\n{shown}--- it printed\n{printed}",
+            self.page
+        );
     }
 
     fn sh(&self, command: &str) -> Command {
@@ -119,7 +126,7 @@ impl Reader<'_> {
         let (binaries, path) = (polder.parent().unwrap(), std::env::var("PATH").unwrap_or_default());
         let mut sh = Command::new("sh");
         sh.args(["-c", command]).current_dir(&self.folder).env("PATH", format!("{}:{path}", binaries.display()));
-        // Kept between runs and shared by the pages: the dependencies of a new crate are built once.
+        // Kept between runs and shared by the pages, so that the dependencies of a new crate are built once.
         sh.env("CARGO_TARGET_DIR", binaries.parent().unwrap().join("book"));
         if let Some(host) = &self.host {
             sh.env("POLDER_HOST", host.address());
@@ -137,34 +144,36 @@ fn has_curl() -> bool {
     std::env::split_paths(&path).any(|folder| Path::new(&folder).join("curl").is_file())
 }
 
-/// Whether `said` is what is `shown`, line by line, but for what is left out.
-fn fits(shown: &str, said: &str) -> bool {
+/// Whether `printed` matches `shown`, line by line, except for omitted parts.
+fn fits(shown: &str, printed: &str) -> bool {
     let lines = |text: &str| text.lines().map(str::trim_end).map(str::to_owned).collect::<Vec<_>>();
-    lines_fit(&lines(shown), &lines(said))
+    lines_fit(&lines(shown), &lines(printed))
 }
 
-fn lines_fit(shown: &[String], said: &[String]) -> bool {
+fn lines_fit(shown: &[String], printed: &[String]) -> bool {
     match shown.split_first() {
-        None => said.is_empty(),
-        Some((first, rest)) if first == ANYTHING => (0..=said.len()).any(|left_out| lines_fit(rest, &said[left_out..])),
+        None => printed.is_empty(),
+        Some((first, rest)) if first == ANYTHING => {
+            (0..=printed.len()).any(|left_out| lines_fit(rest, &printed[left_out..]))
+        }
         Some((first, rest)) => {
-            said.split_first().is_some_and(|(line, following)| line_fits(first, line) && lines_fit(rest, following))
+            printed.split_first().is_some_and(|(line, following)| line_fits(first, line) && lines_fit(rest, following))
         }
     }
 }
 
-fn line_fits(shown: &str, said: &str) -> bool {
+fn line_fits(shown: &str, printed: &str) -> bool {
     match shown.split_once(ANYTHING) {
-        None => shown == said,
-        Some((start, rest)) => said.strip_prefix(start).is_some_and(|said| {
-            said.char_indices().map(|(at, _)| at).chain([said.len()]).any(|at| line_fits(rest, &said[at..]))
+        None => shown == printed,
+        Some((start, rest)) => printed.strip_prefix(start).is_some_and(|printed| {
+            printed.char_indices().map(|(at, _)| at).chain([printed.len()]).any(|at| line_fits(rest, &printed[at..]))
         }),
     }
 }
 
 #[test]
 fn shown_output_is_compared_line_by_line() {
-    for (shown, said) in [
+    for (shown, printed) in [
         ("a\n", "a\n"),
         ("a …\n", "a b c\n"),
         ("…/x: … KiB\n", "/tmp/x: 3 KiB\n"),
@@ -173,11 +182,12 @@ fn shown_output_is_compared_line_by_line() {
         ("a\n…\n", "a\n"),
         ("", ""),
     ] {
-        assert!(fits(shown, said), "{shown:?} {said:?}");
+        assert!(fits(shown, printed), "{shown:?} {printed:?}");
     }
-    for (shown, said) in [("a\n", "a\nb\n"), ("a\nb\n", "a\n"), ("a …c\n", "a b\n"), ("…\nb\n", "b\na\n"), ("", "a\n")]
+    for (shown, printed) in
+        [("a\n", "a\nb\n"), ("a\nb\n", "a\n"), ("a …c\n", "a b\n"), ("…\nb\n", "b\na\n"), ("", "a\n")]
     {
-        assert!(!fits(shown, said), "{shown:?} {said:?}");
+        assert!(!fits(shown, printed), "{shown:?} {printed:?}");
     }
 }
 

@@ -1,12 +1,12 @@
-//! The README and the book fit together: the summary lists every chapter, each link leads to a file and a heading, the README is short, and
-//! its domain is the one that the SDK's documentation compiles.
+//! The README and the book fit together: the summary lists every chapter, each link leads to a file and a heading, the
+//! README is short, and its domain is the one that the SDK's documentation compiles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use polder_tests::repository_file;
 
-/// Paths begin at the root of the repository.
+/// Paths start at the root of the repository.
 pub(crate) const README: &str = "README.md";
 const README_BYTES_MAX: usize = 12 * 1_024;
 const BOOK: &str = "docs/src";
@@ -51,12 +51,12 @@ fn the_readme_shows_the_domain_that_the_sdk_compiles() {
     let mut compiled = sdk.lines().filter_map(|line| line.strip_prefix("//!")).map(str::trim);
     let mut shown = readme.lines().skip_while(|line| *line != "```rust").skip(1).take_while(|line| *line != "```");
     assert!(shown.clone().count() > 10, "{README} has no domain in a block ```rust");
-    // In this order, with lines of the SDK's example left out.
+    // In this order, and lines of the SDK's example may be left out.
     let differing = shown.find(|line| !compiled.any(|other| other == line.trim()));
     assert_eq!(differing, None, "a line of {README} that the example in {SDK} does not have there");
 }
 
-/// Each with its page and the reason.
+/// The broken links, each with its page and the reason.
 fn broken_links(page: &str) -> Vec<String> {
     let reason = |target: &str| {
         let (path, anchor) = target.split_once('#').map_or((target, None), |(path, anchor)| (path, Some(anchor)));
@@ -64,7 +64,7 @@ fn broken_links(page: &str) -> Vec<String> {
         if !repository_file(&file).is_file() {
             return Some(format!("there is no file {file}"));
         }
-        // What lies beside the book is not there once the book is built.
+        // A link to a file outside the book is broken in the built book.
         if page.starts_with(BOOK) && !file.starts_with(BOOK) {
             return Some(format!("{file} is no part of the book"));
         }
@@ -106,7 +106,7 @@ fn resolved(page: &str, target: &str) -> String {
     segments.join("/")
 }
 
-/// The targets of all links `[text](target)`. Code has none.
+/// The targets of all links `[text](target)` outside code.
 fn links(text: &str) -> Vec<String> {
     let mut targets = Vec::new();
     for line in prose(text) {
@@ -139,7 +139,7 @@ fn in_anchor(character: char) -> Option<char> {
     }
 }
 
-/// The lines outside of fenced blocks.
+/// The lines outside fenced blocks.
 fn prose(text: &str) -> Vec<&str> {
     let mut is_code = false;
     let is_prose = |line: &&str| {

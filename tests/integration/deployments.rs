@@ -1,5 +1,6 @@
-//! What is put on a host: taken when it is a domain, refused with the reason when not, and then the active revision stays. What the
-//! gate finds is in `engine/takeovers.rs`; here is how it is asked and told.
+//! Deployments over HTTP and with the command: a domain is accepted, any other upload is refused with the reason, and
+//! then the active revision stays. `engine/takeovers.rs` tests what the gate finds; this file tests its requests and
+//! reports.
 
 use polder_tests::{Client, Host, guest_file};
 use serde_json::{Value, json};
@@ -31,7 +32,7 @@ impl Site {
         self.client.get(ORDERS).json(200)["revision"].clone()
     }
 
-    /// Puts bytes on the host that it must refuse, and gives why.
+    /// Uploads bytes that the host must refuse, and returns the reason.
     #[track_caller]
     fn refused(&self, bytes: impl Into<Vec<u8>>) -> String {
         let problem = self.client.put(ORDERS, bytes.into()).problem(422, "component-refused");
@@ -43,7 +44,7 @@ fn orders() -> Vec<u8> {
     std::fs::read(guest_file("orders")).unwrap()
 }
 
-/// The same rules in other bytes: a custom section that says nothing.
+/// The same rules in other bytes: a custom section that has no meaning.
 fn orders_again() -> Vec<u8> {
     [orders(), vec![0, 6, 4, b'n', b'o', b't', b'e', b'!']].concat()
 }
@@ -81,12 +82,13 @@ fn the_same_bytes_are_active_already_and_others_take_over() {
     assert_eq!(site.revision(), next["revision"]);
     let line = r#"{"sku":"TEA","quantity":1,"price":5}"#;
     assert_eq!(site.client.post("/v1/main/orders/order/o-1/add-line", line).json(200)["sequence"], 2);
-    // Back again: the older revision is a revision like any other.
+    // Back to the older revision, which is a revision like any other.
     assert_eq!(site.client.put(ORDERS, orders()).json(200)["previous"], next["revision"]);
     assert_eq!(site.revision(), first["revision"]);
 }
 
-/// A deployment is recorded in the host's own history. Its position there once was taken for one of the tenant's.
+/// A deployment is recorded in the host's own history. Its position there was once mistaken for a position of the
+/// tenant.
 #[test]
 fn a_deployment_does_not_move_the_tenants_history() {
     let site = Site::new();
@@ -136,7 +138,7 @@ fn what_is_no_domain_is_refused_and_the_active_revision_stays() {
     let problem = site.client.put("/v1/main/domains/orders", vec![b'x'; 8 * 1024 * 1024 + 1]).problem(413, "too-large");
     assert_eq!((&problem["limit"], &problem["limit_name"]), (&json!(8 * 1024 * 1024), &json!("component_bytes_max")));
 
-    // A descriptor that breaks the rules: same length, but no name begins with a capital.
+    // A descriptor that breaks the rules, with the same length: a name must not begin with a capital letter.
     let mut broken = orders();
     let name = b"customer-totals";
     let places: Vec<usize> =
@@ -174,8 +176,8 @@ fn the_command_refuses_what_the_host_would() {
         file.to_str().unwrap().to_owned()
     };
     let text = file("text.wasm", b"not wasm");
-    let told = host.polder(&["deploy", &text]);
-    assert!(told.refused().starts_with("error: refused: the file is not WebAssembly"), "{told}");
+    let ran = host.polder(&["deploy", &text]);
+    assert!(ran.refused().starts_with("error: refused: the file is not WebAssembly"), "{ran}");
     let missing = host.polder(&["deploy", "none.wasm"]);
     assert_eq!(missing.refused(), "error: cannot read none.wasm: No such file or directory (os error 2)");
     let good = file("orders.wasm", &orders());
@@ -183,13 +185,13 @@ fn the_command_refuses_what_the_host_would() {
     assert_eq!(other.refused(), "error: the component describes domain \"orders\", but was deployed as \"shop\"");
     assert_eq!(host.polder(&["domains"]).good(), "no domains yet: `polder deploy FILE.wasm` brings one");
 
-    let told = host.polder(&["deploy", &good]);
-    assert!(told.good().starts_with("orders is at revision "), "{told}");
+    let ran = host.polder(&["deploy", &good]);
+    assert!(ran.good().starts_with("orders is at revision "), "{ran}");
     let again = host.polder(&["deploy", &good, "--json"]).json();
     assert_eq!(again["status"], "already-active");
     let next = file("next.wasm", &orders_again());
-    let told = host.polder(&["deploy", &next, "--actor", "me"]);
-    assert!(told.good().contains(", before at "), "{told}");
+    let ran = host.polder(&["deploy", &next, "--actor", "me"]);
+    assert!(ran.good().contains(", before at "), "{ran}");
 }
 
 #[test]
@@ -199,17 +201,17 @@ fn progress_comes_in_lines_and_the_answer_is_the_last() {
         let put = site.client.request("PUT", path).header("accept", "application/x-ndjson");
         put.body(bytes).send().lines()
     };
-    let told = lines("/v1/main/domains", orders());
-    assert_eq!(told.last().unwrap()["deployed"]["status"], "activated");
-    assert!(told[..told.len() - 1].iter().all(|line| line["progress"]["total"].is_u64()), "{told:?}");
-    // Its status has been sent by then.
-    let told = lines(ORDERS, b"not wasm".to_vec());
-    let problem = &told.last().unwrap()["problem"];
+    let answers = lines("/v1/main/domains", orders());
+    assert_eq!(answers.last().unwrap()["deployed"]["status"], "activated");
+    assert!(answers[..answers.len() - 1].iter().all(|line| line["progress"]["total"].is_u64()), "{answers:?}");
+    // The status line has already been sent.
+    let answers = lines(ORDERS, b"not wasm".to_vec());
+    let problem = &answers.last().unwrap()["problem"];
     assert_eq!((&problem["type"], &problem["status"]), (&json!("urn:polder:problem:component-refused"), &json!(422)));
 }
 
 #[test]
-fn a_domain_goes_back_and_tells_its_revisions() {
+fn a_domain_goes_back_and_lists_its_revisions() {
     let site = Site::new();
     let (revisions, rollback) = (format!("{ORDERS}/revisions"), format!("{ORDERS}/rollback"));
     site.client.get(&revisions).problem(404, "unknown-domain");
@@ -230,14 +232,17 @@ fn a_domain_goes_back_and_tells_its_revisions() {
     let problem = site.client.put(&format!("{ORDERS}?replay=some"), orders()).problem(400, "bad-query");
     assert!(problem["detail"].as_str().unwrap().contains("\"all\", or a number"), "{problem}");
 
-    let told = site.client.get(&revisions).json(200);
-    let told: Vec<_> =
-        told["revisions"].as_array().unwrap().iter().map(|info| (&info["status"], &info["actor"])).collect();
+    let answer = site.client.get(&revisions).json(200);
+    let revisions_found: Vec<_> =
+        answer["revisions"].as_array().unwrap().iter().map(|info| (&info["status"], &info["actor"])).collect();
     let (none, ann) = (Value::Null, json!("ann"));
-    assert_eq!(told, [(&json!("was-active"), &none), (&json!("rolled-back"), &ann), (&json!("active"), &none)]);
+    assert_eq!(
+        revisions_found,
+        [(&json!("was-active"), &none), (&json!("rolled-back"), &ann), (&json!("active"), &none)]
+    );
 }
 
-/// As an author sees it: what differs is shown, and everything is in the list.
+/// The view of an author: differences are shown, and the list contains everything.
 #[test]
 fn the_command_shows_what_the_gate_found() {
     let site = Site::new();
@@ -261,9 +266,9 @@ fn the_command_shows_what_the_gate_found() {
     );
     let dry = host.polder(&["deploy", file, "--accept-changes", "--dry-run"]);
     assert!(dry.good().starts_with("lamps could be at revision ") && dry.good().contains(", now at "), "{dry}");
-    let told = host.polder(&["deploy", file, "--accept-changes", "--replay", "all"]);
-    assert!(told.good().contains("checked: replayed 1 event of 1 aggregate, 1 state differs, accepted"), "{told}");
-    assert!(told.good().contains("turns: 1 before, 2 now"), "{told}");
+    let ran = host.polder(&["deploy", file, "--accept-changes", "--replay", "all"]);
+    assert!(ran.good().contains("checked: replayed 1 event of 1 aggregate, 1 state differs, accepted"), "{ran}");
+    assert!(ran.good().contains("turns: 1 before, 2 now"), "{ran}");
     let back = host.polder(&["rollback", "lamps", "--accept-changes"]);
     assert!(back.good().starts_with("lamps is back at revision "), "{back}");
     let nothing = host.polder(&["rollback", "lamps"]);

@@ -1,4 +1,4 @@
-//! What is done with a token is done in the name of its holder.
+//! The host records an act with the holder of the token as its actor.
 
 use super::site::Site;
 
@@ -22,7 +22,7 @@ fn the_holder_of_a_token_is_the_actor() {
 }
 
 #[test]
-fn administrative_acts_are_recorded_with_who_did_them() {
+fn administrative_acts_are_recorded_with_their_actor() {
     let site = Site::open();
     let deployer = site.client("main publish main.admin.deploy.*");
     let wasm = || std::fs::read(polder_tests::guest_file("permits")).unwrap();

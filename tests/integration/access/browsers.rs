@@ -1,5 +1,5 @@
-//! A host without keys answers programs of its machine. A web page that a browser of this machine shows can do nothing, at no route, and
-//! neither can one whose name resolves to 127.0.0.1.
+//! A host without keys serves the programs of its machine. A web page in a browser of this machine can change nothing
+//! at any route. The same holds for a page whose host name resolves to 127.0.0.1.
 
 use polder_tests::{Answer, Client, Host};
 use serde_json::Value;
@@ -16,12 +16,12 @@ fn open() -> (TempDir, Host, Client) {
     (folder, host, client)
 }
 
-/// All that could be changed by a request that should have been refused.
+/// Everything that a request could change although it should be refused.
 fn histories(client: &Client) -> Vec<Value> {
     ["/v1/main/events", "/v1/system/events"].iter().flat_map(|path| client.get(path).lines()).collect()
 }
 
-/// Asks every route of the table, with bodies and without.
+/// Sends a request to every route of the table, with bodies and without.
 fn walk(client: &Client, ask: impl Fn(polder_tests::Request<'_>) -> Answer, check: impl Fn(&Answer, &str)) {
     let before = histories(client);
     let routes = routes(client);
@@ -52,7 +52,7 @@ fn a_foreign_host_is_refused_at_every_route() {
             |answer, what| assert_eq!(answer.problem(421, "foreign-host")["host"], foreign, "{what}"),
         );
     }
-    // Names of this machine are not foreign.
+    // The names of this machine are not foreign.
     for own in [format!("localhost:{port}"), format!("[::1]:{port}"), "127.0.0.1".to_owned()] {
         client.request("GET", "/readyz").header("host", &own).send().json(200);
     }
@@ -76,7 +76,7 @@ fn a_foreign_page_is_refused_at_every_route() {
             },
         );
     }
-    // A page of the host's own is not foreign.
+    // A page from the host itself is not foreign.
     let own = client
         .request("GET", "/v1/main/domains")
         .header("origin", host.address())
@@ -84,7 +84,8 @@ fn a_foreign_page_is_refused_at_every_route() {
     own.send().json(200);
 }
 
-/// What a page can send without asking first is text or a form; it is refused even where a browser says nothing of the page.
+/// Without a preflight request a page can send text or a form. Both are refused, even if the browser does not name the
+/// page.
 #[test]
 fn a_body_of_another_type_is_refused_at_every_route() {
     let (_folder, _host, client) = open();
@@ -109,7 +110,7 @@ fn a_body_of_another_type_is_refused_at_every_route() {
     }
 }
 
-/// With keys a token is needed, which no browser adds by itself: then every name leads to the host.
+/// With keys every request needs a token, which no browser adds by itself. Therefore the host then accepts every name.
 #[test]
 fn a_host_with_keys_has_any_name() {
     let site = Site::open();
@@ -119,7 +120,11 @@ fn a_host_with_keys_has_any_name() {
         [("host", "polder.example"), ("origin", "https://desk.example"), ("sec-fetch-site", "cross-site")]
     {
         ask(name, value).json(200);
-        site.nobody().request("GET", "/v1/main/domains").header(name, value).send().problem(401, "not-authenticated");
+        site.anonymous()
+            .request("GET", "/v1/main/domains")
+            .header(name, value)
+            .send()
+            .problem(401, "not-authenticated");
     }
     let text =
         client.request("POST", "/v1/main/orders/order/o-1/draft-order").header("content-type", "text/plain").body("{}");

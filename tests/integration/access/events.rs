@@ -32,7 +32,7 @@ fn a_stream_holds_only_what_may_be_seen() {
     let all = "main subscribe main.orders.>";
     assert_eq!(read(all, "/v1/main/events").len(), 4);
 
-    // Asked for what it may not see at all, and for a part of it.
+    // A request for events that the token may not see at all, and for a part that it may see.
     let client = site.client(drafted);
     client.get("/v1/main/events?name=line-added").problem(403, "not-permitted");
     assert_eq!(client.get("/v1/main/events?name=order-drafted&domain=orders").lines().len(), 2);
@@ -41,7 +41,7 @@ fn a_stream_holds_only_what_may_be_seen() {
     assert!(read("main subscribe main.permits.>", "/v1/main/events").is_empty());
 }
 
-/// What cannot be seen does not end the answer, however much of it there is.
+/// Events that the reader may not see do not end the answer, however many there are.
 #[test]
 fn many_unseen_events_are_passed_over() {
     let site = Site::open();
@@ -54,7 +54,7 @@ fn many_unseen_events_are_passed_over() {
     let client = site.client("main subscribe main.*.*.machine-cursed.>");
     assert_eq!(names(&client.get("/v1/main/events").lines()), [(3_002, "machine-cursed")]);
     assert_eq!(names(&client.get("/v1/main/saboteur/machine/m-1/events").lines()), [(3_002, "machine-cursed")]);
-    // The same holds for a filter of the question.
+    // The same holds for events that a filter of the request excludes.
     assert_eq!(names(&operator.get("/v1/main/events?name=machine-cursed").lines()), [(3_002, "machine-cursed")]);
 }
 

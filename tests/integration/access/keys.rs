@@ -1,4 +1,4 @@
-//! Keys: made known and revoked while a host runs or stands still, and remembered.
+//! Keys are added and revoked while a host runs or is stopped, and are kept over restarts.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -17,7 +17,7 @@ fn a_revoked_key_is_refused_at_once_and_after_a_restart() {
     assert_eq!(add().json(200)["added_by"], "ann");
     add().problem(409, "key-known");
     let token = claims("main subscribe main.>").sign(&second).unwrap();
-    let read = |site: &Site| site.nobody().with_token(&token).get("/v1/main/events");
+    let read = |site: &Site| site.anonymous().with_token(&token).get("/v1/main/events");
     assert_eq!(read(&site).lines().len(), 1);
     site.reopen();
     assert_eq!(read(&site).lines().len(), 1);
@@ -26,7 +26,7 @@ fn a_revoked_key_is_refused_at_once_and_after_a_restart() {
     let revoked = site.operator().request("DELETE", &revoke).send().json(200);
     assert_eq!(revoked["revoked"]["by"], "ann");
     read(&site).problem(401, "not-authenticated");
-    // Once more changes nothing, and there is no way back.
+    // A second revocation changes nothing, and a revoked key cannot be added again.
     assert_eq!(site.operator().request("DELETE", &revoke).send().json(200), revoked);
     let again = json!({ "public_key": second.public_key() }).to_string();
     site.operator().post("/v1/keys", again).problem(409, "key-known");
@@ -55,9 +55,9 @@ fn what_is_no_public_key_is_refused() {
     operator.request("DELETE", "/v1/keys/no.key").send().problem(400, "bad-name");
 }
 
-/// The first key closes the door of a running host; the last one that goes does not open it again.
+/// The first key closes a running host for callers without a token; the removal of the last key does not open it again.
 #[test]
-fn a_host_without_keys_asks_nobody_until_it_has_one() {
+fn a_host_without_keys_needs_no_token_until_it_has_one() {
     let folder = tempdir().unwrap();
     let data = folder.path().join("data");
     let data = data.to_str().unwrap();
@@ -68,7 +68,7 @@ fn a_host_without_keys_asks_nobody_until_it_has_one() {
 
     let file = folder.path().join("my.key");
     let file = file.to_str().unwrap();
-    // Whoever reaches the host may do everything but this, unless the caller can read the data folder.
+    // Every client of the host may do everything except this, unless it can read the data folder.
     let public_key = SigningKey::generate().unwrap().public_key();
     let stranger = host.client();
     let add = |proof: Option<&str>| {
@@ -89,7 +89,7 @@ fn a_host_without_keys_asks_nobody_until_it_has_one() {
 
     let made = ["token", "key", "new", "--out", file, "--actor", "root", "--first-key-proof", proof, "--json"];
     let made = host.polder(&made).json();
-    // It was for the first key alone.
+    // The proof was valid for the first key only.
     add(Some(std::fs::read_to_string(proof).unwrap().trim())).problem(401, "not-authenticated");
     let mode = std::fs::metadata(file).unwrap().permissions().mode() & 0o777;
     assert_eq!((made["private_key"].as_str(), mode), (None, 0o600));
@@ -102,7 +102,7 @@ fn a_host_without_keys_asks_nobody_until_it_has_one() {
     host.client().with_token(operator.good()).get("/v1/keys").problem(401, "not-authenticated");
     host.client().get("/v1/main/events").problem(401, "not-authenticated");
 
-    // Where it runs, its data folder cannot be changed from outside; once it stands still, it can.
+    // While the host runs, its data folder cannot be changed by another program; after it has stopped, it can.
     let in_use = polder(&["token", "key", "new", "--data", data]);
     assert!(in_use.refused().contains("is in use by another host"), "{in_use}");
     assert!(

@@ -1,4 +1,5 @@
-//! Who may do what, asked of the built host over HTTP: a token is needed, it permits what it says, and a refusal tells nothing.
+//! Permissions, tested over HTTP with the built host: a token is needed, it permits what it lists, and a refusal
+//! reveals nothing.
 
 mod actors;
 mod browsers;

@@ -1,5 +1,5 @@
-//! Damaged and forged tokens, from a seed: none is taken but the ones that were signed. `POLDER_FUZZ_CASES` asks for more cases, `POLDER_SEED`
-//! for others.
+//! Damaged and forged tokens, from a seed: the host accepts only the signed ones. `POLDER_FUZZ_CASES` sets the number
+//! of cases, `POLDER_SEED` the seed.
 
 use polder_access::{Claims, KnownKey, SigningKey, Verifier};
 use polder_tests::{Random, mutated, random_cases};

@@ -1,9 +1,9 @@
-//! A token permits what it says, and nothing beside it.
+//! A token permits what it lists, and nothing else.
 
 use super::site::{REQUESTS, Site, without_subject};
 
-/// Every route is reached with its own permission alone, and with every permission but its own it is not. (Of events a part may be
-/// permitted: see `events`.)
+/// Every route can be used with its own permission alone, and cannot be used with every permission but its own. (A
+/// permission may cover a part of the events: see `events`.)
 #[test]
 fn each_route_needs_its_own_permission() {
     let site = Site::open();
@@ -21,10 +21,10 @@ fn each_route_needs_its_own_permission() {
     }
 }
 
-/// Those that answer with what is permitted of something, and so are not in the table.
+/// Routes that answer with the permitted part, and are therefore not in the table.
 const IN_PARTS: [&str; 3] = ["GET /v1/{tenant}/domains", "PUT /v1/{tenant}/domains", "POST /v1/{tenant}/commands"];
 
-/// One line for each of these orders.
+/// A batch with one line for each of these orders.
 fn batch(orders: &[&str]) -> String {
     let line = |order: &&str| {
         format!("{{\"address\":\"orders/order/{order}/draft-order\",\"payload\":{{\"customer\":\"c\"}}}}\n")
@@ -42,24 +42,24 @@ fn each_line_of_a_batch_needs_its_own_permission() {
     };
     send("main publish main.query.> subscribe >").problem(403, "not-permitted");
     let answers = send("main publish main.cmd.orders.order.b-1.* main.cmd.orders.order.b-3.draft-order").lines();
-    let mut told: Vec<_> =
+    let mut results: Vec<_> =
         answers.iter().map(|answer| (answer["line"].as_u64(), answer["status"].to_string())).collect();
-    told.sort();
+    results.sort();
     let (accepted, forbidden) = (String::from("\"accepted\""), String::from("403"));
-    assert_eq!(told, [(Some(1), accepted.clone()), (Some(2), forbidden), (Some(3), accepted)]);
-    // In whose name is the token's to say, here as well.
+    assert_eq!(results, [(Some(1), accepted.clone()), (Some(2), forbidden), (Some(3), accepted)]);
+    // The token determines the actor, also in a batch.
     let other = batch(&["b-4"]).replace("\"payload\"", "\"actor\":\"bob\",\"payload\"");
     let client = site.client("main publish main.cmd.>");
     let request = client.request("POST", "/v1/main/commands").header("content-type", "application/x-ndjson");
     assert_eq!(request.body(other).send().lines()[0]["type"], "urn:polder:problem:not-permitted");
 }
 
-/// A route that comes new has to be put into the table.
+/// A new route must be added to the table.
 #[test]
 fn the_table_has_every_route() {
     let site = Site::open();
-    let told = site.operator().get("/nowhere").problem(404, "unknown-route")["detail"].to_string();
-    let (_, routes) = told.trim_matches('"').split_once("there are: ").unwrap();
+    let detail = site.operator().get("/nowhere").problem(404, "unknown-route")["detail"].to_string();
+    let (_, routes) = detail.trim_matches('"').split_once("there are: ").unwrap();
     for route in routes.split(", ").filter(|route| !route.ends_with("z") && !IN_PARTS.contains(route)) {
         let (method, pattern) = route.split_once(' ').unwrap();
         let fits = |path: &str| {
@@ -71,7 +71,7 @@ fn the_table_has_every_route() {
     }
 }
 
-/// Which domain it is for is known once it is read.
+/// The domain of an upload is known only after the host has read it.
 #[test]
 fn an_upload_for_whatever_domain_needs_the_permission_for_that_one() {
     let site = Site::open();
@@ -104,9 +104,9 @@ fn the_list_of_domains_holds_what_may_be_asked_about() {
     site.client("main publish main.cmd.>").get("/v1/main/domains").problem(403, "not-permitted");
 }
 
-/// What would have been right is told beside what is not there, but only to whom may ask for it.
+/// A refusal for an unknown name lists the known names, but only for callers who may use them.
 #[test]
-fn a_name_is_told_to_whom_may_use_it() {
+fn a_refusal_lists_known_names_for_callers_who_may_use_them() {
     const COMMAND: &str = "/v1/main/none/order/o-1/draft-order";
     const OTHER_AGGREGATE: &str = "/v1/main/orders/none/o-1/draft-order";
     const OTHER_COMMAND: &str = "/v1/main/orders/order/o-1/none";
@@ -150,8 +150,8 @@ fn a_name_is_told_to_whom_may_use_it() {
             &["customer-totals", "order-summary"],
         ),
     ] {
-        let told = site.client(&format!("main {permissions}")).request(method, path).send();
-        let problem = told.problem(404, kind);
+        let answer = site.client(&format!("main {permissions}")).request(method, path).send();
+        let problem = answer.problem(404, kind);
         assert_eq!(problem["known"], serde_json::json!(known), "{method} {path} with {permissions}");
         let detail = problem["detail"].as_str().unwrap();
         let named = detail.split_once("; it has ").map_or("", |(_, named)| named);
@@ -159,9 +159,9 @@ fn a_name_is_told_to_whom_may_use_it() {
     }
 }
 
-/// Whether it is there or not: the refusal is the same, but for the subject that the path itself names.
+/// The refusal is the same whether or not the target exists, except for the subject, which the path itself names.
 #[test]
-fn a_refusal_tells_nothing_of_what_is_there() {
+fn a_refusal_reveals_nothing_about_what_exists() {
     let site = Site::open();
     let few = site.client("main publish main.query.none.>");
     let stranger = site.client("other publish > subscribe >");
@@ -191,7 +191,7 @@ fn a_refusal_tells_nothing_of_what_is_there() {
             }
         }
     }
-    // One's own tenant that is not there: who may ask learns that it is not.
+    // For the caller's own tenant, a caller with permission gets the answer that it does not exist.
     stranger.get("/v1/other/events").problem(404, "unknown-tenant");
 }
 

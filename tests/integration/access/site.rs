@@ -1,4 +1,4 @@
-//! A host that asks everyone for a token, with `orders` on it and one order; and a key that signs tokens.
+//! A host that requires a token, with `orders` and one order on it, and a key that signs tokens.
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -46,17 +46,17 @@ impl Site {
         self.host.take().expect("it runs").kill();
     }
 
-    pub(crate) fn nobody(&self) -> Client {
+    pub(crate) fn anonymous(&self) -> Client {
         self.host().client()
     }
 
-    /// May do everything.
+    /// A client that may do everything.
     pub(crate) fn operator(&self) -> Client {
         self.client("$host publish > subscribe >")
     }
 
     pub(crate) fn client(&self, permissions: &str) -> Client {
-        self.nobody().with_token(&self.token(permissions))
+        self.anonymous().with_token(&self.token(permissions))
     }
 
     pub(crate) fn token(&self, permissions: &str) -> String {
@@ -64,7 +64,7 @@ impl Site {
     }
 }
 
-/// `main publish main.cmd.> subscribe main.> deny …`: good for an hour, in the name of ann.
+/// Reads `main publish main.cmd.> subscribe main.> deny …` as claims of ann that are valid for an hour.
 pub(crate) fn claims(text: &str) -> Claims {
     let (scope, rest) = text.split_once(' ').unwrap_or((text, ""));
     let (mut publish, mut subscribe, mut deny) = (Vec::new(), Vec::new(), Vec::new());
@@ -86,11 +86,12 @@ pub(crate) fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// Of a revision that the tenant does not have.
+/// The component of a revision that the tenant does not have.
 const NO_COMPONENT: &str =
     "/v1/tenants/main/components/0000000000000000000000000000000000000000000000000000000000000000";
 
-/// Requests to each route that is permitted or not as a whole, each with what it needs and the status it gets when permitted.
+/// A request to each route that is permitted as a whole or not at all, with the permission that it needs and the status
+/// that it gets with it.
 pub(crate) const REQUESTS: &[(&str, &str, &str, &str, u16)] = &[
     (
         "POST",
@@ -134,7 +135,7 @@ pub(crate) const REQUESTS: &[(&str, &str, &str, &str, u16)] = &[
     ("POST", "/v1/drain", "", "publish $host.admin.drain", 503),
 ];
 
-/// The kind of a problem, and its document without the subject, which the path gives away anyhow.
+/// The document of a problem without the subject, which the path reveals anyway.
 pub(crate) fn without_subject(mut problem: Value) -> Value {
     let subject = problem["subject"].as_str().expect("a refusal names its subject").to_owned();
     problem["detail"] = problem["detail"].as_str().unwrap().replace(&subject, "").into();

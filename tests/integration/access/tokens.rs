@@ -1,4 +1,4 @@
-//! Without a good token nothing is answered but the probes, and nothing is given away.
+//! Without a valid token only the probes answer, and a refusal reveals nothing.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::site::{REQUESTS, Site, claims, now_s};
 
-/// Gets 401 for every request of `client`, always with the same document.
+/// Checks that every request of `client` gets 401, always with the same document.
 #[track_caller]
 fn refused(client: &Client) -> Value {
-    let mut told = Vec::new();
+    let mut problems = Vec::new();
     let others = [
         ("GET", "/"),
         ("GET", "/v1/none/events"),
@@ -22,22 +22,22 @@ fn refused(client: &Client) -> Value {
     for (method, path) in routes.chain(others) {
         let answer = client.request(method, path).send();
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{method} {path}");
-        told.push(answer.problem(401, "not-authenticated"));
+        problems.push(answer.problem(401, "not-authenticated"));
     }
-    told.dedup();
-    assert_eq!(told.len(), 1, "{told:?}");
-    told.remove(0)
+    problems.dedup();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    problems.remove(0)
 }
 
 #[test]
 fn every_request_needs_a_token_but_the_probes() {
     let site = Site::open();
-    let nobody = site.nobody();
-    let problem = refused(&nobody);
+    let anonymous = site.anonymous();
+    let problem = refused(&anonymous);
     assert!(problem["detail"].as_str().unwrap().contains("Authorization: Bearer TOKEN"), "{problem}");
-    nobody.get("/healthz").json(200);
-    nobody.get("/readyz").json(200);
-    // What is there was not touched by any of it.
+    anonymous.get("/healthz").json(200);
+    anonymous.get("/readyz").json(200);
+    // None of the requests changed anything.
     assert_eq!(site.operator().get("/v1/main/events").lines().len(), 1);
 }
 
@@ -60,28 +60,28 @@ fn a_token_that_is_not_good_is_refused() {
         ("alg HS256", format!("{}.{payload}.{signature}", header_of("HS256"))),
         ("no signature", format!("{header}.{payload}.")),
     ] {
-        let problem = refused(&site.nobody().with_token(&token));
+        let problem = refused(&site.anonymous().with_token(&token));
         assert_eq!(problem["detail"], "the token is not valid here", "{what}");
     }
 
     let (now_s, skew_s) = (now_s(), CLOCK_SKEW_S_MAX);
     let at = |issued_at_s, expires_at_s| Claims { issued_at_s, expires_at_s, ..all() }.sign(&site.key).unwrap();
-    let expired = refused(&site.nobody().with_token(&at(now_s - 3_600, now_s - skew_s)));
+    let expired = refused(&site.anonymous().with_token(&at(now_s - 3_600, now_s - skew_s)));
     assert!(expired["detail"].as_str().unwrap().contains("has expired"), "{expired}");
-    let early = refused(&site.nobody().with_token(&at(now_s + skew_s + 100, now_s + 3_600)));
+    let early = refused(&site.anonymous().with_token(&at(now_s + skew_s + 100, now_s + 3_600)));
     assert!(early["detail"].as_str().unwrap().contains("not valid yet"), "{early}");
-    // Within the skew of clocks both are good.
-    site.nobody().with_token(&at(now_s - 3_600, now_s - 1)).get("/v1/main/events").lines();
-    site.nobody().with_token(&at(now_s + skew_s - 1, now_s + 3_600)).get("/v1/main/events").lines();
+    // Within the allowed difference of clocks both are valid.
+    site.anonymous().with_token(&at(now_s - 3_600, now_s - 1)).get("/v1/main/events").lines();
+    site.anonymous().with_token(&at(now_s + skew_s - 1, now_s + 3_600)).get("/v1/main/events").lines();
 
-    let with = |value: &str| site.nobody().request("GET", "/v1/main/events").header("authorization", value).send();
+    let with = |value: &str| site.anonymous().request("GET", "/v1/main/events").header("authorization", value).send();
     for value in [&good, &format!("Basic {good}"), "Bearer", "Bearer "] {
         with(value).problem(401, "not-authenticated");
     }
     let bearer = format!("Bearer {good}");
     with(&bearer).lines();
-    let nobody = site.nobody();
-    let once = nobody.request("GET", "/v1/main/events").header("authorization", &bearer);
+    let anonymous = site.anonymous();
+    let once = anonymous.request("GET", "/v1/main/events").header("authorization", &bearer);
     once.header("authorization", &bearer).send().problem(401, "not-authenticated");
 }
 

@@ -9,8 +9,8 @@ const TEA: &str = r#"{"sku":"TEA","quantity":2,"price":5}"#;
 #[test]
 fn an_acknowledgement_is_one_line() {
     let desk = Desk::open();
-    let told = desk.send("o-1", "draft-order", r#"{"customer":"c-1"}"#);
-    assert_eq!(told, "accepted: o-1 is at sequence 1, position 1");
+    let output = desk.send("o-1", "draft-order", r#"{"customer":"c-1"}"#);
+    assert_eq!(output, "accepted: o-1 is at sequence 1, position 1");
     let keyed = ["send", "orders/order/o-1", "add-line", TEA, "--id", "k-1"];
     assert_eq!(desk.host.polder(&keyed).good(), "accepted: o-1 is at sequence 2, position 2");
     assert_eq!(desk.host.polder(&keyed).good(), "accepted, as before: o-1 is at sequence 2, position 2");
@@ -38,7 +38,7 @@ fn a_payload_comes_from_a_file_or_from_stdin() {
 }
 
 #[test]
-fn a_rejection_is_told_in_words() {
+fn a_rejection_is_shown_as_text() {
     let desk = Desk::open();
     desk.send("o-1", "draft-order", r#"{"customer":"c-1"}"#);
     let fulfil = ["send", "orders/order/o-1", "fulfil-order", "--id", "k-1"];

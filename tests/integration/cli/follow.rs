@@ -1,4 +1,4 @@
-//! `polder events --follow` goes on where it was after the host was away.
+//! `polder events --follow` continues at its last position when the host is back.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -8,19 +8,19 @@ use serde_json::Value;
 
 use super::Desk;
 
-/// Ends with the test.
+/// A process that ends with the test.
 struct Following(Child);
 
 impl Drop for Following {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Both fail only when the process has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 #[test]
-fn who_follows_goes_on_where_it_was_after_the_host_was_away() {
+fn a_follower_continues_where_it_was_after_the_host_was_away() {
     let Desk { host, folder } = Desk::open();
     let (address, data) = (host.address().to_owned(), folder.path().join("data"));
     let send = |host: &Host, id: &str| {
@@ -39,7 +39,7 @@ fn who_follows_goes_on_where_it_was_after_the_host_was_away() {
     let mut next = || -> Value { serde_json::from_str(&lines.next().expect("an event").unwrap()).unwrap() };
     assert_eq!(next()["position"], 1);
 
-    // Once it is killed, which breaks the answer off, and once it stops in order, which ends it.
+    // Once the host is killed, which breaks the answer off, and once it shuts down, which ends the answer.
     host.kill();
     let host = Host::start_at(&data, &address);
     send(&host, "o-2");

@@ -15,7 +15,7 @@ fn a_folder_in_use_is_refused_and_its_host_goes_on() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_used_is_told() {
+fn a_folder_that_cannot_be_used_is_reported() {
     let folder = tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
@@ -24,7 +24,7 @@ fn a_folder_that_cannot_be_used_is_told() {
 }
 
 #[test]
-fn an_address_in_use_is_told_with_what_to_do() {
+fn an_address_in_use_is_reported_with_the_remedy() {
     let (desk, folder) = (Desk::open(), tempdir().unwrap());
     let address = desk.host.address().strip_prefix("http://").unwrap();
     let data = folder.path().join("data");
@@ -48,7 +48,7 @@ fn a_host_stops_in_order_and_comes_back_with_everything() {
     assert_eq!(verified["closed"], true, "{verified}");
 }
 
-/// A page of 2 MiB is cleared whole when it is touched first, and a command waits for that.
+/// The kernel clears a whole page of 2 MiB at its first use, and a command would wait for that.
 #[test]
 fn a_host_has_its_memory_in_small_pages() {
     let status = Desk::open().host.process_status();
@@ -57,7 +57,7 @@ fn a_host_has_its_memory_in_small_pages() {
 
 #[test]
 fn the_doctor_has_a_line_for_everything_it_looked_at() {
-    // The doctor looks at the machine; what it finds there is the machine's, but each finding has a line.
+    // The doctor checks the machine. Its results depend on the machine, but each check has a line.
     let desk = Desk::open();
     let ran = desk.host.polder(&["doctor", "--data", desk.folder.path().to_str().unwrap()]);
     let whats: Vec<&str> = ran.stdout.lines().filter_map(|line| line.get(9..)?.split(':').next()).collect();

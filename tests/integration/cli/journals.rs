@@ -1,4 +1,4 @@
-//! `polder verify` and `polder salvage`, on a journal that is good, damaged, or not there.
+//! `polder verify` and `polder salvage`, on a journal that is good, damaged or missing.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use tempfile::tempdir;
 
 use super::Desk;
 
-/// A data folder of a host that has ended, with some orders in it.
+/// A data folder of a stopped host, with some orders in it.
 fn written() -> (tempfile::TempDir, String) {
     let desk = Desk::open();
     for number in 1..=20 {
@@ -30,33 +30,36 @@ fn segment(data: &str) -> PathBuf {
 }
 
 #[test]
-fn a_good_journal_is_told_with_its_head() {
+fn a_good_journal_is_reported_with_its_head() {
     let (_folder, data) = written();
-    let told = polder(&["verify", "--data", &data]);
-    // Deployment and key are in the host's own history.
-    assert!(told.good().starts_with("good: 23 events of 22 aggregates, 23 commands (0 rejected), in "), "{told}");
+    let verified = polder(&["verify", "--data", &data]);
+    // The deployment and the key are in the host's own history.
+    assert!(
+        verified.good().starts_with("good: 23 events of 22 aggregates, 23 commands (0 rejected), in "),
+        "{verified}"
+    );
     let json = polder(&["verify", "--data", &data, "--json"]).json();
-    assert!(told.good().contains(&format!("\nhead {}", json["head"].as_str().unwrap())), "{told}");
+    assert!(verified.good().contains(&format!("\nhead {}", json["head"].as_str().unwrap())), "{verified}");
     assert_eq!((&json["good"], &json["events"], &json["torn"]), (&true.into(), &23.into(), &serde_json::Value::Null));
 }
 
 #[test]
-fn a_flipped_byte_is_told_with_file_and_offset_and_what_lies_before_is_saved() {
+fn a_flipped_byte_is_reported_with_file_and_offset_and_earlier_events_are_saved() {
     let (folder, data) = written();
     let file = segment(&data);
     let mut bytes = std::fs::read(&file).unwrap();
-    // What is to be read of a record without its tenant's key: the tenant's name, led by its length.
+    // The readable part of a record without its tenant's key: the tenant's name after its length.
     let records = bytes.windows(5).enumerate().filter(|(_, bytes)| bytes == b"\x04main");
     let place = records.map(|(place, _)| place + 20).nth(9).expect("the tenth order is in the journal");
     bytes[place] ^= 1;
     std::fs::write(&file, bytes).unwrap();
 
     let ran = polder(&["verify", "--data", &data]);
-    let told = ran.refused();
-    assert!(told.starts_with(&format!("error: the journal is damaged: {} at byte ", file.display())), "{told}");
-    let offset: usize = told.split("at byte ").nth(1).unwrap().split(':').next().unwrap().parse().unwrap();
-    assert!(offset <= place, "the damage at {place} is told at {offset}");
-    assert!(told.contains("run `polder salvage`"), "{told}");
+    let message = ran.refused();
+    assert!(message.starts_with(&format!("error: the journal is damaged: {} at byte ", file.display())), "{message}");
+    let offset: usize = message.split("at byte ").nth(1).unwrap().split(':').next().unwrap().parse().unwrap();
+    assert!(offset <= place, "the damage at {place} is reported at {offset}");
+    assert!(message.contains("run `polder salvage`"), "{message}");
     let serve = polder(&["serve", "--data", &data, "--listen", "127.0.0.1:0"]);
     assert_eq!((serve.code, serve.stdout.as_str()), (1, ""), "{serve}");
     assert!(serve.stderr.contains(&format!("{} at byte {offset}", file.display())), "{serve}");
@@ -69,16 +72,16 @@ fn a_flipped_byte_is_told_with_file_and_offset_and_what_lies_before_is_saved() {
     assert!(again.refused().contains("saved"), "{again}");
 }
 
-/// Its records cannot be read: that is no good journal, though no byte of it is damaged.
+/// The tenant's records cannot be read. That is not a good journal, although no byte of it is damaged.
 #[test]
-fn a_living_tenants_missing_key_is_told_and_the_host_serves_the_others() {
+fn a_present_tenants_missing_key_is_reported_and_the_host_serves_the_others() {
     let (_folder, data) = written();
     let key = Path::new(&data).join("tenant-keys/main.key");
     std::fs::remove_file(&key).unwrap();
     let ran = polder(&["verify", "--data", &data]);
     assert_eq!(ran.code, 1, "{ran}");
-    let told = format!("the key of tenant main: {} is missing; restore it", key.display());
-    assert!(ran.stdout.starts_with("keys are missing: ") && ran.stdout.contains(&told), "{ran}");
+    let message = format!("the key of tenant main: {} is missing; restore it", key.display());
+    assert!(ran.stdout.starts_with("keys are missing: ") && ran.stdout.contains(&message), "{ran}");
     let ran = polder(&["verify", "--data", &data, "--json"]);
     let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((ran.code, &json["good"], &json["sealed"]["main"]), (1, &false.into(), &20.into()), "{ran}");
@@ -95,7 +98,7 @@ fn a_living_tenants_missing_key_is_told_and_the_host_serves_the_others() {
 }
 
 #[test]
-fn a_folder_without_a_journal_is_told_from_a_damaged_one() {
+fn a_folder_without_a_journal_is_distinguished_from_a_damaged_one() {
     let folder = tempdir().unwrap();
     let (empty, missing) = (folder.path().to_str().unwrap().to_owned(), folder.path().join("none"));
     let out = folder.path().join("out");

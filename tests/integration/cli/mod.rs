@@ -1,4 +1,4 @@
-//! The command line against a running host: what people read, what programs read, and exit codes.
+//! The command line with a running host: its output for people and for programs, and its exit codes.
 
 mod commands;
 mod follow;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Desk;
 
-/// One order, fulfilled: five events.
+/// A host with one fulfilled order: five events.
 fn fulfilled() -> Desk {
     let desk = Desk::open();
     for (command, payload) in [
@@ -23,8 +23,8 @@ fn fulfilled() -> Desk {
 #[test]
 fn a_state_is_shown_now_and_then() {
     let desk = fulfilled();
-    let told = desk.host.polder(&["state", "orders/order/o-1"]);
-    let (head, state) = told.good().split_once('\n').expect("a head and a state");
+    let ran = desk.host.polder(&["state", "orders/order/o-1"]);
+    let (head, state) = ran.good().split_once('\n').expect("a head and a state");
     assert!(head.starts_with("orders/order/o-1 at sequence 5, 20"), "{head}");
     let state: Value = serde_json::from_str(state).unwrap();
     assert_eq!((&state["status"], &state["total"]), (&json!("fulfilled"), &json!(10)));
@@ -43,15 +43,15 @@ fn a_state_is_shown_now_and_then() {
 #[test]
 fn events_are_one_a_line() {
     let desk = fulfilled();
-    let told = desk.host.polder(&["events", "--after", "1", "--limit", "1"]);
-    let line = told.good();
+    let ran = desk.host.polder(&["events", "--after", "1", "--limit", "1"]);
+    let line = ran.good();
     assert!(
         line.starts_with("       2  20") && line.contains("  orders/order/o-1 2  line-added@2  {\"sku\":\"TEA\""),
         "{line}"
     );
     let count = |arguments: &[&str]| {
-        let told = desk.host.polder(&[&["events", "--json"], arguments].concat());
-        told.good().lines().inspect(|line| assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}")).count()
+        let ran = desk.host.polder(&[&["events", "--json"], arguments].concat());
+        ran.good().lines().inspect(|line| assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}")).count()
     };
     assert_eq!(count(&[]), 5);
     assert_eq!(count(&["orders/order/o-1", "--after", "3"]), 2);
@@ -116,17 +116,17 @@ fn views_are_shown_one_or_many() {
 #[test]
 fn domains_are_listed_with_what_they_can_do() {
     let desk = fulfilled();
-    let told = desk.host.polder(&["domains"]);
-    let told = told.good();
-    assert!(told.starts_with("orders  revision "), "{told}");
-    assert!(told.contains("\n  aggregate order: add-line, cancel-order, draft-order, fulfil-order,"), "{told}");
-    assert!(told.contains("\n  view order-summary: at position "), "{told}");
+    let ran = desk.host.polder(&["domains"]);
+    let output = ran.good();
+    assert!(output.starts_with("orders  revision "), "{output}");
+    assert!(output.contains("\n  aggregate order: add-line, cancel-order, draft-order, fulfil-order,"), "{output}");
+    assert!(output.contains("\n  view order-summary: at position "), "{output}");
     let json = desk.host.polder(&["domains", "--json"]).json();
     assert_eq!(json["domains"][0]["domain"], "orders");
 }
 
 #[test]
-fn a_host_that_is_not_there_is_told_with_what_to_do() {
+fn a_missing_host_is_reported_with_the_remedy() {
     for arguments in [
         &["domains"][..],
         &["events"],

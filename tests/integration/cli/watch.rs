@@ -1,4 +1,4 @@
-//! `polder serve --watch`, with a crate that cargo really builds: what is saved is live, and what does not build is told.
+//! `polder serve --watch`, with a crate that cargo really builds: saved code goes live, and a failed build is reported.
 
 use std::fs;
 use std::path::Path;
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use polder_tests::{Client, Host, polder_file};
 use serde_json::{Value, json};
 
-/// Until something is built: the first time all that the crate needs is.
+/// The longest wait for a build: the first one builds all dependencies of the crate.
 const BUILD_WAIT_MAX: Duration = Duration::from_secs(580);
-/// Between two looks.
+/// The pause between two checks.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 fn wait_for<T>(host: &Host, what: &str, look: impl Fn() -> Option<T>) -> T {
@@ -35,12 +35,12 @@ fn closing(client: &Client) -> Value {
 }
 
 #[test]
-fn what_is_saved_is_built_and_live_and_what_does_not_build_is_told() {
+fn saved_code_is_built_and_live_and_a_failed_build_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let made = Command::new(polder_file()).args(["new", "watch-post"]).current_dir(folder.path()).output().unwrap();
     assert!(made.status.success(), "{made:?}");
     let post = folder.path().join("watch-post");
-    // Kept between runs: what the crate needs is built once.
+    // Kept between runs, so that the dependencies of the crate are built once.
     let target = polder_file().ancestors().nth(2).unwrap().join("book");
     fs::create_dir(post.join(".cargo")).unwrap();
     fs::write(post.join(".cargo/config.toml"), format!("[build]\ntarget-dir = {:?}\n", target)).unwrap();
@@ -63,7 +63,7 @@ fn what_is_saved_is_built_and_live_and_what_does_not_build_is_told() {
     assert!(host.log().contains(&format!("watch-post is at revision {}", &second[..12])), "{}", host.log());
 
     save("assign it first", "\" and then");
-    wait_for(&host, "it is not told", || host.log().contains("error: watch-post does not build").then_some(()));
+    wait_for(&host, "it is not reported", || host.log().contains("error: watch-post does not build").then_some(()));
     assert_eq!(
         (revision(&client), closing(&client)),
         (Some(second.clone()), "nobody has worked on it: give it to someone first".into())
@@ -72,7 +72,7 @@ fn what_is_saved_is_built_and_live_and_what_does_not_build_is_told() {
     save("assign it first", "assign it first, please");
     wait_for(&host, "it is not live again", || revision(&client).filter(|revision| *revision != second));
     assert_eq!(closing(&client), "nobody has worked on it: assign it first, please");
-    // Who did it is recorded, and what had happened is as it was.
+    // The history records the actor, and earlier events are unchanged.
     let revisions = client.get("/v1/main/domains/watch-post/revisions").json(200)["revisions"].clone();
     let actors: Vec<&Value> = revisions.as_array().unwrap().iter().map(|info| &info["actor"]).collect();
     assert_eq!(actors, ["watch", "watch", "watch"]);

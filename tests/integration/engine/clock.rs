@@ -1,5 +1,5 @@
-//! The host's clock begins at the newest time in the journal: times of an aggregate never go down, also when the machine's clock was set
-//! back before a restart.
+//! The host's clock begins at the newest time in the journal. So the times of an aggregate never go down, even if the
+//! machine's clock was set back before a restart.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,7 +20,7 @@ async fn times_never_go_down_after_the_clock_was_set_back() {
     let folder = tempfile::tempdir().unwrap();
     Door::orders(folder.path()).await.close().await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    // As a host did it, whose clock was an hour ahead.
+    // The journal of a host whose clock was an hour ahead.
     let ahead = TimestampMs(now.as_millis() as u64 + HOUR_MS);
     let (mut writer, _reader, _) = Journal::open(folder.path(), OpenOptions::default()).unwrap();
     let command_name = CommandName::new("draft-order").unwrap();

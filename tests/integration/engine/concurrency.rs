@@ -1,4 +1,5 @@
-//! Many writers to one aggregate: each accepted command has seen all before it, whoever sent it and whenever it came.
+//! Many writers to one aggregate: each accepted command was decided after all earlier ones, regardless of their senders
+//! and their order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,22 +16,23 @@ use super::laws::fold_natively;
 const WRITERS: u64 = 8;
 const COMMANDS_PER_WRITER: u64 = 150;
 
-/// What the writers were told.
+/// The answers that the writers received.
 #[derive(Default)]
-struct Told {
+struct Answers {
     accepted: Vec<CommandAck>,
     rejected: Vec<CommandAck>,
     conflicts: u64,
 }
 
-/// Each adds and removes lines of the same few articles, so that what one did decides what another may do; now and then it
-/// insists on a sequence it has seen. Writers start when a number of commands has been answered, not all at once.
-async fn write(door: Arc<Door>, writer: u64, answered: Arc<AtomicU64>, seed: u64) -> Told {
+/// Each writer adds and removes lines of the same few articles, so that the commands of one decide what another may do.
+/// Sometimes it requires a sequence that it has seen. A writer starts after a number of answered commands, so that they
+/// do not all start at once.
+async fn write(door: Arc<Door>, writer: u64, answered: Arc<AtomicU64>, seed: u64) -> Answers {
     let mut random = Random::seeded(seed ^ writer);
     while answered.load(Ordering::SeqCst) < writer * 20 {
         tokio::task::yield_now().await;
     }
-    let (mut told, mut seen) = (Told::default(), Sequence(1));
+    let (mut answers, mut seen) = (Answers::default(), Sequence(1));
     for _ in 0..COMMANDS_PER_WRITER {
         let sku = *random.one_of(&["TEA", "POT", "CUP"]);
         let command = match random.below(2) {
@@ -47,19 +49,19 @@ async fn write(door: Arc<Door>, writer: u64, answered: Arc<AtomicU64>, seed: u64
                 assert!(ack.sequence >= seen, "went back from {seen} to {}", ack.sequence);
                 seen = ack.sequence;
                 match ack.status {
-                    CommandStatus::Accepted => told.accepted.push(ack),
-                    _ => told.rejected.push(ack),
+                    CommandStatus::Accepted => answers.accepted.push(ack),
+                    _ => answers.rejected.push(ack),
                 }
             }
             Err(SubmitError::Conflict { expected, actual }) => {
                 assert_eq!((Some(expected), true), (expected_sequence, actual > expected));
-                (seen, told.conflicts) = (actual, told.conflicts + 1);
+                (seen, answers.conflicts) = (actual, answers.conflicts + 1);
             }
             Err(other) => panic!("{other}"),
         }
         answered.fetch_add(1, Ordering::SeqCst);
     }
-    told
+    answers
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,12 +74,12 @@ async fn every_accepted_command_has_seen_all_before_it() {
     let answered = Arc::new(AtomicU64::new(0));
     let writers =
         (0..WRITERS).map(|writer| tokio::spawn(write(Arc::clone(&door), writer, Arc::clone(&answered), seed)));
-    let mut all = Told::default();
+    let mut all = Answers::default();
     for writer in writers.collect::<Vec<_>>() {
-        let told = writer.await.unwrap();
-        all.accepted.extend(told.accepted);
-        all.rejected.extend(told.rejected);
-        all.conflicts += told.conflicts;
+        let answers = writer.await.unwrap();
+        all.accepted.extend(answers.accepted);
+        all.rejected.extend(answers.rejected);
+        all.conflicts += answers.conflicts;
     }
     println!("{} accepted, {} rejected, {} conflicts", all.accepted.len(), all.rejected.len(), all.conflicts);
     assert!(all.accepted.len() > 100 && all.rejected.len() > 100 && all.conflicts > 10, "nothing met");
@@ -93,7 +95,7 @@ async fn every_accepted_command_has_seen_all_before_it() {
         let event = by_command[&ack.command_id];
         assert_eq!((ack.sequence, ack.position), (event.sequence, event.position));
     }
-    // Folded natively, every single decision must have been possible where it was taken.
+    // A native replay shows that every decision was possible in its state.
     let mut on_order: BTreeMap<String, bool> = BTreeMap::new();
     for event in &history[1..] {
         let payload: serde_json::Value = serde_json::from_str(event.payload.get()).unwrap();
@@ -115,7 +117,7 @@ async fn a_repeated_command_gets_its_first_answer() {
     let rejected = door.send_as("submit", "o-1", "submit-order", json!({})).await.unwrap();
     assert_eq!((drafted.repeated, rejected.status), (false, CommandStatus::Rejected));
 
-    // Many at once: while the first is in flight and afterwards.
+    // Many repeats at once: while the first is in flight, and afterwards.
     let line = || json!({ "sku": "TEA", "quantity": 2, "price": 3 });
     let at_once = (0..50).map(|_| {
         let door = Arc::clone(&door);
@@ -135,7 +137,7 @@ async fn a_repeated_command_gets_its_first_answer() {
     let elsewhere = door.send_as("line", "o-2", "add-line", line()).await.unwrap();
     assert!(!elsewhere.repeated, "ids are the aggregate's own");
 
-    // A restart changes nothing of it, and neither does what has happened since.
+    // Neither a restart nor later commands change the result.
     door.accept("o-1", "add-line", json!({ "sku": "CUP", "quantity": 1, "price": 1 })).await;
     Arc::into_inner(door).unwrap().close().await;
     let door = Door::orders(folder.path()).await;

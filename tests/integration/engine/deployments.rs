@@ -1,5 +1,5 @@
-//! What a deployment changes, and what it leaves alone: also while commands are under way, when its caller goes away, and when
-//! the next one comes before its views are built.
+//! The effects of a deployment, also while commands are running, when its caller disconnects, and when the next
+//! deployment starts before the views are built.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use serde_json::json;
 use super::door::{Door, another_revision, component, options, tenant};
 use super::laws::fold_natively;
 
-/// The host's own history is not the tenant's.
+/// The host's own history is not part of the tenant's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_moves_no_tenants_position() {
     let folder = tempfile::tempdir().unwrap();
@@ -56,7 +56,8 @@ async fn commands_go_on_while_revisions_change() {
     assert_eq!((documents.len(), &documents[0].1["lines"]), (1, &json!(0)));
 }
 
-/// Each deployment begins a rebuild, and the next one drops it half done: in the end the last one's view is there, whole and once.
+/// Each deployment begins a rebuild, and the next one drops it half done. In the end the last view is complete, without
+/// duplicates.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_that_is_overtaken_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
@@ -76,7 +77,7 @@ async fn a_rebuild_that_is_overtaken_leaves_nothing_behind() {
     for mark in 1..=6 {
         newest = Some(door.deploy(another_revision(&component("orders"), mark)).await.revision);
     }
-    // Waits for the rebuild, not only for the position: the view of an older revision may be as far.
+    // Waits for the rebuild, not only for the position: the view of an older revision may have reached it already.
     let summary = ProjectionName::new("order-summary").unwrap();
     let mut info = door.projection(summary.as_str()).await;
     while Some(info.revision) != newest {
@@ -90,7 +91,7 @@ async fn a_rebuild_that_is_overtaken_leaves_nothing_behind() {
     assert_eq!(door.projection(summary.as_str()).await.rebuilding, None);
 }
 
-/// What was recorded is also taken in: the next deployment goes on from there, and so does the next start.
+/// A recorded deployment also takes effect: the next deployment and the next start continue from it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_whose_caller_goes_away_is_finished() {
     let folder = tempfile::tempdir().unwrap();
@@ -98,7 +99,7 @@ async fn a_deployment_whose_caller_goes_away_is_finished() {
     for steps_max in 1..=6 {
         let (tenant, revision) = (tenant(), another_revision(&component("orders"), steps_max));
         let mut deploying = Box::pin(door.host.deploy(&tenant, revision.into(), DeployOptions::default()));
-        // Goes away after one step more each time: a step ends where something is waited for.
+        // The caller disconnects one step later each time; a step ends where the deployment waits.
         let mut steps = 0;
         let until_then = poll_fn(|context| {
             steps += 1;
@@ -112,7 +113,7 @@ async fn a_deployment_whose_caller_goes_away_is_finished() {
     door.accept("o-1", "draft-order", json!({ "customer": "c-1" })).await;
     door.close().await;
     polder_journal::verify(folder.path()).unwrap();
-    // Callers that went away while a component was compiled have left that going on; it keeps the folder until it ends.
+    // A compilation continues after its caller disconnected, and it keeps the folder in use until it ends.
     let host = loop {
         match polder_engine::Host::open(super::door::options(folder.path())) {
             Err(OpenError::Journal(polder_journal::OpenError::InUse { .. })) => tokio::task::yield_now().await,
@@ -123,9 +124,9 @@ async fn a_deployment_whose_caller_goes_away_is_finished() {
     assert_eq!(domains[0].revision, last.revision);
 }
 
-/// Rules without projections: nothing will ever move a view, so waiting for one is answered at once, and not with yes.
+/// A domain without projections: no view will ever advance, so a wait returns at once with a failure.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_view_that_nobody_feeds_is_behind() {
+async fn a_view_without_a_feed_is_behind() {
     let folder = tempfile::tempdir().unwrap();
     let host = polder_engine::Host::open(super::door::options(folder.path())).unwrap();
     host.attach(&tenant(), host.load(&component("orders")).unwrap()).unwrap();
@@ -135,12 +136,12 @@ async fn a_view_that_nobody_feeds_is_behind() {
     assert!(matches!(error, ReadError::Behind { .. }), "{error}");
 }
 
-/// While a host starts its views are opened beside, and once were opened when only the first domain was known: nobody fed the
-/// others' views until they were opened again.
+/// A starting host opens its views in the background. Views were once opened when only the first domain was known, and
+/// the views of other domains got no events until they were opened again.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_restart_every_domains_views_are_fed() {
     const RESTARTS: usize = 5;
-    /// To be folded again: so long the views stay open that are opened first.
+    /// The events to apply again; they keep the first opened views open for a while.
     const EVENTS: usize = 1_000;
     let folder = tempfile::tempdir().unwrap();
     let door = Door::orders(folder.path()).await;

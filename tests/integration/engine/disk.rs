@@ -1,5 +1,6 @@
-//! A disk that fails under the host: nothing is acknowledged from then on, the host says why, and goes on answering reads.
-//! What was acknowledged is there after the next start. A disk that is full for a while is waited for.
+//! A disk that fails under the host: the host acknowledges nothing from then on, reports the reason, and continues to
+//! answer reads. Acknowledged events are there after the next start. If the disk is only full for a while, the host
+//! waits and recovers.
 
 use polder_engine::{AsOf, SubmitError};
 use polder_journal::disk::{Fault, FaultyDisk};
@@ -9,11 +10,11 @@ use tempfile::TempDir;
 use super::door::{Door, another_revision, component};
 use super::laws::fold_natively;
 
-/// The call that fails, counted from the next one that changes something: an append writes, then syncs.
+/// The call that fails, counted from the next call that changes something: an append writes, then syncs.
 const WRITE: u64 = 1;
 const SYNC: u64 = 2;
 
-async fn fails_and_comes_back(fault: Fault, call: u64, said: &str) {
+async fn fails_and_comes_back(fault: Fault, call: u64, expected: &str) {
     let (disk, folder) = (FaultyDisk::new(1), tempfile::tempdir().unwrap());
     let door = Door::open_on(&disk, folder.path(), "orders", "order").await;
     door.accept("o-1", "draft-order", json!({ "customer": "c-1" })).await;
@@ -23,21 +24,22 @@ async fn fails_and_comes_back(fault: Fault, call: u64, said: &str) {
     disk.fail_at(disk.calls() + call, fault);
     let line = || json!({ "sku": "POT", "quantity": 1, "price": 1 });
     let refused = |error: SubmitError| match error {
-        SubmitError::ReadOnly(reason) => assert!(reason.contains(said), "{reason}"),
+        SubmitError::ReadOnly(reason) => assert!(reason.contains(expected), "{reason}"),
         other => panic!("{other:?}"),
     };
-    // What was being written may be found later: neither done nor not done.
+    // The event that was being written may be found later: its outcome is unknown.
     match door.send_as("pot", "o-1", "add-line", line()).await.unwrap_err() {
         SubmitError::OutcomeUnknown { command_id, reason } => {
             assert_eq!(command_id.unwrap().as_str(), "pot");
-            assert!(reason.contains(said), "{reason}");
+            assert!(reason.contains(expected), "{reason}");
         }
         other => panic!("{other:?}"),
     }
     let health = door.host.health();
-    assert!(!health.writable && health.reason.as_deref().is_some_and(|reason| reason.contains(said)), "{health:?}");
+    assert!(!health.writable && health.reason.as_deref().is_some_and(|reason| reason.contains(expected)), "{health:?}");
 
-    // Whatever comes now is refused for the same reason, repeated or new, here or elsewhere, and nothing of it is tried.
+    // Every later command is refused with the same reason, repeated or new, on this or another aggregate, and none is
+    // tried.
     let calls = disk.calls();
     refused(door.send_as("pot", "o-1", "add-line", line()).await.unwrap_err());
     refused(door.send("o-2", "draft-order", json!({ "customer": "c-1" })).await.unwrap_err());
@@ -47,10 +49,10 @@ async fn fails_and_comes_back(fault: Fault, call: u64, said: &str) {
         .deploy(&super::door::tenant(), deployed.into(), polder_engine::DeployOptions::default())
         .await
         .unwrap_err();
-    assert!(matches!(&error, polder_engine::DeployError::ReadOnly(reason) if reason.contains(said)), "{error:?}");
+    assert!(matches!(&error, polder_engine::DeployError::ReadOnly(reason) if reason.contains(expected)), "{error:?}");
     assert_eq!(disk.calls(), calls);
 
-    // Reads go on, and show what was acknowledged and nothing else.
+    // Reads continue, and show the acknowledged events and nothing else.
     let history = door.history("o-1").await;
     assert_eq!((history.len(), door.position()), (2, last.position));
     let state = (2, fold_natively(orders::domain(), &history));
@@ -59,7 +61,7 @@ async fn fails_and_comes_back(fault: Fault, call: u64, said: &str) {
     assert_eq!(documents[0].1["total"], 6);
     door.close().await;
 
-    // With or without a power failure; what failed may be there or not, but in no other place.
+    // With a power failure or without one; the failed event may be there or not, but not at another position.
     for disk in [disk.after_restart(), disk.after_power_loss()] {
         let folder = with_components_of(&folder);
         let door = Door::open_on(&disk, folder.path(), "orders", "order").await;
@@ -72,7 +74,7 @@ async fn fails_and_comes_back(fault: Fault, call: u64, said: &str) {
     }
 }
 
-/// A folder of its own, with what was deployed and the tenants' keys: the views are built again.
+/// A new folder with the components and the tenants' keys; the views are built again.
 fn with_components_of(folder: &TempDir) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for part in ["components", "tenant-keys"] {
@@ -89,7 +91,7 @@ fn ids(history: &[polder_core::Event]) -> Vec<polder_core::ContentId> {
     history.iter().map(|event| event.id).collect()
 }
 
-/// What is half written is cut off, and the same host goes on once there is space.
+/// A half-written frame is cut off, and the same host continues when there is space.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_full_for_a_while_heals_without_a_restart() {
     for seed in 0..6 {
@@ -104,7 +106,7 @@ async fn a_disk_that_is_full_for_a_while_heals_without_a_restart() {
             }
             other => panic!("{other:?}"),
         }
-        // Nothing of it is to be seen, and no state holds it.
+        // The refused command left no event, and no state contains it.
         assert_eq!(door.history("o-1").await.len(), 1);
         while !door.host.health().writable {
             tokio::task::yield_now().await;
@@ -123,8 +125,8 @@ async fn a_disk_that_is_full_for_a_while_heals_without_a_restart() {
     }
 }
 
-/// Many callers while the space ends and comes back: each is told what became of its command, and no command is there twice or without those
-/// before it.
+/// Many callers while the space runs out and comes back: each gets the outcome of its command, and no command is
+/// recorded twice or without the ones before it.
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_in_flight_when_the_space_ends_are_recorded_or_refused() {
     for seed in 1..=6 {
@@ -133,7 +135,7 @@ async fn commands_in_flight_when_the_space_ends_are_recorded_or_refused() {
         for order in 0..10 {
             door.accept(&format!("o-{order}"), "draft-order", json!({ "customer": "c-1" })).await;
         }
-        // Writes and syncs take turns.
+        // Writes and syncs alternate.
         disk.fail_at(disk.calls() + 2 * seed - 1, Fault::NoSpace);
         let sent = (0..400).map(|number| {
             let door = std::sync::Arc::clone(&door);
@@ -171,7 +173,7 @@ async fn a_write_that_fails() {
     fails_and_comes_back(Fault::Error, WRITE, "write a frame").await;
 }
 
-/// After a sync that failed nobody knows what is durable, also where it failed for want of space.
+/// After a failed sync it is unknown what is durable, also when the reason is a full disk.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_for_which_there_is_no_space() {
     fails_and_comes_back(Fault::NoSpace, SYNC, "sync a frame: no storage space").await;
@@ -182,7 +184,8 @@ async fn a_sync_that_fails() {
     fails_and_comes_back(Fault::Error, SYNC, "sync a frame").await;
 }
 
-/// Many commands in flight when the disk fails: each is either acknowledged and there, or refused, or it is said that nobody knows.
+/// Many commands in flight when the disk fails: each is acknowledged and recorded, or refused, or its outcome is
+/// reported as unknown.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_in_flight_is_acknowledged_or_refused() {
     for call in 1..=4 {

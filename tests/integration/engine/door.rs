@@ -1,4 +1,4 @@
-//! The one door to the engine's interface: opens hosts in folders of their own, and speaks to them in few words.
+//! The only access of these tests to the engine's interface: it opens hosts in folders of their own, with short calls.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use polder_journal::disk::FaultyDisk;
 use polder_tests::guest_file;
 use serde_json::Value;
 
-/// Until a view has to be where it should be, in milliseconds: far more than it takes, as it ends when the view is there.
+/// The longest wait for a view, in milliseconds. It is far longer than needed, because a wait ends when the view is
+/// there.
 const WAIT_MS: u64 = 60_000;
 
 /// A domain on a host, with one kind of aggregate.
@@ -37,14 +38,14 @@ pub(crate) fn component(guest: &str) -> Bytes {
     std::fs::read(guest_file(guest)).expect("a guest can be read").into()
 }
 
-/// The same domain with another digest: a custom section that nobody reads.
+/// The same domain with another digest: a custom section that no program reads.
 pub(crate) fn another_revision(component: &Bytes, mark: u8) -> Bytes {
-    // Id 0, then the length of what follows: a name of one letter, and the mark.
+    // Id 0, then the length of the rest: a name of one letter, and the mark.
     let section = [0, 3, 1, b'x', mark];
     [component, &section[..]].concat().into()
 }
 
-/// The same code with other words of the same length in it.
+/// The same code with a text replaced by another of the same length.
 pub(crate) fn patched(component: &Bytes, from: &str, to: &str) -> Bytes {
     assert_eq!(from.len(), to.len());
     let mut bytes = component.to_vec();
@@ -56,7 +57,7 @@ pub(crate) fn patched(component: &Bytes, from: &str, to: &str) -> Bytes {
 }
 
 impl Door {
-    /// Opens a host in the folder, and deploys the guest whose name is also its domain's.
+    /// Opens a host in the folder, and deploys the guest whose name is also the name of its domain.
     pub(crate) async fn open(folder: &Path, guest: &str, aggregate: &str) -> Self {
         Self::with(Host::open(options(folder)).unwrap(), guest, aggregate).await
     }
@@ -70,7 +71,7 @@ impl Door {
         Self::with(Host::open_on(Arc::new(disk.clone()), options(folder)).unwrap(), guest, aggregate).await
     }
 
-    /// To a domain that is there, or will be.
+    /// Access to a domain that exists or will exist.
     pub(crate) fn at(host: Host, domain: &str, aggregate: &str) -> Self {
         Self { host, domain: DomainName::new(domain).unwrap(), aggregate: AggregateName::new(aggregate).unwrap() }
     }
@@ -123,7 +124,7 @@ impl Door {
         self.host.submit(Command { id: Some(CommandId::new(command_id).unwrap()), ..command }).await
     }
 
-    /// The command has to be accepted.
+    /// Sends a command that must be accepted.
     #[track_caller]
     pub(crate) fn accept<'a>(
         &'a self,
@@ -172,7 +173,7 @@ impl Door {
         }
     }
 
-    /// Every document of a projection, once it has seen `position`.
+    /// Every document of a projection, once it has reached `position`.
     pub(crate) async fn documents(&self, projection: &str, position: Position) -> Vec<(String, Value)> {
         let (projection, wait) = (ProjectionName::new(projection).unwrap(), WaitFor { position, timeout_ms: WAIT_MS });
         let query = polder_engine::DocumentQuery { limit: Some(10_000), ..Default::default() };
@@ -191,7 +192,7 @@ impl Door {
         domain.projections.into_iter().find(|projection| projection.projection.as_str() == name).unwrap()
     }
 
-    /// Ends in order; the folder is free afterwards.
+    /// Shuts the host down; the folder is free afterwards.
     pub(crate) async fn close(self) {
         self.host.shutdown().await;
     }

@@ -1,4 +1,4 @@
-//! A guest that traps, loops or eats memory costs that call, and says so; everything else goes on.
+//! A guest that traps, loops or uses up memory fails that call with the reason; everything else continues.
 
 use polder_core::{Limits, Position};
 use polder_engine::{AsOf, SubmitError};
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::door::Door;
 
 async fn saboteur(folder: &std::path::Path) -> Door {
-    // Little fuel, so that a loop ends soon; much time, so that it is the fuel that ends it, on every machine.
+    // Little fuel, so that a loop ends soon; much time, so that the fuel ends it on every machine.
     let limits = Limits {
         fuel_per_call_max: 20_000_000,
         call_wall_ms_max: 600_000,
@@ -38,7 +38,7 @@ async fn a_guest_that_fails_costs_one_call() {
             }
             other => panic!("{bad}: {other:?}"),
         }
-        // The one it hit, and one beside it, go on from where they were.
+        // The affected aggregate and another one continue from their states.
         turns += 2;
         for machine in ["m-1", "m-2"] {
             assert_eq!(door.accept(machine, "turn", json!({})).await.sequence.0, turns, "{machine} after {bad}");
@@ -49,7 +49,7 @@ async fn a_guest_that_fails_costs_one_call() {
     assert!(door.host.metrics().contains("polder_guest_faults_total 4\n"), "{}", door.host.metrics());
 }
 
-/// With decisions in flight for the same aggregates: what was decided before the trap stands, once.
+/// With decisions in flight for the same aggregates: decisions before the trap stand, once.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_decided_before_a_trap_stands() {
     let folder = tempfile::tempdir().unwrap();
@@ -80,7 +80,7 @@ async fn what_was_decided_before_a_trap_stands() {
     assert_eq!(found, 380);
 }
 
-/// Saving is for a snapshot, which no command needs; and a long history is folded in calls that each have their own fuel.
+/// Saving is for a snapshot, which no command needs. A long history is applied in calls that each have their own fuel.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_cannot_be_saved_does_not_stop_its_commands() {
     let folder = tempfile::tempdir().unwrap();
@@ -100,8 +100,8 @@ async fn a_state_that_cannot_be_saved_does_not_stop_its_commands() {
     assert!(error.to_string().contains("brittle on purpose"), "{error}");
 }
 
-/// The event is set aside with its reason, later ones of the same document queue behind it, other documents go on; the same
-/// after a restart.
+/// The event is set aside with its reason, later events of the same document queue behind it, and other documents
+/// continue. The same holds after a restart.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_cannot_be_applied_is_set_aside() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! SIGKILL under load, again and again: documents and checkpoint of a view never come apart, and no acknowledgement is lost.
+//! SIGKILL under load, again and again: documents and checkpoint of a view always match, and no acknowledgement is
+//! lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,10 +10,10 @@ use polder_sdk::{Domain, EventRef};
 use polder_tests::{Client, Host, Random};
 use serde_json::{Value, json};
 
-/// As many kills as one run tries; `POLDER_KILLS` asks for more.
+/// The number of kills in one run; `POLDER_KILLS` sets another one.
 const KILLS: u64 = 6;
 const WRITERS: u64 = 4;
-/// Each writer begins another order after this many commands, as orders come to their end.
+/// Each writer begins another order after this many commands, because orders come to an end.
 const COMMANDS_PER_ORDER: u64 = 40;
 
 #[test]
@@ -33,17 +34,17 @@ fn documents_and_checkpoint_stay_together() {
     }
 }
 
-/// Writers send until the host is gone, which is after a random number of answers.
+/// Writers send until the host is killed, after a random number of answers.
 fn load_until_killed(host: Host, random: &mut Random, kill: u64, acknowledged: &Mutex<BTreeSet<String>>) {
-    let (told, answers) = channel();
+    let (outcomes, answers) = channel();
     let until = 1 + random.below(400);
     let seed = random.number();
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
-            let (client, told) = (host.client(), told.clone());
-            scope.spawn(move || write(&client, kill, writer, Random::seeded(seed ^ writer), &told));
+            let (client, outcomes) = (host.client(), outcomes.clone());
+            scope.spawn(move || write(&client, kill, writer, Random::seeded(seed ^ writer), &outcomes));
         }
-        drop(told);
+        drop(outcomes);
         collect(&answers, until, acknowledged);
         host.kill();
         collect(&answers, u64::MAX, acknowledged);
@@ -55,10 +56,10 @@ fn collect(answers: &Receiver<Answered>, count: u64, acknowledged: &Mutex<BTreeS
     acknowledged.lock().unwrap().extend(answers.flatten());
 }
 
-/// The command's key where it was accepted.
+/// The command's key if it was accepted.
 type Answered = Option<String>;
 
-fn write(client: &Client, kill: u64, writer: u64, mut random: Random, told: &Sender<Answered>) {
+fn write(client: &Client, kill: u64, writer: u64, mut random: Random, outcomes: &Sender<Answered>) {
     for number in 0_u64.. {
         let order = format!("o-{kill}-{writer}-{}", number / COMMANDS_PER_ORDER);
         let sku = *random.one_of(&["TEA", "POT", "CUP"]);
@@ -74,15 +75,16 @@ fn write(client: &Client, kill: u64, writer: u64, mut random: Random, told: &Sen
         let sent = request.header("idempotency-key", &key).header("content-type", "application/json");
         let Ok(answer) = sent.body(payload.to_string()).try_send() else { return };
         match answer.status {
-            200 => told.send(Some(key)),
-            422 => told.send(None),
+            200 => outcomes.send(Some(key)),
+            422 => outcomes.send(None),
             _ => panic!("{command}: {} {}", answer.status, answer.text()),
         }
-        .expect("someone collects until the last writer ends");
+        .expect("the receiver exists until the last writer ends");
     }
 }
 
-/// Starts the host again and compares: acknowledgements with events, documents with a count made from the events.
+/// Starts the host again, and compares acknowledgements with events, and documents with documents built natively from
+/// the events.
 fn check(folder: &Path, acknowledged: &BTreeSet<String>) {
     let host = Host::start(folder);
     let client = host.client();
@@ -122,7 +124,7 @@ fn documents(client: &Client, projection: &str, position: usize) -> BTreeMap<Str
     page["documents"].as_array().unwrap().iter().map(pair).collect()
 }
 
-/// The documents that the rules compiled into this test make of the events.
+/// The documents that the natively compiled rules build from the events.
 fn views_natively(domain: &Domain, projection: &str, events: &[Value]) -> BTreeMap<String, Value> {
     let mut documents = BTreeMap::new();
     for event in events {

@@ -1,5 +1,6 @@
-//! What holds of the domains natively holds of their components: the same random histories give the same events, refusals and
-//! states; folding in parts and saving in between change nothing; and the cases that the domains' own tests recorded come out the same.
+//! Natively compiled domains and their components behave in the same way. The same random histories give the same
+//! events, refusals and states. Applying in parts and saving in between change nothing. The cases that the domains' own
+//! tests recorded give the same results.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ const COMMANDS_MAX: u64 = 24;
 const AT_MS: u64 = 1_767_225_600_000;
 const ID: &str = "law-1";
 
-/// The state of an aggregate after its events, by the rules compiled into this test.
+/// The state of an aggregate after its events, by the natively compiled rules.
 pub(super) fn fold_natively(domain: &Domain, history: &[Event]) -> Value {
     let mut state = domain.start(history[0].aggregate.as_str(), history[0].aggregate_id.as_str()).unwrap();
     for event in history {
@@ -36,7 +37,8 @@ pub(super) fn fold_natively(domain: &Domain, history: &[Event]) -> Value {
     serde_json::from_str(&state.inspect().unwrap()).unwrap()
 }
 
-/// Few articles, so that lines meet. With `may_end`, also what ends an order or is no command at all.
+/// Few articles, so that commands concern the same lines. With `may_end`, also commands that end an order and unknown
+/// commands.
 pub(super) fn order_command(random: &mut Random, may_end: bool) -> (&'static str, Value) {
     let sku = *random.one_of(&["TEA-250", "POT", "CUP"]);
     match random.below(if may_end { 11 } else { 8 }) {
@@ -64,7 +66,7 @@ fn registration(random: &mut Random, time: &str) -> (&'static str, Value) {
     ("register-application", payload)
 }
 
-/// Mostly good, mostly a little later than the one before it.
+/// Mostly valid, and mostly a little later than the one before it.
 fn application_command(random: &mut Random, number: u64) -> (&'static str, Value) {
     let zone = *random.one_of(&["Z", "Z", "Z", "+01:00", "-02:00", "nonsense"]);
     let time = format!("2011-10-{:02}T{:02}:00:00.5{zone}", 1 + number, random.below(24));
@@ -76,7 +78,7 @@ fn application_command(random: &mut Random, number: u64) -> (&'static str, Value
     ("record-task", json!({ "task": task, "resource": resource, "resource_group": "Group 1", "completed_at": time }))
 }
 
-/// An event that was decided: name, version, payload.
+/// A decided event: name, version, payload.
 type Decided = (String, u32, Vec<u8>);
 
 struct InSandbox {
@@ -112,7 +114,7 @@ impl InSandbox {
     }
 }
 
-/// Plays one history on both sides. Gives the events, and how many commands were refused.
+/// Runs one history on both sides. Returns the events, and the number of refused commands.
 fn play(domain: &Domain, sandbox: &mut InSandbox, commands: &[(&'static str, Value)]) -> (Vec<Decided>, usize) {
     let mut native = domain.start(sandbox.aggregate, ID).unwrap();
     let mut state = sandbox.start();
@@ -146,7 +148,7 @@ fn play(domain: &Domain, sandbox: &mut InSandbox, commands: &[(&'static str, Val
     (history, refused)
 }
 
-/// Wherever the history is cut: both parts folded, with and without saving in between, give the state of all of it.
+/// At every cut of the history: applying both parts, with and without saving in between, gives the state of the whole.
 fn check_cuts(sandbox: &mut InSandbox, history: &[Decided]) {
     let start = sandbox.start();
     let at_once = sandbox.evolve(start, 0, history);
@@ -166,7 +168,7 @@ fn check_cuts(sandbox: &mut InSandbox, history: &[Decided]) {
     }
 }
 
-/// The command that comes after so many others.
+/// The command with this number in a history.
 type Next = fn(&mut Random, u64) -> (&'static str, Value);
 
 fn check(domain: &Domain, guest: &str, aggregate: &'static str, next: Next) {
@@ -193,7 +195,7 @@ fn load(guest: &str) -> Arc<Component> {
 #[test]
 fn orders_are_the_same_natively_and_in_the_sandbox() {
     check(orders::domain(), "orders", "order", |random, number| {
-        // Mostly begun as it should be.
+        // Mostly with the proper first command.
         if number == 0 && random.below(6) > 0 {
             return ("draft-order", json!({ "customer": "c-1" }));
         }

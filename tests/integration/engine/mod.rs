@@ -1,4 +1,4 @@
-//! The engine in this process: command pipeline, projections, time travel, and what becomes of them when guests or disks fail.
+//! The engine in this process: command pipeline, projections and time travel, also when guests or disks fail.
 
 mod clock;
 mod concurrency;

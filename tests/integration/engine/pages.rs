@@ -1,4 +1,5 @@
-//! Histories page by page: a page is bounded in events and bytes, goes on within a record, and costs what it shows.
+//! Histories in pages: a page is bounded in events and bytes, may begin within a record, and costs no more than it
+//! shows.
 
 use std::time::{Duration, Instant};
 
@@ -95,7 +96,7 @@ async fn a_page_that_the_host_has_no_memory_for_is_refused() {
     door.close().await;
 }
 
-/// Found by bisection: each time that an event has, and the millisecond before.
+/// Found by bisection: each time of an event, and the millisecond before it.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_time_of_a_long_history_is_found() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Whoever asks again with the id of an acknowledged command gets the first acknowledgement, whatever has become of such commands since.
+//! A repeated id gets the first acknowledgement, even if the command would be refused now.
 
 use polder_core::{CommandAck, LimitChanges};
 use polder_engine::{DeployOptions, GateOptions, SubmitError};
@@ -25,7 +25,7 @@ async fn an_acknowledged_command_is_repeated_though_its_kind_is_gone() {
         let again = door.send_as("c-3", "l-1", "darken-lamp", json!({})).await.unwrap();
         assert_eq!(again, repeated(rejected.clone()));
     }
-    // Another payload under the same id, another id, and none.
+    // Another payload with the same id, another id, and none.
     let error = door.send_as("c-2", "l-1", "darken-lamp", json!({ "why": "late" })).await.unwrap_err();
     assert!(matches!(error, SubmitError::IdReused { .. }), "{error:?}");
     for answer in
@@ -34,7 +34,7 @@ async fn an_acknowledged_command_is_repeated_though_its_kind_is_gone() {
         assert!(matches!(&answer, Err(SubmitError::UnknownCommand { .. })), "{answer:?}");
     }
 
-    // Nor does it matter that the tenant takes no commands now.
+    // It also does not matter that the tenant accepts no commands now.
     let full: LimitChanges = serde_json::from_str("{\"storage_bytes_max\":1024}").unwrap();
     while let Ok(ack) = door.send("l-2", "light-lamp", json!({})).await {
         assert!(ack.position.0 < 100_000);

@@ -1,4 +1,4 @@
-//! An older copy of the journal is put in place of a newer one: nothing that was derived from the newer one is taken for true.
+//! An older copy of the journal replaces a newer one: nothing that was derived from the newer one is trusted.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::door::{Door, options, tenant};
 
 const DERIVED: &str = "views";
 
-/// With an order of each of these numbers, and their views.
+/// Fills a folder with an order for each of these numbers, and their views.
 async fn written(folder: &Path, orders: std::ops::Range<u64>) {
     let door = Door::orders(folder).await;
     for order in orders {
@@ -26,7 +26,7 @@ async fn written(folder: &Path, orders: std::ops::Range<u64>) {
     door.close().await;
 }
 
-/// The keys of all documents, and those of all effects, once the views have seen everything.
+/// The keys of all documents, and those of all effects, once the views have applied everything.
 async fn seen(door: &Door) -> (Vec<String>, Vec<String>) {
     let documents = door.documents("order-summary", door.position()).await;
     door.documents("customer-totals", door.position()).await;
@@ -44,7 +44,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The journal as it was when the copy was made, beside everything else as it is.
+/// Restores the journal from the time of the copy, beside the current rest of the folder.
 fn restore(folder: &Path, copied: &Path) {
     for derived in ["journal", "index"] {
         fs::remove_dir_all(folder.join(derived)).unwrap();
@@ -52,7 +52,7 @@ fn restore(folder: &Path, copied: &Path) {
     copy(copied, &folder.join("journal"));
 }
 
-/// The views have seen what the journal does not have: what was acknowledged is missing.
+/// The views have applied events that the journal does not have: acknowledged events are missing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_older_than_the_views_is_refused_until_they_are_deleted() {
     let (folder, copied) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -70,13 +70,13 @@ async fn a_journal_older_than_the_views_is_refused_until_they_are_deleted() {
     let notified = |orders: &[u64]| orders.iter().map(|order| format!("fulfilled:o-{order}")).collect::<Vec<_>>();
     assert_eq!(seen(&door).await, (vec!["o-1".into(), "o-2".into()], notified(&[1, 2])));
     assert!(door.state("o-3", AsOf::Now).await.is_err());
-    // What is recorded where the others had been is not skipped.
+    // An event at a position that another event had is not skipped.
     door.accept("o-9", "draft-order", json!({ "customer": "c-9" })).await;
     assert_eq!(seen(&door).await.0, ["o-1", "o-2", "o-9"]);
     door.close().await;
 }
 
-/// By the time the views are looked at, the restored journal is as long as they remember, with other events.
+/// When the host compares the views, the restored journal has reached their position again, with other events.
 #[tokio::test(flavor = "multi_thread")]
 async fn views_that_have_come_another_way_are_built_anew() {
     let (folder, copied) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -97,7 +97,7 @@ async fn views_that_have_come_another_way_are_built_anew() {
     door.close().await;
 }
 
-/// Two histories that agree up to where the views are need nothing.
+/// Two histories that agree up to the position of the views need no rebuild.
 #[tokio::test(flavor = "multi_thread")]
 async fn views_of_the_same_history_go_on() {
     let (folder, copied) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -113,9 +113,9 @@ async fn views_of_the_same_history_go_on() {
     door.close().await;
 }
 
-/// That the index remembers more is no reason to guess which of the two is right.
+/// If the index has more than the journal, the host does not guess which of the two is right.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_index_that_remembers_more_is_told() {
+async fn an_index_with_more_than_the_journal_is_reported() {
     let (folder, copied) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     written(folder.path(), 1..3).await;
     copy(&folder.path().join("journal"), copied.path());

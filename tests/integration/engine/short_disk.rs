@@ -1,4 +1,4 @@
-//! Little is left of the disk: all of it is kept for the journal, and everything else waits and says so.
+//! Little space is left on the disk: all of it is reserved for the journal, and everything else waits and reports it.
 
 use polder_core::Limits;
 use polder_engine::{DeployError, DeployOptions, Host, HostOptions};
@@ -9,7 +9,7 @@ use super::door::{Door, another_revision, component, options, tenant};
 
 const RESERVE_BYTES: u64 = 1_000_000;
 
-/// Longer than what the file system answered counts.
+/// Waits longer than the host caches the file system's answer.
 async fn is_short(door: &Door) {
     let stalled = async {
         loop {

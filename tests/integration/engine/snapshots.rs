@@ -1,4 +1,4 @@
-//! A snapshot is a shortcut and nothing else: with it, without it and with another revision the state is the same.
+//! A snapshot is only a shortcut: with it, without it and with another revision the state is the same.
 
 use polder_core::Limits;
 use polder_engine::AsOf;
@@ -11,7 +11,7 @@ use super::laws::fold_natively;
 const LINES: u64 = 400;
 
 async fn filled(folder: &std::path::Path) {
-    // One warm state per worker, so that every other command has to build its state from what is kept.
+    // One warm state per worker, so that every second command has to build its state from the stored data.
     let limits = Limits { warm_states_max: 1, ..Limits::DEFAULT };
     let door = Door::open_with(folder, limits, "orders", "order").await;
     for order in ["o-1", "o-2", "o-3"] {
@@ -54,7 +54,7 @@ async fn a_long_history_comes_back_the_same() {
     }
 }
 
-/// A snapshot that says something else than the history shows which states were read from it.
+/// A snapshot with other contents than the history shows which states were read from it.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_its_own_revision_reads_a_snapshot() {
     let folder = tempfile::tempdir().unwrap();
@@ -80,7 +80,7 @@ async fn only_its_own_revision_reads_a_snapshot() {
 
     door.deploy(another_revision(&component("orders"), 1)).await;
     assert_eq!(door.state("o-1", AsOf::Now).await.unwrap(), (LINES + 1, folded));
-    // And so does the command path.
+    // The command path does the same.
     let submitted = door.accept("o-1", "submit-order", json!({})).await;
     let event = door.history("o-1").await.pop().unwrap();
     let payload: serde_json::Value = serde_json::from_str(event.payload.get()).unwrap();

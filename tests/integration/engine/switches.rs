@@ -1,4 +1,4 @@
-//! The moment of a switch itself, held on a disk that waits: what is recorded between the verdict and the switch.
+//! The moment of a switch, held on a disk that waits: events that are recorded between the verdict and the switch.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,11 +14,11 @@ use serde_json::json;
 use super::door::{Door, component, options, tenant};
 use super::takeovers::{active, administered, next, statuses};
 
-/// Once it is armed, the write of a frame with these words waits until it is let go. Of the host's own history nothing is sealed with a
-/// tenant's key, and its facts stand in frames as they are.
+/// Once the disk is armed, the write of a frame with these bytes waits until it is released. Facts of the host's own
+/// history are readable in frames, because they are not sealed with a tenant's key.
 const HELD: &[u8] = b"revision-activated";
 
-/// Lets everything through to the disk below, but for one write that it holds.
+/// Passes everything on to the disk below, except for one write that it holds.
 #[derive(Clone)]
 struct HoldingDisk {
     below: FaultyDisk,
@@ -37,7 +37,7 @@ struct HoldingSegment {
 }
 
 impl HoldingDisk {
-    /// With what tells that the write is held, and what lets it go.
+    /// Also returns a receiver that reports the held write, and a sender that releases it.
     fn new() -> (Self, Receiver<()>, Sender<()>) {
         let ((reached, is_reached), (go, let_go)) = (channel(), channel());
         let hold = Hold { is_armed: AtomicBool::new(false), reached, let_go: Mutex::new(let_go) };
@@ -118,14 +118,14 @@ impl Segment for HoldingSegment {
     }
 }
 
-/// What main's commands have taken of a processor: it grows once a command is decided, and before it is durable.
+/// The CPU time of main's commands: it grows once a command is decided, and before it is durable.
 fn cpu_time(door: &Door) -> String {
     let metrics = door.host.metrics();
     let line = metrics.lines().find(|line| line.starts_with("polder_tenant_cpu_microseconds_total{tenant=\"main\"}"));
-    line.expect("it is told").to_owned()
+    line.expect("the metric exists").to_owned()
 }
 
-/// The old revision decides while the activation is being recorded; what it decides, the new one cannot fold.
+/// The old revision decides while the activation is being recorded; the new revision cannot apply the result.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_recorded_during_a_switch_can_turn_it_back() {
     const LIT: u64 = 5;
@@ -167,17 +167,17 @@ async fn what_is_recorded_during_a_switch_can_turn_it_back() {
     assert!(problem.contains("lit too often"), "{problem}");
     use RevisionStatus::{Active, RolledBack, WasActive};
     let new = polder_core::Revision::of(&next("panics "));
-    let told = [(old, WasActive), (new, RolledBack), (old, Active)];
-    assert_eq!((active(&door).await, statuses(&door).await), (old, told.to_vec()));
+    let expected_statuses = [(old, WasActive), (new, RolledBack), (old, Active)];
+    assert_eq!((active(&door).await, statuses(&door).await), (old, expected_statuses.to_vec()));
     assert_eq!(administered(&door).await.last().map(String::as_str), Some("revision-rolled-back"));
-    // It goes on where it was, also after a restart.
+    // It continues in its old state, also after a restart.
     door.accept("l-1", "darken-lamp", json!({})).await;
     let expected = json!({ "mode": "dark", "turns": LIT + 1 });
     assert_eq!(door.state("l-1", AsOf::Now).await.unwrap().1, expected);
-    Arc::into_inner(door).expect("nobody else has it").close().await;
+    Arc::into_inner(door).expect("no other owner is left").close().await;
     let host = Host::open_on(Arc::new(disk.below.after_restart()), options(folder.path())).unwrap();
     let door = Door::at(host, "lamps", "lamp");
-    assert_eq!((active(&door).await, statuses(&door).await), (old, told.to_vec()));
+    assert_eq!((active(&door).await, statuses(&door).await), (old, expected_statuses.to_vec()));
     assert_eq!(door.state("l-1", AsOf::Now).await.unwrap().1, expected);
     door.close().await;
 }

@@ -1,4 +1,5 @@
-//! What a revision has to pass before it takes a domain over, and what is kept of it: with real components and real histories.
+//! The checks that a revision must pass before it takes a domain over, and their record: with real components and real
+//! histories.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +14,7 @@ use serde_json::json;
 
 use super::door::{Door, another_revision, component, patched, tenant};
 
-/// Ten lamps, each lit and put out so often.
+/// The number of times that each of ten lamps is lit and put out.
 const TURNS: u64 = 8;
 
 async fn lamps(folder: &std::path::Path) -> Door {
@@ -40,7 +41,6 @@ pub(super) fn next(make: &str) -> Bytes {
     patched(&component("lamps_next"), "the make: regular", &format!("the make: {make}"))
 }
 
-/// Writes one text over another of the same length, wherever it stands.
 fn domain() -> DomainName {
     DomainName::new("lamps").unwrap()
 }
@@ -74,7 +74,7 @@ pub(super) async fn active(door: &Door) -> Revision {
     door.host.domains(&tenant()).await.unwrap()[0].revision
 }
 
-/// The names of the events in the host's own history, without that of the tenant's key, which every host begins with.
+/// The names of the events in the host's own history, without the event of the tenant's key at its beginning.
 pub(super) async fn administered(door: &Door) -> Vec<String> {
     let system = "system".parse().unwrap();
     let page = door.host.events(&system, &EventFilter::default(), Position::ZERO, 1_000).await.unwrap();
@@ -96,7 +96,8 @@ async fn a_good_revision_reads_old_versions_and_takes_over() {
     assert_eq!(door.history("l-3").await[16].version, 2);
 }
 
-/// Two thousand here; `POLDER_EVENTS=100000` for more. Commands go on all the while, and none of them fails.
+/// Two thousand events; `POLDER_EVENTS=100000` sets another number. Commands continue meanwhile, and none of them
+/// fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_event_that_cannot_be_read_among_many_is_found_and_traffic_goes_on() {
     let events: u64 = std::env::var("POLDER_EVENTS").map_or(2_000, |text| text.parse().expect("a number"));
@@ -148,7 +149,7 @@ async fn a_fault_is_never_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let door = turned(folder.path()).await;
     let old = active(&door).await;
-    // A sample holds the longest history also when it holds little else.
+    // A sample includes the longest history, even if it includes little else.
     for replay in [ReplayScope::All, ReplayScope::Events(3)] {
         let verdict = refused(&door, next("panics "), GateOptions { replay, ..accepting() }).await;
         let [GateRefusal::Fault { place, event, version, problem }] = verdict.refusals.as_slice() else {
@@ -167,16 +168,19 @@ async fn states_that_come_out_otherwise_have_to_be_wanted() {
     let door = turned(folder.path()).await;
     let verdict = refused(&door, next("changes"), GateOptions::default()).await;
     assert_eq!(verdict.refusals, [GateRefusal::DifferingStates { differing: 10, aggregates: 10 }]);
-    let told = &verdict.replay.differences[0];
-    assert_eq!((told.id.as_str(), told.changes[0].path.as_str()), ("l-0", "turns"));
-    assert_eq!((told.changes[0].before.as_deref(), told.changes[0].after.as_deref()), (Some("2"), Some("4")));
+    let difference = &verdict.replay.differences[0];
+    assert_eq!((difference.id.as_str(), difference.changes[0].path.as_str()), ("l-0", "turns"));
+    assert_eq!(
+        (difference.changes[0].before.as_deref(), difference.changes[0].after.as_deref()),
+        (Some("2"), Some("4"))
+    );
 
     let deployed = deploy(&door, next("changes"), accepting()).await.unwrap();
     let verdict = deployed.verdict.unwrap();
     assert!(verdict.changes_accepted && verdict.replay.differing == 10);
     turn(&door, "l-3", 1).await;
     assert_eq!(door.state("l-3", AsOf::Now).await.unwrap().1["turns"], 2 * (TURNS + 1));
-    // What was judged is kept with it.
+    // The verdict is kept with the revision.
     let kept = door.host.revisions(&tenant(), &domain()).await.unwrap().pop().unwrap();
     assert_eq!((kept.status, kept.verdict), (RevisionStatus::Active, Some(verdict)));
 }
@@ -185,7 +189,7 @@ async fn states_that_come_out_otherwise_have_to_be_wanted() {
 async fn a_chart_may_not_lose_a_state_that_is_in_use() {
     let folder = tempfile::tempdir().unwrap();
     let door = turned(folder.path()).await;
-    // Nobody is in it now: the state may go, though its events stay.
+    // No aggregate is in this state now: the state may be removed, although its events remain.
     let without = patched(&component("lamps"), "glowing", "beaming");
     let verdict = deploy(&door, without.clone(), GateOptions { dry_run: true, ..accepting() }).await.unwrap().verdict;
     assert!(verdict.unwrap().passed());
@@ -231,7 +235,7 @@ async fn two_deployments_of_one_domain_come_one_after_the_other() {
     for one in deploying {
         deployed.push(one.await.unwrap());
     }
-    // Each has come after another, and none is missing.
+    // Each followed another one, and none is missing.
     let mut line = vec![first];
     while let Some(next) = deployed.iter().find(|one| one.previous == line.last().copied()) {
         line.push(next.revision);
@@ -270,14 +274,15 @@ async fn a_domain_goes_back_and_a_restart_keeps_that() {
     assert!(roll_back(&door, None).await.is_err(), "what came after it is nothing to go back to");
 }
 
-/// What its workers kept of it is as old as the switch away from it.
+/// The states that its workers kept are as old as the switch away from it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revision_that_comes_back_knows_what_happened_meanwhile() {
     let folder = tempfile::tempdir().unwrap();
     let door = turned(folder.path()).await;
     let revisions = [another_revision(&component("lamps"), 1), component("lamps")];
     for round in 1..=4 {
-        // One is lit by the one revision and put out by the other, one turned by one alone, and one left alone.
+        // One lamp is lit by one revision and put out by the other, one is turned by one revision, and one is left
+        // alone.
         door.accept("l-1", "light-lamp", json!({})).await;
         deploy(&door, revisions[round % 2].clone(), GateOptions::default()).await.unwrap();
         let again = door.send("l-1", "light-lamp", json!({})).await.unwrap();
@@ -294,7 +299,7 @@ async fn a_revision_that_comes_back_knows_what_happened_meanwhile() {
     polder_journal::verify(folder.path()).unwrap();
 }
 
-/// What the newer revision has recorded, the older one cannot read.
+/// The newer revision has recorded events that the older one cannot read.
 #[tokio::test(flavor = "multi_thread")]
 async fn going_back_passes_the_gate_as_well() {
     let folder = tempfile::tempdir().unwrap();
@@ -306,9 +311,9 @@ async fn going_back_passes_the_gate_as_well() {
     assert_eq!(active(&door).await, next);
 }
 
-/// The journal tells all of it, as events like any other.
+/// The journal contains all of it, as events like any other.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_did_what_is_a_history() {
+async fn acts_and_their_actors_are_a_history() {
     let folder = tempfile::tempdir().unwrap();
     let door = turned(folder.path()).await;
     let by = |actor: &str| GateOptions { actor: Some(actor.into()), ..GateOptions::default() };
@@ -337,7 +342,7 @@ async fn who_did_what_is_a_history() {
     polder_journal::verify(folder.path()).unwrap();
 }
 
-/// The view before cannot read the new version of the event: it neither sets it aside nor answers without it.
+/// The old view cannot read the new version of the event: it neither sets it aside nor answers without it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_of_its_own_writes_never_misses_an_event_of_a_new_version() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! A tenant's key or a domain's component that is damaged or missing: that tenant, or that domain, is out of service and says so. Everything else is
-//! served, and nothing is ever acknowledged under a wrong key.
+//! A damaged or missing key takes its tenant out of service, and a damaged or missing component its domain; the host
+//! reports it. Everything else is served, and nothing is ever acknowledged with a wrong key.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ fn acme() -> TenantName {
     TenantName::new("acme").unwrap()
 }
 
-/// Two tenants with the same domain; an order in each.
+/// Fills a folder with two tenants with the same domain, and an order in each.
 async fn filled(folder: &Path) {
     let door = Door::orders(folder).await;
     door.host.add_tenant(&acme(), None).await.unwrap();
@@ -36,7 +36,7 @@ fn key(folder: &Path) -> PathBuf {
 async fn is_out_of_service(folder: &Path, what: &str) {
     let door =
         Door::at(Host::open(options(folder)).unwrap_or_else(|error| panic!("{what}: {error}")), "orders", "order");
-    // Its neighbour does not notice.
+    // The other tenant is not affected.
     door.accept(&format!("o-{what}"), "draft-order", json!({ "customer": "c-1" })).await;
     for id in ["o-1", "o-2"] {
         let refused = door.host.submit(of_acme(&door, id)).await.unwrap_err();
@@ -54,7 +54,7 @@ async fn is_out_of_service(folder: &Path, what: &str) {
     door.close().await;
 }
 
-/// What an operator may find in place of the key.
+/// The contents that an operator may find in place of the key.
 fn spoilt(right: &[u8]) -> Vec<(&'static str, Option<Vec<u8>>)> {
     let elsewhere = tempfile::tempdir().unwrap();
     Keyring::open(elsewhere.path()).unwrap().create(&acme()).unwrap();
@@ -79,7 +79,7 @@ async fn a_key_that_cannot_be_used_stops_its_tenant_alone() {
             None => fs::remove_file(key(folder.path())).unwrap(),
         }
         is_out_of_service(folder.path(), what).await;
-        // Also from the journal alone.
+        // Also when only the journal is left.
         fs::remove_dir_all(folder.path().join("index")).unwrap();
         is_out_of_service(folder.path(), &format!("{what}-2")).await;
         let report = verify(folder.path()).unwrap();
@@ -89,7 +89,7 @@ async fn a_key_that_cannot_be_used_stops_its_tenant_alone() {
             "{what}: nothing came under another key, and nothing is called damaged"
         );
     }
-    // With the right key all of it is there.
+    // With the right key everything is back.
     fs::write(key(folder.path()), right).unwrap();
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(key(folder.path()), fs::Permissions::from_mode(0o600)).unwrap();
@@ -141,7 +141,7 @@ async fn a_component_that_is_damaged_or_missing_stops_its_domain_alone() {
         assert_eq!((health.writable, out), (true, vec!["orders"]));
         assert_eq!(door.events().await.len(), 1, "its history can be read");
         assert_eq!(door.host.domains(&tenant()).await.unwrap().len(), 1, "the other domain is served");
-        // The same file again brings it back, also for the next start.
+        // The same component brings the domain back, also for the next start.
         door.deploy(component("orders")).await;
         assert_eq!(door.host.health().degraded, []);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The state as of a sequence or a time is the fold of what had happened by then.
+//! The state at a sequence or a time is built from the events up to it.
 
 use polder_core::{Sequence, TimestampMs};
 use polder_engine::{AsOf, ReadError};

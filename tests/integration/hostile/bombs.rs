@@ -1,5 +1,5 @@
-//! Files that would cost more than they weigh, or that ask for the outside world. They are refused by their outline, before anything is compiled
-//! or run, so no call of anyone can notice.
+//! Files that cost more than their size suggests, or that import from the outside world. The host refuses them by their
+//! outline, before it compiles or runs anything, so no other call is affected.
 
 use std::fmt::Write as _;
 
@@ -18,7 +18,7 @@ fn sandbox() -> Sandbox {
     Sandbox::new(SandboxOptions::default()).unwrap()
 }
 
-/// Every interface of WASI 0.2, and what the older preview and others would ask for.
+/// Every interface of WASI 0.2, and the imports of the older preview and of other toolchains.
 const OUTSIDE: &[&str] = &[
     "wasi:cli/environment@0.2.0",
     "wasi:cli/exit@0.2.0",
@@ -64,20 +64,25 @@ const OUTSIDE: &[&str] = &[
 fn an_import_of_the_outside_world_is_refused_by_name() {
     let sandbox = sandbox();
     for name in OUTSIDE {
-        let told = refused(&sandbox, &wat::parse_str(format!("(component (import \"{name}\" (instance)))")).unwrap());
-        assert!(told.contains(&format!("the domain imports {name}; it may import nothing but")), "{told}");
+        let reason_found =
+            refused(&sandbox, &wat::parse_str(format!("(component (import \"{name}\" (instance)))")).unwrap());
+        assert!(
+            reason_found.contains(&format!("the domain imports {name}; it may import nothing but")),
+            "{reason_found}"
+        );
     }
     for module in ["wasi_snapshot_preview1", "wasi_unstable", "env", "__wbindgen_placeholder__"] {
         let text = format!("(module (import \"{module}\" \"f\" (func)))");
-        let told = refused(&sandbox, &wat::parse_str(text).unwrap());
-        assert!(told.contains(&format!("the domain imports {module};")), "{told}");
+        let reason_found = refused(&sandbox, &wat::parse_str(text).unwrap());
+        assert!(reason_found.contains(&format!("the domain imports {module};")), "{reason_found}");
     }
     let both = format!("(component (import \"{}\" (instance)) (import \"{}\" (instance)))", OUTSIDE[0], OUTSIDE[1]);
-    let told = refused(&sandbox, &wat::parse_str(both).unwrap());
-    assert!(told.contains(&format!("imports {}, {};", OUTSIDE[0], OUTSIDE[1])), "{told}");
+    let reason_found = refused(&sandbox, &wat::parse_str(both).unwrap());
+    assert!(reason_found.contains(&format!("imports {}, {};", OUTSIDE[0], OUTSIDE[1])), "{reason_found}");
     for thing in ["(func)", "(component)", "(core module)", "(type (sub resource))"] {
-        let told = refused(&sandbox, &wat::parse_str(format!("(component (import \"thing\" {thing}))")).unwrap());
-        assert!(told.contains("the domain imports thing;"), "{told}");
+        let reason_found =
+            refused(&sandbox, &wat::parse_str(format!("(component (import \"thing\" {thing}))")).unwrap());
+        assert!(reason_found.contains("the domain imports thing;"), "{reason_found}");
     }
 }
 
@@ -86,8 +91,11 @@ fn ten_thousand_functions_are_taken_and_sixty_thousand_are_not() {
     let functions = |count: usize| format!("(module {})", "(func)".repeat(count));
     let sandbox = sandbox();
     assert!(sandbox.load(&with_parasite(&functions(10_000))).is_ok());
-    let told = refused(&sandbox, &with_parasite(&functions(60_000)));
-    assert!(told.contains("declarations: ") && told.contains("at most 50000 are allowed"), "{told}");
+    let reason_found = refused(&sandbox, &with_parasite(&functions(60_000)));
+    assert!(
+        reason_found.contains("declarations: ") && reason_found.contains("at most 50000 are allowed"),
+        "{reason_found}"
+    );
 }
 
 #[test]
@@ -95,7 +103,7 @@ fn bombs_are_refused_by_their_outline() {
     let (sandbox, mut wrong) = (sandbox(), Vec::new());
     let component = |text: &str| wat::parse_str(text).unwrap();
     let nested = deep(1_000);
-    // Each level makes ten of the one below: a hundred thousand out of a few lines.
+    // Each level contains ten of the level below: a hundred thousand components from a few lines.
     let mut doubling = String::from("(component $c0)");
     for level in 1..4 {
         let below = level - 1;
@@ -141,13 +149,13 @@ fn bombs_are_refused_by_their_outline() {
         ("a section that claims more than there is", claims(5, 4_000_000_000), "the file is damaged"),
         ("a count that claims more than there is", claims(5, 5), "the file is damaged"),
     ] {
-        let told = refused(&sandbox, &bytes);
-        wrong.extend((!told.contains(reason)).then(|| format!("{what}: {told}")));
+        let reason_found = refused(&sandbox, &bytes);
+        wrong.extend((!reason_found.contains(reason)).then(|| format!("{what}: {reason_found}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Functions of many blocks, each of which takes and gives a thousand values.
+/// Functions with many blocks; each block takes and returns a thousand values.
 fn wide_blocks(functions: usize, blocks: usize) -> String {
     let values = "i32 ".repeat(1_000);
     let (begin, end) = ("loop (type $wide) ".repeat(blocks), "end ".repeat(blocks));
@@ -160,7 +168,7 @@ fn wide_blocks(functions: usize, blocks: usize) -> String {
 
 const COMPONENT_HEADER: [u8; 8] = *b"\0asm\x0d\0\x01\0";
 
-/// Components inside each other, by hand: text is read by recursion.
+/// Nested components, written as bytes, because the text parser recurses.
 fn deep(levels: usize) -> Vec<u8> {
     let mut bytes = COMPONENT_HEADER.to_vec();
     for _ in 1..levels {
@@ -185,7 +193,7 @@ fn custom(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// A section that says how long it is, and holds a count, and nothing after it.
+/// A section that has a length and a count, but no content.
 fn claims(id: u8, length: usize) -> Vec<u8> {
     let mut bytes = COMPONENT_HEADER.to_vec();
     bytes.push(id);

@@ -1,4 +1,4 @@
-//! Calls of the write side that go wrong in every way there is.
+//! Failing calls of the write side, in every way.
 
 use polder_core::Limits;
 
@@ -29,12 +29,12 @@ async fn a_hostile_command_costs_itself_and_says_what_it_was() {
     ] {
         yard.good_call("t-1").await;
         yard.good_call("t-2").await;
-        // A domain that fails in more than a fifth of its calls would be kept from its callers.
+        // A domain that fails in more than a fifth of its calls would be closed to its callers.
         for _ in 0..2 {
             yard.good_call("t-3").await;
         }
-        let told = yard.fault("t-1", command).await;
-        wrong.extend((!told.contains(reason)).then(|| format!("{command}: {told}")));
+        let failure = yard.fault("t-1", command).await;
+        wrong.extend((!failure.contains(reason)).then(|| format!("{command}: {failure}")));
         turns += 2;
         for id in ["t-1", "t-2"] {
             assert_eq!(yard.good_call(id).await.sequence.0, turns, "{id} after {command}");
@@ -46,7 +46,7 @@ async fn a_hostile_command_costs_itself_and_says_what_it_was() {
     assert!(yard.host.health().writable);
 }
 
-/// More than a limit allows is no failure; it is refused with the name of the limit.
+/// A decision that exceeds a limit is not a failure; it is refused with the name of the limit.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_much_says_how_much_there_may_be() {
     let mut yard = Yard::open().await;
@@ -60,7 +60,7 @@ async fn what_is_too_much_says_how_much_there_may_be() {
     .enumerate()
     {
         match yard.send("t-1", command).await {
-            Err(SubmitError::OverLimit { reason: told, .. }) => assert!(told.contains(reason), "{command}: {told}"),
+            Err(SubmitError::OverLimit { reason: found, .. }) => assert!(found.contains(reason), "{command}: {found}"),
             other => panic!("{command}: {other:?}"),
         }
         assert_eq!(yard.good_call("t-1").await.sequence.0, turn as u64 + 1);
@@ -70,32 +70,32 @@ async fn what_is_too_much_says_how_much_there_may_be() {
     assert!(reason.message.len() == 4_096 && reason.message.ends_with("x … (cut)"), "{reason:?}");
 }
 
-/// One that is allowed all there is to be had, and asks for more.
+/// A guest with the largest possible limits that exceeds them.
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_million_events_are_not_even_read() {
     let limits = Limits { fuel_per_call_max: 20_000_000_000, memory_bytes_max: 1024 * 1024 * 1024, ..LIMITS };
     let mut yard = Yard::with(limits).await;
-    let told = yard.send("t-1", "ten-million").await.unwrap_err();
+    let error = yard.send("t-1", "ten-million").await.unwrap_err();
     assert!(
-        matches!(&told, SubmitError::OverLimit { reason, .. } if reason.contains("answered with more than")),
-        "{told}"
+        matches!(&error, SubmitError::OverLimit { reason, .. } if reason.contains("answered with more than")),
+        "{error}"
     );
     assert_eq!(yard.good_call("t-1").await.sequence.0, 1);
     yard.neighbour_goes_on().await;
 }
 
-/// Neither fuel nor the clock is looked at while one instruction fills memory; between two of them the clock is.
+/// Neither fuel nor the clock is checked while one instruction fills memory; between two instructions the clock is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fill_of_all_memory_is_ended_by_the_clock() {
     let limits = Limits { fuel_per_call_max: u64::MAX / 2, call_wall_ms_max: 1_000, ..LIMITS };
     let mut yard = Yard::with(limits).await;
-    let told = yard.fault("t-1", "fill").await;
-    assert!(told.contains("ran for more than 1000 ms (limit call_wall_ms_max)"), "{told}");
+    let failure = yard.fault("t-1", "fill").await;
+    assert!(failure.contains("ran for more than 1000 ms (limit call_wall_ms_max)"), "{failure}");
     assert_eq!(yard.good_call("t-1").await.sequence.0, 1);
     yard.neighbour_goes_on().await;
 }
 
-/// What is taken and never given back goes with the instance, which is made anew; the command that found no more is run again.
+/// Memory that is never freed goes with the instance, which is replaced; the command that found no memory runs again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_grows_with_each_call_meets_its_limit_and_begins_anew() {
     let mut yard = Yard::open().await;
@@ -106,7 +106,7 @@ async fn a_state_that_grows_with_each_call_meets_its_limit_and_begins_anew() {
     assert_eq!(yard.good_call("t-1").await.sequence.0, 21);
 }
 
-/// A broken aggregate is broken alone: others of its kind, in the same instance, go on.
+/// One broken aggregate does not affect others of its kind in the same instance.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_aggregate_that_cannot_be_made_is_the_only_one() {
     let mut yard = Yard::open().await;
@@ -114,8 +114,8 @@ async fn an_aggregate_that_cannot_be_made_is_the_only_one() {
         [("start-traps", "it panicked or aborted"), ("start-faults", "reported a fault: it will not begin")]
     {
         for turn in 1..=2 {
-            let told = yard.fault(id, "do").await;
-            assert!(told.contains(reason), "{id}: {told}");
+            let failure = yard.fault(id, "do").await;
+            assert!(failure.contains(reason), "{id}: {failure}");
             yard.good_call(&format!("{id}-not-{turn}")).await;
         }
         yard.neighbour_goes_on().await;
@@ -129,19 +129,19 @@ async fn a_history_that_cannot_be_folded_stays_as_it_is() {
         [("evolve-traps", "it panicked or aborted"), ("evolve-faults", "reported a fault: it will not fold")]
     {
         assert_eq!(yard.good_call(id).await.sequence.0, 1);
-        // The state is dropped with the fault; from then on it has to be folded.
+        // The state is dropped with the fault; from then on it has to be built from events.
         yard.fault(id, "no-json").await;
-        let told = yard.fault(id, "do").await;
-        assert!(told.contains(reason), "{id}: {told}");
-        let told = yard.state(id).await.unwrap_err().to_string();
-        assert!(told.contains(reason), "{id}: {told}");
+        let failure = yard.fault(id, "do").await;
+        assert!(failure.contains(reason), "{id}: {failure}");
+        let failure = yard.state(id).await.unwrap_err().to_string();
+        assert!(failure.contains(reason), "{id}: {failure}");
         yard.good_call("t-1").await;
         yard.neighbour_goes_on().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_state_that_cannot_be_shown_is_told() {
+async fn a_state_that_cannot_be_shown_is_reported() {
     let mut yard = Yard::open().await;
     for (id, reason) in [
         ("inspect-traps", "it panicked or aborted"),
@@ -149,40 +149,42 @@ async fn a_state_that_cannot_be_shown_is_told() {
         ("inspect-faults", "reported a fault: it will not be looked at"),
     ] {
         yard.good_call(id).await;
-        let told = yard.state(id).await.unwrap_err().to_string();
-        assert!(told.contains(reason), "{id}: {told}");
-        // Nobody needs to see it for the next command.
+        let failure = yard.state(id).await.unwrap_err().to_string();
+        assert!(failure.contains(reason), "{id}: {failure}");
+        // The next command does not need to show the state.
         assert_eq!(yard.good_call(id).await.sequence.0, 2);
         yard.neighbour_goes_on().await;
     }
 }
 
-/// Asked of an instance itself: whether and when a host saves is its own affair.
+/// Calls the instance directly: whether and when a host saves is its own decision.
 #[test]
-fn a_state_that_cannot_be_saved_or_loaded_is_told() {
+fn a_state_that_cannot_be_saved_or_loaded_is_reported() {
     let sandbox = polder_sandbox::Sandbox::new(polder_sandbox::SandboxOptions::default()).unwrap();
     let component = sandbox.load(&super::guests::good("rogue")).unwrap();
     let limits = Limits { state_bytes_max: 100, ..LIMITS };
     let mut instance = component.instantiate(&limits).unwrap();
     let state = instance.start("thing", "save-traps").unwrap();
-    let told = instance.save(&state).unwrap_err();
-    assert!(told.instance_lost && told.to_string().contains("it panicked or aborted"), "{told}");
+    let failure = instance.save(&state).unwrap_err();
+    assert!(failure.instance_lost && failure.to_string().contains("it panicked or aborted"), "{failure}");
 
     let mut instance = component.instantiate(&limits).unwrap();
     let state = instance.start("thing", "save-faults").unwrap();
-    let told = instance.save(&state).unwrap_err();
-    assert!(!told.instance_lost && told.to_string().contains("a fault: it will not be saved"), "{told}");
+    let failure = instance.save(&state).unwrap_err();
+    assert!(!failure.instance_lost && failure.to_string().contains("a fault: it will not be saved"), "{failure}");
 
-    let told = instance.load("thing", "load-traps", b"1").unwrap_err();
-    assert!(told.instance_lost && told.to_string().contains("it panicked or aborted"), "{told}");
+    let failure = instance.load("thing", "load-traps", b"1").unwrap_err();
+    assert!(failure.instance_lost && failure.to_string().contains("it panicked or aborted"), "{failure}");
 
     let mut instance = component.instantiate(&limits).unwrap();
     let state = instance.load("thing", "save-grows", b"1").unwrap();
-    let told = instance.save(&state).unwrap_err();
+    let failure = instance.save(&state).unwrap_err();
     assert!(
-        told.to_string().contains("a saved state has 1048576 bytes; at most 100 are allowed (limit state_bytes_max)"),
-        "{told}"
+        failure
+            .to_string()
+            .contains("a saved state has 1048576 bytes; at most 100 are allowed (limit state_bytes_max)"),
+        "{failure}"
     );
-    // Too much, but an answer: the instance goes on.
-    assert!(!told.instance_lost && instance.inspect(&state).is_ok());
+    // Too large, but a valid result: the instance continues.
+    assert!(!failure.instance_lost && instance.inspect(&state).is_ok());
 }

@@ -1,4 +1,5 @@
-//! Components that a compiler takes long over, or much memory. Each costs a child process its limits; the host and the other tenants go on.
+//! Components that need much compile time or memory. Each is limited by its child process; the host and the other
+//! tenants continue.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -16,10 +17,10 @@ use polder_tests::{Host, polder_file};
 use super::guests::{bomb, good, with_parasite};
 
 const MIB: u64 = 1024 * 1024;
-/// More than enough for what has to happen soon.
+/// A generous limit for something that must happen soon.
 const SOON: Duration = Duration::from_secs(60);
 
-/// Passes the outline's limits, and takes a compiler tens of seconds.
+/// A component that passes the outline's limits, and needs tens of seconds to compile.
 static SLOW: LazyLock<Vec<u8>> = LazyLock::new(|| with_parasite(&bomb(90, 200, 1_000)));
 
 struct Workshop {
@@ -105,7 +106,7 @@ fn a_compiler_that_is_stopped_ends_at_once() {
     assert!(start.elapsed() < Duration::from_secs(CompilerLimits::DEFAULT.cpu_s_max), "{:?}", start.elapsed());
 }
 
-/// Child processes of the host that compile.
+/// The host's child processes that compile.
 fn compilers(host: &Host) -> Vec<u32> {
     let is_child = |id: &u32| {
         let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
@@ -124,7 +125,7 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Sends the head of an upload, and a part of its body.
+/// Sends the head of an upload and a part of its body.
 fn begin_upload(host: &Host, tenant: &str, announced: usize, sent: &[u8]) -> TcpStream {
     let address = host.address().strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
@@ -133,7 +134,7 @@ fn begin_upload(host: &Host, tenant: &str, announced: usize, sent: &[u8]) -> Tcp
          content-length: {announced}\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();
-    // A host that refuses the upload may have closed the connection by now.
+    // A host that refuses the upload may have closed the connection already.
     let _ = stream.write_all(sent);
     stream
 }

@@ -4,7 +4,7 @@ use polder_tests::guest_file;
 use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;
 
-/// What stands before the mode in `rogue`'s bytes, and how long the mode may be.
+/// The bytes before the mode in `rogue`, and the length of the mode.
 const MARK: &[u8] = b"rogue-mode=";
 const MODE_BYTES: usize = 17;
 
@@ -12,7 +12,7 @@ pub(crate) fn good(name: &str) -> Vec<u8> {
     std::fs::read(guest_file(name)).expect("a guest can be read")
 }
 
-/// `rogue` with another mode written over its own: `start-loops`.
+/// `rogue` with its mode overwritten, such as `start-loops`.
 pub(crate) fn rogue(mode: &str) -> Vec<u8> {
     let mut bytes = good("rogue");
     let places: Vec<usize> =
@@ -24,13 +24,13 @@ pub(crate) fn rogue(mode: &str) -> Vec<u8> {
     bytes
 }
 
-/// A good domain with a second core module in it, which is made an instance of whenever the domain is.
+/// A good domain with a second core module, which is instantiated together with the domain.
 pub(crate) fn with_parasite(module: &str) -> Vec<u8> {
     let encoded = ComponentEncoder::default().module(&good("rogue")).and_then(|encoder| encoder.encode());
     let mut bytes = encoded.expect("rogue can be encoded");
     let index = core_modules(&bytes);
     section(&mut bytes, 1, &wat::parse_str(module).expect("a module as text"));
-    // One core instance: of this module, with no arguments.
+    // One core instance: of this module, without arguments.
     let mut instance = vec![1, 0];
     leb(&mut instance, index);
     instance.push(0);
@@ -38,7 +38,8 @@ pub(crate) fn with_parasite(module: &str) -> Vec<u8> {
     bytes
 }
 
-/// A module whose code a compiler takes long over: in each function a jump out of each of so many blocks, over so many local variables.
+/// A module that compiles slowly: each function has `blocks` nested blocks, a jump out of each block, and `locals`
+/// local variables.
 pub(crate) fn bomb(functions: usize, blocks: usize, locals: usize) -> String {
     let begin = "block ".repeat(blocks);
     let jumps: String = (0..blocks).map(|depth| format!("local.get {} br_if {depth} ", depth % locals)).collect();

@@ -1,4 +1,4 @@
-//! What goes wrong before a domain is let in: its start, and what it says of itself. The revision before stays.
+//! Failures before a domain is accepted: its start and its description. The earlier revision stays active.
 
 use polder_engine::DeployOptions;
 
@@ -10,7 +10,7 @@ async fn a_domain_that_does_not_start_or_describe_itself_is_refused() {
     let mut yard = Yard::open().await;
     let (mut turns, mut wrong) = (0, Vec::new());
     for (mode, reason) in [
-        // Fuel or the clock: whichever is first on this machine.
+        // Fuel or the clock, whichever ends first on this machine.
         ("start-loops", "cannot be started: the domain's code "),
         ("start-traps", "cannot be started: the domain's code trapped: it panicked or aborted"),
         ("start-grows", "cannot be started: the domain's code wanted more than 268435456 bytes of memory"),
@@ -24,8 +24,8 @@ async fn a_domain_that_does_not_start_or_describe_itself_is_refused() {
         ("describe-reads", "the versions it reads must be listed once each, ascending"),
         ("describe-word", "a domain may not be named \"admin\""),
     ] {
-        let told = yard.refusal(rogue(mode)).await;
-        wrong.extend((!told.contains(reason)).then(|| format!("{mode}: {told}")));
+        let refusal = yard.refusal(rogue(mode)).await;
+        wrong.extend((!refusal.contains(reason)).then(|| format!("{mode}: {refusal}")));
         turns += 1;
         assert_eq!(yard.good_call("t-1").await.sequence.0, turns, "after {mode}");
         yard.neighbour_goes_on().await;
@@ -75,13 +75,13 @@ async fn a_second_module_in_a_domain_is_held_to_the_same_limits() {
         ("exceptions", "(module (tag))", "exceptions"),
         ("an import", "(module (import \"env\" \"now\" (func)))", "missing"),
     ] {
-        let told = yard.refusal(with_parasite(module)).await;
-        wrong.extend((!told.contains(reason)).then(|| format!("{what}: {told}")));
+        let refusal = yard.refusal(with_parasite(module)).await;
+        wrong.extend((!refusal.contains(reason)).then(|| format!("{what}: {refusal}")));
         yard.good_call("t-1").await;
         yard.neighbour_goes_on().await;
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    // The way itself is good: one that does nothing is taken.
+    // The method itself is valid: a harmless module is accepted.
     let harmless = with_parasite("(module (memory 1) (table 100 funcref) (func $f) (start $f))");
     yard.host.deploy(&super::yard::tenant("main"), harmless.into(), DeployOptions::default()).await.unwrap();
     yard.good_call("t-1").await;

@@ -1,5 +1,5 @@
-//! Projections that loop in each of their calls, many of them and of two tenants: a neighbour reads its own writes, the hostile tenants can
-//! be removed while other administration goes on, and the host ends in time.
+//! Many projections of two tenants that loop in each of their calls. A neighbour reads its own writes, the hostile
+//! tenants can be removed while other administration continues, and the host shuts down in time.
 
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ async fn a_neighbour_reads_its_own_writes_beside_projections_that_loop() {
         let written = yard.send_as(NEIGHBOUR, "n-1", "do").await.unwrap();
         let documents = yard.documents(NEIGHBOUR, "board", written.position, READ_MS_MAX).await;
         let seen = documents.unwrap_or_else(|error| panic!("turn {turn}: {error}"));
-        // Once more for the command that the yard sends when it is opened.
+        // Plus one for the command that the yard sends when it opens.
         assert_eq!(seen, [("n-1".to_owned(), format!("{{\"seen\":{}}}", turn + 1))]);
     }
 }
@@ -58,7 +58,7 @@ async fn a_tenant_whose_projections_loop_is_removed_in_time_and_others_go_on() {
     assert!(began.elapsed() < END_MAX, "{:?}", began.elapsed());
 }
 
-/// What loops is set aside in the end, each for its own document; those of other documents are applied.
+/// A looping event is finally set aside for its own document; events of other documents are applied.
 #[tokio::test(flavor = "multi_thread")]
 async fn events_over_which_a_projection_loops_are_set_aside() {
     let yard = Yard::with(Limits { call_wall_ms_max: 100, ..limits() }).await;

@@ -1,5 +1,5 @@
-//! Guests that do what no guest should. For each: what the caller is told, that the next good call of the same tenant works, and that
-//! another tenant noticed nothing.
+//! Guests that misbehave. Each test checks the caller's answer, that the next good call of the same tenant works, and
+//! that another tenant is not affected.
 
 mod bombs;
 mod calls;

@@ -1,5 +1,5 @@
-//! Damaged components: cut, flipped, spliced, from a seed. Whatever the bytes, loading them answers, and what is let in is held to its
-//! limits. `POLDER_FUZZ_CASES` asks for more cases, `POLDER_SEED` for others.
+//! Damaged components (cut, flipped, spliced) from a seed. Loading returns for all bytes, and accepted components keep
+//! their limits. `POLDER_FUZZ_CASES` sets the number of cases, `POLDER_SEED` the seed.
 
 use polder_core::Limits;
 use polder_sandbox::{Component, GuestCommand, GuestEvent, Sandbox, SandboxOptions};
@@ -8,12 +8,12 @@ use wit_component::ComponentEncoder;
 
 use super::guests::{good, with_parasite};
 
-/// In a second or two; nights may take longer.
+/// Takes a second or two; nightly runs may take longer.
 const CASES: u64 = 400;
-/// Changes of one case, at most.
+/// The largest number of changes in one case.
 const CHANGES_MAX: u64 = 6;
 
-/// Little of everything: most of what is let in does nothing good with it.
+/// Small limits: most accepted components do nothing useful with them.
 const LIMITS: Limits = Limits {
     fuel_per_call_max: 2_000_000,
     call_wall_ms_max: 60_000,
@@ -35,19 +35,20 @@ fn damaged_components_are_answered_within_their_limits() {
     for case in 0..cases {
         let mut random = Random::seeded(seed.wrapping_mul(1_000_003).wrapping_add(case));
         let bytes = mutated(&corpus, &mut random);
-        // For whoever finds a failure: the case that was under way is the last line.
+        // When a test fails, the last line names the running case.
         println!("case {case}: {} bytes", bytes.len());
         if let Ok(component) = sandbox.load(&bytes) {
             taken += 1;
             exercise(&component, &mut random);
         }
     }
-    // Neither everything nor nothing: the changes reach what lies behind the first check.
+    // Neither all nor none: the changes reach the code behind the first check.
     println!("{taken} of {cases} were let in");
     assert!(cases < CASES || (taken > 0 && taken < cases), "{taken} of {cases}");
 }
 
-/// Small ones first of all, since most of their bytes mean something: a domain without code, in both its forms, and beside them the real ones.
+/// Small files first, because most of their bytes have a meaning: a domain without code, as module and as component.
+/// Then the real guests.
 fn corpus() -> Vec<Vec<u8>> {
     let encode = |name: &str| {
         ComponentEncoder::default().module(&good(name)).and_then(|encoder| encoder.encode()).expect("a good guest")
@@ -79,7 +80,7 @@ fn mutated(corpus: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
                 let end = place + random.below((length - place as u64).min(64) + 1) as usize;
                 bytes.drain(place..end);
             }
-            // A number that is too large for whatever it counts.
+            // A number that is too large for its purpose.
             6 => {
                 for byte in bytes[place..].iter_mut().take(5) {
                     *byte = 0xff;
@@ -96,7 +97,7 @@ fn mutated(corpus: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// Asks everything of it once. Answers and errors are both good; a panic or an endless call is not.
+/// Calls every function once. Results and errors are both fine; a panic or an endless call is not.
 fn exercise(component: &Component, random: &mut Random) {
     let Ok(mut instance) = component.instantiate(&LIMITS) else { return };
     for (name, aggregate) in &component.descriptor.aggregates {

@@ -16,7 +16,7 @@ async fn found(yard: &Yard, id: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_number_has_the_same_bits_everywhere() {
-    // Quiet, positive, and nothing of what went in: the ten wide ones and the four narrow ones.
+    // Quiet, positive, and without bits of the input: the ten wide ones and the four narrow ones.
     let expected = format!("[{}{}]", "\"7ff8000000000000\",".repeat(10), ["\"7fc00000\""; 4].join(","));
     for _ in 0..2 {
         let yard = Yard::open().await;

@@ -1,5 +1,5 @@
-//! States whose guests loop or hoard while they are shown or folded: what their readers are told, that nobody else waits, and that a read
-//! ends with its reader.
+//! States whose guests loop or hoard while they are shown or built. Readers get the reason, no other caller waits, and
+//! a read ends with its reader.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,11 +9,11 @@ use polder_engine::ReadError;
 
 use super::yard::{LIMITS, Yard};
 
-/// More than there are read threads, by far.
+/// Far more than the number of read threads.
 const READERS: usize = 60;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_state_that_loops_or_hoards_while_it_is_read_is_told() {
+async fn a_state_that_loops_or_hoards_while_it_is_read_is_reported() {
     let mut yard = Yard::open().await;
     for (id, reason) in [
         ("inspect-loops", "used up its fuel of 20000000 per call (limit fuel_per_call_max)"),
@@ -21,18 +21,19 @@ async fn a_state_that_loops_or_hoards_while_it_is_read_is_told() {
     ] {
         yard.good_call(id).await;
         match yard.state(id).await {
-            Err(ReadError::GuestFault { reason: told, .. }) => assert!(told.contains(reason), "{id}: {told}"),
+            Err(ReadError::GuestFault { reason: found, .. }) => assert!(found.contains(reason), "{id}: {found}"),
             other => panic!("{id}: {other:?}"),
         }
-        // Reads blame nobody: the domain goes on.
+        // Failed reads do not count against the domain: it continues.
         assert_eq!(yard.good_call(id).await.sequence.0, 2);
         yard.neighbour_goes_on().await;
     }
 }
 
-/// Each of them would take a minute. All of a tenant's readers together keep one slow thread, and the neighbour's are answered at once.
+/// Each read would take a minute. All readers of a tenant share one slow thread, and the neighbour's reads are answered
+/// at once.
 #[tokio::test(flavor = "multi_thread")]
-async fn looping_reads_hold_up_nobody_and_end_with_their_readers() {
+async fn looping_reads_delay_no_other_reader_and_end_with_their_readers() {
     let limits = Limits { fuel_per_call_max: u64::MAX / 2, call_wall_ms_max: 60_000, ..LIMITS };
     let mut yard = Yard::with(limits).await;
     yard.good_call("inspect-loops").await;
@@ -58,12 +59,13 @@ async fn looping_reads_hold_up_nobody_and_end_with_their_readers() {
     assert_eq!(metric(&shared, "polder_reads"), 0);
     yard = Arc::into_inner(shared).expect("the readers are gone");
     yard.neighbour_goes_on().await;
-    // It waits for the calls under way.
+    // The shutdown waits for running calls.
     yard.host.clone().shutdown().await;
     assert!(began.elapsed() < Duration::from_secs(30), "a call went on without its reader: {:?}", began.elapsed());
 }
 
-/// What guests hoard is drawn from the host's memory; beyond it readers are told to come again, and all of it is given back.
+/// A guest's memory counts towards the host's limit. Beyond it readers are asked to retry, and all of the memory is
+/// freed.
 #[tokio::test(flavor = "multi_thread")]
 async fn hoarding_reads_stay_within_the_hosts_memory() {
     const BYTES_MAX: u64 = 64 * 1024 * 1024;

@@ -1,5 +1,5 @@
-//! Events that projections cannot apply: recorded with their reasons, told with every answer, tried again and given up. And views whose file
-//! is damaged or gone.
+//! Events that projections cannot apply are recorded with their reasons, reported with every answer, retried and
+//! discarded. Also views whose file is damaged or missing.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn kinds(parked: &[(u64, ParkedKind, String)]) -> Vec<(u64, ParkedKind)> {
     parked.iter().map(|(position, kind, _)| (*position, *kind)).collect()
 }
 
-/// Waits until exactly these are set aside.
+/// Waits until exactly these events are set aside.
 async fn until_parked(yard: &Yard, wanted: &[(u64, ParkedKind)]) {
     while kinds(&parked(yard).await) != wanted {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -77,7 +77,7 @@ async fn an_event_that_cannot_be_routed_holds_what_comes_after_it_until_a_limit_
     let shown = yard.host.parked_event(&tenant(MAIN_TENANT), first, everything()).await.unwrap();
     assert_eq!((shown.event.position, shown.event.aggregate_id.as_str(), shown.parked.len()), (first, "route-some", 1));
 
-    // Another limit holds: by itself.
+    // A changed limit takes effect by itself.
     let changes: LimitChanges = serde_json::from_str(r#"{"documents_per_event_max": 2000}"#).unwrap();
     yard.host.change_limits(&tenant(MAIN_TENANT), changes, None).await.unwrap();
     until_parked(&yard, &[]).await;
@@ -98,14 +98,14 @@ async fn what_is_set_aside_is_tried_again_and_given_up() {
     assert_eq!(kinds(&found), all);
     assert!(found[0].2.contains("the domain's code trapped") && found[2].2.contains("it will not apply"), "{found:?}");
 
-    // In vain: they fail as before.
+    // The retry fails as before.
     let retried = yard.host.retry_parked(&tenant(MAIN_TENANT), everything()).await.unwrap();
     assert_eq!(retried.events, 3);
     let last = yard.good_call("t-1").await.position;
     yard.documents(MAIN_TENANT, "board", last, WAIT_MS).await.unwrap();
     assert_eq!(kinds(&parked(&yard).await), all);
 
-    // What stood behind the one that is given up has its turn, and fails by itself.
+    // The events behind the discarded one are retried, and fail by themselves.
     let first = ParkedFilter { position: Some(Position(1)), ..everything() };
     assert_eq!(yard.host.discard_parked(&tenant(MAIN_TENANT), first).await.unwrap().events, 1);
     until_parked(&yard, &[(2, ParkedKind::Failed), (3, ParkedKind::Failed)]).await;
@@ -129,14 +129,14 @@ async fn a_rebuild_that_sets_aside_what_the_view_before_applied_is_not_switched_
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
-    let told = "sets aside 2 events that the view before has applied, the first at position 1";
-    assert!(withheld.contains(told), "{withheld}");
-    // Readers go on with the good one, which goes on too.
+    let reason = "sets aside 2 events that the view before has applied, the first at position 1";
+    assert!(withheld.contains(reason), "{withheld}");
+    // Readers keep the good revision, which continues too.
     let last = yard.good_call("t-1").await.position;
     let documents = yard.documents(MAIN_TENANT, "board", last, WAIT_MS).await.unwrap();
     assert_eq!(documents, [("t-1".to_owned(), seen(2)), ("t-2".to_owned(), seen(1))]);
 
-    // An operator who knows what it means may have it all the same.
+    // An operator can accept this.
     deploy(&yard, rogue("apply-breaks"), true).await;
     while info(&yard).await.revision == Revision::of(&good("rogue")) {
         tokio::time::sleep(Duration::from_millis(10)).await;

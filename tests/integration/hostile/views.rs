@@ -1,4 +1,5 @@
-//! Calls of the read side that go wrong: the event is set aside with its reason, other documents go on, and so does the write side.
+//! Failing calls of the read side: the event is set aside with its reason, other documents continue, and so does the
+//! write side.
 
 use polder_core::{DomainName, ProjectionName};
 use polder_engine::{DocumentQuery, MAIN_TENANT, WaitFor};

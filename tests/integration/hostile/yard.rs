@@ -1,4 +1,5 @@
-//! A host with two tenants: `main`, where hostile guests are let loose, and a neighbour with the same domain, who must not notice.
+//! A host with two tenants: `main`, where hostile guests run, and a neighbour with the same domain, which must not be
+//! affected.
 
 use bytes::Bytes;
 use polder_core::{
@@ -17,12 +18,12 @@ pub(crate) const NEIGHBOUR: &str = "neighbour";
 
 pub(crate) struct Yard {
     pub(crate) host: Host,
-    /// What the neighbour has done so far.
+    /// The number of the neighbour's commands so far.
     neighbours_turns: u64,
     pub(crate) folder: TempDir,
 }
 
-/// Little fuel, so that a loop ends soon; much time, so that it is the fuel that ends it, on every machine.
+/// Little fuel, so that a loop ends soon; much time, so that the fuel ends it on every machine.
 pub(crate) const LIMITS: Limits = Limits {
     fuel_per_call_max: 20_000_000,
     call_wall_ms_max: 600_000,
@@ -56,7 +57,7 @@ impl Yard {
         self.send_as(MAIN_TENANT, id, command).await
     }
 
-    /// The one good thing, to one of the good aggregates of `main`.
+    /// Sends the only good command to a good aggregate of `main`.
     #[track_caller]
     pub(crate) fn good_call(&self, id: &str) -> impl Future<Output = CommandAck> {
         let sent = self.send(id, "do");
@@ -67,7 +68,7 @@ impl Yard {
         }
     }
 
-    /// Gets a fault of the guest, and gives its reason.
+    /// Sends a command that must end in a fault of the guest, and returns the reason.
     pub(crate) async fn fault(&self, id: &str, command: &str) -> String {
         match self.send(id, command).await {
             Err(SubmitError::GuestFault { domain, reason, .. }) if domain.as_str() == "rogue" => reason,
@@ -75,7 +76,7 @@ impl Yard {
         }
     }
 
-    /// The neighbour does what it always does, and finds everything as it left it.
+    /// The neighbour sends its usual command, and finds its data unchanged.
     pub(crate) async fn neighbour_goes_on(&mut self) {
         self.neighbours_turns += 1;
         let turns = self.neighbours_turns;
@@ -93,7 +94,7 @@ impl Yard {
         self.state_as(MAIN_TENANT, id).await
     }
 
-    /// Deploys to `main`, and gives why it was refused.
+    /// Deploys to `main`, and returns the reason of the refusal.
     pub(crate) async fn refusal(&self, component: impl Into<Uploaded>) -> String {
         match self.host.deploy(&tenant(MAIN_TENANT), component.into(), DeployOptions::default()).await {
             Err(DeployError::Refused(reason)) => reason,
@@ -108,7 +109,7 @@ impl Yard {
         Ok(answer.state.get().to_owned())
     }
 
-    /// The keys and bodies of a view, once it has seen the position.
+    /// The keys and bodies of a view, once it has reached the position.
     pub(crate) async fn documents(
         &self,
         name: &str,

@@ -1,11 +1,11 @@
-//! A command is answered once: accepted or rejected. Sent again under its id, it gets the same answer and changes nothing.
+//! A command is answered once: accepted or rejected. A repeat with its id gets the same answer and changes nothing.
 
 use serde_json::{Value, json};
 
 use super::shop::Shop;
 
 #[test]
-fn an_accepted_command_is_told_where_it_stands() {
+fn an_accepted_command_gets_its_sequence_and_position() {
     let shop = Shop::open();
     let ack = shop.send("o-1", "draft-order", &json!({ "customer": "c-1" })).json(200);
     let id = ack["command_id"].as_str().expect("an id was made up").to_owned();
@@ -15,7 +15,7 @@ fn an_accepted_command_is_told_where_it_stands() {
     });
     assert_eq!(ack, wanted);
 
-    // Another aggregate has a sequence of its own; positions are the tenant's.
+    // Another aggregate has a sequence of its own; positions belong to the tenant.
     let ack = shop.draft("o-2", "c-1", 5);
     assert_eq!((&ack["sequence"], &ack["position"]), (&json!(2), &json!(3)));
 }
@@ -38,7 +38,7 @@ fn a_rejected_command_is_an_acknowledgement_with_a_reason() {
     let message = ack["reason"]["message"].as_str().expect("a message");
     assert!(message.contains("while the order is draft") && message.contains("possible now: add-line"), "{message}");
 
-    // A payload that the domain cannot use is the domain's to refuse, field by field.
+    // The domain refuses a payload that it cannot use, field by field.
     for (payload, wanted) in [
         (json!({ "sku": "tea", "quantity": 1, "price": 1 }), "\"tea\" is no Sku: it has 1 to 32 characters"),
         (json!({ "sku": "JAM", "quantity": 0, "price": 1 }), "0 is no Quantity: it is 1 to 10000"),
@@ -76,7 +76,7 @@ fn a_repeated_command_gets_its_first_acknowledgement_again() {
         let mut wanted = first.clone();
         wanted["repeated"] = Value::Null;
         assert_eq!(again, wanted, "reopened: {is_reopened}");
-        // Quotes around the key, as the draft standard writes it, and other white space in the payload are no difference.
+        // Quotes around the key, as in the draft standard, and other white space in the payload make no difference.
         let quoted = shop.client.request("POST", "/v1/main/orders/order/o-1/draft-order");
         let quoted = quoted.header("idempotency-key", "\"k-1\"").body(draft.to_string()).send().json(200);
         assert_eq!(quoted["repeated"], true);
@@ -86,7 +86,7 @@ fn a_repeated_command_gets_its_first_acknowledgement_again() {
         assert_eq!(shop.client.position(), 2, "reopened: {is_reopened}");
     }
 
-    // The key is the aggregate's: another order has its own.
+    // A key belongs to one aggregate: another order has its own keys.
     let other = keyed(&shop, "o-2", "draft-order", &draft, 200);
     assert_eq!((&other["repeated"], &other["position"]), (&Value::Null, &json!(3)));
 }
@@ -120,6 +120,6 @@ fn what_a_command_belongs_to_is_kept_with_its_events() {
         .json(200);
     assert_eq!(ack["correlation_id"], "visit-7");
     let event = &shop.client.get("/v1/main/events").lines()[0];
-    let told = ["command_id", "correlation_id", "causation_id", "actor"].map(|name| event[name].clone());
-    assert_eq!(told, ["k-1", "visit-7", "click-3", "Jörg"].map(Value::from), "{event}");
+    let metadata = ["command_id", "correlation_id", "causation_id", "actor"].map(|name| event[name].clone());
+    assert_eq!(metadata, ["k-1", "visit-7", "click-3", "Jörg"].map(Value::from), "{event}");
 }

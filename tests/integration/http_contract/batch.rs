@@ -1,4 +1,5 @@
-//! Many commands in one request: answered line by line while they are sent, in order for each aggregate, with nothing lost at the edges.
+//! Many commands in one request: answered line by line while they are sent, in order for each aggregate, without losses
+//! at the edges.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -22,7 +23,7 @@ fn draft(order: u64) -> String {
     line(&format!("orders/order/o-{order}/draft-order"), &format!("c-{order}"), &json!({ "customer": "ann" }))
 }
 
-/// By the number of their line. `None`: the answer has another last line.
+/// The answers by the number of their line. `None`: the answer has another last line.
 #[track_caller]
 fn by_line(answers: &[Value]) -> BTreeMap<u64, &Value> {
     let number = |answer: &Value| answer["line"].as_u64().unwrap_or_else(|| panic!("no line: {answer}"));
@@ -137,7 +138,7 @@ impl Open {
         write!(self.stream, "{:x}\r\n{text}\r\n", text.len()).unwrap();
     }
 
-    /// The next line of JSON; what is around it, heads and sizes of chunks, is passed over.
+    /// The next line of JSON; heads and sizes of chunks around it are skipped.
     #[track_caller]
     fn next(&mut self) -> Value {
         loop {
@@ -230,20 +231,21 @@ fn a_rejected_command_is_decided_again_when_that_is_asked() {
     let again = "{\"address\":\"orders/order/o-1/submit-order\",\"command_id\":\"s\",\"retry_rejected\":true}\n";
     shop.send("o-1", "draft-order", &json!({ "customer": "ann" })).json(200);
     let answer = |shop: &Shop, body: &str| sent(shop, body.to_owned()).remove(0);
-    let told = |answer: &Value| (answer["status"].as_str().unwrap_or_default().to_owned(), answer["repeated"] == true);
-    assert_eq!(told(&answer(&shop, submit)), ("rejected".into(), false));
-    // As before, also where it is decided again to the same end.
-    assert_eq!(told(&answer(&shop, submit)), ("rejected".into(), true));
-    assert_eq!(told(&answer(&shop, again)), ("rejected".into(), false));
+    let outcome =
+        |answer: &Value| (answer["status"].as_str().unwrap_or_default().to_owned(), answer["repeated"] == true);
+    assert_eq!(outcome(&answer(&shop, submit)), ("rejected".into(), false));
+    // As before, also when it is decided again with the same result.
+    assert_eq!(outcome(&answer(&shop, submit)), ("rejected".into(), true));
+    assert_eq!(outcome(&answer(&shop, again)), ("rejected".into(), false));
     let cancel = line("orders/order/o-1/cancel-order", "s", &json!({}));
     assert_eq!(answer(&shop, &cancel)["recorded"], "rejected");
     shop.send("o-1", "add-line", &json!({ "sku": "TEA", "quantity": 2, "price": 1 })).json(200);
-    assert_eq!(told(&answer(&shop, submit)), ("rejected".into(), true));
-    assert_eq!(told(&answer(&shop, again)), ("accepted".into(), false));
-    // Accepted is for good: at once, and after the host was killed and has read its journal again.
+    assert_eq!(outcome(&answer(&shop, submit)), ("rejected".into(), true));
+    assert_eq!(outcome(&answer(&shop, again)), ("accepted".into(), false));
+    // An acceptance is final: at once, and after the host was killed and has read its journal again.
     for _ in 0..2 {
-        assert_eq!(told(&answer(&shop, again)), ("accepted".into(), true));
-        assert_eq!(told(&answer(&shop, submit)), ("accepted".into(), true));
+        assert_eq!(outcome(&answer(&shop, again)), ("accepted".into(), true));
+        assert_eq!(outcome(&answer(&shop, submit)), ("accepted".into(), true));
         shop.reopen();
     }
     let one = shop.command("o-2", "submit-order", &json!({})).header("idempotency-key", "x");

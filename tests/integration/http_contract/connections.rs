@@ -1,4 +1,4 @@
-//! Connections are bounded, below what the process may open; those that send nothing never lock others out.
+//! Connections are bounded, below the number that the process may open; silent connections never lock others out.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use polder_tests::{Client, Host, RawConnection};
 use serde_json::json;
 
 const DRAFT: &str = r#"{"customer":"c-1"}"#;
-/// A command beside a thousand silent connections is answered within this time, on a busy machine too.
+/// The longest wait for a command beside a thousand silent connections, also on a busy machine.
 const COMMAND_WAIT_MAX: Duration = Duration::from_secs(5);
 
 #[test]
@@ -38,7 +38,7 @@ fn silent_connections_take_no_descriptor_that_others_need() {
     };
     assert_eq!(metric("polder_connections_max"), 512);
     assert!(metric("polder_connections") <= 512 && metric("polder_connections_evicted_total") >= 500);
-    // More tenants, each with views and a segment of the journal that is written.
+    // More tenants, each with open views and a segment of the journal.
     for tenant in ["a", "b", "c"] {
         kept.put(&format!("/v1/tenants/{tenant}"), "").json(201);
     }
@@ -58,14 +58,14 @@ fn the_limit_of_open_files_is_raised_at_start() {
     assert!(log.contains("descriptors_max=4096") && log.contains("connections_max=2048"), "{log}");
 }
 
-/// Those that are served keep their places, and what finds none is told so.
+/// Served connections keep their places, and a refused connection gets an answer.
 #[test]
 fn followers_keep_their_places() {
     let folder = tempfile::tempdir().unwrap();
     let host = Host::start_with_descriptors(&folder.path().join("data"), 80, 80);
     let client = host.client();
     client.get("/readyz").json(200);
-    // 40 connections, 30 of them from one address: this client's is one, and idle.
+    // 40 connections, 30 of them from one address; this client has one of the 30, which is idle.
     let follow = b"GET /v1/main/events?follow=true HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\n\r\n";
     let mut followers: Vec<_> = (0..30).map(|_| RawConnection::open(host.address())).collect();
     for connection in &mut followers {

@@ -1,4 +1,5 @@
-//! A disk that takes no more, as callers see it over HTTP. The server runs in this process, on a disk that fails on purpose.
+//! A full or failing disk, as callers see it over HTTP. The server runs in this process, on a disk that fails on
+//! purpose.
 
 use std::sync::Arc;
 
@@ -13,24 +14,24 @@ const DRAFT: &str = r#"{"customer":"c-1"}"#;
 
 #[test]
 fn a_host_whose_disk_fails_says_so_and_goes_on_answering() {
-    for (fault, call, said) in
+    for (fault, call, reason_expected) in
         [(Fault::NoSpace, 2, "no storage space"), (Fault::Error, 1, "write a frame"), (Fault::Error, 2, "sync a frame")]
     {
         let served = Served::start();
         let (client, disk) = (&served.client, &served.disk);
         disk.fail_at(disk.calls() + call, fault);
-        // Of the first it is not known whether the disk has it; the second surely was not recorded.
+        // The outcome of the first command is unknown; the second one was certainly not recorded.
         let unknown = client.post("/v1/main/orders/order/o-2/draft-order", DRAFT).problem(504, "outcome-unknown");
-        assert!(unknown["detail"].to_string().contains(said), "{unknown}");
+        assert!(unknown["detail"].to_string().contains(reason_expected), "{unknown}");
         let refused = client.post("/v1/main/orders/order/o-3/draft-order", DRAFT);
         let reason = refused.problem(503, "read-only")["reason"].to_string();
-        assert!(reason.contains(said), "{reason}");
+        assert!(reason.contains(reason_expected), "{reason}");
         let reason = client.get("/readyz").problem(503, "not-ready")["reason"].to_string();
-        assert!(reason.contains(said), "{reason}");
+        assert!(reason.contains(reason_expected), "{reason}");
         client.get("/healthz").json(200);
         assert!(client.get("/metrics").text().contains("\npolder_writable 0\n"));
         client.request("PUT", "/v1/tenants/acme").send().problem(503, "read-only");
-        // What was acknowledged is read on, and nothing else is there.
+        // Acknowledged events can still be read, and nothing else is there.
         assert_eq!(client.get("/v1/main/orders/order/o-1").json(200)["sequence"], 1);
         assert_eq!(client.get("/v1/main/events").lines().len(), 1);
         client.get("/v1/main/orders/views/order-summary/o-1?after=1&timeout_ms=60000").json(200);
@@ -41,7 +42,7 @@ fn a_host_whose_disk_fails_says_so_and_goes_on_answering() {
 }
 
 #[test]
-fn a_full_disk_is_told_and_commands_are_taken_again_once_there_is_space() {
+fn a_full_disk_is_reported_and_commands_are_accepted_again_once_there_is_space() {
     let served = Served::start();
     let (client, disk) = (&served.client, &served.disk);
     disk.fail_at(disk.calls() + 1, Fault::NoSpace);

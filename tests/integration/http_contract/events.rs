@@ -1,4 +1,4 @@
-//! The history as readers see it: in order, in part, and as it comes.
+//! The history, as readers see it: in order, in part, and live.
 
 use serde_json::{Value, json};
 
@@ -17,8 +17,8 @@ fn events_are_read_in_order_and_in_part() {
     let read = |query: &str| shop.client.get(&format!("/v1/main/events{query}")).lines();
     let all = read("");
     assert_eq!(positions(&all), [1, 2, 3, 4, 5]);
-    let told = ["domain", "aggregate", "aggregate_id", "name"].map(|name| all[3][name].as_str().unwrap());
-    assert_eq!(told, ["orders", "order", "o-2", "line-added"]);
+    let names = ["domain", "aggregate", "aggregate_id", "name"].map(|name| all[3][name].as_str().unwrap());
+    assert_eq!(names, ["orders", "order", "o-2", "line-added"]);
     assert_eq!((&all[3]["sequence"], &all[3]["version"]), (&json!(2), &json!(2)));
     assert_eq!(all[3]["payload"], json!({ "sku": "TEA", "quantity": 2, "price": 7 }));
 
@@ -45,7 +45,7 @@ fn events_are_read_in_order_and_in_part() {
     ] {
         assert_eq!(positions(&read(query)), wanted, "{query}");
     }
-    // A domain that is not there can have no events: a typing mistake is not an empty answer.
+    // A domain that does not exist can have no events: a typing error must not give an empty answer.
     let unknown = shop.client.get("/v1/main/events?domain=permits").problem(404, "unknown-domain");
     assert_eq!(unknown["known"], json!(["orders"]));
     assert!(!shop.client.get("/v1/system/events?domain=deployments").lines().is_empty());
@@ -62,7 +62,7 @@ fn events_are_read_in_order_and_in_part() {
 #[test]
 fn a_long_history_is_given_whole() {
     let shop = Shop::open();
-    // More than one page of what the host reads at a time.
+    // More events than the host reads at a time.
     shop.send("o-1", "draft-order", &json!({ "customer": "c-1" })).json(200);
     for number in 0..600 {
         let line = json!({ "sku": format!("S-{number}"), "quantity": 1, "price": number });
@@ -78,7 +78,7 @@ fn a_long_history_is_given_whole() {
 }
 
 #[test]
-fn who_follows_gets_what_is_there_and_what_comes() {
+fn a_follower_gets_past_and_new_events() {
     let shop = Shop::open();
     shop.draft("o-1", "c-1", 5);
     let reader = polder_tests::Client::new(shop.address());
@@ -109,7 +109,7 @@ fn nothing_is_missing_or_double_where_history_becomes_present() {
                 writer.post("/v1/main/orders/order/o-1/add-line", line.to_string()).json(200);
             }
         });
-        // They come while it writes, each at another moment of it, and stay until the end.
+        // Readers connect while it writes, each at another moment, and stay until the end.
         let address = shop.address();
         for reader in 0..READERS {
             scope.spawn(move || {
@@ -138,7 +138,8 @@ fn browsers_get_server_sent_events_and_go_on_where_they_broke_off() {
     };
     let lines: Vec<String> = request("").lines().collect();
     assert_eq!((lines[0].as_str(), lines[3].as_str()), ("id: 1", "id: 2"));
-    // The end is said, since a browser asks again otherwise; and one that asks again is told not to.
+    // The end is marked, because a browser would reconnect otherwise; a browser that reconnects gets 204, which stops
+    // it.
     assert_eq!(lines[6..], ["event: end", "data: {}", ""]);
     assert_eq!(request("").header("last-event-id", "2").send().status, 204);
     assert_eq!(request("?follow=true&end_at=2").header("last-event-id", "2").send().status, 204);
@@ -159,7 +160,7 @@ fn a_browser_that_reads_one_aggregate_goes_on_where_it_broke_off() {
         let path = format!("/v1/main/orders/order/o-2/events{query}");
         shop.client.request("GET", &path).header("accept", "text/event-stream")
     };
-    // Its ids are sequences, by which one aggregate's events are asked for.
+    // Its ids are sequences, which are the parameters of one aggregate's events.
     let lines: Vec<String> = request("").lines().collect();
     assert_eq!((lines[0].as_str(), lines[3].as_str()), ("id: 1", "id: 2"));
     assert_eq!(lines[6..], ["event: end", "data: {}", ""]);

@@ -1,4 +1,4 @@
-//! Requests as no client sends them: each gets an answer, and none is misunderstood.
+//! Requests that no normal client sends: each gets an answer, and none is misunderstood.
 
 use std::time::Duration;
 
@@ -47,11 +47,11 @@ fn whatever_cannot_be_read_is_answered() {
         ("a head without end", format!("GET /readyz HTTP/1.1\r\n{HOST}\r\na: {}", long(500_000)), 431),
         ("many headers", format!("GET /readyz HTTP/1.1\r\n{HOST}\r\n{many}\r\n"), 431),
     ] {
-        // Which of two bounds is met first depends on the pieces in which it comes.
+        // The packets determine which of the two bounds is reached first.
         let is_right = |found: Option<u16>| found == Some(wanted) || (wanted == 431 && found == Some(414));
         let found = status(&shop, request.as_bytes());
         assert!(is_right(found), "{what}: {found:?} instead of {wanted}");
-        // What still comes does not take the answer away.
+        // Later bytes do not suppress the answer.
         let more = [request.as_bytes(), &vec![b'x'; 300_000][..]].concat();
         let found = status(&shop, &more);
         assert!(is_right(found), "{what}, and more: {found:?} instead of {wanted}");
@@ -59,7 +59,7 @@ fn whatever_cannot_be_read_is_answered() {
     assert_eq!(shop.client.position(), 0);
 }
 
-/// A request that cannot be read stands behind one that can: both are answered, in order.
+/// An unreadable request after a good one: both are answered, in order.
 #[test]
 fn what_stands_behind_a_good_request_is_answered_too() {
     let shop = Shop::open();
@@ -78,7 +78,7 @@ fn what_stands_behind_a_good_request_is_answered_too() {
     }
 }
 
-/// One byte a packet, and many requests in one packet.
+/// One byte per packet, and many requests in one packet.
 #[test]
 fn requests_may_come_in_any_pieces() {
     let shop = Shop::open();

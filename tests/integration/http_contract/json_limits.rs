@@ -1,5 +1,5 @@
-//! JSON beyond a limit is not called "not JSON": the limit is named, over HTTP and wherever else JSON comes in, and nothing counts against
-//! the revision.
+//! JSON beyond a limit is not called "not JSON": the refusal names the limit, over HTTP and for every other source of
+//! JSON, and nothing counts against the revision.
 
 use polder_core::{JSON_DEPTH_MAX, RESERVED_NAMES};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ fn json_beyond_a_limit_is_refused_with_its_name() {
             }
         }
     }
-    // What is at the limits is the domain's to judge, and refusing it is no fault of the domain's.
+    // The domain judges values at the limits, and its refusal is not a fault.
     for value in [nested(JSON_DEPTH_MAX - 1), "1.7976931348623157e308".to_owned(), "1e-400".to_owned()] {
         let answer = shop.client.post("/v1/main/orders/order/o-1/add-line", format!("{{\"quantity\": {value}}}"));
         assert_eq!(answer.json(422)["reason"]["code"], "invalid-payload", "{}", answer.text());
@@ -45,7 +45,7 @@ fn json_beyond_a_limit_is_refused_with_its_name() {
     assert_eq!(shop.client.position(), 1);
 }
 
-/// The words are refused where a domain is described, so no path is hidden behind another.
+/// These words are refused in a description, so no path hides another.
 #[test]
 fn no_command_has_the_name_of_a_path() {
     let shop = Shop::open();

@@ -1,4 +1,4 @@
-//! Lists come in pages, and a path that knows no parameter takes none.
+//! Lists come in pages, and a path without parameters accepts none.
 
 use std::collections::BTreeSet;
 

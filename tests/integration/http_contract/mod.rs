@@ -1,4 +1,4 @@
-//! What a client may rely on, asked over HTTP of the real program.
+//! The contract for clients, tested over HTTP with the real program.
 
 mod acknowledgements;
 mod batch;

@@ -1,5 +1,5 @@
-//! Damaged requests, from a seed: whatever the bytes, the host answers or closes, does nothing that was not asked for, and goes on.
-//! `POLDER_FUZZ_CASES` asks for more cases, `POLDER_SEED` for others.
+//! Damaged requests, from a seed: for all bytes, the host answers or closes the connection, does nothing that was not
+//! requested, and continues. `POLDER_FUZZ_CASES` sets the number of cases, `POLDER_SEED` the seed.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use polder_tests::{Random, RawConnection, mutated, random_cases};
 use super::shop::Shop;
 
 const CASES: u64 = 1_500;
-/// Half a request is waited for; the test is not.
+/// The host waits for the rest of a half-sent request; this test does not.
 const ANSWER_WAIT_MAX: Duration = Duration::from_millis(20);
 
 fn corpus() -> Vec<Vec<u8>> {

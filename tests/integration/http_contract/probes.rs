@@ -1,4 +1,4 @@
-//! What those who watch over a host ask it.
+//! The probes of monitoring programs.
 
 use serde_json::json;
 
@@ -32,7 +32,7 @@ fn what_happens_is_counted() {
         ("polder_commands_total{status=\"refused\"}", 1),
         ("polder_guest_faults_total", 0),
         ("polder_writable", 1),
-        // Two of the order, two of the deployment, one of the tenant's key.
+        // Two events of the order, two of the deployment, one of the tenant's key.
         ("polder_journal_events_total", 5),
     ] {
         assert!(answer.text().contains(&format!("\n{name} {figure}\n")), "{name} is not {figure}: {}", answer.text());

@@ -1,4 +1,4 @@
-//! What cannot be done is told with what was wrong and what would be right, and leaves no trace.
+//! A refusal names the mistake and the right form, and changes nothing.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -16,7 +16,7 @@ fn says(problem: &Value, wanted: &str) {
 }
 
 #[test]
-fn unknown_names_are_told_with_the_known_ones() {
+fn unknown_names_are_refused_with_the_known_ones() {
     let shop = Shop::open();
     shop.draft("o-1", "c-1", 5);
     let views = json!(["customer-totals", "order-summary"]);
@@ -84,7 +84,7 @@ fn the_hosts_own_history_is_read_and_nothing_else() {
 }
 
 #[test]
-fn what_is_not_there_is_told_from_what_is_unknown() {
+fn missing_items_are_distinguished_from_unknown_names() {
     let shop = Shop::open();
     shop.draft("o-1", "c-1", 5);
     for (path, kind) in [
@@ -143,7 +143,7 @@ fn names_and_ids_are_checked_before_anything_else() {
         says(&problem, "a name has 1 to 63 characters a-z, 0-9 and '-', and starts with a letter");
         assert_eq!(shop.client.position(), 0, "{path}");
     }
-    // All that is allowed is good in a path as it is.
+    // All allowed characters are valid in a path without escaping.
     let id = "A-z_0:@=+~";
     shop.client.post(&format!("/v1/main/orders/order/{id}/draft-order"), r#"{"customer":"c-1"}"#).json(200);
     assert_eq!(shop.client.get(&format!("/v1/main/orders/order/{id}")).json(200)["sequence"], 1);
@@ -192,7 +192,7 @@ fn a_body_that_is_no_payload_is_refused() {
     let not_text = shop.client.post(LINE, &b"{\"sku\":\"\xFF\"}"[..]);
     says(&not_text.problem(400, "not-json"), "invalid utf-8 sequence of 1 bytes from index 8");
 
-    // The most that is allowed is read; one byte more is not, and neither is what is far too much.
+    // The largest allowed body is read; one byte more is refused, and so is a body far beyond the limit.
     let limit = 256 * 1024;
     for (bytes, is_allowed) in [(limit, true), (limit + 1, false), (3 * limit, false), (40 * limit, false)] {
         let body = format!("{}{}", " ".repeat(bytes - 2), "{}");
@@ -222,14 +222,14 @@ fn a_request_that_breaks_off_leaves_no_trace() {
     connection.write_all(body.as_bytes()).unwrap();
     connection.shutdown(std::net::Shutdown::Write).unwrap();
     let mut answer = String::new();
-    // An answer, or none: but no acknowledgement.
+    // An answer or none, but no acknowledgement.
     let _ = connection.read_to_string(&mut answer);
     assert!(!answer.contains("accepted"), "{answer}");
     assert_eq!(shop.client.position(), 2);
 }
 
 #[test]
-fn other_methods_are_told_which_are_right() {
+fn other_methods_are_refused_with_the_right_ones() {
     let shop = Shop::open();
     for (method, path, expected) in [
         ("GET", LINE, "POST"),
@@ -244,7 +244,7 @@ fn other_methods_are_told_which_are_right() {
         let answer = shop.client.request(method, path).body("{}").send();
         let problem = answer.problem(405, "method-not-allowed");
         assert_eq!((&problem["expected"], &problem["method"]), (&json!(expected), &json!(method)));
-        // The header that the standard asks for names them too; who may GET may HEAD.
+        // The header that the standard requires names them too; GET includes HEAD.
         let allow = answer.header("allow").unwrap_or_default();
         assert!(expected.split(", ").all(|method| allow.contains(method)), "{method} {path}: allow: {allow:?}");
         assert_eq!(shop.client.position(), 0);

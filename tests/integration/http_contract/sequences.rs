@@ -1,4 +1,4 @@
-//! Optimistic concurrency: a command may say where its aggregate must stand.
+//! Optimistic concurrency: a command may require a sequence of its aggregate.
 
 use serde_json::json;
 
@@ -42,6 +42,6 @@ fn a_repeat_is_known_before_its_sequence_is_looked_at() {
     };
     draft();
     shop.send("o-1", "add-line", &json!({ "sku": "TEA", "quantity": 1, "price": 5 })).json(200);
-    // Whoever did not get the first answer asks again, and must not be told of a conflict with itself.
+    // A client that missed the first answer repeats the command, and must not get a conflict with itself.
     assert_eq!((&draft()["repeated"], shop.client.position()), (&json!(true), 2));
 }

@@ -27,7 +27,7 @@ impl Shop {
         self.host = Some(host);
     }
 
-    /// As [`reopen`](Self::reopen), with one folder of the data folder removed.
+    /// Works like [`reopen`](Self::reopen), and removes one folder of the data folder.
     pub(crate) fn reopen_without(&mut self, derived: &str) {
         self.host.take().expect("it runs").kill();
         std::fs::remove_dir_all(self.folder.path().join("data").join(derived)).unwrap();
@@ -40,7 +40,7 @@ impl Shop {
         self.host.as_ref().expect("it runs").address()
     }
 
-    /// A command to one order, to be given headers and sent.
+    /// A request with a command for one order, ready for headers.
     pub(crate) fn command(&self, id: &str, name: &str, payload: &Value) -> Request<'_> {
         self.client.request("POST", &format!("/v1/main/orders/order/{id}/{name}")).body(payload.to_string())
     }
@@ -57,7 +57,7 @@ impl Shop {
         self.send(id, "add-line", &json!({ "sku": "TEA", "quantity": 2, "price": price })).json(200)
     }
 
-    /// A draft taken all the way: five events. Gives the last acknowledgement.
+    /// Fulfils a new order: five events. Returns the last acknowledgement.
     #[track_caller]
     pub(crate) fn fulfil(&self, id: &str, customer: &str, price: u64) -> Value {
         self.draft(id, customer, price);

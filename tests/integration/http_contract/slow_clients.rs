@@ -1,4 +1,4 @@
-//! Clients that do not read, or that send half of something: they cost the host a bounded amount, for a bounded time.
+//! Clients that do not read, or that send half a request, cost the host a bounded amount of memory for a bounded time.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ const MIB: u64 = 1024 * 1024;
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(60);
 const FEED: &str = "GET /v1/main/events HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
 
-/// A host with a history of more than 10 MB as it is written for readers.
+/// A host with a history that is larger than 10 MB in its answers.
 fn with_history() -> (TempDir, Host, usize) {
     let folder = tempfile::tempdir().unwrap();
     let host = Host::start(&folder.path().join("data"));
@@ -28,7 +28,8 @@ fn with_history() -> (TempDir, Host, usize) {
 fn clients_that_do_not_read_are_not_answered_ahead() {
     let (_folder, host, bytes) = with_history();
     let before = host.resident_bytes();
-    // One packet with many requests, and many connections with one each. All of them together would take a gigabyte.
+    // One packet with many requests, and many connections with one request each. All answers together would take a
+    // gigabyte.
     let mut pipelined = RawConnection::open(host.address());
     assert!(pipelined.send(FEED.repeat(40).as_bytes()));
     let mut unread: Vec<_> = (0..60).map(|_| RawConnection::open(host.address())).collect();
@@ -41,7 +42,8 @@ fn clients_that_do_not_read_are_not_answered_ahead() {
         host.client().get("/readyz").json(200);
     }
     assert!(most < 150 * MIB, "{} MiB", most / MIB);
-    // Once they read, they get all of it. Both at once: a client that goes on not to read is closed after a while.
+    // Once they read, they get everything. Both read at the same time, because a client that still does not read is
+    // closed after a while.
     let mut one = unread.swap_remove(0);
     drop(unread);
     std::thread::scope(|scope| {
@@ -53,7 +55,8 @@ fn clients_that_do_not_read_are_not_answered_ahead() {
     });
 }
 
-/// Each in its time: a head within ten seconds, a body too, and the answer says so where there is one.
+/// Each ends in time: a head within ten seconds, a body too, and the client gets an answer with the reason if there is
+/// one.
 #[test]
 fn half_sent_requests_end() {
     let folder = tempfile::tempdir().unwrap();
@@ -81,7 +84,7 @@ fn half_sent_requests_end() {
         assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("too-slow"), "{answer}");
         assert!(body.is_closed_within(Duration::from_secs(10)));
     }
-    // A body that nobody wants is waited for no longer.
+    // The host waits no longer for a body that it does not need.
     let mut unread = unread;
     assert!(unread.answer(Duration::from_secs(20)).expect("an answer").starts_with("HTTP/1.1 404 "));
     assert!(unread.is_closed_within(Duration::from_secs(10)));

@@ -31,7 +31,7 @@ fn the_state_is_known_at_every_sequence() {
 fn the_state_is_known_at_every_time() {
     let mut shop = Shop::open();
     shop.draft("o-1", "c-1", 5);
-    // Ask until the clock has moved on, so that the next event is of a later millisecond.
+    // Repeats until the clock has moved on, so that the next event has a later millisecond.
     let at_of = |shop: &Shop, sequence: usize| {
         let events = shop.client.get("/v1/main/orders/order/o-1/events").lines();
         events[sequence - 1]["at_ms"].as_u64().expect("a time")

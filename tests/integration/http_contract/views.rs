@@ -1,4 +1,4 @@
-//! Documents, and the effects that projections ask for.
+//! Documents, and the effects of projections.
 
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ fn documents_are_chosen_sorted_and_paged() {
     ] {
         assert_eq!(keys(query), wanted, "{query}");
     }
-    // Each view goes on by itself.
+    // Each view advances by itself.
     let path = format!("/v1/main/orders/views/customer-totals/c-1?after={last}&timeout_ms=30000");
     let totals = shop.client.get(&path).json(200);
     assert_eq!(totals["document"]["fulfilled"], json!({ "orders": 1, "total": 2 }));
@@ -71,8 +71,8 @@ fn an_effect_is_asked_for_once() {
         let keys: Vec<&Value> = all["effects"].as_array().unwrap().iter().map(|effect| &effect["key"]).collect();
         assert_eq!(keys, ["fulfilled:o-1", "fulfilled:o-2"], "reopened: {is_reopened}");
         let first = &all["effects"][0];
-        let told = ["kind", "target", "projection"].map(|name| first[name].as_str().unwrap());
-        assert_eq!(told, ["notify", "c-1", "order-summary"]);
+        let members = ["kind", "target", "projection"].map(|name| first[name].as_str().unwrap());
+        assert_eq!(members, ["notify", "c-1", "order-summary"]);
         assert_eq!(first["payload"], json!({ "order": "o-1", "total": 10 }));
         let one = page("?limit=1");
         assert_eq!((&one["next"], &one["has_more"], &first["position"]), (&json!("5.1"), &json!(true), &json!(5)));
@@ -88,7 +88,7 @@ fn an_effect_is_asked_for_once() {
     }
 }
 
-/// A page ends after so many documents, and says where the next one begins and how many there are.
+/// A page ends after a number of documents, and contains the start of the next page and the total.
 #[test]
 fn a_page_says_what_it_leaves_out() {
     let shop = Shop::open();
@@ -110,7 +110,7 @@ fn a_page_says_what_it_leaves_out() {
     assert_eq!(none.problem(404, "no-such-document")["position"], json!(last));
 }
 
-/// As after the deletion of everything that is derived: the places of effects are the same.
+/// As after the deletion of all derived data: the places of effects are the same.
 #[test]
 fn effects_keep_their_places_when_the_views_are_built_anew() {
     let mut shop = Shop::open();

@@ -1,4 +1,4 @@
-//! The same figures twice: counted straight from the rows of a log, and read from the views of a host.
+//! The same figures twice: counted directly from the rows of a log, and read from the views of a host.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 pub(crate) struct Count {
     pub(crate) cases: BTreeMap<String, Case>,
     pub(crate) resources: BTreeMap<String, Resource>,
-    /// By department and month.
+    /// The figures by department and month.
     pub(crate) months: BTreeMap<(String, String), Month>,
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct Case {
     department: String,
     group: Option<String>,
     responsible: String,
-    /// Task and resource, in order.
+    /// Pairs of task and resource, in order.
     path: Vec<(String, String)>,
     lead_time_ms: u64,
 }
@@ -48,7 +48,7 @@ impl Count {
         self.cases.values().map(|case| case.path.len() as u64).sum()
     }
 
-    /// From the log itself. Knows nothing of commands and events.
+    /// Counts from the log itself, without commands and events.
     pub(crate) fn of_csv(csv: &[u8]) -> Self {
         let mut reader = csv::Reader::from_reader(csv);
         let header = reader.headers().expect("a header").clone();
@@ -99,7 +99,7 @@ impl Count {
         count
     }
 
-    /// From the views of a host, once they have seen all that was recorded.
+    /// Reads the views of a host, once they have applied all events.
     #[track_caller]
     pub(crate) fn of_views(host: &Host) -> Self {
         let client = host.client();
@@ -142,7 +142,7 @@ impl Count {
         count
     }
 
-    /// As `assert_eq!`, and says which document differs rather than print all.
+    /// Works like `assert_eq!`, but names the document that differs instead of printing everything.
     #[track_caller]
     pub(crate) fn must_equal(&self, other: &Self) {
         must_be_same(&self.cases, &other.cases);

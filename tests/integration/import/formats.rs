@@ -1,4 +1,4 @@
-//! The same log in every form it may come in, and a look without sending.
+//! The same log in every format, and a dry run.
 
 use polder_tests::Host;
 use tempfile::tempdir;
@@ -17,7 +17,7 @@ fn every_form_of_a_log_is_the_same_log() {
     let host = Host::start(&folder.path().join("data"));
     host.client().deploy("permits");
 
-    // The compressed XES comes first: all others then hold nothing new.
+    // The compressed XES comes first: all later files contain nothing new.
     for (name, bytes, wanted) in [
         ("log.xes.gz", compressed(&xes), (rows, 0, 0)),
         ("log.xes", xes, (0, rows, 0)),
@@ -56,7 +56,7 @@ fn a_dry_run_counts_and_sends_nothing() {
     assert_eq!(ran.json(), wanted);
     assert_eq!(host.client().position(), 0);
 
-    // Without the host there is nothing to check against.
+    // A dry run needs the host's schemas.
     let ran = polder_tests::polder(&[&arguments[..], &["--host", "http://127.0.0.1:1"]].concat());
     assert!(ran.code != 0 && ran.stderr.contains("no host answers"), "{ran}");
 }

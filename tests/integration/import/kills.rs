@@ -1,7 +1,7 @@
-//! The host is killed at a random moment of an import, again and again. Nothing that was acknowledged may be missing, nothing may be
-//! there twice, and in the end the views show what the log holds.
+//! The host is killed at a random moment of an import, again and again. No acknowledged row may be missing, no row may
+//! be there twice, and in the end the views show the figures of the log.
 //!
-//! `POLDER_KILL_ROUNDS` sets the rounds, `POLDER_KILL_SEED` the seed; the real log is used where it is there.
+//! `POLDER_KILL_ROUNDS` sets the rounds, `POLDER_KILL_SEED` the seed; the real log is used if it is present.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -35,13 +35,13 @@ fn a_killed_host_keeps_what_it_acknowledged() {
     }
 }
 
-/// Gives a line about what was seen.
+/// Returns a line that describes the round.
 fn killed_and_finished(folder: &Path, log: &Path, acknowledged_min: u64, wanted: &Count) -> String {
     let (data, acks) = (folder.join("data"), folder.join("acks.ndjson"));
     let host = Host::start(&data);
     host.client().deploy("permits");
 
-    // Kill when so many acknowledgements have come: a moment of the import, however fast the machine is.
+    // Kill after a number of acknowledgements: a moment of the import, regardless of the speed of the machine.
     let importing = std::thread::scope(|scope| {
         let address = host.address().to_owned();
         let acks = acks.to_str().unwrap();
@@ -60,9 +60,9 @@ fn killed_and_finished(folder: &Path, log: &Path, acknowledged_min: u64, wanted:
         importing.join().expect("the import ends")
     });
     let acknowledged = acknowledgements(&acks);
-    // What had been answered is told, also when the rest could not be sent.
-    let told: Value = serde_json::from_str(importing.stdout.lines().next().unwrap_or_default()).unwrap_or_default();
-    assert_eq!(told["accepted"], acknowledged.len() as u64, "{importing}");
+    // The report contains the answered rows, even if the rest could not be sent.
+    let report: Value = serde_json::from_str(importing.stdout.lines().next().unwrap_or_default()).unwrap_or_default();
+    assert_eq!(report["accepted"], acknowledged.len() as u64, "{importing}");
 
     let host = Host::start(&data);
     let events = host.client().get("/v1/main/events").lines();
@@ -87,7 +87,7 @@ fn killed_and_finished(folder: &Path, log: &Path, acknowledged_min: u64, wanted:
     format!("{} acknowledged, {kept} kept of {rows}", acknowledged.len())
 }
 
-/// Positions without a gap, and no row twice.
+/// Checks that positions have no gap, and that no row is there twice.
 #[track_caller]
 fn each_once(events: &[Value]) {
     let mut seen = BTreeMap::new();

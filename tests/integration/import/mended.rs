@@ -1,5 +1,5 @@
-//! A mistake in the file, in the map or in a rule does not burn rows: it is found before anything is sent, and rows that were refused can be sent
-//! again once it is mended. In the end each row is in, once.
+//! A mistake in the file, in the map or in a rule does not lose rows: it is found before anything is sent, and refused
+//! rows can be sent again after a correction. In the end each row is there once.
 
 use std::path::PathBuf;
 
@@ -62,7 +62,7 @@ impl Desk {
         serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran}"))
     }
 
-    /// Each command's id of the history, once.
+    /// The id of each command in the history, once per event.
     fn ids(&self) -> Vec<String> {
         let events = self.host.client().get("/v1/main/events").lines();
         events.iter().map(|event| event["command_id"].as_str().unwrap().to_owned()).collect()
@@ -125,7 +125,7 @@ fn rows_that_a_wrong_map_burned_are_sent_again() {
 #[test]
 fn rows_that_a_rule_refused_are_sent_again() {
     let desk = Desk::open();
-    // Nothing can be submitted that has no line.
+    // An order without lines cannot be submitted.
     let log = "order,what,who,number\no-1,draft,ann,\no-1,submit,,\n";
     let first = desk.report(ORDERS, log, &[]);
     assert_eq!((tally(&first), &first["refused_before"]), ((1, 0, 1), &json!(0)));
@@ -150,14 +150,15 @@ fn a_row_that_was_accepted_with_another_content_stays_as_it_is() {
 }
 
 #[test]
-fn identical_rows_are_told_and_told_apart_by_their_occurrence() {
+fn identical_rows_are_reported_and_distinguished_by_their_occurrence() {
     let desk = Desk::open();
     let log = "order,what,who,number\no-1,draft,ann,\no-1,line,TEA,1\no-1,line,TEA,1\no-1,submit,,\n";
     let lines = "row_key = [\"order\", \"what\"]";
     let first = desk.report(ORDERS, log, &[]);
     assert_eq!(tally(&first), (3, 0, 1), "{first}");
     assert_eq!(reasons(&first), [("an earlier row of this file has the same key", &json!([4]))]);
-    // The first of them keeps its key, so it is not sent a second time. The other one comes too late here, and is the domain's to refuse.
+    // The first of them keeps its key, so it is not sent a second time. The other one comes too late here, and the
+    // domain refuses it.
     let mended = ORDERS.replace(lines, "row_key = [\"order\", \"what\", \"$occurrence\"]");
     let second = desk.report(&mended, log, &[]);
     assert_eq!(tally(&second), (0, 3, 1), "{second}");
@@ -172,7 +173,7 @@ fn identical_rows_are_told_and_told_apart_by_their_occurrence() {
 }
 
 #[test]
-fn an_unclosed_quote_is_told_mended_and_in_the_end_each_row_is_in_once() {
+fn an_unclosed_quote_is_reported_and_corrected_and_each_row_is_there_once() {
     let folder = tempdir().unwrap();
     let log = OfficeLog::generated(5, 12);
     let csv = String::from_utf8(log.csv()).unwrap();
@@ -183,9 +184,9 @@ fn an_unclosed_quote_is_told_mended_and_in_the_end_each_row_is_in_once() {
     let host = Host::start(&folder.path().join("data"));
     host.client().deploy("permits");
     let rows = log.rows.len() as u64;
-    let told: Value = serde_json::from_str(&import(&host, &file, &[]).stdout).unwrap();
-    assert_eq!(tally(&told), (rows - 1, 0, 1), "{told}");
-    assert_eq!(reasons(&told), [("a quote opens a cell and nothing closes it", &json!([last + 1]))]);
+    let report: Value = serde_json::from_str(&import(&host, &file, &[]).stdout).unwrap();
+    assert_eq!(tally(&report), (rows - 1, 0, 1), "{report}");
+    assert_eq!(reasons(&report), [("a quote opens a cell and nothing closes it", &json!([last + 1]))]);
     let mended = written(folder.path(), "log.csv", csv.as_bytes());
     assert_eq!(tally(&import(&host, &mended, &[]).json()), (1, rows - 1, 0));
     assert_eq!(host.client().position(), rows);

@@ -1,4 +1,5 @@
-//! A log becomes a history, once, whatever happens on the way: the views must show what a count of the log's own rows shows.
+//! A log becomes a history, once, also with interruptions: the views must show the same figures as a count of the log's
+//! rows.
 
 mod count;
 mod formats;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use polder_tests::{Host, Ran, repository_file};
 use serde_json::Value;
 
-/// The map that `guests/permits` ships.
+/// The map that `guests/permits` contains.
 fn map() -> PathBuf {
     repository_file("guests/permits/map.toml")
 }
@@ -26,7 +27,7 @@ fn import(host: &Host, log: &Path, further: &[&str]) -> Ran {
     host.polder(&[&arguments[..], further].concat())
 }
 
-/// Accepted, already handled, refused.
+/// The counts of accepted, already handled and refused rows.
 fn tally(report: &Value) -> (u64, u64, u64) {
     let count = |name: &str| report[name].as_u64().unwrap_or_else(|| panic!("{report}"));
     (count("accepted"), count("already_handled"), count("refused"))

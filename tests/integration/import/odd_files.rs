@@ -1,4 +1,4 @@
-//! Files as other programs write them: in their own encodings, with their own words for nothing, and of any size.
+//! Files as other programs write them: with other encodings, with other words for empty cells, and of any size.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -83,14 +83,14 @@ fn a_large_file_with_a_quote_that_is_never_closed_takes_little_memory() {
         input.write_all(piece.as_bytes()).unwrap();
         (written, rows) = (written + piece.len() as u64, rows + 1_000);
     }
-    // Nearly all of it has been read by now.
+    // Nearly all of it has been read at this point.
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
     let peak =
         status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak").trim().trim_end_matches(" kB");
     drop(input);
     let ran = child.wait_with_output().unwrap();
-    let told: Value = serde_json::from_slice(&ran.stdout).unwrap();
-    assert_eq!((&told["commands"], &told["refused"]), (&json!({ "draft-order": rows }), &json!(1)), "{told}");
+    let report: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!((&report["commands"], &report["refused"]), (&json!({ "draft-order": rows }), &json!(1)), "{report}");
     println!("{megabytes} MB, {rows} rows, {peak} kB at most");
     assert!(peak.parse::<u64>().unwrap() < RESIDENT_KB_MAX, "{peak} kB");
 }

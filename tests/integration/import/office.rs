@@ -1,4 +1,4 @@
-//! A whole log is imported, twice: the real office's where it is there, and one of its form always.
+//! A whole log is imported twice: the real office's log if it is present, and always a generated one of its form.
 
 use std::path::Path;
 
@@ -45,7 +45,7 @@ fn imported_twice(log: &Path) -> Count {
 
     host.stop();
     let verified = polder(&["verify", "--data", data.to_str().unwrap(), "--json"]).json();
-    // The tenant's key, the upload and the activation are events too, of the host's own history.
+    // The tenant's key, the upload and the activation are events of the host's own history, too.
     assert_eq!((&verified["events"], &verified["closed"]), (&(rows + 3).into(), &true.into()), "{verified}");
     wanted
 }

@@ -1,5 +1,5 @@
-//! Logs of an office that never was, of the real one's form: columns, task names, and rows of a case in order of time. The same for
-//! the same seed.
+//! Generated logs in the form of a real office's log: columns, task names, and the rows of a case in order of time. The
+//! same seed gives the same log.
 
 use std::io::Write;
 use std::path::Path;
@@ -34,13 +34,13 @@ const TASKS: [&str; 5] = [
     "T06 Determine necessity of stop advice",
     "T10 Determine necessity to stop indication",
 ];
-/// 2010-10-01T00:00:00Z, and 16 months after it.
+/// 2010-10-01T00:00:00Z, and a span of 16 months.
 const START_MS: u64 = 1_285_891_200_000;
 const SPAN_MS: u64 = 41_472_000_000;
 const HOUR_MS: u64 = 3_600_000;
 
 pub(crate) struct OfficeLog {
-    /// Cells in the order of `COLUMNS`.
+    /// The cells of each row, in the order of `COLUMNS`.
     pub(crate) rows: Vec<[String; 15]>,
 }
 
@@ -60,7 +60,8 @@ impl OfficeLog {
         writer.into_inner().expect("nothing is left to write")
     }
 
-    /// As process-mining tools write it: a trace per case, its attributes without the `case:`.
+    /// The log as XES, as process-mining tools write it: a trace per case, with its attributes without the prefix
+    /// `case:`.
     pub(crate) fn xes(&self) -> Vec<u8> {
         let mut xes = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<log xes.version=\"1.0\">\n");
         for case in self.rows.chunk_by(|one, other| one[1] == other[1]) {
@@ -121,13 +122,13 @@ fn case_rows(case: u64, random: &mut Random) -> Vec<[String; 15]> {
             format!("Resource{resource:02}"),
             time(at_ms),
         ]);
-        // Now and then two tasks in the same millisecond.
+        // Sometimes two tasks have the same millisecond.
         at_ms += random.below(4) * random.below(20 * HOUR_MS);
     }
     rows
 }
 
-/// `2011-10-11 13:45:40.276000+02:00`, as the real log has it.
+/// Writes a time as the real log does: `2011-10-11 13:45:40.276000+02:00`.
 fn shown(ms: u64, offset_hours: i8) -> String {
     let at = Timestamp::from_millisecond(ms as i64).expect("a time of this century");
     let local = Offset::constant(offset_hours).to_datetime(at);
@@ -136,7 +137,7 @@ fn shown(ms: u64, offset_hours: i8) -> String {
 
 fn attributes(xes: &mut String, indent: &str, row: &[String; 15], key: impl Fn(&'static str) -> Option<&'static str>) {
     for (column, value) in COLUMNS.into_iter().zip(row) {
-        // What a case has not is left out there.
+        // XES leaves empty attributes out.
         if let Some(key) = key(column).filter(|_| !value.is_empty()) {
             let kind = if column.contains("date") || column.contains("time") { "date" } else { "string" };
             *xes += &format!("{indent}<{kind} key=\"{key}\" value=\"{value}\"/>\n");

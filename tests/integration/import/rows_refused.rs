@@ -1,4 +1,4 @@
-//! Rows that cannot be read, or that the domain refuses: told by reason and line, and the rest goes on.
+//! Rows that cannot be read, or that the domain refuses, are reported by reason and line, and the rest is imported.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ const KEY: usize = 9;
 const TASK: usize = 10;
 const TIME: usize = 14;
 
-/// Three cases of three rows; the lines of the file are one more than the rows before them, and one for the header.
+/// Three cases of three rows. The line of a row in the file is its number, counted from 1, plus one for the header.
 fn small_log() -> OfficeLog {
     let mut log = OfficeLog::generated(4, 40);
     log.rows.retain({
@@ -35,12 +35,12 @@ fn small_log() -> OfficeLog {
 fn refused_rows_are_grouped_by_reason_and_the_rest_goes_on() {
     let folder = tempdir().unwrap();
     let mut log = small_log();
-    // Line 3: no time. Line 4: a task that the office does not know. Line 6: no key. Line 7: before the task before it.
+    // Line 3: no time. Line 4: an unknown task. Line 6: no key. Line 7: earlier than the task before it.
     log.rows[1][TIME] = String::from("some day");
     log.rows[2][TASK] = String::from("T99 Lose the file");
     log.rows[4][KEY] = String::new();
     log.rows[5][TIME] = String::from("1999-01-01 00:00:00+01:00");
-    // Line 11: a cell too many. Line 12: not text. Line 13: of a case that was never registered.
+    // Line 11: a cell too many. Line 12: not text. Line 13: a case that was never registered.
     let mut csv = log.csv();
     csv.extend_from_slice(log.csv().split(|byte| *byte == b'\n').nth(1).unwrap());
     csv.extend_from_slice(b",more\n");
@@ -70,14 +70,14 @@ fn refused_rows_are_grouped_by_reason_and_the_rest_goes_on() {
     assert_eq!(lines("not-registered"), json!([13]));
     assert_eq!(host.client().position(), 5);
 
-    // For people, the same with what to look at.
+    // For people, the same with the details.
     let (log, map) = (file.to_str().unwrap(), map());
-    let told = host.polder(&["import", log, "--map", map.to_str().unwrap()]);
-    assert_eq!((told.code, told.stderr.as_str()), (1, ""), "{told}");
-    assert!(told.stdout.starts_with("0 accepted, 5 already handled, 7 refused\n  3 of them were refused before: --retry-refused has them decided again\n"), "{told}");
+    let ran = host.polder(&["import", log, "--map", map.to_str().unwrap()]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (1, ""), "{ran}");
+    assert!(ran.stdout.starts_with("0 accepted, 5 already handled, 7 refused\n  3 of them were refused before: --retry-refused has them decided again\n"), "{ran}");
     assert!(
-        told.stdout.contains("1 refused: task-out-of-order (line 7)\n    line 7: a task completed at 1999"),
-        "{told}"
+        ran.stdout.contains("1 refused: task-out-of-order (line 7)\n    line 7: a task completed at 1999"),
+        "{ran}"
     );
 }
 
@@ -89,17 +89,17 @@ fn an_import_that_cannot_work_ends_at_once() {
     let (log_text, map) = (log.to_str().unwrap(), map());
     let map = map.to_str().unwrap();
 
-    // A host without the domain: not one refused row after the other.
+    // A host without the domain: one error instead of a refusal for each row.
     let ran = import(&host, &log, &[]);
     assert_eq!(ran.code, 3, "{ran}");
     assert_eq!(ran.stderr, "error: tenant \"main\" has no domain \"permits\"\n");
 
-    // No host, and no patience.
+    // No host, and no wait for one.
     let ran = polder(&["import", log_text, "--map", map, "--host", "http://127.0.0.1:1", "--wait", "0"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (4, "0 accepted, 0 already handled, 0 refused\n"), "{ran}");
     assert!(ran.stderr.contains("no host answers at http://127.0.0.1:1"), "{ran}");
 
-    // Files that are no logs, and maps that are none.
+    // Files that are not logs, and maps that are not maps.
     let refused = |log: &Path, map: &Path| {
         let ran = polder(&["import", log.to_str().unwrap(), "--map", map.to_str().unwrap(), "--dry-run"]);
         ran.refused().to_owned()

@@ -1,5 +1,5 @@
-//! A guest that remembers what is in no event is found out by running some of its commands a second time; one that does not is left in
-//! peace.
+//! The host finds a guest that keeps state outside its events by running some of its commands a second time; a guest
+//! without such state is left alone.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use serde_json::json;
 use super::metric;
 use crate::engine::door::{Door, another_revision, component, options, tenant};
 
-/// Within so many commands it has to be found.
+/// The number of commands within which it must be found.
 const COMMANDS_MAX: u64 = 1_000;
-/// At once.
+/// The number of callers at the same time.
 const CALLERS: u64 = 256;
-/// More than enough that each worker's instance is sampled.
+/// More than enough for a sample of each worker's instance.
 const HONEST_COMMANDS: u64 = 600;
 
-/// Sends the command until the domain is closed, and gives the reason and how many were acknowledged.
+/// Sends the command until the domain is closed; returns the reason and the number of acknowledged commands.
 async fn found(door: &Door, command: &str) -> (String, u64) {
     let mut acknowledged = 0;
     loop {
@@ -35,7 +35,7 @@ async fn found(door: &Door, command: &str) -> (String, u64) {
     }
 }
 
-/// Once it is recorded.
+/// Waits until the quarantine is recorded.
 async fn quarantined(door: &Door) -> RevisionInfo {
     let domain = "hidden-counter".parse().unwrap();
     loop {
@@ -51,30 +51,33 @@ async fn quarantined(door: &Door) -> RevisionInfo {
 async fn a_hidden_counter_in_events_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let door = Door::open(folder.path(), "hidden-counter", "meter").await;
-    let (reason, acknowledged) = found(&door, "tell").await;
-    assert!(reason.starts_with("it remembers what is in no event: command tell ("), "{reason}");
-    assert!(reason.contains(") to meter m-") && reason.contains("event 1 was meter-told@1 {\"count\":"), "{reason}");
+    let (reason, acknowledged) = found(&door, "report").await;
+    assert!(reason.starts_with("it remembers what is in no event: command report ("), "{reason}");
+    assert!(
+        reason.contains(") to meter m-") && reason.contains("event 1 was meter-reported@1 {\"count\":"),
+        "{reason}"
+    );
     assert!(metric(&door, "polder_audits_total{result=\"different\"}") > 0);
-    // What was acknowledged stays: what happened, happened.
+    // Acknowledged events stay, because they are facts.
     assert_eq!(door.events().await.len() as u64, acknowledged);
 }
 
-/// However fast commands come, and whatever else the machine has to do: nobody waits for a thread that stands back.
+/// Regardless of the rate of commands and of the load of the machine: no command waits for a thread of low priority.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hidden_counter_is_found_among_many_callers() {
     let folder = tempfile::tempdir().unwrap();
     let door = Arc::new(Door::open(folder.path(), "hidden-counter", "meter").await);
     let caller = |number: u64| {
         let door = Arc::clone(&door);
-        tokio::spawn(async move { while door.send(&format!("m-{number}"), "tell", json!({})).await.is_ok() {} })
+        tokio::spawn(async move { while door.send(&format!("m-{number}"), "report", json!({})).await.is_ok() {} })
     };
     futures::future::join_all((0..CALLERS).map(caller)).await;
     let acknowledged = door.events().await.len() as u64;
     assert!(acknowledged < COMMANDS_MAX, "{acknowledged}");
-    let (reason, more) = found(&door, "tell").await;
+    let (reason, more) = found(&door, "report").await;
     assert_eq!(more, 0, "it is shut for everyone");
 
-    // Several samples tell of it; one cause is given and recorded.
+    // Several samples find it; one cause is returned and recorded.
     let domain = "hidden-counter".parse().unwrap();
     let recorded = quarantined(&door).await;
     assert_eq!(recorded.cause.as_deref(), Some(&*reason));
@@ -90,19 +93,19 @@ async fn a_hidden_counter_is_found_among_many_callers() {
     host.shutdown().await;
 }
 
-/// There is no revision before it to go back to.
+/// There is no earlier revision to return to.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_found_is_in_quarantine_until_it_is_released() {
     let folder = tempfile::tempdir().unwrap();
     let door = Door::open(folder.path(), "hidden-counter", "meter").await;
-    let (reason, _) = found(&door, "tell").await;
+    let (reason, _) = found(&door, "report").await;
     let domain = "hidden-counter".parse().unwrap();
     assert_eq!(quarantined(&door).await.cause.as_deref(), Some(&*reason));
     door.close().await;
 
     let host = Host::open(options(folder.path())).unwrap();
     let door = Door::at(host.clone(), "hidden-counter", "meter");
-    assert_eq!(found(&door, "tell").await, (reason.clone(), 0), "a restart lets nobody in");
+    assert_eq!(found(&door, "report").await, (reason.clone(), 0), "a restart does not open it");
     let (tenant, bytes) = (tenant(), component("hidden-counter"));
     match host.deploy(&tenant, bytes.clone().into(), DeployOptions::default()).await {
         Err(DeployError::Quarantined { cause, .. }) => assert_eq!(cause, reason),
@@ -110,7 +113,7 @@ async fn what_was_found_is_in_quarantine_until_it_is_released() {
     }
     let released = DeployOptions { release_quarantine: true, ..DeployOptions::default() };
     host.deploy(&tenant, bytes.into(), released).await.unwrap();
-    door.accept("m-9", "tell", json!({})).await;
+    door.accept("m-9", "report", json!({})).await;
     let revisions = host.revisions(&tenant, &domain).await.unwrap();
     assert_eq!(revisions.last().unwrap().status, RevisionStatus::Active);
     door.close().await;
@@ -122,7 +125,7 @@ async fn the_domain_goes_back_to_the_revision_before() {
     let door = Door::open(folder.path(), "hidden-counter", "meter").await;
     door.accept("m-9", "read", json!({})).await;
     let second = door.deploy(another_revision(&component("hidden-counter"), 1)).await;
-    let (reason, _) = found(&door, "tell").await;
+    let (reason, _) = found(&door, "report").await;
     let bad = quarantined(&door).await;
     assert_eq!((bad.revision, bad.cause.as_deref()), (second.revision, Some(&*reason)));
     let active = door.host.domains(&tenant()).await.unwrap()[0].revision;
@@ -130,20 +133,20 @@ async fn the_domain_goes_back_to_the_revision_before() {
     door.accept("m-9", "read", json!({})).await;
 }
 
-/// Its instances were kept in case it comes back, and have counted on from what they should not remember.
+/// Its instances were kept for a possible return, and their hidden counters have advanced.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_released_begins_anew() {
     let folder = tempfile::tempdir().unwrap();
     let door = Door::open(folder.path(), "hidden-counter", "meter").await;
     let second = another_revision(&component("hidden-counter"), 1);
     door.deploy(second.clone()).await;
-    // The first of them went to the meter that is asked again below, so its instance has counted.
-    let (_, acknowledged) = found(&door, "tell").await;
+    // The first command went to the meter that is called again below, so its instance has counted.
+    let (_, acknowledged) = found(&door, "report").await;
     assert!(acknowledged > 0);
     quarantined(&door).await;
     let released = DeployOptions { release_quarantine: true, ..DeployOptions::default() };
     door.host.deploy(&tenant(), second.into(), released).await.unwrap();
-    door.accept("m-0", "tell", json!({})).await;
+    door.accept("m-0", "report", json!({})).await;
     let events = door.events().await;
     assert_eq!(events.last().unwrap().payload.get(), r#"{"count":1}"#);
 }
@@ -157,7 +160,7 @@ async fn a_hidden_counter_in_the_state_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_hides_nothing_is_left_in_peace() {
+async fn a_guest_without_hidden_state_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let orders = Door::orders(folder.path()).await;
     for number in 0..HONEST_COMMANDS {
@@ -170,7 +173,7 @@ async fn who_hides_nothing_is_left_in_peace() {
             }
         };
     }
-    // And some that are rejected.
+    // Also some rejected commands.
     for number in 0..HONEST_COMMANDS {
         orders.send(&format!("o-{}", number % 10), "draft-order", json!({ "customer": "c-2" })).await.unwrap();
     }

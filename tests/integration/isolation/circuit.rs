@@ -1,4 +1,5 @@
-//! A domain whose calls fail too often is kept from its callers, alone, and comes back when it is well.
+//! A domain whose calls fail too often is closed to its callers, without effects on others, and opens again when it has
+//! recovered.
 
 use polder_core::{Command, CommandAck, CommandStatus};
 use polder_engine::SubmitError;
@@ -9,7 +10,7 @@ use crate::engine::door::{Door, another_revision, component, tenant};
 
 const CIRCUIT: &str = "polder_domain_circuit{tenant=\"main\",domain=\"saboteur\"}";
 
-/// Each time from another caller, to another machine: what fails for one alone is not held against the domain.
+/// Sends from a new caller to a new machine: failures for a single one do not count against the domain.
 async fn send_as_another(machines: &Door, number: u64, name: &str) -> Result<CommandAck, SubmitError> {
     let command = machines.command(&format!("m-{number}"), name, &json!({}));
     machines.host.submit(Command { actor: Some(format!("caller-{number}")), ..command }).await
@@ -37,9 +38,9 @@ async fn a_domain_that_fails_is_kept_from_its_callers_until_it_is_well() {
     assert!(faults >= 10 && retry_after_ms <= 5_000, "{faults} faults, then {retry_after_ms} ms");
     assert_eq!(metric(&machines, CIRCUIT), 2);
     assert_eq!(metric(&machines, "polder_domain_faults_total{tenant=\"main\",domain=\"saboteur\"}"), faults);
-    // Nobody else's affair.
+    // Other domains are not affected.
     orders.accept("o-1", "draft-order", json!({ "customer": "c-1" })).await;
-    // One now and then is let through, and when they go well, all are.
+    // Some calls are let through, and when they succeed, all are.
     let mut turns = 1;
     while metric(&machines, CIRCUIT) != 0 {
         match machines.send("m-1", "turn", json!({})).await {

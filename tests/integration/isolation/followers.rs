@@ -1,4 +1,5 @@
-//! Many clients that ask for a long history and never take it: memory and threads of the host stay bounded, and others are served.
+//! Many clients that request a long history and never read it: memory and threads of the host stay bounded, and others
+//! are served.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -6,10 +7,10 @@ use std::net::TcpStream;
 use polder_tests::{Client, Host};
 
 const FOLLOWERS: usize = 100;
-/// A thousand events each: about 8 MB of answer, more than the system's own buffers take from the host.
+/// A thousand events each: about 8 MB of answer, more than the system's own buffers hold.
 const RUSHES: usize = 25;
 const MEMORY_BYTES_MAX: u64 = 512 * 1024 * 1024;
-/// Workers, readers, journal, views, HTTP and what the runtime needs; far below one for each follower.
+/// Workers, readers, journal, views, HTTP and the runtime; far fewer than one for each follower.
 const THREADS_MAX: u64 = 80;
 
 #[test]
@@ -25,7 +26,7 @@ fn followers_that_never_read_cost_bounded_memory_and_threads() {
     }
     let before = status(&host, "VmRSS:");
     let followers: Vec<_> = (0..FOLLOWERS).map(|_| follow(&host)).collect();
-    // Each has its first page; from then on it holds what it holds.
+    // Each has its first page; from then on its memory does not grow.
     let mut seen = (0, 0);
     loop {
         let now = (metric(&client, "polder_reads"), metric(&client, "polder_memory_bytes{purpose=\"reads\"}"));
@@ -39,7 +40,7 @@ fn followers_that_never_read_cost_bounded_memory_and_threads() {
     assert!(status(&host, "Threads:") < THREADS_MAX, "{}", host.process_status());
     let grown_kib = status(&host, "VmRSS:").saturating_sub(before);
     assert!(grown_kib < MEMORY_BYTES_MAX / 1024, "{grown_kib} KiB more");
-    // Somebody else reads all of it, and a command is taken.
+    // Another client reads everything, and a command is accepted.
     client.post("/v1/main/saboteur/machine/m-2/turn", "{}").json(200);
     assert_eq!(client.get("/v1/main/events?after=24900").lines().len(), 101);
     drop(followers);
@@ -64,14 +65,14 @@ fn metric(client: &Client, name: &str) -> u64 {
     line.unwrap_or_else(|| panic!("there is no {name} in\n{text}")).parse().unwrap()
 }
 
-/// A number of what Linux says of the process: KiB, or a count.
+/// A number from Linux's status of the process: KiB, or a count.
 fn status(host: &Host, name: &str) -> u64 {
     let status = host.process_status();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("Linux says so");
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// What matches nothing looks at all of a history: page by page, and where the machine has time left.
+/// A search without matches reads the whole history, page by page, with low priority.
 #[test]
 fn a_search_that_finds_nothing_goes_on_on_the_slow_lane() {
     let folder = tempfile::tempdir().unwrap();
@@ -83,7 +84,7 @@ fn a_search_that_finds_nothing_goes_on_on_the_slow_lane() {
     }
     assert_eq!(client.get("/v1/main/events").lines().len(), 10_000);
     assert_eq!(metric(&client, "polder_slow_reads_total"), 0, "what is found is read at once");
-    assert_eq!(client.get("/v1/main/events?correlation_id=nobody").lines().len(), 0);
+    assert_eq!(client.get("/v1/main/events?correlation_id=none").lines().len(), 0);
     assert!(metric(&client, "polder_slow_reads_total") > 0);
     host.stop();
 }

@@ -1,5 +1,5 @@
-//! SIGKILL while calls of one domain are on the slow lane and those of another on the first: nothing that was acknowledged is lost, and
-//! nothing is there twice.
+//! SIGKILL while calls of one domain are on the slow lane and those of another on the first: no acknowledged command is
+//! lost, and none is there twice.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 const KILLS: u64 = 4;
 const MACHINES: u64 = 3;
-/// Much more than a slice.
+/// Much more than a time slice.
 const TOIL_ROUNDS: u64 = 4_000_000;
 
-/// All that was sent, by the command's id.
+/// Everything that was sent, by the command's id.
 #[derive(Default)]
 struct Sent {
     clock: AtomicU64,
@@ -43,7 +43,7 @@ fn nothing_is_lost_or_doubled_on_either_lane() {
     }
 }
 
-/// Until both lanes have worked, and so many commands were answered.
+/// Runs until both lanes have worked, and a number of commands was answered.
 fn load_until_killed(host: Host, kill: u64, answers_min: u64, seed: u64, sent: &Sent) {
     let (answered, answers) = channel();
     std::thread::scope(|scope| {
@@ -65,7 +65,7 @@ fn load_until_killed(host: Host, kill: u64, answers_min: u64, seed: u64, sent: &
 fn slow_commands(client: &Client) -> u64 {
     let metrics = client.get("/metrics");
     let line = metrics.text().lines().find_map(|line| line.strip_prefix("polder_slow_lane_commands_total "));
-    line.expect("it is told").parse().unwrap()
+    line.expect("the metric exists").parse().unwrap()
 }
 
 fn write(client: &Client, name: &str, is_slow: bool, mut random: Random, sent: &Sent, answered: &Sender<()>) {
@@ -83,8 +83,8 @@ fn write(client: &Client, name: &str, is_slow: bool, mut random: Random, sent: &
         let Ok(answer) = post(client, &request, &id).try_send() else { return };
         let ack = answer.json(200);
         assert_eq!(ack["repeated"], Value::Null, "{ack}");
-        sent.operations.lock().unwrap().get_mut(&id).unwrap().0.acknowledged = Some(told(&ack, sent.now()));
-        // Nobody counts any more once the host is being killed.
+        sent.operations.lock().unwrap().get_mut(&id).unwrap().0.acknowledged = Some(acknowledged(&ack, sent.now()));
+        // The receiver is gone once the host is being killed.
         let _ = answered.send(());
     }
 }
@@ -97,7 +97,7 @@ fn post<'a>(client: &'a Client, request: &Request, id: &str) -> polder_tests::Re
     client.request("POST", &request.path).header("idempotency-key", id).body(request.payload.clone())
 }
 
-fn told(ack: &Value, at: u64) -> Acknowledged {
+fn acknowledged(ack: &Value, at: u64) -> Acknowledged {
     let number = |field: &str| ack[field].as_u64().unwrap();
     Acknowledged { at, position: number("position"), sequence: number("sequence") }
 }
@@ -108,7 +108,8 @@ impl Sent {
     }
 }
 
-/// What was acknowledged is there as it was told, and sent again it is told the same; what was not, is there once or not at all.
+/// Each acknowledged command is at its acknowledged place, and a repeat gets the same answer. Each other command is
+/// there once or not at all.
 fn check(host: &Host, sent: &Sent) {
     let client = host.client();
     let mut history: Vec<Recorded> = Vec::new();
@@ -125,7 +126,7 @@ fn check(host: &Host, sent: &Sent) {
     for (operation, request) in operations.values() {
         let Some(first) = operation.acknowledged else { continue };
         let again = post(&client, request, &operation.command).send().json(200);
-        assert_eq!((told(&again, first.at), &again["repeated"]), (first, &Value::Bool(true)), "{again}");
+        assert_eq!((acknowledged(&again, first.at), &again["repeated"]), (first, &Value::Bool(true)), "{again}");
     }
     println!("{} events, {} sent so far", history.len(), all.len());
 }

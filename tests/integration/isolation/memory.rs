@@ -1,4 +1,5 @@
-//! What a tenant keeps in guest memory counts for all its domains and workers together, and what was used least goes first.
+//! A tenant's guest memory counts for all its domains and workers together, and the least recently used state goes
+//! first.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -13,10 +14,10 @@ use crate::engine::door::{Door, options, tenant};
 const MIB: u64 = 1024 * 1024;
 const INSTANCE_BYTES: u64 = 3 * MIB;
 
-/// What is kept, by all instances of a domain together.
+/// The states and instances that a domain keeps, over all its instances.
 #[derive(Default)]
 struct Kept {
-    /// By instance, and its aggregates.
+    /// Pairs of instance and aggregate.
     states: BTreeSet<(usize, String)>,
     instances: BTreeSet<usize>,
     instances_ever: usize,
@@ -30,7 +31,7 @@ struct Observed {
 struct ObservedInstance {
     number: usize,
     kept: Arc<Mutex<Kept>>,
-    /// By slot.
+    /// The ids of the aggregates, by slot.
     ids: Vec<String>,
 }
 
@@ -100,7 +101,7 @@ impl Drop for ObservedInstance {
     }
 }
 
-/// Puts a domain of its own name in place, and gives what it keeps.
+/// Puts a domain with its own name in place, and returns what it keeps.
 fn observe(host: &Host, domain: &str) -> (Door, Arc<Mutex<Kept>>) {
     let event = json!({ "version": 1, "reads": [1], "schema": {} });
     let aggregate = json!({ "commands": { "note": { "schema": {} } }, "events": { "noted": event } });
@@ -139,7 +140,7 @@ async fn warm_states_count_for_all_domains_of_a_tenant_together() {
 #[tokio::test(flavor = "multi_thread")]
 async fn guest_memory_counts_for_all_domains_of_a_tenant_together() {
     let folder = tempfile::tempdir().unwrap();
-    // On each of two workers: room for two instances, and not for three.
+    // On each of two workers there is room for two instances, but not for three.
     let limits = Limits { guest_memory_bytes_max: 16 * MIB, ..Limits::DEFAULT };
     let host = host_with(folder.path(), limits);
     let domains: Vec<_> = ["d-0", "d-1", "d-2", "d-3"].map(|domain| observe(&host, domain)).into();

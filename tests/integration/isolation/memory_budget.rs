@@ -1,4 +1,5 @@
-//! Guests draw their memory from what the host as a whole may hold. What does not fit is refused, and counts against nobody.
+//! Guest memory counts towards the host's total limit. A call that does not fit is refused, and does not count as a
+//! failure.
 
 use polder_core::{Command, CommandAck, MemoryBudget, MemoryPurpose, MemoryReservation, TenantName};
 use polder_engine::{AsOf, DeployOptions, Host, HostOptions, ReadError, SubmitError};
@@ -7,14 +8,14 @@ use serde_json::json;
 use crate::engine::door::{Door, component, options};
 
 const MIB: u64 = 1024 * 1024;
-/// More than a circuit needs to break.
+/// More than the number that opens a circuit.
 const REFUSALS: usize = 30;
 
 fn host_with(folder: &std::path::Path, memory: &MemoryBudget) -> Host {
     Host::open(HostOptions { memory: memory.clone(), is_audited: false, ..options(folder) }).unwrap()
 }
 
-/// Takes all that is free, so that nothing is left for guests.
+/// Reserves all free memory, so that nothing is left for guests.
 fn all_of(memory: &MemoryBudget) -> MemoryReservation {
     loop {
         if let Ok(held) = memory.try_reserve(MemoryPurpose::RequestBodies, memory.bytes_max() - memory.used()) {
@@ -24,7 +25,7 @@ fn all_of(memory: &MemoryBudget) -> MemoryReservation {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_memory_commands_and_states_are_refused_and_nobody_is_blamed() {
+async fn without_memory_commands_and_states_are_refused_and_no_failure_counts() {
     let folder = tempfile::tempdir().unwrap();
     let memory = MemoryBudget::new(64 * MIB);
     let door = Door::at(host_with(folder.path(), &memory), "orders", "order");
@@ -55,7 +56,7 @@ async fn without_memory_commands_and_states_are_refused_and_nobody_is_blamed() {
 }
 
 async fn turn(host: &Host, tenant: &TenantName, door: &Door, id: &str) -> CommandAck {
-    // The workers that hold memory are asked to give it back, which the one that was refused does not wait for.
+    // Workers that hold memory are asked to free it; the refused worker does not wait for that.
     for _ in 0..1_000 {
         let command = Command { tenant: tenant.clone(), ..door.command(id, "turn", &json!({})) };
         match host.submit(command).await {
@@ -66,7 +67,7 @@ async fn turn(host: &Host, tenant: &TenantName, door: &Door, id: &str) -> Comman
     panic!("no memory was given back");
 }
 
-/// Six tenants on two workers need more instances than there is memory for.
+/// Six tenants on two workers need more instances than fit into memory.
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_that_were_used_least_make_room_for_others() {
     let folder = tempfile::tempdir().unwrap();

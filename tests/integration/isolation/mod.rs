@@ -1,4 +1,4 @@
-//! What one tenant's guests do is felt by nobody else: the write path's side of it.
+//! One tenant's guests do not affect other tenants: the write path's part.
 
 mod audit;
 mod circuit;
@@ -10,7 +10,7 @@ mod slow_lane;
 
 use crate::engine::door::Door;
 
-/// What the host says of a metric, with its labels.
+/// The value of the host's metric with this name and these labels.
 pub(crate) fn metric(door: &Door, name: &str) -> u64 {
     let metrics = door.host.metrics();
     let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));

@@ -1,4 +1,4 @@
-//! Calls that take long run where the machine has time left. What was decided beside them, before them and by them is there, once.
+//! Long calls run with low priority. Decisions beside them, before them and by them are recorded once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use serde_json::json;
 use super::metric;
 use crate::engine::door::{Door, component, options, tenant};
 
-/// More than a slice by far, and soon over.
+/// Far more than a time slice, but soon over.
 const TOIL_ROUNDS: u64 = 20_000_000;
-/// What a loop may take: some tenths of a second.
+/// The fuel of a loop: some tenths of a second.
 const LOOP_FUEL: u64 = 200_000_000;
 
 fn limits() -> Limits {
-    // Much time, so that it is the fuel that ends a loop, on every machine.
+    // Much time, so that the fuel ends a loop on every machine.
     Limits { fuel_per_call_max: LOOP_FUEL, call_wall_ms_max: 600_000, ..Limits::DEFAULT }
 }
 
@@ -29,7 +29,7 @@ fn slow_commands(door: &Door) -> u64 {
     metric(door, "polder_slow_lane_commands_total")
 }
 
-/// A loop takes as long as all calls of this test together; were it in anyone's way, an order would come after it.
+/// A loop takes as long as all calls of this test together; if it blocked others, an order would come after it.
 #[tokio::test(flavor = "multi_thread")]
 async fn others_are_answered_while_one_loops() {
     let folder = tempfile::tempdir().unwrap();
@@ -38,7 +38,7 @@ async fn others_are_answered_while_one_loops() {
     machines.host.deploy(&tenant(), component("orders").into(), polder_engine::DeployOptions::default()).await.unwrap();
     let orders = Door::at(machines.host.clone(), "orders", "order");
     let machines = Arc::new(machines);
-    // Enough that some are of each worker.
+    // Enough for each worker to get some.
     let loops: Vec<_> = (0..2)
         .map(|number| {
             let machines = Arc::clone(&machines);
@@ -70,7 +70,7 @@ async fn a_call_that_takes_long_and_ends_is_accepted() {
     assert_eq!(slow_commands(&door), 0);
     assert_eq!(door.accept("m-1", "toil", json!({ "rounds": TOIL_ROUNDS })).await.sequence.0, 2);
     assert_eq!(slow_commands(&door), 1);
-    // What comes next goes after it, and in time the domain is back with the others.
+    // Later calls follow it, and after a while the domain is back on the first lane.
     let mut turns = 2;
     while slow_commands(&door) == turns - 1 {
         turns += 1;
@@ -79,7 +79,7 @@ async fn a_call_that_takes_long_and_ends_is_accepted() {
     assert_eq!(door.history("m-1").await.len() as u64, turns);
 }
 
-/// Many at once, with calls among them that are cut off here and run again there.
+/// Many at once, including calls that are stopped on one lane and run again on the other.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_doubled_between_the_lanes() {
     let folder = tempfile::tempdir().unwrap();
@@ -105,7 +105,7 @@ async fn nothing_is_lost_or_doubled_between_the_lanes() {
                 Err(other) => panic!("{number}: {other:?}"),
             }
         }
-        // Whatever the lane, a repeat gets its first answer.
+        // On either lane, a repeat gets its first answer.
         let again = door.send_as(&format!("c-{round}-61"), "m-5", "toil", json!({ "rounds": TOIL_ROUNDS })).await;
         assert!(again.unwrap().repeated);
         if round % 2 == 1 {
@@ -117,7 +117,7 @@ async fn nothing_is_lost_or_doubled_between_the_lanes() {
     check(&door, &acknowledged).await;
 }
 
-/// Each acknowledged decision is there, where its acknowledgement says, and there is nothing else.
+/// Checks that each acknowledged decision is where its acknowledgement says, and that there is nothing else.
 async fn check(door: &Door, acknowledged: &[CommandAck]) {
     let mut found = BTreeSet::new();
     for machine in 0..7 {
@@ -128,11 +128,11 @@ async fn check(door: &Door, acknowledged: &[CommandAck]) {
             assert!(found.insert((event.command_id.to_string(), event.sequence, event.position)));
         }
     }
-    let told = acknowledged.iter().map(|ack| (ack.command_id.to_string(), ack.sequence, ack.position));
-    assert_eq!(found, told.collect::<BTreeSet<_>>());
+    let expected = acknowledged.iter().map(|ack| (ack.command_id.to_string(), ack.sequence, ack.position));
+    assert_eq!(found, expected.collect::<BTreeSet<_>>());
 }
 
-/// Commands on both lanes when the disk fails: each is acknowledged and there, or refused.
+/// Commands on both lanes when the disk fails: each is acknowledged and recorded, or refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_fails_while_a_domain_is_lent() {
     for call in 1..=6 {

@@ -1,5 +1,6 @@
-//! The next revision of `lamps`: a lamp that is lit tells its power from now on. What else is new depends on its make, which the tests
-//! choose by writing another over it in the built file: so one build gives a good revision and several bad ones.
+//! The next revision of `lamps`, in which the event of a lit lamp records its power. Other differences depend on its
+//! make. The tests choose the make by overwriting it in the built file, so one build gives a good revision and several
+//! bad ones.
 #![forbid(unsafe_code)]
 
 use std::convert::Infallible;
@@ -7,16 +8,16 @@ use std::hint::black_box;
 
 use polder_sdk::prelude::*;
 
-/// As long as every other make: `changes`, `panics `.
+/// All makes have the same length: `changes`, `panics `.
 static MAKE: &str = "the make: regular";
-/// The make `panics ` does so when a lamp has been lit so often.
+/// The make `panics ` panics after a lamp has been lit this many times.
 const TURNS_BORNE_MAX: u64 = 5;
 
 #[aggregate("lamp", chart = mode)]
 #[derive(Debug, Clone, Default)]
 pub struct Lamp {
     mode: Mode,
-    /// How often it was lit.
+    /// The number of times that it was lit.
     turns: u64,
 }
 
@@ -46,7 +47,7 @@ pub enum LampEvent {
     LampDarkened,
 }
 
-/// The first version of `lamp-lit` told nothing.
+/// Version 1 of `lamp-lit` has no fields.
 #[data]
 struct LampLit1 {}
 
@@ -79,11 +80,11 @@ impl Aggregate for Lamp {
 }
 
 fn is_make(name: &str) -> bool {
-    // Not known to the compiler, so that what is written over it counts.
+    // `black_box` hides the value from the compiler, so that the overwritten bytes count.
     black_box(MAKE).ends_with(name)
 }
 
-/// How often each lamp has changed.
+/// The number of changes of each lamp.
 #[projection("switches")]
 #[derive(Default)]
 pub struct Switches {

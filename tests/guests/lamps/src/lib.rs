@@ -9,7 +9,7 @@ use polder_sdk::prelude::*;
 #[derive(Debug, Clone, Default)]
 pub struct Lamp {
     mode: Mode,
-    /// How often it was lit.
+    /// The number of times that it was lit.
     turns: u64,
 }
 
@@ -59,7 +59,7 @@ impl Aggregate for Lamp {
     }
 }
 
-/// How often each lamp has changed.
+/// The number of changes of each lamp.
 #[projection("switches")]
 #[derive(Default)]
 pub struct Switches {

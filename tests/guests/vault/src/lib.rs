@@ -1,11 +1,11 @@
-//! A domain of numbers, texts and free-form values: what it is sent, it records as it is. Some of its commands ask for more than there may
-//! be, and some make numbers that JSON does not have.
+//! A domain of numbers, texts and free-form values. It records its input unchanged. Some of its commands exceed limits,
+//! and some make numbers that JSON does not have.
 #![forbid(unsafe_code)]
 
 use polder_sdk::prelude::*;
 use serde_json::Value;
 
-/// Levels that [`VaultCommand::Wrap`] puts around a value.
+/// The number of levels that [`VaultCommand::Wrap`] puts around a value.
 const WRAPPED_LEVELS: usize = 40;
 
 #[aggregate("vault")]
@@ -20,15 +20,15 @@ pub struct Vault {
 
 #[derive(Debug, Command)]
 pub enum VaultCommand {
-    /// The event says what the balance is then.
+    /// The event contains the new balance.
     PayIn {
         amount: f64,
     },
-    /// The event may come to hold an infinity.
+    /// The event may hold an infinity.
     Scale {
         by: f64,
     },
-    /// The event is finite; the state may come to hold an infinity.
+    /// The event is finite; the state may hold an infinity.
     Burden {
         amount: f64,
     },
@@ -42,21 +42,21 @@ pub enum VaultCommand {
     Note {
         text: String,
     },
-    /// As many events.
+    /// Leads to `count` events.
     Repeat {
         count: u32,
     },
-    /// A rejection that repeats the text.
+    /// Leads to a rejection that repeats the text.
     Refuse {
         text: String,
     },
-    /// May be too much for the count.
+    /// May exceed the maximum of the count.
     Count {
         by: u64,
     },
     /// Panics.
     Fail,
-    /// Takes memory that it never gives back.
+    /// Takes memory and never frees it.
     Leak {
         bytes: usize,
     },
@@ -117,7 +117,7 @@ impl Aggregate for Vault {
     }
 }
 
-/// What each vault has taken in. The key is the vault's id.
+/// The sum of each vault's income. The key is the vault's id.
 #[projection("takings")]
 #[derive(Debug, Default)]
 pub struct Takings {
@@ -132,7 +132,7 @@ impl Projection for Takings {
         match &event.data {
             VaultEvent::PaidIn { amount, .. } => documents.upsert(&event.aggregate_id, |takings| {
                 takings.amount += amount;
-                // Not a number when nothing was paid in.
+                // NaN when the amount is zero.
                 let share = amount / amount.abs();
                 Effect::new("paid", event.aggregate_id.as_str(), event.position.to_string()).with("sign", share)
             }),

@@ -1,5 +1,5 @@
-//! A domain that counts beside its events: how often this instance was asked, which no journal tells. Its machines work, and yet
-//! what they answer depends on who else was asked before.
+//! A domain with a counter outside its events: the number of calls of this instance, which no journal records. It
+//! works, but its answers depend on earlier calls by others.
 #![forbid(unsafe_code)]
 
 use std::convert::Infallible;
@@ -18,17 +18,17 @@ pub struct Meter {
 
 #[derive(Debug, Clone, Command)]
 pub enum MeterCommand {
-    /// The count is in the event.
-    Tell,
-    /// The count is in the state alone.
+    /// Puts the count into the event.
+    Report,
+    /// Puts the count into the state only.
     Keep,
-    /// The count is nowhere.
+    /// Puts the count nowhere.
     Read,
 }
 
 #[derive(Debug, Clone, Event)]
 pub enum MeterEvent {
-    MeterTold { count: u64 },
+    MeterReported { count: u64 },
     MeterKept,
     MeterRead,
 }
@@ -41,7 +41,7 @@ impl Aggregate for Meter {
     fn handle(&self, command: MeterCommand, _: &Context) -> Result<Vec<MeterEvent>, Infallible> {
         let count = ASKED.fetch_add(1, Ordering::Relaxed) + 1;
         Ok(vec![match command {
-            MeterCommand::Tell => MeterEvent::MeterTold { count },
+            MeterCommand::Report => MeterEvent::MeterReported { count },
             MeterCommand::Keep => MeterEvent::MeterKept,
             MeterCommand::Read => MeterEvent::MeterRead,
         }])

@@ -1,5 +1,5 @@
-//! The write side. A command says what is broken; an aggregate whose id is `{call}-traps` traps in that call,
-//! `{call}-loops` never comes back from it, and `{call}-hoards` takes all memory there is.
+//! The write side. The command selects what is broken. An aggregate with the id `{call}-traps` traps in that call,
+//! `{call}-loops` never returns from it, and `{call}-hoards` takes all memory.
 
 #![allow(unsafe_code, reason = "to break what the types would keep whole")]
 
@@ -13,10 +13,10 @@ use polder_sdk::__private::glue::bindings::polder::domain::types::{Command, Even
 use crate::catalog::hoard;
 use crate::{Rogue, numbers};
 
-/// What one turn of `swell` takes and never gives back.
+/// The bytes that one turn of `swell` takes and never frees.
 const SWELL_BYTES: usize = 8 * 1024 * 1024;
 const WIDE_BYTES: usize = 64 * 1024;
-/// With events of [`WIDE_BYTES`], a gigabyte.
+/// With events of [`WIDE_BYTES`], this is a gigabyte.
 const GIGABYTE_EVENTS: usize = 16 * 1024;
 const TEN_MILLION: usize = 10_000_000;
 
@@ -97,7 +97,7 @@ impl Guest for Rogue {
             "no-utf8" => Ok(vec![done(b"\"\xff\xfe\"")]),
             "deep-json" => Ok(vec![done(&[[b'['; 121], [b']'; 121]].concat())]),
             "wrong-name" => Ok(vec![event("thing-undone", 2, b"{}".to_vec())]),
-            // SAFETY: none: it is what the host has to bear.
+            // SAFETY: none. The host must survive this undefined behaviour.
             "name-no-utf8" => Ok(vec![NewEvent {
                 name: unsafe { String::from_utf8_unchecked(vec![0xff, 0xfe]) },
                 version: 2,
@@ -113,7 +113,7 @@ impl Guest for Rogue {
                 .collect()),
             "bad-code" => Err(Rejection { code: "two words".into(), message: "no".into() }),
             "long-message" => Err(Rejection { code: "no".into(), message: "x".repeat(5_000) }),
-            // SAFETY: none; the handle went to the host in another call, or was dropped, or never was.
+            // SAFETY: none. The handle was passed to the host in another call, or was dropped, or never existed.
             "returned-twice" => return Ok((unsafe { State::from_handle(before) }, Ok(Vec::new()))),
             "dropped" => {
                 let handle = state.handle();
@@ -154,16 +154,16 @@ fn done(payload: &[u8]) -> NewEvent {
     event("thing-done", 2, payload.to_vec())
 }
 
-/// More than the guest has memory for: all payloads are the same bytes.
+/// Events that are larger than the guest's memory: all payloads share the same bytes.
 fn gigabyte() -> Vec<NewEvent> {
     let bytes: &'static mut [u8] = Vec::leak(vec![b'1'; WIDE_BYTES]);
     let (start, length) = (bytes.as_mut_ptr(), bytes.len());
-    // SAFETY: none: freed as often as there are events, did the host ever get so far.
+    // SAFETY: none. The bytes would be freed once per event, but the host never gets that far.
     let shared = || unsafe { Vec::from_raw_parts(start, length, length) };
     (0..GIGABYTE_EVENTS).map(|_| event("thing-done", 2, shared())).collect()
 }
 
-/// One instruction writes all of the memory, again and again.
+/// One instruction fills all of the memory, again and again.
 fn fill<T>() -> Result<Vec<NewEvent>, T> {
     let mut memory = vec![0_u8; 24 * 1024 * 1024];
     loop {

@@ -1,4 +1,4 @@
-//! What happens before the first call, and what it says of itself: by the mark in its bytes.
+//! The start of an instance and its description of itself. The mark in its bytes selects the behaviour.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use polder_sdk::__private::glue::bindings::exports::polder::domain::catalog::Gue
 
 use crate::Rogue;
 
-/// Tests write another mode over the part behind the equals sign, of the same length.
+/// Tests overwrite the part after the equals sign with another mode of the same length.
 #[used]
 static MARK: [u8; 28] = *b"rogue-mode=good-............";
 const PREFIX_BYTES: usize = 11;
@@ -22,7 +22,7 @@ const DESCRIPTOR: &str = r#"{"format":1,"domain":"rogue","aggregates":{"thing":{
     "events":{"thing-done":{"version":2,"reads":[1,2],"schema":{}},"numbers-found":{"version":1,"reads":[1],"schema":{}}}}},
     "projections":{"board":{"schema":{}}}}"#;
 
-/// More than any memory limit of the tests.
+/// More than any memory limit in the tests.
 const HUGE_BYTES: usize = 512 * 1024 * 1024;
 
 pub(crate) fn mode() -> &'static str {
@@ -31,7 +31,7 @@ pub(crate) fn mode() -> &'static str {
     mode.trim_end_matches('.').trim_end_matches('-')
 }
 
-/// Called when an instance is made.
+/// Runs when an instance is made.
 #[allow(unsafe_code, reason = "the name is what the encoder looks for")]
 #[unsafe(no_mangle)]
 extern "C" fn _initialize() {
@@ -64,13 +64,14 @@ impl Guest for Rogue {
             "describe-name" => DESCRIPTOR.replace("rogue", "No Name"),
             "describe-reads" => DESCRIPTOR.replace("[1,2]", "[2,1]"),
             "describe-word" => DESCRIPTOR.replace("rogue", "admin"),
-            // As many projections as a hostile tenant may like.
+            // Fifty projections, as a hostile tenant might have.
             "crowd" => {
                 let boards: Vec<String> =
                     (0..50).map(|number| format!("\"board-{number}\":{{\"schema\":{{}}}}")).collect();
                 DESCRIPTOR.replace("\"board\":{\"schema\":{}}", &boards.join(","))
             }
-            // Another revision of the same, which writes a version of the event that the others cannot read.
+            // Another revision of the same domain. It writes a version of the event that the other revisions cannot
+            // read.
             "writes-v3" => DESCRIPTOR.replace("\"version\":2,\"reads\":[1,2]", "\"version\":3,\"reads\":[1,2,3]"),
             _ => DESCRIPTOR.into(),
         }

@@ -1,5 +1,5 @@
-//! A domain that breaks the interface itself, where `saboteur` is built with the SDK and cannot. Which way it breaks is told by the command, by
-//! the id of the aggregate, or by a mark in its bytes that tests write over.
+//! A domain that breaks the interface itself, which `saboteur` cannot do because it uses the SDK. The command, the id
+//! of the aggregate, or a mark in its bytes, which tests overwrite, selects the way in which it breaks.
 
 #[cfg(target_arch = "wasm32")]
 mod aggregates;

@@ -1,8 +1,8 @@
-//! Arithmetic whose result the WebAssembly standard leaves open: which bits a "not a number" has.
+//! Arithmetic whose result the WebAssembly standard leaves open: the bits of a NaN.
 
 use std::hint::black_box;
 
-/// The bits, as JSON.
+/// The bits of the results, as JSON.
 pub(crate) fn found() -> Vec<u8> {
     let (zero, one, infinite) = (black_box(0.0_f64), black_box(1.0_f64), black_box(f64::INFINITY));
     let odd = black_box(f64::from_bits(0x7ff4_dead_beef_0001));

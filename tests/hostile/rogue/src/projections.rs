@@ -1,4 +1,4 @@
-//! The read side: an event of an aggregate whose id is `{call}-…` breaks that call. The key of its document is the id.
+//! The read side: an event of an aggregate with the id `{call}-…` breaks that call. The key of its document is the id.
 
 use std::hint::black_box;
 

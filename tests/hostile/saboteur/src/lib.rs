@@ -1,4 +1,4 @@
-//! A domain that does what no domain should: each bad thing has a command. Whatever it does has to stay its own affair.
+//! A domain with a command for each kind of bad behaviour. The damage must not reach other domains and tenants.
 #![forbid(unsafe_code)]
 
 use std::convert::Infallible;
@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use polder_sdk::prelude::*;
 
-/// What is taken at a time by a machine that hoards, in bytes.
+/// The bytes that a hoarding machine takes at a time.
 const HOARD_BYTES: usize = 1024 * 1024;
 
 #[aggregate("machine")]
@@ -16,9 +16,9 @@ pub struct Machine {
     turns: u64,
 }
 
-/// From here on the state of a machine cannot be saved.
+/// From this number of turns on, the state of a machine cannot be saved.
 const TURNS_SAVED_MAX: u64 = 1_000;
-/// As many events as one decision may have.
+/// The largest number of events that one decision may have.
 const RUSH_TURNS: usize = 1_000;
 
 fn brittle<S: serde::Serializer>(turns: &u64, serializer: S) -> Result<S::Ok, S::Error> {
@@ -28,23 +28,23 @@ fn brittle<S: serde::Serializer>(turns: &u64, serializer: S) -> Result<S::Ok, S:
 
 #[derive(Debug, Clone, Command)]
 pub enum MachineCommand {
-    /// The one good thing.
+    /// The only good command.
     Turn,
     /// Turns as often as one command may.
     Rush,
     /// Turns once, after a lot of work.
     Toil { rounds: u64 },
-    /// An event that the projection cannot bear.
+    /// Leads to an event that the projection cannot apply.
     Curse,
     /// Panics.
     Break,
-    /// Never ends.
+    /// Loops forever.
     Spin,
-    /// Takes all memory there is.
+    /// Takes all memory.
     Hoard,
-    /// Calls itself until the stack ends.
+    /// Recurses until the stack overflows.
     Sink,
-    /// Decides on more than anyone may.
+    /// Decides on more events than any limit allows.
     Flood,
 }
 
@@ -77,7 +77,7 @@ impl Aggregate for Machine {
             MachineCommand::Hoard => {
                 let mut hoard: Vec<Vec<u8>> = Vec::new();
                 loop {
-                    // Taken, not filled: that would use up the fuel first.
+                    // Reserved, not filled: filling would use up the fuel first.
                     hoard.push(black_box(Vec::with_capacity(HOARD_BYTES)));
                 }
             }
@@ -98,7 +98,7 @@ fn sunk(depth: u64) -> u64 {
     if depth == u64::MAX { depth } else { black_box(sunk(black_box(depth + 1))) + 1 }
 }
 
-/// How often a machine has turned. The key is the machine's id.
+/// The number of turns of each machine. The key is the machine's id.
 #[projection("ledger")]
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
