@@ -1,4 +1,4 @@
-//! Polder's integration tests: one binary, one module per thing that is shown.
+//! Polder's integration tests: one binary, with one module per topic.
 #![forbid(unsafe_code)]
 
 mod access;

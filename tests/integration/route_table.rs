@@ -1,8 +1,8 @@
-//! The routes, as the host lists them: what holds for each is asked of each.
+//! The routes, as the host lists them, for tests that apply to every route.
 
 use polder_tests::Client;
 
-/// Method and path, with names in braces.
+/// Pairs of method and path, with names in braces.
 pub(crate) fn routes(client: &Client) -> Vec<(String, String)> {
     let problem = client.get("/nowhere").problem(404, "unknown-route");
     let detail = problem["detail"].as_str().expect("a detail");
@@ -14,7 +14,7 @@ pub(crate) fn routes(client: &Client) -> Vec<(String, String)> {
     routes.split(", ").map(route).collect()
 }
 
-/// With names of what the shop has.
+/// The path with the names that exist in the shop.
 pub(crate) fn filled(path: &str) -> String {
     let value = |segment: &str| match segment {
         "{tenant}" => "main".to_owned(),

@@ -9,17 +9,17 @@ use serde_json::Value;
 
 use crate::paths::polder_file;
 
-/// What a run left behind.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Ran {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
-    /// For messages of failed tests.
+    /// The arguments, for the messages of failed tests.
     arguments: String,
 }
 
-/// Runs `polder` in a folder of its own choice, without anything that the environment would add.
+/// Runs `polder` in the current folder, without the environment variables that would change its behaviour.
 pub fn polder(arguments: &[&str]) -> Ran {
     run(command(arguments), arguments, b"")
 }
@@ -42,7 +42,7 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
 fn run(mut command: Command, arguments: &[&str], input: &[u8]) -> Ran {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("polder starts");
-    // What it does not read it does not want: a closed pipe is no failure.
+    // The program may close the pipe without reading all of it; that is not a failure.
     let _ = child.stdin.take().expect("stdin is piped").write_all(input);
     let output = child.wait_with_output().expect("polder ends");
     Ran {
@@ -54,20 +54,20 @@ fn run(mut command: Command, arguments: &[&str], input: &[u8]) -> Ran {
 }
 
 impl Ran {
-    /// It went well, and had nothing to complain of; gives what it said.
+    /// Checks that the run succeeded without messages on stderr; returns its stdout.
     #[track_caller]
     pub fn good(&self) -> &str {
         assert_eq!((self.code, self.stderr.as_str()), (0, ""), "{self}");
         self.stdout.trim_end()
     }
 
-    /// It went well; gives the one line of JSON it answered.
+    /// Checks that the run succeeded; returns its line of JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_str(self.good()).unwrap_or_else(|error| panic!("{error}: {self}"))
     }
 
-    /// It failed, or was refused, in any way but by being used wrongly. Said nothing on stdout; gives what it said on stderr.
+    /// Checks that the run failed or was refused, but was not a wrong use, with an empty stdout; returns its stderr.
     #[track_caller]
     pub fn refused(&self) -> &str {
         assert!(matches!(self.code, 1 | 3 | 4), "{self}");
@@ -75,21 +75,21 @@ impl Ran {
         self.stderr.trim_end()
     }
 
-    /// As [`refused`](Self::refused), by the domain or the host that was asked.
+    /// Works like [`refused`](Self::refused), for a refusal by the domain or the host.
     #[track_caller]
     pub fn rejected(&self) -> &str {
         assert_eq!(self.code, 3, "{self}");
         self.refused()
     }
 
-    /// As [`refused`](Self::refused), because no host answers, or none can now.
+    /// Works like [`refused`](Self::refused), for a host that does not answer or cannot work now.
     #[track_caller]
     pub fn without_host(&self) -> &str {
         assert_eq!(self.code, 4, "{self}");
         self.refused()
     }
 
-    /// It was used wrongly, and says how it is used.
+    /// Checks that the run was a wrong use; returns the message with the usage.
     #[track_caller]
     pub fn misused(&self) -> &str {
         assert_eq!((self.code, self.stdout.as_str()), (2, ""), "{self}");

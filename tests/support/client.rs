@@ -1,4 +1,4 @@
-//! An HTTP client for tests that wait for each answer. Knows HTTP; knows nothing of what is asked.
+//! An HTTP client for tests that wait for each answer. It depends only on HTTP, not on the host's routes.
 
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
@@ -15,13 +15,13 @@ pub struct Client {
     runtime: Runtime,
 }
 
-/// A request in the making.
+/// A request that is not sent yet.
 pub struct Request<'a> {
     builder: RequestBuilder,
-    /// `None`: the test has said something else.
+    /// `None`: the test has set another one.
     content_type: Option<&'static str>,
     runtime: &'a Runtime,
-    /// For messages of failed tests.
+    /// Method and path, for the messages of failed tests.
     what: String,
 }
 
@@ -33,7 +33,7 @@ pub struct Answer {
     what: String,
 }
 
-/// The lines of an answer that may go on without end.
+/// The lines of an answer that may never end.
 pub struct Lines<'a> {
     response: Response,
     runtime: &'a Runtime,
@@ -47,13 +47,13 @@ impl Client {
         Self { http, address: address.to_owned(), token: None, runtime }
     }
 
-    /// For hosts that may be there and do nothing.
+    /// A client for hosts that may be running without answering.
     pub fn with_timeout(address: &str, wait_max: std::time::Duration) -> Self {
         let http = reqwest::Client::builder().no_proxy().timeout(wait_max).build().expect("a client can be made");
         Self { http, ..Self::new(address) }
     }
 
-    /// Shows this token with every request.
+    /// Sends this token with every request.
     pub fn with_token(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
         self
@@ -74,7 +74,7 @@ impl Client {
     pub fn request(&self, method: &str, path: &str) -> Request<'_> {
         let what = format!("{method} {path}");
         let method: Method = method.parse().expect("a method");
-        // What no test says otherwise: components go to the routes of domains, JSON to all others.
+        // The default types: components for the routes of domains, JSON for all others.
         let is_component = method == Method::PUT && path.split(['/', '?']).nth(3) == Some("domains");
         let content_type = if is_component { "application/wasm" } else { "application/json" };
         let mut builder = self.http.request(method, format!("{}{path}", self.address));
@@ -84,7 +84,7 @@ impl Client {
         Request { builder, content_type: Some(content_type), runtime: &self.runtime, what }
     }
 
-    /// Puts a built guest on the host.
+    /// Deploys a built guest.
     #[track_caller]
     pub fn deploy(&self, guest: &str) -> Value {
         let wasm = std::fs::read(guest_file(guest)).expect("a guest can be read");
@@ -113,13 +113,13 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// A value that need not be text.
+    /// Adds a header whose value may be other bytes than text.
     pub fn header_bytes(mut self, name: &str, value: &[u8]) -> Self {
         self.builder = self.builder.header(name, value);
         self
     }
 
-    /// For what the host refuses.
+    /// Removes the content type, for requests that the host must refuse.
     pub fn without_content_type(mut self) -> Self {
         self.content_type = None;
         self
@@ -130,7 +130,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// With the body's type.
+    /// The request with the type of its body.
     fn ready(self) -> RequestBuilder {
         match self.content_type {
             Some(content_type) => self.builder.header("content-type", content_type),
@@ -143,7 +143,7 @@ impl<'a> Request<'a> {
         self.try_send().unwrap_or_else(|error| panic!("{error:?}"))
     }
 
-    /// For hosts that may be gone.
+    /// Sends to a host that may be gone.
     pub fn try_send(self) -> Result<Answer, reqwest::Error> {
         let (runtime, what) = (self.runtime, self.what.clone());
         runtime.block_on(async {
@@ -153,7 +153,7 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// Reads the answer as it comes.
+    /// Reads the answer as it arrives.
     #[track_caller]
     pub fn lines(self) -> Lines<'a> {
         let (runtime, what) = (self.runtime, self.what.clone());
@@ -172,7 +172,7 @@ impl Answer {
         str::from_utf8(&self.body).expect("answers are UTF-8")
     }
 
-    /// A JSON answer with this status.
+    /// Checks that this is a JSON answer with this status; returns it.
     #[track_caller]
     pub fn json(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}: {}", self.what, self.text());
@@ -180,7 +180,7 @@ impl Answer {
         self.parsed()
     }
 
-    /// A problem document of this kind, with all that RFC 9457 asks for.
+    /// Checks that this is a problem document of this kind, with all members that RFC 9457 requires; returns it.
     #[track_caller]
     pub fn problem(&self, status: u16, kind: &str) -> Value {
         assert_eq!(self.status, status, "{}: {}", self.what, self.text());
@@ -194,7 +194,7 @@ impl Answer {
         document
     }
 
-    /// Newline-delimited JSON.
+    /// Checks that this is newline-delimited JSON; returns its lines.
     #[track_caller]
     pub fn lines(&self) -> Vec<Value> {
         assert_eq!(self.status, 200, "{}: {}", self.what, self.text());
@@ -215,7 +215,7 @@ impl Lines<'_> {
     }
 }
 
-/// `None`: the answer has come to its proper end.
+/// `None`: the answer has ended properly.
 impl Iterator for Lines<'_> {
     type Item = String;
 

@@ -1,15 +1,15 @@
-//! Checks a history against what its callers were told: nothing acknowledged is missing, nothing is there twice, everything is in an order
-//! in which it can have happened. Pure.
+//! Checks a history against its callers' acknowledgements: nothing acknowledged is missing, nothing is there twice, and
+//! the order is possible. Pure functions.
 
 use std::collections::HashMap;
 
-/// One command as its caller saw it. Times are of one clock for all callers; whatever it counts.
+/// One command, as its caller observed it. All callers share one clock, in any unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
     pub command: String,
     pub aggregate: String,
     pub sent_at: u64,
-    /// `None`: the caller never learned what became of it.
+    /// `None`: the caller never got the outcome.
     pub acknowledged: Option<Acknowledged>,
 }
 
@@ -20,7 +20,7 @@ pub struct Acknowledged {
     pub sequence: u64,
 }
 
-/// What the history says of one event. Each command of these tests makes one.
+/// One event of the history. In these tests each command leads to one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
     pub command: String,
@@ -30,7 +30,7 @@ pub struct Recorded {
 }
 
 /// # Errors
-/// The first thing that cannot be.
+/// The first contradiction.
 pub fn check_history(operations: &[Operation], history: &[Recorded]) -> Result<(), String> {
     let mut sequences: HashMap<&str, u64> = HashMap::new();
     let mut by_command: HashMap<&str, &Recorded> = HashMap::new();
@@ -53,34 +53,34 @@ pub fn check_history(operations: &[Operation], history: &[Recorded]) -> Result<(
     let mut sent = HashMap::new();
     for operation in operations {
         sent.insert(operation.command.as_str(), operation);
-        let Some(told) = operation.acknowledged else { continue };
+        let Some(acknowledged) = operation.acknowledged else { continue };
         match by_command.get(operation.command.as_str()) {
             None => return Err(format!("command {} was acknowledged and is not there", operation.command)),
-            Some(event) if (event.position, event.sequence) != (told.position, told.sequence) => {
+            Some(event) if (event.position, event.sequence) != (acknowledged.position, acknowledged.sequence) => {
                 let Recorded { position, sequence, .. } = event;
                 return Err(format!(
                     "command {} was acknowledged at position {}, sequence {}, and is at position {position}, sequence {sequence}",
-                    operation.command, told.position, told.sequence
+                    operation.command, acknowledged.position, acknowledged.sequence
                 ));
             }
             Some(_) => {}
         }
     }
     if let Some(event) = history.iter().find(|event| !sent.contains_key(event.command.as_str())) {
-        return Err(format!("nobody sent command {}, at position {}", event.command, event.position));
+        return Err(format!("no caller sent command {}, at position {}", event.command, event.position));
     }
     check_order(operations)
 }
 
-/// Whatever was sent after something else was acknowledged comes after it.
+/// Checks that a command sent after an acknowledgement comes after the acknowledged event.
 fn check_order(operations: &[Operation]) -> Result<(), String> {
-    let mut told: Vec<_> =
+    let mut by_sending: Vec<_> =
         operations.iter().filter_map(|operation| Some((operation, operation.acknowledged?))).collect();
-    let mut by_answer = told.clone();
-    told.sort_by_key(|(operation, _)| operation.sent_at);
+    let mut by_answer = by_sending.clone();
+    by_sending.sort_by_key(|(operation, _)| operation.sent_at);
     by_answer.sort_by_key(|(_, acknowledged)| acknowledged.at);
     let (mut before, mut furthest) = (by_answer.into_iter().peekable(), None::<(&Operation, u64)>);
-    for (operation, acknowledged) in told {
+    for (operation, acknowledged) in by_sending {
         while let Some((earlier, answer)) = before.next_if(|(_, answer)| answer.at < operation.sent_at) {
             if furthest.is_none_or(|(_, position)| position < answer.position) {
                 furthest = Some((earlier, answer.position));

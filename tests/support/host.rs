@@ -1,4 +1,4 @@
-//! A host as a child process. It ends with the test, whatever becomes of that.
+//! A host as a child process. It ends with the test, even if the test fails.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -25,20 +25,20 @@ impl Host {
         Self::start_with(data, &[])
     }
 
-    /// As [`start`](Self::start), with more options.
+    /// Works like [`start`](Self::start), with more options.
     #[track_caller]
     pub fn start_with(data: &Path, options: &[&str]) -> Self {
         Self::run(command(&[&["serve", "--data", text(data), "--listen", "127.0.0.1:0"], options].concat()))
     }
 
-    /// As [`start`](Self::start), on the address where another host has listened.
+    /// Works like [`start`](Self::start), on the address of an earlier host.
     #[track_caller]
     pub fn start_at(data: &Path, address: &str) -> Self {
         let address = address.trim_start_matches("http://");
         Self::run(command(&["serve", "--data", text(data), "--listen", address]))
     }
 
-    /// As [`start`](Self::start), in a process that may open so many files and connections: at first, and at most.
+    /// Works like [`start`](Self::start), in a process with these soft and hard limits of open files.
     #[track_caller]
     pub fn start_with_descriptors(data: &Path, at_first: u64, at_most: u64) -> Self {
         let limits = format!("ulimit -Sn {at_first} && ulimit -Hn {at_most} && exec \"$0\" \"$@\"");
@@ -85,12 +85,12 @@ impl Host {
         polder(&with_host)
     }
 
-    /// The number of its process.
+    /// The id of its process.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// What Linux says of its process, a line each.
+    /// Linux's status of its process, one line per field.
     pub fn process_status(&self) -> String {
         std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the host is there")
     }
@@ -102,12 +102,12 @@ impl Host {
         field.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kilobytes") * 1024
     }
 
-    /// SIGSTOP: it is there and does nothing.
+    /// Stops the process with SIGSTOP: it exists, but does nothing.
     pub fn freeze(&self) {
         self.signal("STOP");
     }
 
-    /// SIGCONT.
+    /// Continues the process with SIGCONT.
     pub fn thaw(&self) {
         self.signal("CONT");
     }
@@ -119,18 +119,18 @@ impl Host {
         assert!(sent.expect("a shell").success(), "the host had ended before: {}", self.log());
     }
 
-    /// What it wrote to stderr so far.
+    /// Its stderr so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log.path()).expect("the log can be read")
     }
 
-    /// SIGKILL: no chance to tidy up.
+    /// Kills the host with SIGKILL, so that it cannot clean up.
     pub fn kill(mut self) {
         self.child.kill().expect("the host can be killed");
         self.child.wait().expect("the host ends");
     }
 
-    /// SIGTERM, and gives the log once it has ended well.
+    /// Stops the host with SIGTERM; returns the log after an orderly end.
     #[track_caller]
     pub fn stop(mut self) -> String {
         self.signal("TERM");
@@ -142,7 +142,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Both fail only when the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

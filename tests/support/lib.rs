@@ -1,4 +1,5 @@
-//! What the integration tests share: the built binary and guests, a running host, a NATS server, a client, folders of their own.
+//! The common tools of the integration tests: the built binary and guests, a running host, a NATS server, a client, and
+//! temporary folders.
 #![forbid(unsafe_code)]
 
 mod binary;

@@ -1,12 +1,12 @@
-//! Random changes of good inputs, and as many cases as are asked for. `POLDER_FUZZ_CASES` asks for more, `POLDER_SEED` for others; what
-//! fails is found by both.
+//! Random changes of valid inputs. `POLDER_FUZZ_CASES` sets the number of cases, and `POLDER_SEED` the seed; both
+//! together repeat a failure.
 
 use crate::random::Random;
 
-/// Changes of one case, at most.
+/// The largest number of changes in one case.
 const CHANGES_MAX: u64 = 6;
 
-/// Runs `case` with its number and randomness of its own.
+/// Runs `case` with its number and with its own random numbers.
 pub fn random_cases(cases: u64, mut case: impl FnMut(u64, &mut Random)) {
     let number = |name: &str, usual: u64| {
         std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
@@ -14,13 +14,13 @@ pub fn random_cases(cases: u64, mut case: impl FnMut(u64, &mut Random)) {
     let (seed, cases) = (number("POLDER_SEED", 1), number("POLDER_FUZZ_CASES", cases));
     println!("POLDER_SEED={seed} POLDER_FUZZ_CASES={cases}");
     for index in 0..cases {
-        // Whoever finds a failure finds its case in the last line.
+        // When a test fails, the last line names the case.
         println!("case {index}");
         case(index, &mut Random::seeded(seed.wrapping_mul(1_000_003).wrapping_add(index)));
     }
 }
 
-/// One of `corpus`, cut, flipped, spliced, or with some of `words` in it.
+/// One of `corpus`, cut, flipped, spliced, or with some of `words` inserted.
 pub fn mutated(corpus: &[Vec<u8>], words: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     let mut bytes = random.one_of(corpus).clone();
     for _ in 0..=random.below(CHANGES_MAX) {

@@ -1,5 +1,5 @@
-//! A real nats-server as a child process, on free loopback ports and with a folder of its own. It ends with the test, whatever
-//! becomes of that.
+//! A real nats-server as a child process, on free loopback ports and with a folder of its own. It ends with the test,
+//! even if the test fails.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -13,19 +13,19 @@ use tempfile::TempDir;
 
 use crate::paths::nats_server_file;
 
-/// Until a server that was started is ready, or one that was stopped has ended.
+/// The longest wait until a started server is ready, or a stopped one has ended.
 const READY_WAIT_MAX: Duration = Duration::from_secs(60);
-/// Between two looks whether it is.
+/// The pause between two checks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// What its configuration says beyond addresses and folders.
+/// The configuration besides addresses and folders.
 #[derive(Debug, Clone)]
 pub struct NatsOptions {
     pub jetstream: bool,
     /// As in the configuration: `always`, `10s`. `None`: the server's default of two minutes.
     pub sync_interval: Option<&'static str>,
     pub payload_bytes_max: Option<u64>,
-    /// More of the configuration, word for word: `authorization { … }`, `accounts { … }`, `tls { … }`.
+    /// More of the configuration, verbatim: `authorization { … }`, `accounts { … }`, `tls { … }`.
     pub more: String,
 }
 
@@ -42,7 +42,7 @@ pub struct NatsServer {
     name: String,
     ports: Ports,
     options: NatsOptions,
-    /// The cluster ports of all members; empty for a server alone.
+    /// The cluster ports of all members; empty for a single server.
     members: Vec<u16>,
 }
 
@@ -54,7 +54,7 @@ struct Ports {
 }
 
 impl NatsServer {
-    /// With JetStream, and everything else as the server has it by default.
+    /// Starts a server with JetStream and the default settings.
     #[track_caller]
     pub fn start() -> Self {
         Self::start_with(NatsOptions::default())
@@ -67,7 +67,7 @@ impl NatsServer {
         server
     }
 
-    /// Servers that are one cluster, ready to hold replicated streams.
+    /// Starts the servers of one cluster, ready for replicated streams.
     #[track_caller]
     pub fn start_cluster(size: usize, options: &NatsOptions) -> Vec<Self> {
         let mut servers: Vec<Self> =
@@ -86,17 +86,17 @@ impl NatsServer {
         Self { child: None, folder, name: name.to_owned(), ports: Ports::free(), options, members: Vec::new() }
     }
 
-    /// `nats://127.0.0.1:…`
+    /// The URL for clients: `nats://127.0.0.1:…`.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.ports.clients)
     }
 
-    /// Where its monitoring endpoints are: `http://127.0.0.1:…`
+    /// The URL of its monitoring endpoints: `http://127.0.0.1:…`.
     pub fn monitoring_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.monitoring)
     }
 
-    /// Where all that it keeps is.
+    /// The folder with all its data.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -105,48 +105,48 @@ impl NatsServer {
         self.child.as_ref().expect("the server runs").id()
     }
 
-    /// What it wrote to its log so far.
+    /// Its log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_file()).expect("the log can be read")
     }
 
-    /// SIGKILL: no chance to tidy up. Its folder stays.
+    /// Kills the server with SIGKILL, so that it cannot clean up. Its folder stays.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("the server runs");
         child.kill().expect("the server can be killed");
         child.wait().expect("the server ends");
     }
 
-    /// SIGTERM, and waits for the end. Its folder stays.
+    /// Stops the server with SIGTERM, and waits for the end. Its folder stays.
     #[track_caller]
     pub fn stop(&mut self) {
         self.signal("TERM");
         let mut child = self.child.take().expect("the server runs");
         let status = child.wait().expect("the server ends");
-        // Which of the two it is depends on whether it was idle.
+        // The exit code depends on whether the server was idle.
         assert!(matches!(status.code(), Some(0 | 1) | None), "nats-server ended with {status}: {}", self.log());
     }
 
-    /// On the same ports, with the same folder.
+    /// Starts the server again on the same ports, with the same folder.
     #[track_caller]
     pub fn start_again(&mut self) {
         self.spawn();
         self.wait_until_ready();
     }
 
-    /// As [`start_again`](Self::start_again), with another configuration.
+    /// Works like [`start_again`](Self::start_again), with another configuration.
     #[track_caller]
     pub fn start_again_with(&mut self, options: NatsOptions) {
         self.options = options;
         self.start_again();
     }
 
-    /// SIGSTOP: it is there and does nothing.
+    /// Stops the process with SIGSTOP: it exists, but does nothing.
     pub fn freeze(&self) {
         self.signal("STOP");
     }
 
-    /// SIGCONT.
+    /// Continues the process with SIGCONT.
     pub fn thaw(&self) {
         self.signal("CONT");
     }
@@ -210,9 +210,9 @@ impl NatsServer {
         }
     }
 
-    /// A server alone is not asked for its streams: one that was being made when the server was killed stays unhealthy until it is made
-    /// again. One of a cluster has to have caught up with the others before the next may be killed; and as long as it has not
-    /// begun to look for them, it takes itself for one alone, and healthy.
+    /// For a single server the check skips the streams: a stream that was being made when the server was killed stays
+    /// unhealthy until it is made again. A member of a cluster must catch up with the others before the next one may be
+    /// killed. Before it has searched for the others, it considers itself a single, healthy server.
     fn is_healthy(&self) -> std::io::Result<bool> {
         let is_alone = self.members.is_empty() || !self.options.jetstream;
         let asked = if is_alone { "/healthz?js-server-only=true" } else { "/healthz" };
@@ -220,7 +220,7 @@ impl NatsServer {
         Ok(is_healthy && (is_alone || self.monitored("/jsz")?.contains("\"leader\":")))
     }
 
-    /// Without a client of HTTP: this is also called where asynchronous code runs.
+    /// Reads a monitoring endpoint without an HTTP client, because asynchronous code calls this, too.
     fn monitored(&self, path: &str) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.ports.monitoring))?;
         stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
@@ -229,7 +229,8 @@ impl NatsServer {
         Ok(answer)
     }
 
-    /// Messages and last sequence of a stream, as this server's own copy has it. `None`: it has none, or does not answer.
+    /// The number of messages and the last sequence of a stream in this server's own copy. `None`: it has none, or does
+    /// not answer.
     pub fn copy_of(&self, stream: &str) -> Option<(u64, u64)> {
         let answer = self.monitored("/jsz?accounts=true&streams=true").ok()?;
         let (_, body) = answer.split_once("\r\n\r\n")?;
@@ -248,7 +249,7 @@ impl NatsServer {
 impl Drop for NatsServer {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
-            // Both fail only when it has ended already.
+            // Both fail only when the process has already ended.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -256,8 +257,8 @@ impl Drop for NatsServer {
 }
 
 impl Ports {
-    /// All three are held until all are known, so that they differ. Somebody else may still take one before the server does; then
-    /// the server says so, and the test fails with its log.
+    /// Holds all three ports until all are known, so that they differ. Another program may still take one before the
+    /// server does; then the server reports it, and the test fails with its log.
     fn free() -> Self {
         let held: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
         let port = |number: usize| held[number].local_addr().expect("a bound address").port();

@@ -1,4 +1,4 @@
-//! Where the things under test lie. Each function says how to make what is missing.
+//! The locations of the built programs and files. Each function panics with the command that builds a missing one.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ pub fn polder_file() -> PathBuf {
     made(target().join("debug").join("polder"), "`cargo build --package polder-cli`")
 }
 
-/// A guest's wasm file: `orders`.
+/// The wasm file of a guest, such as `orders`.
 pub fn guest_file(name: &str) -> PathBuf {
     made(
         target().join("wasm32-unknown-unknown/guest").join(format!("{}.wasm", name.replace('-', "_"))),
@@ -20,7 +20,7 @@ pub fn nats_server_file() -> PathBuf {
     made(target().join("tools/nats-server"), "`cargo xtask setup`")
 }
 
-/// A Python that has NATS's client.
+/// A Python with the NATS client.
 pub fn python_file() -> PathBuf {
     made(target().join("tools/python/bin/python"), "`cargo xtask setup`")
 }
@@ -30,7 +30,7 @@ pub fn repository_file(path: &str) -> PathBuf {
     root().join(path)
 }
 
-/// Real data that not every machine has. `None`, and a word about it, where it is missing.
+/// Real data that only some machines have. If it is missing, prints a note and returns `None`.
 pub fn shared_data(path: &str) -> Option<PathBuf> {
     let file = root().parent()?.join("shared/data").join(path);
     if file.is_file() {

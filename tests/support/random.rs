@@ -1,4 +1,4 @@
-//! Numbers that look random and are the same for the same seed (splitmix64). Tests that use them print the seed.
+//! Pseudo-random numbers that are the same for the same seed (splitmix64). Tests that use them print the seed.
 
 #[derive(Debug, Clone)]
 pub struct Random(u64);
@@ -16,7 +16,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0, below `end`.
+    /// A number from 0 to below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         assert!(end > 0, "nothing is below 0");
         self.number() % end

@@ -1,4 +1,4 @@
-//! A connection on which a test sends bytes as it likes, also such as no client would.
+//! A connection on which a test sends any bytes, including bytes that no client sends.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 pub struct RawConnection {
     stream: TcpStream,
-    /// Read, and not given out yet.
+    /// Bytes that were read but not returned yet.
     rest: Vec<u8>,
 }
 
@@ -18,12 +18,13 @@ impl RawConnection {
         Self { stream, rest: Vec::new() }
     }
 
-    /// The host may have closed the connection: then less than all is sent.
+    /// Returns whether all bytes were sent; the host may have closed the connection.
     pub fn send(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()
     }
 
-    /// The next answer, head and body. `None`: the connection ended without one, or nothing came within `wait_max`.
+    /// The next answer, with head and body. `None`: the connection ended without one, or nothing arrived within
+    /// `wait_max`.
     pub fn answer(&mut self, wait_max: Duration) -> Option<String> {
         let deadline = Instant::now() + wait_max;
         loop {
@@ -44,7 +45,7 @@ impl RawConnection {
         !self.rest.is_empty()
     }
 
-    /// Whether the host closes the connection within `wait_max`; what it still sends is dropped.
+    /// Whether the host closes the connection within `wait_max`; bytes that it still sends are dropped.
     pub fn is_closed_within(&mut self, wait_max: Duration) -> bool {
         let deadline = Instant::now() + wait_max;
         while self.read(deadline) {}
@@ -70,7 +71,7 @@ impl RawConnection {
     }
 }
 
-/// `None`: it is not whole yet.
+/// The length of the first answer. `None`: it is not complete yet.
 fn answer_bytes(bytes: &[u8]) -> Option<usize> {
     const END_OF_HEAD: &[u8] = b"\r\n\r\n";
     let head = bytes.windows(END_OF_HEAD.len()).position(|window| window == END_OF_HEAD)? + END_OF_HEAD.len();
@@ -85,7 +86,7 @@ fn answer_bytes(bytes: &[u8]) -> Option<usize> {
     (bytes.len() >= total).then_some(total)
 }
 
-/// Of a body in chunks, to the end mark.
+/// The length of a chunked body, including its end mark.
 fn chunked_bytes(bytes: &[u8]) -> Option<usize> {
     let mut place = 0;
     loop {

@@ -1,8 +1,8 @@
-//! The checker of histories must itself find what is wrong.
+//! The checker of histories must itself find each kind of error.
 
 use polder_tests::{Acknowledged, Operation, Recorded, check_history};
 
-/// Five commands to two aggregates, one after the other, of which the fourth was never answered.
+/// Five commands to two aggregates, one after the other; the fourth was never answered.
 fn good() -> (Vec<Operation>, Vec<Recorded>) {
     let commands = [("a", 1, 1), ("a", 2, 2), ("b", 3, 1), ("b", 4, 2), ("a", 5, 3)];
     let named = |position: u64| format!("c-{position}");
@@ -36,7 +36,7 @@ fn found(change: impl FnOnce(&mut Vec<Operation>, &mut Vec<Recorded>)) -> String
 fn a_good_history_is_good() {
     let (operations, mut history) = good();
     check_history(&operations, &history).unwrap();
-    // Not answered, and not recorded either: both can be.
+    // A command without an answer may also be missing from the history.
     history.remove(3);
     history[3].position = 4;
     let mut operations = operations;
@@ -77,7 +77,7 @@ fn reordered_events_are_found() {
     });
     assert!(swapped.contains("c-1 was acknowledged at position 1"), "{swapped}");
     let late = found(|operations, history| {
-        // Both were told what the history says; but the one that came first is behind the other.
+        // Both acknowledgements match the history, but the earlier command is behind the later one.
         history.swap(2, 4);
         for (event, position) in history.iter_mut().zip(1..) {
             event.position = position;
@@ -94,6 +94,6 @@ fn reordered_events_are_found() {
 }
 
 #[test]
-fn an_event_that_nobody_asked_for_is_found() {
-    assert!(found(|operations, _| drop(operations.remove(3))).contains("nobody sent command c-4"));
+fn an_event_without_a_command_is_found() {
+    assert!(found(|operations, _| drop(operations.remove(3))).contains("no caller sent command c-4"));
 }

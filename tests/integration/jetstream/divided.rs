@@ -1,4 +1,5 @@
-//! Several journals, divided among hosts: each owns its share, all answer for every tenant, and what a host that is gone had is the others'.
+//! Several journals, divided among hosts: each host owns its share, every host answers for every tenant, and the other
+//! hosts take over the share of a lost host.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,9 +16,9 @@ use super::hosts::{FAILOVER_MAX, Hosts};
 use super::site::{connect, secret_file, unsynced};
 
 const JOURNALS: usize = 3;
-/// One of each journal, from the first on.
+/// One tenant of each journal, from the first journal on.
 pub(super) const TENANTS: [&str; JOURNALS] = ["a", "tenant-1", "main"];
-/// Until journals have moved from host to host, one after the other.
+/// The longest wait until journals have moved from host to host, one after the other.
 const DIVIDED_WAIT_MAX: Duration = Duration::from_secs(30);
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 
@@ -25,11 +26,11 @@ fn start(hosts: usize, server: &NatsServer) -> Hosts {
     Hosts::start_with(hosts, std::slice::from_ref(server), &["--journals", &JOURNALS.to_string()])
 }
 
-/// Those hosts that say they take commands of each journal's tenants themselves.
+/// For each journal, the hosts that report that they accept the commands of its tenants.
 fn owners(hosts: &Hosts) -> Vec<Vec<usize>> {
     let mut owners = vec![Vec::new(); JOURNALS];
     for number in 0..hosts.hosts.len() {
-        // It may have been killed.
+        // The host may have been killed.
         let Some(host) = &hosts.hosts[number] else { continue };
         let metrics = host.client().get("/metrics");
         for (index, owners) in owners.iter_mut().enumerate() {
@@ -41,7 +42,8 @@ fn owners(hosts: &Hosts) -> Vec<Vec<usize>> {
     owners
 }
 
-/// Waits until each journal has one owner, and the hosts own as many as is said; gives the owner of each.
+/// Waits until each journal has one owner, and the hosts own the expected numbers of journals; returns the owner of
+/// each journal.
 #[track_caller]
 pub(super) fn divided(hosts: &Hosts, expected: &[usize]) -> Vec<usize> {
     let start = Instant::now();
@@ -57,7 +59,8 @@ pub(super) fn divided(hosts: &Hosts, expected: &[usize]) -> Vec<usize> {
     }
 }
 
-/// The next command to the tenant, which is accepted; gives its position. Who is not answered, because a host was killed, asks again.
+/// Sends the next command to the tenant, which must be accepted; returns its position. Without an answer, because a
+/// host was killed, the command is repeated.
 #[track_caller]
 fn draft(client: &Client, tenant: &str, order: &str) -> u64 {
     let path = format!("/v1/{tenant}/orders/order/{order}/draft-order");
@@ -78,7 +81,7 @@ fn history(client: &Client, tenant: &str) -> Vec<String> {
     events.iter().map(|event| event["aggregate_id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// By one of the hosts; all have it when this returns.
+/// Prepares the tenants through one of the hosts; all hosts have them when this returns.
 #[track_caller]
 fn prepare(client: &Client, all: &[Client]) {
     let wasm = std::fs::read(polder_tests::guest_file("orders")).unwrap();
@@ -112,7 +115,7 @@ fn each_host_owns_its_share_and_answers_for_every_tenant() {
             drafted.push(format!("o-{number}"));
             let position = draft(client, tenant, &drafted[number]);
             assert_eq!(position, drafted.len() as u64, "{tenant}");
-            // Whoever was told reads it from the same host at once, and from the others once they are there.
+            // The same host shows the event at once, and the others when they have reached its position.
             assert_eq!(history(client, tenant), drafted, "{tenant}");
             for client in &clients {
                 let path = format!("/v1/{tenant}/orders/views/order-summary?after={position}&timeout_ms=20000");
@@ -123,7 +126,7 @@ fn each_host_owns_its_share_and_answers_for_every_tenant() {
                 );
             }
         }
-        // The same command again, wherever it goes.
+        // The same command again, through any host.
         clients.iter().for_each(|client| assert_eq!(draft(client, tenant, "o-1"), 2));
         clients.iter().for_each(|client| assert_eq!(history(client, tenant), drafted, "{tenant}"));
     }
@@ -138,24 +141,25 @@ fn each_host_owns_its_share_and_answers_for_every_tenant() {
     let verified = polder_tests::polder(&["verify", "--nats", &server.url(), "--json"]).json();
     let journals = verified["journals"].as_array().unwrap();
     assert_eq!(journals.iter().map(|journal| &journal["journal"]).collect::<Vec<_>>(), [1, 2, 3]);
-    // The tenant's orders; and of the host's own history what made the tenant or its key, and two for its domain.
+    // The tenant's order events; and from the host's own history those of the tenant or its key, and two for its
+    // domain.
     let commands: Vec<_> = journals.iter().map(|journal| journal["commands"].as_u64().unwrap()).collect();
     assert_eq!(commands, [4 + 3, 4 + 3, 4 + 3]);
-    // A key is the first journal's, and holds everywhere.
+    // A key belongs to the first journal, and is valid for all.
     let stranger = (0..3).find(|number| !owners(&hosts)[0].contains(number)).unwrap();
     let proof = hosts.data(stranger).join("first-key-proof");
     hosts.host(stranger).polder(&["token", "key", "new", "--first-key-proof", proof.to_str().unwrap()]).good();
     let start = Instant::now();
     for client in &clients {
         while client.get("/v1/a/events").status != 401 {
-            assert!(start.elapsed() < FAILOVER_MAX, "whoever comes is let in");
+            assert!(start.elapsed() < FAILOVER_MAX, "callers without a token are still served");
             std::thread::sleep(LOOK_PAUSE);
         }
         client.post("/v1/a/orders/order/o-1/draft-order", "{}").problem(401, "not-authenticated");
     }
 }
 
-/// Every metric is described once, by one line each, before its values.
+/// Checks that every metric is described once, by one line of each kind, before its values.
 #[track_caller]
 fn check_metrics(text: &str) {
     let mut described = BTreeMap::new();
@@ -170,7 +174,7 @@ fn check_metrics(text: &str) {
     assert!(!text.contains("{journal=\"1\",tenant=\"main\"}"), "main is nowhere else");
 }
 
-/// Each request gets one answer, wherever its tenant is.
+/// Each request gets one answer, whichever host owns its tenant.
 fn over_nats(server: &NatsServer) {
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let client = async_nats::connect(server.url()).await.unwrap();
@@ -187,7 +191,7 @@ fn over_nats(server: &NatsServer) {
             let asked = json!({ "after": 4 }).to_string();
             let answer = client.request_with_headers(query, headers, asked.into()).await.unwrap();
             assert_eq!(serde_json::from_slice::<Value>(&answer.payload).unwrap()["position"], 4, "{tenant}");
-            // By now a second answer would have come.
+            // A second answer would have arrived by now.
             let another = tokio::time::timeout(Duration::ZERO, answers.next()).await;
             assert!(another.is_err(), "{tenant}: {another:?}");
         }
@@ -203,7 +207,7 @@ fn over_nats(server: &NatsServer) {
     });
 }
 
-/// Whatever is done to the hosts, each command is accepted that is sent meanwhile. Gives the tenants' orders.
+/// Every command is accepted while `act` changes the hosts. Returns the tenants' orders.
 fn while_orders_come(address: &str, round: &str, act: impl FnOnce()) -> Vec<(&'static str, String)> {
     let (start, is_over) = (Instant::now(), AtomicBool::new(false));
     let goes_on = &|| !is_over.load(Ordering::Acquire) && start.elapsed() < DIVIDED_WAIT_MAX * 2;
@@ -230,7 +234,7 @@ fn while_orders_come(address: &str, round: &str, act: impl FnOnce()) -> Vec<(&'s
 fn journals_move_when_hosts_are_killed_join_and_are_drained() {
     let server = NatsServer::start_with(NatsOptions::default());
     let mut hosts = start(2, &server);
-    // Which of them has two is chance.
+    // Which host has two journals is random.
     let start = Instant::now();
     while !owners(&hosts).iter().flatten().any(|owner| *owner == 0) {
         assert!(start.elapsed() < DIVIDED_WAIT_MAX, "{:?}", owners(&hosts));
@@ -250,7 +254,7 @@ fn journals_move_when_hosts_are_killed_join_and_are_drained() {
     assert!(start.elapsed() < FAILOVER_MAX, "{:?}", start.elapsed());
     divided(&hosts, &[0, 3]);
 
-    // What is handed over in order keeps commands waiting, and fails none.
+    // An orderly handover delays commands, but fails none.
     let address = hosts.host(1).address().to_owned();
     orders.extend(while_orders_come(&address, "joined", || {
         hosts.start_again(0);
@@ -301,7 +305,7 @@ fn another_number_of_journals_is_refused() {
             "{ran}"
         );
     }
-    // Nor is a folder used for what it does not hold.
+    // A folder is also not used for a journal that it does not contain.
     let copies = folder.path().join("journals");
     std::fs::create_dir(&copies).unwrap();
     assert!(serve(&[]).refused().contains("serve it with --journal jetstream"));

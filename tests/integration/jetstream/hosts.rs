@@ -1,4 +1,4 @@
-//! Several hosts with one journal: each answers everything, and another goes on when the owner is gone.
+//! Several hosts with one journal: each answers every request, and another host takes over when the owner is gone.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tempfile::{TempDir, tempdir};
 
 use super::site::secret_file;
 
-/// Until another host owns the journal; what is promised is ten seconds.
+/// The longest time until another host owns the journal; the documentation promises ten seconds.
 pub(super) const FAILOVER_MAX: Duration = Duration::from_secs(10);
 
 pub(super) struct Hosts {
@@ -23,7 +23,7 @@ impl Hosts {
         Self::start_with(count, servers, &[])
     }
 
-    /// As [`start`](Self::start), with more options.
+    /// Works like [`start`](Self::start), with more options.
     #[track_caller]
     pub(super) fn start_with(count: usize, servers: &[NatsServer], more: &[&str]) -> Self {
         let urls: Vec<_> = servers.iter().map(NatsServer::url).collect();
@@ -64,13 +64,13 @@ impl Hosts {
         self.host(number).client()
     }
 
-    /// As [`owner_of`](Self::owner_of), of the only journal.
+    /// Works like [`owner_of`](Self::owner_of), for the only journal.
     #[track_caller]
     pub(super) fn owner(&self) -> usize {
         self.owner_of(1)
     }
 
-    /// The one whose log says last that it owns the journal. Waits until one does.
+    /// The host whose log is the last to report that it owns the journal. Waits until there is one.
     #[track_caller]
     pub(super) fn owner_of(&self, journal: usize) -> usize {
         let start = Instant::now();
@@ -84,13 +84,13 @@ impl Hosts {
             if let Some((owner, _)) = owner {
                 return owner;
             }
-            assert!(start.elapsed() < Duration::from_secs(30), "nobody owns journal {journal}");
+            assert!(start.elapsed() < Duration::from_secs(30), "no host owns journal {journal}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 }
 
-/// A lamp is lit and darkened in turn: its `times`-th command.
+/// Lights and darkens a lamp alternately: sends its `times`-th command.
 #[track_caller]
 fn switch(client: &Client, times: u64) -> Value {
     let acknowledged = ask_to_switch(client, times).json(200);
@@ -98,7 +98,7 @@ fn switch(client: &Client, times: u64) -> Value {
     acknowledged
 }
 
-/// As [`switch`], when the owner may have been killed with the question in its hands: who was not answered asks again.
+/// Works like [`switch`] when the owner may have been killed with the request: a caller without an answer repeats it.
 #[track_caller]
 fn switch_again(client: &Client, times: u64) {
     let start = Instant::now();
@@ -114,7 +114,7 @@ fn ask_to_switch(client: &Client, times: u64) -> Answer {
     request.header("idempotency-key", &format!("times-{times}")).body("{}").send()
 }
 
-/// Of a component, that nobody reads: id 0, how much follows as LEB128, and a name of one letter.
+/// A section of a component that no program reads: id 0, the length of the rest as LEB128, and a name of one letter.
 fn custom_section(bytes: usize) -> Vec<u8> {
     let (mut section, mut left) = (vec![0], bytes + 2);
     while left >= 0x80 {
@@ -140,7 +140,7 @@ fn every_host_answers_everything() {
     one.deploy("lamps");
     for (client, times) in clients.iter().zip(1..) {
         assert_eq!(switch(client, times)["position"], times);
-        // Whoever was told reads it from the same host at once.
+        // After its answer, a caller reads the event from the same host at once.
         assert_eq!(client.get("/v1/main/lamps/lamp/l-1").json(200)["sequence"], times);
         assert_eq!(client.position(), times);
     }
@@ -173,7 +173,7 @@ fn another_host_goes_on_when_the_owner_is_killed() {
     assert_eq!(back.get("/v1/main/lamps/lamp/l-1").json(200)["sequence"], 7);
     let verified = polder_tests::polder(&["verify", "--nats", &server.url(), "--json"]).json();
     let journals = &verified["journals"];
-    // Seven of the lamp; and three of the host's own history: the tenant's key, the upload and the activation.
+    // Seven events of the lamp, and three of the host's own history: the tenant's key, the upload and the activation.
     assert_eq!((&verified["good"], &journals[0]["commands"]), (&Value::Bool(true), &Value::from(10)));
     assert_eq!((&journals[0]["journal"], &journals[1]), (&Value::from(1), &Value::Null));
 }

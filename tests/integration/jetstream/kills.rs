@@ -1,5 +1,5 @@
-//! Three servers, three hosts, and whatever can be killed or frozen is, under load. `POLDER_CHAOS_ROUNDS` asks for more rounds than a test run makes;
-//! `POLDER_SEED` repeats one.
+//! Three servers and three hosts under load; every part that can be killed or frozen is. `POLDER_CHAOS_ROUNDS` sets the
+//! number of rounds; `POLDER_SEED` repeats a run.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,12 +14,12 @@ use super::hosts::Hosts;
 const CALLERS: u64 = 4;
 /// Longer than a lease.
 const FROZEN: Duration = Duration::from_secs(6);
-/// Load between two rounds.
+/// The time under load between two rounds.
 const CALM: Duration = Duration::from_secs(2);
-/// A command that was not acknowledged by then is given up.
+/// The longest time for a command; without an acknowledgement the caller then stops.
 const TRIED_MAX: Duration = Duration::from_secs(60);
 
-/// Where the hosts are now: they come back on other ports.
+/// The current addresses of the hosts, because they return on other ports.
 type Addresses = Arc<Mutex<Vec<String>>>;
 
 fn number(name: &str) -> Option<u64> {
@@ -33,12 +33,12 @@ fn every_acknowledged_command_is_there_once_whatever_is_killed() {
 
 #[test]
 fn nor_does_it_matter_how_many_journals_there_are() {
-    // That servers are killed too makes no difference to the other test.
+    // Killing servers too makes no difference to the other test.
     chaos(TENANTS.len(), &TENANTS, 2);
 }
 
 fn chaos(journals: usize, tenants: &'static [&'static str], rounds: u64) {
-    // Three servers and three hosts are enough for a machine.
+    // One test at a time: three servers and three hosts are enough for a machine.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let seed = number("POLDER_SEED").unwrap_or_else(|| RandomState::new().hash_one(0_u8) >> 16);
@@ -66,7 +66,7 @@ fn chaos(journals: usize, tenants: &'static [&'static str], rounds: u64) {
         for round in 0..rounds {
             std::thread::sleep(CALM);
             let (victim, journal) = (random.below(3) as usize, 1 + random.below(journals as u64) as usize);
-            // The first rounds are one of each.
+            // The first rounds are one of each kind.
             let what = if round < 3 { round } else { random.below(4) };
             println!(
                 "round {round}: {} {victim}",
@@ -108,7 +108,12 @@ fn chaos(journals: usize, tenants: &'static [&'static str], rounds: u64) {
     for tenant in tenants {
         let own = operations.iter().filter(|(name, _)| name == tenant).map(|(_, operation)| operation.clone());
         let own: Vec<Operation> = own.collect();
-        let last = own.iter().filter_map(|operation| operation.acknowledged).map(|told| told.position).max().unwrap();
+        let last = own
+            .iter()
+            .filter_map(|operation| operation.acknowledged)
+            .map(|acknowledged| acknowledged.position)
+            .max()
+            .unwrap();
         for host in 0..3 {
             let client = hosts.client(host);
             let start = Instant::now();
@@ -163,11 +168,11 @@ fn call(
                     let at = clock.fetch_add(1, Ordering::SeqCst);
                     acknowledged = Some(Acknowledged { at, position: field("position"), sequence: field("sequence") });
                 }
-                // A lamp that was lit cannot be lit: the first answer stays, and nothing is recorded in its history.
+                // A lit lamp cannot be lit again: the first answer stays, and nothing is recorded in its history.
                 Ok(answer) if answer.status == 422 => break,
                 Ok(answer) if answer.status == 503 => std::thread::sleep(Duration::from_millis(20)),
                 Ok(answer) => panic!("{}: {}", answer.status, answer.text()),
-                // It is gone, frozen, or just coming back.
+                // The host is gone, frozen, or just returning.
                 Err(_) => std::thread::sleep(Duration::from_millis(20)),
             }
         }

@@ -1,4 +1,4 @@
-//! A stream that lost or changed something is refused, naming the frame; a server that cannot be relied on is refused at start.
+//! A stream with lost or changed messages is refused, naming the frame; an unreliable server is refused at start.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use super::site::{connect, lead, link, open_copy, secret_file, server, unsynced}
 
 const FRAMES: u64 = 8;
 
-/// With eight frames, of which the first opens and the last closes it.
+/// Fills a journal with eight frames; the first opens it and the last closes it.
 fn filled(server: &NatsServer, dir: &Path) -> Model {
     let mut model = Model::default();
     let (mut writer, _, _) = lead(&link(server), dir).unwrap();
@@ -25,7 +25,7 @@ fn filled(server: &NatsServer, dir: &Path) -> Model {
     model
 }
 
-/// Makes the stream anew with these of its messages; `change` may change one. As somebody would who restores it badly.
+/// Makes the stream again from its messages; `change` may change or drop each one, as a bad restore would.
 fn tampered(server: &NatsServer, change: impl Fn(u64, Vec<u8>) -> Option<Vec<u8>>) {
     Runtime::new().unwrap().block_on(async {
         let context = jetstream::new(async_nats::connect(server.url()).await.unwrap());
@@ -155,7 +155,7 @@ fn secret(server: &NatsServer) -> Vec<u8> {
     })
 }
 
-/// Any file in the folder or below.
+/// Whether any file in the folder or below contains `needle`.
 fn holds(dir: &Path, needle: &[u8]) -> bool {
     std::fs::read_dir(dir).unwrap().any(|entry| {
         let path = entry.unwrap().path();

@@ -1,4 +1,4 @@
-//! The journal on JetStream, against real servers.
+//! The journal on JetStream, with real servers.
 
 mod checker;
 mod contract;

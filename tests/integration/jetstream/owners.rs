@@ -1,4 +1,4 @@
-//! Several hosts want one journal: all read the same, one writes at a time, and whoever was deposed cannot append.
+//! Several hosts want one journal: all read the same, one writes at a time, and a deposed owner cannot append.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -69,7 +69,7 @@ fn a_follower_sees_what_the_owner_appends() {
 }
 
 #[test]
-fn who_was_deposed_appends_nothing() {
+fn a_deposed_owner_appends_nothing() {
     let (server, (one, two)) = (server(), (tempdir().unwrap(), tempdir().unwrap()));
     let mut model = Model::default();
     let (mut old, old_reader, _) = lead(&link(&server), one.path()).unwrap();
@@ -84,7 +84,7 @@ fn who_was_deposed_appends_nothing() {
     model.check(&old_reader);
 }
 
-/// Sets the flag at the end of its scope, also when a test fails there.
+/// Sets the flag at the end of its scope, even if a test fails there.
 struct SetWhenDropped<'a>(&'a AtomicBool);
 
 impl Drop for SetWhenDropped<'_> {
@@ -93,11 +93,11 @@ impl Drop for SetWhenDropped<'_> {
     }
 }
 
-/// Each deposes the other as soon as it is deposed itself, and gives it time to.
+/// Each deposes the other as soon as it is deposed itself, and gives it time to do so.
 #[test]
 fn two_would_be_owners_fight_and_the_history_is_one() {
     const APPENDS: usize = 60;
-    /// An owner that was left in peace for so long waits until it is not.
+    /// An owner that was not deposed within this number of appends waits until it is.
     const APPENDS_IN_PEACE_MAX: usize = 10;
     let (server, model) = (server(), Mutex::new(Model::default()));
     let (depositions, claims, are_done) = (Mutex::new(0), <[AtomicUsize; 2]>::default(), <[AtomicBool; 2]>::default());
@@ -109,7 +109,7 @@ fn two_would_be_owners_fight_and_the_history_is_one() {
             let (own_claims, other_claims) = (&claims[usize::from(name)], &claims[usize::from(1 - name)]);
             let (is_done, is_other_done) = (&are_done[usize::from(name)], &are_done[usize::from(1 - name)]);
             scope.spawn(move || {
-                // Also when it fails: the other would wait for it without end.
+                // Set also after a failure: the other would wait for it without end.
                 let _done = SetWhenDropped(is_done);
                 let folder = tempdir().unwrap();
                 let (mut follower, _reader, _) = open_copy(link, folder.path()).unwrap();
@@ -121,7 +121,7 @@ fn two_would_be_owners_fight_and_the_history_is_one() {
                     let mut writer = link.writer(follower).unwrap();
                     let mut appended = 0;
                     loop {
-                        // The model is one: what is decided next follows from all that was acknowledged, by whomever.
+                        // Both share one model: the next decision follows from all acknowledged ones of both owners.
                         let mut model = model.lock().unwrap();
                         match model.append(&mut writer, &[accept("main", name, &[50]), accept("main", 9, &[5])]) {
                             Ok(()) => (left, appended) = (left - 1, appended + 1),

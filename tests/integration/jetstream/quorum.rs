@@ -1,4 +1,4 @@
-//! Servers that have lost their majority, and one that is cut off from the others while the hosts reach all three.
+//! Servers that have lost their majority, and a server that is cut off from the others while the hosts reach all three.
 
 use std::time::{Duration, Instant};
 
@@ -6,9 +6,9 @@ use polder_tests::{Client, NatsOptions, NatsServer};
 
 use super::hosts::{FAILOVER_MAX, Hosts};
 
-/// What is promised is two seconds; a busy machine may add some.
+/// The documentation promises two seconds; a busy machine may need more.
 const ANSWERED_MAX: Duration = Duration::from_secs(3);
-/// Elections of the servers come on top of what hosts need.
+/// Elections of the servers add to the time that hosts need.
 const RESUMED_MAX: Duration = Duration::from_secs(30);
 
 fn light(client: &Client, lamp: u32) -> u16 {
@@ -59,7 +59,7 @@ fn what_is_normal_is_no_error() {
         assert!(start.elapsed() < FAILOVER_MAX * 2, "{}", hosts.host(1 - owner).log());
     }
     hosts.host(owner).thaw();
-    // It finds out by its next frame.
+    // The owner notices it with its next frame.
     while light(&hosts.client(owner), 2) == 503 {
         assert!(start.elapsed() < FAILOVER_MAX * 3, "{}", hosts.host(owner).log());
     }
@@ -71,7 +71,7 @@ fn what_is_normal_is_no_error() {
 }
 
 #[test]
-fn a_request_is_not_kept_for_the_owner_before_it_is_known_who_asks() {
+fn a_request_is_not_stored_for_the_owner_before_its_caller_is_authenticated() {
     let server = NatsServer::start_with(NatsOptions::default());
     let hosts = Hosts::start(2, std::slice::from_ref(&server));
     let owner = hosts.owner();
@@ -84,7 +84,7 @@ fn a_request_is_not_kept_for_the_owner_before_it_is_known_who_asks() {
     let made = polder_tests::polder(&arguments);
     made.good();
     let start = Instant::now();
-    // The other host learns of the key from the journal.
+    // The other host reads the key from the journal.
     while hosts.client(1 - owner).get("/v1/tenants").status != 401 {
         assert!(start.elapsed() < FAILOVER_MAX);
     }
@@ -95,8 +95,8 @@ fn a_request_is_not_kept_for_the_owner_before_it_is_known_who_asks() {
         let context = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
         let parcels = context.get_stream("OBJ_polder-1-parcels").await.unwrap();
         let info = parcels.cached_info();
-        assert_eq!(info.state.last_sequence, 0, "something was kept for who may not ask");
-        // What a client that went away has left there goes by itself.
+        assert_eq!(info.state.last_sequence, 0, "a request of a caller without permission was stored");
+        // The remains of a disconnected client expire by themselves.
         assert_eq!(info.config.max_age, Duration::from_secs(900));
     });
 }

@@ -1,4 +1,5 @@
-//! One or several servers, and hosts' folders beside them: the one door to the journal's JetStream back end.
+//! One or several servers, and hosts' folders beside them: the only access of these tests to the journal's JetStream
+//! back end.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use polder_journal::{Follower, OpenReport, Reader, Writer};
 use polder_journal_contract::model::{SEALED, small, tenant};
 use polder_tests::{NatsOptions, NatsServer};
 
-/// What is tested here are frames in a stream, not disks: syncing would only make it slow.
+/// These tests check frames in a stream, not disks: syncing would only make them slow.
 pub(crate) fn unsynced(server: &NatsServer) -> JournalOptions {
     JournalOptions { accepts_unsynced: true, ..JournalOptions::new(secret_file(server)) }
 }

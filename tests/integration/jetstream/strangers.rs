@@ -1,4 +1,5 @@
-//! What no host of the cluster wrote into the journal's streams and buckets is passed over, and nothing is lost by it.
+//! A host skips everything in the journal's streams and buckets that no host of the cluster wrote, and loses nothing by
+//! it.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tokio::runtime::Runtime;
 use super::hosts::Hosts;
 use super::site::{connect, lead, link, open_copy, secret_file, server, unsynced};
 
-/// Somebody who may do everything at the servers, and does not have the secret.
+/// An attacker with all permissions at the servers, but without the secret.
 struct Stranger {
     runtime: Runtime,
     context: Context,
@@ -40,7 +41,7 @@ impl Stranger {
         });
     }
 
-    /// Writes into the stream of frames: nonsense, a forged frame, and the last frame that a host wrote once more.
+    /// Writes into the stream of frames: nonsense, a forged frame, and the last frame of a host once more.
     fn write_frames(&self) {
         const FRAMES: &str = "$polder.polder-1.frames";
         self.write(FRAMES, HeaderMap::new(), b"{\"status\": 403}");
@@ -56,7 +57,7 @@ impl Stranger {
             }
         });
         let number: u64 = last.headers.get("Polder-Frame").unwrap().as_str().parse().unwrap();
-        // Without what the host expected of the stream.
+        // Without the headers in which the host stated its expectations of the stream.
         let mut again = HeaderMap::new();
         for name in ["Polder-Frame", "Polder-Mark"] {
             again.insert(name, last.headers.get(name).unwrap().clone());
@@ -78,7 +79,7 @@ fn frames_of_strangers_are_passed_over() {
         stranger.write_frames();
     }
     model.check(&reader);
-    // Another host takes it over, and one begins with an empty folder.
+    // Another host takes it over, and a further one begins with an empty folder.
     drop((writer, reader));
     let (mut next, reader, _) = lead(&link(&server), two.path()).unwrap();
     stranger.write_frames();
@@ -121,7 +122,7 @@ fn a_key_of_a_stranger_is_none() {
     }
     model.check(&reader);
     drop(writer);
-    // A host that has no copy reads the history with the right key.
+    // A host without a copy reads the history with the right key.
     model.check(&open_copy(&link(&server), tempdir().unwrap().path()).unwrap().1);
     link(&server).keyring().unwrap().destroy(&tenant(SEALED)).unwrap();
     assert!(!link(&server).keyring().unwrap().has(&tenant(SEALED)));
@@ -142,7 +143,7 @@ fn a_lease_of_a_stranger_neither_ends_nor_frees_one() {
         assert!(!matches!(holder.renew(), Renewal::Lost));
         assert_eq!(holder.renew(), Renewal::Held);
     }
-    // A holder that is gone loses it, whatever is written.
+    // A holder that is gone loses it, regardless of what the attacker writes.
     let start = std::time::Instant::now();
     while !other.look(|_| true).unwrap() {
         write(b"{}");
@@ -176,7 +177,7 @@ fn hosts_go_on_beside_a_stranger() {
 }
 
 #[test]
-fn a_host_without_the_clusters_secret_is_told_what_to_do() {
+fn a_host_without_the_clusters_secret_is_refused_with_the_remedy() {
     let (server, folder) = (server(), tempdir().unwrap());
     drop(link(&server));
     let open = |secret: std::path::PathBuf| {

@@ -1,4 +1,4 @@
-//! Over NATS as over HTTP: a host that has keys asks for a token, and the token says what may be asked.
+//! Over NATS as over HTTP: a host with keys requires a token, and the token determines the allowed requests.
 
 use std::time::Instant;
 
@@ -34,7 +34,7 @@ fn a_token_says_what_may_be_asked() {
     let ack = json(&site.request(COMMAND, &[clerk], DRAFT));
     assert_eq!(ack["status"], "accepted", "{ack}");
     problem(&site.request("main.cmd.orders.order.o-1.cancel-order", &[clerk], ""), 403, "not-permitted");
-    // Nobody acts as somebody else.
+    // No caller can act as another one.
     problem(&site.request(COMMAND, &[clerk, ("Actor", "ann")], DRAFT), 403, "not-permitted");
 
     let question = "main.query.orders.order-summary";
@@ -43,15 +43,15 @@ fn a_token_says_what_may_be_asked() {
     let page = json(&site.request(question, &[STRAIGHT, reader], r#"{"after": 1}"#));
     assert_eq!(page["documents"][0]["key"], "o-1", "{page}");
 
-    // Nor is anybody told the names of what they may not ask for.
+    // A refusal lists known names only for callers that may use them.
     for (subject, header, kind, known) in [
         ("main.cmd.orders.none.o-1.draft-order", clerk, "unknown-aggregate", &["order"][..]),
         ("main.query.none.order-summary", reader, "unknown-domain", &["orders"]),
         ("main.query.none.order-summary", stranger, "unknown-domain", &[]),
         ("main.cmd.none.order.o-1.draft-order", stranger, "unknown-domain", &[]),
     ] {
-        let told = problem(&site.request(subject, &[STRAIGHT, header], ""), 404, kind);
-        assert_eq!(told["known"], serde_json::json!(known), "{subject}: {told}");
+        let document = problem(&site.request(subject, &[STRAIGHT, header], ""), 404, kind);
+        assert_eq!(document["known"], serde_json::json!(known), "{subject}: {document}");
     }
 
     site.await_messages(1);
@@ -99,6 +99,6 @@ fn without_keys_nats_is_on_this_machine() {
     // It leads back to this machine, and is no loopback address.
     let url = server.url().replace("127.0.0.1", "0.0.0.0");
     let arguments = ["serve", "--data", data.path().to_str().unwrap(), "--listen", "127.0.0.1:0", "--nats", &url];
-    let said = polder(&arguments);
-    assert!(said.refused().contains("without access keys a host serves loopback only"), "{said}");
+    let ran = polder(&arguments);
+    assert!(ran.refused().contains("without access keys a host serves loopback only"), "{ran}");
 }

@@ -1,4 +1,4 @@
-//! Several commands in one message: a line each, answered by a line each.
+//! Several commands in one message: one line for each, answered with one line for each.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! The context bridge: events in other contexts' words, right behind what was recorded, once and in order, whatever happens.
+//! The context bridge: translations of events for other contexts, right after the recorded event, once and in order,
+//! also after kills.
 
 use async_nats::Message;
 use polder_tests::Random;
@@ -17,17 +18,17 @@ to = "audit.entry.recorded.v1"
 kind = { value = "order" }
 who = { pick = "customer" }
 which = { pick = "$aggregate_id" }
-told = { text = "{$actor} drafted {$aggregate_id} for {customer}" }
+summary = { text = "{$actor} drafted {$aggregate_id} for {customer}" }
 
 [[rule]]
 from = "audit.>"
 to = "archive.page.written.v2"
 [rule.fields]
-line = { pick = "told" }
+line = { pick = "summary" }
 "#;
 
 impl Site {
-    /// Sets the rules of this file by the command line; gives what it says.
+    /// Sets the rules of this file with the command line; returns its output.
     #[track_caller]
     fn set_rules(&self, rules: &str) -> String {
         let file = self.data.path().join("rules.toml");
@@ -35,9 +36,9 @@ impl Site {
         self.host().polder(&["bridge", "set", file.to_str().unwrap(), "--actor", "Jörg"]).good().to_owned()
     }
 
-    /// What the stream holds: subjects behind the tenant, with the payload of what was not recorded.
-    fn told(&self) -> Vec<String> {
-        let told = |message: &Message| {
+    /// The contents of the stream: subjects without the tenant, and the payloads of translations.
+    fn contents(&self) -> Vec<String> {
+        let shown = |message: &Message| {
             let subject = message.subject.strip_prefix("main.").unwrap_or_default().to_owned();
             match header(message, "Polder-Hops") {
                 Some(hops) if header(message, "Polder-Translation").is_some() => {
@@ -46,10 +47,11 @@ impl Site {
                 _ => subject,
             }
         };
-        self.messages(MAIN_STREAM).iter().map(told).collect()
+        self.messages(MAIN_STREAM).iter().map(shown).collect()
     }
 
-    /// Each event of the history, and behind it both translations of those that are drafts after this position.
+    /// Checks that the stream has each event of the history, followed by both translations of each draft after this
+    /// position. Returns the number of messages.
     #[track_caller]
     fn assert_stream_is_history_translated(&self, after: u64) -> usize {
         let mut expected = Vec::new();
@@ -84,11 +86,11 @@ fn an_event_appears_in_other_contexts_words() {
     site.order("o-2", "add-line", r#"{"sku": "TEA", "quantity": 2, "price": 100}"#);
     site.await_messages(5);
     assert_eq!(
-        site.told(),
+        site.contents(),
         [
             "orders.order.order-drafted.v1",
             "orders.order.order-drafted.v1",
-            r#"audit.entry.recorded.v1 1 {"kind":"order","told":"ann drafted o-2 for ann","which":"o-2","who":"ann"}"#,
+            r#"audit.entry.recorded.v1 1 {"kind":"order","summary":"ann drafted o-2 for ann","which":"o-2","who":"ann"}"#,
             r#"archive.page.written.v2 2 {"line":"ann drafted o-2 for ann"}"#,
             "orders.order.line-added.v2",
         ]
@@ -134,8 +136,8 @@ fn rules_hold_for_what_is_recorded_after_them() {
         "notices.notice.sent.v1 1 {}",
     ];
     site.await_messages(8);
-    assert_eq!(site.told(), expected);
-    // It is all in the host's own history, and found there by the next run: what is filled anew is what was there.
+    assert_eq!(site.contents(), expected);
+    // Everything is in the host's own history, where the next run finds it: a refilled stream has the same contents.
     site.kill_host();
     site.start_host();
     let shown = site.host().polder(&["bridge", "show"]).good().to_owned();
@@ -146,10 +148,10 @@ fn rules_hold_for_what_is_recorded_after_them() {
     site.runtime.block_on(site.jetstream().delete_stream(MAIN_STREAM)).unwrap();
     site.order("o-6", "draft-order", DRAFT);
     site.await_messages(10);
-    assert_eq!(site.told()[..8], expected);
+    assert_eq!(site.contents()[..8], expected);
 }
 
-/// As a crash leaves it that comes between an event and its last translation.
+/// The state after a crash between an event and its last translation.
 #[test]
 fn a_stream_that_ends_within_an_event_is_completed() {
     let mut site = Site::open_shop();
@@ -158,17 +160,17 @@ fn a_stream_that_ends_within_an_event_is_completed() {
     site.order("o-2", "draft-order", DRAFT);
     site.await_messages(6);
     for lost in 1..=2 {
-        let whole = site.told();
+        let whole = site.contents();
         site.stop_host();
         site.lose_last(lost);
         site.start_host();
         site.await_messages(6);
-        assert_eq!(site.told(), whole, "{lost} lost");
+        assert_eq!(site.contents(), whole, "{lost} lost");
     }
     assert_eq!(site.assert_stream_is_history_translated(0), 6);
 }
 
-/// Somebody whose messages become commands, and whose commands' events become messages again.
+/// A program that turns messages into commands, whose events become messages again.
 #[test]
 fn a_loop_by_way_of_commands_ends() {
     let site = Site::open_shop();
@@ -214,7 +216,7 @@ fn kills_lose_and_double_nothing_between_an_event_and_its_translations() {
             }
             site.client.flush().await.unwrap();
         });
-        // Somewhere in the middle of it, by what the stream holds.
+        // Somewhere in the middle, by the number of messages in the stream.
         let held = site.stream(MAIN_STREAM).map_or(0, |stream| stream.cached_info().state.messages);
         site.await_messages(held + 1 + random.below(COMMANDS));
         match round % 3 {
@@ -245,7 +247,7 @@ fn rules_that_cannot_be_are_refused() {
     let client = site.host().client();
     let rule = |from: &str, to: &str| value!({ "from": from, "to": to });
     let field = |field: Value| value!({ "from": "orders.>", "to": "a.b.c.v1", "fields": { "x": field } });
-    for (rules, status, kind, told) in [
+    for (rules, status, kind, expected) in [
         (value!([rule("*.*.*.*", "audit.entry.recorded.v1")]), 422, "bad-rules", "rule 1 takes what rule 1 makes"),
         (value!([rule("a.>", "b.b.b.v1"), rule("b.>", "a.a.a.v1")]), 422, "bad-rules", "go round in a loop"),
         (value!([rule("orders", "a.b.c.v1")]), 422, "bad-rules", "matches no kind of event"),
@@ -263,7 +265,7 @@ fn rules_that_cannot_be_are_refused() {
         let body = value!({ "rules": rules }).to_string();
         let problem = client.put("/v1/main/bridge", body).problem(status, kind);
         let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains(told) && detail.len() < 1_000, "{detail}");
+        assert!(detail.contains(expected) && detail.len() < 1_000, "{detail}");
     }
     client.put("/v1/none/bridge", r#"{"rules": []}"#).problem(404, "unknown-tenant");
     client.put("/v1/system/bridge", r#"{"rules": []}"#).problem(404, "unknown-tenant");
@@ -275,12 +277,12 @@ fn rules_that_cannot_be_are_refused() {
     assert_eq!(site.host().polder(&["bridge", "show"]).good().trim(), "no rules were set");
     let file = site.data.path().join("rules.toml");
     std::fs::write(&file, "[[rule]]\nfrom = \"orders.>\"\nto = 3\n").unwrap();
-    let told = site.host().polder(&["bridge", "set", file.to_str().unwrap()]).refused().to_owned();
-    assert!(told.contains("rules.toml holds no rules") && told.contains("line 3"), "{told}");
+    let message = site.host().polder(&["bridge", "set", file.to_str().unwrap()]).refused().to_owned();
+    assert!(message.contains("rules.toml holds no rules") && message.contains("line 3"), "{message}");
 }
 
 #[test]
-fn a_payload_that_grows_too_large_is_left_out_and_told() {
+fn a_payload_that_grows_too_large_is_left_out_and_reported() {
     let mut site = Site::open_shop();
     let field = |number| format!("f{number} = {{ text = \"{}\" }}\n", "{customer}".repeat(100));
     let fields: String = (0..30).map(field).collect();
@@ -288,8 +290,8 @@ fn a_payload_that_grows_too_large_is_left_out_and_told() {
     site.order("o-1", "draft-order", &value!({ "customer": "a".repeat(128) }).to_string());
     site.order("o-2", "draft-order", DRAFT);
     site.await_messages(3);
-    let told = site.told();
-    let subjects: Vec<&str> = told.iter().filter_map(|told| told.split(' ').next()).collect();
+    let contents = site.contents();
+    let subjects: Vec<&str> = contents.iter().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(subjects, ["orders.order.order-drafted.v1", "orders.order.order-drafted.v1", "a.b.c.v1"]);
     let log = site.stop_host();
     assert!(log.contains("is not translated to a.b.c.v1: the payload would have more than 262144 bytes"), "{log}");

@@ -1,4 +1,5 @@
-//! A reader of events over NATS: history first, then what comes, without gap or double, no faster than it takes them.
+//! A reader of events over NATS: first the history, then new events, without gap or duplicate, no faster than it takes
+//! them.
 
 use std::time::Duration;
 
@@ -11,10 +12,10 @@ use super::site::{Site, WAIT_MAX, header, json, map, problem};
 
 const DRAFT: &str = r#"{"customer": "ann"}"#;
 const SUBJECT: &str = "main.catchup";
-/// What a reader has that takes nothing: a page, which the host reads ahead.
+/// The number of events that a reader gets without confirming any: a page, which the host sends ahead.
 const EVENTS_PER_PAGE: usize = 256;
 
-/// A client that reads.
+/// A client that reads events.
 struct Reader<'a> {
     site: &'a Site,
     messages: Subscriber,
@@ -22,7 +23,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Asks, and expects to be told.
+    /// Subscribes, and expects an acknowledgement.
     #[track_caller]
     fn open(site: &'a Site, id: &str, asked: &Value) -> Self {
         let messages = site.runtime.block_on(site.client.subscribe(format!("main.result.{id}"))).unwrap();
@@ -55,7 +56,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next event; answers what asks.
+    /// The next event; confirms it if it asks for that.
     #[track_caller]
     fn event(&mut self) -> Value {
         let message = self.next();
@@ -81,7 +82,7 @@ fn positions(events: &[Value]) -> Vec<u64> {
     events.iter().map(|event| event["position"].as_u64().unwrap()).collect()
 }
 
-/// Without waiting for answers.
+/// Sends without waiting for answers.
 fn send(site: &Site, numbers: std::ops::Range<u64>) {
     site.runtime.block_on(async {
         for number in numbers {
@@ -98,7 +99,7 @@ fn history_comes_first_and_then_what_comes() {
     send(&site, 0..700);
     let mut reader = Reader::open(&site, "r-1", &value!({}));
     let mut events = reader.events(300);
-    // The seam: more comes while the reader is not at the end yet.
+    // The seam: new events arrive before the reader has reached the end.
     send(&site, 700..1_200);
     events.extend(reader.events(900));
     send(&site, 1_200..1_201);
@@ -117,7 +118,7 @@ fn it_ends_where_the_reader_says() {
     events.extend(reader.events(2));
     assert_eq!(positions(&events), (4..=12).collect::<Vec<_>>());
     assert_eq!(reader.end(), value!({"ended": "that was all", "position": 12}));
-    // By its word, at any message that asks.
+    // The reader can also end it, in its answer to any message that asks for one.
     let mut reader = Reader::open(&site, "r-2", &value!({}));
     let mut last = reader.next();
     while last.reply.is_none() {
@@ -151,7 +152,7 @@ fn a_reader_says_which_events() {
     }
 }
 
-/// It is told a page, and no more before it says that it has that one.
+/// The reader gets one page, and no more before it confirms that page.
 #[test]
 fn a_slow_reader_loses_nothing_and_is_sent_no_more_than_it_takes() {
     const COUNT: usize = 3 * EVENTS_PER_PAGE;
@@ -175,7 +176,7 @@ fn a_slow_reader_loses_nothing_and_is_sent_no_more_than_it_takes() {
 }
 
 #[test]
-fn nobody_is_told_for_long_who_is_gone() {
+fn a_reader_that_is_gone_is_soon_sent_nothing() {
     let site = Site::open_shop();
     send(&site, 0..5);
     site.await_messages(5);
@@ -189,13 +190,13 @@ fn nobody_is_told_for_long_who_is_gone() {
     assert_eq!(readers(), 1);
     drop(reader);
     site.runtime.block_on(site.client.flush()).unwrap();
-    // The next event finds nobody.
+    // The next event finds no subscriber.
     send(&site, 5..6);
     let began = std::time::Instant::now();
     while readers() > 0 {
         assert!(began.elapsed() < WAIT_MAX, "{}", site.host().log());
     }
-    // One that had never listened is found out at once, too.
+    // A reader that never listened is also detected at once.
     site.request(SUBJECT, &[("Correlation-Id", "r-2")], "");
     while readers() > 0 {
         assert!(began.elapsed() < 2 * WAIT_MAX, "{}", site.host().log());
@@ -203,7 +204,7 @@ fn nobody_is_told_for_long_who_is_gone() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told() {
+fn what_cannot_be_read_is_refused_with_the_reason() {
     let site = Site::open_shop();
     for (headers, payload, kind) in [
         (&[][..], "[", "not-json"),
@@ -216,7 +217,7 @@ fn what_cannot_be_read_is_told() {
         let document = problem(&site.request(SUBJECT, headers, payload), 400, kind);
         assert!(document["detail"].as_str().unwrap().len() < 1_000, "{document}");
     }
-    // Nobody has such a subject.
+    // No host subscribes to such a subject.
     for subject in ["other.catchup", "main.catchup.orders"] {
         assert!(site.try_request(subject, &[], "").is_err(), "{subject}");
     }

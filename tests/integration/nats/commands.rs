@@ -1,4 +1,4 @@
-//! Commands by request-reply: what comes back, and what is refused without a trace.
+//! Commands by request-reply: the answers, and refusals that leave no trace.
 
 use polder_tests::NatsOptions;
 use serde_json::json;
@@ -83,7 +83,7 @@ fn what_cannot_be_used_is_answered_and_not_recorded() {
         let document = problem(&site.request(subject, headers, payload), *status, kind);
         assert!(document["detail"].as_str().unwrap().len() < 1_000, "{document}");
     }
-    // NATS itself refuses these: nobody has such a subject.
+    // NATS itself refuses these: no host subscribes to such a subject.
     for subject in ["main.cmd.orders.order.o 1.draft-order", "main.cmd..order.o-1.draft-order", "other.cmd.a.b.c.d"] {
         assert!(site.try_request(subject, &[], DRAFT).is_err(), "{subject}");
     }
@@ -100,7 +100,7 @@ fn without_a_reply_subject_it_is_done_and_logged() {
         site.client.publish_with_headers(subject, headers, DRAFT.into()).await.unwrap();
         site.client.flush().await.unwrap();
     });
-    // One after the other to the same aggregate: the second finds what the first did.
+    // Commands to the same aggregate run one after the other: the second finds the result of the first.
     let ack = site.order("o-1", "add-line", LINE);
     assert_eq!(ack["sequence"], 2, "{ack}");
     let log = site.stop_host();
@@ -136,18 +136,19 @@ fn one_callers_commands_are_decided_in_order() {
 }
 
 #[test]
-fn a_message_that_is_none_harms_nobody_for_long() {
+fn a_malformed_message_disturbs_others_only_briefly() {
     use std::io::Write as _;
     let site = Site::open_shop();
     let mut raw = std::net::TcpStream::connect(site.server.url().trim_start_matches("nats://")).unwrap();
     raw.write_all(b"CONNECT {\"headers\":true,\"verbose\":false}\r\n").unwrap();
-    // A header that is no UTF-8; no client's library sends such, and async-nats gives up the connection it comes over.
+    // A header that is not UTF-8. No client library sends such a header, and async-nats closes the connection on which
+    // it arrives.
     raw.write_all(
         b"HPUB main.cmd.orders.order.o-1.draft-order 25 27\r\nNATS/1.0\r\nActor: \xff\xff\xff\r\n\r\n{}\r\nPING\r\n",
     )
     .unwrap();
     let start = std::time::Instant::now();
-    // Somebody who asks again is answered.
+    // A caller that repeats its request gets an answer.
     while site.try_request("main.cmd.orders.order.o-2.draft-order", &[], DRAFT).is_err() {
         assert!(start.elapsed() < super::site::WAIT_MAX, "{}", site.host().log());
     }

@@ -1,4 +1,4 @@
-//! A server that cannot be used is told at once, with what to do; one that goes away is waited for.
+//! An unusable server is reported at once with the remedy; the host waits for a server that goes away.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use polder_tests::{NatsOptions, NatsServer};
 use serde_json::json;
 use tempfile::tempdir;
 
-/// Nothing here takes longer; what hangs fails.
+/// Nothing here takes longer, so a test that hangs fails.
 const WAIT_MAX: Duration = Duration::from_secs(20);
 
-/// One by password, one by key.
+/// One user with a password, one with a key.
 fn users(key: &str) -> String {
     format!("authorization {{ users: [{{ user: desk, password: s3cret }}, {{ nkey: {key} }}] }}")
 }
@@ -41,15 +41,18 @@ async fn refused(options: &ConnectOptions) -> String {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_told() {
-    let said = refused(&options("nats://127.0.0.1:1", Credentials::None)).await;
-    assert!(said.contains("no NATS server answers at 127.0.0.1:1") && said.contains("start one there"), "{said}");
-    let said = refused(&options("nats://", Credentials::None)).await;
-    assert!(said.contains("names no NATS server"), "{said}");
+async fn a_missing_server_is_reported() {
+    let message = refused(&options("nats://127.0.0.1:1", Credentials::None)).await;
+    assert!(
+        message.contains("no NATS server answers at 127.0.0.1:1") && message.contains("start one there"),
+        "{message}"
+    );
+    let message = refused(&options("nats://", Credentials::None)).await;
+    assert!(message.contains("names no NATS server"), "{message}");
 }
 
 #[tokio::test]
-async fn who_is_not_known_is_not_let_in() {
+async fn an_unknown_client_is_refused() {
     let (folder, known, stranger) = (tempdir().unwrap(), KeyPair::new_user(), KeyPair::new_user());
     let key = |name: &str, pair: &KeyPair| {
         let file = folder.path().join(name);
@@ -61,8 +64,8 @@ async fn who_is_not_known_is_not_let_in() {
     assert!(open(&options(&server.url(), key("known", &known))).await.is_ok());
     assert!(open(&options(&server.url(), password("s3cret"))).await.is_ok());
     for credentials in [Credentials::None, password("wrong"), key("stranger", &stranger)] {
-        let said = refused(&options(&server.url(), credentials)).await;
-        assert!(said.contains("does not let this client in") && !said.contains("wrong"), "{said}");
+        let message = refused(&options(&server.url(), credentials)).await;
+        assert!(message.contains("does not let this client in") && !message.contains("wrong"), "{message}");
     }
     let with_password = server.url().replace("nats://", "nats://desk:s3cret@");
     assert!(open(&options(&with_password, Credentials::None)).await.is_ok());
@@ -72,8 +75,8 @@ async fn who_is_not_known_is_not_let_in() {
 async fn a_server_that_is_frozen_is_not_waited_for() {
     let server = NatsServer::start();
     server.freeze();
-    let said = refused(&options(&server.url(), Credentials::None)).await;
-    assert!(said.contains("no NATS server answers"), "{said}");
+    let message = refused(&options(&server.url(), Credentials::None)).await;
+    assert!(message.contains("no NATS server answers"), "{message}");
     server.thaw();
     assert!(open(&options(&server.url(), Credentials::None)).await.is_ok());
 }
@@ -87,8 +90,8 @@ async fn a_certificate_of_an_unknown_authority_is_not_trusted() {
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let more = format!("tls {{ cert_file: {certificate:?}, key_file: {key:?} }}");
     let server = NatsServer::start_with(NatsOptions { more, ..NatsOptions::default() });
-    let said = refused(&options(&server.url(), Credentials::None)).await;
-    assert!(said.contains("no trusted connection"), "{said}");
+    let message = refused(&options(&server.url(), Credentials::None)).await;
+    assert!(message.contains("no trusted connection"), "{message}");
     let tls = Tls { authorities: Some(certificate), certificate: None };
     assert!(open(&ConnectOptions { urls: server.url(), tls, ..ConnectOptions::default() }).await.is_ok());
 }
@@ -128,12 +131,12 @@ async fn a_credentials_file_lets_in() {
     );
     let server = NatsServer::start_with(NatsOptions { more, ..NatsOptions::default() });
     open(&options(&server.url(), credentials(&account, "desk.creds"))).await.unwrap();
-    // Of an account that the server does not know.
+    // A user of an account that the server does not know.
     let stranger = credentials(&KeyPair::new_account(), "stranger.creds");
     assert!(refused(&options(&server.url(), stranger)).await.contains("does not let this client in"));
 }
 
-/// As `nsc` makes them.
+/// A JWT, as `nsc` makes it.
 fn jwt(by: &KeyPair, about: &KeyPair, nats: serde_json::Value) -> String {
     let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let head = part(json!({ "typ": "JWT", "alg": "ed25519-nkey" }));
@@ -144,21 +147,21 @@ fn jwt(by: &KeyPair, about: &KeyPair, nats: serde_json::Value) -> String {
 }
 
 #[tokio::test]
-async fn jetstream_that_is_off_is_told() {
+async fn disabled_jetstream_is_reported() {
     let server = NatsServer::start_with(NatsOptions { jetstream: false, ..NatsOptions::default() });
-    let said = refused(&options(&server.url(), Credentials::None)).await;
-    assert!(said.contains("JetStream is off") && said.contains("jetstream: enabled"), "{said}");
+    let message = refused(&options(&server.url(), Credentials::None)).await;
+    assert!(message.contains("JetStream is off") && message.contains("jetstream: enabled"), "{message}");
 }
 
 #[tokio::test]
 async fn a_file_that_cannot_be_used_is_named() {
     let folder = tempdir().unwrap();
     let file = folder.path().join("desk.creds");
-    let said = refused(&options("nats://127.0.0.1:1", Credentials::File(file.clone()))).await;
-    assert!(said.contains("desk.creds"), "{said}");
+    let message = refused(&options("nats://127.0.0.1:1", Credentials::File(file.clone()))).await;
+    assert!(message.contains("desk.creds"), "{message}");
     std::fs::write(&file, "no credentials").unwrap();
-    let said = refused(&options("nats://127.0.0.1:1", Credentials::File(file))).await;
-    assert!(said.contains("desk.creds"), "{said}");
+    let message = refused(&options("nats://127.0.0.1:1", Credentials::File(file))).await;
+    assert!(message.contains("desk.creds"), "{message}");
 }
 
 #[tokio::test]

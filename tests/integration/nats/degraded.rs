@@ -1,5 +1,5 @@
-//! A server that is away, or a stream that is not as it should be, is the trouble of NATS and of that tenant alone: the host starts, answers over
-//! HTTP, says once what is wrong, and goes on by itself when it is put right.
+//! A missing server, or a stream with wrong settings, affects only NATS and that tenant. The host starts, answers over
+//! HTTP, reports the problem once, and recovers by itself when the problem is fixed.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use super::streams::MAIN_STREAM;
 const DRAFT: &str = r#"{"customer": "ann"}"#;
 const STALLED: &str = "polder_nats_stalled{tenant=\"main\"}";
 const LAG: &str = "polder_nats_lag_events{tenant=\"main\"}";
-/// A stream is looked at every ten seconds, and one that was in trouble is tried again within thirty.
+/// The host checks a stream every ten seconds, and retries a stream with a problem within thirty.
 const NOTICED_MAX: Duration = Duration::from_secs(60);
 
 fn post(host: &Host, order: &str) {
@@ -30,7 +30,7 @@ fn await_that(what: &str, site: &Site, is_so: impl Fn() -> bool) {
     }
 }
 
-/// As an operator would with NATS's own command.
+/// Changes the stream as an operator would with NATS's own command.
 fn edit(site: &Site, change: impl FnOnce(&mut Config)) {
     let mut config = site.stream(MAIN_STREAM).unwrap().cached_info().config.clone();
     change(&mut config);
@@ -63,7 +63,7 @@ fn a_host_starts_while_nats_is_away_and_serves_it_once_it_is_there() {
 fn another_history_is_not_served_beside_the_first() {
     let site = Site::open_shop();
     let data = tempdir().unwrap();
-    // Also a tenant that has no domain yet is the first host's.
+    // A tenant without a domain also belongs to the first host.
     let other = Host::start_with(data.path(), &["--nats", &site.server.url()]);
     other.client().deploy("orders");
     for number in 0..20 {
@@ -122,7 +122,8 @@ fn a_stream_that_loses_events_is_filled_anew() {
     let stream = site.stream(MAIN_STREAM).unwrap();
     assert!(site.runtime.block_on(async { stream.purge().await }).is_err(), "it cannot be emptied");
     assert!(site.runtime.block_on(stream.delete_message(3)).is_err(), "nor can a message be deleted");
-    // For a while only: then nobody sees it from the settings. Ids are remembered for two seconds, and no message may go before.
+    // Only for a while: afterwards the settings no longer show it. The server remembers ids for two seconds, and
+    // messages must stay at least that long.
     edit(&site, |config| config.max_age = Duration::from_secs(2));
     let messages = || site.stream(MAIN_STREAM).unwrap().cached_info().state.messages;
     await_that("messages are gone", &site, || messages() == 0);
@@ -188,9 +189,10 @@ fn an_idle_host_has_no_lag_after_a_restart() {
     assert_eq!(metric(&site, LAG), 0);
 }
 
-/// An older copy of the data folder is behind its own stream, and so is a host that was frozen: nothing advises to delete what is newer.
+/// An older copy of the data folder is behind its own stream, and so is a host that was frozen: neither may advise to
+/// delete the newer stream.
 #[test]
-fn who_is_behind_does_not_advise_to_delete_the_stream() {
+fn a_host_that_is_behind_does_not_advise_to_delete_the_stream() {
     let mut site = Site::open_shop();
     site.order("o-1", "draft-order", DRAFT);
     site.await_messages(1);
@@ -217,7 +219,7 @@ fn who_is_behind_does_not_advise_to_delete_the_stream() {
     let log = host.stop();
     assert!(!log.contains("stream rm"), "{log}");
     assert_eq!(site.stream(MAIN_STREAM).unwrap().cached_info().state.messages, 2);
-    // What is certain is said: with another event in the same place it is another history.
+    // A certain difference is reported: another event in the same place means another history.
     let host = Host::start_with(older.path(), &[]);
     post(&host, "o-9");
     host.stop();

@@ -1,4 +1,4 @@
-"""An order desk: drives the domain `orders` from end to end with nothing but NATS. Started by python.rs with the server's address."""
+"""An order desk: uses the domain `orders` from end to end with NATS alone. python.rs starts it with the server's address."""
 
 import asyncio
 import json
@@ -26,17 +26,17 @@ async def main(url):
     error, ack = await send("o-1", "submit-order")
     assert (ack["status"], ack["position"]) == ("accepted", 3), ack
 
-    # What the domain says no to is an acknowledgement; what the host cannot use is an error.
+    # A refusal by the domain is an acknowledgement; a request that the host cannot use is an error.
     error, ack = await send("o-1", "submit-order")
     assert error is None and ack["status"] == "rejected" and ack["reason"]["code"], ack
     error, problem = await send("o-1", "sell-order")
     assert error == "404" and problem["type"] == "urn:polder:problem:unknown-command", problem
 
-    # Many at a time.
+    # Many commands at a time.
     acks = await asyncio.gather(*(send(f"p-{number}", "draft-order", {"customer": "bob"}) for number in range(200)))
     assert all(ack["status"] == "accepted" for _, ack in acks)
 
-    # A view, straight and by its result subject.
+    # A view, answered directly and on its result subject.
     question = json.dumps({"key": "o-1", "after": 3}).encode()
     answer = await client.request("main.query.orders.order-summary", question, timeout=10, headers={"Polder-Result": "reply"})
     straight = json.loads(answer.data)
@@ -47,7 +47,7 @@ async def main(url):
     assert json.loads(answer.data)["result_subject"] == "main.result.desk-7", answer.data
     assert json.loads((await results.next_msg(timeout=10)).data) == straight
 
-    # Every event, in order, each once; from the middle on for who knows where they were.
+    # Every event, in order, each once; then from the middle on, for a reader that knows its position.
     jetstream = client.jetstream()
     events = await jetstream.subscribe("main.orders.>", ordered_consumer=True, stream="polder-events-main")
     for position in range(1, 204):
@@ -60,13 +60,13 @@ async def main(url):
     events = await jetstream.subscribe("main.orders.>", ordered_consumer=True, stream="polder-events-main", config=config)
     assert (await events.next_msg(timeout=10)).subject == "main.orders.order.order-submitted.v1"
 
-    # The same for a reader without a stream, from where it says on, up to where it says.
-    told = await client.subscribe("main.result.desk-8")
+    # The same events for a reader without a stream, between two positions that it chooses.
+    catchup = await client.subscribe("main.result.desk-8")
     asked = json.dumps({"start_after": 100, "end_at": 203}).encode()
     answer = await client.request("main.catchup", asked, timeout=10, headers={"Correlation-Id": "desk-8"})
     assert json.loads(answer.data)["status"] == "accepted", answer.data
     positions = []
-    async for message in told.messages:
+    async for message in catchup.messages:
         if message.headers.get("Polder-Catchup") == "end":
             break
         positions.append(json.loads(message.data)["position"])

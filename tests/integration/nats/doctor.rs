@@ -1,4 +1,4 @@
-//! `polder doctor --nats`: what is wrong with a server, and what to do.
+//! `polder doctor --nats`: the problems of a server, and their remedies.
 
 use polder_tests::{Host, NatsOptions, NatsServer, Ran, polder};
 

@@ -1,4 +1,4 @@
-//! Events in a stream: each once, in order, with all that is known of it.
+//! Events in a stream: each once, in order, with all their metadata.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ fn what_was_recorded_without_nats_follows() {
     assert_eq!(site.assert_stream_is_history(), 20);
 }
 
-/// `POLDER_NATS_AWAY_SECONDS` says how long it is away, at least.
+/// `POLDER_NATS_AWAY_SECONDS` sets the shortest time for which the server is away.
 #[test]
 fn a_server_that_is_away_is_waited_for() {
     const WHILE_AWAY: u64 = 200;
@@ -51,7 +51,7 @@ fn a_server_that_is_away_is_waited_for() {
     let (sent, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
     let address = site.host().address().to_owned();
     std::thread::scope(|scope| {
-        // HTTP goes on as if nothing were.
+        // HTTP continues as usual.
         scope.spawn(|| {
             let client = Client::new(&address);
             while !is_over.load(Ordering::Relaxed) {
@@ -76,7 +76,7 @@ fn a_server_that_is_away_is_waited_for() {
         is_over.store(true, Ordering::Relaxed);
     });
     assert_eq!(site.assert_stream_is_history() as u64, sent.load(Ordering::Relaxed));
-    // Told a moment later than it is so.
+    // The metric is updated a moment later.
     let began = Instant::now();
     while metric(&site, "polder_nats_lag_events{tenant=\"main\"}") > 0 {
         assert!(began.elapsed() < WAIT_MAX);
@@ -105,7 +105,7 @@ fn a_cluster_that_loses_a_server_goes_on() {
 }
 
 #[test]
-fn messages_of_somebody_else_are_looked_past() {
+fn messages_of_others_are_skipped() {
     let mut site = Site::open_shop();
     site.order("o-1", "draft-order", DRAFT);
     site.await_messages(1);
@@ -139,14 +139,14 @@ fn a_stream_that_was_deleted_is_filled_anew() {
     assert_eq!(site.assert_stream_is_history(), 11);
 }
 
-/// Starts a host over a server, and gives what it says when it does not start.
+/// Starts a host with this server, and returns its error message.
 fn refused(server: &NatsServer, data: &std::path::Path) -> String {
     let arguments = ["serve", "--data", data.to_str().unwrap(), "--listen", "127.0.0.1:0", "--nats", &server.url()];
     polder(&arguments).refused().to_owned()
 }
 
 #[test]
-fn a_server_that_cannot_be_used_is_told_at_start() {
+fn a_server_that_cannot_be_used_is_reported_at_start() {
     let data = tempfile::tempdir().unwrap();
     let server = NatsServer::start_with(NatsOptions { jetstream: false, ..NatsOptions::default() });
     assert!(refused(&server, data.path()).contains("JetStream is off"));
@@ -157,13 +157,13 @@ fn a_server_that_cannot_be_used_is_told_at_start() {
     let options =
         ["serve", "--data", data.path().to_str().unwrap(), "--nats", "nats://127.0.0.1:1", "--nats-user", "ann"];
     assert!(polder(&options).refused().contains("POLDER_NATS_PASSWORD"));
-    // Nothing was left behind.
+    // The attempt left no files.
     assert!(!data.path().join("journal").exists());
 }
 
-/// No server that is too old can be had here; what one would say to a client that comes is all that counts.
+/// No outdated server is available for the test, so this one only sends its greeting.
 #[test]
-fn a_server_that_is_too_old_is_told_at_start() {
+fn a_server_that_is_too_old_is_reported_at_start() {
     use std::io::{BufRead as _, BufReader, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -175,7 +175,7 @@ fn a_server_that_is_too_old_is_told_at_start() {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(greeting.as_bytes()).unwrap();
         for line in BufReader::new(stream.try_clone().unwrap()).lines() {
-            // The client hangs up when it has heard enough.
+            // The client disconnects after it has read enough.
             let Ok(line) = line else { return };
             if line.starts_with("PING") && stream.write_all(b"PONG\r\n").is_err() {
                 return;

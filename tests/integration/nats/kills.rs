@@ -1,7 +1,9 @@
-//! The host is killed in the middle of its work, again and again, and the server too. What is in the stream in the end is what is in the
-//! journal: the same events, in the same order, none missing, none twice; and all that was acknowledged is in both.
+//! The host is killed in the middle of its work, again and again, and the server too. In the end the stream holds the
+//! events of the journal: the same events, in the same order, none missing and none twice. All acknowledged events are
+//! in both.
 //!
-//! `POLDER_NATS_KILL_ROUNDS` sets the rounds, `POLDER_NATS_KILL_COMMANDS` the commands of each, `POLDER_NATS_KILL_SEED` the seed.
+//! `POLDER_NATS_KILL_ROUNDS` sets the rounds, `POLDER_NATS_KILL_COMMANDS` the commands of each round,
+//! `POLDER_NATS_KILL_SEED` the seed.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,9 +19,9 @@ use super::streams::MAIN_STREAM;
 const ROUNDS: u64 = 3;
 const COMMANDS: u64 = 1_500;
 const DRAFT: &str = r#"{"customer": "ann"}"#;
-/// Commands on their way at a time: below what a tenant may have in flight.
+/// Commands in flight at a time: fewer than a tenant may have.
 const IN_FLIGHT_MAX: u64 = 2_000;
-/// A host that is dead sends no more.
+/// After this time a dead host certainly sends no more.
 const QUIET: Duration = Duration::from_millis(300);
 
 #[test]
@@ -46,9 +48,9 @@ fn a_killed_server_loses_and_doubles_nothing_in_the_stream() {
     });
 }
 
-/// Of the cluster's servers; `POLDER_NATS_SERVER_KILLS` asks for more.
+/// The number of kills of the cluster's servers; `POLDER_NATS_SERVER_KILLS` sets another one.
 const SERVER_KILLS: u64 = 4;
-/// After the last kill every server has caught up with the others by then.
+/// The longest time after the last kill until every server has caught up with the others.
 const COPIES_WAIT_MAX: Duration = Duration::from_secs(60);
 
 #[test]
@@ -109,7 +111,7 @@ fn rounds(disturb: impl Fn(&mut Site, &mut Random)) {
         site.await_host();
         println!("round {round}: {} of {commands} acknowledged", acknowledged.len() - before);
     }
-    // What it still had to do is done once it has ended, so that the history stands still.
+    // An orderly end completes the remaining work, so that the history no longer changes.
     site.stop_host();
     site.start_host();
     let count = site.assert_stream_is_history();
@@ -126,7 +128,7 @@ fn rounds(disturb: impl Fn(&mut Site, &mut Random)) {
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
 }
 
-/// Keeps many on their way; gives the ids of those that were acknowledged when at least so many were.
+/// Keeps many commands in flight; returns the ids of the acknowledged ones when there are at least `answers_min`.
 fn send(site: &Site, round: u64, commands: u64, answers_min: u64) -> Vec<String> {
     site.runtime.block_on(async {
         let inbox = site.client.new_inbox();
@@ -142,7 +144,7 @@ fn send(site: &Site, round: u64, commands: u64, answers_min: u64) -> Vec<String>
             }
             let Ok(Some(answer)) = tokio::time::timeout(QUIET, answers.next()).await else { break };
             if answer.status == Some(StatusCode::NO_RESPONDERS) {
-                // The host has not come back to the server yet: this one was not taken.
+                // The host has not reconnected to the server yet: this command was not accepted.
                 continue;
             }
             let ack = json(&answer);

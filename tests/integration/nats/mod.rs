@@ -1,4 +1,4 @@
-//! NATS as an outer face, against real servers.
+//! NATS as an interface of the host, with real servers.
 
 mod access;
 mod batches;

@@ -1,5 +1,6 @@
-//! The host's own permission checks against NATS's: over a table of patterns and subjects, what `Permissions` allows is what a real server
-//! allows its users to publish and to subscribe to. And over NATS the host asks for a token where it has keys, as over HTTP.
+//! The host's own permission checks compared with NATS's. For a table of patterns and subjects, `Permissions` allows
+//! exactly what a real server allows its users to publish and to subscribe to. Over NATS a host with keys requires a
+//! token, as over HTTP.
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -8,7 +9,7 @@ use std::net::TcpStream;
 use polder_core::access::{Pattern, Permissions};
 use polder_tests::{NatsOptions, NatsServer};
 
-/// Allowed, denied.
+/// Pairs of allowed and denied patterns.
 const USERS: &[(&[&str], &[&str])] = &[
     (&["main.cmd.orders.>"], &[]),
     (&["main.cmd.>"], &["main.cmd.*.*.*.cancel-order"]),
@@ -60,14 +61,15 @@ fn what_is_permitted_is_what_a_real_server_permits() {
             Permissions { publish: patterns(allowed), subscribe: patterns(allowed), deny: patterns(denied) };
         let mut user = Wire::open(&server, &format!("u{number}"));
         for subject in SUBJECTS {
-            let told = format!("user {number}: allow {allowed:?}, deny {denied:?}, {subject}");
-            assert_eq!(permissions.may_publish(subject), user.may_publish(subject), "publish: {told}");
-            assert_eq!(permissions.may_subscribe(subject), user.may_subscribe(subject), "subscribe: {told}");
+            let case = format!("user {number}: allow {allowed:?}, deny {denied:?}, {subject}");
+            assert_eq!(permissions.may_publish(subject), user.may_publish(subject), "publish: {case}");
+            assert_eq!(permissions.may_subscribe(subject), user.may_subscribe(subject), "subscribe: {case}");
         }
     }
 }
 
-/// A user's connection, in NATS's own words: the server answers each question in its turn, with what it objects to before it.
+/// A user's connection in NATS's own protocol: the server answers each request in order, after any error message about
+/// it.
 struct Wire {
     to: TcpStream,
     from: BufReader<TcpStream>,
@@ -102,7 +104,7 @@ impl Wire {
                     assert!(answer.contains("Permissions Violation"), "{line}: {answer}");
                     is_taken = false;
                 }
-                // Of messages that came of what was published, and the server's greeting.
+                // Messages that were published, and the server's greeting.
                 _ => {}
             }
         }

@@ -1,4 +1,4 @@
-//! A client that is not ours, in a language that is not ours.
+//! A client of another project, in another language.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Questions to views: acknowledged at once and answered on a subject, or answered straight.
+//! Queries of views: acknowledged at once and answered on a subject, or answered directly.
 
 use futures::StreamExt as _;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn shop() -> Site {
     site
 }
 
-/// What HTTP answers to the same.
+/// The answer of HTTP to the same query.
 fn over_http(site: &Site, path: &str) -> Value {
     site.host().client().get(path).json(200)
 }
@@ -25,7 +25,7 @@ fn over_http(site: &Site, path: &str) -> Value {
 fn an_answer_comes_on_its_subject_after_the_acknowledgement() {
     let site = shop();
     let (ack, result) = site.runtime.block_on(async {
-        // One subscription sees both, so their order shows.
+        // One subscription receives both, which shows their order.
         let mut inbox = site.client.subscribe("main.result.mine").await.unwrap();
         let headers = super::site::map(&[("Correlation-Id", "mine")]);
         let subject = "main.query.orders.order-summary";
@@ -39,7 +39,7 @@ fn an_answer_comes_on_its_subject_after_the_acknowledgement() {
     assert_eq!(json(&ack), expected);
     assert_eq!(json(&result), over_http(&site, "/v1/main/orders/views/order-summary/o-1"));
     assert_eq!(header(&result, "correlation-id"), Some("mine"));
-    // Without an id of the caller's the host makes one.
+    // Without an id from the caller the host makes one.
     let ack = json(&site.request("main.query.orders.order-summary", &[], ""));
     let id = ack["correlation_id"].as_str().unwrap();
     assert_eq!(ack["result_subject"], format!("main.result.{id}"));
@@ -59,7 +59,7 @@ fn an_answer_comes_straight_when_that_is_asked() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_told() {
+fn an_impossible_query_is_refused_with_the_reason() {
     let site = shop();
     let subject = "main.query.orders.order-summary";
     for (subject, headers, payload, status, kind) in [

@@ -1,5 +1,5 @@
-//! NATS publishes an answer wherever the reply subject of a request points, with the rights of the host. So a request whose reply subject is
-//! not an inbox is neither carried out nor answered.
+//! NATS publishes an answer to the reply subject of a request with the rights of the host. Therefore a request whose
+//! reply subject is not an inbox is neither executed nor answered.
 
 use async_nats::{Client, ConnectOptions};
 use polder_tests::{Host, NatsOptions, NatsServer, polder};
@@ -11,7 +11,7 @@ use super::streams::MAIN_STREAM;
 const DRAFT: &str = r#"{"customer": "ann"}"#;
 const COMMAND: &str = "main.cmd.orders.order.o-1.draft-order";
 
-/// The host may do everything, the clerk may send commands and questions, and wait in inboxes.
+/// The host may do everything. The clerk may send commands and queries, and receive in inboxes.
 const USERS: &str = r#"no_auth_user: host
     authorization { users: [
         { user: host, password: p }
@@ -28,7 +28,7 @@ async fn clerk(server: &NatsServer) -> Client {
     ConnectOptions::with_user_and_password("clerk".to_owned(), "p".to_owned()).connect(server.url()).await.unwrap()
 }
 
-/// Asks everything that can be asked, each with the reply subjects, and waits until the server has handed all of it on.
+/// Sends every kind of request, each with these reply subjects, and waits until the server has passed them all on.
 async fn ask_all(clerk: &Client, replies: &[&str]) -> usize {
     let requests = [
         (COMMAND, DRAFT),
@@ -45,7 +45,8 @@ async fn ask_all(clerk: &Client, replies: &[&str]) -> usize {
             clerk.publish_with_reply(subject, (*reply).to_owned(), payload.into()).await.unwrap();
         }
     }
-    // The host takes what one client sends in order, of one kind: a good request of each kind is answered behind the bad ones.
+    // The host handles one client's requests of one kind in order: a good request of each kind is answered after the
+    // bad ones.
     for subject in
         ["main.cmd.orders.order.o-2.cancel-order", "main.query.orders.none", "main.catchup", "$SRV.PING.polder"]
     {
@@ -90,7 +91,7 @@ fn a_host_writes_into_no_stream_for_a_caller() {
         let stream = runtime.block_on(jetstream.get_stream(stream)).unwrap();
         assert_eq!(stream.cached_info().state.messages, 0);
     }
-    // An inbox is answered.
+    // A request with an inbox is answered.
     let answer = runtime.block_on(clerk.request(COMMAND, DRAFT.into())).unwrap();
     assert_eq!(json(&answer)["status"], "accepted", "{answer:?}");
     let log = host.stop();
@@ -105,7 +106,7 @@ fn a_journal_and_its_keys_cannot_be_written_by_way_of_an_answer() {
     let host = Host::start_with(data.path(), &options);
     host.client().deploy("orders");
     let clerk = runtime.block_on(clerk(&server));
-    // It is answered from when it owns the journal.
+    // The host answers from the moment when it owns the journal.
     let start = std::time::Instant::now();
     while runtime.block_on(clerk.request("$SRV.PING.polder", "".into())).is_err() {
         assert!(start.elapsed() < super::site::WAIT_MAX, "{}", host.log());

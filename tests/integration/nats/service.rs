@@ -1,11 +1,11 @@
-//! The service protocol: who is there, what it answers, what it has done.
+//! The service protocol: the running services, their endpoints and their statistics.
 
 use serde_json::json;
 
 use super::site::{Site, json, problem};
 
 #[test]
-fn the_service_tells_about_itself() {
+fn the_service_describes_itself() {
     let site = Site::open_shop();
     let ping = json(&site.request("$SRV.PING", &[], ""));
     assert_eq!((&ping["type"], &ping["name"]), (&json!("io.nats.micro.v1.ping_response"), &json!("polder")), "{ping}");
@@ -32,7 +32,7 @@ fn tenants_are_served_as_they_come_and_go() {
     let command = "acme.cmd.orders.order.o-1.draft-order";
     assert!(site.try_request(command, &[], "{}").is_err());
     site.host().polder(&["tenant", "add", "acme"]).good();
-    // The subscription follows the answer; NATS says at once when there is none yet.
+    // The subscription follows the answer; until then NATS reports at once that there is none.
     let start = std::time::Instant::now();
     let answer = loop {
         match site.try_request(command, &[], "{}") {

@@ -1,4 +1,4 @@
-//! A nats-server, a host that serves over it, and a client of NATS's own.
+//! A nats-server, a host that serves over it, and a plain NATS client.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-/// Nothing here takes longer; what hangs fails.
+/// Nothing here takes longer, so a test that hangs fails.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(20);
 
 pub(super) struct Site {
-    // Fields end in this order: the host before its server.
+    // Fields are dropped in this order: the host before its server.
     host: Option<Host>,
     pub(super) server: NatsServer,
     pub(super) client: Client,
     pub(super) runtime: Runtime,
     pub(super) data: TempDir,
-    /// How its hosts are started.
+    /// The options with which its hosts are started.
     options: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ impl Site {
         Self::over(server, options)
     }
 
-    /// Three servers that each hold a copy of the events; the two others are given beside.
+    /// Three servers that each hold a copy of the events; returns the two others as well.
     #[track_caller]
     pub(super) fn open_cluster() -> (Self, Vec<NatsServer>) {
         let mut servers = NatsServer::start_cluster(3, &NatsOptions::default());
@@ -57,7 +57,7 @@ impl Site {
         site
     }
 
-    /// With the domain that most tests use.
+    /// Opens a site with the domain that most tests use.
     #[track_caller]
     pub(super) fn open_shop() -> Self {
         let site = Self::open();
@@ -69,12 +69,12 @@ impl Site {
         self.host.as_ref().expect("the host runs")
     }
 
-    /// SIGKILL.
+    /// Kills the host with SIGKILL.
     pub(super) fn kill_host(&mut self) {
         self.host.take().expect("the host runs").kill();
     }
 
-    /// SIGTERM; gives the log.
+    /// Stops the host with SIGTERM; returns its log.
     pub(super) fn stop_host(&mut self) -> String {
         self.host.take().expect("the host runs").stop()
     }
@@ -94,7 +94,7 @@ impl Site {
         }
     }
 
-    /// What comes back, or why nothing did.
+    /// Sends a request; returns the answer, or the reason why there is none.
     pub(super) fn try_request(
         &self,
         subject: &str,
@@ -110,7 +110,7 @@ impl Site {
         self.try_request(subject, headers, payload).unwrap_or_else(|error| panic!("{subject}: {error}"))
     }
 
-    /// To aggregate `order` of domain `orders`; the acknowledgement.
+    /// Sends a command to aggregate `order` of domain `orders`; returns the acknowledgement.
     #[track_caller]
     pub(super) fn order(&self, id: &str, command: &str, payload: &str) -> Value {
         let answer = self.request(&format!("main.cmd.orders.order.{id}.{command}"), &[], payload);
@@ -135,7 +135,7 @@ pub(super) fn header<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
     message.headers.as_ref()?.get(name).map(async_nats::HeaderValue::as_str)
 }
 
-/// A problem of this kind, with the headers that clients of services look at.
+/// Checks that the message is a problem of this kind, with the headers that clients of services read.
 #[track_caller]
 pub(super) fn problem(message: &Message, status: u16, kind: &str) -> Value {
     let document = json(message);

@@ -1,4 +1,4 @@
-//! What a tenant's stream holds, compared with its history.
+//! The contents of a tenant's stream, compared with its history.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::site::{Site, WAIT_MAX, header};
 
 pub(super) const MAIN_STREAM: &str = "polder-events-main";
-/// A backlog is drained in much less, also on a busy machine.
+/// The longest time to drain a backlog; usually it takes much less, also on a busy machine.
 const DRAIN_WAIT_MAX: Duration = Duration::from_secs(120);
 
 impl Site {
@@ -25,7 +25,7 @@ impl Site {
         self.runtime.block_on(self.jetstream().get_stream(name)).ok()
     }
 
-    /// Waits until the stream has so many messages.
+    /// Waits until the stream has this number of messages.
     #[track_caller]
     pub(super) fn await_messages(&self, count: u64) {
         let began = Instant::now();
@@ -39,7 +39,7 @@ impl Site {
         }
     }
 
-    /// Everything in the stream, in order.
+    /// All messages of the stream, in order.
     pub(super) fn messages(&self, name: &str) -> Vec<Message> {
         let Some(stream) = self.stream(name) else { return Vec::new() };
         let count = stream.cached_info().state.messages as usize;
@@ -55,7 +55,8 @@ impl Site {
         })
     }
 
-    /// Leaves the stream as if its last messages had never arrived. The stream refuses to delete messages, so it is made anew.
+    /// Leaves the stream as if its last messages had never arrived. The stream refuses to delete messages, so it is
+    /// made again.
     pub(super) fn lose_last(&self, lost: usize) {
         let mut kept = self.messages(MAIN_STREAM);
         kept.truncate(kept.len() - lost);
@@ -73,7 +74,8 @@ impl Site {
         });
     }
 
-    /// The stream holds what the journal holds: the same events, in the same order, none missing, none twice. Gives how many.
+    /// Checks that the stream holds the events of the journal: the same events, in the same order, none missing, none
+    /// twice. Returns their number.
     #[track_caller]
     pub(super) fn assert_stream_is_history(&self) -> usize {
         let events = self.host().client().get("/v1/main/events").lines();

@@ -1,4 +1,4 @@
-//! Numbers go through command, event, state and document unchanged, and a replay gives the state that there was, bit for bit.
+//! Numbers pass through command, event, state and document unchanged, and a replay gives the same state, bit for bit.
 
 use polder_core::{Command, CommandStatus, Limits, Sequence};
 use polder_engine::AsOf;
@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use super::vaults;
 use crate::engine::door::component;
 
-/// Few, as each change runs them. `POLDER_NUMBERS_COMMANDS=1000000` for a thorough run.
+/// A small number, because each change runs this test. `POLDER_NUMBERS_COMMANDS=1000000` gives a thorough run.
 const COMMANDS: u64 = 20_000;
 const VAULTS: usize = 50;
 
-/// Numbers that a reader which is not exact gets wrong, or that look like another kind.
+/// Numbers that an inexact reader gets wrong, or that look like another kind of number.
 const HARD: [&str; 12] = [
     "117.63331139400017",
     "3.61",
@@ -29,7 +29,7 @@ const HARD: [&str; 12] = [
     "-1.0",
 ];
 
-/// Any finite number, as text that names it exactly; often one of usual size.
+/// Any finite number; often one of usual size.
 fn number(random: &mut Random) -> f64 {
     match random.below(4) {
         0 => HARD[random.below(HARD.len() as u64) as usize].parse().unwrap(),
@@ -47,7 +47,7 @@ fn bits(value: &Value) -> u64 {
     value.as_f64().expect("a number").to_bits()
 }
 
-/// An event as it was recorded.
+/// A recorded event.
 struct Recorded {
     name: String,
     payload: Vec<u8>,
@@ -81,7 +81,7 @@ fn a_replay_in_a_fresh_instance_gives_every_state_again() {
                 recorded[vault]
                     .extend(events.map(|event| Recorded { name: event.name.to_string(), payload: event.payload }));
             }
-            // A sum became infinite: nothing was recorded, and the state is folded again.
+            // A sum became infinite: nothing was recorded, and the state is built again.
             Err(error) => {
                 assert!(error.to_string().contains("JSON has no such number") && !error.instance_lost, "{error}");
                 refused += 1;
@@ -126,7 +126,7 @@ async fn what_is_sent_is_what_is_recorded_folded_and_shown() {
     let door = vaults(folder.path()).await;
     for (index, sent) in HARD.iter().enumerate() {
         let (id, wanted) = (format!("v-{index}"), sent.parse::<f64>().unwrap().to_bits());
-        // Not by way of a value: the text itself is what is sent.
+        // Not through a JSON value: the text itself is sent.
         let base = door.command(&id, "pay-in", &json!({}));
         let command = Command { payload: format!("{{\"amount\":{sent}}}").into(), ..base };
         let ack = door.host.submit(command).await.unwrap();
@@ -135,10 +135,10 @@ async fn what_is_sent_is_what_is_recorded_folded_and_shown() {
         let event: Value = serde_json::from_str(history[0].payload.get()).unwrap();
         assert_eq!(bits(&event["amount"]), wanted, "{sent}: {event}");
         let (_, state) = door.state(&id, AsOf::Now).await.unwrap();
-        // Nought and minus nought are the same balance; a sum knows no minus nought.
+        // Zero and minus zero are the same balance; a sum never is minus zero.
         assert_eq!(bits(&state["balance"]), (0.0 + f64::from_bits(wanted)).to_bits(), "{sent}: {state}");
     }
-    // The four payments that took a good domain out of service.
+    // Four payments that once took a good domain out of service.
     for amount in [0.0, 0.01, 3.61, 1.0] {
         door.accept("purse", "pay-in", json!({ "amount": amount })).await;
     }

@@ -1,4 +1,4 @@
-//! Infinities and NaN are in no event, state, document or effect: JSON has none, and what is not there cannot be read back.
+//! No event, state, document or effect holds an infinity or a NaN: JSON has none, so they could not be read back.
 
 use polder_engine::{AsOf, SubmitError};
 use serde_json::{Value, json};
@@ -19,20 +19,20 @@ async fn a_decision_that_would_not_read_back_is_not_recorded() {
     let door = vaults(folder.path()).await;
     door.accept("v-1", "pay-in", json!({ "amount": 1e308 })).await;
     door.accept("v-2", "pay-in", json!({ "amount": 1 })).await;
-    let told = fault(&door, "v-1", "scale", json!({ "by": 1e10 })).await;
-    assert!(told.contains("event scaled has no JSON: `balance` is inf, and JSON has no such number"), "{told}");
+    let reason = fault(&door, "v-1", "scale", json!({ "by": 1e10 })).await;
+    assert!(reason.contains("event scaled has no JSON: `balance` is inf, and JSON has no such number"), "{reason}");
 
-    // Its events are finite, and what they add up to is not.
+    // Its events are finite, but their sum is not.
     door.accept("v-1", "burden", json!({ "amount": 1e308 })).await;
-    let told = fault(&door, "v-1", "burden", json!({ "amount": 1e308 })).await;
-    assert!(told.contains("this vault has no JSON: `burden` is inf"), "{told}");
+    let reason = fault(&door, "v-1", "burden", json!({ "amount": 1e308 })).await;
+    assert!(reason.contains("this vault has no JSON: `burden` is inf"), "{reason}");
 
-    // Each aggregate goes on from where it was, and a state that lives on is the one that is folded.
+    // Each aggregate continues from its state, and a live state equals the rebuilt one.
     assert_eq!(door.accept("v-1", "burden", json!({ "amount": -1e308 })).await.sequence.0, 3);
     assert_eq!(door.accept("v-2", "pay-in", json!({ "amount": 1 })).await.sequence.0, 2);
     assert_eq!(door.state("v-1", AsOf::Now).await.unwrap().1["balance"], 1e308);
 
-    // And a later revision reads all of it.
+    // A later revision reads all of it.
     door.deploy(another_revision(&component("vault"), 1)).await;
     door.accept("v-1", "pay-in", json!({ "amount": 0.5 })).await;
     door.close().await;
@@ -43,9 +43,9 @@ async fn an_event_whose_document_or_effect_has_no_json_is_set_aside_with_the_rea
     let folder = tempfile::tempdir().unwrap();
     let door = vaults(folder.path()).await;
     door.accept("good", "pay-in", json!({ "amount": 2 })).await;
-    // The share of nothing is no number, and goes into an effect.
+    // The share of an empty payment is NaN, and goes into an effect.
     door.accept("nothing", "pay-in", json!({ "amount": 0 })).await;
-    // Each event and each state is finite; the document adds up what was paid in.
+    // Each event and each state is finite; the sum in the document is not.
     door.accept("much", "pay-in", json!({ "amount": 1e308 })).await;
     door.accept("much", "scale", json!({ "by": 0 })).await;
     let last = door.accept("much", "pay-in", json!({ "amount": 1e308 })).await;

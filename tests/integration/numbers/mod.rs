@@ -1,5 +1,5 @@
-//! What is sent, recorded, folded and shown is the same, bit for bit; what cannot be recorded so is refused; and what one caller asks too
-//! much of is that caller's affair. With the guest `vault`.
+//! Numbers that are sent, recorded, applied and shown are the same, bit for bit, and other numbers are refused. A
+//! request that exceeds a limit affects only its caller. The tests use the guest `vault`.
 
 mod exact;
 mod finite;

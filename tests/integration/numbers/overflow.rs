@@ -1,4 +1,5 @@
-//! A sum that is too large for its type ends the call in the sandbox, as it ends a native test, and nothing is recorded.
+//! A sum that is too large for its type ends the call in the sandbox, as it ends a native test, and nothing is
+//! recorded.
 
 use polder_engine::{AsOf, SubmitError};
 use serde_json::json;

@@ -1,4 +1,5 @@
-//! Whoever asks for more than a limit allows is told which limit, and nobody else notices: not the revision, and no other caller.
+//! A request that exceeds a limit is refused with the name of the limit. It affects neither the revision nor other
+//! callers.
 
 use polder_core::{Command, CommandStatus};
 use polder_engine::{DeployOptions, SubmitError};
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use super::vaults;
 use crate::engine::door::{Door, another_revision, component, tenant};
 
-/// Far more than are enough to find a revision bad.
+/// Far more than are enough to withdraw a revision.
 const ATTEMPTS: usize = 40;
 
 async fn over_limit(door: &Door, id: &str, name: &str, payload: Value) -> (&'static str, u64, String) {
@@ -23,7 +24,7 @@ fn nested(levels: usize) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_too_much_names_its_limit_and_counts_against_nobody() {
+async fn an_excess_names_its_limit_and_counts_against_no_domain() {
     let folder = tempfile::tempdir().unwrap();
     let door = vaults(folder.path()).await;
     let first = door.projection("takings").await.revision;
@@ -31,16 +32,16 @@ async fn what_is_too_much_names_its_limit_and_counts_against_nobody() {
     assert_ne!(first, second);
     for turn in 0..ATTEMPTS {
         let id = format!("v-{turn}");
-        let (limit, value, told) = over_limit(&door, &id, "note", json!({ "text": "x".repeat(70_000) })).await;
+        let (limit, value, message) = over_limit(&door, &id, "note", json!({ "text": "x".repeat(70_000) })).await;
         assert_eq!((limit, value), ("event_bytes_max", 65_536));
-        assert!(told.starts_with("event noted has 70011 bytes; at most 65536 are allowed"), "{told}");
-        let (limit, value, told) = over_limit(&door, &id, "repeat", json!({ "count": 1_001 })).await;
+        assert!(message.starts_with("event noted has 70011 bytes; at most 65536 are allowed"), "{message}");
+        let (limit, value, message) = over_limit(&door, &id, "repeat", json!({ "count": 1_001 })).await;
         assert_eq!((limit, value), ("events_per_command_max", 1_000));
-        assert!(told.starts_with("the decision has 1001 events"), "{told}");
-        let (limit, _, told) = over_limit(&door, &id, "wrap", json!({ "any": nested(90) })).await;
-        assert!(limit == "json_depth_max" && told.starts_with("event kept has 131 levels"), "{limit}: {told}");
+        assert!(message.starts_with("the decision has 1001 events"), "{message}");
+        let (limit, _, message) = over_limit(&door, &id, "wrap", json!({ "any": nested(90) })).await;
+        assert!(limit == "json_depth_max" && message.starts_with("event kept has 131 levels"), "{limit}: {message}");
     }
-    // A rejection that repeats what was sent is a rejection, cut.
+    // A rejection that repeats its input is a rejection, cut to the limit.
     let ack = door.send("v-1", "refuse", json!({ "text": "ä".repeat(10_000) })).await.unwrap();
     let reason = ack.reason.unwrap();
     assert_eq!((ack.status, reason.code.as_str()), (CommandStatus::Rejected, "refused"));
@@ -92,7 +93,7 @@ async fn what_fails_for_one_caller_or_one_aggregate_takes_no_revision_away() {
     }
     assert_eq!(active().await, second, "for one caller, and for one aggregate");
     door.accept("v-2", "count", json!({ "by": 1 })).await;
-    // Several callers and several aggregates: it is the revision.
+    // Several callers and several aggregates: the cause is the revision.
     let mut turn = 0;
     while active().await == second {
         let command = door.command(&format!("w-{turn}"), "fail", &json!({}));

@@ -34,7 +34,7 @@ fn a_tenants_life_on_the_command_line() {
 }
 
 #[test]
-fn what_cannot_be_done_is_told() {
+fn what_cannot_be_done_is_refused_with_the_reason() {
     let town = Town::with(&["acme"]);
     let polder = |arguments: &[&str]| town.host().polder(&[&["tenant"], arguments].concat());
     for (arguments, wanted) in [

@@ -1,8 +1,9 @@
-//! What a tenant may use: each limit refuses by its name, holds for that tenant alone, and can be changed while it works.
+//! The limits of a tenant: each refuses with its name, applies to that tenant alone, and can be changed while the
+//! tenant works.
 
 use serde_json::json;
 
-use super::{Town, says};
+use super::{Town, assert_detail_contains};
 
 #[test]
 fn a_limit_can_be_set_looked_at_and_taken_back() {
@@ -20,7 +21,7 @@ fn a_limit_can_be_set_looked_at_and_taken_back() {
         assert_eq!((&own[0]["name"], &own[0]["value"]), (&json!("command_bytes_max"), &json!(40)));
         assert_eq!(limits.len(), 15);
         let problem = town.draft("acme", "o-1", &"x".repeat(60)).problem(413, "too-large");
-        says(&problem, "limit command_bytes_max");
+        assert_detail_contains(&problem, "limit command_bytes_max");
         assert_eq!(problem["limit"], 40);
     }
     assert_eq!(town.limit("acme", "command_bytes_max", Some(40)).json(200)["changed"], false);
@@ -32,20 +33,23 @@ fn a_limit_can_be_set_looked_at_and_taken_back() {
 fn what_cannot_be_set_says_what_can() {
     let town = Town::with(&["acme"]);
     let unknown = town.limit("acme", "fuel", Some(1)).problem(422, "bad-limit");
-    says(&unknown, "there is no limit \"fuel\"");
+    assert_detail_contains(&unknown, "there is no limit \"fuel\"");
     assert!(unknown["known"].as_array().unwrap().contains(&json!("fuel_per_call_max")));
-    says(&town.limit("acme", "call_wall_ms_max", Some(0)).problem(422, "bad-limit"), "goes from 10 to 60000");
+    assert_detail_contains(
+        &town.limit("acme", "call_wall_ms_max", Some(0)).problem(422, "bad-limit"),
+        "goes from 10 to 60000",
+    );
     let patch = |body: &str| town.client.request("PATCH", "/v1/tenants/acme/limits").body(body.to_owned()).send();
-    says(&patch("").problem(400, "not-json"), "is not JSON");
-    for body in ["{}", "[]", "{\"warm_states_max\":-1}", "{\"warm_states_max\":\"7\"}", "{\"warm_states_max\":1.5}"]
-    {
-        says(&patch(body).problem(400, "bad-body"), "would be right");
+    assert_detail_contains(&patch("").problem(400, "not-json"), "is not JSON");
+    for body in ["{}", "[]", "{\"warm_states_max\":-1}", "{\"warm_states_max\":\"7\"}", "{\"warm_states_max\":1.5}"] {
+        assert_detail_contains(&patch(body).problem(400, "bad-body"), "would be right");
     }
     town.limit("brook", "warm_states_max", Some(7)).problem(404, "unknown-tenant");
     assert_eq!(town.facts("acme").len(), 1, "nothing was changed");
 }
 
-/// The instance that runs is another tenant's concern too: only the one whose limit is set is held back, at its next command.
+/// Other tenants may share the running instance: only the tenant with the new limit is restricted, from its next
+/// command on.
 #[test]
 fn a_new_limit_holds_for_a_domain_that_runs_already() {
     let town = Town::with(&["acme", "brook"]);
@@ -54,25 +58,25 @@ fn a_new_limit_holds_for_a_domain_that_runs_already() {
     }
     town.limit("acme", "fuel_per_call_max", Some(1_000)).json(200);
     let problem = town.line("acme", "o-1").problem(500, "guest-fault");
-    says(&problem, "fuel_per_call_max");
+    assert_detail_contains(&problem, "fuel_per_call_max");
     town.line("brook", "o-1").json(200);
     town.limit("acme", "fuel_per_call_max", None).json(200);
     assert_eq!(town.line("acme", "o-1").json(200)["sequence"], 2);
 }
 
 #[test]
-fn too_many_a_second_are_told_when_to_come_again() {
+fn too_many_a_second_are_refused_with_the_time_to_wait() {
     let town = Town::with(&["acme", "brook"]);
     town.limit("acme", "commands_per_second_max", Some(1)).json(200);
     town.draft("acme", "o-1", "c").json(200);
     let answer = town.line("acme", "o-1");
     assert_eq!(answer.header("retry-after"), Some("1"));
     let problem = answer.problem(429, "busy");
-    says(&problem, "commands_per_second_max, 1");
+    assert_detail_contains(&problem, "commands_per_second_max, 1");
     let wait_ms = problem["retry_after_ms"].as_u64().unwrap();
     assert!((1..=1_000).contains(&wait_ms), "{problem}");
     town.draft("brook", "o-1", "c").json(200);
-    // As long as it was told to, and no longer.
+    // Exactly the time in the answer.
     std::thread::sleep(std::time::Duration::from_millis(wait_ms));
     town.line("acme", "o-1").json(200);
 }
@@ -80,7 +84,7 @@ fn too_many_a_second_are_told_when_to_come_again() {
 #[test]
 fn a_full_tenant_is_read_and_takes_no_commands() {
     let mut town = Town::with(&["acme", "brook"]);
-    // Views count as well: a kilobyte more than what an empty one takes.
+    // Views count too: the limit is a kilobyte more than the space of an empty one.
     let usage = town.client.get("/v1/tenants/acme").json(200);
     let used = ["record_bytes", "view_bytes"].map(|name| usage[name].as_u64().unwrap());
     town.limit("acme", "storage_bytes_max", Some(used[0] + used[1] + 1_024)).json(200);
@@ -92,7 +96,7 @@ fn a_full_tenant_is_read_and_takes_no_commands() {
             town.reopen();
         }
         let problem = town.draft("acme", "o-x", "c").problem(507, "storage-full");
-        says(&problem, "storage_bytes_max, 1024");
+        assert_detail_contains(&problem, "storage_bytes_max, 1024");
         assert!(problem["actual"].as_u64() >= Some(1_024), "{problem}");
         assert_eq!(town.client.get("/v1/acme/events").lines().len(), accepted as usize);
         assert_eq!(town.client.get("/v1/tenants/acme").json(200)["record_bytes"], problem["actual"]);

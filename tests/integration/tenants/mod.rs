@@ -1,4 +1,4 @@
-//! Many owners on one host: what each has, what each may, and that nothing crosses over.
+//! Many tenants on one host: their data, their limits, and their isolation.
 
 mod commands;
 mod isolation;
@@ -9,7 +9,7 @@ use polder_tests::{Answer, Client, Host, guest_file};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A host in a folder of its own, on which tenants come and go.
+/// A host in a folder of its own, on which tests add and remove tenants.
 struct Town {
     host: Option<Host>,
     client: Client,
@@ -17,7 +17,7 @@ struct Town {
 }
 
 impl Town {
-    /// With these tenants, each with `orders` on it.
+    /// A town with these tenants, each with `orders` on it.
     fn with(tenants: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let host = Host::start(&folder.path().join("data"));
@@ -56,20 +56,20 @@ impl Town {
         self.client.post(&path, json!({ "sku": "TEA", "quantity": 1, "price": 5 }).to_string())
     }
 
-    /// Sets one limit; `None` takes it back.
+    /// Sets one limit; `None` resets it.
     fn limit(&self, tenant: &str, name: &str, value: Option<u64>) -> Answer {
         let path = format!("/v1/tenants/{tenant}/limits");
         self.client.request("PATCH", &path).body(json!({ name: value }).to_string()).send()
     }
 
-    /// What the host's own history has about a tenant.
+    /// The events about a tenant in the host's own history.
     fn facts(&self, tenant: &str) -> Vec<Value> {
         self.client.get(&format!("/v1/system/tenants/tenant/{tenant}/events")).lines()
     }
 }
 
 #[track_caller]
-fn says(problem: &Value, wanted: &str) {
+fn assert_detail_contains(problem: &Value, wanted: &str) {
     let detail = problem["detail"].as_str().expect("a detail");
     assert!(detail.contains(wanted), "no {wanted:?} in {detail:?}");
 }

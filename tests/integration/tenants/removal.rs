@@ -1,4 +1,5 @@
-//! A tenant that is removed is gone for everyone, from the disk too, and its name with it; also when the host ended in the middle.
+//! A removed tenant is gone for every caller, from the disk too, together with its name, even if the host ended in the
+//! middle.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -6,15 +7,16 @@ use std::{fs, io};
 use polder_tests::guest_file;
 use serde_json::{Value, json};
 
-use super::{Town, says};
+use super::{Town, assert_detail_contains};
 
-const SECRET: &str = "nobody-may-read-this";
+const SECRET: &str = "this-must-stay-secret";
 
 fn remove(town: &Town, tenant: &str) -> polder_tests::Answer {
     town.client.request("DELETE", &format!("/v1/tenants/{tenant}?confirm={tenant}")).header("actor", "ann").send()
 }
 
-/// The files below a folder that hold the secret. A host that runs renews files meanwhile: one that is gone when it is read holds nothing.
+/// The files below a folder that contain the secret. A running host replaces files meanwhile: a file that disappears
+/// before it is read contains nothing.
 fn found_in(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in present(fs::read_dir(folder)).into_iter().flatten() {
@@ -43,8 +45,9 @@ impl Town {
         self.folder.path().join("data").join(below)
     }
 
-    /// An order that tells the secret in its events, its document and, once the host has ended in order, its saved state.
-    fn tell(&mut self, tenant: &str) {
+    /// Makes an order with the secret in its events, its document and, after an orderly end of the host, its saved
+    /// state.
+    fn store_secret(&mut self, tenant: &str) {
         self.draft(tenant, "o-1", SECRET).json(200);
         for _ in 0..60 {
             self.line(tenant, "o-1").json(200);
@@ -57,7 +60,7 @@ impl Town {
         let host = polder_tests::Host::start(&self.data(""));
         self.client = host.client();
         self.host = Some(host);
-        // Opened again: until then its files may be on the move.
+        // Opened again: until then its files may be replaced.
         self.client.get(&view).json(200);
     }
 
@@ -82,16 +85,19 @@ fn names(facts: &[Value]) -> Vec<&str> {
 #[test]
 fn nothing_is_left_of_a_tenant_but_what_was_decided() {
     let mut town = Town::with(&["acme", "brook"]);
-    town.tell("acme");
+    town.store_secret("acme");
     town.draft("brook", "o-1", "c").json(200);
-    assert!(!found_in(&town.data("views")).is_empty(), "it is told");
+    assert!(!found_in(&town.data("views")).is_empty(), "the secret is stored");
     remove(&town, "acme").json(200);
     for reopened in [false, true] {
         if reopened {
             town.reopen();
         }
         town.nothing_is_left_of("acme");
-        says(&town.client.put("/v1/tenants/acme", "").problem(409, "tenant-removed"), "never used again");
+        assert_detail_contains(
+            &town.client.put("/v1/tenants/acme", "").problem(409, "tenant-removed"),
+            "never used again",
+        );
         assert_eq!(town.client.get("/v1/brook/orders/order/o-1").json(200)["state"]["customer"], "c");
         assert_eq!(town.components(), 1, "brook still runs it");
     }
@@ -99,7 +105,7 @@ fn nothing_is_left_of_a_tenant_but_what_was_decided() {
     assert_eq!(names(&facts), ["tenant-added", "tenant-removed", "tenant-erased"]);
     assert_eq!(facts[1]["actor"], "ann");
     remove(&town, "brook").json(200);
-    assert_eq!(town.components(), 0, "nobody runs it any more");
+    assert_eq!(town.components(), 0, "no tenant runs it any more");
     let compiled = fs::read_dir(town.data("compiled")).unwrap();
     let names: Vec<_> = compiled.map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["CACHEDIR.TAG"], "what keeps the folder out of copies stays");
@@ -110,7 +116,7 @@ fn a_removal_wants_the_name_again() {
     let town = Town::with(&["acme"]);
     for query in ["", "?confirm=", "?confirm=brook", "?confirm=Acme"] {
         let answer = town.client.request("DELETE", &format!("/v1/tenants/acme{query}")).send();
-        says(&answer.problem(409, "unconfirmed"), "give its name again");
+        assert_detail_contains(&answer.problem(409, "unconfirmed"), "give its name again");
     }
     remove(&town, "brook").problem(404, "unknown-tenant");
     remove(&town, "system").problem(404, "unknown-tenant");
@@ -119,11 +125,11 @@ fn a_removal_wants_the_name_again() {
     remove(&town, "acme").problem(404, "unknown-tenant");
 }
 
-/// What stands in the way is found in the middle: the fact is recorded and the first file is gone.
+/// The obstacle is found in the middle: the fact is recorded and the first file is gone.
 #[test]
 fn a_removal_that_broke_off_is_finished_at_the_next_start() {
     let mut town = Town::with(&["acme"]);
-    town.tell("acme");
+    town.store_secret("acme");
     let in_the_way = town.data("views/acme.sqlite-journal");
     fs::create_dir(&in_the_way).unwrap();
     remove(&town, "acme").problem(500, "storage-failed");
@@ -138,7 +144,7 @@ fn a_removal_that_broke_off_is_finished_at_the_next_start() {
     assert_eq!(names(&town.facts("acme")), ["tenant-added", "tenant-removed", "tenant-erased"]);
 }
 
-/// What is in the way of one step keeps it from being done, and with it all that come after; then SIGKILL. At the next start it is gone.
+/// An obstacle prevents one step and all later ones; then SIGKILL. At the next start the obstacle is gone.
 #[test]
 fn a_removal_killed_before_any_of_its_steps_is_finished_at_the_next_start() {
     for step in ["views", "components", "compiled", "tenant-keys"] {
@@ -154,7 +160,7 @@ fn a_removal_killed_before_any_of_its_steps_is_finished_at_the_next_start() {
         let files: Vec<_> = entries.filter(|path| own(path.file_name().unwrap().to_str().unwrap())).collect();
         let aside = town.folder.path().join("aside");
         fs::create_dir(&aside).unwrap();
-        // A folder of the same name cannot be removed as a file is.
+        // A folder with the file's name cannot be removed as a file.
         for file in &files {
             fs::rename(file, aside.join(file.file_name().unwrap())).unwrap();
             fs::create_dir(file).unwrap();
@@ -176,7 +182,8 @@ fn a_removal_killed_before_any_of_its_steps_is_finished_at_the_next_start() {
     }
 }
 
-/// The key went, and the host ended before it had recorded that: nothing can be read any more, and that is no reason to stop.
+/// The key was removed, and the host ended before it recorded that. Nothing can be read any more, but the host must
+/// still start.
 #[test]
 fn a_removal_killed_after_its_last_step_is_recorded_at_the_next_start() {
     let mut town = Town::with(&["acme"]);
@@ -191,7 +198,7 @@ fn a_removal_killed_after_its_last_step_is_recorded_at_the_next_start() {
     assert_eq!(names(&town.facts("acme")), ["tenant-added", "tenant-removed", "tenant-erased"]);
 }
 
-/// SIGKILL at any moment: the tenant is there with all it had, or gone with all it had.
+/// SIGKILL at any moment: the tenant is there with all its data, or gone with all its data.
 #[test]
 fn a_removal_killed_at_any_moment_is_done_or_not_begun() {
     const KILLS: u64 = 6;
@@ -248,7 +255,7 @@ fn a_deployment_that_races_a_removal_leaves_nothing() {
             match deployed.status {
                 200 => {}
                 404 => drop(deployed.problem(404, "unknown-tenant")),
-                // Its views were to be opened when it went.
+                // Its views were about to be opened when the tenant was removed.
                 500 => drop(deployed.problem(500, "storage-failed")),
                 other => panic!("{other}: {}", deployed.text()),
             }
@@ -279,8 +286,8 @@ fn an_export_holds_everything_in_files() {
     town.limit("acme", "warm_states_max", Some(7)).json(200);
     let folder = town.folder.path().join("acme-export");
     let export = ["tenant", "export", "acme", "--to", folder.to_str().unwrap()];
-    let told = town.host().polder(&export);
-    assert_eq!(told.good(), format!("{}: 300 events, 4 facts, 1 components", folder.display()));
+    let ran = town.host().polder(&export);
+    assert_eq!(ran.good(), format!("{}: 300 events, 4 facts, 1 components", folder.display()));
 
     let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap();
     assert_eq!(read("events.ndjson"), town.client.get("/v1/acme/events").text());

@@ -1,4 +1,5 @@
-//! Callers: each sends its next command when the one before is acknowledged. As threads or as tasks, whichever the system is made for.
+//! Callers: each sends its next command when the one before is acknowledged. They are threads or tasks, as the system
+//! prefers.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::figures::Run;
 use crate::load::{Load, Span, Step};
 
-/// What one caller saw: how long each answer took, and how often it had to ask again.
+/// The measurements of one caller: the time of each answer, and the number of retries.
 #[derive(Debug, Default)]
 struct Seen {
     times: Vec<Duration>,
@@ -21,7 +22,7 @@ impl Seen {
     }
 }
 
-/// `in_flight` threads. `work` gives how often it had to try again.
+/// Runs `in_flight` threads. `work` returns the number of its retries.
 pub fn by_threads(
     load: &Load,
     in_flight: usize,
@@ -47,7 +48,7 @@ pub fn by_threads(
     Ok(run(in_flight, began.elapsed(), seen))
 }
 
-/// `in_flight` tasks of the runtime that runs this.
+/// Runs `in_flight` tasks on the current runtime.
 pub async fn by_tasks<W, A>(load: &std::sync::Arc<Load>, in_flight: usize, span: Span, work: W) -> Result<Run>
 where
     W: Fn(Step) -> A + Clone + Send + 'static,

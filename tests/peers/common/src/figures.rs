@@ -1,4 +1,4 @@
-//! Times and what is said of many of them. The same ranks as in `polder bench`.
+//! Latencies and their percentiles. The same ranks as in `polder bench`.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ pub struct Latency {
     pub max_us: f64,
 }
 
-/// One run at one number of callers.
+/// One run with one number of callers.
 #[derive(Debug, Clone, Serialize)]
 pub struct Run {
     pub in_flight: usize,
     pub operations: usize,
     pub per_second: f64,
-    /// How often a caller was told to try again, and did; its time counts from its first try.
+    /// The number of retries that the system asked for. The latency of a command counts from its first try.
     pub retries: usize,
-    /// None when nothing came to an end in time.
+    /// None when no command ended in time.
     pub latency: Option<Latency>,
 }
 

@@ -1,4 +1,4 @@
-//! What the peers share, so that they differ in nothing but the system: the order domain, the load, and how a run is told.
+//! The common part of the peers, so that only the systems differ: the order domain, the load, and the report of a run.
 #![forbid(unsafe_code)]
 
 mod drive;

@@ -1,11 +1,11 @@
-//! The load of `polder bench commands`: every order is drafted, then gets a line and loses it again for as long as asked. Each command
-//! is accepted and records one event, so an append-only system appends that event.
+//! The load of `polder bench commands`: every order is drafted, and then gets a line and loses it again, until the time
+//! is over. Each command is accepted and records one event, so an append-only system appends that event.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// Name and JSON, of a command or an event.
+/// Name and JSON of a command or an event.
 type Message = (&'static str, &'static str);
 
 const COMMANDS: [Message; 3] = [
@@ -20,25 +20,25 @@ const EVENTS: [Message; 3] = [
     ("line-removed", r#"{"sku":"BIKE-BELL-40","quantity":2,"price":1999}"#),
 ];
 
-/// All orders, and how far each is.
+/// All orders, and the progress of each.
 #[derive(Debug)]
 pub struct Load {
     ids: Vec<Arc<str>>,
     next: Vec<AtomicUsize>,
 }
 
-/// One order's next command.
+/// The next command of one order.
 #[derive(Debug, Clone)]
 pub struct Step {
     pub id: Arc<str>,
-    /// From 0.
+    /// Counts from 0.
     pub number: usize,
 }
 
-/// How long callers go on.
+/// The duration of a run.
 #[derive(Debug, Clone, Copy)]
 pub enum Span {
-    /// Once round all orders.
+    /// One round over all orders.
     Round,
     Until(Instant),
 }
@@ -49,7 +49,8 @@ impl Load {
         Self { ids, next: (0..aggregates).map(|_| AtomicUsize::new(0)).collect() }
     }
 
-    /// What one caller of `callers` does: its own share of the orders, round and round. Nobody else touches them meanwhile.
+    /// The steps of one caller out of `callers`: its own share of the orders, round after round. No other caller uses
+    /// these orders.
     pub(crate) fn steps(&self, caller: usize, callers: usize, span: Span) -> impl Iterator<Item = Step> + '_ {
         let round = (caller..self.ids.len()).step_by(callers);
         let rounds = match span {

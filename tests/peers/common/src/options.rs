@@ -1,4 +1,4 @@
-//! What every peer may be asked.
+//! The options of every peer.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// A folder on the disk to be measured; a new one is made in it, and removed at the end.
+    /// A folder on the disk to measure; a new folder is made in it, and removed at the end.
     #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
     pub dir: PathBuf,
-    /// How long each run takes.
+    /// The duration of each run.
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// How many callers wait for an answer at a time: a run for each.
+    /// The numbers of concurrent callers, with a run for each.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1, 4, 16, 64, 256, 1_024])]
     pub in_flight: Vec<usize>,
-    /// How many orders there are.
+    /// The number of orders.
     #[arg(long, default_value_t = 10_000)]
     pub aggregates: usize,
 }

@@ -1,5 +1,5 @@
-//! `guests/orders` as someone would write it who has never heard of Polder: the same commands, events and rules, in plain serde types.
-//! `tests/same_rules.rs` holds the two together.
+//! `guests/orders`, written without Polder: the same commands, events and rules, in plain serde types.
+//! `tests/same_rules.rs` checks that both agree.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What a peer prints: one line of JSON with what was run, how it was set, and what came out.
+//! The output of a peer: one line of JSON with the system, its settings and its results.
 
 use std::process::ExitCode;
 
@@ -17,13 +17,13 @@ pub struct Report {
     pub runs: Vec<Run>,
 }
 
-/// What was asked of the system.
+/// The kind of work that the system did.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// The events of the load, one by one: no rules, no state.
+    /// The events of the load, one by one, without rules and state.
     Append,
-    /// The commands of the load: state loaded, rules run, events stored.
+    /// The commands of the load: the state is loaded, the rules run, the events are stored.
     Command,
 }
 
@@ -34,7 +34,7 @@ impl Report {
     }
 }
 
-/// How a peer ends: a failure is one line on stderr, which `cargo xtask bench` gives as the reason why there are no figures.
+/// Ends a peer: a failure is one line on stderr, which `cargo xtask bench` reports as the reason for missing figures.
 pub fn end(ran: Result<()>) -> ExitCode {
     match ran {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,7 +45,7 @@ pub fn end(ran: Result<()>) -> ExitCode {
     }
 }
 
-/// The version of a package that this workspace is built with.
+/// The version of a package in this workspace's lock file.
 pub fn locked_version(package: &str) -> String {
     version_in(include_str!("../../Cargo.lock"), package).unwrap_or_else(|| String::from("unknown"))
 }

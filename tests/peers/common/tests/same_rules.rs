@@ -1,4 +1,4 @@
-//! The peers' orders and the tutorial's decide alike, command for command.
+//! The orders of the peers and of the tutorial lead to the same decisions, command for command.
 
 use peers_common::orders::{Order, OrderCommand};
 use polder_sdk::CommandRef;
@@ -37,7 +37,7 @@ fn the_same_histories_come_of_the_same_commands() {
         let mut theirs = Order::default();
         let mut ours = orders::domain().start("order", "o-1").unwrap();
         for number in 0..12 {
-            // The first is more often than not a draft, or most histories would stay empty.
+            // The first command is mostly a draft, because most histories would stay empty otherwise.
             let (name, payload) =
                 COMMANDS[if number == 0 { next(&mut seed) % 3 / 2 } else { next(&mut seed) % COMMANDS.len() }];
             let command =

@@ -1,5 +1,5 @@
-//! cqrs-es with postgres-es: a command loads its order's events, runs the rules and commits what follows in one transaction. No queries,
-//! as `polder bench commands` has no projections.
+//! cqrs-es with postgres-es: a command loads the events of its order, runs the rules and commits the new events in one
+//! transaction. Without queries, because `polder bench commands` has no projections.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use peers_postgres::Server;
 use postgres_es::{PostgresCqrs, postgres_cqrs};
 use serde::{Deserialize, Serialize};
 
-/// As in its documentation.
+/// The table from its documentation.
 const TABLE: &str = "CREATE TABLE events (
     aggregate_type text                         NOT NULL,
     aggregate_id   text                         NOT NULL,
@@ -27,10 +27,10 @@ const TABLE: &str = "CREATE TABLE events (
     metadata       json                         NOT NULL,
     PRIMARY KEY (aggregate_type, aggregate_id, sequence)
 )";
-/// Callers that draft the orders before the clock starts.
+/// The number of callers that draft the orders before the clock starts.
 const PREPARING: usize = 64;
 
-/// Orders by cqrs-es on PostgreSQL.
+/// Orders with cqrs-es on PostgreSQL.
 #[derive(Parser)]
 struct Peer {
     #[command(flatten)]
@@ -117,7 +117,7 @@ fn work(
     }
 }
 
-/// Tries again when another command of the same order came between, as its documentation says.
+/// Retries when another command of the same order came first, as its documentation advises.
 async fn send(framework: &PostgresCqrs<Order>, step: &Step) -> Result<usize> {
     let (name, payload) = step.command();
     let command = OrderCommand::read(name, payload)?;

@@ -1,4 +1,4 @@
-//! One command as a decision, and the order it is made on.
+//! One command as a decision, and the order that it is based on.
 
 use disintegrate::{Decision, EventId, StateMutate, StateQuery, StreamQuery, query};
 use peers_common::orders::{Order, OrderCommand, Refused};

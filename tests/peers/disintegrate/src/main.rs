@@ -1,6 +1,7 @@
-//! disintegrate on PostgreSQL: a decision loads the events of its order, runs the rules and appends what follows in a serialisable
-//! transaction, which fails when another came between; then it is made again, as its documentation says.
-// Its macros for identifiers write `unsafe`, so that it cannot be forbidden here.
+//! disintegrate on PostgreSQL: a decision loads the events of its order, runs the rules and appends the new events in a
+//! serialisable transaction. The transaction fails when another one came first; then the decision is repeated, as its
+//! documentation advises.
+// Its macros for identifiers write `unsafe`, so this crate cannot forbid it.
 
 mod decision;
 mod recorded;
@@ -23,12 +24,12 @@ use recorded::Recorded;
 
 type Maker = PgDecisionMaker<Recorded, Json<Recorded>, NoSnapshot>;
 
-/// PostgreSQL's code for a transaction that could not be put in order with the others.
+/// PostgreSQL's code for a transaction that could not be serialised with the others.
 const SERIALIZATION_FAILURE: &str = "40001";
-/// Callers that draft the orders before the clock starts.
+/// The number of callers that draft the orders before the clock starts.
 const PREPARING: usize = 16;
 
-/// Orders by disintegrate on PostgreSQL.
+/// Orders with disintegrate on PostgreSQL.
 #[derive(Parser)]
 struct Peer {
     #[command(flatten)]

@@ -1,5 +1,5 @@
-//! An event as disintegrate wants it: with the order it belongs to, by which it is found again. What its derive would write for an enum
-//! whose every variant repeats the order's id.
+//! An event in the form for disintegrate: with the id of its order, by which it is found. This is what its derive would
+//! generate for an enum whose every variant repeats the order's id.
 
 use disintegrate::{
     DomainIdInfo, DomainIdSet, Event, EventInfo, EventSchema, Identifier, IdentifierType, domain_ids, ident,

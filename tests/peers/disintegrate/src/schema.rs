@@ -1,5 +1,5 @@
-//! The library's own tables and functions. Up to 4.0.1 one of the functions holds a hexadecimal number, which PostgreSQL reads from
-//! version 16 on; before that, what is missing is made here.
+//! The library's own tables and functions. Up to 4.0.1 one of the functions contains a hexadecimal number, which
+//! PostgreSQL reads only from version 16 on. For older versions this module creates the missing parts.
 
 use anyhow::Result;
 use disintegrate::serde::json::Json;
@@ -8,10 +8,11 @@ use sqlx::PgPool;
 
 use crate::recorded::Recorded;
 
-/// The first PostgreSQL that reads hexadecimal numbers.
+/// The first version of PostgreSQL that reads hexadecimal numbers.
 const HEXADECIMAL_SINCE: i32 = 16_00_00;
 
-/// What comes after the tables: the lock by which a writer tells readers from where on events may still come, and the order's column.
+/// The parts after the tables: the lock with which a writer marks the position from which events may still appear, and
+/// the column of the order.
 const THE_REST: [&str; 3] = [
     "CREATE OR REPLACE FUNCTION event_store_begin_epoch() RETURNS void LANGUAGE plpgsql AS $$
         DECLARE
@@ -26,7 +27,7 @@ const THE_REST: [&str; 3] = [
     "CREATE INDEX IF NOT EXISTS idx_event_order_id ON event (order_id) WHERE order_id IS NOT NULL",
 ];
 
-/// Gives who made it.
+/// Returns a description of the creator.
 pub(crate) async fn make(pool: &PgPool, store: &PgEventStore<Recorded, Json<Recorded>>) -> Result<&'static str> {
     let made = Migrator::new(store.clone()).init_event_store().await;
     let version: String = sqlx::query_scalar("SHOW server_version_num").fetch_one(pool).await?;
@@ -34,7 +35,7 @@ pub(crate) async fn make(pool: &PgPool, store: &PgEventStore<Recorded, Json<Reco
         made?;
         return Ok("by the library");
     }
-    // It stops at that function, after the tables and the function before it.
+    // The library stops at that function, after the tables and the function before it.
     for statement in THE_REST {
         sqlx::query(statement).execute(pool).await?;
     }

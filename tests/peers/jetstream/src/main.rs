@@ -1,5 +1,5 @@
-//! Plain JetStream, one server, `sync_interval: always`: each event is published, and the next one of the same caller when it is
-//! acknowledged. A server of one's own, on a free port of this machine.
+//! Plain JetStream with one server and `sync_interval: always`: each event is published, and the next one of the same
+//! caller follows its acknowledgement. The server runs on a free port of this machine.
 #![forbid(unsafe_code)]
 
 mod server;
@@ -17,7 +17,7 @@ use serde_json::json;
 use server::Server;
 
 const STREAM: &str = "orders";
-/// Callers that draft the orders before the clock starts.
+/// The number of callers that draft the orders before the clock starts.
 const PREPARING: usize = 256;
 
 /// Append events to a JetStream stream.

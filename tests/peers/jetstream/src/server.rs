@@ -1,4 +1,4 @@
-//! A nats-server of one's own: its own folder, a free port of this machine, which it writes down where it is asked to.
+//! A nats-server with its own folder and a free port of this machine, which it writes to a file.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// In `folder`, which is removed at the end.
+    /// Starts a server in `folder`, which is removed at the end.
     pub(crate) async fn start(program: &OsStr, folder: tempfile::TempDir) -> Result<Self> {
         let (store, ports) = (folder.path().join("store"), folder.path().join("ports"));
         std::fs::create_dir_all(&ports)?;
@@ -57,13 +57,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Both fail only when the process has already ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// `{"nats": ["nats://127.0.0.1:…"], …}`, once it is whole.
+/// The URL from `{"nats": ["nats://127.0.0.1:…"], …}`, once the file is complete.
 fn written_down(ports: &Path) -> Result<Option<String>> {
     for entry in std::fs::read_dir(ports)? {
         let Ok(text) = std::fs::read_to_string(entry?.path()) else { continue };

@@ -1,4 +1,4 @@
-//! PostgreSQL refuses to run as root, so then it runs as somebody else.
+//! PostgreSQL refuses to run as root, so root runs it as another user.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -7,13 +7,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// Who is taken instead of root: the first of these that the machine knows.
+/// The users that replace root: the first one that exists on the machine.
 const STAND_INS: [&str; 2] = ["postgres", "nobody"];
 
-/// Whom the server's programs run as.
+/// The user as which the server's programs run.
 #[derive(Debug, Clone)]
 pub(crate) enum Account {
-    /// Whoever runs this.
+    /// The user who runs this program.
     Own,
     StandIn {
         name: String,
@@ -24,7 +24,7 @@ pub(crate) enum Account {
 
 impl Account {
     pub(crate) fn find() -> Result<Self> {
-        let own = std::fs::metadata("/proc/self").context("cannot tell who runs this")?.uid();
+        let own = std::fs::metadata("/proc/self").context("cannot find the current user")?.uid();
         if own != 0 {
             return Ok(Self::Own);
         }
@@ -43,15 +43,15 @@ impl Account {
         command
     }
 
-    /// Hands `folder` over, after a look whether the account can get there at all.
+    /// Gives `folder` to the account, after a check that the account can reach it.
     pub(crate) fn take(&self, folder: &Path) -> Result<()> {
         let Self::StandIn { name, user, group } = self else { return Ok(()) };
         for above in folder.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
             let metadata = std::fs::metadata(above)?;
-            let everybody_may_enter = metadata.permissions().mode() & 0o001 != 0;
+            let all_may_enter = metadata.permissions().mode() & 0o001 != 0;
             ensure!(
-                everybody_may_enter || metadata.uid() == *user,
-                "PostgreSQL runs as {name}, who may not enter {}: name another folder with --dir, such as /var/tmp",
+                all_may_enter || metadata.uid() == *user,
+                "PostgreSQL runs as {name}, which may not enter {}: name another folder with --dir, such as /var/tmp",
                 above.display()
             );
         }

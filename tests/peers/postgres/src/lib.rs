@@ -1,5 +1,5 @@
-//! A PostgreSQL of one's own, for as long as a run takes: its own folder, its own user when run as root, reached by a socket in that
-//! folder and by nothing else.
+//! A PostgreSQL server for the duration of a run: with its own folder, and its own user when run as root. It is reached
+//! only through a socket in that folder.
 #![forbid(unsafe_code)]
 
 mod account;

@@ -21,7 +21,7 @@ fn debian(folder: &Path) -> Option<PathBuf> {
     Some(newest.join("bin"))
 }
 
-/// By asking `pg_config`, since a program on the PATH may be a link or a wrapper that cannot find the others.
+/// Asks `pg_config`, because a program on the PATH may be a link or a wrapper that cannot find the others.
 fn on_path() -> Option<PathBuf> {
     let output = Command::new("pg_config").arg("--bindir").output().ok()?;
     let folder = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());

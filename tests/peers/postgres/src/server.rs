@@ -12,8 +12,8 @@ use sqlx::{ConnectOptions, Connection, Row};
 use crate::account::Account;
 use crate::programs;
 
-/// What differs from the defaults. Everything that makes a commit durable stays on; the rest is what the manual advises for a machine
-/// that does little else.
+/// The settings that differ from the defaults. Everything that makes a commit durable stays on; the rest is the
+/// manual's advice for a machine with little other work.
 const SETTINGS: [(&str, &str); 9] = [
     ("fsync", "on"),
     ("synchronous_commit", "on"),
@@ -26,10 +26,10 @@ const SETTINGS: [(&str, &str); 9] = [
     ("listen_addresses", ""),
 ];
 
-/// Beyond these what is told of the server's settings.
+/// Further server settings that the report shows.
 const SHOWN: [&str; 4] = ["server_version", "wal_sync_method", "wal_level", "commit_delay"];
 
-/// More connections than this make PostgreSQL slower on a machine of few processors, not faster.
+/// More connections than this make PostgreSQL slower, not faster, on a machine with few processors.
 const CONNECTIONS_MAX: u32 = 64;
 const DATABASE: &str = "postgres";
 const ROLE: &str = "bench";
@@ -41,12 +41,12 @@ pub struct Server {
     process: Child,
     programs: PathBuf,
     account: Account,
-    /// Holds the database and the socket.
+    /// Contains the database and the socket.
     folder: tempfile::TempDir,
 }
 
 impl Server {
-    /// In `folder`, which is taken over, and removed at the end.
+    /// Starts a server in `folder`, which is given to its user, and removed at the end.
     pub async fn start(folder: tempfile::TempDir) -> Result<Self> {
         let (programs, account) = (programs::folder()?, Account::find()?);
         account.take(folder.path())?;
@@ -87,15 +87,15 @@ impl Server {
         PgConnectOptions::new().socket(self.folder.path()).username(ROLE).database(DATABASE)
     }
 
-    /// As many connections as callers, up to what serves PostgreSQL. All are open before this returns.
+    /// One connection per caller, up to the number that helps PostgreSQL. All are open before this returns.
     pub async fn pool(&self, callers: usize) -> Result<PgPool> {
         let connections = u32::try_from(callers)?.min(CONNECTIONS_MAX);
         let options = PgPoolOptions::new().max_connections(connections).min_connections(connections);
-        // Callers beyond the connections wait for one, as long as it takes.
+        // Further callers wait for a connection.
         Ok(options.acquire_timeout(START_MAX).connect_with(self.options()).await?)
     }
 
-    /// What the server says it is set to.
+    /// The settings, as the server reports them.
     pub async fn settings(&self) -> Result<Map<String, Value>> {
         let mut connection = self.options().connect().await?;
         let mut settings = Map::new();
@@ -108,10 +108,10 @@ impl Server {
         Ok(settings)
     }
 
-    /// Whom the system knows its processes by.
+    /// The user as which the system runs its processes.
     pub fn runs_as(&self) -> &str {
         match &self.account {
-            Account::Own => "whoever runs this",
+            Account::Own => "the current user",
             Account::StandIn { name, .. } => name,
         }
     }
@@ -126,7 +126,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if self.stop().is_err() {
-            // Its helpers end by themselves when it is gone. Fails only when it has ended already.
+            // Its helpers end by themselves afterwards. Fails only when the process has already ended.
             let _ = self.process.kill();
         }
         let _ = self.process.wait();

@@ -1,6 +1,6 @@
-//! SierraDB, embedded: each event is appended to its order's stream; the call returns when the bucket it went to has been synced. Twice,
-//! since what is fast depends on how many callers there are: with the settings it comes with, which wait for company up to five
-//! milliseconds, and with a sync for every append.
+//! SierraDB, embedded: each event is appended to the stream of its order; the call returns when its bucket has been
+//! synced. There are two configurations, because the faster one depends on the number of callers: the default settings,
+//! which collect events for up to five milliseconds, and a sync for every append.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ use sierradb::id::{NAMESPACE_PARTITION_KEY, uuid_to_partition_hash, uuid_v7_with
 use smallvec::smallvec;
 use uuid::Uuid;
 
-/// Callers that draft the orders before the clock starts.
+/// The number of callers that draft the orders before the clock starts.
 const PREPARING: usize = 256;
 
 /// Append events with SierraDB.

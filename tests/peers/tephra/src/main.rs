@@ -1,5 +1,5 @@
-//! tephra, embedded: each event is appended and synced before the call returns; a thread per caller, as its own benchmarks do it. It
-//! commits in groups by itself: one sync for all that came meanwhile.
+//! tephra, embedded: each event is appended and synced before the call returns; one thread per caller, as in its own
+//! benchmarks. It commits in groups by itself: one sync for all events that arrived meanwhile.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
@@ -11,9 +11,9 @@ use peers_common::{Kind, Load, Options, Report, Span, by_threads, end, locked_ve
 use serde_json::json;
 use tephra::{Event, EventType, SegmentConfig, SegmentSet, Tag, Tags, WriteCoordinator, WriteHandle, WriterConfig};
 
-/// As in its own benchmarks: large enough that a run hardly ever waits for a new one.
+/// As in its own benchmarks: so large that a run rarely waits for a new segment.
 const SEGMENT_BYTES: usize = 1024 * 1024 * 1024;
-/// Callers that draft the orders before the clock starts.
+/// The number of callers that draft the orders before the clock starts.
 const PREPARING: usize = 64;
 
 /// Append events with tephra.
