@@ -1,8 +1,10 @@
-//! What must hold before any test is worth running: formatting, clippy without warnings, and who may depend on whom.
+//! The checks before any test: formatting, the words of comments and names, clippy without warnings, and the directions
+//! of dependencies.
 
 mod arrows;
 mod rules;
 mod tree;
+mod words;
 
 use std::fs;
 
@@ -11,19 +13,20 @@ use anyhow::{Result, bail};
 use crate::run;
 use crate::workspace::Workspace;
 
-/// A workspace of its own, so its packages are not among this one's members.
+/// The folder of the peers, which have a workspace of their own and are no members of this one.
 pub(crate) const PEERS: &str = "tests/peers";
 
 pub(crate) fn check() -> Result<()> {
     let workspace = Workspace::read()?;
     run::show(run::cargo().current_dir(&workspace.root).args(["fmt", "--all", "--check"]))?;
     peers_are_formatted(&workspace)?;
+    language(&workspace)?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run::show(run::cargo().current_dir(&workspace.root).args(clippy))?;
     dependencies(&workspace)
 }
 
-/// One by one: asked for all of them at once, cargo would fetch what they depend on.
+/// One by one: for all of them at once, cargo would fetch their dependencies.
 fn peers_are_formatted(workspace: &Workspace) -> Result<()> {
     for entry in fs::read_dir(workspace.root.join(PEERS))? {
         let manifest = entry?.path().join("Cargo.toml");
@@ -40,6 +43,19 @@ fn dependencies(workspace: &Workspace) -> Result<()> {
     if !offences.is_empty() {
         bail!("dependencies that the architecture does not allow:\n  {}", offences.join("\n  "));
     }
-    eprintln!("dependency directions hold: {} edges looked at", edges.len());
+    eprintln!("dependency directions are right: {} edges checked", edges.len());
+    Ok(())
+}
+
+fn language(workspace: &Workspace) -> Result<()> {
+    let sources = words::sources(&workspace.root)?;
+    let violations = words::violations(&sources);
+    if !violations.is_empty() {
+        bail!(
+            "words or comments that the house style does not allow (the list is in xtask/src/check/words.rs):\n  {}",
+            violations.join("\n  ")
+        );
+    }
+    eprintln!("words and comment widths are right: {} files checked", sources.len());
     Ok(())
 }
