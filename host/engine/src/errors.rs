@@ -65,7 +65,7 @@ pub enum SubmitError {
     GuestFault { domain: DomainName, revision: Revision, reason: String },
     // The operator looks after the host.
     #[error(
-        "tenant {tenant:?} is full: its records take {bytes} bytes, at its limit storage_bytes_max, {storage_bytes_max}, or beyond; \
+        "tenant {tenant:?} is full: its records and views take {bytes} bytes, at its limit storage_bytes_max, {storage_bytes_max}, or beyond; \
          commands are taken again when the limit is raised, and reads go on"
     )]
     StorageFull { tenant: TenantName, bytes: u64, storage_bytes_max: u64 },

@@ -125,6 +125,11 @@ impl Lease {
         self.owner.as_deref()
     }
 
+    /// How long the holder has not renewed it, by this host's clock. Zero when no host holds it.
+    pub fn unchanged_for(&self) -> Duration {
+        self.watch.unchanged.map_or(Duration::ZERO, |(_, since)| since.elapsed())
+    }
+
     /// Looks who has it, and takes it if nobody has and this host may: `may_own` is told who still has it. False: somebody has it, was faster, or this
     /// host may not.
     ///

@@ -213,9 +213,15 @@ impl Batch {
         let Source { app, tenant, caller, .. } = &self.source;
         let (caller, tenant, domain) = (caller.clone(), tenant.clone(), command.domain.clone());
         // On its way when this returns, so that lines are decided in their order.
-        let pending = app.host(&tenant).submit(command.clone());
-        let told = move |error: SubmitError| Problem::from(error.for_caller(&caller, &tenant, &domain));
-        Box::pin(pending.then(move |result| ready(Answered { line, bytes, result: result.map_err(told) })))
+        let submitted = match app.parts.of(&tenant).submit(command.clone()) {
+            Ok(submitted) => submitted,
+            Err(problem) => return Box::pin(ready(Answered { line, bytes, result: Err(problem) })),
+        };
+        let problem_of = move |error: SubmitError| Problem::from(error.for_caller(&caller, &tenant, &domain));
+        Box::pin(submitted.map(move |result| {
+            let result = result.and_then(|decided| decided.map_err(problem_of));
+            Answered { line, bytes, result }
+        }))
     }
 
     fn check_permission(&mut self) -> Result<(), Problem> {

@@ -11,7 +11,7 @@ use super::plan::{Step, plan};
 
 /// Whoever has said nothing for so long is not there. Shorter than a lease: when that of a killed host runs out, it is known to whom its journals
 /// fall.
-const SILENCE_MAX: Duration = Duration::from_secs(3);
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(3);
 
 pub(super) struct Division {
     own: Arc<str>,

@@ -17,6 +17,10 @@ use super::division::Division;
 /// The owner was the owner at most so long ago: requests are not handed to a host that may have lost the journal meanwhile.
 const UNKNOWN_MAX: Duration = Duration::from_millis(1_500);
 
+/// An owner that is heard and has not renewed its lease for this long cannot write: the servers have lost their majority. Longer than
+/// [`SILENCE_MAX`](super::division::SILENCE_MAX), so that an owner that has ended is not heard any more by then.
+const NOT_RENEWED_MAX: Duration = Duration::from_millis(3_500);
+
 /// Where this host stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -142,7 +146,11 @@ impl Work {
                 Ok(false) => {
                     known = Instant::now();
                     let owner = lease.owner().map(str::to_owned);
-                    role.send_if_modified(|role| replace(role, Role::Following { owner }));
+                    let is_heard = owner.as_ref().is_some_and(|owner| division.is_heard(owner, known));
+                    // A single server still answers what it remembers.
+                    let is_blind = is_heard && lease.unchanged_for() >= NOT_RENEWED_MAX;
+                    let now = if is_blind { Role::Blind } else { Role::Following { owner } };
+                    role.send_if_modified(|role| replace(role, now));
                     return true;
                 }
                 Err(error) => {

@@ -70,9 +70,12 @@ fn take(term: &Term, request: &Request) -> Result<Batch, Problem> {
         };
         let (caller, tenant, domain) = (caller.clone(), tenant.clone(), command.domain.clone());
         let told = move |error: polder_engine::SubmitError| Problem::from(error.for_caller(&caller, &tenant, &domain));
-        let submitted = term.part.host.submit(command);
-        let mut pending: Pin<Box<dyn Future<Output = _> + Send>> =
-            Box::pin(submitted.map(move |result| result.map_err(told)));
+        let mut pending: Pin<Box<dyn Future<Output = _> + Send>> = match term.part.submit(command) {
+            Ok(submitted) => {
+                Box::pin(submitted.map(move |result| result.and_then(|decided| decided.map_err(told))))
+            }
+            Err(problem) => Box::pin(std::future::ready(Err(problem))),
+        };
         let taken = match (&mut pending).now_or_never() {
             // Nothing can wait here, or messages would be taken in another order than they came in.
             Some(Err(problem)) if problem.passes() => {

@@ -16,7 +16,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::counts::Counts;
 use super::queries::{QueryAck, result_for};
 use super::{Term, reply};
-use crate::access;
+use crate::access::{self, Caller};
+use crate::app::App;
 use crate::feed::{Feed, Follow, Wanted};
 use crate::incoming_json::parse;
 use crate::kinds;
@@ -64,6 +65,8 @@ struct End {
 
 struct Reading {
     feed: Feed,
+    app: Arc<App>,
+    caller: Caller,
     /// The reader has all up to here.
     taken: Position,
     result: ReplyTo,
@@ -115,7 +118,7 @@ async fn reading(term: &Term, counts: &Counts, request: &Request) -> Result<Read
     let (after, end_at) = (Position(asked.start_after), asked.end_at.map(Position));
     let wanted = Wanted { tenant, filter, sight, after, end_at, limit: None };
     let feed = Feed::open(term.part.host.clone(), wanted, Some(follow)).await?;
-    Ok(Reading { feed, taken: after, result, correlation_id, _place: place })
+    Ok(Reading { feed, app: Arc::clone(&term.app), caller, taken: after, result, correlation_id, _place: place })
 }
 
 /// Why it ended before its time.
@@ -126,7 +129,12 @@ enum Broken {
 
 /// Gives what is sent last.
 async fn deliver(mut reading: Reading, connection: Connection) -> Reply {
-    let reply = match pages(&mut reading, &connection).await {
+    let not_permitted = access::ended(Arc::clone(&reading.app), reading.caller.clone());
+    let ended = tokio::select! {
+        ended = pages(&mut reading, &connection) => ended,
+        () = not_permitted => Ok("the reader is not permitted to read any more"),
+    };
+    let reply = match ended {
         Ok(ended) => {
             let end = reply::good(&End { ended, position: reading.taken });
             end.with_header(CATCHUP, END)
