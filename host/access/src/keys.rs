@@ -32,7 +32,7 @@ pub enum KeyError {
     NotOnCurve,
     #[error("{0:?} is no id of a key: key-0123456789abcdef would be one")]
     Id(String),
-    #[error("the system gives no random numbers: {0}")]
+    #[error("the system provides no random numbers: {0}")]
     NoRandomness(String),
 }
 

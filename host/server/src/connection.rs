@@ -25,9 +25,9 @@ const NO_PLACE: &[u8] =
 /// Answers requests until the client, the host or a deadline ends the connection, or another connection needs its
 /// place.
 pub(crate) async fn serve(stream: TcpStream, place: Place, front: Arc<Front>, mut closing: watch::Receiver<bool>) {
-    // Answers are small and wanted at once.
+    // Responses are small, and clients wait for them: no Nagle delay.
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot switch off delays on a connection");
+        tracing::debug!(%error, "cannot set TCP_NODELAY on a connection");
     }
     let state = Arc::clone(&place.state);
     let service = service_fn(move |request| {

@@ -170,7 +170,7 @@ impl Connections {
              polder_connections_max {}\n\
              # HELP polder_connections_refused_total Connections for which there was no place.\n\
              # TYPE polder_connections_refused_total counter\npolder_connections_refused_total {refused}\n\
-             # HELP polder_connections_evicted_total Connections that waited longest and gave their place to another.\n\
+             # HELP polder_connections_evicted_total Connections that were closed for a new one, since they had waited longest.\n\
              # TYPE polder_connections_evicted_total counter\npolder_connections_evicted_total {evicted}\n",
             self.bounds.connections_max
         )

@@ -15,9 +15,9 @@ use crate::event_stream::StreamItem;
 pub(crate) const EVENTS_PER_PAGE: usize = 256;
 /// A reader that follows gets an empty page after this long without an event, so that the connection shows activity.
 const QUIET_MAX: Duration = Duration::from_secs(15);
-/// When the host has no memory for the next page, it retries after this pause …
+/// The pause before a page is read again, if the host had no memory for it.
 pub(crate) const MEMORY_PAUSE: Duration = Duration::from_millis(500);
-/// … at most this many times. Then the response breaks off.
+/// The most such retries of one page. After them the response breaks off.
 pub(crate) const MEMORY_PAUSES_MAX: usize = 60;
 
 pub(crate) struct Feed {

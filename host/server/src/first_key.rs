@@ -57,7 +57,7 @@ impl FirstKeyProof {
 impl Drop for Proof {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.file) {
-            tracing::debug!(%error, "the proof for a first key is left behind");
+            tracing::debug!(%error, "cannot remove the proof for a first key");
         }
     }
 }

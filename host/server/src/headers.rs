@@ -4,11 +4,11 @@
 //! | header | meaning |
 //! |---|---|
 //! | `Idempotency-Key` | the command's id; quotes around it are dropped |
-//! | `If-Match` | the sequence the aggregate must stand at: `"5"` or `5` |
-//! | `Correlation-Id`, `Causation-Id` | what the command belongs to, and what caused it |
+//! | `If-Match` | the expected sequence of the aggregate: `"5"` or `5` |
+//! | `Correlation-Id`, `Causation-Id` | ids of the process that the command belongs to, and of its cause |
 //! | `Actor` | the name of the caller |
 //! | `traceparent` | W3C trace context: stored with the events |
-//! | `Polder-Retry-Rejected` | `true`: if the command was rejected before under its id, it is decided anew |
+//! | `Polder-Retry-Rejected` | `true`: a command that was rejected under the same id is decided again |
 //! | `Polder-Hops` | number of translations between contexts that led to the message that caused it |
 
 use std::str::FromStr;
@@ -86,7 +86,7 @@ fn hops(headers: &impl Headers) -> Result<u32, Problem> {
         Ok(hops) if hops <= HOPS_MAX => Ok(hops),
         Ok(hops) => {
             let message = format!(
-                "says {hops} translations lie behind this, and {HOPS_MAX} are allowed: it goes round in a loop"
+                "counts {hops} translations behind this message, and {HOPS_MAX} are allowed: it goes round in a loop"
             );
             Err(bad_header(HOPS, &message))
         }

@@ -91,7 +91,7 @@ pub(crate) async fn follow(app: Arc<App>) {
     let Ok(mut recorded) = app.parts.first_host().positions(&system) else { return };
     while recorded.changed().await.is_ok() {
         if let Err(problem) = app.verifier.set_keys(|| known(app.parts.first_host())) {
-            tracing::error!(problem, "the keys that another host recorded do not count here");
+            tracing::error!(problem, "cannot apply the keys that another host recorded");
         }
         app.keys_changed.send_replace(());
     }

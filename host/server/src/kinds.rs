@@ -41,7 +41,7 @@ pub(crate) const COMPONENT_REFUSED: Kind =
 pub(crate) const GATE_REFUSED: Kind =
     kind(StatusCode::UNPROCESSABLE_ENTITY, "gate-refused", "The revision cannot take the domain over");
 pub(crate) const QUESTION_TOO_SLOW: Kind =
-    kind(StatusCode::UNPROCESSABLE_ENTITY, "question-too-slow", "The question looks at too many documents");
+    kind(StatusCode::UNPROCESSABLE_ENTITY, "question-too-slow", "The query reads too many documents");
 pub(crate) const QUARANTINED: Kind = kind(StatusCode::CONFLICT, "quarantined", "The revision is in quarantine");
 pub(crate) const NOTHING_BEFORE: Kind =
     kind(StatusCode::CONFLICT, "nothing-before", "There is no revision to go back to");
@@ -82,11 +82,11 @@ pub(crate) const UNKNOWN_KEY: Kind = kind(StatusCode::NOT_FOUND, "unknown-key", 
 pub(crate) const NO_SUCH_AGGREGATE: Kind =
     kind(StatusCode::NOT_FOUND, "no-such-aggregate", "Nothing has happened to this aggregate");
 pub(crate) const NO_SUCH_SEQUENCE: Kind =
-    kind(StatusCode::NOT_FOUND, "no-such-sequence", "The aggregate has not come that far");
+    kind(StatusCode::NOT_FOUND, "no-such-sequence", "The aggregate has no such sequence yet");
 pub(crate) const NOTHING_PARKED: Kind = kind(StatusCode::NOT_FOUND, "nothing-parked", "Nothing is set aside there");
 pub(crate) const NO_SUCH_DOCUMENT: Kind = kind(StatusCode::NOT_FOUND, "no-such-document", "No such document");
 
-// The caller reads again and decides anew, or waits.
+// The caller reads the state again and decides again, or waits.
 pub(crate) const SEQUENCE_CONFLICT: Kind =
     kind(StatusCode::CONFLICT, "sequence-conflict", "The aggregate is at another sequence");
 pub(crate) const KEY_KNOWN: Kind = kind(StatusCode::CONFLICT, "key-known", "The key is known already");

@@ -30,8 +30,8 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Submits a command: it is under way when this returns. The future resolves early with a refusal if the servers
-    /// that keep the journal stop answering.
+    /// Submits a command: it is under way when this returns. Refuses at once if the servers that keep the journal do
+    /// not answer; the future resolves early with a refusal if they stop answering.
     pub(crate) fn submit(
         &self,
         command: Command,

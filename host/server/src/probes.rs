@@ -102,9 +102,9 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
 /// The memory metrics. All parts share one budget, so it is shown once.
 fn memory(budget: &MemoryBudget) -> String {
     let mut text = format!(
-        "# HELP polder_memory_bytes_max What the host may hold for work that outsiders cause.\n\
+        "# HELP polder_memory_bytes_max Memory budget for the work that callers cause, in bytes.\n\
          # TYPE polder_memory_bytes_max gauge\npolder_memory_bytes_max {}\n\
-         # HELP polder_memory_bytes What the host holds of it, by purpose.\n# TYPE polder_memory_bytes gauge\n",
+         # HELP polder_memory_bytes Used part of the memory budget, in bytes by purpose.\n# TYPE polder_memory_bytes gauge\n",
         budget.bytes_max()
     );
     for purpose in MemoryPurpose::ALL {

@@ -42,7 +42,7 @@ struct Document<'a> {
 }
 
 impl Problem {
-    /// `detail` says what was wrong and what would be right, with the values involved.
+    /// `detail` names the error and a correct value, with the values involved.
     pub(crate) fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), members: Map::new(), wait_ms: None, is_for_owner: false }
     }

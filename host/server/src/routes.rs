@@ -191,7 +191,7 @@ mod tests {
         for (one, other) in paths().flat_map(|one| paths().map(move |other| (segments(one), segments(other)))) {
             // No tenant has the name of a route, so `tenants` and the like cannot be mistaken for one.
             let is_other_tenant = |(a, b): (&&str, &&str)| a != b && (*a == "{tenant}" || *b == "{tenant}");
-            // A position is a number, so no word stands for it.
+            // A position is a number, so a word cannot be mistaken for one.
             let is_number = |part: &str| part == "{position}";
             let meets = |(a, b): (&&str, &&str)| a == b || is_name(a) && !is_number(a) || is_name(b) && !is_number(b);
             if one.len() != other.len()

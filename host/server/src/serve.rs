@@ -20,7 +20,7 @@ use crate::nats::{self, Face, Nats};
 use crate::parts::Parts;
 use crate::routes::router;
 
-/// How long requests that are under way at shutdown may still take.
+/// The longest time that requests under way at shutdown may still take.
 const DRAIN_WAIT_MAX: Duration = Duration::from_secs(5);
 /// The pause after a failed accept, for example when descriptors run out. An evicted connection is closed meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);

@@ -40,7 +40,7 @@ fn as_of(query: &Query) -> Result<AsOf, Problem> {
         (Some(sequence), None) => Ok(AsOf::Sequence(Sequence(sequence))),
         (None, Some(at)) => Ok(AsOf::Time(time(at)?)),
         (Some(_), Some(_)) => {
-            Err(Problem::new(&kinds::BAD_QUERY, "\"sequence\" and \"at\" both name a past: give one of them"))
+            Err(Problem::new(&kinds::BAD_QUERY, "\"sequence\" and \"at\" exclude each other: give one of them"))
         }
     }
 }

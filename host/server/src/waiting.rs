@@ -23,7 +23,7 @@ pub(crate) fn wait_for(after: Option<u64>, timeout_ms: Option<u64>) -> Result<Op
     }
     match (after, timeout_ms) {
         (None, None) => Ok(None),
-        (None, Some(_)) => Err(bad_parameter("timeout_ms", "says how long, but no \"after\" says for which position")),
+        (None, Some(_)) => Err(bad_parameter("timeout_ms", "needs \"after\", the position to wait for")),
         (Some(after), timeout_ms) => {
             Ok(Some(WaitFor { position: Position(after), timeout_ms: timeout_ms.unwrap_or(WAIT_MS_DEFAULT) }))
         }

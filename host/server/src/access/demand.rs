@@ -12,9 +12,9 @@ pub(crate) type Demand = fn(&Segments) -> Result<Wanted, Problem>;
 #[derive(Debug)]
 pub(crate) enum Wanted {
     Publish(String),
-    /// A permission for at least a part of the space. The answer then holds only what is permitted.
+    /// A permission to publish to at least a part of the space. The answer then holds only what is permitted.
     PublishWithin(Pattern),
-    /// The same, for subscribing.
+    /// A permission to subscribe to at least a part of the space. The answer then holds only what is permitted.
     SubscribeWithin(Pattern),
 }
 

@@ -1,4 +1,4 @@
-//! What a host's members share, and how they are all asked to drain or stop.
+//! What a host's members share, and how all of them are asked to drain or stop.
 
 use std::sync::Arc;
 

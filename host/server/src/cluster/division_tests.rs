@@ -219,7 +219,7 @@ fn what_falls_to_a_host_that_does_not_take_it_is_taken_by_another() {
     assert_eq!(world.taken, taken, "nothing is given up for it");
 }
 
-/// As when the servers are away: the host can neither append nor release its lease.
+/// The situation while the servers are away: the host can neither append nor release its lease.
 #[test]
 fn what_a_host_that_is_there_stopped_owning_is_owned_again_in_time() {
     let mut world = World::new(3);

@@ -82,7 +82,7 @@ pub(crate) async fn forward(
     };
     // Checks the permission before a byte is read or stored for the owner, which checks it again.
     access::caller(&app, &parts.headers)?.check(&demand(&segments?)?)?;
-    let sent = body::read(&app.memory, sent, FORWARDED_BYTES_MAX, "that is handed to another host").await?;
+    let sent = body::read(&app.memory, sent, FORWARDED_BYTES_MAX, "that is forwarded to another host").await?;
     let start = Instant::now();
     loop {
         if part.host.is_leading() {
@@ -127,7 +127,7 @@ pub(crate) async fn hand_over_lines(
     let cluster = part.cluster.as_ref().ok_or_else(|| not_ready("no other host is known".to_owned()))?;
     let mut parts = parts.clone();
     let uri = format!("{}?first_line={first_line}", parts.uri.path());
-    parts.uri = uri.parse().map_err(|_| not_ready("the path cannot be handed on".to_owned()))?;
+    parts.uri = uri.parse().map_err(|_| not_ready("the path cannot be forwarded".to_owned()))?;
     let start = Instant::now();
     loop {
         let role = cluster.role.borrow().clone();
@@ -164,7 +164,7 @@ impl Cluster {
             let kept = self.objects.keep_parcel(sent).await;
             parcel = Some(kept.map_err(|error| {
                 tracing::warn!(%error, owner, "a request is too large for a message, and cannot be kept for the owner");
-                failed("nothing was done: the request cannot be handed to the journal's owner".to_owned())
+                failed("nothing was done: the request cannot be forwarded to the journal's owner".to_owned())
             })?);
         }
         let inline = if parcel.is_some() { &[][..] } else { sent };
@@ -199,7 +199,7 @@ impl Cluster {
         if let Some(parcel) = parcel
             && let Err(error) = self.objects.remove_parcel(&parcel).await
         {
-            tracing::debug!(%error, "a parcel for another host is left behind; it goes away by itself");
+            tracing::debug!(%error, "cannot remove the stored body of a forwarded request; the server deletes it later");
         }
         let answer = match answer {
             Ok(answer) => answer,

@@ -53,7 +53,7 @@ impl Member {
     /// Waits until the thread has ended and another host can own the journal.
     pub(super) fn join(self) {
         if self.0.join().is_err() {
-            tracing::error!("a thread that follows a journal had panicked");
+            tracing::error!("a thread that follows a journal panicked");
         }
     }
 }
@@ -80,7 +80,7 @@ impl Work {
     fn run(mut self, follower: Follower) {
         let journal = self.journal;
         if let Err(problem) = self.take_turns(follower) {
-            tracing::error!(%journal, problem, "this host has left the others; what it has can still be read");
+            tracing::error!(%journal, problem, "this host can neither follow nor own the journal any more; its data can still be read");
             self.role.send_replace(Role::Broken(problem));
         }
         self.division.lost(journal);
@@ -148,7 +148,7 @@ impl Work {
                     return true;
                 }
                 Err(error) => {
-                    tracing::debug!(%journal, %error, "nothing is known of the journal's owner");
+                    tracing::debug!(%journal, %error, "cannot read the journal's owner");
                     if known.elapsed() >= UNKNOWN_MAX {
                         role.send_if_modified(|role| replace(role, Role::Blind));
                     }

@@ -33,7 +33,7 @@ use crate::parts::{Part, Parts};
 /// The folder below a data folder that holds one folder per journal, with the copy of the journal and its data.
 pub const COPIES_FOLDER: &str = "journals";
 
-/// When a frame has waited this long for the servers, callers stop waiting.
+/// The longest time that a frame may wait for the servers. After it, waiting callers get a refusal.
 const STALLED_AFTER: Duration = Duration::from_millis(1_500);
 /// The pause between two checks for stalled frames.
 const STALL_LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -104,7 +104,7 @@ pub fn join(
     Ok((parts, Members::new(company, members, first.durability().clone())))
 }
 
-/// What all parts of a host are opened with.
+/// The values that all parts of a host are opened with.
 struct Joining<'a> {
     name: Arc<str>,
     division: Arc<Division>,
@@ -133,7 +133,7 @@ impl Joining<'_> {
         });
         if let Err(error) = looked {
             // A new bucket may not answer yet. The member tries again.
-            tracing::debug!(%number, %error, "nothing is known of the journal's owner");
+            tracing::debug!(%number, %error, "cannot read the journal's owner");
         }
         let (role_sender, role) = watch::channel(Role::Following { owner: None });
         let (followed_sender, followed) = watch::channel(follower.end().number);
@@ -165,7 +165,7 @@ impl Cluster {
     /// Resolves when this host does not own the journal and others can.
     pub(crate) async fn given_up(&self) {
         let mut role = self.role.clone();
-        // Ends early only when the member has ended, and then it owns nothing.
+        // Ends early only if the member thread has ended, and then it owns nothing.
         let _ = role.wait_for(|role| !matches!(role, Role::Leading | Role::GivingUp)).await;
     }
 

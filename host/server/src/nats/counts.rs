@@ -70,13 +70,13 @@ impl Counts {
         let up = self.requests.is_up() && self.events.is_up();
         one(&mut text, "polder_nats_connected", "gauge", "Whether the NATS server answers.", u64::from(up));
         let reconnects = self.requests.reconnects() + self.events.reconnects();
-        one(&mut text, "polder_nats_reconnects_total", "counter", "Connections made anew.", reconnects);
+        one(&mut text, "polder_nats_reconnects_total", "counter", "Reconnections to the NATS server.", reconnects);
         let dropped = self.requests.slow_consumers() + self.events.slow_consumers();
         one(
             &mut text,
             "polder_nats_dropped_total",
             "counter",
-            "Messages that came faster than they were taken.",
+            "Messages dropped because they arrived faster than they were processed.",
             dropped,
         );
         one(
@@ -99,7 +99,7 @@ impl Counts {
         let help = "Messages with several commands that came over NATS.";
         one(&mut text, "polder_nats_batches_total", "counter", help, batches.requests);
         let queries = self.queries.counts();
-        one(&mut text, "polder_nats_queries_total", "counter", "Questions that came over NATS.", queries.requests);
+        one(&mut text, "polder_nats_queries_total", "counter", "Queries that came over NATS.", queries.requests);
         one(
             &mut text,
             "polder_nats_query_errors_total",

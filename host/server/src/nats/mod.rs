@@ -60,7 +60,7 @@ pub(crate) struct Face {
     service: Arc<Mutex<Weak<Service>>>,
 }
 
-/// One part, for as long as its tenants are served.
+/// The state of one part while its tenants are served.
 struct Term {
     app: Arc<App>,
     part: Arc<Part>,
@@ -91,7 +91,7 @@ impl Nats {
             match requests.require_jetstream().await {
                 // JetStream may be electing a leader.
                 Err(error @ ConnectError::NoJetStreamAnswer { .. }) => {
-                    tracing::warn!(%error, "JetStream is waited for")
+                    tracing::warn!(%error, "waiting for JetStream")
                 }
                 found => found?,
             }
@@ -151,7 +151,7 @@ impl Face {
                 Err(error) => error.to_string(),
             };
             if reported.as_ref() != Some(&error) {
-                tracing::info!(journal = %part.journal, error, "its tenants are not answered over NATS yet; it is tried again");
+                tracing::info!(journal = %part.journal, error, "cannot serve tenants over NATS yet; retrying");
                 reported = Some(error);
             }
             tokio::time::sleep(START_PAUSE).await;

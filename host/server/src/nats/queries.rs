@@ -101,14 +101,14 @@ fn question(caller: Caller, request: &Request) -> Result<Question, Problem> {
     let tokens: Vec<&str> = request.subject().split('.').collect();
     let &[tenant, _, domain, projection] = &tokens[..] else {
         let detail = format!(
-            "a question's subject has four tokens, this one has {}: {{tenant}}.query.{{domain}}.{{projection}} would be right",
+            "a query's subject has four tokens, this one has {}: {{tenant}}.query.{{domain}}.{{projection}} would be right",
             tokens.len()
         );
         return Err(Problem::new(&kinds::BAD_SUBJECT, detail).with("subject", request.subject()));
     };
     let asked: Asked = match request.payload().as_ref() {
         b"" => Asked::default(),
-        payload => parse(payload, "the question", "{\"key\": \"…\"} or {\"where\": [\"field:value\"]} would be right")?,
+        payload => parse(payload, "the query", "{\"key\": \"…\"} or {\"where\": [\"field:value\"]} would be right")?,
     };
     let page = DocumentQuery {
         filters: asked.r#where.iter().map(|text| views::filter(text)).collect::<Result<_, _>>()?,

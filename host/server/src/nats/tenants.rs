@@ -113,7 +113,7 @@ impl Tenants {
         self.tasks.spawn(async move {
             let removing = async {
                 while let Err(error) = streams.remove(&events, &name).await {
-                    tracing::warn!(tenant = %name, %error, "a removed tenant's events are still at NATS");
+                    tracing::warn!(tenant = %name, %error, "cannot delete a removed tenant's events at NATS yet; retrying");
                     tokio::time::sleep(REMOVE_PAUSE).await;
                 }
             };
