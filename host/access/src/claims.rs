@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_signed_is_read() {
+    fn signed_claims_are_read_back() {
         let key = SigningKey::generate().unwrap();
         let claims = claims("acme", &["acme.cmd.>"]);
         let token = claims.sign(&key).unwrap();
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_that_cannot_be_meant_are_refused() {
+    fn claims_that_make_no_sense_are_refused() {
         let refused = |change: &dyn Fn(&mut Claims)| {
             let mut claims = claims("acme", &["acme.>"]);
             change(&mut claims);

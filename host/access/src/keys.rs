@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_text_and_back() {
+    fn keys_survive_a_round_trip_as_text() {
         let key = SigningKey::generate().unwrap();
         let again: SigningKey = format!("{}\n", key.to_digits()).parse().unwrap();
         assert_eq!(again.public_key(), key.public_key());
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn malformed_and_weak_keys_are_refused() {
         assert_eq!("xyz".parse::<PublicKey>(), Err(KeyError::Digits));
         assert_eq!("".parse::<SigningKey>().unwrap_err(), KeyError::Digits);
         // The neutral element of the curve, for which a signature of any message can be forged.

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_token_grants_what_it_says_and_is_remembered() {
+    fn a_good_token_grants_its_claims_and_is_cached() {
         let key = SigningKey::generate().unwrap();
         let verifier = Verifier::new(&[known(&key, false)]);
         let token = claims().sign(&key).unwrap();
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_or_revoked_key_is_as_good_as_none() {
+    fn a_token_of_an_unknown_or_revoked_key_is_refused() {
         let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let token = claims().sign(&key).unwrap();
         let verifier = Verifier::new(&[]);
@@ -210,7 +210,7 @@ mod tests {
 
     /// Forgeries that were accepted by other systems.
     #[test]
-    fn a_forged_token_is_refused_and_not_remembered() {
+    fn a_forged_token_is_refused_and_not_cached() {
         let (key, thief) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let verifier = Verifier::new(&[known(&key, false)]);
         let token = claims().sign(&key).unwrap();
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_remembered_than_allowed() {
+    fn the_cache_is_bounded() {
         let key = SigningKey::generate().unwrap();
         let verifier = Verifier::new(&[known(&key, false)]);
         let token = |number: usize, expires_at_s: u64| {

@@ -17,7 +17,7 @@ use crate::sent_body::SentBodyError;
 /// The divisor of the memory budget for bodies and connections together. The rest is left for reads, guests and views,
 /// whatever clients send.
 const REQUESTS_SHARE: u64 = 2;
-/// The largest step by which a buffer grows, in bytes. Up to this step it doubles.
+/// The largest step by which a buffer grows, in bytes, unless one piece is larger. Up to this step it doubles.
 const GROWTH_BYTES_MAX: usize = 1024 * 1024;
 
 /// Reads a body of at most `bytes_max` bytes. `limit` is the name of that limit, for the refusal.
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_larger_one_is_refused() {
+    async fn a_larger_body_is_refused() {
         assert_eq!(read(Body::from("0123456789a")).await, Err(413));
         for sizes in [&[11][..], &[10, 1], &[4, 4, 4]] {
             assert_eq!(read(pieces(sizes)).await, Err(413), "{sizes:?}");

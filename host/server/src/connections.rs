@@ -20,7 +20,7 @@ const QUARTERS_PER_ADDRESS: u64 = 3;
 pub(crate) const CONNECTION_BYTES: u64 = 32 * 1024;
 /// The divisor of the memory budget for connections.
 const CONNECTIONS_SHARE: u64 = 4;
-/// The bits that identify an IPv6 customer, who usually has 64 bits of addresses: they count as one address.
+/// The bits that identify an IPv6 customer, which usually has 64 bits of addresses: they count as one address.
 const IPV6_NETWORK: u128 = !(u64::MAX as u128);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_held_for_each_and_given_back() {
+    fn each_connection_reserves_memory_and_releases_it() {
         let all = connections(100, 100);
         let places: Vec<_> = (0..10).map(|_| all.admit(address("10.0.0.1")).unwrap()).collect();
         places.iter().for_each(|place| place.state.begin());

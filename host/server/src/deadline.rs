@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn it_passes_when_it_was_moved_to() {
+    async fn a_moved_deadline_passes_at_its_new_time() {
         let (mut deadline, begin) = (Deadline::default(), Instant::now());
         let unit = Duration::from_millis(20);
         deadline.start(unit);

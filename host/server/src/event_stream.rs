@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caller_chooses() {
+    fn the_caller_chooses_the_format() {
         let mut headers = HeaderMap::new();
         assert_eq!(Format::wanted(&headers), Format::Ndjson);
         headers.insert(header::ACCEPT, "text/html, text/event-stream;q=0.9".parse().unwrap());

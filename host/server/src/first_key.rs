@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_file_holds_is_the_proof() {
+    fn the_content_of_the_file_is_the_proof() {
         let folder = std::env::temp_dir().join(format!("polder-first-key-{}", uuid::Uuid::new_v4()));
         fs::create_dir(&folder).unwrap();
         let old = FirstKeyProof::write(&folder).unwrap();

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_half_sent_head_ends_and_a_request_that_is_served_does_not() {
+    async fn a_half_sent_head_times_out_and_a_request_that_is_served_does_not() {
         let (mut stream, mut client, state) = pair(Waits { head_wait_max: SHORT, ..PATIENT }).await;
         assert!(!is_timed_out(&mut stream).await, "no byte came, so no head is half sent");
         client.write_all(b"GET").await.unwrap();
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_does_not_read_ends() {
+    async fn a_client_that_does_not_read_is_cut_off() {
         // Long compared with the client's pauses, also on a machine that is busy with other tests.
         let write_wait_max = Duration::from_secs(1);
         let (mut stream, mut client, _) = pair(Waits { write_wait_max, ..PATIENT }).await;
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_client_still_sends_is_read_before_the_end() {
+    async fn bytes_that_the_client_still_sends_are_read_before_the_end() {
         let (mut stream, mut client, _) = pair(Waits { linger_wait_max: LONG, ..PATIENT }).await;
         client.write_all(&[b'x'; 1000]).await.unwrap();
         stream.read_exact(&mut [0; 10]).await.unwrap();
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_sends_on_and_on_ends() {
+    async fn a_client_that_sends_without_end_is_cut_off() {
         let (mut stream, mut client, _) = pair(Waits { linger_wait_max: SHORT, ..PATIENT }).await;
         client.write_all(b"GET").await.unwrap();
         stream.read_exact(&mut [0; 3]).await.unwrap();

@@ -211,10 +211,10 @@ mod tests {
 
     #[test]
     fn an_actor_is_any_short_text() {
-        let who = |text: &[u8]| actor(&headers("actor", &[text])).ok().flatten();
-        assert_eq!(who("Jörg Müller".as_bytes()).as_deref(), Some("Jörg Müller"));
+        let name = |text: &[u8]| actor(&headers("actor", &[text])).ok().flatten();
+        assert_eq!(name("Jörg Müller".as_bytes()).as_deref(), Some("Jörg Müller"));
         for text in [&b""[..], b"a\tb", b"\xff", &[b'x'; 129]] {
-            assert_eq!(who(text), None, "{text:?}");
+            assert_eq!(name(text), None, "{text:?}");
         }
     }
 }

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_known_is_an_answer_of_its_own_and_names_the_id() {
+    async fn an_unknown_outcome_has_its_own_answer_with_the_id() {
         use polder_core::CommandId;
         use polder_engine::SubmitError;
 
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_members_stand_side_by_side() {
+    async fn members_are_on_the_top_level_of_the_document() {
         let problem = Problem::new(&kinds::UNKNOWN_COMMAND, "no such command").with_known(&["a", "b"]);
         let (status, retry_after, document) = shown(problem).await;
         assert_eq!(status, StatusCode::NOT_FOUND);

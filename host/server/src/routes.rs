@@ -184,7 +184,7 @@ mod tests {
     /// No two paths match the same request: where they could, a name of one would have to be a reserved word of the
     /// other.
     #[test]
-    fn words_that_hide_names_are_reserved() {
+    fn words_that_could_be_taken_for_names_are_reserved() {
         let segments = |path: &'static str| path.split('/').collect::<Vec<_>>();
         let is_name = |part: &str| part.starts_with('{');
         let mut found = 0;

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_stands_behind_its_scheme() {
+    fn a_token_follows_its_scheme() {
         let token = |text: &'static str| bearer(text.as_bytes());
         assert_eq!(token("Bearer abc.def"), Some("abc.def"));
         assert_eq!(token("bearer  abc"), Some("abc"));

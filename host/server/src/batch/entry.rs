@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_a_command_with_all_that_headers_say() {
+    fn a_line_has_all_values_that_headers_have() {
         let read = command(
             r#"{"address":"orders/order/o-1/draft-order","command_id":"c-1","expected_sequence":3,"correlation_id":"k","causation_id":"l",
                "actor":"Jörg","traceparent":"00-1-2-01","retry_rejected":true,"payload":{"customer": "c-1", "n": 1.10}}"#,

@@ -82,7 +82,7 @@ fn check(random: &mut Random) {
 }
 
 #[test]
-fn mangled_batches_give_each_line_as_it_stands_there() {
+fn mangled_batches_return_each_line_unchanged() {
     let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
     let (seconds, mut seed) = (number("POLDER_FUZZ_SECONDS", SECONDS), number("POLDER_FUZZ_SEED", 1));
     let start = Instant::now();

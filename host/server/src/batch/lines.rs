@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_that_is_too_long_is_named_once_and_passed_over() {
+    async fn a_line_that_is_too_long_is_reported_once_and_skipped() {
         for pieces in [&["12345\n123456\n1\n"][..], &["12345\n12345", "6", "78\n", "1\n"], &["12345\n", "123456789\n1"]]
         {
             assert_eq!(read(pieces).await, [good(1, "12345"), (2, None), good(3, "1")], "{pieces:?}");

@@ -42,7 +42,7 @@ impl Members {
         Self { company, members, durability }
     }
 
-    /// When an acknowledged event is durable.
+    /// The number of servers that keep an acknowledged event, and how soon they sync it.
     pub fn durability(&self) -> &Durability {
         &self.durability
     }

@@ -179,7 +179,7 @@ fn hosts_that_start_together_divide_the_journals() {
 }
 
 #[test]
-fn what_a_killed_host_had_is_divided_among_the_others_in_time() {
+fn the_journals_of_a_killed_host_are_divided_among_the_others_in_time() {
     let mut world = World::new(6);
     ["a", "b", "c"].iter().for_each(|name| world.join(name));
     world.run(Duration::from_secs(30));
@@ -194,7 +194,7 @@ fn what_a_killed_host_had_is_divided_among_the_others_in_time() {
 }
 
 #[test]
-fn a_host_that_leaves_owns_nothing_and_the_others_all() {
+fn the_others_own_all_journals_of_a_host_that_leaves() {
     let mut world = World::new(6);
     ["a", "b", "c"].iter().for_each(|name| world.join(name));
     world.run(Duration::from_secs(30));
@@ -206,7 +206,7 @@ fn a_host_that_leaves_owns_nothing_and_the_others_all() {
 }
 
 #[test]
-fn what_falls_to_a_host_that_does_not_take_it_is_taken_by_another() {
+fn a_journal_of_a_stuck_host_is_taken_by_another() {
     let mut world = World::new(2);
     ["a", "b"].iter().for_each(|name| world.join(name));
     world.run(Duration::from_secs(30));
@@ -221,7 +221,7 @@ fn what_falls_to_a_host_that_does_not_take_it_is_taken_by_another() {
 
 /// The situation while the servers are away: the host can neither append nor release its lease.
 #[test]
-fn what_a_host_that_is_there_stopped_owning_is_owned_again_in_time() {
+fn a_journal_that_a_present_host_dropped_has_an_owner_again_in_time() {
     let mut world = World::new(3);
     ["a", "b"].iter().for_each(|name| world.join(name));
     world.run(Duration::from_secs(30));
@@ -253,7 +253,7 @@ fn a_journal_that_is_not_taken_in_time_may_go_to_any_host() {
 }
 
 #[test]
-fn whatever_comes_and_goes_all_is_owned_again_and_calm() {
+fn after_any_joins_and_kills_every_journal_has_an_owner_and_nothing_moves() {
     for seed in 1..=200_u64 {
         let mut state = seed;
         // xorshift: the same numbers on every machine.

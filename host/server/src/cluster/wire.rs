@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_comes_out_as_it_went_in() {
+    fn a_request_survives_a_round_trip() {
         let mut headers = HeaderMap::new();
         headers.append("actor", HeaderValue::from_bytes("Jörg".as_bytes()).unwrap());
         headers.append("idempotency-key", HeaderValue::from_static("c-1"));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_refused() {
+    fn a_malformed_message_is_refused() {
         for bytes in [&b""[..], b"\0\0\0", b"\0\0\0\x09{}", b"\xff\xff\xff\xff{}", b"\0\0\0\x02[]"] {
             assert!(read::<RequestHead>(Bytes::from_static(bytes)).is_none(), "{bytes:?}");
         }

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_line_end_begins_no_line() {
+    fn a_line_end_at_the_end_starts_no_line() {
         let count = |text: &'static str| lines(&Bytes::from_static(text.as_bytes())).len();
         assert_eq!([count(""), count("a"), count("a\n"), count("a\n\nb\n")], [0, 1, 1, 3]);
     }

@@ -54,7 +54,7 @@ impl Tenants {
             tenants.remove(name);
         }
         for begun in begun {
-            // An error means that serving has begun.
+            // Ends with an error when serving has begun or has failed once: the sender is dropped then.
             drop(begun.await);
         }
         tokio::spawn(tenants.run(changed))
