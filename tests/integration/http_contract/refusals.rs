@@ -273,7 +273,7 @@ fn parameters_are_read_strictly() {
         (format!("{view}?order=colour"), "no field \"colour\""),
         (format!("{view}?limit=-1"), "a whole number from 0"),
         (format!("{view}?limit=0"), "limit 0 is out of range: 1 to 10000"),
-        (format!("{view}?timeout_ms=5"), "no \"after\" says for which position"),
+        (format!("{view}?timeout_ms=5"), "needs \"after\", the position to wait for"),
         (format!("{view}?after=1&timeout_ms=60001"), "more than 60000, the longest wait"),
         (format!("{view}?where=status:%FF"), "escape UTF-8 bytes only"),
     ] {
