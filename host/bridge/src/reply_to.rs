@@ -106,9 +106,9 @@ impl Inboxes {
         None
     }
 
-    fn is_inbox(&self, subject: &str) -> bool {
-        let subject = within_cluster(subject);
-        is_plain(subject)
+    fn is_inbox(&self, whole: &str) -> bool {
+        let subject = within_cluster(whole);
+        is_plain(whole)
             && !is_below(HOSTS_INBOXES, subject)
             && self.prefixes.iter().any(|prefix| is_below(prefix, subject))
     }
