@@ -49,7 +49,7 @@ pub(crate) enum FrameKind {
     Records,
     /// The last frame of a writer that ended in order. It holds no records.
     Closing,
-    /// The first frame of a writer that competed with other hosts for the journal. It holds no records.
+    /// The first frame of a writer, where several hosts can own the journal in turn. It holds no records.
     Opening,
 }
 
