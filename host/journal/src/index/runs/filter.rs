@@ -33,7 +33,7 @@ impl Filter {
         }
     }
 
-    /// Returns false if the key was not added for certain.
+    /// Whether the key may have been added. If this returns `false`, it was not.
     pub(super) fn may_hold(&self, key: &[u8]) -> bool {
         let (block, bits) = self.place(key);
         self.blocks[block].iter().zip(bits).all(|(word, bit)| word & bit != 0)

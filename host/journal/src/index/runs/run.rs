@@ -198,7 +198,7 @@ impl Run {
         self.marks
     }
 
-    /// Returns false if no key has this mark for certain.
+    /// Whether a key may have this mark. If this returns `false`, none has.
     pub(super) fn may_hold(&self, mark: &[u8]) -> bool {
         self.filter.may_hold(mark)
     }
