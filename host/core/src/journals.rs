@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_at_least_one_and_not_too_many() {
+    fn the_number_of_journals_is_bounded() {
         assert_eq!((Journals::new(0), Journals::new(JOURNALS_MAX + 1)), (None, None));
         let numbers: Vec<_> =
             Journals::new(3).unwrap().numbers().map(|number| (number.index(), number.to_string())).collect();

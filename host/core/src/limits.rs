@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_set_says_what_can() {
+    fn the_error_of_a_wrong_change_lists_what_is_allowed() {
         let error = changes(r#"{"fuel":1}"#).unwrap_err().to_string();
         assert!(error.contains("\"fuel\"") && error.contains("fuel_per_call_max, call_wall_ms_max"), "{error}");
         let error = changes(r#"{"call_wall_ms_max":5}"#).unwrap_err().to_string();

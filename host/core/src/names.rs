@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_names_say_what_would_be_right() {
+    fn the_error_of_a_bad_name_contains_the_rule() {
         for name in ["", "Order", "1order", "-a", "a b", "a.b", "a*", "a>", "ü", "a\0", &"x".repeat(64)] {
             let error = DomainName::new(name).unwrap_err().to_string();
             assert!(error.contains("domain") && error.contains("a name has 1 to 63"), "{error}");

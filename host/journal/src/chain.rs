@@ -30,7 +30,7 @@ pub(crate) struct End {
 pub(crate) struct Damage {
     /// Index of the segment.
     pub(crate) segment: usize,
-    /// In bytes from the start of the segment.
+    /// Offset of the damage, in bytes from the start of the segment.
     pub(crate) offset: u64,
     pub(crate) what: String,
 }

@@ -13,7 +13,7 @@ const REFRESH_EVERY: Duration = Duration::from_millis(500);
 /// The free space on the disk is less than the reserve for the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the disk is nearly full: {free_bytes} bytes are left, and {reserve_bytes} are kept for the journal; it goes on when there is space"
+    "the disk is nearly full: {free_bytes} bytes are left, and {reserve_bytes} are kept for the journal; writing continues when there is space"
 )]
 pub struct Shortage {
     pub free_bytes: u64,

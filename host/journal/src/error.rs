@@ -17,12 +17,12 @@ pub enum OpenError {
     InUse { path: PathBuf },
     /// Restore a backup, or save the undamaged part with `polder salvage`.
     #[error(
-        "the journal is damaged: {} at byte {offset}: {what}; restore a copy, or run `polder salvage` to save what lies before",
+        "the journal is damaged: {} at byte {offset}: {what}; restore a backup, or run `polder salvage` to save what precedes it",
         file.display()
     )]
     Damaged { file: PathBuf, offset: u64, what: String },
     /// Delete the index folder; opening rebuilds it from the journal.
-    #[error("the index in {} cannot be used: {what}; it can be deleted, opening builds it again", path.display())]
+    #[error("the index in {} cannot be used: {what}; delete it: opening rebuilds it", path.display())]
     Index { path: PathBuf, what: String },
     /// Check the machine: permissions, space, hardware.
     #[error("cannot {what} {}", path.display())]
@@ -51,7 +51,7 @@ pub enum AppendError {
     #[error(transparent)]
     Log(#[from] LogError),
     /// An earlier append failed. A failed write or sync is never repeated.
-    #[error("the journal takes nothing more since an append failed: {reason}")]
+    #[error("the journal accepts nothing more, because an append failed: {reason}")]
     Poisoned { reason: String },
 }
 
@@ -80,7 +80,7 @@ pub enum FollowError {
     #[error("frame {number} cannot be copied")]
     Copy { number: u64, source: io::Error },
     /// An earlier call failed, with this reason.
-    #[error("the copy takes nothing more: {reason}")]
+    #[error("the copy accepts nothing more: {reason}")]
     Broken { reason: String },
 }
 
@@ -92,7 +92,7 @@ pub enum ReadError {
     #[error("the journal is damaged: {} at byte {offset}: {what}", file.display())]
     Damaged { file: PathBuf, offset: u64, what: String },
     /// Stop the host and delete the index folder.
-    #[error("the index cannot be used: {what}; stop the host and delete the folder of the index: it is made again")]
+    #[error("the index cannot be used: {what}; stop the host and delete the folder of the index: it is rebuilt")]
     Index { what: String },
     /// Only a backup of the key makes the data readable again.
     #[error("the tenant's key is not there: its data was destroyed, or the key is lost")]

@@ -102,7 +102,7 @@ impl Journal {
     /// Does the same as [`Journal::open_copy`], with the copy on `disk` and the index in memory.
     ///
     /// # Errors
-    /// As for [`Journal::open_copy`].
+    /// The same as for [`Journal::open_copy`].
     pub fn open_copy_on(
         disk: Arc<dyn Disk>,
         keys: Keyring,
@@ -139,7 +139,7 @@ fn open_copy(place: &Place, options: &OpenOptions) -> Result<(Follower, Reader, 
     let opened = match open(place, options) {
         Err(OpenError::Damaged { file, offset, what }) => {
             let why = format!("{} at byte {offset}: {what}", file.display());
-            tracing::warn!(why, "the copy of the journal is damaged and begins anew");
+            tracing::warn!(why, "the copy of the journal is damaged and is started afresh");
             remove_segments(&*place.disk)?;
             remove_index(place.index_folder.as_deref())?;
             let mut opened = open(place, options)?;
@@ -192,7 +192,7 @@ fn open(place: &Place, options: &OpenOptions) -> Result<Opened, OpenError> {
         (Some(index), None) => index,
         (unfit, why) => {
             drop(unfit);
-            tracing::warn!(why, "the index is built again from the journal");
+            tracing::warn!(why, "the index is rebuilt from the journal");
             remove_index(folder)?;
             Index::open(folder, options.index_flush_records).map_err(index_error)?
         }

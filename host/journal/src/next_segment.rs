@@ -120,7 +120,7 @@ impl NextSegment {
     }
 
     fn failed(&mut self, error: &io::Error) {
-        tracing::warn!(%error, "the journal's next file cannot be made ready yet; it is tried again");
+        tracing::warn!(%error, "the journal's next file cannot be prepared yet; this is tried again later");
         self.state = State::None { until: Some(Instant::now() + RETRY_PAUSE) };
     }
 

@@ -61,7 +61,7 @@ pub(crate) fn recover(disk: &dyn Disk, segment_bytes: u64, known: Option<&Link>)
         let (found, known) = (end.link.number, known.number);
         let what = format!(
             "the journal ends with frame {found}, the index remembers frame {known}; if an older copy of the journal was put in \
-             place on purpose, delete the folder of the index: it is made again"
+             place on purpose, delete the folder of the index: it is rebuilt"
         );
         return Err(OpenError::Damaged { file, offset: end.offset, what });
     }

@@ -120,7 +120,7 @@ fn own_records(frame: &Frame<'_>, tenant: &TenantName) -> Result<Vec<(usize, usi
 }
 
 fn too_long(length: u64) -> ReadError {
-    ReadError::Index { what: format!("a stretch of {length} bytes in it cannot be") }
+    ReadError::Index { what: format!("a stretch of {length} bytes in it is impossible") }
 }
 
 impl std::fmt::Debug for TenantBatch {

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_crash_leaves_is_damage() {
+    fn bytes_that_no_crash_leaves_are_damage() {
         let mut behind = frame();
         behind.extend([0, 0, 1]);
         assert!(damage(&behind).unwrap().contains("3 follow it"));

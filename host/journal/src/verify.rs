@@ -53,7 +53,7 @@ pub struct VerifyReport {
 pub enum VerifyError {
     /// Restore a backup, or save the undamaged part with `polder salvage`.
     #[error(
-        "the journal is damaged: {} at byte {offset}: {what}; restore a copy, or run `polder salvage` to save what lies before",
+        "the journal is damaged: {} at byte {offset}: {what}; restore a backup, or run `polder salvage` to save what precedes it",
         file.display()
     )]
     Damaged { file: PathBuf, offset: u64, what: String },

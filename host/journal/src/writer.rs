@@ -84,7 +84,7 @@ impl Writer {
     /// append would have room now.
     ///
     /// # Errors
-    /// As for [`Writer::append`].
+    /// The same as for [`Writer::append`].
     pub fn make_room(&mut self) -> Result<(), AppendError> {
         self.guarded(|writer| {
             writer.check_index()?;

@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_counts_work_and_not_waiting() {
+    fn processor_time_counts_work_and_not_waiting() {
         let (began, mut cpu_time) = (std::time::Instant::now(), CpuTime::now());
         std::thread::sleep(std::time::Duration::from_millis(20));
         assert!(cpu_time.lap_ns() < 10_000_000);

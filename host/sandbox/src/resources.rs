@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_machine_refused_is_not_counted() {
+    fn memory_that_the_machine_refused_is_not_counted() {
         let mut resources = resources(300);
         assert!(resources.memory_growing(0, 300, None).unwrap());
         resources.memory_grow_failed(wasmtime::Error::msg("no")).unwrap();

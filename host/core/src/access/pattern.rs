@@ -40,7 +40,7 @@ impl Pattern {
                 return Err(fail("has an empty token"));
             }
             if token == REST && tokens.peek().is_some() {
-                return Err(fail("goes on after >"));
+                return Err(fail("continues after >"));
             }
         }
         Ok(Self(Arc::from(text)))

@@ -41,7 +41,7 @@ pub struct Rules(Vec<Rule>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Translation {
     pub kind: EventKind,
-    /// JSON.
+    /// The payload as JSON.
     pub payload: String,
     /// Number of rules that led to this message, including those that led to the event itself.
     pub hops: u32,
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_rule_makes_is_matched_again() {
+    fn a_rules_result_is_matched_again() {
         let rules = r#"[
             {"from": "audit.entry.*.v1", "to": "archive.page.written.v1", "fields": {"of": {"pick": "$domain"}, "n": {"pick": "m"}}},
             {"from": "*.*.*.*", "except": ["audit.>", "archive.>"], "to": "audit.entry.recorded.v1", "fields": {"m": {"pick": "n"}}}

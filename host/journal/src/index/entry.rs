@@ -9,7 +9,7 @@ use crate::{AggregateKey, CommandKey};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) address: u64,
-    /// In bytes.
+    /// Length of the record, in bytes.
     pub(crate) length: u32,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Extent {
 pub(crate) struct DurableFrame {
     pub(crate) link: Link,
     pub(crate) address: u64,
-    /// In bytes, rounded up to whole sectors.
+    /// Length of the frame in bytes, rounded up to whole sectors.
     pub(crate) length: u64,
     pub(crate) segment: u64,
 }

@@ -70,7 +70,7 @@ fn write_out(index: &Index, frozen: Receiver<Arc<Overlay>>, written: &Sender<()>
                 return;
             }
             if let Err(error) = index.check() {
-                tracing::warn!(%error, "the index cannot be written; it is tried again");
+                tracing::warn!(%error, "the index cannot be written; this is tried again later");
             }
             std::thread::park_timeout(RETRY_PAUSE);
             frozen = unwritten;

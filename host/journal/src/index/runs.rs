@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn merged_or_not_the_same_is_found() {
+    fn the_same_entries_are_found_before_and_after_a_merge() {
         let folder = tempfile::tempdir().unwrap();
         let runs = Runs::open(folder.path()).unwrap();
         assert_eq!(runs.get(b"m").unwrap(), None);
@@ -348,7 +348,7 @@ mod tests {
 
     /// Covers every moment at which the host may be killed while it merges or adds.
     #[test]
-    fn what_was_not_finished_or_is_left_over_goes_at_the_next_opening() {
+    fn unfinished_and_leftover_files_are_removed_at_the_next_opening() {
         let folder = tempfile::tempdir().unwrap();
         let runs = Runs::open(folder.path()).unwrap();
         add(&runs, 1..=8);

@@ -64,7 +64,7 @@ fn a_deleted_index_is_built_again() {
 }
 
 #[test]
-fn what_the_store_has_is_not_read_again() {
+fn records_in_the_store_are_not_indexed_again() {
     let folder = tempfile::tempdir().unwrap();
     let model = filled(folder.path(), 60);
     let (writer, reader, report) = open(folder.path());

@@ -49,7 +49,7 @@ fn garbage_behind_the_end_is_refused() {
 
 /// A frame whose write was interrupted: its beginning, or some of its sectors.
 #[test]
-fn what_a_crash_leaves_of_a_frame_is_removed() {
+fn the_remains_of_an_interrupted_frame_are_removed() {
     for kept in [[true, false, false], [false, true, false], [true, false, true], [false, true, true]] {
         let disk = FaultyDisk::new(1);
         let mut model = filled(&disk, 1);

@@ -41,7 +41,7 @@ fn events_of(reader: &Reader, tenant: &TenantName) -> Result<usize, ReadError> {
 }
 
 #[test]
-fn nothing_of_a_sealed_record_is_on_disk_but_its_tenants_name() {
+fn only_the_tenants_name_of_a_sealed_record_is_readable_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     filled(folder.path());
     let bytes = everything_in(&folder.path().join(SEGMENTS_FOLDER));

@@ -67,7 +67,7 @@ fn a_disk_that_is_full_for_a_while() {
 }
 
 #[test]
-fn a_frame_of_which_only_the_cut_fails_ends_the_writing() {
+fn after_a_failed_cut_the_writer_is_poisoned() {
     let disk = FaultyDisk::new(1);
     let (mut writer, _reader, _) = open_on(&disk).unwrap();
     let mut model = Model::default();

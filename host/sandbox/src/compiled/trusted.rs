@@ -9,7 +9,7 @@ pub(super) struct VerifiedCode<'a>(pub(super) &'a [u8]);
 
 #[allow(
     unsafe_code,
-    reason = "wasmtime cannot check machine code; the seal and who owns folder and file stand in for that"
+    reason = "wasmtime cannot check machine code; the seal and the owner of folder and file replace that check"
 )]
 pub(super) fn deserialize(engine: &Engine, code: &VerifiedCode<'_>) -> wasmtime::Result<Component> {
     // SAFETY: the bytes must come from `Engine::precompile_component`, unchanged.

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_added_is_held_and_little_else() {
+    fn added_keys_are_found_and_few_others() {
         let filter = filled();
         assert!((0..KEYS).all(|key| filter.may_hold(&key.to_be_bytes())));
         let wrong = (KEYS..11 * KEYS).filter(|key| filter.may_hold(&key.to_be_bytes())).count();
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_read_as_it_was_written() {
+    fn a_filter_is_read_as_it_was_written() {
         let filter = filled();
         assert_eq!(Filter::read(&filter.to_bytes()), Some(filter.clone()));
         assert_eq!(Filter::read(&filter.to_bytes()[1..]), None);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_one_holds_nothing() {
+    fn an_empty_filter_holds_nothing() {
         assert!(!Filter::new(0).may_hold(b"key"));
     }
 }

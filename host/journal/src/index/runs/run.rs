@@ -168,7 +168,7 @@ impl Run {
             let number = |index: usize| u64::from_le_bytes(numbers[index]);
             let broken = |what| io::Error::new(io::ErrorKind::InvalidData, what);
             if numbers[5] != MAGIC || number(3) != FORMAT {
-                return Err(broken("it is none of this format"));
+                return Err(broken("it is not in this format"));
             }
             let (blocks_at, filter_at) = (number(0), number(1));
             if blocks_at > filter_at || filter_at > trailer_at {
