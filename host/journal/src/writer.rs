@@ -17,6 +17,7 @@ use polder_core::{Position, TenantName, TimestampMs};
 
 use crate::active_segment::WriteError;
 use crate::error::AppendError;
+use crate::follower::writers_mark;
 use crate::frame::{FRAME_BYTES_MAX, FrameBuilder, FrameKind, HEADER_BYTES};
 use crate::frame_log::{FrameLog, LogError};
 use crate::index::{DurableFrame, IndexedRecord, Place};
@@ -157,6 +158,8 @@ impl Writer {
             Ok(frame) => frame,
             Err(error) => {
                 self.take_back(records, &mut appended.last_positions, from);
+                // The next frame is written to the same address. With another mark it takes another keystream.
+                self.mark = writers_mark().map_err(|source| AppendError::Io { what: "choose a mark", source })?;
                 return Err(error);
             }
         };

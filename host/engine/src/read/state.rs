@@ -122,6 +122,9 @@ impl StateRead {
         if let Some(exhausted) = error.host_memory() {
             return ReadError::MemoryExhausted(exhausted.clone()).into();
         }
+        if turn.is_gone() {
+            return ReadStop::Gone;
+        }
         if !turn.is_slow() && overran_slice(&error.kind, limits) {
             return ReadStop::NextTurn;
         }

@@ -3,10 +3,9 @@
 //!
 //! The cipher is AES-256 in counter mode (NIST SP 800-38A). The keystream follows the journal: the counter block of a
 //! byte consists of the writer's mark and the byte's address divided by 16. So no two bytes of a journal share a key
-//! and a place in the keystream: a later writer that writes an address again has another mark. (There is one exception:
-//! a frame that the same writer writes in place of one that was half written and cut off. Remains of the first may
-//! still be in free space of the disk.) There is no authentication tag, because the frame's hash protects against
-//! changes.
+//! and a place in the keystream: a later writer that writes an address again has another mark, and so has the same
+//! writer after a frame that was not written whole and was cut off. There is no authentication tag, because the
+//! frame's hash protects against changes.
 
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use polder_journal::disk::{Disk, Fault, FaultyDisk, Segment};
 use polder_journal::{AppendError, Journal, OpenOptions};
 
-use crate::support::{Model, accept, keys, open_on, small};
+use crate::support::{Model, SEALED, accept, keys, open_on, small};
 
 const FRAMES: u8 = 12;
 
@@ -256,4 +256,25 @@ impl Drop for Unmount {
         let unmounted = std::process::Command::new("umount").arg(&self.0).status();
         assert!(std::thread::panicking() || unmounted.is_ok_and(|status| status.success()), "it is still in use");
     }
+}
+
+/// A frame that is cut off and the next one have the same address, and so would have the same keystream.
+#[test]
+fn a_frame_after_one_that_was_cut_off_takes_another_keystream() {
+    let disk = FaultyDisk::new(1);
+    let (mut writer, _reader, _) = open_on(&disk).unwrap();
+    let mut model = Model::default();
+    let record = [accept(SEALED, 1, &[100])];
+    model.append(&mut writer, &record).unwrap();
+    disk.fail_at(disk.calls() + 1, Fault::NoSpace);
+    let refused = model.append(&mut writer, &record);
+    assert!(matches!(refused, Err((AppendError::NoRoom { .. }, _))), "{refused:?}");
+    model.append(&mut writer, &record).unwrap();
+    // The mark follows the tenant's name.
+    let bytes = disk.bytes(0);
+    let name = SEALED.as_bytes();
+    let places = bytes.windows(name.len()).enumerate().filter(|(_, window)| *window == name);
+    let marks: Vec<_> = places.map(|(place, _)| &bytes[place + name.len()..place + name.len() + 4]).collect();
+    assert_eq!(marks.len(), 2, "one record before, and one after");
+    assert_ne!(marks[0], marks[1]);
 }
