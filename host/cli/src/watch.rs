@@ -1,5 +1,5 @@
-//! `polder serve --watch`: an author's own loop. What is saved is built, judged and live again; what is refused is told, and the
-//! revision before stays.
+//! `polder serve --watch`: the author's development loop. A saved crate is built, judged and deployed. If it is
+//! refused, the reason is printed and the revision before stays active.
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
@@ -15,14 +15,15 @@ use crate::gate::differences;
 use crate::guest::{self, Built};
 use crate::output::Output;
 
-/// How often is looked for changes. What has changed is built when it stays as it is until the next look: editors write in steps.
-const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// Interval between two checks for changes. A changed crate is built once it is the same at two checks, because editors
+/// write in steps.
+const CHECK_INTERVAL: Duration = Duration::from_millis(300);
 
-/// What a crate looked like.
+/// Fingerprint of a crate's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Look(u64);
 
-/// Goes on until it is dropped.
+/// Watches until the future is dropped.
 pub(crate) async fn watch(host: Host, tenant: TenantName, folders: Vec<PathBuf>, output: Output) {
     let (mut seen, mut built): (HashMap<PathBuf, Look>, HashMap<PathBuf, Look>) = Default::default();
     loop {
@@ -31,34 +32,34 @@ pub(crate) async fn watch(host: Host, tenant: TenantName, folders: Vec<PathBuf>,
             if !is_quiet || built.insert(folder.clone(), look) == Some(look) {
                 continue;
             }
-            // No file is looked at meanwhile, but what changes now looks otherwise afterwards.
+            // Nothing is checked meanwhile, but a file that changes now gives another fingerprint afterwards.
             if let Err(error) = renew(&host, &tenant, &folder, output).await {
                 output.note(&format!("error: {error:#}"));
             }
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(CHECK_INTERVAL).await;
     }
 }
 
-/// Builds one crate and puts it on the host.
+/// Builds one crate and deploys it.
 async fn renew(host: &Host, tenant: &TenantName, folder: &Path, output: Output) -> Result<()> {
     let crate_folder = folder.to_owned();
     let Built { file, component, .. } =
         tokio::task::spawn_blocking(move || guest::build(&crate_folder, &output)).await??;
     let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let domain = component.descriptor.domain.clone();
-    // Who changes a rule wants other states. What they are is told.
+    // An author who changes a rule wants other states, so they are accepted, and printed.
     let gate = GateOptions { actor: Some("watch".into()), accept_changes: true, ..GateOptions::default() };
     let options = DeployOptions { gate, domain: Some(domain.clone()), release_quarantine: false };
     let revision = component.revision.short();
     match host.deploy(tenant, bytes.into(), options).await {
         Ok(deployed) => {
             let already = if deployed.status == DeployStatus::AlreadyActive { " already" } else { "" };
-            let mut told = format!("{domain} is at revision {revision}{already}");
+            let mut summary = format!("{domain} is at revision {revision}{already}");
             if let Some(verdict) = deployed.verdict.filter(|verdict| verdict.events > 0) {
-                told.push_str(&format!(": {verdict}{}", differences(&verdict)));
+                summary.push_str(&format!(": {verdict}{}", differences(&verdict)));
             }
-            output.note(&told);
+            output.note(&summary);
             Ok(())
         }
         Err(DeployError::Gate(verdict)) => {
@@ -68,7 +69,7 @@ async fn renew(host: &Host, tenant: &TenantName, folder: &Path, output: Output) 
     }
 }
 
-/// The domain crates in the folders: each is one itself, or holds some.
+/// The domain crates in the folders, with fingerprints. A folder is a crate itself, or holds some.
 fn looks(folders: &[PathBuf], output: &Output) -> Vec<(PathBuf, Look)> {
     let mut looks = Vec::new();
     for folder in folders {
@@ -77,7 +78,7 @@ fn looks(folders: &[PathBuf], output: &Output) -> Vec<(PathBuf, Look)> {
                 let look = look(&folder);
                 (folder, look)
             })),
-            Err(error) => output.note(&format!("error: cannot look into {}: {error}", folder.display())),
+            Err(error) => output.note(&format!("error: cannot read {}: {error}", folder.display())),
         }
     }
     looks
@@ -98,7 +99,7 @@ fn crates_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(crates)
 }
 
-/// Of names, sizes and times of all files that cargo would build from.
+/// A fingerprint of the names, sizes and times of all files that cargo would build from.
 fn look(folder: &Path) -> Look {
     let mut hasher = DefaultHasher::new();
     look_into(folder, &mut hasher);
@@ -106,7 +107,7 @@ fn look(folder: &Path) -> Look {
 }
 
 fn look_into(folder: &Path, hasher: &mut DefaultHasher) {
-    // What cannot be read now will look otherwise once it can.
+    // A folder that cannot be read now gives another fingerprint once it can.
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
