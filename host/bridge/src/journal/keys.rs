@@ -131,8 +131,8 @@ impl KeyStore for KeyStream {
             let mut all = Vec::new();
             for (subject, _) in subjects {
                 let tenant = subject.strip_prefix(prefix).and_then(|tenant| TenantName::new(tenant).ok());
-                // Without a key, the tenant was erased meanwhile.
                 let Some(tenant) = tenant else { continue };
+                // The key may have been erased since the list was made.
                 if let Some(secret) = self.find(tenant.as_str()).await.map_err(io::Error::other)? {
                     all.push((tenant, Ok(secret)));
                 }
