@@ -116,7 +116,7 @@ fn sandbox() -> Result<String, String> {
 
 fn disk(folder: &Path) -> Result<String, anyhow::Error> {
     let mut file = tempfile::tempfile_in(folder).with_context(|| {
-        format!("cannot write to {}: choose another folder, or mend its permissions", folder.display())
+        format!("cannot write to {}: choose another folder, or correct its permissions", folder.display())
     })?;
     let mut waits = Vec::with_capacity(SYNCS);
     for _ in 0..SYNCS {

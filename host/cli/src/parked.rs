@@ -15,7 +15,7 @@ use crate::target::Target;
 /// How long `retry` waits for the views by default, in seconds.
 const RETRY_WAIT_S: u64 = 10;
 /// Pause between two checks of the events that are still due.
-const LOOK_PAUSE: Duration = Duration::from_millis(200);
+const CHECK_PAUSE: Duration = Duration::from_millis(200);
 
 /// List events that projections could not apply, retry them, or discard them.
 #[derive(Args)]
@@ -208,7 +208,7 @@ async fn settled(client: &Client, chosen: &Chosen, until: Instant) -> Result<Opt
         if !parked.iter().any(|event| event["is_due"].as_bool() == Some(true)) {
             return Ok(Some(parked.len()));
         }
-        tokio::time::sleep(LOOK_PAUSE).await;
+        tokio::time::sleep(CHECK_PAUSE).await;
     }
     Ok(None)
 }

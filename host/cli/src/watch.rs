@@ -21,15 +21,15 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Fingerprint of a crate's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Look(u64);
+struct Fingerprint(u64);
 
 /// Watches until the future is dropped.
 pub(crate) async fn watch(host: Host, tenant: TenantName, folders: Vec<PathBuf>, output: Output) {
-    let (mut seen, mut built): (HashMap<PathBuf, Look>, HashMap<PathBuf, Look>) = Default::default();
+    let (mut seen, mut built): (HashMap<PathBuf, Fingerprint>, HashMap<PathBuf, Fingerprint>) = Default::default();
     loop {
-        for (folder, look) in looks(&folders, &output) {
-            let is_quiet = seen.insert(folder.clone(), look) == Some(look);
-            if !is_quiet || built.insert(folder.clone(), look) == Some(look) {
+        for (folder, fingerprint) in fingerprints(&folders, &output) {
+            let is_quiet = seen.insert(folder.clone(), fingerprint) == Some(fingerprint);
+            if !is_quiet || built.insert(folder.clone(), fingerprint) == Some(fingerprint) {
                 continue;
             }
             // Nothing is checked meanwhile, but a file that changes now gives another fingerprint afterwards.
@@ -70,18 +70,18 @@ async fn renew(host: &Host, tenant: &TenantName, folder: &Path, output: Output) 
 }
 
 /// The domain crates in the folders, with fingerprints. A folder is a crate itself, or holds some.
-fn looks(folders: &[PathBuf], output: &Output) -> Vec<(PathBuf, Look)> {
-    let mut looks = Vec::new();
+fn fingerprints(folders: &[PathBuf], output: &Output) -> Vec<(PathBuf, Fingerprint)> {
+    let mut fingerprints = Vec::new();
     for folder in folders {
         match crates_in(folder) {
-            Ok(crates) => looks.extend(crates.into_iter().map(|folder| {
-                let look = look(&folder);
-                (folder, look)
+            Ok(crates) => fingerprints.extend(crates.into_iter().map(|folder| {
+                let fingerprint = fingerprint(&folder);
+                (folder, fingerprint)
             })),
             Err(error) => output.note(&format!("error: cannot read {}: {error}", folder.display())),
         }
     }
-    looks
+    fingerprints
 }
 
 fn crates_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -100,13 +100,13 @@ fn crates_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 /// A fingerprint of the names, sizes and times of all files that cargo would build from.
-fn look(folder: &Path) -> Look {
+fn fingerprint(folder: &Path) -> Fingerprint {
     let mut hasher = DefaultHasher::new();
-    look_into(folder, &mut hasher);
-    Look(hasher.finish())
+    hash_folder(folder, &mut hasher);
+    Fingerprint(hasher.finish())
 }
 
-fn look_into(folder: &Path, hasher: &mut DefaultHasher) {
+fn hash_folder(folder: &Path, hasher: &mut DefaultHasher) {
     // A folder that cannot be read now gives another fingerprint once it can.
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -117,7 +117,7 @@ fn look_into(folder: &Path, hasher: &mut DefaultHasher) {
             continue;
         }
         if path.is_dir() {
-            look_into(&path, hasher);
+            hash_folder(&path, hasher);
         } else if let Ok(metadata) = path.metadata() {
             (&path, metadata.len(), metadata.modified().ok()).hash(hasher);
         }
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_saved_looks_otherwise_and_what_is_built_does_not() {
+    fn a_saved_change_gives_another_fingerprint_and_a_build_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = folder.path().join(path);
@@ -142,11 +142,11 @@ mod tests {
         let shop = folder.path().join("shop");
         assert_eq!(crates_in(folder.path()).unwrap(), std::slice::from_ref(&shop));
         assert_eq!(crates_in(&shop).unwrap(), std::slice::from_ref(&shop));
-        let first = look(&shop);
+        let first = fingerprint(&shop);
         write("shop/target/release/shop.wasm", "built");
         write("shop/Cargo.lock", "locked");
-        assert_eq!(look(&shop), first);
+        assert_eq!(fingerprint(&shop), first);
         write("shop/src/lib.rs", "other");
-        assert_ne!(look(&shop), first);
+        assert_ne!(fingerprint(&shop), first);
     }
 }

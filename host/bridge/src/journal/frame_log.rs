@@ -59,7 +59,7 @@ impl StreamLog {
             let expected = self.0.spot().sequence;
             let problem = match self.publish(expected, payload, headers).await {
                 Ok(sequence) if sequence == expected + 1 => {
-                    self.0.looked_at(Spot { number, sequence });
+                    self.0.set_spot(Spot { number, sequence });
                     return Ok(());
                 }
                 // Only a stream that lost its past does this.
@@ -97,12 +97,12 @@ impl StreamLog {
                     if found > number || content.digest() != blake3::hash(frame) {
                         return Err(LogError::Overtaken { number });
                     }
-                    self.0.looked_at(Spot { number, sequence });
+                    self.0.set_spot(Spot { number, sequence });
                     return Ok(true);
                 }
                 Ok(Some(_)) => {
                     self.0.strange(sequence);
-                    self.0.looked_at(Spot { number: number - 1, sequence });
+                    self.0.set_spot(Spot { number: number - 1, sequence });
                 }
             }
         }

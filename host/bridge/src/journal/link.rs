@@ -201,7 +201,7 @@ impl JournalLink {
         *self.inner.spot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn looked_at(&self, spot: Spot) {
+    pub(super) fn set_spot(&self, spot: Spot) {
         *self.inner.spot.lock().unwrap_or_else(PoisonError::into_inner) = spot;
     }
 

@@ -32,7 +32,7 @@ impl JournalLink {
             follower.check_end(&there).map_err(|what| self.lost(LostFrame { frame: number, what }))?;
             sequence = at;
         }
-        self.looked_at(Spot { number, sequence });
+        self.set_spot(Spot { number, sequence });
         if extent.last == sequence {
             return Ok(());
         }
@@ -191,7 +191,7 @@ impl JournalLink {
                 None
             }
         };
-        self.looked_at(Spot { number: follower.end().number, sequence });
+        self.set_spot(Spot { number: follower.end().number, sequence });
         Ok(followed)
     }
 
