@@ -181,7 +181,7 @@ fn the_command_refuses_what_the_host_would() {
     let good = file("orders.wasm", &orders());
     let other = host.polder(&["deploy", &good, "--domain", "shop"]);
     assert_eq!(other.refused(), "error: the component describes domain \"orders\", but was deployed as \"shop\"");
-    assert_eq!(host.polder(&["domains"]).good(), "no domains yet: `polder deploy FILE.wasm` brings one");
+    assert_eq!(host.polder(&["domains"]).good(), "no domains yet: `polder deploy FILE.wasm` adds one");
 
     let told = host.polder(&["deploy", &good]);
     assert!(told.good().starts_with("orders is at revision "), "{told}");
