@@ -266,7 +266,7 @@ impl Appender {
         }
         if !outdated.is_empty() {
             let why = self.trouble().or(refused).unwrap_or_else(|| NotAppended::NoRoom {
-                reason: "what came before was not recorded, as there was no room for it: try again".to_owned(),
+                reason: "earlier records were not written, because the journal had no room: try again".to_owned(),
                 is_disk_full: false,
             });
             outdated.into_iter().for_each(|notify| notify(Err(&why)));
@@ -309,7 +309,7 @@ impl Appender {
     fn stall(&self, why: &NotAppended) {
         let was_stalled = self.stalled.swap(Some(Arc::new(why.clone()))).is_some();
         if !was_stalled {
-            tracing::error!(reason = %why, "no commands are taken until there is room for the journal; it is looked for");
+            tracing::error!(reason = %why, "the journal has no room: no commands are taken until there is; the host tries again at intervals");
         }
         // The thread may be waiting for records only, without a timeout.
         drop(lock(&self.gathered));
@@ -331,7 +331,7 @@ impl Appender {
         match made {
             Ok(()) => {
                 self.stalled.store(None);
-                tracing::info!("there is room for the journal again; commands are taken");
+                tracing::info!("the journal has room again: commands are taken");
             }
             Err(error) => match NotAppended::for_now(&error) {
                 Some(why) => self.stall(&why),
@@ -348,7 +348,7 @@ impl Appender {
                 tracing::info!(%reason, "another host owns the journal now");
             }
             AppendError::Log(LogError::Unavailable { .. }) => {
-                tracing::warn!(%reason, "the servers that keep the journal took no frame; it is given up");
+                tracing::warn!(%reason, "the servers that keep the journal took no frame; this host stops appending");
             }
             _ => {
                 tracing::error!(%reason, "the journal failed; no more commands are taken until the host is started again");

@@ -8,19 +8,19 @@ use thread_priority::{
 /// preempted at once when one does. This cannot be undone, because a thread may not raise its own priority. The thread
 /// may be paused while it holds a lock, so it must hold none that other threads need.
 pub(crate) fn give_way() {
-    set(NormalThreadSchedulePolicy::Idle, "slow guests will be noticed");
+    set(NormalThreadSchedulePolicy::Idle, "slow guests will delay other tenants");
 }
 
 /// Gives the calling thread the lowest normal priority: about a hundredth of the CPU time, but that also on a busy
 /// machine.
 pub(crate) fn stand_back() {
-    set(NormalThreadSchedulePolicy::Other, "audits take more than they should");
+    set(NormalThreadSchedulePolicy::Other, "audits will take more CPU time than they should");
 }
 
 fn set(policy: NormalThreadSchedulePolicy, consequence: &str) {
     let policy = ThreadSchedulePolicy::Normal(policy);
     if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy) {
-        tracing::warn!(?error, "the system does not let a thread give way to others; {consequence}");
+        tracing::warn!(?error, "the system does not allow a thread to lower its priority; {consequence}");
     }
 }
 

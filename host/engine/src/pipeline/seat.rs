@@ -214,7 +214,7 @@ impl Seat {
     pub(super) fn report_calls(&mut self) {
         let calls = std::mem::take(&mut self.calls_unreported);
         if self.active.health.ended_well(calls) == Some(Sentence::Mend) {
-            tracing::info!(domain = %self.domain.name, "a domain is well again, and takes all commands");
+            tracing::info!(domain = %self.domain.name, "a domain works again, and takes all commands");
         }
     }
 

@@ -274,7 +274,7 @@ impl Worker {
         let asked = Asked { id: command.id.clone().unwrap_or_else(|| new_command_id(at_ms)), at_ms };
         let mut tried = self.attempt(target, &active, &command, &asked);
         if tried.as_ref().is_err_and(|error| self.may_be_worn_out(target, error)) {
-            tracing::info!(domain = %target.domain.name, "a guest ended; its command is run once more, in a fresh instance");
+            tracing::info!(domain = %target.domain.name, "a guest instance failed; its command is run once more, in a fresh instance");
             self.metrics.ran_again();
             self.give_up(address_of(&target.domain));
             tried = self.attempt(target, &active, &command, &asked);
@@ -551,7 +551,7 @@ impl Worker {
             Upkeep::Nothing => {}
             Upkeep::Check => self.hold_to_share(address),
             Upkeep::Replace => {
-                tracing::info!(domain = %domain.name, "the guest's memory is nearly full; its states are built anew");
+                tracing::info!(domain = %domain.name, "the guest's memory is nearly full; its states are rebuilt");
                 self.leave(address);
             }
         }
@@ -616,7 +616,7 @@ impl Worker {
     }
 
     fn could_not_put_away(&mut self, address: usize, domain: &Domain, error: &CallError) {
-        tracing::warn!(domain = %domain.name, %error, "a state could not be put away; all are built anew");
+        tracing::warn!(domain = %domain.name, %error, "a state could not be put back or saved; all states of the domain are rebuilt");
         if let CallErrorKind::OutOfFuel { .. } | CallErrorKind::OutOfTime { .. } = error.kind {
             domain.conduct.overran();
         }

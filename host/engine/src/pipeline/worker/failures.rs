@@ -85,7 +85,7 @@ impl Worker {
                 tracing::warn!(tenant = %tenant.name, domain = %domain.name, cause, "a domain fails for one caller or one aggregate");
             }
             Some(Sentence::Break { cause }) => {
-                tracing::error!(tenant = %tenant.name, domain = %domain.name, cause, "a domain takes no commands for now");
+                tracing::error!(tenant = %tenant.name, domain = %domain.name, cause, "a domain takes no commands at present");
             }
             Some(Sentence::Withdraw { cause }) => self.withdrawals.condemn(Condemned {
                 tenant: Arc::clone(tenant),
