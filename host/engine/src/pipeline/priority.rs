@@ -14,7 +14,7 @@ pub(crate) fn give_way() {
 /// Gives the calling thread the lowest normal priority: about a hundredth of the CPU time, but that also on a busy
 /// machine.
 pub(crate) fn stand_back() {
-    set(NormalThreadSchedulePolicy::Other, "audits will take more CPU time than they should");
+    set(NormalThreadSchedulePolicy::Other, "audits and slow reads will take more CPU time than they should");
 }
 
 fn set(policy: NormalThreadSchedulePolicy, consequence: &str) {
