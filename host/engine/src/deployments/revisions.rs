@@ -1,4 +1,4 @@
-//! The revisions of a domain as a list for people: when and by whom each was deployed, and its status.
+//! The revisions of a domain as a list for people: the time, actor and status of each deployment.
 
 use polder_core::{Position, Revision, TimestampMs};
 use serde::Serialize;
