@@ -31,6 +31,8 @@ pub(crate) struct Components {
     uploaded: PathBuf,
     compiled: PathBuf,
     in_use: Mutex<HashMap<Revision, Weak<Component>>>,
+    /// Two threads that store the same revision would write the same unfinished file.
+    storing: Mutex<()>,
     uploads: Uploads,
     compilers: Compilers,
     memory: MemoryBudget,
@@ -86,6 +88,7 @@ impl Components {
             uploaded: data_dir.join("components"),
             compiled: data_dir.join("compiled"),
             in_use: Mutex::default(),
+            storing: Mutex::default(),
             uploads: Uploads::open(data_dir, Arc::clone(&compilers.uploads))?,
             compilers,
             memory,
@@ -150,6 +153,7 @@ impl Components {
 
     fn store_here(&self, revision: Revision, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(revision);
+        let _storing = self.storing.lock().unwrap_or_else(PoisonError::into_inner);
         // A damaged file is repaired by uploading the component again.
         if fs::read(&path).is_ok_and(|kept| kept == bytes) {
             return Ok(());

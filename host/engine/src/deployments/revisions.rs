@@ -1,5 +1,7 @@
 //! The revisions of a domain as a list for people: the time, actor and status of each deployment.
 
+use std::collections::HashMap;
+
 use polder_core::{Position, Revision, TimestampMs};
 use serde::Serialize;
 
@@ -37,7 +39,11 @@ pub enum RevisionStatus {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Revisions(pub(crate) Vec<RevisionInfo>);
+pub(crate) struct Revisions {
+    pub(crate) list: Vec<RevisionInfo>,
+    /// What a revision in quarantine was before, and is again once it is released.
+    before_quarantine: HashMap<Revision, RevisionStatus>,
+}
 
 impl Book for Revisions {
     type Fact = DeploymentFact;
@@ -60,12 +66,15 @@ impl Book for Revisions {
             }
             DeploymentFact::RevisionQuarantined { revision, cause, .. } => {
                 if let Some(info) = self.latest(revision) {
-                    (info.status, info.cause) = (RevisionStatus::Quarantined, Some(cause));
+                    let before = std::mem::replace(&mut info.status, RevisionStatus::Quarantined);
+                    info.cause = Some(cause);
+                    self.before_quarantine.insert(revision, before);
                 }
             }
             DeploymentFact::QuarantineReleased { revision, .. } => {
-                if let Some(info) = self.latest(revision) {
-                    info.status = RevisionStatus::RolledBack;
+                let before = self.before_quarantine.remove(&revision);
+                if let (Some(info), Some(before)) = (self.latest(revision), before) {
+                    info.status = before;
                 }
             }
         }
@@ -82,18 +91,18 @@ impl Revisions {
         noted: &Noted,
     ) {
         // An upload is the first step of a deployment, so the deployment replaces its entry.
-        self.0.pop_if(|last| last.status == RevisionStatus::Uploaded && last.revision == revision);
+        self.list.pop_if(|last| last.status == RevisionStatus::Uploaded && last.revision == revision);
         let (at_ms, actor, position) = (noted.at_ms, noted.actor.clone(), noted.position);
-        self.0.push(RevisionInfo { revision, status, at_ms, actor, cause, verdict, position });
+        self.list.push(RevisionInfo { revision, status, at_ms, actor, cause, verdict, position });
     }
 
     /// Gives the active revision another status.
     fn replaced(&mut self, status: RevisionStatus) {
-        let active = self.0.iter_mut().rfind(|info| info.status == RevisionStatus::Active);
+        let active = self.list.iter_mut().rfind(|info| info.status == RevisionStatus::Active);
         active.into_iter().for_each(|info| info.status = status);
     }
 
     fn latest(&mut self, revision: Revision) -> Option<&mut RevisionInfo> {
-        self.0.iter_mut().rfind(|info| info.revision == revision && info.status != RevisionStatus::Refused)
+        self.list.iter_mut().rfind(|info| info.revision == revision && info.status != RevisionStatus::Refused)
     }
 }

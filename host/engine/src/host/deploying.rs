@@ -113,7 +113,7 @@ impl Host {
         let (reader, id) = (self.inner.reader.clone(), DeploymentFact::id_of(&tenant.name, domain));
         let revisions = blocking(move || {
             let mut revisions = Revisions::default();
-            read_facts(&reader, &id, &mut revisions).map(|()| revisions.0)
+            read_facts(&reader, &id, &mut revisions).map(|()| revisions.list)
         });
         revisions.await.map_err(|error| ReadError::Storage(error.to_string()))
     }

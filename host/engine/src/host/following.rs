@@ -133,7 +133,7 @@ impl Inner {
         for tenant in gone {
             let mut tenants = HashMap::clone(&self.tenants.load());
             tenants.remove(&tenant.name);
-            self.tenants.store(Arc::new(tenants));
+            self.set_tenants(tenants);
             self.forget(&tenant.name);
         }
         Ok(())
