@@ -183,7 +183,7 @@ fn the_command_refuses_what_the_host_would() {
     let good = file("orders.wasm", &orders());
     let other = host.polder(&["deploy", &good, "--domain", "shop"]);
     assert_eq!(other.refused(), "error: the component describes domain \"orders\", but was deployed as \"shop\"");
-    assert_eq!(host.polder(&["domains"]).good(), "no domains yet: `polder deploy FILE.wasm` brings one");
+    assert_eq!(host.polder(&["domains"]).good(), "no domains yet: `polder deploy FILE.wasm` adds one");
 
     let ran = host.polder(&["deploy", &good]);
     assert!(ran.good().starts_with("orders is at revision "), "{ran}");
@@ -261,7 +261,7 @@ fn the_command_shows_what_the_gate_found() {
     let refused = host.polder(&["deploy", file, "--actor", "ann"]);
     assert_eq!(
         refused.refused(),
-        "error: refused: 1 of 1 states come out otherwise than before; accept the changes if they are wanted\n  \
+        "error: refused: 1 of 1 states differ from those of the revision before; accept the changes if they are intended\n  \
          lamp: turns: 1\n  lamp l-1 at sequence 1:\n    turns: 1 before, 2 now"
     );
     let dry = host.polder(&["deploy", file, "--accept-changes", "--dry-run"]);

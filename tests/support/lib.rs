@@ -11,6 +11,7 @@ mod nats;
 mod paths;
 mod random;
 mod raw;
+mod wire;
 
 pub use binary::{Ran, polder, polder_with_input};
 pub use client::{Answer, Client, Lines, Request};
@@ -21,3 +22,4 @@ pub use nats::{NatsOptions, NatsServer};
 pub use paths::{guest_file, nats_server_file, polder_file, python_file, repository_file, shared_data};
 pub use random::Random;
 pub use raw::RawConnection;
+pub use wire::{Flow, Wire};

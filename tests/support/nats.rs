@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::paths::nats_server_file;
+use crate::wire::Wire;
 
 /// The longest wait until a started server is ready, or a stopped one has ended.
 const READY_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -44,6 +45,8 @@ pub struct NatsServer {
     options: NatsOptions,
     /// The cluster ports of all members; empty for a single server.
     members: Vec<u16>,
+    /// The members reach each other on these ports only, and clients learn of no other server.
+    is_wired: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -81,9 +84,39 @@ impl NatsServer {
         servers
     }
 
+    /// As [`start_cluster`](Self::start_cluster); each server reaches each other one by a wire of its own: `wires[from][to]`,
+    /// where that of a server to itself leads to itself.
+    #[track_caller]
+    pub fn start_wired_cluster(size: usize, options: &NatsOptions) -> (Vec<Self>, Vec<Vec<Wire>>) {
+        let mut servers: Vec<Self> =
+            (1..=size).map(|number| Self::stopped(&format!("nats-{number}"), options.clone())).collect();
+        let ports: Vec<u16> = servers.iter().map(|server| server.ports.cluster).collect();
+        let wires: Vec<Vec<Wire>> = (0..size).map(|_| ports.iter().copied().map(Wire::to).collect()).collect();
+        for (number, server) in servers.iter_mut().enumerate() {
+            let others = wires[number].iter().enumerate().filter(|(other, _)| *other != number);
+            (server.members, server.is_wired) = (others.map(|(_, wire)| wire.port()).collect(), true);
+            server.spawn();
+        }
+        servers.iter_mut().for_each(Self::wait_until_ready);
+        (servers, wires)
+    }
+
+    /// Where its clients connect to.
+    pub fn client_port(&self) -> u16 {
+        self.ports.clients
+    }
+
     fn stopped(name: &str, options: NatsOptions) -> Self {
         let folder = tempfile::tempdir().expect("a folder for nats-server");
-        Self { child: None, folder, name: name.to_owned(), ports: Ports::free(), options, members: Vec::new() }
+        Self {
+            child: None,
+            folder,
+            name: name.to_owned(),
+            ports: Ports::free(),
+            options,
+            members: Vec::new(),
+            is_wired: false,
+        }
     }
 
     /// The URL for clients: `nats://127.0.0.1:…`.
@@ -189,7 +222,10 @@ impl NatsServer {
             let routes: Vec<String> =
                 self.members.iter().map(|port| format!("\"nats-route://127.0.0.1:{port}\"")).collect();
             let routes = routes.join(", ");
-            let _ = writeln!(text, "cluster {{ name: tests, listen: \"127.0.0.1:{cluster}\", routes: [{routes}] }}");
+            // No connection comes about at port 1: so none goes round a wire.
+            let wired = if self.is_wired { "no_advertise: true, advertise: \"127.0.0.1:1\", " } else { "" };
+            let listen = format!("listen: \"127.0.0.1:{cluster}\"");
+            let _ = writeln!(text, "cluster {{ name: tests, {wired}{listen}, routes: [{routes}] }}");
         }
         text + &options.more
     }

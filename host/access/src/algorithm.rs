@@ -1,5 +1,5 @@
-//! The one algorithm there is: EdDSA over Ed25519. Nothing else can be signed or verified with, whatever a token's header says,
-//! because nothing else is here.
+//! The only algorithm: EdDSA over Ed25519. Since no other algorithm is compiled in, a token's header cannot choose
+//! another one.
 
 use std::sync::Once;
 
@@ -14,11 +14,11 @@ pub(crate) const ALGORITHM: Algorithm = Algorithm::EdDSA;
 static PROVIDER: CryptoProvider =
     CryptoProvider { signer_factory: signer, verifier_factory: verifier, key_utils: KeyUtils::new_unimplemented() };
 
-/// To be called before any token is signed or verified.
+/// Installs the algorithm for the process. Call it before a token is signed or verified.
 pub(crate) fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
-        PROVIDER.install_default().expect("nobody else in this process brings algorithms for tokens");
+        PROVIDER.install_default().expect("no other code of this process installs a token algorithm");
     });
 }
 
@@ -56,7 +56,7 @@ impl JwtSigner for Ed25519Signer {
 
 impl Verifier<Vec<u8>> for Ed25519Verifier {
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> std::result::Result<(), Error> {
-        // Strict: the plain check takes some signatures that others would not, and weak keys.
+        // The strict check: the plain one accepts weak keys and some signatures that other libraries refuse.
         self.0.verify_strict(message, &Signature::from_slice(signature)?)
     }
 }

@@ -1,4 +1,4 @@
-//! What a token says, and when it holds. Knows nothing of which keys are good.
+//! The claims of a token: how they are checked, signed and read. This module does not know which keys are valid.
 
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use polder_core::ID_BYTES_MAX;
@@ -8,27 +8,27 @@ use serde::{Deserialize, Serialize};
 use crate::algorithm::{self, ALGORITHM};
 use crate::keys::{KeyId, PublicKey, SigningKey};
 
-/// The longest token, in bytes. A longer one is not even looked at.
+/// The longest token, in bytes. A longer token is refused before it is parsed.
 pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
-/// How far the clock of whoever issued a token may be from ours, in seconds.
+/// The largest difference between an issuer's clock and the host's, in seconds.
 pub const CLOCK_SKEW_S_MAX: u64 = 60;
-/// Ten years, in seconds.
+/// The longest lifetime of a token, in seconds: ten years.
 pub const LIFETIME_S_MAX: u64 = 10 * 366 * 24 * 3_600;
 
-/// The payload of a token. A claim that is not known here is refused: it might take back what the others give.
+/// The payload of a token. A token with an unknown claim is refused, since that claim might restrict the others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claims {
     /// A tenant's name, or `$host`.
     #[serde(rename = "tenant")]
     pub scope: Scope,
-    /// Who acts: stands in events.
+    /// The name of the caller. Events record it.
     #[serde(rename = "sub")]
     pub actor: String,
-    /// Since 1970, in seconds.
+    /// Seconds since 1970.
     #[serde(rename = "iat")]
     pub issued_at_s: u64,
-    /// Since 1970, in seconds.
+    /// Seconds since 1970.
     #[serde(rename = "exp")]
     pub expires_at_s: u64,
     #[serde(default)]
@@ -39,10 +39,10 @@ pub struct Claims {
     pub deny: Vec<Pattern>,
 }
 
-/// Why a token is not taken. More than which of these it is no caller needs to know.
+/// Why a token is refused. Callers get no more detail than this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// It is no token at all, or forged, or signed with a key that is not known or was revoked.
+    /// The token is malformed or forged, or its key is unknown or revoked.
     #[error("the token is not valid here")]
     Invalid,
     #[error("the token has expired: ask for a new one")]
@@ -51,7 +51,7 @@ pub enum TokenError {
     NotYet,
 }
 
-/// Why no token is made of such claims: whoever issues it would not get what they mean.
+/// Why claims cannot be signed: the token would not grant what its issuer means.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimsError {
     #[error("an actor has 1 to {ID_BYTES_MAX} bytes without control characters")]
@@ -90,7 +90,7 @@ impl Claims {
         patterns.into_iter().try_for_each(|pattern| check_pattern(pattern, &self.scope))
     }
 
-    /// The token itself, signed.
+    /// Checks the claims and returns the signed token.
     pub fn sign(&self, key: &SigningKey) -> Result<String, ClaimsError> {
         self.check()?;
         algorithm::install();
@@ -99,7 +99,7 @@ impl Claims {
         Ok(token.expect("claims are JSON, and the key is one of the algorithm"))
     }
 
-    /// What a token says once it is known that `key` signed it. Its times are not looked at.
+    /// Returns the claims of a token that `key` signed. Does not check the token's times.
     pub(crate) fn verified(token: &str, key: &PublicKey) -> Result<Self, TokenError> {
         algorithm::install();
         let mut validation = Validation::new(ALGORITHM);
@@ -111,13 +111,14 @@ impl Claims {
         Ok(claims)
     }
 
-    /// What a token says, whoever made it: for people to look at, never to act on.
+    /// Returns the claims of a token without checking its signature. They are for display only: never base a permission
+    /// on them.
     pub fn unverified(token: &str) -> Result<(KeyId, Self), TokenError> {
         let claims = jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(|_| TokenError::Invalid)?;
         Ok((key_id(token)?, claims))
     }
 
-    /// `now_s` is seconds since 1970.
+    /// Checks that the token is valid at `now_s`, in seconds since 1970, with a tolerance of [`CLOCK_SKEW_S_MAX`].
     pub fn check_times(&self, now_s: u64) -> Result<(), TokenError> {
         if now_s >= self.expires_at_s.saturating_add(CLOCK_SKEW_S_MAX) {
             return Err(TokenError::Expired);
@@ -135,7 +136,7 @@ impl Claims {
     }
 }
 
-/// Which key a token says it is signed with.
+/// Returns the id of the key that the token's header names.
 pub(crate) fn key_id(token: &str) -> Result<KeyId, TokenError> {
     let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
     header.kid.and_then(|id| id.parse().ok()).ok_or(TokenError::Invalid)
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_signed_is_read() {
+    fn signed_claims_are_read_back() {
         let key = SigningKey::generate().unwrap();
         let claims = claims("acme", &["acme.cmd.>"]);
         let token = claims.sign(&key).unwrap();
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_that_cannot_be_meant_are_refused() {
+    fn claims_that_make_no_sense_are_refused() {
         let refused = |change: &dyn Fn(&mut Claims)| {
             let mut claims = claims("acme", &["acme.>"]);
             change(&mut claims);

@@ -1,4 +1,4 @@
-//! Private keys on disk: one file each, which nobody but its owner can read.
+//! Private keys on disk: one file per key, which only its owner can read.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -9,7 +9,7 @@ use crate::{KeyError, KeyId, SigningKey};
 
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
-/// Permission bits of everyone but the owner.
+/// Permission bits of all users but the owner.
 const OTHERS_MODE: u32 = 0o077;
 const EXTENSION: &str = "key";
 
@@ -21,7 +21,7 @@ pub struct KeyFolder(PathBuf);
 pub enum KeyFileError {
     #[error("cannot use {}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
-    #[error("{} can be read by others (mode {mode:o}): `chmod 600` it, and revoke the key when somebody did", path.display())]
+    #[error("{} can be read by others (mode {mode:o}): `chmod 600` it, and revoke the key if they may have read it", path.display())]
     Exposed { path: PathBuf, mode: u32 },
     #[error("{} holds no private key: {source}", path.display())]
     Key { path: PathBuf, source: KeyError },
@@ -32,7 +32,7 @@ impl KeyFolder {
         Self(data.join("keys"))
     }
 
-    /// Writes a new key; gives the path of its file.
+    /// Writes a new key and returns the path of its file. Fails if the file exists.
     pub fn keep(&self, key: &SigningKey) -> Result<PathBuf, KeyFileError> {
         let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&self.0);
         made.map_err(|source| KeyFileError::File { path: self.0.clone(), source })?;
@@ -55,7 +55,7 @@ impl KeyFolder {
         text.parse().map_err(|source| KeyFileError::Key { path: path.to_owned(), source })
     }
 
-    /// The keys whose private part lies here, in order of their ids; none where there is no folder.
+    /// The ids of the private keys in this folder, sorted. Empty if the folder does not exist.
     pub fn list(&self) -> Result<Vec<KeyId>, KeyFileError> {
         let failed = |source| file_error(&self.0, source);
         let entries = match fs::read_dir(&self.0) {
@@ -73,7 +73,7 @@ impl KeyFolder {
         Ok(ids)
     }
 
-    /// Forgets a private key. It is no error when it is not here.
+    /// Deletes a private key. Succeeds if the key is not here.
     pub fn remove(&self, id: &KeyId) -> Result<(), KeyFileError> {
         let path = self.path(id);
         match fs::remove_file(&path) {

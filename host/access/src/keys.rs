@@ -1,4 +1,4 @@
-//! Pairs of keys: the private one signs tokens, the public one is what a host needs to know of it.
+//! Key pairs: the private key signs tokens, and a host needs only the public key to verify them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,20 +7,21 @@ use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Serialize};
 
 const KEY_ID_PREFIX: &str = "key-";
-/// Of the public key's digest, in hexadecimal.
+/// The number of hexadecimal digits of the public key's digest in a key id.
 const KEY_ID_DIGITS: usize = 16;
 
-/// Names a key in tokens and histories: made from the public key, so that a name cannot be given to another key.
+/// Names a key in tokens and histories. It is derived from the public key, so that a name cannot be given to another
+/// key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct KeyId(String);
 
-/// Written as 64 hexadecimal digits.
+/// A public key, written as 64 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PublicKey([u8; 32]);
 
-/// The private part. Whoever has it can make tokens that are good for anything.
+/// A private key. Its holder can sign tokens that permit everything.
 pub struct SigningKey(ed25519_dalek::SigningKey);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +32,7 @@ pub enum KeyError {
     NotOnCurve,
     #[error("{0:?} is no id of a key: key-0123456789abcdef would be one")]
     Id(String),
-    #[error("the system gives no random numbers: {0}")]
+    #[error("the system provides no random numbers: {0}")]
     NoRandomness(String),
 }
 
@@ -50,7 +51,7 @@ impl SigningKey {
         self.public_key().id()
     }
 
-    /// 64 hexadecimal digits: to be kept where nobody else reads.
+    /// Returns the private key as 64 hexadecimal digits. Store them where only the owner can read them.
     pub fn to_digits(&self) -> String {
         digits(self.0.as_bytes())
     }
@@ -127,7 +128,7 @@ impl fmt::Display for PublicKey {
     }
 }
 
-/// Never shows the key.
+/// Shows the key's id, never the key.
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey({})", self.id())
@@ -165,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_text_and_back() {
+    fn keys_survive_a_round_trip_as_text() {
         let key = SigningKey::generate().unwrap();
         let again: SigningKey = format!("{}\n", key.to_digits()).parse().unwrap();
         assert_eq!(again.public_key(), key.public_key());
@@ -176,10 +177,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn malformed_and_weak_keys_are_refused() {
         assert_eq!("xyz".parse::<PublicKey>(), Err(KeyError::Digits));
         assert_eq!("".parse::<SigningKey>().unwrap_err(), KeyError::Digits);
-        // The neutral element, for which a signature of anything can be made up.
+        // The neutral element of the curve, for which a signature of any message can be forged.
         let weak = format!("01{}", "00".repeat(31));
         assert_eq!(weak.parse::<PublicKey>(), Err(KeyError::NotOnCurve));
         for id in

@@ -1,5 +1,6 @@
-//! Who is asking: keys, and tokens signed with them (JSON Web Tokens, EdDSA over Ed25519). What the holder of a token may do is
-//! decided in `polder_core::access`; nothing here knows HTTP, or how public keys are kept.
+//! Authenticates callers: signing keys, and tokens signed with them (JSON Web Tokens, EdDSA over Ed25519).
+//! `polder_core::access` decides what the holder of a token may do. This crate knows nothing of HTTP, or of how public
+//! keys are stored.
 #![forbid(unsafe_code)]
 
 mod algorithm;

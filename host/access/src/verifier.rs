@@ -1,5 +1,5 @@
-//! Holds tokens against the keys that are known. A token that was found good once is known by its digest until a key changes, so
-//! that the arithmetic of a signature is not done for each request.
+//! Verifies tokens with the known keys. A token that was verified once is cached by its digest until the keys change,
+//! so that a repeated request does not cost a signature check.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -9,11 +9,11 @@ use polder_core::access::Grant;
 use crate::claims::{self, Claims, TOKEN_BYTES_MAX, TokenError};
 use crate::keys::{KeyId, PublicKey};
 
-/// Good tokens that are remembered, at most; each takes about as much as its text. Forged ones are not remembered, so nobody can
-/// fill this without a key.
+/// The most verified tokens that are cached. Each takes about as much memory as its text. Tokens that fail are not
+/// cached, so a caller without a key cannot fill the cache.
 pub const TOKENS_CACHED_MAX: usize = 10_000;
 
-/// A key that was ever made known, and whether it still counts.
+/// A key that was added at some time, and whether it is revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownKey {
     pub public_key: PublicKey,
@@ -27,9 +27,9 @@ pub struct Verifier {
 type Keys = BTreeMap<KeyId, PublicKey>;
 
 struct State {
-    /// Those that count.
+    /// The keys that are not revoked.
     keys: Arc<Keys>,
-    /// A key was made known, be it revoked since.
+    /// Whether a key was ever added, revoked or not. From then on every request needs a token.
     is_closed: bool,
     verified: HashMap<blake3::Hash, Arc<Verified>>,
 }
@@ -47,13 +47,14 @@ struct Verified {
     token: Arc<VerifiedToken>,
 }
 
-/// What a good token grants, and how long it stays good.
+/// The grant of a verified token, and when the token expires.
 #[derive(Debug, PartialEq, Eq)]
 pub struct VerifiedToken {
     pub grant: Arc<Grant>,
-    /// The key that signed it.
+    /// The key that signed the token.
     pub key: KeyId,
-    /// Since 1970, in seconds. The token is taken a little longer, by [`CLOCK_SKEW_S_MAX`](crate::CLOCK_SKEW_S_MAX).
+    /// Seconds since 1970. The token is accepted for up to [`CLOCK_SKEW_S_MAX`](crate::CLOCK_SKEW_S_MAX) seconds
+    /// longer.
     pub expires_at_s: u64,
 }
 
@@ -69,21 +70,21 @@ impl Verifier {
         Self { state: RwLock::new(State::new(known)) }
     }
 
-    /// From now on the keys that `known` gives count, and no others; what was remembered is forgotten. It is asked while nobody else
-    /// can set keys, so that of two who do, the later list wins.
+    /// Replaces the keys by those that `known` returns, and clears the cache. `known` runs under the write lock: of two
+    /// concurrent calls, the one whose list is read later wins. When `known` fails, nothing changes.
     pub fn set_keys<E>(&self, known: impl FnOnce() -> Result<Vec<KnownKey>, E>) -> Result<(), E> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         *state = State::new(&known()?);
         Ok(())
     }
 
-    /// No key was ever made known: there is nobody who could have issued a token. Once one was, revoking it does not open the
-    /// door again.
+    /// Whether the host is open: no key was ever added, so no token can exist. Revoking every key does not open the
+    /// host again.
     pub fn is_open(&self) -> bool {
         !self.state().is_closed
     }
 
-    /// What the token grants. `now_s` is seconds since 1970.
+    /// Verifies a token and returns what it grants. `now_s` is in seconds since 1970.
     pub fn verify(&self, token: &str, now_s: u64) -> Result<Arc<VerifiedToken>, TokenError> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenError::Invalid);
@@ -108,21 +109,21 @@ impl Verifier {
         Ok(Arc::clone(&verified.token))
     }
 
-    /// Whether the token's key still counts.
+    /// Returns whether the token's key is still known and not revoked.
     pub fn has_key_of(&self, token: &VerifiedToken) -> bool {
         self.state().keys.contains_key(&token.key)
     }
 
     fn remember(&self, digest: blake3::Hash, verified: &Arc<Verified>, keys: &Arc<Keys>, now_s: u64) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        // Keys may have changed while the signature was looked at.
+        // The keys may have changed while the signature was checked.
         if !Arc::ptr_eq(&state.keys, keys) {
             return;
         }
         if state.verified.len() >= TOKENS_CACHED_MAX {
             state.verified.retain(|_, verified| verified.claims.check_times(now_s).is_ok());
         }
-        // Still full: so many callers are rare, and each costs one signature more.
+        // Still full. So many live tokens are rare, and clearing costs each of them one more signature check.
         if state.verified.len() >= TOKENS_CACHED_MAX {
             state.verified.clear();
         }
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_token_grants_what_it_says_and_is_remembered() {
+    fn a_good_token_grants_its_claims_and_is_cached() {
         let key = SigningKey::generate().unwrap();
         let verifier = Verifier::new(&[known(&key, false)]);
         let token = claims().sign(&key).unwrap();
@@ -181,13 +182,13 @@ mod tests {
             assert!(verifier.has_key_of(&verified));
             assert_eq!(cached(&verifier), 1);
         }
-        // A remembered token ends as any other.
+        // A cached token expires like any other.
         assert_eq!(verifier.verify(&token, 2_060), Err(TokenError::Expired));
         assert_eq!(verifier.verify(&token, 900), Err(TokenError::NotYet));
     }
 
     #[test]
-    fn an_unknown_or_revoked_key_is_as_good_as_none() {
+    fn a_token_of_an_unknown_or_revoked_key_is_refused() {
         let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let token = claims().sign(&key).unwrap();
         let verifier = Verifier::new(&[]);
@@ -198,18 +199,18 @@ mod tests {
         assert_eq!(verifier.verify(&token, NOW_S), Err(TokenError::Invalid));
         set(vec![known(&other, false), known(&key, false)]);
         let verified = verifier.verify(&token, NOW_S).unwrap();
-        // Also one that is remembered, and also the last key: the door stays closed.
+        // Revocation also ends cached tokens, and revoking the last key does not open the host again.
         set(vec![known(&other, true), known(&key, true)]);
         assert_eq!((verifier.verify(&token, NOW_S), cached(&verifier)), (Err(TokenError::Invalid), 0));
         assert!(!verifier.is_open() && !verifier.has_key_of(&verified));
-        // A list that cannot be had changes nothing.
+        // A list that cannot be read changes nothing.
         assert_eq!(verifier.set_keys(|| Err("unreadable")), Err("unreadable"));
         assert!(!verifier.is_open());
     }
 
-    /// The ways by which a token has been forged elsewhere.
+    /// Forgeries that were accepted by other systems.
     #[test]
-    fn a_forged_token_is_refused_and_not_remembered() {
+    fn a_forged_token_is_refused_and_not_cached() {
         let (key, thief) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let verifier = Verifier::new(&[known(&key, false)]);
         let token = claims().sign(&key).unwrap();
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_remembered_than_allowed() {
+    fn the_cache_is_bounded() {
         let key = SigningKey::generate().unwrap();
         let verifier = Verifier::new(&[known(&key, false)]);
         let token = |number: usize, expires_at_s: u64| {

@@ -1,42 +1,42 @@
-//! Threads that give way to those that answer callers: for publishing, which nobody waits for as they wait for a command.
+//! Threads with a low priority, for publishing: no client waits for it as for a command's acknowledgement.
 
 use std::io;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// A "nice" value: about a tenth of what a busy thread beside gets, and all that is left where none is busy.
+/// The threads' "nice" value. Beside a busy thread they get about a tenth of its time, and an idle processor in full.
 const NICENESS: i32 = 10;
 
 pub struct Background {
-    /// Taken when this is dropped.
+    /// `None` only while this is dropped.
     runtime: Option<Runtime>,
 }
 
 impl Background {
     pub fn start(name: &str) -> io::Result<Self> {
         let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(1).thread_name(name).on_thread_start(stand_back).enable_all();
+        builder.worker_threads(1).thread_name(name).on_thread_start(lower_priority).enable_all();
         Ok(Self { runtime: Some(builder.build()?) })
     }
 
     pub fn handle(&self) -> &Handle {
-        self.runtime.as_ref().expect("it is there until it is dropped").handle()
+        self.runtime.as_ref().expect("the runtime exists until the drop").handle()
     }
 }
 
 impl Drop for Background {
     fn drop(&mut self) {
-        // Whoever drops this may be on a runtime's thread, which must not wait.
+        // This may run on a runtime's thread, which must not block.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 }
 
-fn stand_back() {
-    // Linux counts niceness by thread; "no process" is the caller.
+fn lower_priority() {
+    // Linux keeps niceness by thread; `None` is the calling thread.
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::warn!(%error, "the system does not let publishing stand back behind commands");
+        tracing::warn!(%error, "the system does not allow a lower priority for publishing");
     }
 }
 
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn its_threads_stand_back_and_others_do_not() {
+    fn its_threads_have_a_low_priority_and_others_do_not() {
         let background = Background::start("tested").unwrap();
         let niceness = || rustix::process::getpriority_process(None).unwrap();
         let before = niceness();

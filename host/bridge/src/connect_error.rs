@@ -1,4 +1,4 @@
-//! Why there is no connection that could be used. Each message says what to do.
+//! The reasons why there is no usable connection. Each message includes what to do.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::version::SERVER_VERSION_MIN;
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     #[error(
-        "{urls:?} names no NATS server ({problem}): nats://127.0.0.1:4222 would be right, or several parted by commas"
+        "{urls:?} names no NATS server ({problem}): give nats://127.0.0.1:4222, or several URLs separated by commas"
     )]
     BadUrl { urls: String, problem: String },
     #[error("cannot use {}: {problem}", file.display())]
@@ -34,7 +34,7 @@ pub enum ConnectError {
     )]
     NoJetStream { urls: String, problem: String },
     #[error(
-        "the NATS server at {urls} does not answer questions about JetStream: this client must be allowed to publish on $JS.API.> \
+        "the NATS server at {urls} does not answer requests about JetStream: this client must be allowed to publish on $JS.API.> \
          and to subscribe to _INBOX.>"
     )]
     NoJetStreamAnswer { urls: String },

@@ -1,4 +1,4 @@
-//! One connection to NATS: made or refused at once, kept up from then on. Reconnects are quiet, but counted.
+//! One connection to NATS. It is opened or refused at once, and then kept up. Reconnects are silent, but counted.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,18 +17,18 @@ use crate::reply_to::{self, Inboxes, ReplyTo};
 use crate::steering::{self, Steered, Steering};
 use crate::version::{SERVER_VERSION_MIN, ServerVersion};
 
-/// Wall time until a server has answered. Another one may be there, so it is short.
+/// Wall time until a server has answered. It is short because another server may be there.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(2);
-/// Wall time until the server has acted on what was sent.
+/// Wall time until the server has processed what was sent.
 const SETTLE_WAIT_MAX: Duration = Duration::from_secs(5);
-/// Between two attempts to come back; the first is made at once.
+/// Longest pause between two reconnect attempts; the first attempt is made at once.
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
-/// How often a quiet connection is asked whether it is still there. After two questions without an answer it is made anew.
+/// Time without traffic after which the server is pinged. After two pings without an answer the client reconnects.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
-/// Between two looks whether a server that was away is back.
-const READY_LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// Pause between two checks whether a server that was away is back.
+const READY_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Clones share it.
+/// A handle; clones share one connection.
 #[derive(Clone)]
 pub struct Connection {
     client: Client,
@@ -45,24 +45,26 @@ struct Counts {
 }
 
 impl Connection {
-    /// Connects, and looks at the server's version. `name` is how the server's operator sees this client.
+    /// Connects and checks the server's version. The server's operator sees this client under `name`.
     ///
     /// # Errors
-    /// Within seconds, with what to do about it. Once this has succeeded a connection that breaks is made anew for as long as it takes.
+    /// Fails within seconds; the error includes what to do. After success, a broken connection is reopened for as long
+    /// as it takes.
     pub async fn open(options: &ConnectOptions, name: &str) -> Result<Self, ConnectError> {
         let connection = Self::connect(options, name, false).await?;
         connection.check_version()?;
         Ok(connection)
     }
 
-    /// As [`open`](Self::open); but a server that is away is waited for in the background, and [`ready`](Self::ready) says when it is there.
+    /// Like [`open`](Self::open), but if no server answers, it returns and keeps trying in the background.
+    /// [`ready`](Self::ready) waits for the server.
     ///
     /// # Errors
-    /// As for [`open`](Self::open), unless no server answers.
+    /// Like [`open`](Self::open), unless no server answers.
     pub async fn open_or_wait(options: &ConnectOptions, name: &str) -> Result<Self, ConnectError> {
         match Self::open(options, name).await {
             Err(error @ ConnectError::NoServer { .. }) => {
-                tracing::warn!(%error, "NATS is away; the host goes on without it, and tries again");
+                tracing::warn!(%error, "NATS is away; the host continues without it, and tries again");
                 Self::connect(options, name, true).await
             }
             opened => opened,
@@ -97,19 +99,19 @@ impl Connection {
         }
     }
 
-    /// Waits until a server is connected, for as long as it takes, and makes sure that it can be used.
+    /// Waits until a server is connected, for as long as it takes, and checks that it can be used.
     ///
     /// # Errors
-    /// When it cannot.
+    /// Fails if the server is too old, or JetStream does not answer.
     pub async fn ready(&self) -> Result<(), ConnectError> {
         while !self.is_up() {
-            tokio::time::sleep(READY_LOOK_INTERVAL).await;
+            tokio::time::sleep(READY_CHECK_INTERVAL).await;
         }
         self.check_version()?;
         self.require_jetstream().await
     }
 
-    /// Makes sure that JetStream answers.
+    /// Checks that JetStream answers.
     pub async fn require_jetstream(&self) -> Result<(), ConnectError> {
         let urls = self.urls.to_string();
         let asked = async_nats::jetstream::new(self.client.clone()).query_account().await;
@@ -119,10 +121,10 @@ impl Connection {
         })
     }
 
-    /// Of the server that is connected now.
+    /// Host name of the server that is connected now.
     pub(crate) fn host(&self) -> Option<String> {
         let host = self.client.server_info().host;
-        // What a server listens on everywhere is no address.
+        // A wildcard address, on which a server listens everywhere, cannot be connected to.
         if host.is_empty() || host == "0.0.0.0" || host == "::" {
             return self.urls.split(", ").next()?.rsplit_once(':').map(|(host, _)| host.to_owned());
         }
@@ -133,27 +135,28 @@ impl Connection {
         &self.client
     }
 
-    /// The reply subject of a request as one that may be answered. `None`: it may not; that is counted and logged.
+    /// Returns the reply subject of a request if it may be answered. Otherwise it returns `None`, counts the request
+    /// and logs it.
     pub(crate) fn reply_to(&self, request: &str, reply: &Subject) -> Option<ReplyTo> {
         self.inboxes.check(request, reply)
     }
 
-    /// As [`reply_to`](Self::reply_to), of a request that only another host may send.
+    /// Like [`reply_to`](Self::reply_to), for a request that only another host may send.
     pub(crate) fn host_reply_to(&self, request: &str, reply: &Subject) -> Option<ReplyTo> {
         self.inboxes.check_host(request, reply)
     }
 
-    /// Requests that were neither carried out nor answered, because their reply subject was no inbox.
+    /// Number of requests that were neither carried out nor answered, because their reply subject was no inbox.
     pub fn refused_replies(&self) -> u64 {
         self.inboxes.refused()
     }
 
-    /// Queues an answer. Nothing else in this crate publishes where another client has said.
+    /// Queues an answer. Nothing else in this crate publishes on a subject that another client chose.
     pub(crate) async fn answer(&self, to: ReplyTo, headers: Option<HeaderMap>, payload: Bytes) -> Result<(), NotSent> {
         self.send(to.subject(), headers, payload).await
     }
 
-    /// As [`answer`](Self::answer), with a reply subject of this host's own, where there is one.
+    /// Like [`answer`](Self::answer), with a reply subject of this host, if there is one.
     pub(crate) async fn answer_and_ask(
         &self,
         to: ReplyTo,
@@ -166,7 +169,7 @@ impl Connection {
         sent.map_err(NotSent::new)
     }
 
-    /// Queues a message for the server. Waits while the queue is full, also because the server is away.
+    /// Queues a message for the server. Waits while the queue is full, for example because the server is away.
     pub(crate) async fn send(
         &self,
         subject: Subject,
@@ -180,8 +183,9 @@ impl Connection {
         sent.map_err(NotSent::new)
     }
 
-    /// Waits until the server has acted on all that was sent. async-nats calls a flush done when the bytes are written; then a subscription
-    /// may still be unknown to others. The server takes what one client sends in order, so what comes back to us says that all is done.
+    /// Waits until the server has processed all that was sent. async-nats completes a flush when the bytes are written;
+    /// then a subscription may still be unknown to other clients. The server processes what one client sends in order,
+    /// so a message that comes back proves that all before it is processed.
     pub async fn settle(&self) -> Result<(), NotSent> {
         let inbox = self.client.new_inbox();
         let mut back = self.client.subscribe(inbox.clone()).await.map_err(NotSent::new)?;
@@ -192,17 +196,17 @@ impl Connection {
         }
     }
 
-    /// Of the server that is connected now.
+    /// Version of the server that is connected now.
     pub fn server_version(&self) -> String {
         self.client.server_info().version
     }
 
-    /// The addresses it was given, without passwords.
+    /// The server addresses that were given, without passwords.
     pub fn urls(&self) -> &str {
         &self.urls
     }
 
-    /// Of a message, headers included, as the server that is connected now has it.
+    /// Largest message in bytes, headers included, that the connected server accepts.
     pub fn payload_bytes_max(&self) -> usize {
         self.client.max_payload()
     }
@@ -211,18 +215,18 @@ impl Connection {
         self.client.connection_state() == async_nats::connection::State::Connected
     }
 
-    /// How often the connection had to be made anew.
+    /// Number of reconnects since the start.
     pub fn reconnects(&self) -> u64 {
         self.counts.connects.load(Ordering::Relaxed).saturating_sub(1)
     }
 
-    /// How often a message was dropped because it came faster than it was taken.
+    /// Number of messages that were dropped because they arrived faster than they were processed.
     pub fn slow_consumers(&self) -> u64 {
         self.counts.slow_consumers.load(Ordering::Relaxed)
     }
 }
 
-/// A message, a subscription or a question that NATS did not get.
+/// A message, a subscription or a request that NATS did not get.
 #[derive(Debug, thiserror::Error)]
 #[error("NATS did not take it: {0}")]
 pub struct NotSent(String);
@@ -254,7 +258,7 @@ fn servers(urls: &str) -> Result<Vec<ServerAddr>, ConnectError> {
     urls.split(',').map(server).collect()
 }
 
-/// Without the passwords that may be in them.
+/// The servers' addresses, without the passwords that their URLs may hold.
 fn shown(servers: &[ServerAddr]) -> String {
     let addresses: Vec<_> = servers.iter().map(|server| format!("{}:{}", server.host(), server.port())).collect();
     addresses.join(", ")
@@ -284,7 +288,7 @@ fn with_credentials(
     servers: &[ServerAddr],
 ) -> Result<async_nats::ConnectOptions, ConnectError> {
     let mut connect = match &options.credentials {
-        // async-nats knows what stands in an address, and does not use it.
+        // async-nats parses the credentials in a URL, but does not use them.
         Credentials::None => match servers.iter().find_map(in_address) {
             Some((user, password)) => async_nats::ConnectOptions::with_user_and_password(user, password),
             None => async_nats::ConnectOptions::new(),
@@ -330,7 +334,7 @@ fn refused(urls: &str, error: &async_nats::ConnectError) -> ConnectError {
             ConnectError::NotLetIn { urls, problem }
         }
         ConnectErrorKind::Tls => ConnectError::NotTrusted { urls, problem },
-        // What rustls says of a certificate comes as an error of input and output.
+        // rustls reports a bad certificate as an I/O error.
         ConnectErrorKind::Io if problem.contains("certificate") => ConnectError::NotTrusted { urls, problem },
         _ => ConnectError::NoServer { urls, problem },
     }
@@ -355,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_to_come_back_get_slower_up_to_a_bound() {
+    fn reconnect_attempts_get_slower_up_to_a_bound() {
         assert_eq!(reconnect_pause(1), Duration::ZERO);
         assert!(reconnect_pause(3) < reconnect_pause(6));
         assert_eq!(reconnect_pause(usize::MAX), RECONNECT_PAUSE_MAX);

@@ -1,5 +1,5 @@
-//! Messages to one reader, who says when it has taken them: of those that follow nothing is sent before. So a slow reader loses nothing, and
-//! nothing piles up for it, here or in a server's buffers.
+//! Sends messages to one reader with flow control: nothing more is sent until the reader has confirmed. So a slow
+//! reader loses nothing, and no messages pile up for it, neither here nor in a server's buffers.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use crate::connection::{Connection, NotSent};
 use crate::reply_to::ReplyTo;
 
-/// By which a reader ends it.
+/// Payload by which a reader ends the delivery.
 const STOP: &[u8] = b"stop";
 
 pub struct Delivery {
@@ -18,19 +18,19 @@ pub struct Delivery {
     to: ReplyTo,
     inbox: String,
     answers: Subscriber,
-    /// Messages sent.
+    /// Number of messages sent.
     count: u64,
-    /// A connection that was made anew may have lost what was under way.
+    /// Reconnects at the start. A new connection may have lost messages in flight.
     reconnects: u64,
 }
 
-/// What became of a message that asked.
+/// Outcome of a message that asked for a confirmation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
     GoOn,
-    /// The reader wants no more.
+    /// The reader wants no more messages.
     Stop,
-    /// Nobody listens, or somebody who does not answer.
+    /// No reader listens, or the reader does not answer.
     Gone,
     /// The connection broke, and messages may be lost.
     Lost,
@@ -44,7 +44,8 @@ impl Delivery {
         Ok(Self { connection: connection.clone(), to, inbox, answers, count: 0, reconnects })
     }
 
-    /// Sends a message under its number, from 1. One that `asks` has a reply subject: [`taken`](Self::taken) waits for what comes there.
+    /// Sends a message under its number, counted from 1. If `asks` is set, it has a reply subject, and
+    /// [`taken`](Self::taken) waits for the answer there.
     pub async fn send(
         &mut self,
         number_header: &'static str,
@@ -62,7 +63,7 @@ impl Delivery {
         self.connection.answer_and_ask(self.to.clone(), reply, headers, payload).await
     }
 
-    /// Waits for the answer to the message that was sent last.
+    /// Waits for the answer to the last message.
     pub async fn taken(&mut self, wait_max: Duration) -> Taken {
         let asked = format!("{}.{}", self.inbox, self.count);
         let answered = async {
@@ -70,7 +71,7 @@ impl Delivery {
                 if answer.payload.as_ref() == STOP {
                     return Taken::Stop;
                 }
-                // An answer to an earlier message comes late, and says nothing of this one.
+                // An answer to an earlier message is late, and does not confirm this one.
                 if answer.subject.as_str() == asked {
                     let is_gone = answer.status == Some(StatusCode::NO_RESPONDERS);
                     return if is_gone { Taken::Gone } else { Taken::GoOn };

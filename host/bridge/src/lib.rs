@@ -1,4 +1,4 @@
-//! Polder's NATS edge, and the only crate that knows async-nats. Carries messages; decides nothing about domains.
+//! Polder's NATS edge, and the only crate that knows async-nats. It carries messages and decides nothing about domains.
 #![forbid(unsafe_code)]
 
 mod background;
@@ -23,5 +23,5 @@ pub use options::{ConnectOptions, Credentials, Tls};
 pub use reply_to::ReplyTo;
 pub use version::{SERVER_VERSION_MIN, ServerVersion};
 
-/// Hosts that serve the same tenants share requests by it.
+/// Queue group of the hosts that serve the same tenants: NATS sends each request to one of them.
 pub const QUEUE_GROUP: &str = "polder";

@@ -1,4 +1,5 @@
-//! What `polder bench nats` compares the bridge with: bare request-reply and bare publishing, by the same client library.
+//! Floors for `polder bench nats`: bare request-reply and bare publishing, with the same client library as the
+//! bridge.
 
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,12 @@ use tokio::task::JoinHandle;
 
 use crate::connection::{Connection, NotSent};
 
-/// So long a single reply, or confirmation, may take.
+/// Longest wait for a single reply or confirmation.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// Of what [`echo_and_publish`] publishes: messages for one confirmation.
+/// Messages that [`echo_and_publish`] publishes for one confirmation.
 const PER_CONFIRMATION: usize = 128;
-/// How a confirmation begins that is no refusal.
+/// Prefix of a confirmation that is no refusal.
 const STORED: &[u8] = br#"{"stream":"#;
 
 /// Answers each request on `subject` with its own payload, until dropped.
@@ -44,8 +45,9 @@ pub async fn echo(connection: &Connection, subject: &str) -> Result<Echo, NotSen
     })))
 }
 
-/// As [`echo`], and each request also becomes a message in a stream of its own, with an id as its only header: the least that a host does
-/// which publishes an event for each command, before it has decided or recorded anything. Confirmed as the bridge has it, many at a time.
+/// Like [`echo`], and each request also becomes a message in a stream, with an id as its only header. This is the least
+/// work of a host that publishes an event for each command, before it decides or records anything. Confirmations are
+/// requested as the bridge does, one for many messages.
 pub async fn echo_and_publish(
     connection: &Connection,
     subject: &str,
@@ -75,7 +77,7 @@ pub async fn echo_and_publish(
             let replied = client.publish(reply, request.payload).await;
             let is_stored = |confirmation: Message| confirmation.payload.starts_with(STORED);
             let confirmed = !asks || number <= unconfirmed_max || confirmations.next().await.is_some_and(is_stored);
-            // Whoever waits for an answer is told by its absence.
+            // A client that waits for an answer notices its absence.
             if published.is_err() || replied.is_err() || !confirmed {
                 return;
             }
@@ -83,39 +85,39 @@ pub async fn echo_and_publish(
     })))
 }
 
-/// How many requests are sent.
+/// Number of requests to send.
 #[derive(Debug, Clone, Copy)]
 pub enum Span {
     Count(usize),
-    /// What has set out by then is waited for.
+    /// Sends for this time, and waits for the answers to all requests that were sent.
     For(Duration),
 }
 
-/// What became of requests.
+/// Outcome of the requests.
 #[derive(Debug)]
 pub struct Asked {
     pub took: Duration,
-    /// Of each, in the order of the answers.
+    /// Latency of each request, in the order of the answers.
     pub latencies: Vec<Duration>,
 }
 
-/// Sends requests, `in_flight` at a time: each next one when one is answered. Hands each answer to `look`.
+/// Sends requests, `in_flight` at a time: each answer lets the next one out. Calls `check` with each answer.
 ///
 /// # Errors
-/// When a request is not answered, or `look` is not content.
+/// Fails if a request is not answered, or if `check` fails.
 pub async fn ask(
     connection: &Connection,
     in_flight: usize,
     span: Span,
     request: impl Fn() -> (String, Bytes),
-    look: impl Fn(&[u8]) -> Result<(), String>,
+    check: impl Fn(&[u8]) -> Result<(), String>,
 ) -> Result<Asked, NotSent> {
     let client = connection.client();
     let inbox = client.new_inbox();
     let mut answers = client.subscribe(format!("{inbox}.*")).await.map_err(NotSent::new)?;
     let began = Instant::now();
     let mut asked = Asked { took: Duration::ZERO, latencies: Vec::new() };
-    // By the number that an answer's subject ends with: when its request set out.
+    // Send time of each request, by the number at the end of its answer's subject.
     let mut set_out = vec![began; in_flight];
     let mut idle: Vec<usize> = (0..in_flight).collect();
     let mut sent = 0;
@@ -139,7 +141,7 @@ pub async fn ask(
         }
         let answer = tokio::time::timeout(WAIT_MAX, answers.next()).await.map_err(NotSent::new)?;
         let answer = answer.ok_or_else(|| NotSent::new("the connection was closed"))?;
-        look(&answer.payload).map_err(NotSent::new)?;
+        check(&answer.payload).map_err(NotSent::new)?;
         let number = answer.subject.rsplit('.').next().and_then(|number| number.parse::<usize>().ok());
         let number = number.filter(|number| *number < in_flight);
         let number = number.ok_or_else(|| NotSent::new(format!("an answer on {}", answer.subject)))?;
@@ -148,7 +150,7 @@ pub async fn ask(
     }
 }
 
-/// Publishes `count` messages to a stream of their own, `in_flight` unconfirmed at a time; each is confirmed by itself.
+/// Publishes `count` messages to a new stream, with up to `in_flight` unconfirmed. Each one is confirmed by itself.
 pub async fn publish(
     connection: &Connection,
     name: &str,
@@ -177,7 +179,7 @@ pub async fn publish(
     Ok(began.elapsed())
 }
 
-/// How many messages a stream holds; none where there is no stream.
+/// Number of messages in a stream; 0 if there is no such stream.
 pub async fn messages(connection: &Connection, stream: &str) -> u64 {
     let jetstream = async_nats::jetstream::new(connection.client().clone());
     jetstream.get_stream(stream).await.map_or(0, |stream| stream.cached_info().state.messages)

@@ -1,21 +1,21 @@
-//! Where the servers are, and as whom to come to them.
+//! The addresses of the NATS servers, and the credentials for them.
 
 use std::fmt;
 use std::path::PathBuf;
 
 #[derive(Debug, Clone, Default)]
 pub struct ConnectOptions {
-    /// `nats://host:4222`, `tls://…`; several, parted by commas, are one cluster's.
+    /// `nats://host:4222` or `tls://…`; several comma-separated URLs belong to one cluster.
     pub urls: String,
     pub credentials: Credentials,
     pub tls: Tls,
-    /// Prefixes of inboxes that may be answered, beside NATS's own.
+    /// Prefixes of inboxes that may be answered, in addition to `_INBOX`.
     pub inbox_prefixes: Vec<String>,
 }
 
 #[derive(Clone, Default)]
 pub enum Credentials {
-    /// Those in the URL, if there are any.
+    /// The credentials in the URL, if there are any.
     #[default]
     None,
     UserPassword {
@@ -30,13 +30,13 @@ pub enum Credentials {
 
 #[derive(Debug, Clone, Default)]
 pub struct Tls {
-    /// Certificates of those whose word is good, beside the system's.
+    /// Certificates of authorities to trust, in addition to the system's.
     pub authorities: Option<PathBuf>,
-    /// What this client shows: certificate and private key.
+    /// Certificate and private key that this client presents.
     pub certificate: Option<(PathBuf, PathBuf)>,
 }
 
-/// Without the password: options end up in logs.
+/// Omits the password, because options end up in logs.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,5 +1,6 @@
-//! Where answers may go. NATS publishes an answer wherever the request's reply subject points, with the rights of the host and not of the
-//! caller, so a reply subject is checked before anything is done with the request. [`ReplyTo`] is the only thing that answers are sent to.
+//! Checks where answers may go. NATS publishes an answer on the request's reply subject with the rights of the host,
+//! not of the client. So a reply subject is checked before the request is processed. Answers are sent to a [`ReplyTo`]
+//! only.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,15 +10,15 @@ use polder_core::{CorrelationId, TenantName, subject};
 
 use crate::throttle::Throttle;
 
-/// Where clients of NATS wait for answers unless they are told otherwise.
+/// Prefix of the subjects on which NATS clients wait for answers by default.
 const INBOXES: &str = "_INBOX";
-/// Where connections of hosts wait for answers. Only another host may send one there.
+/// Prefix of the inboxes of hosts. Only another host may send an answer there.
 const HOSTS_INBOXES: &str = "_INBOX.polder";
-/// Stands before the reply subject of a request that came from another account. The server makes the rest of it.
+/// Prefix of the reply subject of a request from another account. The server makes the rest of the subject.
 const ANOTHER_ACCOUNT: &str = "_R_";
-/// Stands before the reply subject of a request that came from another cluster, with two tokens that say from where.
+/// Prefix of the reply subject of a request from another cluster. Two tokens for the origin follow.
 const ANOTHER_CLUSTER: &str = "_GR_";
-/// Longer reply subjects are refused, in bytes.
+/// Longest reply subject that is accepted, in bytes.
 const REPLY_SUBJECT_BYTES_MAX: usize = 512;
 
 /// A subject that an answer may be sent to.
@@ -25,13 +26,14 @@ const REPLY_SUBJECT_BYTES_MAX: usize = 512;
 pub struct ReplyTo(Subject);
 
 impl ReplyTo {
-    /// Where the answer to a question, or a reader's events, appear. `None`: the id cannot be one token of a subject.
+    /// The subject for the answer to a question, or for a reader's events. `None` if the id cannot be one token of a
+    /// subject.
     pub fn result(tenant: &TenantName, correlation_id: &CorrelationId) -> Option<Self> {
         let is_token = !correlation_id.as_str().contains(['.', '*', '>']);
         is_token.then(|| Self(subject::result(tenant, correlation_id).into()))
     }
 
-    /// The inbox of another host. `None`: it is none.
+    /// The inbox of another host. `None` if the subject is no such inbox.
     fn host(subject: &Subject) -> Option<Self> {
         (is_plain(subject) && is_below(HOSTS_INBOXES, subject)).then(|| Self(subject.clone()))
     }
@@ -45,21 +47,21 @@ impl ReplyTo {
     }
 }
 
-/// Which reply subjects of callers are inboxes, and how often one was none.
+/// The reply subjects that count as inboxes, and the number of refusals.
 #[derive(Debug)]
 pub(crate) struct Inboxes {
     prefixes: Vec<String>,
     refused: AtomicU64,
-    said: Throttle,
+    log_throttle: Throttle,
 }
 
 /// The prefix for inboxes cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no prefix for inboxes: tokens parted by dots, without wildcards, would be right, as in _INBOX_desk")]
+#[error("{0:?} is no prefix for inboxes: give tokens separated by dots, without wildcards, as in _INBOX_desk")]
 pub struct BadPrefix(String);
 
 impl Inboxes {
-    /// `more` are prefixes beside `_INBOX`, for clients that were told to use another.
+    /// `more` are prefixes in addition to `_INBOX`, for clients that use another.
     pub(crate) fn new(more: &[String]) -> Result<Arc<Self>, BadPrefix> {
         let bad = more.iter().find(|prefix| !is_plain(prefix));
         match bad {
@@ -71,17 +73,17 @@ impl Inboxes {
                     .chain(more.iter().cloned())
                     .collect(),
                 refused: AtomicU64::new(0),
-                said: Throttle::default(),
+                log_throttle: Throttle::default(),
             })),
         }
     }
 
-    /// Refusals since the start.
+    /// Number of refusals since the start.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// The reply subject as one that may be answered. `None`: it is not an inbox; that is counted and logged.
+    /// Returns the reply subject if it may be answered. Otherwise it returns `None`, counts the request and logs it.
     pub(crate) fn check(&self, request: &str, reply: &Subject) -> Option<ReplyTo> {
         if self.is_inbox(reply) {
             return Some(ReplyTo(reply.clone()));
@@ -89,14 +91,14 @@ impl Inboxes {
         self.refuse(request, reply)
     }
 
-    /// As [`check`](Self::check), for what only another host may ask.
+    /// Like [`check`](Self::check), for requests that only another host may send.
     pub(crate) fn check_host(&self, request: &str, reply: &Subject) -> Option<ReplyTo> {
         ReplyTo::host(reply).or_else(|| self.refuse(request, reply))
     }
 
     fn refuse(&self, request: &str, reply: &Subject) -> Option<ReplyTo> {
         self.refused.fetch_add(1, Ordering::Relaxed);
-        if let Some(unsaid) = self.said.now() {
+        if let Some(unsaid) = self.log_throttle.now() {
             let (request, reply) = (request.escape_debug(), reply.escape_debug());
             tracing::warn!(
                 %request, %reply, unsaid,
@@ -106,9 +108,9 @@ impl Inboxes {
         None
     }
 
-    fn is_inbox(&self, subject: &str) -> bool {
-        let subject = within_cluster(subject);
-        is_plain(subject)
+    fn is_inbox(&self, whole: &str) -> bool {
+        let subject = within_cluster(whole);
+        is_plain(whole)
             && !is_below(HOSTS_INBOXES, subject)
             && self.prefixes.iter().any(|prefix| is_below(prefix, subject))
     }
@@ -119,7 +121,7 @@ pub(crate) fn host_prefix() -> String {
     format!("{HOSTS_INBOXES}.{}", uuid::Uuid::new_v4().simple())
 }
 
-/// The subject as it is where the request was sent: servers take away what they have put before it.
+/// The subject as the client set it: servers remove what they have put before it.
 fn within_cluster(subject: &str) -> &str {
     let mut tokens = subject.splitn(4, '.');
     match (tokens.next(), tokens.next(), tokens.next(), tokens.next()) {
@@ -132,7 +134,8 @@ fn is_below(prefix: &str, subject: &str) -> bool {
     subject.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// Tokens that are neither empty nor wildcards, and nothing that a line of NATS's protocol could break at.
+/// Whether the subject has only plain tokens: none is empty or a wildcard, and no character could break a line of the
+/// NATS protocol.
 fn is_plain(subject: &str) -> bool {
     let is_visible = |one: char| !one.is_whitespace() && !one.is_control();
     subject.len() <= REPLY_SUBJECT_BYTES_MAX

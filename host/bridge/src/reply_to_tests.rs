@@ -86,7 +86,7 @@ fn a_result_stays_with_its_tenant() {
 }
 
 proptest! {
-    /// Whatever a caller names: what passes is an inbox by its first token, and one subject.
+    /// Any subject that passes begins with the token of an inbox, and is one plain subject.
     #[test]
     fn what_passes_is_an_inbox(tokens in prop::collection::vec("(_INBOX|_R_|_GR_|polder|\\$polder|main|[a-z*> .]{0,3})", 0..6)) {
         let subject = tokens.join(".");

@@ -1,5 +1,5 @@
-//! Which server of a cluster a connection goes to: at random at first, to another one each time it is made anew. A server that answers, but
-//! not for JetStream, is left: it may be cut off from the others.
+//! Chooses the server of a cluster for a connection: a random one at first, and another one at each reconnect. A
+//! connection leaves a server on which JetStream does not answer, because that server may be cut off from the others.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -9,12 +9,12 @@ use std::time::Duration;
 use async_nats::{Client, ReconnectToServer, Server, ServerAddr};
 use tokio::task::AbortHandle;
 
-/// Between two questions whether JetStream is there. Also the wait for the answer.
+/// Interval between two probes of JetStream, and longest wait for the answer.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// Questions in a row without an answer until the connection goes to another server.
+/// Unanswered probes in a row after which the connection goes to another server.
 const PROBES_UNANSWERED_MAX: u32 = 2;
 
-/// Remembers when each server was chosen. Clones share it.
+/// Remembers when each server was chosen. Clones share the state.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Steering {
     chosen: Arc<Mutex<Chosen>>,
@@ -27,7 +27,7 @@ struct Chosen {
 }
 
 impl Steering {
-    /// The server that failed least, and of these the one that was not chosen for the longest time.
+    /// The server with the fewest failures, and among these the one that was not chosen for the longest time.
     pub(crate) fn choose(&self, servers: &[Server]) -> Option<ReconnectToServer> {
         let mut chosen = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
         let rank = |server: &&Server| {
@@ -38,7 +38,7 @@ impl Steering {
         chosen.count += 1;
         let count = chosen.count;
         chosen.at.insert(addr.clone(), count);
-        // How long to wait first is said elsewhere.
+        // The pause before the attempt is set by the connection's `reconnect_delay_callback`.
         Some(ReconnectToServer { addr, delay: None })
     }
 }
@@ -53,7 +53,7 @@ impl Drop for Steered {
     }
 }
 
-/// Has the connection made anew, with another server, while JetStream does not answer on this one.
+/// Makes the client reconnect to another server while JetStream does not answer on the present one.
 pub(crate) async fn leave_silent_servers(client: Client) {
     let jetstream = async_nats::jetstream::new(client.clone());
     let made = || client.statistics().connects.load(Ordering::Relaxed);
@@ -72,7 +72,7 @@ pub(crate) async fn leave_silent_servers(client: Client) {
             continue;
         }
         unanswered = 0;
-        // Where there is no other, being patient is all that helps.
+        // If there is no other server, only waiting helps.
         if client.server_pool().await.is_ok_and(|pool| pool.len() < 2) {
             continue;
         }
@@ -90,7 +90,7 @@ mod tests {
 
     fn server(port: u16, failed_attempts: usize) -> Server {
         let addr = format!("nats://127.0.0.1:{port}").parse().unwrap();
-        // The library has no way to make one.
+        // The library has no constructor for this type.
         Server { addr, failed_attempts, did_connect: false, is_discovered: false, last_error: None }
     }
 

@@ -1,13 +1,13 @@
-//! Keeps what outsiders can cause over and over from filling the log.
+//! Limits log lines that outsiders can cause, so that they cannot fill the log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Between two lines of one kind.
+/// Shortest interval between two lines of one kind.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// For one kind of line.
+/// The throttle for one kind of line.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     last: Mutex<Option<Instant>>,
@@ -15,7 +15,8 @@ pub(crate) struct Throttle {
 }
 
 impl Throttle {
-    /// Whether the line may be written now, and how many were left out since the last one.
+    /// Returns `None` if the line may not be written now. Otherwise it returns the number of lines that were left out
+    /// since the last one.
     pub(crate) fn now(&self) -> Option<u64> {
         self.at(Instant::now())
     }

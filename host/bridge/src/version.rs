@@ -9,11 +9,11 @@ pub struct ServerVersion {
     pub patch: u32,
 }
 
-/// The oldest that all this is tested with.
+/// The oldest version that Polder is tested with.
 pub const SERVER_VERSION_MIN: ServerVersion = ServerVersion { major: 2, minor: 14, patch: 4 };
 
 impl ServerVersion {
-    /// `None`: not a release's version. A candidate counts as its release.
+    /// Parses a version. Returns `None` if it is not a release's. A release candidate counts as its release.
     pub fn parse(text: &str) -> Option<Self> {
         let release = text.split(['-', '+']).next()?;
         let mut numbers = release.split('.').map(|number| number.parse().ok());

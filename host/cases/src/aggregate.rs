@@ -1,4 +1,5 @@
-//! A case of an aggregate: what was given is folded, the command handled, decision and state compared.
+//! Replays a case of an aggregate: folds the given events, handles the command, and compares the decision and the
+//! state.
 
 use polder_sandbox::{CallError, GuestCommand, GuestEvent, Instance};
 use serde_json::Value;
@@ -40,7 +41,7 @@ pub(crate) fn replay(instance: &mut Instance, case: &AggregateCase) -> Result<Ve
     let shown = inspected(instance.inspect(&state)?)?;
     differences.extend(lines_apart(&[state_line(&case.state)], &[state_line(&shown)]));
 
-    // A state that is put aside and taken up again must be the same one: snapshots depend on it.
+    // A state that is saved and loaded must stay the same, because snapshots depend on it.
     let saved = instance.save(&state)?;
     let loaded = instance.load(&case.aggregate, &case.id, &saved)?;
     let reloaded = inspected(instance.inspect(&loaded)?)?;

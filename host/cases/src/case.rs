@@ -1,4 +1,4 @@
-//! A recorded case as data, as the SDK's test kit writes it. Runs nothing.
+//! A recorded case as data, in the format of the SDK's test kit. Runs nothing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub struct AggregateCase {
     pub(crate) given: Vec<Fact>,
     pub(crate) when: When,
     pub(crate) then: Then,
-    /// As people see it afterwards.
+    /// The state after the case, as `inspect` shows it.
     pub(crate) state: Value,
 }
 
@@ -55,9 +55,9 @@ pub struct ProjectionCase {
     domain: String,
     pub(crate) projection: String,
     pub(crate) given: Vec<Recorded>,
-    /// Null: the document is gone.
+    /// The expected documents by key. Null means that the document is gone.
     pub(crate) documents: BTreeMap<String, Value>,
-    pub(crate) effects: Vec<Told>,
+    pub(crate) effects: Vec<RecordedEffect>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,14 +72,14 @@ pub(crate) struct Recorded {
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
-pub(crate) struct Told {
+pub(crate) struct RecordedEffect {
     pub(crate) kind: String,
     pub(crate) target: String,
     pub(crate) key: String,
     pub(crate) payload: Value,
 }
 
-/// A recorded case that cannot be used. Run the domain's tests again: they write it anew.
+/// A recorded case that cannot be used. Remedy: run the domain's tests again, which write it anew.
 #[derive(Debug, thiserror::Error)]
 pub enum CaseError {
     #[error("cannot read {}", path.display())]
@@ -89,7 +89,7 @@ pub enum CaseError {
 }
 
 impl Case {
-    /// The test that ran it.
+    /// Name of the test that ran the case.
     pub fn name(&self) -> &str {
         match self {
             Self::Aggregate(case) => &case.name,
@@ -105,7 +105,7 @@ impl Case {
     }
 }
 
-/// Every case of a folder, in the order of the files' names.
+/// Reads every case of a folder, in the order of the file names.
 pub fn read_folder(folder: &Path) -> Result<Vec<Case>, CaseError> {
     let unreadable = |path: &Path| {
         let path = path.to_owned();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_one_is_named() {
+    fn a_broken_file_is_named() {
         let error = read_folder(folder(&[("x.json", "{")]).path()).unwrap_err().to_string();
         assert!(error.contains("x.json is no recorded case"), "{error}");
     }

@@ -1,6 +1,7 @@
-//! Shows in which lines two outcomes differ. Knows nothing of what the lines mean.
+//! Shows the lines in which two outcomes differ. Knows nothing of what the lines mean.
 
-/// `- ` what is only in `natively`, `+ ` what is only in `sandboxed`; nothing when they are equal.
+/// Returns `- ` with each line that is only in `natively`, and `+ ` with each that is only in `sandboxed`. Empty if
+/// they are equal.
 pub(crate) fn lines_apart(natively: &[String], sandboxed: &[String]) -> Vec<String> {
     if natively == sandboxed {
         return Vec::new();

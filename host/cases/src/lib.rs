@@ -1,5 +1,5 @@
-//! Given/when/then cases that a domain's tests ran natively, played again through the compiled component in the real sandbox. What came
-//! out natively is part of the case; here the component has to show the same. Builds nothing, and knows no host.
+//! Replays given/when/then cases through the compiled component in the real sandbox. A domain's tests ran them natively
+//! and recorded the results; the component must give the same ones. Builds nothing, and knows no host.
 #![forbid(unsafe_code)]
 
 mod aggregate;
@@ -12,11 +12,11 @@ use polder_sandbox::{CallError, Component};
 
 pub use case::{Case, CaseError, read_folder};
 
-/// Why a component does not do what the domain did natively.
+/// The reason why a component differs from the domain's native run.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// Something else came out.
-    #[error("the component does otherwise (- natively, + in the sandbox):\n  {}", .0.join("\n  "))]
+    /// The results differ.
+    #[error("the component's results differ (- natively, + in the sandbox):\n  {}", .0.join("\n  "))]
     Differs(Vec<String>),
     #[error("the component failed where the domain did not natively: {0}")]
     Call(#[from] CallError),
@@ -26,7 +26,7 @@ pub enum ReplayError {
     NotJson(#[from] serde_json::Error),
 }
 
-/// Plays one case through a fresh instance.
+/// Replays one case through a fresh instance.
 pub fn replay(component: &Component, case: &Case, limits: &Limits) -> Result<(), ReplayError> {
     let described = component.descriptor.domain.as_str();
     if case.domain() != described {

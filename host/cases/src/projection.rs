@@ -1,4 +1,5 @@
-//! A case of a projection: every event goes to the documents it is routed to; documents and effects are compared.
+//! Replays a case of a projection: applies every event to the documents that it is routed to, and compares documents
+//! and effects.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,7 @@ use polder_sandbox::{DocumentHandle, Effect, GuestEvent, Instance};
 use serde_json::Value;
 
 use crate::ReplayError;
-use crate::case::{ProjectionCase, Recorded, Told};
+use crate::case::{ProjectionCase, Recorded, RecordedEffect};
 use crate::difference::lines_apart;
 
 pub(crate) fn replay(instance: &mut Instance, case: &ProjectionCase) -> Result<Vec<String>, ReplayError> {
@@ -34,9 +35,9 @@ pub(crate) fn replay(instance: &mut Instance, case: &ProjectionCase) -> Result<V
         documents.insert(key, shown);
         instance.discard_document(document)?;
     }
-    let told = effects.into_iter().map(told).collect::<Result<Vec<_>, _>>()?;
+    let effects = effects.into_iter().map(recorded).collect::<Result<Vec<_>, _>>()?;
     let mut differences = lines_apart(&document_lines(&case.documents), &document_lines(&documents));
-    differences.extend(lines_apart(&effect_lines(&case.effects), &effect_lines(&told)));
+    differences.extend(lines_apart(&effect_lines(&case.effects), &effect_lines(&effects)));
     Ok(differences)
 }
 
@@ -53,18 +54,18 @@ fn event<'a>(given: &'a Recorded, payload: &'a [u8]) -> GuestEvent<'a> {
     }
 }
 
-fn told(effect: Effect) -> Result<Told, serde_json::Error> {
+fn recorded(effect: Effect) -> Result<RecordedEffect, serde_json::Error> {
     let Effect { kind, target, key, payload, .. } = effect;
-    Ok(Told { kind, target, key, payload: serde_json::from_slice(&payload)? })
+    Ok(RecordedEffect { kind, target, key, payload: serde_json::from_slice(&payload)? })
 }
 
 fn document_lines(documents: &BTreeMap<String, Value>) -> Vec<String> {
     documents.iter().map(|(key, document)| format!("document {key} {document}")).collect()
 }
 
-fn effect_lines(effects: &[Told]) -> Vec<String> {
+fn effect_lines(effects: &[RecordedEffect]) -> Vec<String> {
     effects
         .iter()
-        .map(|Told { kind, target, key, payload }| format!("effect {kind} {target} {key} {payload}"))
+        .map(|RecordedEffect { kind, target, key, payload }| format!("effect {kind} {target} {key} {payload}"))
         .collect()
 }

@@ -1,4 +1,4 @@
-//! `polder bridge`: the rules by which a tenant's events are told in other contexts' words.
+//! `polder bridge`: shows and sets the rules that translate a tenant's events into the words of other contexts.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ use crate::output::Output;
 use crate::target::Target;
 use crate::times::rfc3339;
 
-/// Show or set the rules by which events appear in other contexts' words over NATS.
+/// Show or set the rules that translate events into the words of other contexts, for subscribers over NATS.
 #[derive(Args)]
 pub(crate) struct Bridge {
     #[command(subcommand)]
@@ -24,9 +24,9 @@ pub(crate) struct Bridge {
 
 #[derive(Subcommand)]
 enum What {
-    /// Show the rules that hold.
+    /// Show the rules that are in force.
     Show(Show),
-    /// Set the rules of a file in place of all there are; a file without any ends the translating.
+    /// Replace all rules by those in a file; a file without rules ends the translation.
     Set(Set),
 }
 
@@ -38,9 +38,9 @@ struct Show {
 
 #[derive(Args)]
 struct Set {
-    /// TOML, with a [[rule]] for each: from, to, perhaps except and [rule.fields].
+    /// A TOML file with a [[rule]] for each rule: from, to, and optionally except and [rule.fields].
     file: PathBuf,
-    /// Who decides, for the record.
+    /// Name of the actor, for the record.
     #[arg(long)]
     actor: Option<String>,
     #[command(flatten)]
@@ -87,7 +87,7 @@ impl Set {
         let changed: Value = converse(client.read(request))?;
         output.answer(&changed, || match changed["changed"] == true {
             true => format!("for events after position {}: {}", changed["after"], count(file.rules.len())),
-            false => "these rules held before".to_owned(),
+            false => "these rules were in force before".to_owned(),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! `polder build`: a domain crate becomes a wasm file that a host takes.
+//! `polder build`: turns a domain crate into a wasm file that a host accepts.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::failure::Outcome;
 use crate::guest;
 use crate::output::Output;
 
-/// Build a domain crate and check what comes out as a host would.
+/// Build a domain crate and check the result as a host would.
 #[derive(Args)]
 pub(crate) struct Build {
     /// The crate's folder.

@@ -1,4 +1,4 @@
-//! Speaks HTTP to a host. Knows paths and problem documents; knows nothing of what the answers mean.
+//! Sends HTTP requests to a host. Knows paths and problem documents, but not what the answers mean.
 
 use std::time::Duration;
 
@@ -15,17 +15,17 @@ use crate::problem::Problem;
 use crate::target::{Connection, Target};
 
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
-/// What a path segment may hold as it is.
+/// Characters that are escaped in a path segment: all but the unreserved ones of RFC 3986.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 pub(crate) struct Client {
     http: reqwest::Client,
     host: String,
-    /// What paths begin with, below `/v1`: a tenant, or `tenants`.
+    /// First part of every path below `/v1`: a tenant's name, or a word such as `tenants` or `keys`.
     scope: String,
 }
 
-/// An answer read whole.
+/// An answer whose body was read to its end.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
@@ -37,23 +37,23 @@ impl Client {
         Self::scoped(&target.connection, target.tenant.as_str())
     }
 
-    /// For what concerns tenants as a whole.
+    /// A client for the routes about tenants.
     pub(crate) fn of_tenants(connection: &Connection) -> Result<Self, Failure> {
         Self::scoped(connection, "tenants")
     }
 
-    /// For what is asked of the very host.
+    /// A client for the routes about the host itself, such as `drain`.
     pub(crate) fn of_the_host(connection: &Connection, what: &str) -> Result<Self, Failure> {
         Self::scoped(connection, what)
     }
 
-    /// For the keys that tokens are signed with.
+    /// A client for the routes about the keys that sign tokens.
     pub(crate) fn of_keys(connection: &Connection) -> Result<Self, Failure> {
         Self::scoped(connection, "keys")
     }
 
     fn scoped(connection: &Connection, scope: &str) -> Result<Self, Failure> {
-        // A proxy that the environment names is for the world outside, where no host of ours is.
+        // A proxy that the environment names is meant for the internet. Hosts are reached without one.
         let http = reqwest::Client::builder()
             .no_proxy()
             .connect_timeout(CONNECT_WAIT_MAX)
@@ -77,7 +77,7 @@ impl Client {
         self.http.request(method, self.address(segments))
     }
 
-    /// A question with those parameters that have a value.
+    /// A GET request with those parameters that have a value.
     pub(crate) fn get(&self, segments: &[&str], parameters: &[(&str, Option<String>)]) -> RequestBuilder {
         self.request_with(Method::GET, segments, parameters)
     }
@@ -100,12 +100,12 @@ impl Client {
         self.http.request(method, address)
     }
 
-    /// Outside of any tenant: `/readyz`.
+    /// A GET request for a path outside of `/v1`, such as `/readyz`.
     pub(crate) fn probe(&self, path: &str) -> RequestBuilder {
         self.http.get(format!("{}{path}", self.host))
     }
 
-    /// Sends, and takes an answer of any status whole.
+    /// Sends the request and reads the whole answer, whatever its status is.
     pub(crate) async fn answer(&self, request: RequestBuilder) -> Result<Answer, Failure> {
         let response = request.send().await.map_err(|error| self.unreachable(error))?;
         let (status, retry_after_s) = (response.status(), retry_after_s(response.headers()));
@@ -113,12 +113,12 @@ impl Client {
         Ok(Answer { status, body, retry_after_s })
     }
 
-    /// Sends, and turns any refusal into a failure.
+    /// Sends the request and turns any refusal into a failure.
     pub(crate) async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
         self.answer(request).await?.good()?.json()
     }
 
-    /// A whole list, page by page: its items under `member`.
+    /// Reads a whole list, page by page. The items are under `member`, in each page and in the result.
     pub(crate) async fn read_list(&self, segments: &[&str], member: &str) -> Result<Value, Failure> {
         let (mut items, mut after) = (Vec::new(), None);
         loop {
@@ -133,7 +133,7 @@ impl Client {
         }
     }
 
-    /// Sends, and leaves the body to be read as it comes.
+    /// Sends the request. The caller reads the body as it arrives.
     pub(crate) async fn stream(&self, request: RequestBuilder) -> Result<Response, Failure> {
         let response = request.send().await.map_err(|error| self.unreachable(error))?;
         if response.status().is_success() {
@@ -152,7 +152,7 @@ impl Client {
                 "no host answers at {host} ({cause}): start one with `polder serve --data DIR`, or name another with --host"
             )
         } else if error.is_timeout() {
-            anyhow!("{host} took the request and gave no answer in time: is the host busy, or stopped?")
+            anyhow!("{host} took the request but did not answer in time: is the host busy, or stopped?")
         } else {
             anyhow!("the connection to {host} broke off ({cause})")
         })
@@ -179,19 +179,20 @@ impl Answer {
     }
 }
 
-/// Runs one conversation with a host.
+/// Runs one exchange with a host, on a runtime of its own.
 pub(crate) fn converse<T>(conversation: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(conversation)
 }
 
 fn default_headers(token: Option<&str>) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::new();
-    // The type of nearly all bodies; a request with another one says so itself.
+    // The type of nearly all bodies. A request with another type sets its own header.
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    // An empty variable is how shells say that there is none.
+    // In a shell, an empty variable means that there is no token.
     if let Some(token) = token.filter(|token| !token.is_empty()) {
-        let mut value = HeaderValue::try_from(format!("Bearer {token}"))
-            .map_err(|_| anyhow!("what --token or POLDER_TOKEN holds is no token: it has characters that none has"))?;
+        let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| {
+            anyhow!("the value of --token or POLDER_TOKEN is not a token: it has characters that no token has")
+        })?;
         value.set_sensitive(true);
         headers.insert(AUTHORIZATION, value);
     }

@@ -20,10 +20,10 @@ pub(crate) struct Deploy {
     /// A wasm file, or the folder of a domain crate, which is built first.
     #[arg(value_name = "FILE.wasm|DIR")]
     component: PathBuf,
-    /// Refuse unless the component describes this domain; by default what it describes is taken.
+    /// Refuse a component that describes another domain than this; by default the component decides.
     #[arg(long)]
     domain: Option<DomainName>,
-    /// Also when the revision was put into quarantine.
+    /// Deploy the revision even if it was put into quarantine, and release it.
     #[arg(long)]
     release_quarantine: bool,
     #[command(flatten)]

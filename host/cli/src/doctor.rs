@@ -1,4 +1,4 @@
-//! `polder doctor`: looks at everything that a host and a domain's author need, and says of each what is wrong and what to do.
+//! `polder doctor`: checks everything that a host and a domain's author need. Reports what is wrong, and what to do.
 
 mod nats;
 
@@ -17,24 +17,24 @@ use crate::nats::NatsArguments;
 use crate::output::Output;
 use crate::target::Target;
 
-/// Samples of the disk; the middle one counts.
+/// Syncs that are measured; the median counts.
 const SYNCS: usize = 21;
-/// One sector of most disks.
+/// Bytes that are written before each sync: one sector of most disks.
 const SYNC_BYTES: usize = 4_096;
-/// Beyond this a caller who waits for each command will feel it.
+/// Median sync time above which clients notice the wait for each command.
 const SYNC_WAIT_MAX: Duration = Duration::from_millis(10);
 
-/// Look for what would keep a host or a domain's author from working.
+/// Check that this machine has what a host and a domain's author need.
 #[derive(Args)]
 pub(crate) struct Doctor {
-    /// The folder whose disk is tried; the system's temporary one by default.
+    /// The folder whose disk is tested; by default the system's temporary folder.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     #[command(flatten)]
     target: Target,
     #[command(flatten)]
     nats: NatsArguments,
-    /// Where the NATS server's monitoring listens: what it says of its disk and clock.
+    /// URL of the NATS server's monitoring, which reports its disk and its clock.
     #[arg(long, value_name = "URL", requires = "nats")]
     nats_monitoring: Option<String>,
 }
@@ -46,9 +46,9 @@ struct Finding {
 
 enum Found {
     Good(String),
-    /// Not there, and need not be.
+    /// The thing is missing, but it is optional.
     Absent(String),
-    /// What is wrong, and what to do.
+    /// Something is wrong. The text describes it, and what to do.
     Bad(String),
 }
 
@@ -88,10 +88,10 @@ impl Doctor {
                 .collect()
         })?;
         let is_bad = |finding: &Finding| matches!(finding.found, Found::Bad(_));
-        if findings.iter().any(is_bad) { Err(Failure::Told) } else { Ok(()) }
+        if findings.iter().any(is_bad) { Err(Failure::Reported) } else { Ok(()) }
     }
 
-    /// A host need not run: whoever writes a domain starts one when the domain is ready.
+    /// A running host is optional: the author of a domain starts one when the domain is ready.
     fn host(&self) -> Found {
         let host = &self.target.connection.host;
         let asked = Client::new(&self.target).and_then(|client| converse(client.answer(client.probe("/readyz"))));
@@ -101,7 +101,7 @@ impl Doctor {
             Err(Failure::NoHost(error)) => Found::Absent(format!("{error:#}")),
             Err(Failure::Problem(problem)) => Found::Bad(problem.to_string()),
             Err(Failure::Failed(error)) => Found::Bad(format!("{error:#}")),
-            Err(Failure::Rejected | Failure::Told | Failure::ReaderGone) => Found::Bad(String::new()),
+            Err(Failure::Rejected | Failure::Reported | Failure::ReaderGone) => Found::Bad(String::new()),
         }
     }
 }
@@ -116,7 +116,7 @@ fn sandbox() -> Result<String, String> {
 
 fn disk(folder: &Path) -> Result<String, anyhow::Error> {
     let mut file = tempfile::tempfile_in(folder).with_context(|| {
-        format!("cannot write to {}: choose another folder, or mend its permissions", folder.display())
+        format!("cannot write to {}: choose another folder, or correct its permissions", folder.display())
     })?;
     let mut waits = Vec::with_capacity(SYNCS);
     for _ in 0..SYNCS {

@@ -1,4 +1,4 @@
-//! `polder domains`: what is deployed, and how far its views are.
+//! `polder domains`: lists what is deployed, and how far its views are.
 
 use clap::Args;
 use serde_json::Value;
@@ -22,7 +22,7 @@ impl Domains {
         output.answer(&answer, || {
             let domains = answer["domains"].as_array().map_or(&[][..], Vec::as_slice);
             if domains.is_empty() {
-                return "no domains yet: `polder deploy FILE.wasm` brings one".to_owned();
+                return "no domains yet: `polder deploy FILE.wasm` adds one".to_owned();
             }
             domains.iter().map(describe).collect()
         })

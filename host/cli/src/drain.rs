@@ -1,4 +1,4 @@
-//! `polder drain`: has a host give up the journals that it has in common with others.
+//! `polder drain`: makes a host release the journals that it shares with other hosts.
 
 use clap::Args;
 use reqwest::Method;
@@ -9,8 +9,8 @@ use crate::failure::Outcome;
 use crate::output::Output;
 use crate::target::Connection;
 
-/// Have a host give up the journals that several have in common, as before it is stopped: others take over at once. It goes on answering,
-/// and owns no journal until it is started again.
+/// Make a host release the journals that it shares with other hosts, for example before it is stopped. The others take
+/// over at once. The host still answers, and owns no journal until it is started again.
 #[derive(Args)]
 pub(crate) struct Drain {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `polder effects`: what a domain's projections asked for.
+//! `polder effects`: lists the effects that a domain's projections asked for.
 
 use clap::Args;
 use polder_core::DomainName;
@@ -9,15 +9,15 @@ use crate::failure::Outcome;
 use crate::output::Output;
 use crate::target::Target;
 
-/// Print what a domain's projections asked for, one a line.
+/// Print the effects that a domain's projections asked for, one per line.
 #[derive(Args)]
 pub(crate) struct Effects {
-    /// The domain: ticket-office.
+    /// The domain, such as ticket-office.
     domain: DomainName,
-    /// Only those after this place: a position, or the place that an answer names as the next.
+    /// Only effects after this place: a position, or the next place that an answer names.
     #[arg(long, default_value = "0", value_name = "PLACE")]
     after: String,
-    /// At most this many.
+    /// At most this many effects.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     #[command(flatten)]

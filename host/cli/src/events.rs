@@ -1,4 +1,4 @@
-//! `polder events`: a tenant's history, or one aggregate's, and what comes next.
+//! `polder events`: prints the history of a tenant or of one aggregate, and follows it.
 
 use std::time::Duration;
 
@@ -14,32 +14,32 @@ use crate::place::AggregatePlace;
 use crate::target::Target;
 use crate::times::rfc3339;
 
-/// Between two attempts to reach a host that went away: twice as long each time.
+/// First pause before a host that went away is asked again. Each further pause is twice as long, up to the maximum.
 const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(100);
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Print events in order, one a line.
+/// Print events in order, one per line.
 #[derive(Args)]
 pub(crate) struct Events {
-    /// Only this aggregate's: orders/order/o-1.
+    /// Only events of this aggregate, such as orders/order/o-1.
     #[arg(value_name = "DOMAIN/AGGREGATE/ID", conflicts_with_all = ["domain", "name", "correlation", "follow"])]
     place: Option<AggregatePlace>,
-    /// Only this domain's.
+    /// Only events of this domain.
     #[arg(long)]
     domain: Option<DomainName>,
-    /// Only events of this name.
+    /// Only events with this name.
     #[arg(long)]
     name: Option<EventName>,
-    /// Only what this request set off.
+    /// Only events that this request caused.
     #[arg(long, value_name = "ID")]
     correlation: Option<CorrelationId>,
-    /// Only those after this position; with an aggregate, after this sequence.
+    /// Only events after this position; with an aggregate, after this sequence.
     #[arg(long, default_value_t = 0, value_name = "N")]
     after: u64,
-    /// At the end, wait for more; when the host goes away, wait for it and go on.
+    /// At the end, wait for more events; when the host goes away, wait for it and continue.
     #[arg(long)]
     follow: bool,
-    /// Stop after this many.
+    /// Stop after this many events.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     #[command(flatten)]
@@ -52,7 +52,8 @@ impl Events {
         converse(self.print(&client, output))
     }
 
-    /// With `--follow` until all that was asked for is there: a host that goes away is asked again from where it broke off.
+    /// Prints events to the end of the answer. With `--follow` it goes on until the limit is reached: when the host
+    /// goes away, it asks again for the events after the last one it printed.
     async fn print(&mut self, client: &Client, output: &Output) -> Outcome {
         let (mut pause, mut is_known) = (RECONNECT_PAUSE_MIN, false);
         loop {
@@ -65,13 +66,13 @@ impl Events {
             if self.after > before {
                 pause = RECONNECT_PAUSE_MIN;
             }
-            output.note(&format!("{broken_off}; this goes on after {} once a host answers", self.after));
+            output.note(&format!("{broken_off}; continues after {} once a host answers", self.after));
             tokio::time::sleep(pause).await;
             pause = (2 * pause).min(RECONNECT_PAUSE_MAX);
         }
     }
 
-    /// `is_known`: the host has answered once, so what it was asked is right.
+    /// `is_known` becomes true with the first answer. The request is valid then, so later failures are interruptions.
     async fn print_until_end(&mut self, client: &Client, output: &Output, is_known: &mut bool) -> Result<End, Failure> {
         let goes_on = self.follow && *is_known;
         let mut response = match client.stream(self.request(client)).await {
@@ -120,13 +121,13 @@ impl Events {
     }
 }
 
-/// How an answer ended.
+/// The end of an answer.
 enum End {
     Whole,
     BrokenOff(String),
 }
 
-/// Where an event stands.
+/// Position of an event in the tenant's history, and its sequence in the aggregate's.
 #[derive(Deserialize)]
 struct Place {
     position: u64,

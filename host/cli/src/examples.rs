@@ -1,8 +1,8 @@
-//! An example for every `--help`, in one table, so that none is forgotten and each is known to parse.
+//! Examples for every `--help`, in one table. A test checks that none is missing and that each one parses.
 
 use clap::Command;
 
-/// Words of a subcommand, and lines that can be typed. They fit together: the same domain, host and tenant.
+/// The words of a subcommand, and lines that can be typed. All use the same domain, host and tenant.
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("", &["polder new ticket-office", "polder serve --data data", "polder deploy ticket-office"]),
     ("serve", &["polder serve --data data", "polder serve --data data --watch ticket-office"]),
@@ -53,10 +53,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("bench", &["polder bench commands --help"]),
     ("bench fill", &["polder bench fill --data data"]),
 ];
-/// The benchmarks, whose options have good defaults.
+/// Prefix of the benchmarks. Their options have good defaults, so the bare command is the example.
 const BENCH: &str = "bench ";
 
-/// The command with an example under each of its helps.
+/// The command with examples added to the help of each subcommand.
 pub(crate) fn added_to(command: Command) -> Command {
     add(command, "")
 }
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::Arguments;
 
-    /// As a shell would, for lines without escapes.
+    /// Splits a line into words as a shell does, without escapes.
     fn words(line: &str) -> Vec<String> {
         let (mut words, mut is_quoted, mut has_word) = (vec![String::new()], false, false);
         for character in line.chars() {

@@ -1,4 +1,4 @@
-//! Why a command did not do what it was asked to, and how the caller is told.
+//! The reasons why a command fails, and how each is reported: by an exit code and a message.
 
 use std::process::ExitCode;
 
@@ -7,33 +7,34 @@ use crate::problem::Problem;
 
 pub(crate) type Outcome = Result<(), Failure>;
 
-/// Exit codes of a command that failed. `docs/src/reference/command-line.md` has the same table. 0 is done; 2, used wrongly, is clap's.
+/// Exit codes of a command that failed; `docs/src/reference/command-line.md` has the same table. 0 means done, and 2
+/// (wrong usage) comes from clap.
 const FAILED: u8 = 1;
 const REJECTED: u8 = 3;
 const NO_HOST: u8 = 4;
 
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The host refused, and said why.
+    /// The host refused and gave the reason.
     Problem(Box<Problem>),
-    /// The domain refused the command. Everything has been said.
+    /// The domain rejected the command. The rejection is printed already.
     Rejected,
     /// No host answers.
     NoHost(anyhow::Error),
-    /// Anything else that went wrong here or on the way.
+    /// Anything else that went wrong, here or on the way.
     Failed(anyhow::Error),
-    /// All that is to be said has been said, and it was not good.
-    Told,
-    /// Whoever read our output has seen enough: `polder events | head`.
+    /// The command failed and has printed everything already.
+    Reported,
+    /// The reader of the output has closed it, as in `polder events | head`.
     ReaderGone,
 }
 
 impl Failure {
-    pub(crate) fn tell(self, output: &Output) -> ExitCode {
+    pub(crate) fn report(self, output: &Output) -> ExitCode {
         let code = self.exit_code();
         match self {
             Self::ReaderGone => return ExitCode::SUCCESS,
-            Self::Told | Self::Rejected => {}
+            Self::Reported | Self::Rejected => {}
             Self::Problem(problem) => output.problem(problem.document(), &problem.to_string()),
             Self::NoHost(error) | Self::Failed(error) => {
                 let message = format!("{error:#}");
@@ -49,7 +50,7 @@ impl Failure {
             Self::Problem(problem) if problem.is_the_callers() => REJECTED,
             Self::Rejected => REJECTED,
             Self::NoHost(_) => NO_HOST,
-            Self::Problem(_) | Self::Failed(_) | Self::Told | Self::ReaderGone => FAILED,
+            Self::Problem(_) | Self::Failed(_) | Self::Reported | Self::ReaderGone => FAILED,
         }
     }
 }
@@ -65,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_can_tell_a_refusal_from_a_host_that_is_not_there() {
+    fn a_script_can_distinguish_a_refusal_from_a_host_that_is_not_there() {
         let problem = |status| Failure::Problem(Box::new(Problem::new(status, b"", None))).exit_code();
         assert_eq!([422, 409, 404, 401].map(problem), [REJECTED; 4]);
         assert_eq!([429, 503].map(problem), [NO_HOST; 2]);

@@ -1,5 +1,5 @@
-//! What a data folder holds: a journal of its own, or copies of journals that several hosts have in common. Never both, since each would go on
-//! without the other.
+//! Checks what a data folder holds: a journal of its own, or copies of journals that several hosts share. It never
+//! holds both, because the two would diverge.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use anyhow::ensure;
 use polder_journal::SEGMENTS_FOLDER;
 use polder_server::COPIES_FOLDER;
 
-/// Before the folder is used for a journal of its own.
+/// Checks a folder before it is used for a journal of its own.
 pub(crate) fn check_own(data: &Path) -> anyhow::Result<()> {
     ensure!(
         !data.join(COPIES_FOLDER).exists(),
@@ -17,7 +17,7 @@ pub(crate) fn check_own(data: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Before it is used for copies.
+/// Checks a folder before it is used for copies of shared journals.
 pub(crate) fn check_shared(data: &Path) -> anyhow::Result<()> {
     ensure!(
         !data.join(SEGMENTS_FOLDER).exists(),

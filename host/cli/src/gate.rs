@@ -1,4 +1,4 @@
-//! What `deploy` and `rollback` share: how the gate is asked, how far it is, and what it found.
+//! What `deploy` and `rollback` share: the options of the gate, its progress, and its findings.
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -15,28 +15,26 @@ const TEMPLATE: &str = "{bar:30} {percent:>3} %  {msg}  {elapsed}";
 
 #[derive(Debug, Args)]
 pub(crate) struct Gate {
-    /// Judge, and change and record nothing.
+    /// Run the gate, but change and record nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Take over even though states come out otherwise than before. Faults are never accepted.
+    /// Accept states that differ from those of the revision before. Faults are never accepted.
     #[arg(long)]
     accept_changes: bool,
-    /// Switch the new views in also when they set aside events that those before have applied.
+    /// Switch to the new views even if they set aside events that the old views applied.
     #[arg(long)]
     accept_set_aside: bool,
-    /// Replay all histories, or a sample when there are more than N events [default: 1000000].
+    /// Replay all histories, or a sample if there are more than N events [default: 1000000].
     #[arg(long, value_name = "all|N", value_parser = replay)]
     replay: Option<String>,
-    /// Who does it, for the record.
+    /// Name of the actor, for the record.
     #[arg(long)]
     actor: Option<String>,
 }
 
 fn replay(text: &str) -> Result<String, String> {
     match text.parse::<u64>() {
-        Err(_) if text != "all" => {
-            Err("\"all\", or a number of events beyond which a sample is taken, would be right".into())
-        }
+        Err(_) if text != "all" => Err("give \"all\", or the number of events above which a sample is taken".into()),
         _ => Ok(text.to_owned()),
     }
 }
@@ -52,7 +50,7 @@ impl Gate {
         ]
     }
 
-    /// Sends, shows how far it is, and tells what came of it.
+    /// Sends the request, shows the progress of the gate, and prints the outcome.
     pub(crate) fn pass(&self, client: &Client, mut request: RequestBuilder, output: &Output) -> Outcome {
         if let Some(actor) = &self.actor {
             request = request.header("actor", actor);
@@ -68,23 +66,23 @@ async fn follow(client: &Client, request: RequestBuilder, output: &Output) -> Re
         bar.set_style(style);
     }
     let response = client.stream(request.header("accept", "application/x-ndjson")).await?;
-    let told = last_line(client, response, |progress| {
+    let last = last_line(client, response, |progress| {
         bar.set_length(progress["total"].as_u64().unwrap_or_default());
         bar.set_position(progress["done"].as_u64().unwrap_or_default());
         bar.set_message(progress["stage"].as_str().unwrap_or_default().to_owned());
     });
-    let told = told.await;
+    let last = last.await;
     bar.finish_and_clear();
-    let mut told = told?;
-    if let Some(deployed) = told.get_mut("deployed") {
+    let mut last = last?;
+    if let Some(deployed) = last.get_mut("deployed") {
         return Ok(deployed.take());
     }
-    let document = told["problem"].take();
+    let document = last["problem"].take();
     let status = document["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or_default();
     Err(Failure::Problem(Box::new(Problem::new(status, document.to_string().as_bytes(), None))))
 }
 
-/// Reads lines as they come; those before the last tell of progress.
+/// Reads lines as they arrive and returns the last one. The lines before it report progress.
 async fn last_line(
     client: &Client,
     mut response: Response,
@@ -130,7 +128,7 @@ pub(crate) fn read(verdict: &Value) -> Option<Verdict> {
     serde_json::from_value(verdict.clone()).ok()
 }
 
-/// Where states come out otherwise, a line for each place, and the first of these states.
+/// The places where states differ, one per line, and the first of the states that differ.
 pub(crate) fn differences(verdict: &Verdict) -> String {
     let mut text = String::new();
     for DifferingPlace { aggregate, path, aggregates } in &verdict.replay.places {
@@ -144,9 +142,9 @@ pub(crate) fn differences(verdict: &Verdict) -> String {
             text.push_str(&format!("\n    {}: {before} before, {after} now", change.path));
         }
     }
-    let told = verdict.replay.differences.len() as u64;
-    if verdict.replay.differing > told && told > 0 {
-        text.push_str(&format!("\n  … and {} more", verdict.replay.differing - told));
+    let listed = verdict.replay.differences.len() as u64;
+    if verdict.replay.differing > listed && listed > 0 {
+        text.push_str(&format!("\n  … and {} more", verdict.replay.differing - listed));
     }
     text
 }

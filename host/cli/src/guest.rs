@@ -1,4 +1,5 @@
-//! Makes the component of a domain crate: cargo compiles it, the sandbox checks it. Used by `build`, `test` and `deploy`.
+//! Builds the component of a domain crate: cargo compiles it, and the sandbox checks it. Used by `build`, `test` and
+//! `deploy`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ pub(crate) struct Built {
     pub(crate) component: Arc<Component>,
 }
 
-/// What cargo says about a domain crate.
+/// A domain crate, as cargo describes it.
 struct Package {
     name: String,
     target_dir: PathBuf,
@@ -40,7 +41,7 @@ pub(crate) fn build(folder: &Path, output: &Output) -> Result<Built> {
         .stderr(Stdio::inherit())
         .output()
         .context("cannot start cargo")?;
-    ensure!(built.status.success(), "{} does not build for {WASM_TARGET}: cargo says above why", package.name);
+    ensure!(built.status.success(), "{} does not build for {WASM_TARGET}: see cargo's messages above", package.name);
     if !checks_overflow(&built.stdout, &package.name) {
         output.note(&format!(
             "warning: {} is built without overflow checks: a sum that is too large wraps in the sandbox, where a native test panics; \
@@ -57,10 +58,10 @@ pub(crate) fn build(folder: &Path, output: &Output) -> Result<Built> {
     Ok(Built { file, bytes: bytes.len() as u64, component })
 }
 
-/// Whether the package's own code checks its arithmetic, by what cargo tells of each thing it made, in lines of JSON.
-fn checks_overflow(told: &[u8], package: &str) -> bool {
+/// Whether the package's own code checks its arithmetic. `messages` are cargo's lines of JSON, one for each artifact.
+fn checks_overflow(messages: &[u8], package: &str) -> bool {
     let target = package.replace('-', "_");
-    let made = told.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    let made = messages.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     let mut own = made.filter(|made| {
         let name = made["target"]["name"].as_str().unwrap_or_default();
         made["reason"] == "compiler-artifact" && name.replace('-', "_") == target
@@ -76,14 +77,14 @@ pub(crate) fn is_wasm_target_present() -> Result<bool> {
     Ok(sysroot.join("lib/rustlib").join(WASM_TARGET).join("lib").is_dir())
 }
 
-/// Cargo, at work in `folder`: the one that runs us, if one does.
+/// Cargo, to be run in `folder`. If cargo started this program, it is the same cargo.
 pub(crate) fn cargo(folder: &Path) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     cargo.current_dir(folder);
     cargo
 }
 
-/// Whether the folder is that of a domain crate.
+/// Fails unless the folder holds a domain crate.
 pub(crate) fn check_folder(folder: &Path) -> Result<()> {
     package(folder).map(drop)
 }
@@ -149,9 +150,9 @@ mod tests {
             });
             format!("{made}\n")
         };
-        let told = |own: bool| format!("{}no json\n{}", made("serde", false), made("my_shop", own));
-        assert!(checks_overflow(told(true).as_bytes(), "my-shop"));
-        assert!(!checks_overflow(told(false).as_bytes(), "my-shop"));
+        let messages = |own: bool| format!("{}no json\n{}", made("serde", false), made("my_shop", own));
+        assert!(checks_overflow(messages(true).as_bytes(), "my-shop"));
+        assert!(!checks_overflow(messages(false).as_bytes(), "my-shop"));
     }
 
     #[test]

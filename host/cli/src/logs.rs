@@ -1,5 +1,5 @@
-//! Logs go to stderr; `POLDER_LOG` chooses what: `info`, `polder_server=debug,warn`. A line is a line, whatever text from outside stands in it,
-//! and the log grows by so much a second at most.
+//! Logs go to stderr. `POLDER_LOG` filters them, as in `info` or `polder_server=debug,warn`. An entry is always one
+//! line, whatever text from outside it holds, and the bytes per second are limited.
 
 mod escaped;
 mod throttled;
@@ -10,9 +10,9 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
 
 const LOG_VARIABLE: &str = "POLDER_LOG";
-/// The index reports each of its files; of that only trouble is of interest.
+/// `fjall` logs each of its files. Only its warnings are of interest.
 const LOG_DEFAULT: &str = "info,fjall=warn,lsm_tree=warn";
-/// An example for messages.
+/// Example of a filter, for messages.
 const LOG_EXAMPLE: &str = "info";
 
 pub(crate) fn start() -> Result<(), anyhow::Error> {
@@ -26,7 +26,7 @@ pub(crate) fn start() -> Result<(), anyhow::Error> {
         .fmt_fields(tracing_subscriber::fmt::format::debug_fn(escaped::field).delimited(" "))
         .with_writer(throttled::Stderr::new())
         .init();
-    // A panic's message may repeat what came from outside, with its line ends.
+    // A panic's message may hold text from outside, with line ends. The log escapes them.
     std::panic::set_hook(Box::new(|panic| tracing::error!(target: "panic", "{panic}")));
     Ok(())
 }

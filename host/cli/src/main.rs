@@ -1,4 +1,4 @@
-//! `polder`: the command line. Each subcommand is a file; here they are only named and their failures told.
+//! `polder`: the command line. Each subcommand is a file of its own; this file lists them and reports their failures.
 #![forbid(unsafe_code)]
 
 mod bench;
@@ -47,11 +47,11 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::output::Output;
 
-/// A host for business rules in WebAssembly: events are the truth, and nothing is acknowledged that is not on disk.
+/// A host for business rules in WebAssembly. Events are the truth, and nothing is acknowledged that is not on disk.
 #[derive(Parser)]
 #[command(name = "polder", version, propagate_version = true)]
 struct Arguments {
-    /// Answer in JSON, for programs.
+    /// Print JSON, for programs.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -119,6 +119,6 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.tell(&output),
+        Err(failure) => failure.report(&output),
     }
 }

@@ -1,13 +1,15 @@
-//! Where the process has its memory from.
+//! The memory allocator of the process.
 
-/// Commands, records and acknowledgements are made on one thread and freed on another, which the system's allocator is slow at.
+/// Commands, records and acknowledgements are allocated on one thread and freed on another. The system's allocator is
+/// slow at that.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The allocator asks for pages of 2 MiB. The first touch of one clears all of it, and on a virtual machine its host may have to find the memory
-/// first: a command that met two or three of them was seen to take 12 ms. Throughput is the same with small ones, and a host at rest is a
-/// third smaller. Programs that are started from here have small pages too.
+/// Turns huge pages off. The allocator asks for pages of 2 MiB. The first touch of such a page clears all of it, and on
+/// a virtual machine the hypervisor may have to find the memory first: a command that touched two or three of them took
+/// 12 ms. With small pages the throughput is the same, and an idle host uses a third less memory. Child processes
+/// inherit the setting.
 pub(crate) fn use_small_pages() {
-    // Where the kernel does not know of it, it costs time and memory, and nothing else.
+    // If the kernel does not know the setting, the host only uses more time and memory.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }

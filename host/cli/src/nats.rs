@@ -1,4 +1,4 @@
-//! Where NATS is, and as whom to come to it.
+//! How to reach NATS, and with which credentials.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ use polder_core::{JOURNALS_MAX, Journals};
 #[derive(Debug, Clone, Args)]
 #[group(id = "nats-options")]
 pub(crate) struct NatsArguments {
-    /// A NATS server, or several of one cluster, parted by commas: nats://127.0.0.1:4222.
+    /// Comma-separated URLs of one NATS server, or of several in one cluster: nats://127.0.0.1:4222.
     #[arg(long, env = "POLDER_NATS", value_name = "URL")]
     nats: Option<String>,
-    /// Whom to come as. The password is in POLDER_NATS_PASSWORD, or in a file.
+    /// User name. The password comes from POLDER_NATS_PASSWORD or from a file.
     #[arg(long, value_name = "NAME", requires = "nats", conflicts_with_all = ["nats_nkey", "nats_credentials"])]
     nats_user: Option<String>,
-    /// A file with the password, and nothing else.
+    /// A file that holds the password and nothing else.
     #[arg(long, value_name = "FILE", requires = "nats_user")]
     nats_password_file: Option<PathBuf>,
     /// A file with the seed of an NKey.
@@ -28,74 +28,75 @@ pub(crate) struct NatsArguments {
     /// A file with a JWT and its seed, as `nsc` writes it.
     #[arg(long, value_name = "FILE", requires = "nats")]
     nats_credentials: Option<PathBuf>,
-    /// A file with the certificates of authorities to trust, beside the system's.
+    /// A file with the certificates of authorities to trust, in addition to the system's.
     #[arg(long, value_name = "FILE", requires = "nats")]
     nats_authorities: Option<PathBuf>,
-    /// A file with a certificate to show.
+    /// A file with the client certificate to present.
     #[arg(long, value_name = "FILE", requires = "nats_key")]
     nats_certificate: Option<PathBuf>,
     /// A file with the certificate's private key.
     #[arg(long, value_name = "FILE", requires = "nats_certificate")]
     nats_key: Option<PathBuf>,
-    /// Answer clients whose inboxes begin with this prefix, beside NATS's own `_INBOX`. May be given more than once.
+    /// Also answer clients whose inboxes begin with this prefix; `_INBOX` is always answered. May be repeated.
     #[arg(long, value_name = "PREFIX", requires = "nats")]
     nats_inbox_prefix: Vec<String>,
 }
 
-/// How a host keeps its events at NATS.
+/// Options of the streams in which a host publishes events at NATS.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StreamArguments {
-    /// NATS servers that each hold a copy of a tenant's stream of events.
+    /// NATS servers that each hold a copy of a tenant's event stream.
     #[arg(long, value_name = "N", default_value_t = 1, requires = "nats", value_parser = clap::value_parser!(u8).range(1..=5))]
     nats_replicas: u8,
 }
 
-/// In a data folder, beside the private keys that were made there.
+/// Default file of the journal secret in a data folder, beside the private keys.
 const JOURNAL_SECRET_FILE: &str = "keys/journal-secret";
 
-/// Where the history is kept.
+/// The place of the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum JournalPlace {
     /// In the data folder.
     File,
-    /// In journals at NATS, in common with other hosts; the data folder has copies.
+    /// In journals at NATS that several hosts share; the data folder holds copies.
     Jetstream,
 }
 
-/// How journals are kept at NATS.
+/// Options of journals at NATS.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct JournalArguments {
-    /// Where the history is kept.
+    /// The place of the history.
     #[arg(long, value_name = "PLACE", default_value = "file", requires_if("jetstream", "nats"))]
     journal: JournalPlace,
-    /// Journals that tenants are divided among, and hosts divide among them. Fixed once they are made.
+    /// Number of journals. Tenants are divided among the journals, and the journals among the hosts. Fixed once they
+    /// are made.
     #[arg(long, value_name = "N", default_value = "1", value_parser = journals)]
     journals: Journals,
     /// NATS servers that each hold a copy of a journal.
     #[arg(long, value_name = "1|3", default_value_t = 1, value_parser = clap::builder::TypedValueParser::map(clap::builder::PossibleValuesParser::new(["1", "3"]), |text| text.parse::<usize>().expect("a number")))]
     replicas: usize,
-    /// The journals' name at NATS: hosts with the same one have them in common.
+    /// Name of the journals at NATS. Hosts with the same name share the journals.
     #[arg(long, value_name = "NAME", default_value = JOURNAL_NAME)]
     journal_name: String,
-    /// Where the NATS server's monitoring answers; by default port 8222 of the server. Tells whether it syncs.
+    /// URL of the NATS server's monitoring, which reports whether it syncs; by default port 8222 of the server.
     #[arg(long, value_name = "URL")]
     nats_monitoring: Option<String>,
-    /// The file with the secret that the hosts of the cluster share: the first host makes it, and the others need a copy; by default
-    /// `keys/journal-secret` in the data folder.
+    /// The file with the secret that the hosts of the cluster share. The first host makes it, and the others need a
+    /// copy. By default `keys/journal-secret` in the data folder.
     #[arg(long, value_name = "FILE")]
     journal_secret: Option<PathBuf>,
-    /// Acknowledge what one server has not synced: what it loses with its power is lost.
+    /// Acknowledge commands that a single server has not synced: a power failure there can lose them.
     #[arg(long)]
     accept_unsynced: bool,
 }
 
 impl JournalArguments {
-    /// `None`: it is in the data folder.
+    /// Returns `None` if the journal is in the data folder.
     pub(crate) fn options(&self, data: &Path) -> anyhow::Result<Option<JournalOptions>> {
         if self.journal == JournalPlace::File {
             ensure!(
                 self.journals == Journals::ONE,
-                "in a data folder there is one journal: leave --journals out, or keep them at NATS with --journal jetstream"
+                "a data folder holds one journal: leave --journals out, or keep them at NATS with --journal jetstream"
             );
             return Ok(None);
         }
@@ -112,7 +113,7 @@ impl JournalArguments {
 
 fn journals(text: &str) -> Result<Journals, String> {
     let journals = text.parse().ok().and_then(Journals::new);
-    journals.ok_or_else(|| format!("a number from 1 to {JOURNALS_MAX} would be right"))
+    journals.ok_or_else(|| format!("give a number from 1 to {JOURNALS_MAX}"))
 }
 
 impl StreamArguments {
@@ -124,7 +125,7 @@ impl StreamArguments {
 const PASSWORD: &str = "POLDER_NATS_PASSWORD";
 
 impl NatsArguments {
-    /// `None`: NATS is not used.
+    /// Returns `None` if NATS is not used.
     pub(crate) fn options(&self) -> anyhow::Result<Option<ConnectOptions>> {
         let Some(urls) = &self.nats else { return Ok(None) };
         let tls = Tls {
@@ -160,7 +161,7 @@ impl NatsArguments {
     }
 }
 
-/// Without keys nobody proves who they are, so NATS may carry only what comes from this machine.
+/// Without access keys no client is authenticated, so NATS may carry only what comes from this machine.
 pub(crate) fn check_reach(has_keys: bool, options: &ConnectOptions) -> anyhow::Result<()> {
     if has_keys {
         return Ok(());
@@ -168,7 +169,7 @@ pub(crate) fn check_reach(has_keys: bool, options: &ConnectOptions) -> anyhow::R
     for url in options.urls.split(',') {
         if !is_loopback(url.trim()) {
             bail!(
-                "without access keys a host serves loopback only, and whoever reaches {} could send it commands: make a key with \
+                "without access keys a host serves loopback only, and every client that reaches {} could send it commands: make a key with \
                  `polder token key new`",
                 without_password(url.trim())
             );

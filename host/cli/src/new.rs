@@ -1,4 +1,4 @@
-//! `polder new`: a domain crate that builds and whose tests pass. Writes files; builds nothing.
+//! `polder new`: makes a domain crate that builds and whose tests pass. Writes files; builds nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use polder_core::DomainName;
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// Every file of a new domain crate. What stands in {{braces}} is filled in.
+/// Every file of a new domain crate. Text in {{braces}} is filled in.
 const FILES: [(&str, &str); 7] = [
     ("Cargo.toml", include_str!("../template/Cargo.toml.in")),
     (".gitignore", include_str!("../template/gitignore.in")),
@@ -21,15 +21,15 @@ const FILES: [(&str, &str); 7] = [
 ];
 /// The SDK in the source tree that this program was built from.
 const SDK_OF_THIS_TREE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/polder-sdk");
-/// Words that rustc or the domain's own files use otherwise.
+/// Names that mean something else to rustc or in the crate itself.
 const TAKEN_NAMES: [&str; 8] = ["test", "std", "core", "alloc", "polder-sdk", "serde", "ticket", "views"];
 
-/// Make a new domain crate in a folder of its name.
+/// Make a new domain crate in a folder of the same name.
 #[derive(Args)]
 pub(crate) struct New {
-    /// The domain's name, and the folder's: ticket-office.
+    /// Name of the domain and of its folder, such as ticket-office.
     name: DomainName,
-    /// Where polder-sdk lies; by default in the source tree that this program was built from.
+    /// Folder of polder-sdk; by default the one in the source tree that this program was built from.
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 }
@@ -41,7 +41,7 @@ impl New {
         let answer = serde_json::json!({ "folder": folder.display().to_string(), "domain": self.name });
         output.answer(&answer, || {
             format!(
-                "{folder} is a domain crate now. Next:\n  cd {folder}\n  polder test\n  polder build\nREADME.md there tells the rest",
+                "{folder} is a domain crate now. Next:\n  cd {folder}\n  polder test\n  polder build\nREADME.md there explains the rest",
                 folder = folder.display()
             )
         })
@@ -63,7 +63,8 @@ fn write(folder: &Path, name: &DomainName, sdk: Option<&Path>) -> Result<()> {
             .and_then(|()| std::fs::write(&path, text))
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
-    // What the SDK was tried with is what the new crate begins with. Without the file cargo takes the newest of everything.
+    // The new crate begins with the versions that the SDK was tested with. Without this file cargo takes the newest
+    // ones.
     let lock = sdk.join("../../Cargo.lock");
     if lock.is_file() {
         std::fs::copy(&lock, folder.join("Cargo.lock")).with_context(|| format!("cannot copy {}", lock.display()))?;

@@ -1,4 +1,4 @@
-//! What leaves on stdout and stderr: text for people, or JSON when asked. A reader that has gone ends the command without noise.
+//! Output on stdout and stderr: text for people, or JSON on request. If the reader is gone, the command ends silently.
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
@@ -20,17 +20,17 @@ impl Output {
         self.json
     }
 
-    /// Someone watches, so long work may show how far it is.
+    /// Whether a person watches, so that long work may show its progress.
     pub(crate) fn is_watched(&self) -> bool {
         !self.json && std::io::stderr().is_terminal()
     }
 
-    /// One answer: `value` as one line of JSON, or what `text` makes of it.
+    /// Prints one answer: `value` as one line of JSON, or the result of `text`.
     pub(crate) fn answer(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Outcome {
         if self.json { self.line(&serde_json::to_string(value)?) } else { self.line(text().trim_end()) }
     }
 
-    /// One line, or several, on stdout at once.
+    /// Prints one or several lines on stdout and flushes it.
     pub(crate) fn line(&self, text: &str) -> Outcome {
         let mut stdout = std::io::stdout().lock();
         let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
@@ -41,15 +41,15 @@ impl Output {
         }
     }
 
-    /// For people only: a word on stderr about what goes on.
+    /// Prints a note about the work on stderr. Only people see it, so `--json` turns it off.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
-            // Nobody is left to tell when stderr is closed.
+            // If stderr is closed, there is no reader left.
             let _ = writeln!(std::io::stderr(), "{text}");
         }
     }
 
-    /// A failure: the message on stderr, and with `--json` the document on stdout.
+    /// Prints a failure: the message on stderr, and with `--json` the document on stdout.
     pub(crate) fn problem(&self, document: &serde_json::Value, message: &str) {
         let _ = writeln!(std::io::stderr(), "error: {message}");
         if self.json {

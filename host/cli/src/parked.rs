@@ -1,4 +1,4 @@
-//! `polder parked`: events that projections could not apply.
+//! `polder parked`: lists, retries and discards events that projections could not apply.
 
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,10 @@ use crate::target::Target;
 
 /// How long `retry` waits for the views by default, in seconds.
 const RETRY_WAIT_S: u64 = 10;
-/// Between two looks at what is still due.
-const LOOK_PAUSE: Duration = Duration::from_millis(200);
+/// Pause between two checks of the events that are still due.
+const CHECK_PAUSE: Duration = Duration::from_millis(200);
 
-/// See events that projections could not apply, have them tried again, or give them up.
+/// List events that projections could not apply, retry them, or discard them.
 #[derive(Args)]
 pub(crate) struct Parked {
     #[command(subcommand)]
@@ -32,22 +32,22 @@ enum Act {
     Discard(Discard),
 }
 
-/// List events that are set aside, with the reason, in the order of their positions.
+/// List set-aside events with the reason, in order of position.
 #[derive(Args)]
 struct List {
     #[command(flatten)]
     chosen: Chosen,
-    /// Only those after this position.
+    /// Only events after this position.
     #[arg(long, value_name = "POSITION")]
     after: Option<u64>,
-    /// At most this many.
+    /// At most this many events.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     #[command(flatten)]
     target: Target,
 }
 
-/// Show one event that is set aside, and why.
+/// Show one set-aside event, and why it was set aside.
 #[derive(Args)]
 struct Show {
     /// The event's position.
@@ -58,7 +58,7 @@ struct Show {
     target: Target,
 }
 
-/// Have events tried again, each with those that stand before it in its document.
+/// Retry events, each together with those before it in its document.
 #[derive(Args)]
 struct Retry {
     #[command(flatten)]
@@ -70,7 +70,7 @@ struct Retry {
     target: Target,
 }
 
-/// Give events up: their documents go on without them.
+/// Discard events: their documents continue without them.
 #[derive(Args)]
 struct Discard {
     #[command(flatten)]
@@ -81,13 +81,13 @@ struct Discard {
 
 #[derive(Args)]
 struct Chosen {
-    /// Only of this domain.
+    /// Only events of this domain.
     #[arg(long)]
     domain: Option<DomainName>,
-    /// Only of this projection.
+    /// Only events of this projection.
     #[arg(long)]
     projection: Option<ProjectionName>,
-    /// Only of the document with this key.
+    /// Only events of the document with this key.
     #[arg(long)]
     key: Option<String>,
 }
@@ -98,7 +98,7 @@ struct Which {
     position: Option<u64>,
     #[command(flatten)]
     chosen: Chosen,
-    /// Everything that is set aside.
+    /// All events that are set aside.
     #[arg(long, conflicts_with_all = ["position", "domain", "projection", "key"])]
     all: bool,
 }
@@ -174,7 +174,7 @@ impl Discard {
         let parameters = self.which.parameters();
         let request = client.request_with(Method::POST, &["parked", "discard"], &parameters);
         let changed: Value = converse(client.read(request))?;
-        output.answer(&changed, || format!("{} events were given up", changed["events"]))
+        output.answer(&changed, || format!("{} events were discarded", changed["events"]))
     }
 }
 
@@ -197,7 +197,8 @@ impl Which {
     }
 }
 
-/// How many events are set aside of those that can be listed at once, when none is due any more; `None` when time is up.
+/// Waits until no event is due, and returns the number of events that are still set aside, as far as one page lists
+/// them. Returns `None` when the time is up.
 async fn settled(client: &Client, chosen: &Chosen, until: Instant) -> Result<Option<usize>, Failure> {
     let mut parameters = chosen.parameters();
     parameters.push(("limit", Some("1000".to_owned())));
@@ -207,7 +208,7 @@ async fn settled(client: &Client, chosen: &Chosen, until: Instant) -> Result<Opt
         if !parked.iter().any(|event| event["is_due"].as_bool() == Some(true)) {
             return Ok(Some(parked.len()));
         }
-        tokio::time::sleep(LOOK_PAUSE).await;
+        tokio::time::sleep(CHECK_PAUSE).await;
     }
     Ok(None)
 }

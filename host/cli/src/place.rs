@@ -1,10 +1,10 @@
-//! Places as they are typed: `orders/order/o-1`, `orders/order-summary`.
+//! Parses addresses as people type them: `orders/order/o-1`, `orders/order-summary`.
 
 use std::str::FromStr;
 
 use polder_core::{AggregateId, AggregateName, DomainName, NameError, ProjectionName};
 
-/// One aggregate.
+/// Address of one aggregate.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct AggregatePlace {
     pub(crate) domain: DomainName,
@@ -12,7 +12,7 @@ pub(crate) struct AggregatePlace {
     pub(crate) id: AggregateId,
 }
 
-/// One read model.
+/// Address of one read model.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ViewPlace {
     pub(crate) domain: DomainName,
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn others_say_what_would_be_right() {
+    fn a_wrong_address_is_refused_with_the_right_form() {
         let aggregate = |text: &str| text.parse::<AggregatePlace>().unwrap_err().to_string();
         for text in ["", "orders", "orders/order", "orders/order/o/1"] {
             assert!(aggregate(text).contains("DOMAIN/AGGREGATE/ID"), "{text}");

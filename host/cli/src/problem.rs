@@ -1,4 +1,4 @@
-//! Problem documents (RFC 9457) as they come from a host, read for people.
+//! Reads a host's problem documents (RFC 9457) and formats them for people.
 
 use std::fmt;
 
@@ -6,19 +6,20 @@ use serde_json::Value;
 
 use crate::gate;
 
-/// What the type of every problem that a host tells begins with.
+/// Prefix of the type of every problem that a host reports.
 const KIND_PREFIX: &str = "urn:polder:problem:";
 
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: u16,
     document: Value,
-    /// Seconds, as the host asked.
+    /// Pause before a retry that the host asked for, in seconds.
     retry_after_s: Option<u64>,
 }
 
 impl Problem {
-    /// `body` is the answer's; one that is no problem document becomes the detail of one, so that nothing is lost.
+    /// `body` is the body of the answer. If it is no problem document, it becomes the detail of a new one, so that
+    /// nothing is lost.
     pub(crate) fn new(status: u16, body: &[u8], retry_after_s: Option<u64>) -> Self {
         let document = serde_json::from_slice(body)
             .ok()
@@ -34,17 +35,18 @@ impl Problem {
         &self.document
     }
 
-    /// The last part of the type: `sequence-conflict`. Empty when the answer was no problem document of a host.
+    /// Returns the last part of the type, such as `sequence-conflict`. It is empty if the answer was no problem
+    /// document of a host.
     pub(crate) fn kind(&self) -> &str {
         self.document["type"].as_str().and_then(|kind| kind.strip_prefix(KIND_PREFIX)).unwrap_or_default()
     }
 
-    /// Nothing was wrong with the request: asking again later may well work.
+    /// Whether a retry may succeed: nothing was wrong with the request.
     pub(crate) fn passes(&self) -> bool {
         self.status == 429 || self.status == 503 || self.kind() == "outcome-unknown"
     }
 
-    /// Something was wrong with the request: asking again in the same way is of no use.
+    /// Whether the request itself was wrong, so that an unchanged retry is useless.
     pub(crate) fn is_the_callers(&self) -> bool {
         (400..500).contains(&self.status)
     }
@@ -80,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_is_told_by_its_detail() {
+    fn a_document_is_shown_by_its_detail() {
         let problem =
             Problem::new(404, br#"{"type":"urn:polder:problem:unknown-command","detail":"no command x"}"#, None);
         assert_eq!(problem.kind(), "unknown-command");

@@ -1,4 +1,4 @@
-//! `polder revisions`: what was deployed of a domain, when and by whom, and what became of it.
+//! `polder revisions`: lists the revisions of a domain, each with its time, its actor and its status.
 
 use clap::Args;
 use polder_core::DomainName;
@@ -14,7 +14,7 @@ use crate::times::rfc3339;
 /// List the revisions of a domain, the oldest first.
 #[derive(Args)]
 pub(crate) struct Revisions {
-    /// The domain: ticket-office.
+    /// The domain, such as ticket-office.
     domain: DomainName,
     #[command(flatten)]
     target: Target,

@@ -1,4 +1,4 @@
-//! `polder rollback`: a domain goes back to a revision that was active before.
+//! `polder rollback`: makes an earlier revision of a domain active again.
 
 use clap::Args;
 use polder_core::DomainName;
@@ -13,9 +13,9 @@ use crate::target::Target;
 /// Make an earlier revision of a domain the active one again, once it has passed the gate.
 #[derive(Args)]
 pub(crate) struct Rollback {
-    /// The domain that goes back: ticket-office. `polder domains` lists those that are there.
+    /// The domain, such as ticket-office. `polder domains` lists all domains.
     domain: DomainName,
-    /// The first digits of a revision that was active once; by default the one before.
+    /// First digits of a revision that was active once; by default the one that was active before.
     #[arg(long, value_name = "REVISION")]
     to: Option<String>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `polder salvage`: saves what lies before the first damage of a journal. The damaged folder is left as it is.
+//! `polder salvage`: saves what lies before the first damage of a journal. The damaged folder is not changed.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub(crate) struct Salvage {
     /// The damaged data folder.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Where to: a folder that is empty or not there yet.
+    /// The folder to write to. It must be empty or missing.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }

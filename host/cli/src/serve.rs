@@ -1,4 +1,4 @@
-//! `polder serve`: opens a data folder and answers over HTTP until told to stop.
+//! `polder serve`: opens a data folder and answers over HTTP until a signal stops it.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -25,32 +25,33 @@ use crate::nats::{self, JournalArguments, NatsArguments, StreamArguments};
 use crate::output::Output;
 use crate::watch::watch;
 
-/// Between two attempts to open journals whose servers do not answer.
+/// Pause between two attempts to open journals whose servers do not answer.
 const JOIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// Run a host.
 #[derive(Args)]
 pub(crate) struct Serve {
-    /// The folder that holds everything; made when missing, used by one host at a time.
+    /// The data folder, which holds everything. It is made if missing, and one host at a time uses it.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Where to listen; port 0 takes a free one. Beyond loopback only once there are access keys.
+    /// Address to listen on; port 0 takes a free port. Without access keys it must be a loopback address.
     #[arg(long, default_value = "127.0.0.1:7117", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// Threads that run guests; as many as processors by default.
+    /// Threads that run guests; by default one per processor.
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
-    /// Memory in bytes that requests, reads, guests, compilers and views may hold together; what does not fit is refused with 503.
-    /// Half of what the machine or the control group allows by default.
+    /// Memory in bytes that requests, reads, guests, compilers and views may use together; requests beyond it are
+    /// refused with 503. By default half of what the machine or the control group allows.
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(MEMORY_BYTES_MAX_LEAST..))]
     memory_bytes_max: Option<u64>,
-    /// The folder of a domain crate, or of several: what is saved there is built and deployed. May be given more than once.
+    /// Folder of a domain crate, or of several. Changes that are saved there are built and deployed. May be repeated.
     #[arg(long, value_name = "DIR")]
     watch: Vec<PathBuf>,
-    /// Whose domains the watched ones are.
+    /// The tenant whose domains the watched crates are.
     #[arg(long, value_name = "TENANT", default_value = MAIN_TENANT, requires = "watch")]
     watch_tenant: TenantName,
-    /// Space on the disk that is kept for the journal, in bytes: while less is left, views, snapshots, compiled code and uploads wait.
+    /// Disk space that is reserved for the journal, in bytes. While less is free, views, snapshots, compiled code and
+    /// uploads wait.
     #[arg(long, value_name = "BYTES", default_value_t = DISK_RESERVE_BYTES)]
     disk_reserve_bytes: u64,
     #[command(flatten)]
@@ -65,7 +66,7 @@ impl Serve {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         logs::start()?;
         let descriptors_max = raise_descriptors();
-        // Whatever the host and its libraries make is the host's user's alone.
+        // Files that the host and its libraries make are readable by the host's user alone.
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(self.serve(output, descriptors_max))
@@ -84,7 +85,7 @@ impl Serve {
         options.disk_reserve_bytes = self.disk_reserve_bytes;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        // Before the data folder: what is wrong with NATS is told at once.
+        // This comes before the data folder is opened, so that a problem with NATS is reported at once.
         let nats_options = self.nats.options()?;
         let nats = match &nats_options {
             Some(options) => Some(Nats::connect(options, self.streams.options()).await?),
@@ -108,7 +109,7 @@ impl Serve {
                 (Parts::alone(Host::open(options).with_context(cannot)?), None)
             }
         };
-        // Only now: the folder is there, and this host's alone.
+        // This is logged only now: the folder exists and belongs to this host alone.
         tracing::info!(descriptors_max, "open files and connections");
         tracing::info!(memory_bytes_max, "requests, reads and guests share this memory");
         let parts = if parts.first_host().keys().is_empty() {
@@ -134,11 +135,11 @@ impl Serve {
             }
             Err(error) => Err(error),
         };
-        // Also after a failure: other hosts can have the journals at once.
+        // This happens after a failure too, so that other hosts can take over the journals at once.
         if let Some(members) = members {
             tokio::task::spawn_blocking(|| members.stop()).await?;
         }
-        // Likewise: a journal closed cleanly opens faster.
+        // This happens after a failure too: a journal that was closed cleanly opens faster.
         parts.shutdown().await;
         Ok(served?)
     }
@@ -156,8 +157,8 @@ impl Serve {
         }
         if !has_keys {
             tracing::info!(
-                "there are no access keys, so the host listens on loopback only, and asks nobody there who they are; \
-                 `polder token key new --first-key-proof {}` makes the first",
+                "there are no access keys, so the host listens on loopback only, and authenticates no client; \
+                 `polder token key new --first-key-proof {}` makes the first key",
                 self.data.join(FIRST_KEY_FILE).display()
             );
         }
@@ -168,31 +169,31 @@ impl Serve {
     }
 }
 
-/// Opens the journals at NATS. While the servers do not answer it is tried again: a host that ended then would have to be started by hand once they
-/// are back.
+/// Opens the journals at NATS. While the servers do not answer, it tries again: a host that ended then would have to be
+/// started by hand once they are back.
 async fn joined(
     connect: &ConnectOptions,
     journal: &JournalOptions,
     options: &HostOptions,
 ) -> anyhow::Result<(Parts, Members)> {
-    let mut said = None;
+    let mut reported = None;
     loop {
         let (connect, journal, options) = (connect.clone(), journal.clone(), options.clone());
-        // It blocks: there are whole histories to be fetched.
+        // This blocks, because it may fetch whole histories.
         let error = match tokio::task::spawn_blocking(move || join(&connect, &journal, &options)).await? {
             Ok(joined) => return Ok(joined),
             Err(error) if error.passes() => error.to_string(),
             Err(error) => return Err(error.into()),
         };
-        if said.as_ref() != Some(&error) {
-            tracing::warn!(error, "the journals cannot be opened yet; it is tried again");
-            said = Some(error);
+        if reported.as_ref() != Some(&error) {
+            tracing::warn!(error, "the journals cannot be opened yet; the host tries again");
+            reported = Some(error);
         }
         tokio::time::sleep(JOIN_PAUSE).await;
     }
 }
 
-/// Without keys nobody proves who they are, so only this machine may ask.
+/// Without access keys no client is authenticated, so only this machine may send requests.
 fn check_reach(has_keys: bool, listen: SocketAddr, data: &Path) -> anyhow::Result<()> {
     if has_keys || listen.ip().is_loopback() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `polder state`: an aggregate's state, now or in the past.
+//! `polder state`: shows an aggregate's state, now or in the past.
 
 use clap::Args;
 use serde_json::Value;
@@ -13,13 +13,13 @@ use crate::times::rfc3339;
 /// Show the state of an aggregate, now or as of a sequence or a time.
 #[derive(Args)]
 pub(crate) struct State {
-    /// Which aggregate: orders/order/o-1.
+    /// The aggregate, such as orders/order/o-1.
     #[arg(value_name = "DOMAIN/AGGREGATE/ID")]
     place: AggregatePlace,
-    /// As it was after this event of its own.
+    /// State after the aggregate's event with this sequence.
     #[arg(long, value_name = "N")]
     sequence: Option<u64>,
-    /// As it was at this time: 2026-05-01T12:00:00Z, or milliseconds since 1970.
+    /// State at this time: 2026-05-01T12:00:00Z, or milliseconds since 1970.
     #[arg(long, value_name = "TIME", conflicts_with = "sequence")]
     at: Option<String>,
     #[command(flatten)]

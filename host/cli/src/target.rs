@@ -1,4 +1,4 @@
-//! Which host and which tenant a command speaks to, and by what right.
+//! The host and the tenant that a command addresses, and the token that it presents.
 
 use clap::Args;
 use polder_core::TenantName;
@@ -9,17 +9,17 @@ pub(crate) const HOST_DEFAULT: &str = "http://127.0.0.1:7117";
 pub(crate) struct Target {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Whose domains and history.
+    /// The tenant whose domains and history are used.
     #[arg(long, default_value = "main")]
     pub(crate) tenant: TenantName,
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Connection {
-    /// Where the host listens.
+    /// URL of the host.
     #[arg(long, env = "POLDER_HOST", default_value = HOST_DEFAULT, value_name = "URL", value_parser = host_url)]
     pub(crate) host: String,
-    /// What `polder token issue` gave. Other programs on this machine can read it here, but not in POLDER_TOKEN.
+    /// Token from `polder token issue`. Set POLDER_TOKEN instead to hide it from other programs on this machine.
     #[arg(long, env = "POLDER_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub(crate) token: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! `polder test`: a domain's own tests, and then their cases once more through the compiled component.
+//! `polder test`: runs a domain's own tests, and then their cases once more through the compiled component.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -11,7 +11,7 @@ use crate::failure::{Failure, Outcome};
 use crate::guest;
 use crate::output::Output;
 
-/// The SDK's test kit writes its cases to the folder named by this variable.
+/// The variable that names the folder to which the SDK's test kit writes its cases.
 const CASES_VARIABLE: &str = "POLDER_CASES_DIR";
 
 /// Run a domain crate's tests natively, and its given/when/then cases in the real sandbox too.
@@ -24,7 +24,7 @@ pub(crate) struct Test {
 
 impl Test {
     pub(crate) fn run(self, output: &Output) -> Outcome {
-        // Before cargo: it would look for a crate in the folders above, and test that.
+        // This comes before cargo, which would search the folders above for a crate and test that.
         guest::check_folder(&self.path)?;
         let recorded = tempfile::tempdir().context("cannot make a temporary folder")?;
         let mut cargo = guest::cargo(&self.path);
@@ -33,7 +33,7 @@ impl Test {
             cargo.stdout(Stdio::null());
         }
         if !cargo.status().context("cannot start cargo")?.success() {
-            return Err(anyhow::anyhow!("the tests fail natively: cargo says above which").into());
+            return Err(anyhow::anyhow!("the tests fail natively: see cargo's messages above").into());
         }
         let cases = polder_cases::read_folder(recorded.path())?;
         let built = guest::build(&self.path, output)?;
@@ -48,7 +48,7 @@ impl Test {
         let answer =
             serde_json::json!({ "cases": cases.len(), "agree": cases.len() - failed.len(), "failed": differing });
         output.answer(&answer, || summary(cases.len(), &failed))?;
-        if failed.is_empty() { Ok(()) } else { Err(Failure::Told) }
+        if failed.is_empty() { Ok(()) } else { Err(Failure::Reported) }
     }
 }
 

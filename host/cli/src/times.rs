@@ -1,4 +1,4 @@
-//! Times as people read them: RFC 3339 in UTC.
+//! Formats times for people: RFC 3339 in UTC.
 
 use jiff::Timestamp;
 

@@ -1,4 +1,4 @@
-//! `polder verify`: reads a journal from its first byte to its last. Needs no host, and changes nothing.
+//! `polder verify`: reads a journal from its first byte to its last. It needs no host and changes nothing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,18 +17,18 @@ use crate::nats::NatsArguments;
 use crate::output::Output;
 use crate::times::rfc3339;
 
-/// Check every hash, link and event of a journal: a data folder's, or of all that are at NATS under one name.
+/// Check every hash, link and event of a journal in a data folder, or of all journals of one name at NATS.
 #[derive(Args)]
 pub(crate) struct Verify {
-    /// The data folder, of a journal that is kept there.
+    /// The data folder that holds the journal.
     #[arg(long, value_name = "DIR", required_unless_present = "nats", conflicts_with = "nats")]
     data: Option<PathBuf>,
     #[command(flatten)]
     nats: NatsArguments,
-    /// The journals' name at NATS.
+    /// Name of the journals at NATS.
     #[arg(long, value_name = "NAME", default_value = JOURNAL_NAME)]
     journal_name: String,
-    /// The file with the secret of the journals' hosts. Without it nobody can say who wrote a frame at NATS.
+    /// The file with the secret of the journals' hosts. Without it, the writers of frames at NATS cannot be verified.
     #[arg(long, value_name = "FILE", requires = "nats")]
     journal_secret: Option<PathBuf>,
 }
@@ -40,16 +40,16 @@ impl Verify {
             let (keys, mut living) = (polder_journal::keys_in(data)?, LivingTenants::default());
             let report = polder_journal::verify_with(data, &keys, |record| living.record(record))?;
             let problems = living.key_problems(&keys, &report.sealed);
-            let mut answer = told(&report, &problems);
+            let mut answer = document(&report, &problems);
             answer["good"] = problems.is_empty().into();
             output.answer(&answer, || format!("{}: {}", word(&problems), text(&report, &problems)))?;
-            return if problems.is_empty() { Ok(()) } else { Err(Failure::Told) };
+            return if problems.is_empty() { Ok(()) } else { Err(Failure::Reported) };
         }
         let reports = self.at_nats()?;
         let journals: Vec<_> = reports
             .iter()
             .map(|(number, report, problems)| {
-                let mut journal = told(report, problems);
+                let mut journal = document(report, problems);
                 journal["journal"] = serde_json::json!(number);
                 journal
             })
@@ -64,10 +64,10 @@ impl Verify {
                 texts.collect::<Vec<_>>().join("\n")
             }
         })?;
-        if is_good { Ok(()) } else { Err(Failure::Told) }
+        if is_good { Ok(()) } else { Err(Failure::Reported) }
     }
 
-    /// All that there are of that name.
+    /// Checks all journals of the given name.
     fn at_nats(&self) -> anyhow::Result<Vec<(JournalNumber, VerifyReport, KeyProblems)>> {
         let connect = self.nats.options()?.context("name the data folder with --data, or a NATS server with --nats")?;
         let open =
@@ -85,14 +85,14 @@ impl Verify {
     }
 }
 
-/// Of tenants that were not removed: what is sealed with their keys cannot be read.
+/// Key problems of tenants that were not removed: records that are sealed with such a key cannot be read.
 type KeyProblems = BTreeMap<TenantName, KeyProblem>;
 
 fn word(problems: &KeyProblems) -> &'static str {
     if problems.is_empty() { "good" } else { "keys are missing" }
 }
 
-fn told(report: &VerifyReport, problems: &KeyProblems) -> Value {
+fn document(report: &VerifyReport, problems: &KeyProblems) -> Value {
     let torn = report.torn.as_ref().map(|torn| {
         serde_json::json!({ "file": torn.file.display().to_string(), "offset": torn.offset, "what": torn.what.to_string() })
     });
@@ -130,7 +130,7 @@ fn text(report: &VerifyReport, problems: &KeyProblems) -> String {
     }
     if let Some(torn) = &report.torn {
         text.push_str(&format!(
-            "\npart of the last frame is missing: {} at byte {}: {}; it is being written now, or a crash left it so, and then nobody was told of it",
+            "\npart of the last frame is missing: {} at byte {}: {}; it is being written now, or a crash left it so, and then it was never acknowledged",
             torn.file.display(),
             torn.offset,
             torn.what
@@ -139,12 +139,12 @@ fn text(report: &VerifyReport, problems: &KeyProblems) -> String {
     text
 }
 
-/// Tells a mistyped folder from a damaged journal.
+/// Reports a mistyped folder before it is taken for a damaged journal.
 pub(crate) fn journal_in(data: &Path) -> Result<(), anyhow::Error> {
     ensure!(data.exists(), "there is no folder {}: name the one that `polder serve --data` was given", data.display());
     ensure!(
         !data.join(COPIES_FOLDER).is_dir(),
-        "{} holds copies of journals that are at NATS: look at these, with `polder verify --nats`",
+        "{} holds copies of journals that are at NATS: check these with `polder verify --nats`",
         data.display()
     );
     ensure!(

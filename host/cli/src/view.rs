@@ -1,4 +1,4 @@
-//! `polder view`: documents of a read model.
+//! `polder view`: shows documents of a read model.
 
 use clap::Args;
 use serde_json::Value;
@@ -12,28 +12,28 @@ use crate::target::Target;
 /// Show one document of a view, or those that match.
 #[derive(Args)]
 pub(crate) struct View {
-    /// Which view: orders/order-summary.
+    /// The view, such as orders/order-summary.
     #[arg(value_name = "DOMAIN/PROJECTION")]
     place: ViewPlace,
-    /// Only this document.
+    /// Only the document with this key.
     #[arg(conflicts_with_all = ["filters", "order", "limit", "offset"])]
     key: Option<String>,
-    /// Only documents with this value in this field; may be repeated.
+    /// Only documents with this value in this field. May be repeated.
     #[arg(long = "where", value_name = "FIELD:VALUE")]
     filters: Vec<String>,
-    /// Sort by a field; a minus before it turns the order round.
+    /// Sort by a field; a minus sign before it reverses the order.
     #[arg(long, value_name = "FIELD|-FIELD", allow_hyphen_values = true)]
     order: Option<String>,
-    /// At most this many.
+    /// At most this many documents.
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
-    /// Skip this many.
+    /// Skip this many documents.
     #[arg(long, value_name = "N")]
     offset: Option<u32>,
-    /// Wait until the view has seen this position, which an acknowledgement names.
+    /// Wait until the view has applied this position, which an acknowledgement reports.
     #[arg(long, value_name = "POSITION")]
     after: Option<u64>,
-    /// How long to wait for it, in milliseconds.
+    /// How long to wait for this position, in milliseconds.
     #[arg(long, value_name = "N", requires = "after")]
     timeout_ms: Option<u64>,
     #[command(flatten)]
@@ -68,7 +68,7 @@ impl View {
     }
 }
 
-/// How far one document is, and what is missing in it.
+/// The position of one document, and what is missing in it.
 fn standing(answer: &Value) -> String {
     let mut text = format!("as of position {}", answer["position"]);
     if let Some(first) = answer["set_aside"]["first"].as_u64() {

@@ -1,5 +1,5 @@
-//! `polder serve --watch`: an author's own loop. What is saved is built, judged and live again; what is refused is told, and the
-//! revision before stays.
+//! `polder serve --watch`: the author's development loop. A saved crate is built, judged and deployed. If it is
+//! refused, the reason is printed and the revision before stays active.
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
@@ -15,50 +15,51 @@ use crate::gate::differences;
 use crate::guest::{self, Built};
 use crate::output::Output;
 
-/// How often is looked for changes. What has changed is built when it stays as it is until the next look: editors write in steps.
-const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// Interval between two checks for changes. A changed crate is built once it is the same at two checks, because editors
+/// write in steps.
+const CHECK_INTERVAL: Duration = Duration::from_millis(300);
 
-/// What a crate looked like.
+/// Fingerprint of a crate's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Look(u64);
+struct Fingerprint(u64);
 
-/// Goes on until it is dropped.
+/// Watches until the future is dropped.
 pub(crate) async fn watch(host: Host, tenant: TenantName, folders: Vec<PathBuf>, output: Output) {
-    let (mut seen, mut built): (HashMap<PathBuf, Look>, HashMap<PathBuf, Look>) = Default::default();
+    let (mut seen, mut built): (HashMap<PathBuf, Fingerprint>, HashMap<PathBuf, Fingerprint>) = Default::default();
     loop {
-        for (folder, look) in looks(&folders, &output) {
-            let is_quiet = seen.insert(folder.clone(), look) == Some(look);
-            if !is_quiet || built.insert(folder.clone(), look) == Some(look) {
+        for (folder, fingerprint) in fingerprints(&folders, &output) {
+            let is_quiet = seen.insert(folder.clone(), fingerprint) == Some(fingerprint);
+            if !is_quiet || built.insert(folder.clone(), fingerprint) == Some(fingerprint) {
                 continue;
             }
-            // No file is looked at meanwhile, but what changes now looks otherwise afterwards.
+            // Nothing is checked meanwhile, but a file that changes now gives another fingerprint afterwards.
             if let Err(error) = renew(&host, &tenant, &folder, output).await {
                 output.note(&format!("error: {error:#}"));
             }
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(CHECK_INTERVAL).await;
     }
 }
 
-/// Builds one crate and puts it on the host.
+/// Builds one crate and deploys it.
 async fn renew(host: &Host, tenant: &TenantName, folder: &Path, output: Output) -> Result<()> {
     let crate_folder = folder.to_owned();
     let Built { file, component, .. } =
         tokio::task::spawn_blocking(move || guest::build(&crate_folder, &output)).await??;
     let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let domain = component.descriptor.domain.clone();
-    // Who changes a rule wants other states. What they are is told.
+    // An author who changes a rule wants other states, so they are accepted, and printed.
     let gate = GateOptions { actor: Some("watch".into()), accept_changes: true, ..GateOptions::default() };
     let options = DeployOptions { gate, domain: Some(domain.clone()), release_quarantine: false };
     let revision = component.revision.short();
     match host.deploy(tenant, bytes.into(), options).await {
         Ok(deployed) => {
             let already = if deployed.status == DeployStatus::AlreadyActive { " already" } else { "" };
-            let mut told = format!("{domain} is at revision {revision}{already}");
+            let mut summary = format!("{domain} is at revision {revision}{already}");
             if let Some(verdict) = deployed.verdict.filter(|verdict| verdict.events > 0) {
-                told.push_str(&format!(": {verdict}{}", differences(&verdict)));
+                summary.push_str(&format!(": {verdict}{}", differences(&verdict)));
             }
-            output.note(&told);
+            output.note(&summary);
             Ok(())
         }
         Err(DeployError::Gate(verdict)) => {
@@ -68,19 +69,19 @@ async fn renew(host: &Host, tenant: &TenantName, folder: &Path, output: Output) 
     }
 }
 
-/// The domain crates in the folders: each is one itself, or holds some.
-fn looks(folders: &[PathBuf], output: &Output) -> Vec<(PathBuf, Look)> {
-    let mut looks = Vec::new();
+/// The domain crates in the folders, with fingerprints. A folder is a crate itself, or holds some.
+fn fingerprints(folders: &[PathBuf], output: &Output) -> Vec<(PathBuf, Fingerprint)> {
+    let mut fingerprints = Vec::new();
     for folder in folders {
         match crates_in(folder) {
-            Ok(crates) => looks.extend(crates.into_iter().map(|folder| {
-                let look = look(&folder);
-                (folder, look)
+            Ok(crates) => fingerprints.extend(crates.into_iter().map(|folder| {
+                let fingerprint = fingerprint(&folder);
+                (folder, fingerprint)
             })),
-            Err(error) => output.note(&format!("error: cannot look into {}: {error}", folder.display())),
+            Err(error) => output.note(&format!("error: cannot read {}: {error}", folder.display())),
         }
     }
-    looks
+    fingerprints
 }
 
 fn crates_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -98,15 +99,15 @@ fn crates_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(crates)
 }
 
-/// Of names, sizes and times of all files that cargo would build from.
-fn look(folder: &Path) -> Look {
+/// A fingerprint of the names, sizes and times of all files that cargo would build from.
+fn fingerprint(folder: &Path) -> Fingerprint {
     let mut hasher = DefaultHasher::new();
-    look_into(folder, &mut hasher);
-    Look(hasher.finish())
+    hash_folder(folder, &mut hasher);
+    Fingerprint(hasher.finish())
 }
 
-fn look_into(folder: &Path, hasher: &mut DefaultHasher) {
-    // What cannot be read now will look otherwise once it can.
+fn hash_folder(folder: &Path, hasher: &mut DefaultHasher) {
+    // A folder that cannot be read now gives another fingerprint once it can.
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
@@ -116,7 +117,7 @@ fn look_into(folder: &Path, hasher: &mut DefaultHasher) {
             continue;
         }
         if path.is_dir() {
-            look_into(&path, hasher);
+            hash_folder(&path, hasher);
         } else if let Ok(metadata) = path.metadata() {
             (&path, metadata.len(), metadata.modified().ok()).hash(hasher);
         }
@@ -128,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_saved_looks_otherwise_and_what_is_built_does_not() {
+    fn a_saved_change_gives_another_fingerprint_and_a_build_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = folder.path().join(path);
@@ -141,11 +142,11 @@ mod tests {
         let shop = folder.path().join("shop");
         assert_eq!(crates_in(folder.path()).unwrap(), std::slice::from_ref(&shop));
         assert_eq!(crates_in(&shop).unwrap(), std::slice::from_ref(&shop));
-        let first = look(&shop);
+        let first = fingerprint(&shop);
         write("shop/target/release/shop.wasm", "built");
         write("shop/Cargo.lock", "locked");
-        assert_eq!(look(&shop), first);
+        assert_eq!(fingerprint(&shop), first);
         write("shop/src/lib.rs", "other");
-        assert_ne!(look(&shop), first);
+        assert_ne!(fingerprint(&shop), first);
     }
 }

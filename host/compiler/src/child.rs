@@ -1,4 +1,4 @@
-//! The child's side: limits itself first, then reads and compiles.
+//! The child process: limits itself first, then reads and compiles.
 
 use std::io::{Read as _, Write as _};
 
@@ -7,13 +7,14 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, setpriority_proces
 
 use crate::CompilerLimits;
 
-/// How willingly the child leaves the processor to the host, at first. The parent makes it give way entirely when it takes long.
+/// Nice value of the child when it starts. The parent raises it to the maximum if the child takes long.
 const NICE_AT_FIRST: i32 = 5;
-/// Address space beyond the limit on resident memory: the program itself, and what its allocator reserves and does not touch. The kernel's limit
-/// on address space stands behind the parent's look at resident memory, for a parent that is starved.
+/// Address space allowed in addition to the limit on resident memory: for the program itself, and for memory that its
+/// allocator reserves but does not use. The kernel enforces the limit on address space even when the parent is starved
+/// and does not check the resident memory.
 const ADDRESS_SPACE_RESERVE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
-/// Why a child left no machine code.
+/// Why a child produced no machine code.
 #[derive(Debug, thiserror::Error)]
 pub enum ChildError {
     #[error(transparent)]
@@ -26,10 +27,10 @@ pub enum ChildError {
     Files(#[from] std::io::Error),
 }
 
-/// Compiles what comes on stdin to stdout, within `limits`. `parent` is the process that started this one.
+/// Compiles the component on stdin to stdout, within `limits`. `parent` is the id of the process that started this one.
 ///
 /// # Errors
-/// When the component is refused, or the process cannot limit itself. Nothing was written then.
+/// Fails if the component is refused, or if the process cannot limit itself. Nothing was written then.
 pub fn compile_stdin(limits: &CompilerLimits, parent: u32) -> Result<(), ChildError> {
     limit_this_process(limits)?;
     end_with(parent)?;
@@ -44,7 +45,7 @@ pub fn compile_stdin(limits: &CompilerLimits, parent: u32) -> Result<(), ChildEr
 fn limit_this_process(limits: &CompilerLimits) -> Result<(), ChildError> {
     let address_space = limits.memory_bytes_max.saturating_add(ADDRESS_SPACE_RESERVE_BYTES);
     for (resource, current, maximum) in [
-        // At the first the kernel sends a signal that names the limit.
+        // At the first value the kernel sends a signal that names the limit.
         (Resource::Cpu, limits.cpu_s_max, limits.cpu_s_max + 1),
         (Resource::As, address_space, address_space),
         (Resource::Fsize, limits.code_bytes_max, limits.code_bytes_max),
@@ -55,10 +56,10 @@ fn limit_this_process(limits: &CompilerLimits) -> Result<(), ChildError> {
     Ok(setpriority_process(None, NICE_AT_FIRST)?)
 }
 
-/// The kernel kills this process when the thread that started it ends.
+/// Makes the kernel kill this process when the thread that started it ends.
 fn end_with(parent: u32) -> Result<(), ChildError> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    // It may have ended before the kernel was asked.
+    // The parent may have ended before that call.
     let now = getppid().map(Pid::as_raw_nonzero).map_or(0, |pid| pid.get().unsigned_abs());
     if now == parent { Ok(()) } else { Err(ChildError::Orphaned) }
 }

@@ -1,24 +1,25 @@
-//! What one compiler may use. Passed to the child as arguments, so that both sides hold the same numbers.
+//! The limits of one compiler. They are passed to the child as arguments, so that both processes use the same numbers.
 
 use polder_sandbox::COMPONENT_BYTES_MAX;
 
 const MIB: u64 = 1024 * 1024;
 
-/// Bounds of one compilation.
+/// The limits of one compilation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompilerLimits {
-    /// Processor time, in seconds. The kernel ends the child there.
+    /// Processor time, in seconds. The kernel kills the child when it is used up.
     pub cpu_s_max: u64,
     /// Wall time, in milliseconds.
     pub wall_ms_max: u64,
-    /// Resident memory, in bytes. The parent looks every 10 ms.
+    /// Resident memory, in bytes. The parent checks it every 10 ms.
     pub memory_bytes_max: u64,
-    /// Machine code, in bytes. The kernel refuses to write more.
+    /// Size of the machine code, in bytes. The kernel refuses to write more.
     pub code_bytes_max: u64,
 }
 
 impl CompilerLimits {
-    /// A component of [`COMPONENT_BYTES_MAX`] that a Rust compiler made needs about a third of the time and of the memory.
+    /// A component of [`COMPONENT_BYTES_MAX`], made by a Rust compiler, needs about a third of the time and of the
+    /// memory.
     pub const DEFAULT: Self = Self {
         cpu_s_max: 30,
         wall_ms_max: 120_000,

@@ -1,4 +1,4 @@
-//! The parent's side: starts the child, watches its memory and time, and says at which limit it ended.
+//! The parent process: starts the child, watches its memory and time, and reports the limit that ended it.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
@@ -15,21 +15,22 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, setpriority_process, w
 
 use crate::{CompilerLimits, REFUSED_EXIT_CODE, SUBCOMMAND};
 
-/// The file that this process was started from, also when another one has taken its name since.
+/// The file that this process was started from, even if another file has its name now.
 const OWN_PROGRAM: &str = "/proc/self/exe";
-/// Between two looks at the child. A compiler was seen to take up to 1 GB/s.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// The memory is reserved in steps of this many bytes, one step ahead of the child.
+/// Interval between two checks of the child. A compiler was measured to allocate up to 1 GB/s.
+const CHECK_EVERY: Duration = Duration::from_millis(10);
+/// Size in bytes of the steps in which memory is reserved, one step ahead of the child.
 const MEMORY_STEP_BYTES: u64 = 32 * 1024 * 1024;
-/// Processor time after which the child gives way to everything else. A component of ordinary size is compiled by then. Wall time would not do: on a
-/// busy machine an ordinary compiler would give way, and then wait for as long as the machine is busy.
+/// Processor time after which the child's priority is lowered. An ordinary component is compiled by then. Wall time
+/// would not do: on a busy machine an ordinary compilation would be lowered too, and would then wait for as long as the
+/// machine is busy.
 const SHORT_COMPILE_CPU: Duration = Duration::from_secs(2);
 const NICE_WHEN_LONG: i32 = 19;
-/// Of a refusal, in bytes.
+/// Maximum length of a refusal's message, in bytes.
 const REFUSAL_BYTES_MAX: u64 = 16 * 1024;
-/// Bytes of memory that the kernel counts in.
+/// Size of a page in the kernel's memory counts, in bytes.
 const PAGE_BYTES: u64 = 4096;
-/// Processor time that the kernel counts in: its `USER_HZ` is 100 a second.
+/// Milliseconds per tick in the kernel's times: its `USER_HZ` is 100 per second.
 const MS_PER_TICK: u64 = 10;
 
 /// Compiles in a child process.
@@ -39,17 +40,17 @@ pub struct ChildCompiler {
     limits: CompilerLimits,
 }
 
-/// A child that is killed, and waited for, when it is not needed any more.
+/// A running child. Dropping it kills the child and waits for its end.
 struct Running {
     child: Child,
-    /// Says that the child has ended.
+    /// Receives a message when the child has ended.
     ended: Receiver<()>,
     started: Instant,
     gives_way: bool,
 }
 
 impl ChildCompiler {
-    /// With the program that this process runs, which must have the subcommand [`SUBCOMMAND`].
+    /// A compiler that runs the program of this process, which must have the subcommand [`SUBCOMMAND`].
     pub fn of_this_program(limits: CompilerLimits) -> Self {
         Self::new(OWN_PROGRAM, limits)
     }
@@ -73,13 +74,13 @@ impl ChildCompiler {
             .stdout(code)
             .stderr(Stdio::from(refusal))
             .spawn()?;
-        // First, so that the child is killed when the thread cannot be started.
+        // `Running` is created first, so that the child is killed if the thread cannot be started.
         let mut running = Running { child, ended: mpsc::channel().1, started: Instant::now(), gives_way: false };
         running.ended = when_ended(&running.child)?;
         Ok(running)
     }
 
-    /// Waits for the child's end, within the limits.
+    /// Waits for the child's end, and checks its limits meanwhile.
     fn watch(
         &self,
         running: &mut Running,
@@ -103,11 +104,11 @@ impl ChildCompiler {
                 memory.grow((wanted - memory.bytes()).next_multiple_of(MEMORY_STEP_BYTES))?;
             }
             if !running.gives_way && running.cpu_time().unwrap_or_default() > SHORT_COMPILE_CPU {
-                // Fails only for a child that has ended.
+                // Fails only if the child has ended.
                 let _ = setpriority_process(Some(pid(&running.child)), NICE_WHEN_LONG);
                 running.gives_way = true;
             }
-            if running.ended.recv_timeout(LOOK_EVERY) != Err(RecvTimeoutError::Timeout) {
+            if running.ended.recv_timeout(CHECK_EVERY) != Err(RecvTimeoutError::Timeout) {
                 return running.child.wait().map_err(failed);
             }
         }
@@ -117,21 +118,21 @@ impl ChildCompiler {
         limit("compiler_memory_bytes_max", self.limits.memory_bytes_max, "bytes of memory")
     }
 
-    /// What the child's end means.
+    /// Converts the child's exit status into a result.
     fn explain(&self, status: ExitStatus, refusal: &mut File) -> Result<(), CompileError> {
         let signal = status.signal();
         let is = |wanted: Signal| signal == Some(wanted.as_raw());
         if status.success() {
             return Ok(());
         }
-        let mut said = String::new();
-        let read = refusal.rewind().and_then(|()| refusal.by_ref().take(REFUSAL_BYTES_MAX).read_to_string(&mut said));
+        let mut stderr = String::new();
+        let read = refusal.rewind().and_then(|()| refusal.by_ref().take(REFUSAL_BYTES_MAX).read_to_string(&mut stderr));
         if let Err(error) = read {
-            said = format!("its words cannot be read: {error}");
+            stderr = format!("its error output cannot be read: {error}");
         }
-        let said = said.trim_end();
+        let stderr = stderr.trim_end();
         if status.code() == Some(i32::from(REFUSED_EXIT_CODE)) {
-            return Err(CompileError::Refused(said.to_owned()));
+            return Err(CompileError::Refused(stderr.to_owned()));
         }
         if is(Signal::XCPU) {
             return Err(limit("compiler_cpu_s_max", self.limits.cpu_s_max, "s of processor time"));
@@ -139,18 +140,18 @@ impl ChildCompiler {
         if is(Signal::XFSZ) {
             return Err(limit("compiler_code_bytes_max", self.limits.code_bytes_max, "bytes of machine code"));
         }
-        // Rust's word for an allocation that the limit on address space refused.
-        if is(Signal::ABORT) && said.contains("memory allocation of") {
+        // The message of Rust's allocator after the limit on address space refused an allocation.
+        if is(Signal::ABORT) && stderr.contains("memory allocation of") {
             return Err(self.memory_limit());
         }
-        tracing::error!(%status, said, "a compiler failed");
+        tracing::error!(%status, stderr, "a compiler failed");
         match signal {
             _ if is(Signal::KILL) => {
                 Err(CompileError::Failed("it was killed, as the kernel does when memory is short".to_owned()))
             }
-            // What the component does to the compiler is its author's to change, until the compiler is mended.
-            Some(_) => Err(CompileError::Refused(format!("the compiler crashed over the component ({status})"))),
-            None => Err(CompileError::Failed(format!("{status}: {said}"))),
+            // The author has to change a component that makes the compiler crash, until the compiler is fixed.
+            Some(_) => Err(CompileError::Refused(format!("the compiler crashed on the component ({status})"))),
+            None => Err(CompileError::Failed(format!("{status}: {stderr}"))),
         }
     }
 }
@@ -162,8 +163,8 @@ impl Compiler for ChildCompiler {
         let mut code = tempfile::tempfile_in(folder).map_err(failed)?;
         let mut refusal = tempfile::tempfile_in(folder).map_err(failed)?;
         memory.grow(MEMORY_STEP_BYTES)?;
-        let (to_child, words) = (code.try_clone().map_err(failed)?, refusal.try_clone().map_err(failed)?);
-        let mut running = self.start(component, to_child, words).map_err(failed)?;
+        let (code_file, refusal_file) = (code.try_clone().map_err(failed)?, refusal.try_clone().map_err(failed)?);
+        let mut running = self.start(component, code_file, refusal_file).map_err(failed)?;
         let status = self.watch(&mut running, memory, stop)?;
         drop(running);
         self.explain(status, &mut refusal)?;
@@ -174,17 +175,18 @@ impl Compiler for ChildCompiler {
 }
 
 impl Running {
-    /// Memory that the child holds. `None` once it has ended.
+    /// Resident memory of the child, in bytes. `None` after it has ended.
     fn resident_bytes(&self) -> Option<u64> {
         let text = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id())).ok()?;
         let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
         Some(pages * PAGE_BYTES)
     }
 
-    /// Processor time that the child has taken, in user and in kernel mode. `None` once it has ended.
+    /// Processor time of the child, in user and in kernel mode. `None` after it has ended.
     fn cpu_time(&self) -> Option<Duration> {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
-        // The program's name stands in parentheses and may hold spaces; user and kernel time are the 12th and 13th field behind it.
+        // The program's name is in parentheses and may contain spaces. User and kernel time are the 12th and 13th field
+        // after it.
         let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
         let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
         Some(Duration::from_millis(ticks * MS_PER_TICK))
@@ -193,20 +195,20 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only when it has ended, and was waited for, already.
+        // Both calls fail only if the child has already ended and was waited for.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A thread waits for the child, and leaves it to be reaped by its owner.
+/// Starts a thread that waits for the child's end and sends a message. The child's owner still has to reap it.
 fn when_ended(child: &Child) -> io::Result<Receiver<()>> {
     let (ended, receiver) = mpsc::channel();
     let pid = pid(child);
     thread::Builder::new().name("compiler-end".into()).spawn(move || {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while matches!(waitid(WaitId::Pid(pid), options), Err(rustix::io::Errno::INTR)) {}
-        // Nobody waits any more when the child was killed.
+        // If the child was killed, the receiver may be gone already.
         let _ = ended.send(());
     })?;
     Ok(receiver)

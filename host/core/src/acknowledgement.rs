@@ -1,4 +1,4 @@
-//! The only answer to a command. It never carries data: results flow through events.
+//! The only reply to a command. It never carries data; results are read from events.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,17 +9,17 @@ pub struct CommandAck {
     pub status: CommandStatus,
     pub command_id: CommandId,
     pub aggregate_id: AggregateId,
-    /// Where the aggregate stands after the command.
+    /// The aggregate's sequence after the command.
     pub sequence: Sequence,
-    /// The tenant's position after which every effect of the command can be read: that of its last event, or for a command
-    /// without events the newest when it was decided.
+    /// The tenant's position after which every effect of the command can be read: that of its last event, or for a
+    /// command without events the newest one when it was decided.
     pub position: Position,
     pub correlation_id: CorrelationId,
-    /// Where the aggregate's events appear.
+    /// The NATS subject of the aggregate's events.
     pub stream_subject: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
-    /// The command had been handled before; this is its first acknowledgement again.
+    /// Whether the command had been handled before. Then this is its first acknowledgement again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repeated: bool,
 }
@@ -32,11 +32,11 @@ pub enum CommandStatus {
     Pending,
 }
 
-/// Why the domain said no.
+/// Why the domain rejected the command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// Stable and machine-readable: `already-submitted`.
     pub code: String,
-    /// For people.
+    /// A text for people.
     pub message: String,
 }

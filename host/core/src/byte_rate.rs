@@ -1,4 +1,4 @@
-//! A bound on bytes for each second: a bucket that fills evenly. The caller says what time it is.
+//! A limit on bytes per second: a token bucket that fills evenly. The caller passes the current time.
 
 use std::time::{Duration, Instant};
 
@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 pub struct ByteRate {
     bytes_per_second_max: u64,
     burst_bytes_max: u64,
-    /// When the bucket is full again.
+    /// The time at which the bucket is full again.
     full_at: Instant,
 }
 
 impl ByteRate {
-    /// Full at `now`.
+    /// A bucket that is full at `now`.
     pub fn new(bytes_per_second_max: u64, burst_bytes_max: u64, now: Instant) -> Self {
         assert!(bytes_per_second_max > 0, "a bucket that never fills allows nothing");
         Self { bytes_per_second_max, burst_bytes_max, full_at: now }
     }
 
-    /// Takes `bytes` out of the bucket. Returns `false`, and takes nothing, when it holds fewer.
+    /// Takes `bytes` out of the bucket. Returns `false`, and takes nothing, if it holds fewer.
     pub fn take(&mut self, bytes: u64, now: Instant) -> bool {
         let full_at = self.full_at.max(now) + self.time_of(bytes);
         let is_allowed = full_at.saturating_duration_since(now) <= self.time_of(self.burst_bytes_max);

@@ -1,4 +1,4 @@
-//! A request to one aggregate, as it stands after the outer faces have checked and named everything.
+//! A request to one aggregate, after the server has checked and named all its parts.
 
 use bytes::Bytes;
 
@@ -13,14 +13,14 @@ pub struct Command {
     pub name: CommandName,
     /// JSON in UTF-8, as the caller sent it.
     pub payload: Bytes,
-    /// As the caller named it, so that repeating the request is safe. `None`: the host makes one up.
+    /// The id that the caller chose, so that repeating the request is safe. If it is `None`, the host generates one.
     pub id: Option<CommandId>,
-    /// Decide the command anew when it was rejected before under this id, also with another payload. One that was accepted is never decided
-    /// again.
+    /// Whether to decide the command again if it was rejected before under this id, even with another payload. A
+    /// command that was accepted is never decided again.
     pub retry_rejected: bool,
-    /// Refuse the command unless the aggregate stands exactly here.
+    /// Refuse the command unless the aggregate has exactly this sequence.
     pub expected_sequence: Option<Sequence>,
-    /// `None`: the command's id.
+    /// `None` stands for the command's id.
     pub correlation_id: Option<CorrelationId>,
     /// The id of what caused this command: an event or another command.
     pub causation_id: Option<CorrelationId>,
@@ -28,17 +28,18 @@ pub struct Command {
     pub trail: Trail,
 }
 
-/// What led to a command, for those who follow it through several systems. It is kept with the events, and stands in no content id: what
-/// happened does not depend on it.
+/// What led to a command, for tracing through several systems. It is stored with the events, but is not part of their
+/// content ids, because it does not change what happened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trail {
-    /// W3C's trace context, as the caller wrote it.
+    /// W3C trace context, as the caller sent it.
     pub traceparent: Option<String>,
-    /// Translations between contexts that lie behind it.
+    /// Number of translations between contexts that led to this command.
     pub hops: u32,
 }
 
-/// Tells a repeated command from another one that took its id: BLAKE3 over name and payload, cut to 8 bytes.
+/// Distinguishes a repeated command from a different one with the same id: BLAKE3 over name and payload, cut to 8
+/// bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint(pub u64);
 

@@ -1,10 +1,10 @@
-//! Content addressing: an event's id says what the event is and what came before it in its aggregate.
+//! Content addressing: an event's id is derived from the event's content and from the previous event of its aggregate.
 //!
 //! The id is a CIDv1 (multicodec `raw`, multihash `blake3` of 32 bytes; <https://github.com/multiformats/cid>) over the
-//! event's canonical bytes: each field in a fixed order, strings and payload led by their length in bytes as u32, numbers as u64,
-//! all little-endian, an absent option as length `u32::MAX`. The first field is the id of the aggregate's event before, or 32 zero bytes, so
-//! that one aggregate's history can be proved alone. The tenant's position is left out: it tells where an event
-//! is kept, not what it is.
+//! event's canonical bytes. These are its fields in a fixed order: strings and payload preceded by their length in
+//! bytes as u32, numbers as u64, all little-endian, an absent option as length `u32::MAX`. The first field is the id of
+//! the aggregate's previous event, or 32 zero bytes, so that one aggregate's history can be verified by itself. The
+//! tenant's position is not included, because it only says where an event is stored.
 
 use std::fmt;
 
@@ -13,14 +13,14 @@ use serde::{Deserialize, Serialize};
 /// Version 1, codec raw, hash blake3, length 32.
 const CID_PREFIX: [u8; 4] = [0x01, 0x55, 0x1e, 0x20];
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-/// Multibase prefix and 36 bytes in base 32 without padding.
+/// Length of a CID in text: the multibase prefix and 36 bytes in base 32 without padding.
 const CID_TEXT_BYTES: usize = 1 + 58;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ContentId([u8; 32]);
 
-/// What an event's content id covers.
+/// The content that an event's id covers.
 #[derive(Debug, Clone, Copy)]
 pub struct EventContent<'a> {
     pub tenant: &'a str,
@@ -39,7 +39,7 @@ pub struct EventContent<'a> {
 }
 
 impl ContentId {
-    /// What stands before an aggregate's first event.
+    /// Stands for the event before an aggregate's first one.
     pub const NONE: Self = Self([0; 32]);
 
     pub fn from_digest(digest: [u8; 32]) -> Self {
@@ -52,7 +52,8 @@ impl ContentId {
 
     /// The id of the event that follows `previous` in its aggregate.
     pub fn of(previous: &Self, event: &EventContent<'_>) -> Self {
-        // Collected first: one call of the hasher over a few hundred bytes is several times faster than twelve small ones.
+        // The bytes are collected first, because one call of the hasher over a few hundred bytes is several times
+        // faster than twelve small ones.
         let mut bytes = Vec::with_capacity(256 + event.payload.len());
         bytes.extend_from_slice(&previous.0);
         for text in [event.tenant, event.domain, event.aggregate, event.aggregate_id] {

@@ -1,4 +1,4 @@
-//! What a domain says of itself through `catalog.describe`, and what the host demands of it.
+//! The descriptor that a domain returns from `catalog.describe`, and the host's requirements for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,14 +8,14 @@ use serde_json::Value;
 use crate::descriptor_limits::{self, DescriptorLimit};
 use crate::{AggregateName, CommandName, DomainName, EventName, ProjectionName};
 
-/// The format this host reads.
+/// The descriptor format that this host reads.
 pub const DESCRIPTOR_FORMAT: u32 = 1;
 
-/// Of what is wrong with a descriptor's shape, what is shown, in bytes.
+/// Maximum length of the parser's message in an error, in bytes.
 const SHAPE_BYTES_MAX: usize = 400;
 
-/// Words that mean something else in HTTP paths and subjects: no domain, aggregate, command or projection has one for its name.
-/// `polder-sdk-macros` holds the same list.
+/// Words that have another meaning in HTTP paths and subjects. A domain, aggregate, command or projection must not have
+/// one of them as its name. `polder-sdk-macros` holds the same list.
 pub const RESERVED_NAMES: [&str; 12] = [
     "domains", "events", "views", "effects", "parked", "catalog", "cmd", "commands", "query", "result", "state",
     "admin",
@@ -43,7 +43,7 @@ pub struct AggregateDescriptor {
     pub events: BTreeMap<EventName, EventDescriptor>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chart: Option<StateChart>,
-    /// JSON schema of what `inspect` shows.
+    /// JSON schema of the value that `inspect` returns.
     #[serde(default)]
     pub state_schema: Value,
 }
@@ -60,18 +60,18 @@ pub struct CommandDescriptor {
 pub struct EventDescriptor {
     #[serde(default)]
     pub doc: String,
-    /// The version that new events get.
+    /// The version of new events.
     pub version: u32,
-    /// Every version that can be read, ascending; the last is `version`.
+    /// All versions that can be read, ascending. The last one is `version`.
     pub reads: Vec<u32>,
     /// JSON schema of the payload in its newest version.
     pub schema: Value,
 }
 
-/// A declared life cycle: which command or event moves an aggregate from where to where.
+/// A declared life cycle: which event moves an aggregate from which state to which.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StateChart {
-    /// The member of what `inspect` shows that holds the name of the state; `None` when none does.
+    /// The member of the inspected state that holds the name of the chart's state; `None` if there is no such member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     pub initial: String,
@@ -92,13 +92,13 @@ pub struct ProjectionDescriptor {
     pub doc: String,
     /// JSON schema of a document.
     pub schema: Value,
-    /// Each event of these aggregates touches the document whose key is the aggregate's id, and no other; all other events touch none.
-    /// Without it the component is asked.
+    /// If set, each event of these aggregates belongs to the document whose key is the aggregate's id, and other events
+    /// belong to no document. If not set, the host calls the component's `route`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_aggregate: Option<Vec<AggregateName>>,
 }
 
-/// Why a descriptor cannot be used. The author's to fix.
+/// Why a descriptor cannot be used. The domain's author has to fix it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DescriptorError {
     #[error("the descriptor is not JSON of the expected shape: {0}")]
@@ -123,7 +123,8 @@ impl Descriptor {
     pub fn parse(text: &str) -> Result<Self, DescriptorError> {
         descriptor_limits::DESCRIPTOR_BYTES.check(text.len(), || "the descriptor".to_owned())?;
         let value: Value = serde_json::from_str(text).map_err(|error| shape(&error))?;
-        // Looked at first: a newer format may well have another shape, and then its number is the message.
+        // The format is checked first: a newer format may have another shape, and then its number is the better
+        // message.
         match value.get("format").and_then(Value::as_u64) {
             Some(found) if found != u64::from(DESCRIPTOR_FORMAT) => return Err(DescriptorError::Format { found }),
             _ => {}
@@ -162,7 +163,7 @@ impl Descriptor {
     }
 }
 
-/// The parser's words may repeat a whole value.
+/// Shortens the parser's message, which may repeat a whole value.
 fn shape(error: &serde_json::Error) -> DescriptorError {
     let mut problem = error.to_string();
     if problem.len() > SHAPE_BYTES_MAX {
@@ -239,13 +240,13 @@ mod tests {
     }
 
     #[test]
-    fn a_good_one_is_read() {
+    fn a_good_descriptor_is_read() {
         let descriptor = Descriptor::parse(&orders().to_string()).unwrap();
         assert_eq!(descriptor.aggregates.len(), 1);
     }
 
     #[test]
-    fn bad_ones_are_named() {
+    fn bad_descriptors_are_refused_with_the_reason() {
         assert!(Descriptor::parse("{").unwrap_err().to_string().contains("not JSON"));
         assert!(refused(|v| v["format"] = json!(7)).contains("format 7"));
         assert!(refused(|v| v["domain"] = json!("events")).contains("events"));

@@ -1,4 +1,4 @@
-//! How large a descriptor may be. Each bound has a name that the refusal gives, and all are checked in one pass.
+//! Limits on the size of a descriptor. The error message contains the limit's name. All limits are checked in one pass.
 
 use std::io::{self, Write};
 
@@ -8,12 +8,12 @@ use crate::{AggregateDescriptor, AggregateName, Descriptor, DescriptorError, Sta
 
 const KIB: u64 = 1024;
 
-/// A bound of one descriptor.
+/// One limit on a descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DescriptorLimit {
     pub name: &'static str,
     pub max: u64,
-    /// What it counts.
+    /// What it counts, for messages.
     pub what: &'static str,
 }
 
@@ -36,7 +36,7 @@ pub const SCHEMA_BYTES: DescriptorLimit = limit("schema_bytes_max", 256 * KIB, "
 pub const DOC_BYTES: DescriptorLimit = limit("doc_bytes_max", 16 * KIB, "bytes of documentation");
 
 impl DescriptorLimit {
-    /// `place`: what the number was found at.
+    /// Fails if `found` exceeds the limit. `place` names the part of the descriptor, for the message.
     pub(crate) fn check(self, found: usize, place: impl FnOnce() -> String) -> Result<(), DescriptorError> {
         let found = found as u64;
         if found <= self.max {
@@ -91,10 +91,10 @@ fn check_words(doc: &str, schema: &Value, place: impl Fn() -> String) -> Result<
     SCHEMA_BYTES.check(json_bytes(schema), &place)
 }
 
-/// As it would be written.
+/// Length of the value as JSON text.
 fn json_bytes(value: &Value) -> usize {
     let mut counter = Counter(0);
-    // Counting cannot fail, and a value has string keys only.
+    // The writer cannot fail, and a JSON value has string keys only, so serialization cannot fail either.
     serde_json::to_writer(&mut counter, value).map_or(usize::MAX, |()| counter.0)
 }
 
@@ -136,7 +136,7 @@ mod tests {
         (0..count).map(|number| (format!("n{number}"), value.clone())).collect::<serde_json::Map<_, _>>().into()
     }
 
-    /// A change that makes exactly `count` of what the limit counts.
+    /// Changes a descriptor so that it has exactly `count` of what the limit counts.
     type Change = fn(&mut Value, u64);
 
     #[test]
@@ -169,7 +169,7 @@ mod tests {
             (PROJECTED_AGGREGATES, |v, count| {
                 v["projections"]["orders"]["per_aggregate"] = (0..count).map(|_| "order").collect();
             }),
-            // The quotes belong to it.
+            // The quotes count too.
             (SCHEMA_BYTES, |v, count| {
                 v["projections"]["orders"]["schema"] = json!("x".repeat(usize::try_from(count - 2).unwrap()));
             }),
@@ -185,16 +185,16 @@ mod tests {
                 Descriptor::parse(&value.to_string())
             };
             assert!(parse(limit.max).is_ok(), "{}: {:?}", limit.name, parse(limit.max).err());
-            let told = parse(limit.max + 1).unwrap_err().to_string();
-            assert!(told.contains(&format!("(limit {})", limit.name)), "{told}");
-            assert!(told.len() < 300, "{told}");
+            let message = parse(limit.max + 1).unwrap_err().to_string();
+            assert!(message.contains(&format!("(limit {})", limit.name)), "{message}");
+            assert!(message.len() < 300, "{message}");
         }
     }
 
     #[test]
-    fn a_descriptor_that_is_too_long_is_not_even_parsed() {
-        let told = Descriptor::parse(&"[".repeat(usize::try_from(DESCRIPTOR_BYTES.max).unwrap() + 1)).unwrap_err();
-        assert!(told.to_string().contains("(limit descriptor_bytes_max)"), "{told}");
+    fn a_descriptor_that_is_too_long_is_not_parsed() {
+        let message = Descriptor::parse(&"[".repeat(usize::try_from(DESCRIPTOR_BYTES.max).unwrap() + 1)).unwrap_err();
+        assert!(message.to_string().contains("(limit descriptor_bytes_max)"), "{message}");
     }
 
     fn json() -> impl Strategy<Value = Value> {
@@ -215,7 +215,7 @@ mod tests {
         })
     }
 
-    /// All places of a value, as JSON pointers.
+    /// All places in a value, as JSON pointers.
     fn places(value: &Value, at: &str, found: &mut Vec<String>) {
         found.push(at.to_owned());
         match value {
@@ -230,7 +230,7 @@ mod tests {
     }
 
     proptest! {
-        /// With another value at any place, it is refused in few words, or it reads back as itself.
+        /// A descriptor with another value at any place is refused with a short message, or reads back unchanged.
         #[test]
         fn a_changed_descriptor_is_refused_or_good(place in any::<prop::sample::Index>(), value in json()) {
             let mut changed = domain();
@@ -246,7 +246,7 @@ mod tests {
             }
         }
 
-        /// With other bytes anywhere, it is refused or good, and nothing panics.
+        /// A descriptor with other bytes anywhere is refused or valid, and nothing panics.
         #[test]
         fn damaged_text_is_refused_or_good(at in any::<prop::sample::Index>(), bytes in prop::collection::vec(any::<u8>(), 0..8)) {
             let mut text = domain().to_string().into_bytes();

@@ -1,4 +1,4 @@
-//! A fact as readers see it, once it is durable.
+//! An event as clients read it, once it is durable.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -10,7 +10,7 @@ use crate::{
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Event {
-    /// Content id, and so unique; what de-duplicates.
+    /// The content id. It is unique, so consumers can use it to drop duplicates.
     pub id: ContentId,
     pub position: Position,
     pub domain: DomainName,
@@ -26,13 +26,13 @@ pub struct Event {
     pub causation_id: Option<CorrelationId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
-    /// W3C's trace context of the command.
+    /// W3C trace context of the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
-    /// Translations between contexts that lie behind it.
+    /// Number of translations between contexts that led to this event.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub hops: u32,
-    /// JSON, byte for byte as the domain gave it.
+    /// JSON, byte for byte as the domain returned it.
     pub payload: Box<RawValue>,
 }
 

@@ -1,5 +1,5 @@
-//! Which of several journals a tenant's history is in. Fixed for ever: with another rule, or another number of journals, a history would be
-//! looked for where it is not.
+//! Maps each tenant to one of several journals. The mapping must never change: with another rule, or another number of
+//! journals, the host would search for a history in the wrong journal.
 
 use std::fmt;
 use std::num::NonZeroU16;
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::TenantName;
 
-/// Each takes threads and a connection of every host.
+/// Maximum number of journals. Each takes threads and a connection on every host.
 pub const JOURNALS_MAX: u16 = 64;
 
-/// How many journals tenants are divided among.
+/// The number of journals that the tenants are divided among.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Journals(NonZeroU16);
 
-/// One of them, from 1.
+/// The number of one journal, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JournalNumber(NonZeroU16);
@@ -23,7 +23,7 @@ pub struct JournalNumber(NonZeroU16);
 impl Journals {
     pub const ONE: Self = Self(NonZeroU16::MIN);
 
-    /// `None`: there are none, or more than [`JOURNALS_MAX`].
+    /// `None` if `count` is 0 or more than [`JOURNALS_MAX`].
     pub fn new(count: u16) -> Option<Self> {
         NonZeroU16::new(count).filter(|count| count.get() <= JOURNALS_MAX).map(Self)
     }
@@ -36,7 +36,7 @@ impl Journals {
         (1..=self.0.get()).filter_map(NonZeroU16::new).map(JournalNumber)
     }
 
-    /// The one that the tenant belongs to.
+    /// The journal that holds the tenant's history.
     pub fn of(self, tenant: &TenantName) -> JournalNumber {
         let digest = blake3::hash(tenant.as_str().as_bytes());
         let first = digest.as_bytes().first_chunk().expect("a digest has 32 bytes");
@@ -51,10 +51,10 @@ impl fmt::Display for Journals {
 }
 
 impl JournalNumber {
-    /// Holds what is the host's own, as access keys are.
+    /// The first journal. It also holds the host's own history, such as access keys.
     pub const FIRST: Self = Self(NonZeroU16::MIN);
 
-    /// Its place in a list of all journals.
+    /// The index in a list of all journals.
     pub fn index(self) -> usize {
         usize::from(self.0.get()) - 1
     }
@@ -79,7 +79,7 @@ mod tests {
         Journals::new(count).unwrap().of(&TenantName::new(tenant).unwrap()).to_string()
     }
 
-    /// Histories are where these say, in every version there will ever be.
+    /// Existing histories depend on these values, in every future version.
     #[test]
     fn tenants_stay_where_they_are() {
         let places: [(&str, [&str; 4]); 5] = [
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_at_least_one_and_not_too_many() {
+    fn the_number_of_journals_is_bounded() {
         assert_eq!((Journals::new(0), Journals::new(JOURNALS_MAX + 1)), (None, None));
         let numbers: Vec<_> =
             Journals::new(3).unwrap().numbers().map(|number| (number.index(), number.to_string())).collect();

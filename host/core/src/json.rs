@@ -1,21 +1,22 @@
-//! Whether bytes are JSON that every part of Polder can read: host, guests and read models agree on the limits here. Builds nothing from the
-//! bytes.
+//! Checks that bytes are JSON that every part of Polder can read: host, guests and read models all have the limits in
+//! this file. Builds no values from the bytes.
 
 use serde::de::IgnoredAny;
 
-/// Arrays and objects inside each other, at most. Readers of JSON commonly stop at 128, and an event may wrap what a command said.
+/// Maximum nesting of arrays and objects. JSON parsers commonly stop at 128, and an event may wrap what a command
+/// contained.
 pub const JSON_DEPTH_MAX: usize = 100;
 /// The name under which [`JSON_DEPTH_MAX`] is reported.
 pub const JSON_DEPTH_LIMIT: &str = "json_depth_max";
 /// The name under which the range of numbers is reported: the largest finite 64-bit float.
 pub const JSON_NUMBER_LIMIT: &str = "json_number_max";
 
-/// A number with fewer digits and no exponent is always in the range of a 64-bit float.
+/// A number with at most this many digits and no exponent is always in the range of a 64-bit float.
 const DIGITS_IN_RANGE_MAX: usize = 308;
-/// Characters of a number that a message repeats.
+/// Characters of a number that a message shows.
 const NUMBER_SHOWN_MAX: usize = 40;
 
-/// Why bytes are refused. Each message continues a sentence such as "the payload …".
+/// Why bytes are not accepted. Each message continues a sentence such as "the payload …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
     #[error("is not JSON: {0}")]
@@ -28,16 +29,16 @@ pub enum JsonError {
     NumberTooLarge { number: String },
 }
 
-/// Checks syntax, depth and the range of numbers.
+/// Checks the syntax, the depth, and the range of numbers.
 pub fn check_json(bytes: &[u8]) -> Result<(), JsonError> {
     check_json_text(std::str::from_utf8(bytes).map_err(JsonError::NotUtf8)?)
 }
 
-/// As [`check_json`], for what is known to be UTF-8.
+/// Does the same as [`check_json`], for text that is known to be UTF-8.
 pub fn check_json_text(text: &str) -> Result<(), JsonError> {
-    // Nothing is built and nothing recurses, so the depth of the text costs no stack.
+    // The parser builds nothing and does not recurse, so the depth of the text costs no stack.
     serde_json::from_str::<IgnoredAny>(text).map_err(|error| JsonError::Syntax(error.to_string()))?;
-    // Counting brackets is many times faster than following them, and nearly always enough.
+    // Counting brackets is many times faster than tracking the depth, and nearly always enough.
     let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
     if brackets > JSON_DEPTH_MAX {
         let depth = depth(text);
@@ -51,7 +52,7 @@ pub fn check_json_text(text: &str) -> Result<(), JsonError> {
     }
 }
 
-/// The depth of valid JSON.
+/// The depth of a text that is valid JSON.
 fn depth(text: &str) -> usize {
     let (mut deepest, mut depth, mut in_string) = (0, 0_usize, false);
     let mut bytes = text.bytes();
@@ -69,14 +70,14 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// Rules out most texts quickly: a number beyond the range has an exponent, or a long run of digits. Such a run covers one of the places
-/// that are looked at.
+/// Excludes most texts quickly. A number beyond the range has an exponent, or a long run of digits; such a run covers
+/// at least one of the positions checked here.
 fn may_have_large_number(bytes: &[u8]) -> bool {
     let has_exponent = bytes.windows(2).any(|pair| pair[0].is_ascii_digit() && matches!(pair[1], b'e' | b'E'));
     has_exponent || bytes.iter().skip(DIGITS_IN_RANGE_MAX).step_by(DIGITS_IN_RANGE_MAX + 1).any(u8::is_ascii_digit)
 }
 
-/// The first number of valid JSON that is beyond the range of a 64-bit float.
+/// The first number beyond the range of a 64-bit float, in a text that is valid JSON.
 fn large_number(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
     let mut place = 0;
@@ -98,7 +99,7 @@ fn large_number(text: &str) -> Option<&str> {
     None
 }
 
-/// Behind the closing quote of the string that opens at `start`.
+/// The position after the closing quote of the string that opens at `start`.
 fn end_of_string(bytes: &[u8], start: usize) -> usize {
     let mut place = start + 1;
     while place < bytes.len() {
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_called_so() {
+    fn what_is_not_json_is_reported_as_such() {
         for text in ["", "{", "nul", "{}{}", "{'a':1}", "NaN", "1e", "Infinity"] {
             assert!(matches!(check_json(text.as_bytes()), Err(JsonError::Syntax(_))), "{text}");
         }
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_no_float_can_hold_is_named() {
+    fn a_number_that_no_float_can_hold_is_in_the_message() {
         let digits = "9".repeat(400);
         for number in ["1e400", "-1E400", "1.8e308", "9e999999999999", &digits, &format!("-{digits}.5")] {
             for text in [

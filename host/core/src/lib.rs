@@ -1,5 +1,6 @@
-//! Polder's vocabulary: names, journals, positions, commands, events, acknowledgements, content ids, subjects, permissions, limits, translations and the
-//! catalog a domain describes itself with. Pure: no input or output, no waiting, no clock.
+//! Polder's vocabulary: names, journals, positions, commands, events, acknowledgements, content ids, subjects,
+//! permissions, limits, translations, and the descriptor in which a domain describes itself. Pure: no input or output,
+//! no waiting, no clock.
 #![forbid(unsafe_code)]
 
 pub mod access;

@@ -1,4 +1,4 @@
-//! What one tenant may use. Defaults are generous for rules and far below what would hurt the host.
+//! The limits of one tenant. The defaults are generous for domain logic, and far below what would harm the host.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -9,20 +9,20 @@ const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
 
-/// One of the limits, for those who list them or set them by name.
+/// The description of one limit, for listing limits and for setting them by name.
 #[derive(Debug)]
 pub struct Limit {
     pub name: &'static str,
-    /// What it counts, with its unit.
+    /// What the limit counts, with its unit.
     pub meaning: &'static str,
     pub default: u64,
-    /// What it may be set to.
+    /// The values that it may be set to.
     pub range: RangeInclusive<u64>,
     get: fn(&Limits) -> u64,
     set: fn(&mut Limits, u64),
 }
 
-/// A limit that cannot be set so: says what can.
+/// A limit cannot be set. The message contains the limits or values that can.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LimitError {
     #[error("there is no limit {0:?}; there are {known}", known = names())]
@@ -33,7 +33,7 @@ pub enum LimitError {
 
 macro_rules! limits {
     ($($(#[doc = $meaning:literal])+ $name:ident: $default:expr, $least:expr, $most:expr;)*) => {
-        /// Each field can be set per tenant.
+        /// The limits of a tenant. Each field can be set per tenant.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct Limits {
@@ -43,7 +43,7 @@ macro_rules! limits {
         impl Limits {
             pub const DEFAULT: Self = Self { $($name: $default,)* };
 
-            /// Every limit there is.
+            /// All limits.
             pub const ALL: &[Limit] = &[$(Limit {
                 name: stringify!($name),
                 meaning: concat!($($meaning),+).trim_ascii(),
@@ -57,9 +57,9 @@ macro_rules! limits {
 }
 
 limits! {
-    /// instructions, about, that one guest call may spend: the verdict that is the same on every machine
+    /// WebAssembly instructions of one guest call, approximately; the result is the same on every machine
     fuel_per_call_max: 1_000_000_000, 1_000, 1_000_000_000_000;
-    /// how long one guest call may keep a processor, in milliseconds: the watchdog for what fuel does not see
+    /// processor time of one guest call, in milliseconds; it also bounds work that uses no fuel
     call_wall_ms_max: 1_000, 10, 60_000;
     /// linear memory of one guest instance, in bytes
     memory_bytes_max: 256 * MIB, 2 * MIB, GIB;
@@ -73,17 +73,18 @@ limits! {
     state_bytes_max: 16 * MIB, KIB, 256 * MIB;
     /// commands accepted but not yet acknowledged
     commands_in_flight_max: 4_096, 1, 1_000_000;
-    /// commands taken per second, with as many in store after a second of rest
+    /// commands taken per second; after a second without commands, as many at once
     commands_per_second_max: 1_000_000, 1, 10_000_000;
-    /// memory of all the tenant's guest instances that run commands, in bytes: beyond, those used least go
+    /// linear memory of all the tenant's guest instances that run commands, in bytes; beyond it, the least used are
+    /// removed
     guest_memory_bytes_max: GIB, 16 * MIB, 256 * GIB;
-    /// aggregates whose states are kept in guest memory: beyond, those used least go
+    /// aggregates whose states are kept in guest memory; beyond it, the least used are removed
     warm_states_max: 40_000, 1, 450_000;
     /// records of the tenant in the journal and its read models, in bytes
     storage_bytes_max: 100 * GIB, KIB, 1024 * GIB * 1024;
     /// documents of a projection that one event may touch
     documents_per_event_max: 1_000, 1, 100_000;
-    /// read models of the tenant, in bytes: while one is rebuilt, the old one and the new one
+    /// read models of the tenant, in bytes; while one is rebuilt, of the old one and the new one
     view_bytes_max: 10 * GIB, 64 * KIB, 1024 * GIB * 1024;
     /// diagnostics one guest call may emit, in bytes
     diagnostics_bytes_max: 16 * KIB, 0, MIB;
@@ -94,7 +95,7 @@ impl Limits {
         Self::ALL.iter().find(|limit| limit.name == name).ok_or_else(|| LimitError::Unknown(name.to_owned()))
     }
 
-    /// With some of them set otherwise.
+    /// These limits with some values replaced.
     #[must_use]
     pub fn with(mut self, overrides: &LimitOverrides) -> Self {
         for (limit, value) in overrides.iter() {
@@ -124,12 +125,12 @@ impl Default for Limits {
     }
 }
 
-/// Limits that a tenant has of its own. Every name is a limit's, every value in its range.
+/// The limits that were set for one tenant. Every name is that of a limit, and every value is within its range.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct LimitOverrides(BTreeMap<&'static str, u64>);
 
-/// What is to be changed: a new value, or `None` for the default again. Checked like the overrides.
+/// Changes to a tenant's limits: a new value, or `None` for the default. Checked like the overrides.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "BTreeMap<String, Option<u64>>")]
 pub struct LimitChanges(BTreeMap<&'static str, Option<u64>>);
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_set_says_what_can() {
+    fn the_error_of_a_wrong_change_lists_what_is_allowed() {
         let error = changes(r#"{"fuel":1}"#).unwrap_err().to_string();
         assert!(error.contains("\"fuel\"") && error.contains("fuel_per_call_max, call_wall_ms_max"), "{error}");
         let error = changes(r#"{"call_wall_ms_max":5}"#).unwrap_err().to_string();

@@ -1,25 +1,26 @@
-//! The memory that the host as a whole may hold for work that outsiders cause. Counts bytes; allocates and frees nothing itself, and never waits.
+//! The budget for memory that requests can make the host hold. It only counts bytes: it allocates and frees nothing,
+//! and never blocks.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Guests may hold this part of the budget, in percent. They keep their memory while it is not in use, to be fast the next time; all others
-/// give theirs back when their work ends, and must find some.
+/// Maximum share of the budget for guests, in percent. Guests keep their memory while they are idle, to be faster next
+/// time. All other purposes free theirs when their work ends, and need the rest.
 const GUESTS_PERCENT_MAX: u64 = 75;
 
-/// The parts of the host that hold memory on behalf of others.
+/// What memory is reserved for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemoryPurpose {
     /// Bodies of requests while they arrive, uploads included.
     RequestBodies,
-    /// Answers to reads, from the page that is read to the last byte that the client takes.
+    /// Replies to reads, from the page that is read to the last byte that the client receives.
     Reads,
     /// Linear memory of guest instances.
     Guests,
     /// Child processes that compile components.
     Compilers,
-    /// Turns of projections, and the read models' caches.
+    /// Projections that process events, and the caches of the read models.
     Views,
 }
 
@@ -43,7 +44,7 @@ impl fmt::Display for MemoryPurpose {
     }
 }
 
-/// The host's memory is in use. The work can be tried again once other work has ended.
+/// The host's memory is in use. The work can be tried again after other work has ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{purpose} asked for {asked} bytes; {used} of the {bytes_max} bytes that memory_bytes_max leaves for that are in use"
@@ -73,7 +74,7 @@ impl MemoryBudget {
         Self { shared: Arc::new(Shared { bytes_max, used: AtomicU64::new(0), used_by_purpose: Default::default() }) }
     }
 
-    /// A budget that refuses nothing.
+    /// A budget without a limit.
     pub fn unlimited() -> Self {
         Self::new(u64::MAX)
     }
@@ -90,7 +91,7 @@ impl MemoryBudget {
         self.shared.used_by_purpose[purpose as usize].load(Ordering::Relaxed)
     }
 
-    /// A reservation of no bytes, to be grown.
+    /// An empty reservation, to be grown later.
     pub fn reserve_nothing(&self, purpose: MemoryPurpose) -> MemoryReservation {
         MemoryReservation { budget: self.clone(), purpose, bytes: 0 }
     }
@@ -98,7 +99,7 @@ impl MemoryBudget {
     /// Reserves `bytes` until the reservation is dropped.
     ///
     /// # Errors
-    /// When fewer than `bytes` are free. Nothing is reserved then.
+    /// Fails if fewer than `bytes` are free. Nothing is reserved then.
     pub fn try_reserve(&self, purpose: MemoryPurpose, bytes: u64) -> Result<MemoryReservation, MemoryExhausted> {
         let mut reservation = self.reserve_nothing(purpose);
         reservation.grow(bytes)?;
@@ -130,14 +131,16 @@ impl MemoryBudget {
     }
 }
 
+/// Adds `bytes` to `used`, unless the sum would exceed `bytes_max`.
+///
 /// # Errors
-/// What is in use, when the sum would be more than `bytes_max`.
+/// The number of bytes in use, if the sum would exceed `bytes_max`.
 fn add_within(used: &AtomicU64, bytes: u64, bytes_max: u64) -> Result<(), u64> {
     let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= bytes_max);
     used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).map(drop)
 }
 
-/// A part of the budget. Dropping it gives the bytes back.
+/// A part of the budget. Dropping it releases the bytes.
 #[derive(Debug)]
 pub struct MemoryReservation {
     budget: MemoryBudget,
@@ -153,14 +156,14 @@ impl MemoryReservation {
     /// Adds `bytes` to the reservation.
     ///
     /// # Errors
-    /// When fewer than `bytes` are free. The reservation keeps its size then.
+    /// Fails if fewer than `bytes` are free. The reservation keeps its size then.
     pub fn grow(&mut self, bytes: u64) -> Result<(), MemoryExhausted> {
         self.budget.take(self.purpose, bytes)?;
         self.bytes += bytes;
         Ok(())
     }
 
-    /// Gives back what the reservation holds beyond `bytes`. A smaller reservation is left as it is.
+    /// Releases what the reservation holds beyond `bytes`. Does nothing if it is not larger.
     pub fn shrink_to(&mut self, bytes: u64) {
         let surplus = self.bytes.saturating_sub(bytes);
         self.budget.give_back(self.purpose, surplus);

@@ -1,16 +1,16 @@
-//! Names and ids as types: what was parsed once is known to be a good path segment, NATS subject token and key.
+//! Names and ids as types. A value that was parsed once is a valid path segment, NATS subject token and key.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Longest name of a tenant, domain, aggregate, command, event or projection, in bytes.
+/// Maximum length of the name of a tenant, domain, aggregate, command, event or projection, in bytes.
 pub const NAME_BYTES_MAX: usize = 63;
-/// Longest aggregate id, command id or correlation id, in bytes.
+/// Maximum length of an aggregate id, command id or correlation id, in bytes.
 pub const ID_BYTES_MAX: usize = 128;
 
-/// A name or id that cannot be used: says which, why, and what would be right.
+/// A name or id is invalid. The message contains the value, the problem, and the rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {value:?} {problem}: {rule}")]
 pub struct NameError {
@@ -37,7 +37,7 @@ fn check_name(text: &str) -> Result<(), (&'static str, &'static str)> {
     Err((problem, NAME_RULE))
 }
 
-/// Narrower than printable text on purpose: an id is part of paths, subjects and shell commands, unescaped.
+/// Allows fewer characters than printable text has, because ids appear unescaped in paths, subjects and shell commands.
 fn check_aggregate_id(text: &str) -> Result<(), (&'static str, &'static str)> {
     check_id(text, AGGREGATE_ID_RULE, |b| b.is_ascii_alphanumeric() || b"-_:@=+~".contains(&b))
 }
@@ -99,34 +99,34 @@ macro_rules! names {
 }
 
 names! {
-    /// Owner of domains, their history, read models and limits.
+    /// The owner of domains, with their history, read models and limits.
     TenantName, "tenant", check_name;
-    /// One bounded context: one component.
+    /// One bounded context, which is one component.
     DomainName, "domain", check_name;
-    /// A kind of aggregate: `order`.
+    /// The type of an aggregate: `order`.
     AggregateName, "aggregate", check_name;
-    /// One aggregate among its kind.
+    /// Identifies one aggregate among those of its type.
     AggregateId, "aggregate id", check_aggregate_id;
-    /// A request, imperative: `submit-order`.
+    /// The name of a command, in the imperative: `submit-order`.
     CommandName, "command", check_name;
-    /// Unique per aggregate: repeating it repeats the first acknowledgement.
+    /// Identifies a command. Unique per aggregate: a repeated id returns the first acknowledgement again.
     CommandId, "command id", check_visible_id;
-    /// A recorded fact, past tense: `order-submitted`.
+    /// The name of an event, in the past tense: `order-submitted`.
     EventName, "event", check_name;
-    /// A read model: `order-summary`.
+    /// The name of a read model: `order-summary`.
     ProjectionName, "projection", check_name;
-    /// Ties together what one request set off.
+    /// Connects everything that one request caused.
     CorrelationId, "correlation id", check_visible_id;
 }
 
-/// What a command sets off carries its id, unless the caller chose another.
+/// A command's id is the correlation id of everything it causes, unless the caller chose another.
 impl From<&CommandId> for CorrelationId {
     fn from(id: &CommandId) -> Self {
         Self(Arc::clone(&id.0))
     }
 }
 
-/// What a message shows of a value that may be of any length.
+/// Shortens a value of any length for a message.
 fn shorten(text: &str) -> String {
     const SHOWN_CHARS_MAX: usize = 80;
     match text.char_indices().nth(SHOWN_CHARS_MAX) {
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_names_say_what_would_be_right() {
+    fn the_error_of_a_bad_name_contains_the_rule() {
         for name in ["", "Order", "1order", "-a", "a b", "a.b", "a*", "a>", "ü", "a\0", &"x".repeat(64)] {
             let error = DomainName::new(name).unwrap_err().to_string();
             assert!(error.contains("domain") && error.contains("a name has 1 to 63"), "{error}");

@@ -1,4 +1,4 @@
-//! Where something stands: in a tenant's history, in an aggregate's history, in time.
+//! Positions in a tenant's history, in an aggregate's history, and in time.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ macro_rules! counters {
         pub struct $name(pub u64);
 
         impl $name {
-            /// Before the first.
+            /// The value before the first.
             pub const ZERO: Self = Self(0);
 
             #[must_use]
@@ -26,9 +26,9 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Place of an event in its tenant's history, from 1, gapless, visible only once durable.
+    /// The position of an event in its tenant's history: from 1, without gaps, visible only once durable.
     Position;
-    /// Place of an event in its aggregate's history, from 1, gapless. What optimistic concurrency checks.
+    /// The position of an event in its aggregate's history: from 1, without gaps. Optimistic concurrency compares it.
     Sequence;
     /// Milliseconds since 1970-01-01T00:00:00Z.
     TimestampMs;

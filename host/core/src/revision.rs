@@ -1,15 +1,15 @@
-//! One build of a domain, named by what it is made of.
+//! One build of a domain, identified by the digest of its component.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// BLAKE3 digest of a component's bytes as they were uploaded. Shown as 64 hexadecimal digits.
+/// BLAKE3 digest of a component's bytes as they were uploaded. Displayed as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Revision([u8; 32]);
 
-/// How much of a revision each record in the journal carries: enough to tell a tenant's revisions apart.
+/// Bytes of a revision that each record in the journal contains: enough to distinguish a tenant's revisions.
 pub const REVISION_MARK_BYTES: usize = 8;
 
 impl Revision {
@@ -27,7 +27,7 @@ impl Revision {
         mark
     }
 
-    /// The first 12 digits: for logs and messages.
+    /// The first 12 digits, for logs and messages.
     pub fn short(&self) -> String {
         let mut text = self.to_string();
         text.truncate(12);

@@ -1,28 +1,33 @@
-//! Names on the wire, in NATS's form: tokens parted by dots. They say where messages go, and so also what may be permitted.
+//! Names on the wire, in NATS's form: tokens separated by dots. They are the addresses of messages, and permissions
+//! refer to them.
 //!
-//! | subject | what it stands for |
+//! | subject | meaning |
 //! |---|---|
 //! | `{tenant}.cmd.{domain}.{aggregate}.{id}.{command}` | publish: a command |
-//! | `{tenant}.cmds` | publish over NATS: several commands, each of which has to be permitted |
+//! | `{tenant}.cmds` | publish over NATS: several commands, each of which must be permitted |
 //! | `{tenant}.{domain}.{aggregate}.{event}.v{n}` | subscribe: an event |
-//! | `{tenant}.query.{domain}.{projection}` | publish: a question to a view |
-//! | `{tenant}.result.{correlation id}` | subscribe: what was found |
-//! | `{tenant}.query.{domain}.catalog`, `….effects` | publish: what the domain is; what its projections asked for |
-//! | `{tenant}.state.{domain}.{aggregate}.{id}` | publish: a question for a state, now or in the past |
+//! | `{tenant}.query.{domain}.{projection}` | publish: a query to a view |
+//! | `{tenant}.result.{correlation id}` | subscribe: the result of a query |
+//! | `{tenant}.query.{domain}.catalog`, `….effects` | publish: a query for the domain's catalog; for the effects of its
+//! projections |
+//! | `{tenant}.state.{domain}.{aggregate}.{id}` | publish: a query for a state, now or in the past |
 //! | `{tenant}.admin.{act}.{domain}` | publish: `deploy` (an upload of code), `rollback`, … |
 //! | `{tenant}.admin.bridge.{act}` | publish: `show` or `set` the rules of the context bridge |
-//! | `$host.admin.tenant.{act}.{tenant}`, `$host.admin.key.{act}` | publish: what only those who run the host may do |
-//! | `{tenant}.admin.act-for-others`, `$host.admin.act-for-others` | publish: to name another actor than oneself |
-//! | `$host.metrics` | publish: a question for the counters |
+//! | `$host.admin.tenant.{act}.{tenant}`, `$host.admin.key.{act}` | publish: acts that only the host's operators may
+//! perform |
+//! | `{tenant}.admin.act-for-others`, `$host.admin.act-for-others` | publish: commands with an actor other than the
+//! caller |
+//! | `$host.metrics` | publish: a query for the metrics |
 //!
-//! No name or id can hold a dot, `*` or `>`, so a subject that is made of them has as many tokens as it seems to have.
+//! No name or id can contain a dot, `*` or `>`, so each part of a subject above is exactly one token.
 
 use crate::access::Pattern;
 use crate::{
     AggregateId, AggregateName, CommandName, CorrelationId, DomainName, EventName, ProjectionName, TenantName,
 };
 
-/// Where a tenant's name would stand, for what concerns the host as a whole. No tenant can be named so.
+/// The first token of subjects that concern the host as a whole, in place of a tenant's name. No tenant can have this
+/// name.
 pub const HOST: &str = "$host";
 
 pub fn command(
@@ -35,22 +40,22 @@ pub fn command(
     format!("{tenant}.cmd.{domain}.{aggregate}.{id}.{command}")
 }
 
-/// Where several commands come in one message.
+/// The subject for several commands in one message.
 pub fn batches(tenant: &TenantName) -> String {
     format!("{tenant}.cmds")
 }
 
-/// All commands of a tenant.
+/// Matches all commands of a tenant.
 pub fn commands(tenant: &TenantName) -> Pattern {
     Pattern::new(&format!("{tenant}.cmd.>")).expect("a name and a wildcard make a pattern")
 }
 
-/// Where every event of a kind of aggregate appears: `main.orders.order.>`.
+/// The subject of all events of one type of aggregate: `main.orders.order.>`.
 pub fn stream(tenant: &TenantName, domain: &DomainName, aggregate: &AggregateName) -> String {
     format!("{tenant}.{domain}.{aggregate}.>")
 }
 
-/// Where one event appears: `main.orders.order.order-submitted.v1`.
+/// The subject of one event: `main.orders.order.order-submitted.v1`.
 pub fn event(
     tenant: &TenantName,
     domain: &DomainName,
@@ -61,7 +66,7 @@ pub fn event(
     format!("{tenant}.{domain}.{aggregate}.{name}.v{version}")
 }
 
-/// Where all events with these names appear; `None` stands for any.
+/// Matches all events with these names; `None` matches any name.
 pub fn events(
     tenant: &TenantName,
     domain: Option<&DomainName>,
@@ -78,7 +83,7 @@ pub fn view(tenant: &TenantName, domain: &DomainName, projection: &ProjectionNam
     format!("{tenant}.query.{domain}.{projection}")
 }
 
-/// Where the answer to a question appears.
+/// The subject of the result of a query.
 pub fn result(tenant: &TenantName, correlation_id: &CorrelationId) -> String {
     format!("{tenant}.result.{correlation_id}")
 }
@@ -87,7 +92,7 @@ pub fn catalog(tenant: &TenantName, domain: &DomainName) -> String {
     format!("{tenant}.query.{domain}.catalog")
 }
 
-/// The catalogs of all domains.
+/// Matches the catalogs of all domains.
 pub fn catalogs(tenant: &TenantName) -> Pattern {
     Pattern::new(&format!("{tenant}.query.*.catalog")).expect("names and stars make a pattern")
 }
@@ -100,42 +105,42 @@ pub fn state(tenant: &TenantName, domain: &DomainName, aggregate: &AggregateName
     format!("{tenant}.state.{domain}.{aggregate}.{id}")
 }
 
-/// What is done to a tenant's domain: `deploy`, `rollback`.
+/// The subject of an administrative act on a tenant's domain: `deploy`, `rollback`.
 pub fn admin(tenant: &TenantName, act: &str, domain: &DomainName) -> String {
     format!("{tenant}.admin.{act}.{domain}")
 }
 
-/// As [`admin`], for all domains.
+/// Does the same as [`admin`], for all domains.
 pub fn admin_of_all(tenant: &TenantName, act: &str) -> Pattern {
     Pattern::new(&format!("{tenant}.admin.{act}.*")).expect("names and stars make a pattern")
 }
 
-/// What is done to the rules of a tenant's context bridge: `show`, `set`.
+/// The subject of an act on the rules of a tenant's context bridge: `show`, `set`.
 pub fn bridge(tenant: &TenantName, act: &str) -> String {
     format!("{tenant}.admin.bridge.{act}")
 }
 
-/// To name another actor than oneself. `realm`: a tenant's name, or [`HOST`].
+/// The permission to name another actor than the caller. `realm` is a tenant's name, or [`HOST`].
 pub fn act_for_others(realm: &str) -> String {
     format!("{realm}.admin.act-for-others")
 }
 
-/// What is done to a tenant as a whole: `add`, `suspend`, `remove`.
+/// The subject of an act on a tenant as a whole: `add`, `suspend`, `remove`.
 pub fn host_tenant(act: &str, tenant: &TenantName) -> String {
     format!("{HOST}.admin.tenant.{act}.{tenant}")
 }
 
-/// To list all tenants.
+/// The subject for listing all tenants.
 pub fn host_tenants() -> String {
     format!("{HOST}.admin.tenant.list")
 }
 
-/// What is done to the keys that sign tokens: `add`, `list`, `revoke`.
+/// The subject of an act on the keys that sign tokens: `add`, `list`, `revoke`.
 pub fn host_key(act: &str) -> String {
     format!("{HOST}.admin.key.{act}")
 }
 
-/// To have a host give up a journal that several have in common.
+/// The subject for making a host release a journal that several hosts share.
 pub fn host_drain() -> String {
     format!("{HOST}.admin.drain")
 }

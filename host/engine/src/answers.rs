@@ -1,4 +1,4 @@
-//! What the host is asked and what it answers, apart from commands.
+//! Requests to the host and its answers, apart from commands.
 
 use polder_core::translation::Rules;
 use polder_core::{
@@ -15,13 +15,13 @@ pub use views::*;
 use crate::gate::Verdict;
 pub use crate::tenants::Act;
 
-/// Which past of an aggregate is asked for.
+/// The point in time of an aggregate's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AsOf {
     Now,
-    /// After this event of the aggregate.
+    /// The state after this event of the aggregate.
     Sequence(Sequence),
-    /// After the last event that the host had recorded by then.
+    /// The state after the last event that the host had recorded at this time.
     Time(TimestampMs),
 }
 
@@ -30,10 +30,10 @@ pub struct StateAnswer {
     pub sequence: Sequence,
     /// The revision that folded the state.
     pub revision: Revision,
-    /// When the last event folded in was recorded.
+    /// Time at which the last folded event was recorded.
     pub at_ms: TimestampMs,
     pub state: Box<RawValue>,
-    /// Memory of the state and of the text made of it, until the client has taken that.
+    /// Memory of the state and its serialized text, reserved until the client has received it.
     #[serde(skip)]
     pub reserved: Option<MemoryReservation>,
 }
@@ -44,37 +44,37 @@ pub struct EventFilter {
     pub name: Option<EventName>,
     pub correlation_id: Option<CorrelationId>,
     pub aggregate_id: Option<AggregateId>,
-    /// In the host's own history: only what was decided about this tenant.
+    /// In the host's own history: only facts about this tenant.
     pub about: Option<TenantName>,
 }
 
 #[derive(Debug)]
 pub struct EventPage {
     pub events: Vec<Event>,
-    /// Everything up to here has been looked at: the `after` of the next question.
+    /// The position up to which the history was searched: the `after` of the next request.
     pub next: Position,
-    /// Memory of the events and of the text made of them, until the client has taken that.
+    /// Memory of the events and their serialized text, reserved until the client has received it.
     pub reserved: Option<MemoryReservation>,
 }
 
-/// Some of one aggregate's events.
+/// A page of one aggregate's events.
 #[derive(Debug)]
 pub struct HistoryPage {
     pub events: Vec<Event>,
-    /// Everything up to here was given; the next page begins after it.
+    /// Sequence of the last event returned; the next page begins after it.
     pub next: Sequence,
-    /// As with [`EventPage::reserved`].
+    /// Memory of the page, as in [`EventPage::reserved`].
     pub reserved: Option<MemoryReservation>,
 }
 
-/// A key that tokens are signed with, as far as the host knows it.
+/// A key that access tokens are signed with, as recorded.
 #[derive(Debug, Clone, Serialize)]
 pub struct AccessKey {
     pub id: AggregateId,
     pub public_key: String,
     pub added_at_ms: TimestampMs,
     pub added_by: Option<String>,
-    /// `None`: it counts.
+    /// `None` if the key is valid.
     pub revoked: Option<Revocation>,
 }
 
@@ -90,7 +90,7 @@ pub enum DeployStatus {
     Activated,
     AlreadyActive,
     RolledBack,
-    /// Only judged, as was asked.
+    /// The revision was only checked, as requested.
     WouldPass,
 }
 
@@ -100,9 +100,9 @@ pub struct Deployed {
     pub domain: DomainName,
     pub revision: Revision,
     pub previous: Option<Revision>,
-    /// What was checked before, each in a few words.
+    /// The checks that were made before, each as a short text.
     pub checks: Vec<String>,
-    /// What the gate found; `None` when there was nothing to judge.
+    /// The result of the gate; `None` if there was nothing to check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
 }
@@ -115,22 +115,23 @@ pub struct DomainInfo {
     pub projections: Vec<ProjectionInfo>,
 }
 
-/// A tenant, and what it has and may.
+/// A tenant, with its data sizes and limits.
 #[derive(Debug, Clone, Serialize)]
 pub struct TenantInfo {
     pub tenant: TenantName,
-    /// Its key cannot be used: nothing of it can be read or recorded until the operator has restored it.
+    /// Whether its key is unusable. Then its records can be neither read nor written until the operator has restored
+    /// the key.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unavailable: bool,
     /// `None` for the tenant that every host begins with.
     pub added: Option<Act>,
-    /// Commands are refused since then.
+    /// Since when its commands are refused, and by whose act; `None` if it is not suspended.
     pub suspended: Option<Act>,
     pub domains: Vec<DomainRevision>,
     pub position: Position,
-    /// What its records take in the journal.
+    /// Size of its records in the journal, in bytes.
     pub record_bytes: u64,
-    /// What its read models take; 0 as long as they were not used since the start.
+    /// Size of its read models, in bytes; 0 if they were not used since the start.
     pub view_bytes: u64,
     pub commands_in_flight: u64,
     pub limits: Vec<LimitInfo>,
@@ -147,15 +148,15 @@ pub struct LimitInfo {
     pub name: &'static str,
     pub value: u64,
     pub default: u64,
-    /// Set for this tenant, not the default.
+    /// Whether the value was set for this tenant.
     pub is_own: bool,
     pub meaning: &'static str,
 }
 
-/// What an administrative act left behind.
+/// Result of an administrative act.
 #[derive(Debug, Clone, Serialize)]
 pub struct TenantChanged {
-    /// `false`: it was so before, and nothing was recorded.
+    /// `false` if the tenant was in this state before; then nothing was recorded.
     pub changed: bool,
     #[serde(flatten)]
     pub tenant: TenantInfo,
@@ -163,23 +164,23 @@ pub struct TenantChanged {
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Health {
-    /// Commands are taken.
+    /// Whether commands are taken.
     pub writable: bool,
-    /// Why not, when not.
+    /// Why commands are not taken, if so.
     pub reason: Option<String>,
-    /// What is out of service, while everything else is served.
+    /// Parts that are out of service while everything else is served.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub degraded: Vec<Degraded>,
 }
 
-/// A tenant, or one domain of it, that is not served.
+/// A tenant, or one of its domains, that is out of service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Degraded {
     pub tenant: TenantName,
-    /// `None`: all of it.
+    /// `None` for the whole tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<DomainName>,
-    /// In words that may leave the host: where its files lie is in the log.
+    /// A description that may leave the host. Paths of files are only in the log.
     pub problem: String,
 }
 
@@ -188,15 +189,15 @@ pub struct Degraded {
 pub struct BridgeInfo {
     pub tenant: TenantName,
     pub rules: Rules,
-    /// They hold for events after this position.
+    /// The rules apply to events after this position.
     pub after: Position,
-    /// `None`: none was ever set.
+    /// `None` if no rules were ever set.
     pub set: Option<Act>,
 }
 
 #[derive(Debug, Clone, Serialize)]
 pub struct BridgeChanged {
-    /// `false`: they were the same before, and nothing was recorded.
+    /// `false` if the rules were the same before; then nothing was recorded.
     pub changed: bool,
     #[serde(flatten)]
     pub bridge: BridgeInfo,

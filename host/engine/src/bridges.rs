@@ -1,5 +1,5 @@
-//! The context bridge of each tenant: which rules hold from which position on, folded from the facts in the host's own history. What a
-//! rule does is said in `polder_core::translation`.
+//! The context bridge of each tenant: its rules and the positions from which they apply, folded from the facts in the
+//! host's own history. `polder_core::translation` defines what a rule does.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::system::{Book, Fact, Noted};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum BridgeFact {
-    /// They take the place of all that held before, for events after this position. What was published before stays as it is.
+    /// The rules replace all former ones for events after this position. Events published before remain as they are.
     BridgeRulesSet { tenant: TenantName, after: Position, rules: Rules },
 }
 
@@ -29,16 +29,16 @@ impl Fact for BridgeFact {
     }
 }
 
-/// Rules that hold until the next ones do.
+/// Rules that apply until the next ones do.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RuleSet {
-    /// For events after this position.
+    /// The rules apply to events after this position.
     pub(crate) after: Position,
     pub(crate) rules: Rules,
     pub(crate) set: Act,
 }
 
-/// Every rule there ever was: what was published by old ones has to be known again.
+/// All rules that were ever set. Old ones are kept, because events are translated by the rules of their time.
 #[derive(Debug, Default)]
 pub(crate) struct Bridges(BTreeMap<TenantName, Arc<Vec<RuleSet>>>);
 
@@ -53,21 +53,22 @@ impl Book for Bridges {
 }
 
 impl Bridges {
-    /// Oldest first.
+    /// The tenant's rules, oldest first.
     pub(crate) fn of(&self, tenant: &TenantName) -> Arc<Vec<RuleSet>> {
         self.0.get(tenant).cloned().unwrap_or_default()
     }
 }
 
-/// One tenant's, as it is in effect.
+/// The rules of one tenant that are in effect.
 #[derive(Debug, Default)]
 pub(crate) struct Bridge {
     pub(crate) sets: Arc<Vec<RuleSet>>,
-    /// While new rules are being recorded nothing beyond is published: by which rules is not known yet.
+    /// The position beyond which nothing is published while new rules are being recorded, because it is not known yet
+    /// which rules apply there.
     pub(crate) held_at: Option<Position>,
 }
 
-/// A tenant's history, as far as it may be published, and what its events become beside themselves.
+/// The publishable part of a tenant's history, with the translation of its events.
 #[derive(Clone)]
 pub struct Outflow {
     pub(crate) positions: watch::Receiver<Position>,
@@ -75,14 +76,14 @@ pub struct Outflow {
 }
 
 impl Outflow {
-    /// Rules that apply to events up to here are all known. Never less than before.
+    /// The position up to which all applicable rules are known. It never decreases.
     pub fn newest(&self) -> Position {
-        // Looked at while the bridge is: rules that are set later hold from a later position on.
+        // Read while the bridge is borrowed: rules that are set later apply from a later position on.
         let bridge = self.bridge.borrow();
         bridge.held_at.unwrap_or_else(|| *self.positions.borrow())
     }
 
-    /// Completes once [`newest`](Self::newest) is beyond `position`; `false` when that will never be.
+    /// Completes once [`newest`](Self::newest) is beyond `position`. Returns `false` if that cannot happen any more.
     pub async fn moved_beyond(&self, position: Position) -> bool {
         let Self { mut positions, mut bridge } = self.clone();
         loop {
@@ -101,7 +102,7 @@ impl Outflow {
         }
     }
 
-    /// By the rules that held when the event was recorded.
+    /// Translates an event by the rules that applied when it was recorded.
     pub fn translate(&self, event: &Event) -> (Vec<Translation>, Vec<LeftOut>) {
         let sets = Arc::clone(&self.bridge.borrow().sets);
         match sets.iter().rev().find(|set| set.after < event.position) {
@@ -110,7 +111,7 @@ impl Outflow {
         }
     }
 
-    /// Whether there ever was a rule.
+    /// Whether a rule was ever set.
     pub fn is_translated(&self) -> bool {
         self.bridge.borrow().sets.iter().any(|set| !set.rules.is_empty())
     }
@@ -151,10 +152,10 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_published_beyond_rules_that_are_being_set() {
-        let (told, positions) = watch::channel(Position(5));
+        let (sender, positions) = watch::channel(Position(5));
         let (holding, bridge) = watch::channel(Bridge { sets: Arc::default(), held_at: Some(Position(5)) });
         let outflow = Outflow { positions, bridge };
-        told.send_replace(Position(8));
+        sender.send_replace(Position(8));
         assert_eq!(outflow.newest(), Position(5));
         let waiting = outflow.clone();
         let waiting = tokio::spawn(async move { waiting.moved_beyond(Position(5)).await });
@@ -163,7 +164,7 @@ mod tests {
         holding.send_modify(|bridge| bridge.held_at = None);
         assert!(waiting.await.unwrap());
         assert_eq!(outflow.newest(), Position(8));
-        drop(told);
+        drop(sender);
         assert!(!outflow.moved_beyond(Position(8)).await);
     }
 }

@@ -1,4 +1,4 @@
-//! The host's clock: the only one, and never backwards, also not behind what is recorded.
+//! The host's only clock. It never goes backwards, and never behind the recorded times.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,14 +15,14 @@ impl Clock {
         self.at(SystemTime::now())
     }
 
-    /// From here on it gives no time before this one: the newest in a journal that another host, or this one with its clock set otherwise,
-    /// has written.
+    /// Sets the earliest time that the clock returns from now on: the newest in the journal, which may have been
+    /// written by another host, or by this one with its clock set differently.
     pub(crate) fn begin_at(&self, newest: TimestampMs) {
         self.newest_ms.fetch_max(newest.0, Ordering::Relaxed);
     }
 
     fn at(&self, wall: SystemTime) -> TimestampMs {
-        // A machine set to before 1970 gets 1970: no reason to refuse work.
+        // On a machine whose clock is before 1970 this returns 1970; that is no reason to refuse work.
         let wall = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
         TimestampMs(self.newest_ms.fetch_max(wall_ms, Ordering::Relaxed).max(wall_ms))
@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_goes_back() {
+    fn the_clock_never_goes_back() {
         let clock = Clock::default();
         clock.begin_at(TimestampMs(5_000));
         assert_eq!(clock.at(wall(1_000)), TimestampMs(5_000), "the machine's clock was set back");
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn before_1970_it_is_1970() {
+    fn times_before_1970_become_1970() {
         let clock = Clock::default();
         assert_eq!(clock.at(UNIX_EPOCH - Duration::from_secs(86_400)), TimestampMs(0));
         clock.begin_at(TimestampMs(7));

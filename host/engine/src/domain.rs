@@ -1,4 +1,4 @@
-//! One domain of a tenant, and the revision that is active now.
+//! One domain of a tenant, with its active revision.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,21 +13,21 @@ use crate::rules::Rules;
 
 pub(crate) struct Domain {
     pub(crate) name: DomainName,
-    /// Asked for by every thread at every command.
+    /// Read by every thread for every command.
     active: ArcSwap<Active>,
-    /// Its commands that are on their way.
+    /// The commands in flight.
     pub(crate) passage: Passage,
     pub(crate) conduct: Conduct,
 }
 
-/// What a revision brings.
+/// An active revision.
 pub(crate) struct Active {
     pub(crate) revision: Revision,
     pub(crate) rules: Arc<dyn Rules>,
-    /// Where each aggregate's events appear; part of every acknowledgement.
+    /// The NATS subject of each aggregate's events. It is part of every acknowledgement.
     subjects: HashMap<AggregateName, String>,
     pub(crate) health: Health,
-    /// For the workers, to begin with.
+    /// States prepared for the workers.
     pub(crate) ready: Ready,
 }
 
@@ -50,15 +50,15 @@ impl Domain {
         Arc::new(Self { name, active: ArcSwap::new(active), passage: Passage::new(), conduct: Conduct::default() })
     }
 
-    /// To be dropped soon: for longer, take a full [`Arc`] out of it.
+    /// The active revision. Drop the guard soon; to keep it longer, take a full [`Arc`] out of it.
     pub(crate) fn active(&self) -> Guard<Arc<Active>> {
         self.active.load()
     }
 
-    /// Gives the commands that may still meet the revision before.
+    /// Activates a revision. Returns the commands in flight that may still meet the former one.
     pub(crate) fn activate(&self, active: Arc<Active>) -> Passed {
         self.active.store(active);
-        // In this order: whoever sets out later meets the new one.
+        // The order matters: commands that begin later meet the new revision.
         self.passage.so_far()
     }
 }

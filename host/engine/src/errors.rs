@@ -1,4 +1,4 @@
-//! What can go wrong, sorted by what the reader should do next.
+//! Errors, sorted by what the reader should do next.
 
 use std::path::PathBuf;
 
@@ -13,16 +13,17 @@ use crate::deployments::CompileError;
 use crate::gate::Verdict;
 use crate::system::SYSTEM_TENANT;
 
-/// After this time a caller may ask again for what the host had no memory for, in milliseconds.
+/// Retry interval for requests that the host had no memory for, in milliseconds.
 pub const MEMORY_RETRY_MS: u64 = 1_000;
 
-/// After this time a caller may ask again for a read that was one too many, in milliseconds.
+/// Retry interval for reads that were refused because too many were waiting, in milliseconds.
 pub const READ_RETRY_MS: u64 = 1_000;
 
-/// Why a command got no acknowledgement. Nothing was recorded, except where it is [`OutcomeUnknown`](Self::OutcomeUnknown).
+/// The reason why a command got no acknowledgement. Nothing was recorded, except possibly with
+/// [`OutcomeUnknown`](Self::OutcomeUnknown).
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SubmitError {
-    // The caller fixes the request.
+    // The caller must fix the request.
     #[error("tenant {SYSTEM_TENANT:?} is the host's own history: it takes no commands; name another tenant")]
     SystemTenant,
     #[error("there is no tenant {0:?} here")]
@@ -39,7 +40,7 @@ pub enum SubmitError {
     Json(#[from] JsonError),
     #[error("the payload has {bytes} bytes; at most {bytes_max} are allowed (limit command_bytes_max)")]
     TooLarge { bytes: u64, bytes_max: u64 },
-    /// What the domain decided is more than may be recorded. Counted against nobody.
+    /// The domain's decision exceeds a limit on what may be recorded. It does not count against the revision.
     #[error("the command leads to more than may be recorded: {reason}")]
     OverLimit { limit: &'static str, limit_value: u64, reason: String },
     #[error(
@@ -48,36 +49,36 @@ pub enum SubmitError {
         if *was_rejected { ", or ask for a rejected command to be decided again" } else { "" }
     )]
     IdReused { id: CommandId, was_rejected: bool },
-    // The caller reads again and decides anew.
+    // The caller must read again and decide anew.
     #[error("the aggregate is at sequence {actual}, the command expected {expected}")]
     Conflict { expected: Sequence, actual: Sequence },
-    // The caller waits.
+    // The caller must wait.
     #[error("tenant {tenant:?} is at its limit {limit}, {value}: try again in {retry_after_ms} ms")]
     Busy { tenant: TenantName, limit: &'static str, value: u64, retry_after_ms: u64 },
-    /// The host as a whole has no memory left for this. It counts against nobody.
+    /// The host has no memory left for this command. It does not count against the tenant or the revision.
     #[error("{0}: nothing was recorded; try again in {MEMORY_RETRY_MS} ms")]
     MemoryExhausted(MemoryExhausted),
-    /// `None`: not before another revision is deployed.
+    /// `retry_after_ms` is `None` if a retry only makes sense after another revision was deployed.
     #[error("domain {domain:?}, revision {}, is out of service: {reason}", revision.short())]
     OutOfService { domain: DomainName, revision: Revision, reason: String, retry_after_ms: Option<u64> },
-    // The author of the domain fixes the guest.
+    // The author of the domain must fix the guest.
     #[error("domain {domain:?}, revision {}: {reason}", revision.short())]
     GuestFault { domain: DomainName, revision: Revision, reason: String },
-    // The operator looks after the host.
+    // The operator must look into the host.
     #[error(
-        "tenant {tenant:?} is full: its records take {bytes} bytes, at its limit storage_bytes_max, {storage_bytes_max}, or beyond; \
+        "tenant {tenant:?} is full: its records and views take {bytes} bytes, at its limit storage_bytes_max, {storage_bytes_max}, or beyond; \
          commands are taken again when the limit is raised, and reads go on"
     )]
     StorageFull { tenant: TenantName, bytes: u64, storage_bytes_max: u64 },
-    /// Nothing of it was recorded: try again when there is room.
-    #[error("the host takes no commands for now: {reason}")]
+    /// Nothing of the command was recorded. Retry when there is room.
+    #[error("the host takes no commands at present: {reason}")]
     NoRoom { reason: String, is_disk_full: bool },
     #[error("{}", out_of_service(.0))]
     TenantUnavailable(TenantName),
     #[error("the host takes no commands: {0}")]
     ReadOnly(String),
-    /// Making the decision durable failed half-way: it may be found in the journal later. The same id, the caller's own or the one that is named
-    /// here, is answered with what became of it.
+    /// Making the decision durable failed halfway, so it may turn out to be in the journal. Repeating the command with
+    /// the same id, the caller's own or the one given here, returns the outcome.
     #[error("it is not known whether the command was recorded: {reason}; ask again with the same command id")]
     OutcomeUnknown { command_id: Option<CommandId>, reason: String },
     #[error("another host owns the journal: it takes the commands")]
@@ -86,7 +87,7 @@ pub enum SubmitError {
     ShuttingDown,
 }
 
-/// Why a question has no answer.
+/// The reason why a query has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ReadError {
     #[error("tenant {SYSTEM_TENANT:?} is the host's own history: it has events, but no states and no views")]
@@ -107,7 +108,7 @@ pub enum ReadError {
     NoSuchSequence { aggregate: AggregateName, id: AggregateId, asked: Sequence, newest: Sequence },
     #[error("projection {projection:?} has no document {key:?}, as of position {position}{}", missing(set_aside))]
     NoSuchDocument { projection: ProjectionName, key: String, position: Position, set_aside: Option<SetAside> },
-    /// The view has not folded the whole history yet, and the question names no position that it has reached.
+    /// The view has not folded the whole history yet, and the query names no position that the view has reached.
     #[error(
         "projection {projection:?} is being built, at {reached} of {newest}: ask again, or with \"after\" for a position that it has reached"
     )]
@@ -118,15 +119,15 @@ pub enum ReadError {
     TooSlow(String),
     #[error("{0}")]
     BadQuery(String),
-    /// The view did not get there in time; it stands at `reached`.
+    /// The view did not reach the position in time; it is at `reached`.
     #[error(
-        "the view stands at position {reached}, not yet at {asked}{}: ask again, or with a longer timeout",
+        "the view is at position {reached}, not yet at {asked}{}: ask again, or with a longer timeout",
         because(why)
     )]
     Behind { asked: Position, reached: Position, why: Option<String> },
     #[error("domain {domain:?}, revision {}: {reason}", revision.short())]
     GuestFault { domain: DomainName, revision: Revision, reason: String },
-    /// The host as a whole has no memory left for this.
+    /// The host has no memory left for this query.
     #[error("{0}: try again in {MEMORY_RETRY_MS} ms")]
     MemoryExhausted(MemoryExhausted),
     #[error(
@@ -135,7 +136,7 @@ pub enum ReadError {
     Busy { tenant: TenantName, limit: &'static str, value: u64 },
     #[error("the host has too many reads under way: its limit {limit} is {value}; try again in {READ_RETRY_MS} ms")]
     HostBusy { limit: &'static str, value: u64 },
-    /// Asking again would take as long again.
+    /// Retrying would take as long again.
     #[error("the read took more than {ms_max} ms of CPU time (limit read_cpu_ms_max): ask for less at a time")]
     TooLong { ms_max: u64 },
     #[error("the host is shutting down")]
@@ -148,19 +149,19 @@ pub enum ReadError {
     Storage(String),
 }
 
-/// Why a component did not become the active revision. The active one is untouched.
+/// The reason why a component did not become the active revision. The active revision is unchanged.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DeployError {
     #[error("tenant {SYSTEM_TENANT:?} is the host's own history: it has no domains; name another tenant")]
     SystemTenant,
     #[error("there is no tenant {0:?} here")]
     UnknownTenant(TenantName),
-    /// The author fixes the component.
+    /// The author must fix the component.
     #[error("refused: {0}")]
     Refused(String),
     #[error("the component describes domain {described:?}, but was deployed as {asked:?}")]
     OtherDomain { described: DomainName, asked: DomainName },
-    /// The author fixes the revision, or accepts what it changes.
+    /// The author must fix the revision, or accept its changes.
     #[error("refused: {0}")]
     Gate(Box<Verdict>),
     #[error("revision {} is in quarantine ({cause}); it can be activated again once that is released", revision.short())]
@@ -168,15 +169,17 @@ pub enum DeployError {
     #[error("tenant {tenant:?} has no domain {domain:?}{}", others(known))]
     UnknownDomain { tenant: TenantName, domain: DomainName, known: Vec<DomainName> },
     #[error(
-        "domain {domain:?} has nothing to go back to: no other revision was active before, or those are in quarantine"
+        "domain {domain:?} has nothing to go back to: no other revision was active before, or they are in quarantine"
     )]
     NothingBefore { domain: DomainName },
-    #[error("of the revisions that were active in domain {domain:?}, {found} begin with {asked:?}; exactly one has to")]
+    #[error(
+        "{found} of the revisions that were active in domain {domain:?} begin with {asked:?}; there must be exactly one"
+    )]
     UnknownRevision { domain: DomainName, asked: String, found: usize },
-    /// The host as a whole has no memory left for this.
+    /// The host has no memory left for this deployment.
     #[error("{0}: nothing was changed; try again in {MEMORY_RETRY_MS} ms")]
     MemoryExhausted(MemoryExhausted),
-    /// The caller tries again later.
+    /// The caller should retry later.
     #[error("{0}: try again")]
     Busy(String),
     #[error("the host is shutting down; nothing was changed")]
@@ -204,10 +207,10 @@ impl From<CompileError> for DeployError {
     }
 }
 
-/// Why a key was not made known or revoked.
+/// The reason why a key was not added or revoked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum KeyError {
-    #[error("key {0:?} is known already: a key is made known once, and one that was revoked stays so")]
+    #[error("key {0:?} is known already: a key can be added once, and a revoked key stays revoked")]
     Known(AggregateId),
     #[error("there is no key {0:?} here")]
     Unknown(AggregateId),
@@ -215,7 +218,7 @@ pub enum KeyError {
     ReadOnly(String),
 }
 
-/// Why the rules of a context bridge were not set.
+/// The reason why the rules of a context bridge were not set.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum BridgeError {
     #[error("there is no tenant {0:?} here")]
@@ -226,7 +229,7 @@ pub enum BridgeError {
     ReadOnly(String),
 }
 
-/// Why nothing was decided about a tenant.
+/// The reason why a tenant was not added, changed or removed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum TenantError {
     #[error("there is no tenant {0:?} here")]
@@ -243,7 +246,7 @@ pub enum TenantError {
     Storage(String),
 }
 
-/// Why a tenant's data is not gone yet. It is tried again when the host starts.
+/// The reason why a tenant's data could not be deleted. The host tries again at its next start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EraseError {
     #[error("cannot remove its files: {0}")]
@@ -252,7 +255,7 @@ pub(crate) enum EraseError {
     Journal(#[from] polder_journal::ReadError),
 }
 
-/// Why a host does not start.
+/// The reason why a host does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error(transparent)]
@@ -263,10 +266,11 @@ pub enum OpenError {
     Folder { path: PathBuf, source: std::io::Error },
     #[error("cannot read {what} back from the journal: {problem}")]
     History { what: &'static str, problem: String },
-    /// An older copy of the journal was put in place, or its end was lost. Nothing that the views have seen may be missing.
+    /// An older copy of the journal was put in place, or its end was lost. The journal must contain everything that the
+    /// views have folded.
     #[error(
         "the journal of tenant {tenant} ends at position {journal}, and its views have seen position {views}: events that were recorded are \
-         missing; if an older copy of the journal was put in place on purpose, delete the folder {}: the views are made again",
+         missing; if an older copy of the journal was put in place on purpose, delete the folder {}: the views are rebuilt",
         folder.display()
     )]
     OlderJournal { tenant: TenantName, journal: Position, views: Position, folder: PathBuf },
@@ -285,14 +289,14 @@ fn missing(set_aside: &Option<SetAside>) -> String {
     format!("; from position {first} on events are set aside that may belong to it")
 }
 
-/// What a caller is told; the log and the start say which file it is.
+/// The text for callers. The log and the start name the file.
 fn out_of_service(tenant: &TenantName) -> String {
     format!(
         "tenant {tenant:?} is out of service: its key is missing or damaged; it is served again once the operator has restored it"
     )
 }
 
-/// Those that would have been right. Nothing is said where there are none, or none that the caller may know of.
+/// Lists the names that exist. Empty if there are none, or none that the caller may know of.
 fn others<T: std::fmt::Display>(known: &[T]) -> String {
     if known.is_empty() {
         return String::new();

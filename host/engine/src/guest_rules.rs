@@ -1,4 +1,4 @@
-//! Rules that run in the sandbox: the pipeline's seam on one side, a component on the other.
+//! Implements [`Rules`] with a component in the sandbox.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,7 +15,7 @@ pub(crate) struct GuestRules {
 }
 
 impl GuestRules {
-    /// `notes`: where the guest's notes go.
+    /// `notes` receives the guest's notes.
     pub(crate) fn new(component: Arc<Component>, notes: Arc<NoteLog>) -> Self {
         Self { component, notes }
     }
@@ -36,7 +36,7 @@ impl Rules for GuestRules {
     }
 }
 
-/// Gives the sandbox's handles numbers, so that the pipeline need not know what a handle is.
+/// Numbers the sandbox's handles, so that the pipeline need not know what a handle is.
 struct GuestInstance {
     instance: Instance,
     notes: Arc<NoteLog>,
@@ -58,9 +58,9 @@ impl GuestInstance {
         }
     }
 
-    fn give_up(&mut self, slot: &StateSlot) -> StateHandle {
+    fn release(&mut self, slot: &StateSlot) -> StateHandle {
         self.free.push(slot.0);
-        self.states[slot.0 as usize].take().expect("a slot is given up once: it is not Clone")
+        self.states[slot.0 as usize].take().expect("a slot is released once: it is not Clone")
     }
 }
 
@@ -76,13 +76,13 @@ impl RulesInstance for GuestInstance {
     }
 
     fn evolve(&mut self, state: StateSlot, events: &[GuestEvent<'_>]) -> Result<StateSlot, CallError> {
-        let handle = self.give_up(&state);
+        let handle = self.release(&state);
         let next = self.instance.evolve(handle, events)?;
         Ok(self.keep(next))
     }
 
     fn handle(&mut self, state: StateSlot, command: &GuestCommand<'_>) -> Result<Handled, CallError> {
-        let handle = self.give_up(&state);
+        let handle = self.release(&state);
         let (next, decision) = self.instance.handle(handle, command)?;
         let notes = self.instance.take_notes();
         if !notes.is_empty() {
@@ -108,7 +108,7 @@ impl RulesInstance for GuestInstance {
     }
 
     fn discard(&mut self, state: StateSlot) -> Result<(), CallError> {
-        let handle = self.give_up(&state);
+        let handle = self.release(&state);
         self.instance.discard(handle)
     }
 

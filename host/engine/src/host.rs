@@ -1,4 +1,5 @@
-//! The host as its outer faces see it: finds tenant and domain, checks what can be checked before anyone works, hands on.
+//! The host as its callers see it. Finds the tenant and the domain of a command, checks what can be checked without
+//! running the guest, and passes the command to the pipeline.
 
 mod administration;
 mod bridging;
@@ -47,29 +48,30 @@ use crate::tenants::{Entry, Tenants};
 use crate::{HostOptions, OpenError, SubmitError};
 use repeats::Refused;
 
-/// The one tenant there is unless others are made.
+/// The tenant that exists at the first start. All other tenants are added by an administrator.
 pub const MAIN_TENANT: &str = "main";
 
-/// What looks at the tenants' views at the start.
+/// Threads that check the tenants' views at the start.
 const EVIDENCE_THREADS: usize = 4;
 
-/// One open data folder and the threads that serve it. Clones share it.
+/// An open data folder and the threads that serve it. Clones share it.
 #[derive(Clone)]
 pub struct Host {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    /// Replaced as a whole when one comes or goes: found at every command, without a lock.
+    /// The map is replaced as a whole when a tenant is added or removed, so that commands find their tenant without a
+    /// lock.
     tenants: ArcSwap<HashMap<TenantName, Arc<Tenant>>>,
-    /// Told whenever one came or went.
+    /// Notified when a tenant was added or removed.
     tenants_changed: watch::Sender<()>,
     tenant_book: Mutex<Tenants>,
-    /// Of tenants that have none of their own.
+    /// The limits of tenants that have none of their own.
     limits: Limits,
     sandbox: Arc<Sandbox>,
     components: Arc<Components>,
-    /// The host's own: nobody sends it commands.
+    /// The tenant of the host's own history. It takes no commands.
     system: Arc<Tenant>,
     stream: Arc<tokio::sync::Mutex<SystemStream>>,
     deployments: Mutex<Deployments>,
@@ -82,11 +84,11 @@ struct Inner {
     metrics: Arc<Metrics>,
     projections: Arc<Projections>,
     reads: ReadAdmission,
-    /// There while the host owns its journal; gone once it shuts down. Whoever uses it takes it out, so that nobody waits for anyone who waits
-    /// for the disk.
+    /// Present while the host owns its journal, absent otherwise and once it shuts down. Read without a lock, so that no
+    /// thread waits for another one that waits for the disk.
     pipeline: ArcSwapOption<Pipeline>,
     withdrawals: Withdrawals,
-    /// Removals of tenants, one at a time; beside other administrative acts.
+    /// Held during the removal of a tenant, which runs beside other administrative acts. One removal runs at a time.
     removals: tokio::sync::Mutex<()>,
     options: HostOptions,
     report: OpenReport,
@@ -95,7 +97,7 @@ struct Inner {
 }
 
 impl Host {
-    /// Opens the data folder, brings back what was deployed, and starts to serve.
+    /// Opens the data folder, restores the deployed revisions, and starts to serve.
     pub fn open(options: HostOptions) -> Result<Self, OpenError> {
         let (writer, reader, report) = Journal::open(&options.data_dir, options.journal())?;
         let host = Self::start(options, reader, report, None)?;
@@ -103,7 +105,8 @@ impl Host {
         Ok(host)
     }
 
-    /// As [`open`](Self::open), with the journal on this disk instead of in the data folder: for tests whose disk fails.
+    /// Like [`open`](Self::open), but with the journal on the given disk instead of in the data folder, for tests with
+    /// failing disks.
     pub fn open_on(disk: Arc<dyn Disk>, options: HostOptions) -> Result<Self, OpenError> {
         let folder = |source| OpenError::Folder { path: options.data_dir.clone(), source };
         let keys = Keyring::open(&options.data_dir.join(TENANT_KEYS_FOLDER)).map_err(folder)?;
@@ -123,8 +126,8 @@ impl Host {
         if let Some(torn) = &report.torn {
             tracing::warn!(
                 ?torn,
-                "the journal's last frame was not whole, and was cut off; a crash in the middle of a write leaves it so, and then nothing in it was \
-                 acknowledged; a disk that lost what it had written leaves the same"
+                "the journal's last frame was incomplete and was cut off; a crash during a write has this effect, and then nothing in the frame was \
+                 acknowledged; a disk that lost what it had written has the same effect"
             );
         }
         let sandbox_options = SandboxOptions { memory: options.memory.clone(), ..SandboxOptions::default() };
@@ -185,7 +188,7 @@ impl Host {
         if !host.inner.components.is_shared()
             && let Err(error) = host.inner.check_views()
         {
-            // The folder is free again when this returns.
+            // Stopping releases the folder before this returns.
             host.inner.stop();
             return Err(error);
         }
@@ -195,8 +198,9 @@ impl Host {
         Ok(host)
     }
 
-    /// Answers once the decision is durable. The command is on its way when this returns, whenever the answer is waited for: what one
-    /// caller submits to one aggregate is decided in that order.
+    /// Decides a command. The future resolves once the decision is durable. The command is sent before this function
+    /// returns, even if the future is never polled, so commands that one caller submits to one aggregate are decided in
+    /// that order.
     pub fn submit(&self, command: Command) -> impl Future<Output = Result<CommandAck, SubmitError>> + Send + use<> {
         let (reply, answer) = oneshot::channel();
         let refused = self.inner.dispatch(command, reply).err();
@@ -205,7 +209,8 @@ impl Host {
             if let Some(refused) = refused {
                 return inner.answer_refused(refused).await;
             }
-            // Without an answer the command came when its worker had just ended: in order, or by a panic in the middle of its work.
+            // The reply channel closes without an answer when the worker had ended before it took the command, or
+            // panicked during it.
             answer.await.unwrap_or_else(|_| match inner.pipeline.load().is_some() {
                 true => {
                     let reason = "the thread that had the command is gone".to_owned();
@@ -224,7 +229,7 @@ impl Host {
         Health { writable: reason.is_none(), reason, degraded: self.inner.degraded() }
     }
 
-    /// In Prometheus's text format.
+    /// The metrics in Prometheus's text format.
     pub fn metrics(&self) -> String {
         let mut text = String::new();
         let inner = &self.inner;
@@ -233,8 +238,14 @@ impl Host {
         one(&mut text, "polder_components_compiled_total", "counter", "Components compiled.", compilations);
         let (reads, slow_reads, refused_reads) = inner.reads.counts();
         one(&mut text, "polder_reads", "gauge", "Reads that run or wait.", reads);
-        one(&mut text, "polder_slow_reads_total", "counter", "Reads that came to the slow lane.", slow_reads);
-        one(&mut text, "polder_reads_refused_total", "counter", "Reads that were one too many.", refused_reads);
+        one(&mut text, "polder_slow_reads_total", "counter", "Reads that were moved to the slow lane.", slow_reads);
+        one(
+            &mut text,
+            "polder_reads_refused_total",
+            "counter",
+            "Reads refused because too many were waiting.",
+            refused_reads,
+        );
         let open_count = inner.projections.open_count() as u64;
         one(&mut text, "polder_tenants_views_open", "gauge", "Tenants whose views are open.", open_count);
         head(&mut text, "polder_tenant_cpu_microseconds_total", "counter", "CPU time that a tenant's commands took.");
@@ -253,12 +264,12 @@ impl Host {
             line(&mut text, &name, tenant.notes.dropped());
         }
         let unseen_count = inner.projections.unseen_count() as u64;
-        let help = "Tenants whose views were not looked after since the start.";
+        let help = "Tenants whose views were not checked yet since the start.";
         one(&mut text, "polder_tenants_views_to_look_at", "gauge", help, unseen_count);
         let tenants: Vec<_> = inner.tenants.load().values().cloned().collect();
         let pipeline = inner.pipeline.load();
         health::write(&mut text, &tenants, pipeline.as_ref().and_then(|pipeline| pipeline.audit_counts()));
-        let help = "Events a view has not folded in yet; views that are closed have folded in all.";
+        let help = "Events that a view has not folded in yet; closed views have folded in all events.";
         head(&mut text, "polder_projection_lag_events", "gauge", help);
         for tenant in inner.tenants.load().values() {
             let newest = tenant.positions.borrow().0;
@@ -276,7 +287,7 @@ impl Host {
         text
     }
 
-    /// What all parts of the host that hold memory on behalf of others draw from.
+    /// The memory budget that all parts of the host share which hold memory for their callers.
     pub fn memory(&self) -> &MemoryBudget {
         &self.inner.options.memory
     }
@@ -285,7 +296,7 @@ impl Host {
         self.inner.reader.statistics()
     }
 
-    /// Finishes what is under way, closes the journal cleanly, ends the threads.
+    /// Finishes the commands under way, closes the journal cleanly and ends the threads.
     pub async fn shutdown(self) {
         let inner = self.inner;
         blocking(move || inner.stop()).await;
@@ -311,7 +322,7 @@ impl Inner {
         }
     }
 
-    /// Where the command goes, with a place for it.
+    /// Finds the destination of a command and reserves a place for it.
     fn target(&self, command: &Command) -> Result<Target, SubmitError> {
         let tenant = self.tenant(&command.tenant).ok_or_else(|| match command.tenant.as_str() {
             SYSTEM_TENANT => SubmitError::SystemTenant,
@@ -350,8 +361,8 @@ impl Inner {
         }
     }
 
-    /// The views have seen nothing that the journal does not have: an older copy of it may have been put in place. A copy of a journal that is
-    /// kept elsewhere may be behind: it catches up.
+    /// Checks that no view is ahead of the journal. If one is, an older copy of the journal was put in place. This
+    /// check does not apply to a journal that is kept elsewhere: its local copy may be behind and catches up.
     fn check_views(&self) -> Result<(), OpenError> {
         let tenants: Vec<_> =
             self.tenants.load().values().filter(|tenant| tenant.unavailable().is_none()).cloned().collect();
@@ -405,7 +416,7 @@ fn no_domain(tenant: &Tenant, domain: &DomainName) -> SubmitError {
     }
 }
 
-/// What is wrong with a command whatever the aggregate's state is.
+/// Checks of a command that do not depend on the aggregate's state.
 fn check(command: &Command, domain: &Domain, limits: &Limits) -> Result<(), SubmitError> {
     let active = domain.active();
     let aggregates = &active.rules.descriptor().aggregates;
@@ -423,7 +434,7 @@ fn check(command: &Command, domain: &Domain, limits: &Limits) -> Result<(), Subm
     if bytes > limits.command_bytes_max {
         return Err(SubmitError::TooLarge { bytes, bytes_max: limits.command_bytes_max });
     }
-    // The guest reads it again; but what no guest can read is not the domain's to judge.
+    // The guest parses the payload again. Payloads that no guest can parse are refused here.
     Ok(polder_core::check_json(&command.payload)?)
 }
 

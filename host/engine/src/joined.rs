@@ -1,8 +1,9 @@
-//! Waiting for work that was given to a task of its own.
+//! Waits for work that runs in a task of its own.
 
 use tokio::task::{JoinError, JoinHandle};
 
-/// A panic goes on where it was waited for. What was cancelled ended with its runtime, and whoever waits for it ends with that too.
+/// Returns the task's result. A panic of the task continues in the caller. A cancelled task ended with its runtime;
+/// then this future never completes, and the caller ends with the runtime too.
 pub async fn joined<T>(task: JoinHandle<T>) -> T {
     match task.await.map_err(JoinError::try_into_panic) {
         Ok(done) => done,
@@ -17,7 +18,7 @@ mod tests {
     use std::task::Poll;
 
     #[tokio::test]
-    async fn a_panic_goes_on_and_what_was_cancelled_never_ends() {
+    async fn a_panic_continues_and_a_cancelled_task_never_completes() {
         assert_eq!(joined(tokio::spawn(async { 7 })).await, 7);
         let panicking = tokio::spawn(joined(tokio::spawn(async { panic!("on purpose") })));
         assert!(panicking.await.unwrap_err().is_panic());
@@ -28,6 +29,6 @@ mod tests {
         }
         let mut waiting = std::pin::pin!(joined(cancelled));
         let polled = std::future::poll_fn(|context| Poll::Ready(waiting.as_mut().poll(context))).await;
-        assert!(polled.is_pending(), "who waits for it neither ends nor panics");
+        assert!(polled.is_pending(), "the waiting task neither ends nor panics");
     }
 }

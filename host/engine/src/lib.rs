@@ -1,5 +1,5 @@
-//! The command pipeline, the projection scheduler and the deployments: everything between the outer faces and the edges
-//! (journal, sandbox). Knows no HTTP, no NATS, no wasmtime.
+//! The command pipeline, the projection scheduler and the deployments: everything between the interfaces to callers
+//! (server, command line) and the edges (journal, sandbox). Knows no HTTP, no NATS, no wasmtime.
 #![forbid(unsafe_code)]
 
 mod access;

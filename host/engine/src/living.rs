@@ -1,4 +1,5 @@
-//! Which tenants a journal has that were not removed, for programs that check a journal without serving it: their keys have to be there.
+//! The tenants of a journal that were not removed, for programs that check a journal without serving it: their keys
+//! must exist.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use polder_journal::{KeyProblem, Keyring, RecordView};
 use crate::system::{SYSTEM_TENANT, read_record};
 use crate::tenants::Tenants;
 
-/// Folds the host's own history, record by record.
+/// Folds the tenants from the host's own history, record by record.
 #[derive(Debug)]
 pub struct LivingTenants(Tenants);
 
@@ -19,16 +20,16 @@ impl Default for LivingTenants {
 }
 
 impl LivingTenants {
-    /// Any record of the journal, in order. Those that say nothing of tenants are passed over.
+    /// Folds a record of the journal. Records must come in order; those that do not concern tenants are ignored.
     pub fn record(&mut self, record: &RecordView<'_>) {
         if record.tenant() == SYSTEM_TENANT {
-            // What this version does not understand is the host's to refuse at its start.
+            // Facts that this version does not understand are refused by the host at its start, not here.
             drop(read_record(record, &mut self.0));
         }
     }
 
-    /// Tenants whose key is missing, damaged or another's, though they were not removed. `sealed`: how many records of each tenant could not be
-    /// read.
+    /// Tenants whose key is missing, damaged or wrong although they were not removed. `sealed` holds the number of
+    /// records of each tenant that could not be read.
     pub fn key_problems(&self, keys: &Keyring, sealed: &BTreeMap<String, u64>) -> BTreeMap<TenantName, KeyProblem> {
         keys.expect(self.0.present().filter_map(|(name, entry)| Some((name.clone(), entry.key?))));
         let missing = |name: &TenantName| KeyProblem { place: keys.place(name), what: "is missing".to_owned() };

@@ -1,15 +1,15 @@
-//! How much memory the machine lets this process have, and which part of it the host takes by default.
+//! The memory that the machine allows this process, and the share that the host uses by default.
 
 use std::fs;
 use std::path::Path;
 
-/// A host is given at least this much, in bytes: one guest instance at its default limit, and room for everything else.
+/// Smallest memory budget of a host, in bytes: one guest instance at its default limit, and room for everything else.
 pub const MEMORY_BYTES_MAX_LEAST: u64 = 512 * 1024 * 1024;
-/// By default the host takes this part of what the machine, or the control group, allows. The rest is for what the budget does not
-/// count: indexes, code, stacks, and the system's cache of files.
+/// By default the host uses one in this many parts of the memory that the machine or the control group allows. The rest
+/// is for memory that the budget does not count: indexes, code, stacks, and the system's file cache.
 const SHARE: u64 = 2;
 
-/// What `memory_bytes_max` is unless it is set: half of what the machine or the control group allows, at least
+/// Default of `memory_bytes_max`: half of the memory that the machine or the control group allows, and at least
 /// [`MEMORY_BYTES_MAX_LEAST`].
 pub fn memory_bytes_max_default() -> u64 {
     let read = |path: &str| fs::read_to_string(Path::new(path)).ok();
@@ -24,19 +24,19 @@ fn share_of(allowed: impl Iterator<Item = u64>) -> u64 {
     allowed.min().map_or(MEMORY_BYTES_MAX_LEAST, |bytes| (bytes / SHARE).max(MEMORY_BYTES_MAX_LEAST))
 }
 
-/// The machine's memory in bytes, of the text of `/proc/meminfo`.
+/// The machine's memory in bytes, from the text of `/proc/meminfo`.
 fn total_of(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
 
-/// The process's control group, of the text of `/proc/self/cgroup`.
+/// The process's control group, from the text of `/proc/self/cgroup`.
 fn group_of(cgroup: &str) -> Option<&str> {
     cgroup.lines().find_map(|line| line.strip_prefix("0::"))
 }
 
-/// Where the group and each one above it have their limits. Inside a container the group is seen as the root.
+/// The files with the limits of the group and of each group above it. Inside a container the group appears as the root.
 fn limit_files(group: &str) -> Vec<String> {
     let mut files = vec!["/sys/fs/cgroup/memory/memory.limit_in_bytes".to_owned()];
     for above in Path::new(group.trim_start_matches('/')).ancestors() {
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_of_the_smallest_bound_is_taken_and_never_too_little() {
+    fn half_of_the_smallest_bound_is_used_but_never_less_than_the_minimum() {
         let gib = 1024 * 1024 * 1024;
         assert_eq!(share_of([8 * gib, 6 * gib, u64::MAX].into_iter()), 3 * gib);
         assert_eq!(share_of([gib / 4].into_iter()), MEMORY_BYTES_MAX_LEAST);

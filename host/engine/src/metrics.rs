@@ -1,4 +1,4 @@
-//! What the host counts about itself, in Prometheus's text format.
+//! The host's own counters, in Prometheus's text format.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +31,7 @@ impl Metrics {
         add(&self.faults);
     }
 
-    /// In a fresh instance, after the one before had ended.
+    /// Counts a command that was run again in a fresh instance after its instance had failed.
     pub(crate) fn ran_again(&self) {
         add(&self.reruns);
     }
@@ -66,13 +66,13 @@ impl Metrics {
             "Guest calls that failed.",
             self.faults.load(Ordering::Relaxed),
         );
-        let help = "Commands that were run once more in a fresh instance, as the one before had ended.";
+        let help = "Commands that were run once more in a fresh instance, because the one before had failed.";
         one(text, "polder_guest_reruns_total", "counter", help, self.reruns.load(Ordering::Relaxed));
         one(
             text,
             "polder_slow_lane_commands_total",
             "counter",
-            "Commands that went to the slow lane.",
+            "Commands that were moved to the slow lane.",
             self.slow.load(Ordering::Relaxed),
         );
         one(text, "polder_journal_frames_total", "counter", "Group commits written.", journal.frames);
@@ -86,7 +86,7 @@ impl Metrics {
     }
 }
 
-/// One metric with one value.
+/// Writes a metric with a single value.
 pub(crate) fn one(text: &mut String, name: &str, kind: &str, help: &str, value: u64) {
     head(text, name, kind, help);
     line(text, name, value);

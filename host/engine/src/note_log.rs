@@ -1,4 +1,5 @@
-//! Guests' notes on their way into the host's log: so many bytes a second for each tenant, and for all of them. What is dropped is counted.
+//! Writes guests' notes into the host's log, up to a number of bytes per second for each tenant and for all together.
+//! Dropped notes are counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -8,29 +9,29 @@ use polder_core::{ByteRate, TenantName};
 use polder_sandbox::{Note, NoteLevel};
 
 const KIB: u64 = 1024;
-/// Notes of one tenant that are logged in a second, in bytes.
+/// Bytes of notes that one tenant may log per second. Notes beyond it are dropped.
 pub const NOTE_LOG_BYTES_PER_SECOND_MAX: u64 = 16 * KIB;
-/// Notes of all tenants that are logged in a second, in bytes.
+/// Bytes of notes that all tenants together may log per second. Notes beyond it are dropped.
 pub const NOTE_LOG_BYTES_PER_SECOND_IN_ALL_MAX: u64 = 64 * KIB;
-/// Each bucket holds this many seconds' worth at most.
+/// Seconds of logging that each bucket holds at most.
 const BURST_SECONDS: u64 = 4;
-/// Bytes of a log line beside the note itself.
+/// Bytes of a log line in addition to the note.
 const LINE_OVERHEAD_BYTES: u64 = 64;
 
-/// What all tenants together may log. There is one for the process, as there is one log.
+/// The rate of all tenants together. There is one per process, because there is one log.
 static ALL: LazyLock<SharedRate> = LazyLock::new(|| shared(NOTE_LOG_BYTES_PER_SECOND_IN_ALL_MAX));
 
 type SharedRate = Arc<Mutex<ByteRate>>;
 
-/// What one tenant may log.
+/// The notes of one tenant, with its rate.
 #[derive(Debug)]
 pub(crate) struct NoteLog {
     tenant: TenantName,
     own: SharedRate,
     all: SharedRate,
     dropped: AtomicU64,
-    /// Of `dropped`, those that no line has told of yet.
-    untold: AtomicU64,
+    /// Dropped notes that were not reported in the log yet.
+    unreported: AtomicU64,
 }
 
 impl NoteLog {
@@ -40,10 +41,10 @@ impl NoteLog {
 
     fn with(tenant: TenantName, all: SharedRate) -> Self {
         let own = shared(NOTE_LOG_BYTES_PER_SECOND_MAX);
-        Self { tenant, own, all, dropped: AtomicU64::new(0), untold: AtomicU64::new(0) }
+        Self { tenant, own, all, dropped: AtomicU64::new(0), unreported: AtomicU64::new(0) }
     }
 
-    /// Notes that were dropped since the host started.
+    /// Number of notes dropped since the host started.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -51,7 +52,7 @@ impl NoteLog {
     pub(crate) fn log(&self, notes: Vec<Note>) {
         for note in notes {
             if self.may_log(&note, Instant::now()) {
-                self.say_what_was_dropped();
+                self.report_dropped();
                 let (tenant, message) = (&self.tenant, note.message);
                 match note.level {
                     NoteLevel::Error => tracing::error!(target: "guest", %tenant, "{message}"),
@@ -65,7 +66,7 @@ impl NoteLog {
         }
     }
 
-    /// A tenant that is over its own rate takes nothing of the others'.
+    /// Whether a note may be logged. A tenant that exceeds its own rate does not use the shared one.
     fn may_log(&self, note: &Note, now: Instant) -> bool {
         let bytes = note.message.len() as u64 + LINE_OVERHEAD_BYTES;
         let take = |rate: &Mutex<ByteRate>| rate.lock().unwrap_or_else(PoisonError::into_inner).take(bytes, now);
@@ -74,19 +75,19 @@ impl NoteLog {
 
     fn drop_one(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
-        if self.untold.fetch_add(1, Ordering::Relaxed) == 0 {
+        if self.unreported.fetch_add(1, Ordering::Relaxed) == 0 {
             tracing::warn!(
                 target: "guest",
                 tenant = %self.tenant,
-                "notes are dropped: a tenant may note {NOTE_LOG_BYTES_PER_SECOND_MAX} bytes a second (note_log_bytes_per_second_max), all \
+                "notes are dropped: a tenant may log {NOTE_LOG_BYTES_PER_SECOND_MAX} bytes a second (note_log_bytes_per_second_max), all \
                  together {NOTE_LOG_BYTES_PER_SECOND_IN_ALL_MAX}"
             );
         }
     }
 
-    fn say_what_was_dropped(&self) {
-        if self.untold.load(Ordering::Relaxed) > 0 {
-            let count = self.untold.swap(0, Ordering::Relaxed);
+    fn report_dropped(&self) {
+        if self.unreported.load(Ordering::Relaxed) > 0 {
+            let count = self.unreported.swap(0, Ordering::Relaxed);
             tracing::warn!(target: "guest", tenant = %self.tenant, count, "notes were dropped before this one");
         }
     }
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenant_that_floods_is_cut_and_takes_nothing_of_the_others() {
+    fn a_tenant_that_floods_the_log_does_not_use_the_rate_of_others() {
         let all = all();
         let (loud, quiet) = (log_of("loud", &all), log_of("quiet", &all));
         let now = Instant::now();
@@ -136,10 +137,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dropped_is_counted() {
+    fn dropped_notes_are_counted() {
         let log = log_of("loud", &all());
         log.log((0..200).map(|_| note(1_000)).collect());
         assert!(log.dropped() > 100 && log.dropped() < 200, "{}", log.dropped());
-        assert_eq!(log.dropped(), log.untold.load(Ordering::Relaxed));
+        assert_eq!(log.dropped(), log.unreported.load(Ordering::Relaxed));
     }
 }

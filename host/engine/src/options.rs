@@ -1,4 +1,4 @@
-//! What a host is opened with.
+//! Options for opening a host.
 
 use std::path::PathBuf;
 
@@ -10,28 +10,31 @@ use crate::machine::memory_bytes_max_default;
 
 #[derive(Debug, Clone)]
 pub struct HostOptions {
-    /// The folder that holds everything: journal, indexes, components, views. Made when missing; used by one host at a time.
+    /// The data folder: journal, indexes, components, views. It is created if missing, and used by one host at a time.
     pub data_dir: PathBuf,
-    /// Threads that run guests. An aggregate always lands on the same one. By default as many as there are processors.
+    /// Threads that run guests. An aggregate always runs on the same thread. The default is the number of processors.
     pub workers: usize,
-    /// What each tenant may use.
+    /// Limits of tenants that have none of their own.
     pub limits: Limits,
-    /// What bodies, reads, guests, compilers and views may hold together, in bytes (`memory_bytes_max`). Hosts whose options are clones
-    /// of each other share it.
+    /// Memory that bodies, reads, guests, compilers and views may use together, in bytes (`memory_bytes_max`). Hosts
+    /// whose options are clones of each other share it.
     pub memory: MemoryBudget,
-    /// A sample of the commands is run a second time, to find guests that remember what is in no event. Off only where it is measured
-    /// what that costs.
+    /// Whether a sample of the commands is run a second time, to find guests that depend on something that is in no
+    /// event. It is only switched off to measure the cost of the audit.
     pub is_audited: bool,
-    /// Whether the tenant [`MAIN_TENANT`](crate::MAIN_TENANT) is there from the start: not where its history is in another journal.
+    /// Whether the tenant [`MAIN_TENANT`](crate::MAIN_TENANT) exists from the start. It does not if its history is in
+    /// another journal.
     pub has_main: bool,
-    /// By default components are compiled in this process, without limits. A host that takes components of others is given another compiler.
+    /// By default components are compiled in this process and without limits. A host that accepts components from
+    /// others needs another compiler.
     pub compilers: Compilers,
-    /// So much of the disk is kept for the journal, in bytes: while less is left, views, snapshots, compiled code and uploads are not written.
+    /// Disk space reserved for the journal, in bytes. While less is left, views, snapshots, compiled code and uploads
+    /// are not written.
     pub disk_reserve_bytes: u64,
 }
 
 impl HostOptions {
-    /// What the host's journal is opened with.
+    /// Options for opening the host's journal.
     pub fn journal(&self) -> OpenOptions {
         OpenOptions { reserve_bytes: self.disk_reserve_bytes, ..OpenOptions::default() }
     }

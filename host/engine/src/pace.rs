@@ -1,31 +1,32 @@
-//! Leaves the machine to the commands: work that nobody waits for goes in short turns, and rests between them for as long as commands
-//! come. On a host that is idle it goes on without a rest.
+//! Gives commands priority over background work. The work runs in short turns, with a pause after each while commands
+//! arrive. On an idle host it runs without pauses.
 //!
-//! A lower priority of the thread would do the same with less waiting, and was not taken: whoever is not run for a while must not
-//! hold a lock of the index meanwhile, which the write path needs.
+//! A low thread priority would have the same effect with shorter pauses. It is not used, because a thread that is not
+//! scheduled for a while must not hold a lock of the index, which the write path needs.
 
 use std::time::{Duration, Instant};
 
 use polder_journal::Reader;
 
-/// How long a turn is.
+/// Length of a turn.
 const TURN: Duration = Duration::from_millis(2);
-/// The rest after it, for work that somebody waits for, if not as much as for commands; for each thread that does it.
+/// Pause after a turn of work that a caller waits for, though with lower priority than commands. It applies to each
+/// thread that does such work.
 pub(crate) const SHORT_REST: Duration = Duration::from_millis(2);
-/// The rest after it, for work that nobody waits for.
+/// Pause after a turn of work that no caller waits for.
 pub(crate) const LONG_REST: Duration = Duration::from_millis(14);
 
-/// Right after a switch, when workers have the most to do, work that nobody waits for does not even begin for so long while commands
-/// come …
+/// Right after a switch workers have the most to do. Work that no caller waits for is delayed by this time if commands
+/// arrive …
 const HOLD_BACK: Duration = Duration::from_secs(1);
-/// … which is looked for so long.
-const LOOK: Duration = Duration::from_millis(20);
+/// … during this time.
+const CHECK: Duration = Duration::from_millis(20);
 
-/// Work that is not begun yet. Pure.
+/// Background work that has not begun yet. Pure.
 #[derive(Debug)]
 pub(crate) struct HeldBack {
     since: Instant,
-    /// Events in the journal when it was looked last.
+    /// Number of events in the journal at the last check.
     events: Option<u64>,
 }
 
@@ -34,11 +35,12 @@ impl HeldBack {
         Self { since: now, events: None }
     }
 
-    /// When to ask again; `None` when the work may begin. `events` are those in the journal now.
+    /// Returns when to check again, or `None` when the work may begin. `events` is the number of events in the journal
+    /// now.
     pub(crate) fn wait(&mut self, events: u64, now: Instant) -> Option<Duration> {
         let left = HOLD_BACK.saturating_sub(now.duration_since(self.since));
         match self.events.replace(events) {
-            None => Some(LOOK),
+            None => Some(CHECK),
             Some(before) if before == events || left.is_zero() => None,
             Some(_) => Some(left),
         }
@@ -58,7 +60,7 @@ impl Pace {
         Self { reader, rest, began: Instant::now(), events }
     }
 
-    /// Called often; rests when a turn is over and events were recorded meanwhile.
+    /// Call this often. Pauses when the turn is over and events were recorded during it.
     pub(crate) fn rest(&mut self) {
         if self.began.elapsed() < TURN {
             return;
@@ -76,19 +78,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_held_back_begins_at_once_where_no_commands_come() {
+    fn delayed_work_begins_at_once_if_no_commands_arrive() {
         let start = Instant::now();
         let mut work = HeldBack::new(start);
-        assert_eq!(work.wait(7, start), Some(LOOK));
-        assert_eq!(work.wait(7, start + LOOK), None);
+        assert_eq!(work.wait(7, start), Some(CHECK));
+        assert_eq!(work.wait(7, start + CHECK), None);
     }
 
     #[test]
-    fn what_is_held_back_waits_for_commands_and_not_for_ever() {
+    fn delayed_work_waits_for_commands_but_not_for_ever() {
         let start = Instant::now();
         let mut work = HeldBack::new(start);
-        assert_eq!(work.wait(7, start), Some(LOOK));
-        assert_eq!(work.wait(8, start + LOOK), Some(HOLD_BACK - LOOK));
+        assert_eq!(work.wait(7, start), Some(CHECK));
+        assert_eq!(work.wait(8, start + CHECK), Some(HOLD_BACK - CHECK));
         assert_eq!(work.wait(9, start + HOLD_BACK), None);
     }
 }

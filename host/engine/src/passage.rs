@@ -1,24 +1,24 @@
-//! Tells when every command that was on its way at a certain moment has its answer: so a switch knows that nothing more comes of the
-//! revision before.
+//! Detects when all commands that were in flight at a certain moment have been answered. A switch then knows that no
+//! command of the former revision follows.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-/// The commands of one domain that are on their way.
+/// The commands of one domain that are in flight.
 pub(crate) struct Passage {
     current: ArcSwap<oneshot::Sender<()>>,
-    /// Closes with the last of them.
+    /// Closes when the last of them has ended.
     closing: Mutex<oneshot::Receiver<()>>,
 }
 
-/// Held while a command is on its way.
+/// Held while a command is in flight.
 pub(crate) struct OnPassage {
     _sender: Arc<oneshot::Sender<()>>,
 }
 
-/// The commands that had set out by a certain moment.
+/// The commands that were in flight at a certain moment.
 pub(crate) struct Passed(oneshot::Receiver<()>);
 
 impl Passage {
@@ -31,7 +31,7 @@ impl Passage {
         OnPassage { _sender: self.current.load_full() }
     }
 
-    /// Those that have begun until now; later ones do not count.
+    /// The commands that have begun until now, without later ones.
     pub(crate) fn so_far(&self) -> Passed {
         let (sender, closing) = oneshot::channel();
         let mut current = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -41,9 +41,9 @@ impl Passage {
 }
 
 impl Passed {
-    /// Until all of them have their answers.
+    /// Waits until all of these commands have been answered.
     pub(crate) async fn wait(self) {
-        // Nothing is ever sent: it closes.
+        // Nothing is ever sent; the channel closes.
         drop(self.0.await);
     }
 }
@@ -54,7 +54,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     #[test]
-    fn only_those_that_had_set_out_are_waited_for() {
+    fn only_commands_in_flight_at_that_moment_are_waited_for() {
         let passage = Passage::new();
         let (first, second) = (passage.begin(), passage.begin());
         let mut waiting = Box::pin(passage.so_far().wait());

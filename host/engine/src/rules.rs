@@ -1,5 +1,5 @@
-//! What the pipeline needs of a domain's rules, whoever runs them: a component in the sandbox, or native code as the
-//! floor that benchmarks compare with.
+//! The pipeline's interface to a domain's rules. They run as a component in the sandbox, or as native code that
+//! benchmarks compare with.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -14,11 +14,12 @@ pub trait Rules: Send + Sync {
     fn instantiate(&self, limits: &Limits) -> Result<Box<dyn RulesInstance>, CallError>;
 }
 
-/// A state inside one instance. Using it up or losing it is the caller's to track: after an error it is gone.
+/// A state inside one instance. After an error in a call with the state, it is lost; the caller must keep track of
+/// that.
 #[derive(Debug, PartialEq, Eq)]
 pub struct StateSlot(pub u32);
 
-/// Events that a decision asks to record.
+/// An event that a decision asks to record.
 #[derive(Debug, Clone)]
 pub struct DecidedEvent {
     pub name: EventName,
@@ -26,7 +27,7 @@ pub struct DecidedEvent {
     pub payload: Vec<u8>,
 }
 
-/// Runs the rules and keeps the states; used by one thread at a time.
+/// Runs the rules and keeps the states. One thread at a time uses it.
 pub trait RulesInstance: Send {
     fn start(&mut self, aggregate: &str, id: &str) -> Result<StateSlot, CallError>;
     fn load(&mut self, aggregate: &str, id: &str, saved: &[u8]) -> Result<StateSlot, CallError>;
@@ -37,11 +38,11 @@ pub trait RulesInstance: Send {
     fn discard(&mut self, state: StateSlot) -> Result<(), CallError>;
     fn memory_bytes(&self) -> u64;
 
-    /// Ends a call under way once this is true: nobody waits for its answer. Native rules are not ended.
+    /// Ends a running call once the flag is set, because its caller is gone. Native rules ignore the flag.
     fn end_when(&mut self, _is_gone: Arc<AtomicBool>) {}
 }
 
-/// The next state, and what the domain decided.
+/// The next state, with the domain's decision.
 #[derive(Debug)]
 pub struct Handled {
     pub state: StateSlot,

@@ -1,4 +1,4 @@
-//! Sorts a stretch of history by aggregate, so that one guest call folds many events.
+//! Groups a part of the history by aggregate, so that one guest call folds many events.
 
 use std::collections::HashMap;
 
@@ -6,18 +6,18 @@ use polder_core::{ContentId, Position, Sequence};
 use polder_journal::{AggregateKey, BuildDigestHasher, EventView, RecordBuf, RecordView, TenantBatch};
 use polder_sandbox::GuestEvent;
 
-/// What happened to one aggregate within a stretch of history.
+/// The events of one aggregate within a part of the history.
 pub(crate) struct Group<'a> {
     pub(crate) key: AggregateKey,
     pub(crate) aggregate: &'a str,
     pub(crate) id: &'a str,
     pub(crate) events: Vec<GuestEvent<'a>>,
-    /// Of the last event.
+    /// Sequence of the last event.
     pub(crate) sequence: Sequence,
     pub(crate) head: ContentId,
 }
 
-/// The domain's events after a position, by aggregate, in the order of each aggregate's first event.
+/// The domain's events after a position, grouped by aggregate, in the order of each aggregate's first event.
 pub(crate) fn groups<'a>(
     batch: &'a TenantBatch,
     domain: &str,
@@ -40,7 +40,7 @@ pub(crate) fn groups<'a>(
     groups
 }
 
-/// One aggregate's records as one group, without events beyond a position.
+/// One aggregate's records as a single group, without events beyond a position.
 pub(crate) fn group_of(records: &[RecordBuf], until: Position) -> Option<Group<'_>> {
     let first = records.first()?.view();
     let mut group = Group::of(first.aggregate_key(), &first);
@@ -50,7 +50,7 @@ pub(crate) fn group_of(records: &[RecordBuf], until: Position) -> Option<Group<'
     Some(group)
 }
 
-/// What a guest is given of an event.
+/// Converts an event for the guest.
 pub(crate) fn guest_event<'a>(record: &RecordView<'a>, event: EventView<'a>) -> GuestEvent<'a> {
     GuestEvent {
         position: event.position.0,

@@ -1,4 +1,4 @@
-//! One tenant as the host serves it: its terms, its domains, what is in flight, and how far its history reaches.
+//! A tenant as the host serves it: its limits, its domains, its commands in flight, and the end of its history.
 
 mod rate;
 
@@ -18,48 +18,48 @@ use crate::domain::Domain;
 use crate::note_log::NoteLog;
 use rate::Rate;
 
-/// What a caller is told to wait when its tenant has too many commands in flight, in milliseconds.
+/// How long a caller should wait when its tenant has too many commands in flight, in milliseconds.
 const IN_FLIGHT_RETRY_MS: u64 = 1_000;
 
 pub(crate) struct Tenant {
     pub(crate) name: TenantName,
-    /// Asked for at every command; replaced as a whole.
+    /// Read by every command; replaced as a whole.
     terms: ArcSwap<Terms>,
     /// The newest durable position.
     pub(crate) positions: watch::Sender<Position>,
-    /// Of its records in the journal.
+    /// Size of its records in the journal, in bytes.
     record_bytes: AtomicU64,
-    /// Of its read models, as they were when they were written last.
+    /// Size of its read models in bytes, as of their last write.
     view_bytes: AtomicU64,
     in_flight: AtomicU64,
-    /// Takes no commands any more: it is being removed.
+    /// Set while the tenant is being removed: it takes no more commands.
     is_closing: AtomicBool,
     /// Set together with `is_closing`: ends the tenant's guest calls.
     ended: Interrupt,
-    /// Told when the last command of a closing tenant is done.
+    /// Notified when the last command of a closing tenant has ended.
     quiet: (Mutex<()>, Condvar),
-    /// CPU time that its commands took, in nanoseconds.
+    /// CPU time of its commands, in nanoseconds.
     cpu_ns: AtomicU64,
     rate: Rate,
-    /// Notes of its guests.
+    /// The log of its guests' notes.
     pub(crate) notes: Arc<NoteLog>,
     domains: RwLock<BTreeMap<DomainName, Arc<Domain>>>,
     /// Domains whose active revision cannot be loaded here.
     unloadable: RwLock<BTreeMap<DomainName, Unloadable>>,
-    /// Why nothing of it can be read or recorded.
+    /// Why the tenant's records can be neither read nor written, or `None` if they can.
     unavailable: ArcSwapOption<String>,
-    /// What its events become for other contexts.
+    /// The rules by which its events are published to other contexts.
     pub(crate) bridge: watch::Sender<Bridge>,
 }
 
-/// Why a domain is not served.
+/// The reason why a domain is out of service.
 #[derive(Debug, Clone)]
 pub(crate) struct Unloadable {
     pub(crate) revision: Revision,
     pub(crate) reason: String,
 }
 
-/// What was decided about a tenant.
+/// The limits of a tenant, and whether it is suspended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Terms {
     pub(crate) limits: Limits,
@@ -89,7 +89,7 @@ impl Tenant {
         Arc::new(tenant)
     }
 
-    /// To be dropped soon.
+    /// The current terms. Drop the guard soon.
     pub(crate) fn terms(&self) -> Guard<Arc<Terms>> {
         self.terms.load()
     }
@@ -114,12 +114,12 @@ impl Tenant {
         self.domains.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
-    /// `None`: it can be served.
+    /// Sets why the tenant is out of service; `None` means that it is in service.
     pub(crate) fn set_unavailable(&self, problem: Option<String>) {
         self.unavailable.store(problem.map(Arc::new));
     }
 
-    /// Why nothing of it can be read or recorded, for the operator.
+    /// Why the tenant's records can be neither read nor written, as a text for the operator.
     pub(crate) fn unavailable(&self) -> Option<Arc<String>> {
         self.unavailable.load_full()
     }
@@ -144,7 +144,7 @@ impl Tenant {
         self.domains.write().unwrap_or_else(PoisonError::into_inner).insert(domain.name.clone(), domain);
     }
 
-    /// The history reaches so far. Workers may come in any order.
+    /// Reports the newest durable position. Workers may call this in any order; the position never decreases.
     pub(crate) fn reached(&self, position: Position) {
         self.positions.send_if_modified(|last| {
             let is_further = *last < position;
@@ -153,7 +153,7 @@ impl Tenant {
         });
     }
 
-    /// Its commands took so much CPU time more, in nanoseconds.
+    /// Adds CPU time of its commands, in nanoseconds.
     pub(crate) fn used(&self, cpu_ns: u64) {
         self.cpu_ns.fetch_add(cpu_ns, Ordering::Relaxed);
     }
@@ -162,12 +162,12 @@ impl Tenant {
         self.cpu_ns.load(Ordering::Relaxed)
     }
 
-    /// Its records take so much. Only ever more; workers may come in any order.
+    /// Reports the size of its records in bytes. Workers may call this in any order; the size never decreases.
     pub(crate) fn takes(&self, record_bytes: u64) {
         self.record_bytes.fetch_max(record_bytes, Ordering::Relaxed);
     }
 
-    /// Its read models take so much.
+    /// Reports the size of its read models in bytes.
     pub(crate) fn views_take(&self, view_bytes: u64) {
         self.view_bytes.store(view_bytes, Ordering::Relaxed);
     }
@@ -184,7 +184,7 @@ impl Tenant {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// A place among the commands in flight, if the terms allow for one more command.
+    /// Takes a place among the commands in flight, if the terms allow one more command.
     pub(crate) fn admit(self: &Arc<Self>, terms: &Terms) -> Result<Admission, SubmitError> {
         let limits = &terms.limits;
         if terms.is_suspended {
@@ -198,12 +198,12 @@ impl Tenant {
         self.take_place(limits)
     }
 
-    /// As [`admit`](Self::admit), for what records nothing.
+    /// Like [`admit`](Self::admit), for operations that record nothing.
     pub(crate) fn take_place(self: &Arc<Self>, limits: &Limits) -> Result<Admission, SubmitError> {
         let before = self.in_flight.fetch_add(1, Ordering::SeqCst);
-        // Made before the checks: dropping it gives the place back also when there was none.
+        // Created before the checks, so that a refusal gives the place back when it is dropped.
         let admission = Admission(Arc::clone(self));
-        // Counted first: whoever closes the tenant sees this command, or is seen here.
+        // The count comes first: either `close` sees this command, or this command sees that the tenant is closing.
         if self.is_closing.load(Ordering::SeqCst) {
             return Err(SubmitError::UnknownTenant(self.name.clone()));
         }
@@ -221,13 +221,13 @@ impl Tenant {
         self.is_closing.load(Ordering::SeqCst)
     }
 
-    /// Ends the tenant's guest calls once the tenant is being removed.
+    /// Ends the tenant's guest calls while the tenant is being removed.
     pub(crate) fn ended(&self) -> &Interrupt {
         &self.ended
     }
 
-    /// Takes no more commands, ends the guest calls under way, and waits until no command is in flight: those that wait for their
-    /// turn are refused.
+    /// Takes no more commands, ends the guest calls under way, and waits until no command is in flight. Queued commands
+    /// are refused.
     pub(crate) fn close(&self) {
         self.is_closing.store(true, Ordering::SeqCst);
         self.ended.set();
@@ -242,7 +242,7 @@ impl Tenant {
     }
 }
 
-/// Held while a command is in flight.
+/// A command's place among those in flight. Dropping it gives the place back.
 pub(crate) struct Admission(Arc<Tenant>);
 
 impl Admission {
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn closing_waits_for_what_is_in_flight() {
+    fn closing_waits_for_commands_in_flight() {
         let (tenant, terms) = (tenant(), terms(Limits::DEFAULT));
         let admission = tenant.admit(&terms).unwrap();
         std::thread::scope(|scope| {
@@ -302,7 +302,7 @@ mod tests {
                 std::thread::yield_now();
             }
             assert!(refusal(tenant.admit(&terms)).contains("there is no tenant"));
-            assert!(!closing.is_finished(), "one is in flight");
+            assert!(!closing.is_finished(), "a command is in flight");
             drop(admission);
             closing.join().unwrap();
         });
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_takes_no_place() {
+    fn a_refused_command_takes_no_place() {
         let tenant = tenant();
         let slow = terms(Limits { commands_per_second_max: 1, ..Limits::DEFAULT });
         drop(tenant.admit(&slow).unwrap());

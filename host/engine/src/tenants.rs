@@ -1,4 +1,4 @@
-//! Which tenants there are, and what was decided about each: folded from the facts in the host's own history.
+//! The tenants and the decisions about each, folded from the facts in the host's own history.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::MAIN_TENANT;
 use crate::system::{Book, Fact, Noted, SYSTEM_TENANT};
 
-/// Names that no tenant can have: the host's own history, and what paths begin with.
+/// Names that no tenant can have: that of the host's own history, and the first segments of other paths.
 pub(crate) const RESERVED_NAMES: [&str; 4] = [SYSTEM_TENANT, "tenants", "keys", "drain"];
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,10 +18,10 @@ pub(crate) const RESERVED_NAMES: [&str; 4] = [SYSTEM_TENANT, "tenants", "keys", 
 pub(crate) enum TenantFact {
     TenantAdded {
         tenant: TenantName,
-        /// The check value of its key.
+        /// The check value of the tenant's key.
         key: KeyCheck,
     },
-    /// The tenant that is there from the start has its key.
+    /// The key of the tenant that exists from the start was made.
     TenantKeyMade {
         tenant: TenantName,
         key: KeyCheck,
@@ -36,17 +36,17 @@ pub(crate) enum TenantFact {
     TenantResumed {
         tenant: TenantName,
     },
-    /// It is gone for everyone; what it left behind is being removed.
+    /// The tenant is gone for all callers. Its data is being deleted.
     TenantRemoved {
         tenant: TenantName,
     },
-    /// Nothing of it is left but what the host's own history says.
+    /// All data of the tenant is deleted, except for the facts in the host's own history.
     TenantErased {
         tenant: TenantName,
     },
 }
 
-/// Every tenant there ever was.
+/// All tenants that ever existed.
 #[derive(Debug)]
 pub(crate) struct Tenants {
     entries: BTreeMap<TenantName, Entry>,
@@ -54,26 +54,26 @@ pub(crate) struct Tenants {
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Entry {
-    /// `None` for the tenant that is there from the start.
+    /// `None` for the tenant that exists from the start.
     pub(crate) added: Option<Act>,
     pub(crate) suspended: Option<Act>,
-    /// The check value of the key that its records are sealed with. `None` until it has one.
+    /// The check value of the key that its records are encrypted with. `None` until it has a key.
     pub(crate) key: Option<KeyCheck>,
     pub(crate) limits: LimitOverrides,
     pub(crate) removed: Option<Act>,
     pub(crate) is_erased: bool,
 }
 
-/// When something was decided, and by whom.
+/// Time and actor of a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Act {
     pub at_ms: TimestampMs,
-    /// `None`: nobody was named.
+    /// `None` if no actor was named.
     pub actor: Option<String>,
 }
 
 impl Tenants {
-    /// Before anything was decided.
+    /// The state before any fact.
     pub(crate) fn new(has_main: bool) -> Self {
         let main = has_main.then(|| (TenantName::new(MAIN_TENANT).expect("a good name"), Entry::default()));
         Self { entries: main.into_iter().collect() }
@@ -83,17 +83,17 @@ impl Tenants {
         self.entries.get(name)
     }
 
-    /// Those that were not removed.
+    /// The tenants that were not removed.
     pub(crate) fn present(&self) -> impl Iterator<Item = (&TenantName, &Entry)> {
         self.entries.iter().filter(|(_, entry)| entry.removed.is_none())
     }
 
-    /// Gone, whatever is left of them.
+    /// The removed tenants, whether or not their data is deleted.
     pub(crate) fn removed(&self) -> impl Iterator<Item = &TenantName> {
         self.entries.iter().filter(|(_, entry)| entry.removed.is_some()).map(|(name, _)| name)
     }
 
-    /// Those whose removal was begun and not finished.
+    /// The tenants whose removal has begun but not finished.
     pub(crate) fn half_removed(&self) -> Vec<TenantName> {
         let half = self.entries.iter().filter(|(_, entry)| entry.removed.is_some() && !entry.is_erased);
         half.map(|(name, _)| name.clone()).collect()

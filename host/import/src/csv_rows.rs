@@ -1,5 +1,5 @@
-//! Reads rows of CSV: any delimiter, quotes, line ends within quotes, `sep=` in the first line. A row that does not fit the header, is not
-//! UTF-8, has quotes that make no sense, or is too large, is given as bad, and the next one follows.
+//! Reads rows of CSV: any delimiter, quotes, line ends within quotes, `sep=` in the first line. A row is bad if it does
+//! not fit the header, is not UTF-8, has invalid quotes or is too large. The rows after it are still read.
 
 use std::io::BufRead;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::csv_window::{ROW_BYTES_MAX, Window};
 use crate::refusal::shown;
 use crate::rows::{BadRow, ReadError, Row};
 
-/// What spreadsheets write before the header to name the delimiter.
+/// Prefix of the line before the header in which spreadsheets name the delimiter.
 const SEPARATOR: &[u8] = b"sep=";
 
 pub(crate) struct CsvRows<R> {
@@ -36,7 +36,7 @@ pub(crate) enum HeaderError {
 }
 
 impl<R: BufRead> CsvRows<R> {
-    /// `skip_lines` lines stand before the header.
+    /// Opens a file with `skip_lines` lines before the header.
     pub(crate) fn open(input: R, delimiter: Option<u8>, skip_lines: u64) -> Result<Self, HeaderError> {
         let mut window = Window::new(input);
         for _ in 0..skip_lines {
@@ -65,7 +65,8 @@ impl<R: BufRead> CsvRows<R> {
         &self.header
     }
 
-    /// The next row's line, and what is wrong with the row as such. Its cells are then in `cells`. `None` at the end.
+    /// Reads the next row. Returns its line, and a refusal if the row itself is bad; `cells` holds its cells. `None` at
+    /// the end.
     fn next_scanned(&mut self) -> std::io::Result<Option<(u64, Result<(), Refusal>)>> {
         loop {
             let is_at_end = self.window.is_at_end();
@@ -94,11 +95,11 @@ impl<R: BufRead> CsvRows<R> {
         }
     }
 
-    /// `bytes` reach to a line end, unless the line goes on in bytes to come.
+    /// Consumes `bytes`, which reach to a line end, or the whole line if it continues in later bytes.
     fn consume_line(&mut self, bytes: usize) -> std::io::Result<()> {
         let consumed = &self.window.bytes()[..bytes];
         let has_ended = matches!(consumed.last(), Some(b'\r' | b'\n'));
-        // What was just looked at may end between a carriage return and its line feed.
+        // The scanned bytes may end between a carriage return and its line feed.
         let is_whole = has_ended && (consumed.last() == Some(&b'\n') || bytes < self.window.bytes().len());
         if is_whole || self.window.is_at_end() {
             self.window.consume(bytes);
@@ -128,7 +129,7 @@ impl<R: BufRead> CsvRows<R> {
                 .map_err(|error| bad("the row is not UTF-8 text", format!("column {name:?}: {error}; {remedy}")))?;
             cells.push((Arc::clone(name), text.to_owned()));
         }
-        // The line tells a row from all others, and stays the same when a row before it is mended.
+        // The line identifies a row, and stays the same when an earlier row is corrected.
         Ok(Row { line, number: line, cells })
     }
 }
@@ -187,7 +188,7 @@ fn line_ends(bytes: &[u8]) -> u64 {
     (0..bytes.len()).filter(is_end).count() as u64
 }
 
-/// Of a line such as `sep=;`, with or without quotes around it.
+/// Delimiter in a line such as `sep=;`, with or without quotes around it.
 fn separator(line: &[u8]) -> Option<u8> {
     let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(line);
     let (name, separator) = line.split_at_checked(SEPARATOR.len())?;
@@ -197,7 +198,7 @@ fn separator(line: &[u8]) -> Option<u8> {
     }
 }
 
-/// What separates the most column names; what stands within quotes does not count.
+/// The candidate that is most frequent in the header, outside of quotes.
 fn most_frequent_delimiter(first_line: &[u8]) -> u8 {
     const CANDIDATES: [u8; 4] = *b",;\t|";
     let mut counts = [0_usize; CANDIDATES.len()];

@@ -1,4 +1,4 @@
-//! Ugly but lawful CSV, and unlawful CSV between good rows.
+//! Unusual but valid CSV, and invalid CSV between good rows.
 
 use proptest::prelude::*;
 
@@ -49,7 +49,7 @@ fn empty_lines_are_no_rows_but_count_as_lines() {
 }
 
 #[test]
-fn the_delimiter_is_found_or_told() {
+fn the_delimiter_is_found_or_given() {
     for (input, delimiter) in [
         (&b"a;b\n1,5;2\n"[..], None),
         (b"a\tb\n1,5\t2\n", None),
@@ -63,7 +63,7 @@ fn the_delimiter_is_found_or_told() {
 }
 
 #[test]
-fn a_bad_row_is_told_and_the_rest_goes_on() {
+fn a_bad_row_is_reported_and_the_rest_is_read() {
     let rows = read(b"a,b\n1\n1,2,3\n\xFF,2\n5,6\n");
     assert_eq!(rows.len(), 4);
     for (row, line, wanted) in
@@ -104,7 +104,8 @@ fn anything_but_a_delimiter_after_a_closing_quote_is_a_bad_row() {
 fn a_cell_and_a_row_are_bounded() {
     let cell = "x".repeat(CELL_BYTES_MAX);
     let wide = [cell.as_str(); ROW_BYTES_MAX / CELL_BYTES_MAX + 1].join(",");
-    // As large as allowed; larger; larger within quotes, where lines are then rows; a row that is too large.
+    // A cell as large as allowed; a larger one; a larger one within quotes, whose lines then become rows; a row that is
+    // too large.
     let input = format!("a,b\n{cell},1\n{cell}y,2\n\"{cell}\ny\",3\n{wide}\n4,5\n");
     let rows = read(input.as_bytes());
     assert_eq!(rows[0].as_ref().map(|(line, cells)| (*line, cells[0].len())), Ok((2, CELL_BYTES_MAX)));
@@ -115,7 +116,7 @@ fn a_cell_and_a_row_are_bounded() {
     };
     assert_eq!(refused(1, "a cell has more than 1048576 bytes"), 3);
     assert_eq!(refused(2, "nothing closes it"), 4);
-    // The rest of that cell is a line of its own, and no good row either.
+    // The rest of that cell is a line of its own, and not a good row either.
     assert_eq!(rows[3], good(5, ["y\"", "3"]));
     assert_eq!(refused(4, "a row has more than 4194304 bytes"), 6);
     assert_eq!(rows[5], good(7, ["4", "5"]));

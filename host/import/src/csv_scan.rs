@@ -1,14 +1,14 @@
-//! Finds the first row in some bytes of CSV. Strict where others guess: a quote that is not closed, and anything but a delimiter or a line end
-//! behind a closing quote, make a bad row. Pure; knows nothing of files.
+//! Finds the first row in some bytes of CSV. It is strict where other readers guess: a quote that is not closed makes a
+//! bad row, and so does anything but a delimiter or a line end after a closing quote. Pure; knows nothing of files.
 
 use std::ops::Range;
 
-/// A cell that is larger is refused with its row, in bytes.
+/// Largest cell in bytes. A larger one is refused with its row.
 pub(crate) const CELL_BYTES_MAX: usize = 1024 * 1024;
 
 const QUOTE: u8 = b'"';
 
-/// What the bytes begin with. `bytes` is how many of them belong to it, with the line end.
+/// What the bytes begin with. `bytes` is its length, line end included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Scanned {
     Row {
@@ -27,9 +27,9 @@ pub(crate) enum Scanned {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CsvProblem {
-    /// `cell` counts from 1, and `at` is where its quote stands.
+    /// A quote that is never closed. `cell` counts from 1, and `at` is the offset of the quote.
     UnclosedQuote { cell: usize, at: usize },
-    /// `at` is where something other than a delimiter stands.
+    /// Text after a closing quote. `at` is the offset of the text.
     AfterQuote { cell: usize, at: usize },
 }
 
@@ -60,7 +60,7 @@ impl Cells {
     }
 }
 
-/// `is_end`: nothing comes after these bytes.
+/// Scans one row. `is_end` means that nothing follows these bytes.
 pub(crate) fn scan(bytes: &[u8], delimiter: u8, is_end: bool, cells: &mut Cells) -> Scanned {
     cells.clear();
     if let Some(ended) = line_end(bytes, 0, is_end) {
@@ -104,15 +104,15 @@ pub(crate) fn scan(bytes: &[u8], delimiter: u8, is_end: bool, cells: &mut Cells)
     }
 }
 
-/// Where the line that `at` is on ends, with its line end; all of the bytes when it does not end in them.
+/// End of the line that `at` is on, line end included; the length of `bytes` if the line does not end in them.
 fn after_line(bytes: &[u8], at: usize) -> usize {
     let Some(found) = bytes[at..].iter().position(|byte| matches!(byte, b'\r' | b'\n')) else { return bytes.len() };
     let found = at + found;
-    // A line feed that is not there yet is an empty line of its own.
+    // If the line feed comes in later bytes, it counts as an empty line.
     if bytes[found..].starts_with(b"\r\n") { found + 2 } else { found + 1 }
 }
 
-/// `None`: there is no line end at `at`. `Some(None)`: whether a line feed follows is in bytes to come.
+/// Returns `None` if there is no line end at `at`. Returns `Some(None)` if a line feed may follow in later bytes.
 fn line_end(bytes: &[u8], at: usize, is_end: bool) -> Option<Option<usize>> {
     match (bytes.get(at)?, bytes.get(at + 1)) {
         (b'\n', _) => Some(Some(at + 1)),
@@ -123,7 +123,7 @@ fn line_end(bytes: &[u8], at: usize, is_end: bool) -> Option<Option<usize>> {
     }
 }
 
-/// Up to the delimiter or line end. A quote in the middle of a cell is text.
+/// Reads a cell without quotes, up to the delimiter or line end. A quote in the middle of a cell is text.
 fn plain(bytes: &[u8], at: usize, delimiter: u8, cells: &mut Cells) -> usize {
     let rest = &bytes[at..];
     let length = rest.iter().position(|byte| *byte == delimiter || matches!(byte, b'\r' | b'\n'));
@@ -134,7 +134,8 @@ fn plain(bytes: &[u8], at: usize, delimiter: u8, cells: &mut Cells) -> usize {
 
 struct TooLong;
 
-/// What follows the closing quote; `None` when that is not in these bytes.
+/// Reads a quoted cell, and returns the offset after the closing quote; `None` if the closing quote is not in these
+/// bytes.
 fn quoted(bytes: &[u8], at: usize, cells: &mut Cells) -> Result<Option<usize>, TooLong> {
     let mut part = Range { start: at + 1, end: at + 1 };
     let start = cells.text.len();
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_all_there_is_waited_for() {
+    fn an_incomplete_row_needs_more_bytes() {
         for text in ["", "a", "a,", "a,b\r", "\"a", "\"a\"", "\"a\n", "\r"] {
             assert_eq!(scanned(text, false).0, Scanned::More, "{text:?}");
         }

@@ -1,8 +1,8 @@
-//! A piece of a file that moves forward: as much of it as one row needs, and not more.
+//! A window on a file that moves forward. It holds as much as one row needs, and not more.
 
 use std::io::{BufRead, Error, Read};
 
-/// A row that is larger is refused, in bytes.
+/// Largest row in bytes. A larger one is refused.
 pub(crate) const ROW_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 64 * 1024;
@@ -12,10 +12,10 @@ pub(crate) struct Window<R> {
     buffer: Vec<u8>,
     start: usize,
     is_at_end: bool,
-    /// Why nothing comes after these bytes.
+    /// The error that ended the file after these bytes.
     failure: Option<Error>,
     line: u64,
-    /// What was consumed last ended with a carriage return, so a line feed belongs to it.
+    /// The last consumed byte was a carriage return, so a line feed that follows belongs to it.
     is_after_return: bool,
 }
 
@@ -28,22 +28,22 @@ impl<R: BufRead> Window<R> {
         &self.buffer[self.start..]
     }
 
-    /// Nothing comes after these bytes.
+    /// Whether nothing follows these bytes.
     pub(crate) fn is_at_end(&self) -> bool {
         self.is_at_end
     }
 
-    /// A row that does not end in these bytes is too long.
+    /// Whether a row that does not end in these bytes is too long.
     pub(crate) fn is_full(&self) -> bool {
         self.bytes().len() >= ROW_BYTES_MAX
     }
 
-    /// The line that the first of the bytes is on, from 1.
+    /// The line of the first byte, counted from 1.
     pub(crate) fn line(&self) -> u64 {
         self.line
     }
 
-    /// Reads about as much again as is there, so that a row is looked at a few times only, however it comes.
+    /// Reads about as many bytes as are there already, so that a long row is scanned only a few times.
     pub(crate) fn more(&mut self) -> std::io::Result<()> {
         self.buffer.drain(..self.start);
         self.start = 0;
@@ -55,7 +55,7 @@ impl<R: BufRead> Window<R> {
         let before = self.buffer.len();
         match self.inner.by_ref().take(missing).read_to_end(&mut self.buffer) {
             Ok(read) => self.is_at_end = read < missing as usize,
-            // The rows that were read before it are given first.
+            // The error comes after the rows that were read before it.
             Err(failure) if self.buffer.len() > before => self.failure = Some(failure),
             Err(failure) => return Err(failure),
         }
@@ -72,7 +72,7 @@ impl<R: BufRead> Window<R> {
         self.start += count;
     }
 
-    /// Consumes up to the next line end, and with it.
+    /// Consumes the rest of the line, line end included.
     pub(crate) fn skip_line(&mut self) -> std::io::Result<()> {
         loop {
             if let Some(end) = self.bytes().iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
@@ -94,7 +94,7 @@ impl<R: BufRead> Window<R> {
         }
     }
 
-    /// The first line without its line end, as far as it is in the first bytes.
+    /// The first line without its line end, as far as the first bytes hold it.
     pub(crate) fn first_line(&mut self) -> std::io::Result<&[u8]> {
         if self.bytes().is_empty() && !self.is_at_end {
             self.more()?;

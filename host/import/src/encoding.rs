@@ -1,28 +1,28 @@
-//! Turns a log's bytes into UTF-8, from the encoding that it begins with, that the map declares, or that its XML declaration names.
-//! Bytes that mean nothing in that encoding become a byte that UTF-8 does not have, so that the row with them is refused.
+//! Converts a log to UTF-8 from the encoding that its byte-order mark, the map or its XML declaration names. Invalid
+//! bytes become a byte that UTF-8 does not have, so that the row with them is refused.
 
 use std::io::{BufRead, Cursor, Read};
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
-/// Bytes that are looked at to find the encoding. An XML declaration is shorter.
+/// Bytes that are examined to find the encoding. An XML declaration is shorter.
 const HEAD_BYTES: u64 = 1_024;
-/// Bytes of UTF-8 that are made at a time.
+/// Bytes of UTF-8 that are decoded at a time.
 const DECODED_BYTES: usize = 64 * 1024;
-/// Is in no UTF-8 text.
+/// A byte that no UTF-8 text contains.
 const MALFORMED: u8 = 0xFF;
 
 pub(crate) type Input = Box<dyn BufRead + Send>;
 
-/// An encoding by one of the names that the web uses for it.
+/// Returns the encoding for one of its names on the web.
 pub(crate) fn by_name(name: &str) -> Result<&'static Encoding, String> {
     Encoding::for_label(name.as_bytes()).ok_or_else(|| {
         format!("{name:?} is no encoding: write utf-8, windows-1252, iso-8859-15, utf-16le or another name that browsers know")
     })
 }
 
-/// The log as UTF-8 without a byte-order mark, and whether it begins as XML does. A byte-order mark is believed before the map, and the map before
-/// what the log says of itself.
+/// Returns the log as UTF-8 without a byte-order mark, and whether it begins like XML. A byte-order mark has precedence
+/// over the map, and the map over the XML declaration.
 pub(crate) fn as_utf8(mut input: Input, declared: Option<&'static Encoding>) -> Result<(Input, bool), EncodingError> {
     let mut head = Vec::new();
     input.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
@@ -48,7 +48,7 @@ pub(crate) enum EncodingError {
     Unknown(String),
 }
 
-/// UTF-8 where nothing else is named.
+/// The encoding of an XML declaration; UTF-8 if none is named.
 fn of_xml(head: &[u8]) -> Result<&'static Encoding, String> {
     if head.starts_with(b"<\0") {
         return Ok(UTF_16LE);
@@ -57,7 +57,7 @@ fn of_xml(head: &[u8]) -> Result<&'static Encoding, String> {
         return Ok(UTF_16BE);
     }
     match declared_by_xml(head) {
-        // A declaration that can be read byte by byte is not written in UTF-16.
+        // A declaration that is readable byte by byte cannot be in UTF-16.
         Some(name) => by_name(&name).map(|named| if [UTF_16LE, UTF_16BE].contains(&named) { UTF_8 } else { named }),
         None => Ok(UTF_8),
     }
@@ -78,7 +78,7 @@ struct Decoded<R> {
     inner: R,
     decoder: Decoder,
     decoded: Vec<u8>,
-    /// Of `decoded`, what was consumed.
+    /// Start of the bytes of `decoded` that are not consumed yet.
     start: usize,
     end: usize,
     is_over: bool,
@@ -95,7 +95,7 @@ impl<R: BufRead> Decoded<R> {
         while self.end == 0 && !self.is_over {
             let bytes = self.inner.fill_buf()?;
             let is_last = bytes.is_empty();
-            // The last byte of the buffer is kept free for the mark of what is malformed.
+            // The last byte of the buffer is reserved for the mark of a malformed sequence.
             let room = self.decoded.len() - 1;
             let (result, read, written) =
                 self.decoder.decode_to_utf8_without_replacement(bytes, &mut self.decoded[..room], is_last);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn each_encoding_is_read_however_it_is_known() {
+    fn each_encoding_is_read_wherever_it_is_named() {
         let xml = "<?xml version=\"1.0\" encoding='windows-1252'?><a>caf\u{e9}</a>";
         let latin: Vec<u8> = xml.chars().map(|character| character as u8).collect();
         assert_eq!(read(&latin, None), xml.as_bytes());
@@ -167,13 +167,13 @@ mod tests {
         let without_mark = utf16("<a>\u{e9}</a>", u16::to_le_bytes);
         assert_eq!(read(&without_mark, None), "<a>\u{e9}</a>".as_bytes());
         assert_eq!(read(&utf16("a,b", u16::to_be_bytes), Some("utf-16be")), b"a,b");
-        // Larger than what is decoded at a time.
+        // Text that is larger than the decode buffer.
         let large = "\u{e9}x".repeat(DECODED_BYTES);
         assert_eq!(read(&utf16(&large, u16::to_le_bytes), Some("utf-16le")), large.as_bytes());
     }
 
     #[test]
-    fn what_means_nothing_is_marked_and_the_rest_goes_on() {
+    fn malformed_bytes_are_marked_and_the_rest_is_read() {
         let mut bytes = utf16("a", u16::to_le_bytes);
         bytes.extend_from_slice(&[0x00, 0xD8]);
         bytes.extend(utf16("b", u16::to_le_bytes));

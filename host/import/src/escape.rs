@@ -1,8 +1,9 @@
-//! Makes ids out of text that holds characters an id may not. Reversible, so that two different texts never meet in one id.
+//! Makes ids from text with characters that an id may not have. The conversion is reversible, so two different texts
+//! never get the same id.
 
 use std::fmt::Write;
 
-/// Each byte that `allowed` refuses, and `=` itself, becomes `=` and two hexadecimal digits.
+/// Replaces each byte that `allowed` refuses, and `=` itself, by `=` and two hexadecimal digits.
 pub(crate) fn escape(text: &str, allowed: impl Fn(u8) -> bool) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -1,4 +1,5 @@
-//! One payload field as the map describes it: from a column, with a type, or a constant. Checks that the description makes sense.
+//! One payload field as the map describes it: from a column, with a type, or a constant. Checks that the description is
+//! consistent.
 
 use std::borrow::Cow;
 
@@ -21,23 +22,23 @@ pub(crate) struct Column {
     pub(crate) name: String,
     kind: Kind,
     pub(crate) is_optional: bool,
-    /// All cells of this name become one list.
+    /// Whether all cells of this name become one list.
     pub(crate) is_list: bool,
     nothing: Vec<String>,
     strip: Vec<String>,
     replace: Vec<(String, String)>,
 }
 
-/// What holds for each field that says nothing else.
+/// Defaults for fields that do not set their own.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FieldDefaults {
-    /// For times without an offset.
+    /// Zone of times without an offset.
     pub(crate) zone: Option<jiff::tz::TimeZone>,
     /// Words that mean an empty cell.
     pub(crate) nothing: Vec<String>,
 }
 
-/// As written: `"org:resource"`, or `{ column = "org:resource", … }`, or `{ value = … }`.
+/// A field as written: `"org:resource"`, or `{ column = "org:resource", … }`, or `{ value = … }`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged, expecting = "a column's name, or { column = \"…\", … }, or { value = … }")]
 pub(crate) enum WrittenField {
@@ -136,7 +137,7 @@ impl Column {
         })
     }
 
-    /// `None`: nothing there, and that is fine.
+    /// Returns `None` if the cell is empty and the field is optional.
     pub(crate) fn read(&self, row: &Row) -> Result<Option<Value>, Refusal> {
         if self.is_list {
             let texts = row.cells(&self.name).filter_map(|cell| self.tidied(cell));
@@ -161,7 +162,7 @@ impl Column {
         self.kind.read(text).map_err(refused)
     }
 
-    /// `None`: the cell holds nothing.
+    /// Strips and replaces text of a cell. Returns `None` if nothing is left.
     fn tidied<'cell>(&self, cell: &'cell str) -> Option<Cow<'cell, str>> {
         if is_nothing(cell, &self.nothing) {
             return None;
@@ -184,12 +185,12 @@ impl Column {
     }
 }
 
-/// An empty cell, or one that holds one of these words.
+/// Whether a cell is empty, or holds one of these words.
 pub(crate) fn is_nothing(cell: &str, words: &[String]) -> bool {
     cell.is_empty() || words.iter().any(|word| word == cell.trim())
 }
 
-/// As the detail of a refusal.
+/// Formats a cell for the detail of a refusal.
 pub(crate) fn word(cell: &str) -> String {
     if cell.is_empty() { String::new() } else { format!("it holds {}", crate::refusal::shown(cell)) }
 }

@@ -1,6 +1,7 @@
-//! Whole logs and maps, mangled at random: read to their end or refused, never more than is there, and the same each time.
+//! Whole logs and maps, mangled at random. They must be read to their end or refused, give no more rows than they hold,
+//! and give the same result each time.
 //!
-//! `POLDER_FUZZ_SECONDS` says for how long, `POLDER_FUZZ_SEED` where to begin; the seed of a failure is printed.
+//! `POLDER_FUZZ_SECONDS` sets the duration and `POLDER_FUZZ_SEED` the first seed. The seed of a failure is printed.
 
 use std::io::Cursor;
 use std::time::{Duration, Instant};
@@ -35,7 +36,7 @@ name = "go"
 "b.c" = { column = "b", type = "time", format = "%d-%m-%Y %z", optional = true }
 many = { column = "case:many/*", list = true, optional = true }
 "#;
-/// Pieces that mean something to one of the readers.
+/// Pieces that one of the readers treats specially.
 const PIECES: [&str; 24] = [
     "\"",
     "\"\"",
@@ -63,7 +64,7 @@ const PIECES: [&str; 24] = [
     "<![CDATA[",
 ];
 
-/// Good enough to mangle with; the same for the same seed.
+/// A simple random generator. The same seed gives the same numbers.
 struct Random(u64);
 
 impl Random {
@@ -97,14 +98,14 @@ fn mangled(text: &str, random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// Calls `test` with one seed after the other.
+/// Calls `test` with one seed after another.
 fn for_a_while(test: impl Fn(&mut Random)) {
     let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
     let (seconds, mut seed) = (number("POLDER_FUZZ_SECONDS", SECONDS), number("POLDER_FUZZ_SEED", 1));
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(seconds) {
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            // Neighbouring seeds give unlike numbers only after a few.
+            // Neighbouring seeds differ only after a few numbers, so the seed is multiplied first.
             let mut random = Random(seed.max(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
             test(&mut random);
         }));
@@ -118,7 +119,7 @@ fn for_a_while(test: impl Fn(&mut Random)) {
 }
 
 fn check_rows(bytes: &[u8], rows: Vec<Result<Result<Row, BadRow>, ReadError>>) -> Vec<Row> {
-    // One byte more than it has line ends.
+    // At most one line more than there are line ends.
     let lines_max = 1 + bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() as u64;
     assert!(rows.len() <= bytes.len() + 1, "more rows than bytes");
     assert!(rows.iter().rev().skip(1).all(Result::is_ok), "something came after the end");

@@ -1,5 +1,5 @@
-//! A log and a map together: the commands of a file, in its order. Finds out by name what kind of log it is and by content
-//! whether it is compressed, and checks the map against the columns before giving the first.
+//! A log and a map together: the commands of a file, in its order. The kind of log follows from the file's name, and
+//! the compression from its content. The map is checked against the columns before the first command.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -23,7 +23,7 @@ const GZIP_MAGIC: &[u8] = b"\x1F\x8B";
 /// The name of standard input.
 const STDIN: &str = "-";
 
-/// Nothing has been read. Name another file, or mend the map.
+/// Nothing was imported. Remedy: name another file, or correct the map.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
@@ -35,11 +35,11 @@ pub enum ImportError {
     MapMisfit { file: String, problem: String },
 }
 
-/// One row and what became of it.
+/// Outcome of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     Command(PlannedCommand),
-    /// The map says so.
+    /// The map skips the row.
     Skipped,
     Refused {
         line: u64,
@@ -55,7 +55,7 @@ pub struct Import {
 }
 
 impl Import {
-    /// `-` is standard input.
+    /// Opens a log. `-` is standard input.
     pub fn open(file: &Path, map: Map) -> Result<Self, ImportError> {
         let is_stdin = file == Path::new(STDIN);
         let name = if is_stdin { String::from("standard input") } else { file.display().to_string() };
@@ -87,13 +87,13 @@ impl Import {
         Ok(Self { map, rows, keys: Keys::default(), progress })
     }
 
-    /// To be looked at from elsewhere while this is iterated over.
+    /// The progress, which another thread can read while this is iterated over.
     pub fn progress(&self) -> Progress {
         self.progress.clone()
     }
 }
 
-/// In the file's order, so that rows of one aggregate follow each other as they should. Ends after an error.
+/// Returns steps in the order of the file, so that rows of one aggregate keep their order. Ends after an error.
 impl Iterator for Import {
     type Item = Result<Step, ReadError>;
 

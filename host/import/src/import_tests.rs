@@ -1,4 +1,4 @@
-//! Whole files: kinds, compression, misfits, and that CSV and XES of one log give the same commands.
+//! Whole files: kinds, compression and misfits. CSV and XES of one log must give the same commands.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ fn gzip(content: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Without lines, which differ between the kinds of log.
+/// The steps without their lines, which differ between the kinds of log.
 fn steps(path: &Path) -> Vec<Result<(String, String, String), String>> {
     let steps = Import::open(path, Map::parse(MAP).unwrap()).unwrap();
     steps

@@ -1,16 +1,17 @@
-//! Counts how often each row key has come in one file, in bounded memory.
+//! Counts how many times each row key has come in one file, in bounded memory.
 
 use std::collections::HashMap;
 
-/// Keys that are told apart, of 17 bytes each and as much again while the table grows.
+/// Different keys that are counted. Each takes 17 bytes, and as much again while the table grows.
 pub(crate) const KEYS_MAX: usize = 3_500_000;
 
 #[derive(Debug)]
 pub(crate) struct Keys {
-    /// By the first bytes of the key's digest: the same in every run, so that a row has the same number in every run.
+    /// Counts by the first bytes of the key's digest. They are the same in every run, so a row has the same number in
+    /// every run.
     counts: HashMap<u64, u32>,
     keys_max: usize,
-    /// Rows whose keys were not compared with others.
+    /// Number of rows whose keys were not compared with others.
     pub(crate) uncounted: u64,
 }
 
@@ -21,7 +22,8 @@ impl Default for Keys {
 }
 
 impl Keys {
-    /// How many times the key has come with this time. `None`: too many keys have come for a new one to be remembered.
+    /// How many times the key has come, this time included. `None` if too many different keys have come to remember a
+    /// new one.
     pub(crate) fn count(&mut self, key: &str) -> Option<u32> {
         let mut first = [0; 8];
         first.copy_from_slice(&blake3::hash(key.as_bytes()).as_bytes()[..8]);

@@ -1,5 +1,5 @@
-//! Turns the rows of a log, CSV or XES, into commands by a map. Reads a file from front to back in little memory and keeps its
-//! order; sends nothing, and knows no host.
+//! Turns the rows of a log, CSV or XES, into commands by a map. Reads a file from front to back in little memory and
+//! keeps its order. Sends nothing, and knows no host.
 //!
 //! ```no_run
 //! let map = polder_import::Map::read("map.toml".as_ref())?;

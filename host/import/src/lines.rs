@@ -1,4 +1,4 @@
-//! Counts line ends as they are consumed, for a reader that counts only bytes, and bounds what that reader takes in at a time.
+//! Counts the line ends in the bytes that a reader consumes, and limits how many bytes the reader gets at a time.
 
 use std::io::{BufRead, Error, ErrorKind, Read};
 
@@ -15,12 +15,12 @@ impl<R> LineCounter<R> {
         Self { inner, line_ends: 0, allowed: usize::MAX }
     }
 
-    /// From now on, `bytes_max` more bytes are given and then an error of the kind `FileTooLarge`.
+    /// From now on, returns `bytes_max` more bytes, and then an error of the kind `FileTooLarge`.
     pub(crate) fn allow(&mut self, bytes_max: usize) {
         self.allowed = bytes_max;
     }
 
-    /// The line that the next byte is on, from 1.
+    /// The line of the next byte, counted from 1.
     pub(crate) fn line(&self) -> u64 {
         self.line_ends + 1
     }
@@ -37,7 +37,7 @@ impl<R: BufRead> BufRead for LineCounter<R> {
 
     fn consume(&mut self, amount: usize) {
         self.allowed -= amount.min(self.allowed);
-        // Not a new read: what is consumed lies in the buffer already.
+        // This reads nothing new: the consumed bytes are in the buffer already.
         if let Ok(buffer) = self.inner.fill_buf() {
             let consumed = &buffer[..amount.min(buffer.len())];
             self.line_ends += consumed.iter().filter(|byte| **byte == b'\n').count() as u64;

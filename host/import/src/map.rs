@@ -1,4 +1,5 @@
-//! The map from rows to commands, read from TOML and checked whole before any row is. Knows nothing of files with rows.
+//! The map from rows to commands. It is read from TOML, and checked completely before any row is read. Knows nothing of
+//! files with rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,19 +14,19 @@ use crate::node::Node;
 use crate::time::zone;
 use crate::when::{OneOrMore, When};
 
-/// A part of a row key: which row of the file it is.
+/// A part of a row key: the number of the row in the file.
 const ROW: &str = "$row";
-/// A part of a row key: how often the other parts have come in the file. The first time it adds nothing, so that it can be added to a map
-/// whose rows are imported already.
+/// A part of a row key: how many times the other parts have come in the file. It adds nothing the first time, so it can
+/// be added to a map whose rows are imported already.
 const OCCURRENCE: &str = "$occurrence";
 
-/// Mend the map: the message says where and how.
+/// The map must be corrected; the message includes where and how.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MapError {
     #[error("cannot read the map {file}")]
     Unreadable { file: String, source: std::io::Error },
-    /// `map` is "the map" and, where it was read from one, its file.
+    /// `map` is "the map", with its file if it was read from one.
     #[error("{map} is not right: {problem}")]
     Wrong { map: String, problem: String },
 }
@@ -40,20 +41,20 @@ pub struct Map {
     pub(crate) file: FileForm,
     /// Words that mean an empty cell.
     pub(crate) nothing: Vec<String>,
-    /// Rows that become no command, on purpose.
+    /// Conditions for rows that deliberately become no command.
     pub(crate) skip: Vec<When>,
-    /// In order; the first that matches a row is the row's.
+    /// Commands in order. A row becomes the first one that matches.
     pub(crate) commands: Vec<CommandMap>,
 }
 
-/// How the file is to be read, where it does not say so itself.
+/// Format of the file, for what the file itself does not show.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct FileForm {
     pub(crate) kind: Option<LogKind>,
     pub(crate) encoding: Option<&'static Encoding>,
-    /// For CSV; `None`: found out from the first line.
+    /// Delimiter of CSV; `None` means that the first line decides.
     pub(crate) delimiter: Option<u8>,
-    /// For CSV: lines before the header.
+    /// Number of lines before the header of CSV.
     pub(crate) skip_lines: u64,
 }
 
@@ -108,7 +109,7 @@ struct WrittenMap {
     nothing: Vec<String>,
     #[serde(default)]
     skip: Vec<When>,
-    /// Of all commands.
+    /// Fields of all commands.
     #[serde(default)]
     fields: BTreeMap<String, WrittenField>,
     #[serde(default)]
@@ -180,7 +181,7 @@ impl Map {
         })
     }
 
-    /// Every column the map looks at.
+    /// Every column that the map uses.
     pub(crate) fn columns(&self) -> BTreeSet<&str> {
         let mut columns: BTreeSet<&str> = self.row_key.columns().collect();
         columns.insert(&self.aggregate_id.column);
@@ -210,7 +211,7 @@ fn row_key(names: Vec<String>) -> Result<RowKey, String> {
         true if has_occurrence => {
             Err(format!("{OCCURRENCE} counts how often the other parts of row_key come: name them"))
         }
-        true => Err(String::from("row_key names no column: name those that together tell one row from all others")),
+        true => Err(String::from("row_key names no column: name those that together identify a row")),
         false => Ok(RowKey { parts, has_occurrence }),
     }
 }
@@ -229,7 +230,7 @@ fn commands(
                 command.name
             ));
         }
-        // A command's own fields take the place of those of all commands.
+        // A command's own fields replace the shared ones of the same name.
         let fields = shared.clone().into_iter().chain(command.fields).collect();
         let fields = Node::tree(fields, defaults)
             .map_err(|(field, problem)| format!("field {field:?} of command {}: {problem}", command.name))?;

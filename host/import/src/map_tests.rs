@@ -1,4 +1,4 @@
-//! What a map may say, and what a person is told about one that is wrong.
+//! Valid maps, and the messages for invalid ones.
 
 use super::*;
 
@@ -49,7 +49,7 @@ fn every_feature_is_understood() {
 }
 
 #[test]
-fn a_wrong_map_is_refused_with_what_would_be_right() {
+fn a_wrong_map_is_refused_with_a_remedy() {
     for (text, wanted) in [
         ("", "it has no [[command]]"),
         ("[[command]]\nname = \"Register\"", "a name has 1 to 63 characters"),

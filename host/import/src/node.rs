@@ -1,5 +1,5 @@
-//! The shape of a payload: fields in objects, built from the map's dotted names. Sorted by name, so that the same row gives the same
-//! bytes in every build.
+//! The shape of a payload: fields in objects, built from the map's dotted names. It is sorted by name, so that the same
+//! row gives the same bytes in every build.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ pub(crate) enum Node {
 }
 
 impl Node {
-    /// `"case.deadline"` becomes a field of an object. The error names the field, and then what is wrong.
+    /// Makes `"case.deadline"` a field of an object. The error holds the field's name and the problem.
     pub(crate) fn tree(
         written: BTreeMap<String, WrittenField>,
         defaults: &FieldDefaults,

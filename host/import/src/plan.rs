@@ -1,5 +1,5 @@
-//! What the map makes of one row: a command, nothing, or the reason why not. The same for the same file at any time, so that an import repeated
-//! sends the same commands under the same ids.
+//! Turns one row into a command by the map: a command, nothing, or the reason for a refusal. The result for the same
+//! file never changes, so that a repeated import sends the same commands under the same ids.
 
 use std::collections::BTreeMap;
 
@@ -15,35 +15,35 @@ use crate::map::{CommandMap, KeyPart, Map};
 use crate::node::Node;
 use crate::rows::Row;
 
-/// Bytes of a key that is too long for an id which stand before its digest, for people.
+/// Bytes of a long key that precede its digest in an id, for people to read.
 const LONG_KEY_SHOWN_BYTES: usize = 48;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedCommand {
-    /// Where its row starts in the file.
+    /// Line of the file on which the row starts.
     pub line: u64,
     pub domain: DomainName,
     pub aggregate: AggregateName,
     pub aggregate_id: AggregateId,
     pub name: CommandName,
-    /// The row's key: sent again, the command is known as handled.
+    /// The row's key. If the command is sent again, the host recognizes it by this id.
     pub id: CommandId,
-    /// JSON, fields sorted by name.
+    /// JSON, with fields sorted by name.
     pub payload: String,
 }
 
 impl Map {
-    /// `None`: the map skips the row. `keys` holds those of the rows before.
+    /// Returns `None` if the map skips the row. `keys` holds the keys of the rows before.
     pub(crate) fn plan(&self, row: &Row, keys: &mut Keys) -> Result<Option<PlannedCommand>, Refusal> {
         let key = self.key_of(row);
-        // Counted for every row, also for one that is refused: else the rows after it would have other numbers once it is mended.
+        // Every row is counted, even a refused one: otherwise later rows would get other numbers once it is corrected.
         let key = if self.row_key.has_occurrence { key.and_then(|key| with_occurrence(key, keys)) } else { key };
         if self.skip.iter().any(|when| when.holds(row, &self.nothing)) {
             return Ok(None);
         }
         let command = self.command_for(row)?;
         let payload = match evaluate(&command.fields, row)? {
-            // Sorted maps, text keys, finite numbers: nothing in it that serializing refuses.
+            // The payload has sorted maps, text keys and finite numbers, so serializing cannot fail.
             Some(payload) => serde_json::to_string(&payload).unwrap_or_default(),
             None => String::from("{}"),
         };
@@ -51,8 +51,7 @@ impl Map {
         let key = key?;
         let id = self.command_id_of(&key)?;
         if !self.row_key.has_occurrence && keys.count(&key).is_some_and(|count| count > 1) {
-            let remedy =
-                "row_key = [..., \"$occurrence\"] in the map tells such rows apart, and \"$row\" does for all rows";
+            let remedy = "row_key = [..., \"$occurrence\"] in the map distinguishes such rows, and \"$row\" distinguishes all rows";
             return Err(Refusal::new("an earlier row of this file has the same key", format!("key {key:?}; {remedy}")));
         }
         Ok(Some(PlannedCommand {
@@ -98,7 +97,8 @@ impl Map {
             }
             match part {
                 KeyPart::Row => key.push_str(&row.number.to_string()),
-                // What joins the parts is escaped in them, or ("a/b", "c") and ("a", "b/c") would be one key.
+                // The separator of the parts is escaped inside them. Otherwise ("a/b", "c") and ("a", "b/c") would be
+                // one key.
                 KeyPart::Column(column) => match (self.filled(row, column)?, self.escape_ids || has_parts) {
                     (value, true) => {
                         key += &escape(value, |byte| byte.is_ascii_graphic() && !(has_parts && byte == b'/'));
@@ -137,7 +137,7 @@ impl Map {
     }
 }
 
-/// Another row may have the key with its occurrence as its key, so that one is counted as well.
+/// Adds the occurrence to a key. Another row may have the result as its own key, so the result is counted as well.
 fn with_occurrence(key: String, keys: &mut Keys) -> Result<String, Refusal> {
     match keys.count(&key) {
         Some(1) => Ok(key),
@@ -149,7 +149,7 @@ fn with_occurrence(key: String, keys: &mut Keys) -> Result<String, Refusal> {
     }
 }
 
-/// A payload in the making.
+/// A payload under construction.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Json<'map> {
@@ -157,7 +157,7 @@ enum Json<'map> {
     Object(BTreeMap<&'map str, Json<'map>>),
 }
 
-/// `None`: nothing there, and that is fine.
+/// Returns `None` if the row has no value for an optional field.
 fn evaluate<'map>(node: &'map Node, row: &Row) -> Result<Option<Json<'map>>, Refusal> {
     match node {
         Node::Field(Field::Constant(value)) => Ok(Some(Json::Value(value.clone()))),

@@ -1,4 +1,4 @@
-//! Rows and what a map makes of them.
+//! Rows, and what a map makes of them.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ fn plan(map: &str, cells: &[(&str, &str)]) -> Result<PlannedCommand, Refusal> {
 }
 
 fn receipt<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    // A cell given twice: the first counts.
+    // If a cell is given twice, the first one counts.
     [more, &[("case", "1"), ("key", "k1"), ("task", "Receipt"), ("resource", "R1")]].concat()
 }
 
@@ -58,7 +58,7 @@ fn the_first_command_that_matches_is_planned() {
 }
 
 #[test]
-fn what_is_optional_and_empty_is_left_out_whole() {
+fn an_optional_empty_field_is_left_out() {
     for cells in [&[("size", ""), ("deadline", "")][..], &[]] {
         assert_eq!(plan(MAP, &receipt(cells)).unwrap().payload, r#"{"source":"log","who":"R1"}"#);
     }
@@ -115,7 +115,7 @@ fn the_row_and_its_occurrence_may_be_parts_of_the_key() {
     };
     assert_eq!(ids(map("\"$row\""), &[&[]]), ["7"]);
     assert_eq!(ids(map("[\"key\", \"$row\"]"), &[&[]]), ["k1/7"]);
-    // The first occurrence has the key that it would have without: so a map can be mended after a first import.
+    // The first occurrence has the key without a number, so a map can be corrected after a first import.
     let rows: [&[(&str, &str)]; 5] = [&[], &[("key", "k2")], &[], &[("resource", "")], &[]];
     let empty = "column \"resource\" is empty";
     assert_eq!(ids(map("[\"key\", \"$occurrence\"]"), &rows), ["k1", "k2", "k1//2", empty, "k1//4"]);
@@ -133,7 +133,7 @@ fn a_key_that_is_too_long_for_an_id_is_hashed() {
     assert!(hashed.starts_with(&format!("{}~", "k".repeat(48))) && hashed.len() == 113, "{hashed}");
     assert_ne!(hashed, other);
     assert_eq!(hashed, key(&long, "12345678"));
-    // What could not be in an id at all is still refused.
+    // A key with characters that no id may have is still refused.
     let refusal = plan(MAP, &receipt(&[("key", &"two words ".repeat(20))])).unwrap_err();
     assert!(refusal.detail.contains("escape_ids"), "{refusal}");
 }
@@ -173,12 +173,12 @@ fn fields_and_words_for_nothing_are_shared_by_all_commands() {
         [[command]]
         name = "receive"
         [command.fields]
-        who = { column = "resource", nothing = ["nobody"], optional = true }
+        who = { column = "resource", nothing = ["unassigned"], optional = true }
         "#;
     let payload = |cells: &[(&str, &str)]| plan(map, &receipt(cells)).map(|planned| planned.payload);
     assert_eq!(payload(&[("task", "Check"), ("size", "3.0")]).unwrap(), r#"{"size":3,"who":"R1"}"#);
     assert_eq!(payload(&[("task", "Check"), ("size", " nan ")]).unwrap(), r#"{"who":"R1"}"#);
-    assert_eq!(payload(&[("resource", "nobody")]).unwrap(), "{}");
+    assert_eq!(payload(&[("resource", "unassigned")]).unwrap(), "{}");
     assert_eq!(payload(&[("resource", "NULL")]).unwrap(), r#"{"who":"NULL"}"#);
     let refusal = payload(&[("task", "Check"), ("resource", "NULL")]).unwrap_err();
     assert_eq!(refusal.to_string(), "column \"resource\" is empty (it holds \"NULL\")");

@@ -1,4 +1,4 @@
-//! How far into the file the reading is, for a progress bar on another thread. Counts bytes of the file, before decompression.
+//! Progress of reading a file, for a progress bar on another thread. Counts bytes of the file, before decompression.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -16,7 +16,8 @@ impl Progress {
         self.read.load(Ordering::Relaxed)
     }
 
-    /// Rows whose keys were not compared with those of all rows before: so many different ones are not remembered.
+    /// Number of rows whose keys were not compared with all earlier ones: the number of different keys that are
+    /// remembered is limited.
     pub fn uncompared_keys(&self) -> u64 {
         self.uncompared_keys.load(Ordering::Relaxed)
     }
@@ -25,7 +26,7 @@ impl Progress {
         self.uncompared_keys.store(count, Ordering::Relaxed);
     }
 
-    /// 0 where it is not known.
+    /// Length of the file; 0 if it is unknown.
     pub fn bytes_total(&self) -> u64 {
         self.bytes_total
     }

@@ -1,13 +1,13 @@
-//! Why one row did not become a command. The reason is the same for all rows with the same trouble, so that they can be counted
-//! together; what is special to the row stands in the detail.
+//! The reason why one row did not become a command. The reason is the same for all rows with the same problem, so that
+//! they can be counted together. The detail holds what is special to the row.
 
 use std::fmt;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// Without the row's own values: `column "age" is not an integer`.
+    /// The reason without the row's own values: `column "age" is not an integer`.
     pub reason: String,
-    /// With them; may be empty.
+    /// The row's own values; may be empty.
     pub detail: String,
 }
 
@@ -24,7 +24,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// A value of any length and content, as a message can show it.
+/// Formats a value of any length and content for a message.
 pub(crate) fn shown(text: &str) -> String {
     const SHOWN_CHARS_MAX: usize = 60;
     match text.char_indices().nth(SHOWN_CHARS_MAX) {

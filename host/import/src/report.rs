@@ -1,5 +1,5 @@
-//! What became of an import's rows: counts, and the refused ones by reason with the lines to look at. Bounded in size, whatever
-//! the file holds.
+//! Report of an import: counts, and the refused rows by reason with their lines. Its size is bounded, whatever the file
+//! holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,9 +9,9 @@ use serde::{Serialize, Serializer};
 
 use crate::Refusal;
 
-/// Lines kept per reason, the first ones.
+/// Lines kept for each reason; the lowest ones are kept.
 const LINES_SHOWN_MAX: usize = 20;
-/// Reasons kept apart; rows with further ones are counted together.
+/// Reasons kept apart; rows with further reasons are counted together.
 const REASONS_MAX: usize = 50;
 const FURTHER_REASONS: &str = "other reasons";
 
@@ -20,7 +20,7 @@ pub struct Report {
     accepted: u64,
     already_handled: u64,
     refused: u64,
-    /// Of the refused.
+    /// Number of refused rows that an earlier import refused already.
     refused_before: u64,
     skipped: u64,
     reasons: BTreeMap<String, Refused>,
@@ -29,9 +29,9 @@ pub struct Report {
 #[derive(Debug, Default, Clone)]
 struct Refused {
     count: u64,
-    /// A set, because answers may come in another order than the rows went out.
+    /// A sorted set, because answers may arrive in another order than the rows were sent.
     lines: BTreeSet<u64>,
-    /// Of the lowest line.
+    /// Detail of the lowest line.
     detail: String,
 }
 
@@ -40,9 +40,9 @@ struct Refused {
 pub struct ReportedReason {
     pub reason: String,
     pub count: u64,
-    /// The first of them, in order.
+    /// The lowest lines, in order.
     pub lines: Vec<u64>,
-    /// What was wrong on the first line.
+    /// Detail of the lowest line.
     pub detail: String,
 }
 
@@ -59,7 +59,7 @@ impl Report {
         self.skipped += 1;
     }
 
-    /// By the host, in an earlier import: this one asked for no new decision.
+    /// Counts a row that the host refused in an earlier import, so that this import got no new decision.
     pub fn refused_before(&mut self, line: u64, refusal: &Refusal) {
         self.refused_before += 1;
         self.refused(line, refusal);
@@ -96,7 +96,7 @@ impl Report {
         self.skipped
     }
 
-    /// The most frequent first.
+    /// Reasons, the most frequent first.
     pub fn reasons(&self) -> Vec<ReportedReason> {
         let reported = |(reason, refused): (&String, &Refused)| ReportedReason {
             reason: reason.clone(),
@@ -155,7 +155,7 @@ mod tests {
         let mut report = Report::default();
         report.accepted();
         report.already_handled();
-        // As answers come: not in the file's order.
+        // Answers do not arrive in the order of the file.
         for line in (2..=40).rev() {
             report.refused(line, &Refusal::new("bad time", format!("on {line}")));
         }

@@ -1,5 +1,6 @@
-//! Checks commands against what the host says of its domain, before any is sent: whether the command is there, and its fields and their types.
-//! Looks at the parts of JSON Schema that say so, and passes over the others, such as `pattern`: the domain has the last word. Pure.
+//! Checks commands against the host's description of its domain before any is sent: the command's name, and its fields
+//! and their types. It uses only these parts of JSON Schema and ignores others, such as `pattern`: the domain decides
+//! in the end. Pure.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +11,10 @@ use crate::plan::PlannedCommand;
 use crate::refusal::shown;
 use crate::{Map, Refusal};
 
-/// Schemas that refer to each other, and values inside each other, are followed this deep.
+/// Depth to which nested values, and schemas that refer to each other, are checked.
 const DEPTH_MAX: usize = 64;
 
-/// Mend the map: it names what the host's domain does not have.
+/// The map names something that the host's domain does not have, and must be corrected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SchemasError {
     #[error("the map names domain {named:?}, and the host described {found:?}")]
@@ -50,7 +51,7 @@ impl Schemas {
 
     pub fn check(&self, command: &PlannedCommand) -> Result<(), Refusal> {
         let Some(schema) = self.0.get(&command.name) else { return Ok(()) };
-        // A planned command's payload was written by this crate.
+        // This crate wrote the payload, so it is JSON.
         let Ok(payload) = serde_json::from_str::<Value>(&command.payload) else { return Ok(()) };
         Checker { root: schema }.check(schema, &payload, 0).map_err(|mismatch| {
             let place = if mismatch.place.is_empty() { String::from("the command") } else { mismatch.place };
@@ -60,10 +61,10 @@ impl Schemas {
 }
 
 struct Mismatch {
-    /// `field "case.size"`, empty for the payload as such.
+    /// Place of the mismatch, such as `field "case.size"`; empty for the whole payload.
     place: String,
     depth: usize,
-    /// Without the row's own values.
+    /// The problem without the row's own values.
     problem: String,
     detail: String,
 }
@@ -84,7 +85,7 @@ impl Mismatch {
 }
 
 struct Checker<'schema> {
-    /// Where references lead.
+    /// The schema that references point into.
     root: &'schema Value,
 }
 
@@ -138,7 +139,7 @@ impl Checker<'_> {
         }
         let known = schema.get("properties").and_then(Value::as_object);
         let others = schema.get("additionalProperties");
-        // What else describes the object may know the field.
+        // Other keywords of the schema may describe the field.
         let is_all =
             !["$ref", "allOf", "anyOf", "oneOf", "patternProperties"].iter().any(|name| schema.contains_key(*name));
         for (name, value) in members {
@@ -154,7 +155,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// The mismatch of the choice that fits furthest; of several such, that none fits.
+    /// Returns the mismatch of the choice that fits best. If several fit equally, the mismatch is that none fits.
     fn check_choices(&self, choices: &[Value], value: &Value, depth: usize) -> Result<(), Mismatch> {
         let mut mismatches = Vec::new();
         for choice in choices {
@@ -185,7 +186,7 @@ fn unknown(known: Option<&Members<String, Value>>, value: &Value, depth: usize) 
     mismatch
 }
 
-/// What a schema says of a value without those in it.
+/// Checks a value against a schema, without the values inside it.
 fn check_itself(schema: &Members<String, Value>, value: &Value, depth: usize) -> Result<(), Mismatch> {
     let wrong = |problem: String| Err(Mismatch::new(problem, value, depth));
     let types: Vec<&str> = match schema.get("type") {

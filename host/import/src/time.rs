@@ -1,5 +1,6 @@
-//! Reads the many ways a moment is written and gives it back as RFC 3339, with the offset it was written with: which day and
-//! month something happened in is told by local time. Guesses nothing: day or month first is for the map's `format` to say.
+//! Reads the usual notations of a moment and writes it in RFC 3339, with its original offset: local time decides on
+//! which day and in which month something happened. It never guesses the order of day and month; the map's `format`
+//! decides.
 
 use jiff::civil::{DateTime, Time};
 use jiff::fmt::strtime::BrokenDownTime;
@@ -13,9 +14,9 @@ use crate::value::{Decimal, Kind};
 static PARSER: DateTimeParser = DateTimeParser::new();
 static PRINTER: DateTimePrinter = DateTimePrinter::new();
 
-/// Days between the days that Excel counts from and 1970-01-01.
+/// Days from the first day of Excel's calendar to 1970-01-01.
 const EXCEL_DAYS_TO_1970: f64 = 25_569.0;
-/// 1900-03-01. Excel has a 29th of February 1900 before it, so earlier days are not what they seem.
+/// 1900-03-01. Excel has a 29th of February 1900 before it, so earlier days are wrong.
 const EXCEL_DAYS_MIN: f64 = 61.0;
 /// The first day after 9999-12-31.
 const EXCEL_DAYS_END: f64 = 2_958_466.0;
@@ -24,17 +25,17 @@ const DAY_MS: f64 = 86_400_000.0;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TimeForm {
     format: Format,
-    /// For moments written without an offset.
+    /// Zone of moments that are written without an offset.
     zone: Option<TimeZone>,
-    /// For local times that the zone has twice.
+    /// Choice for local times that exist twice in the zone.
     twice: Option<Twice>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 enum Format {
-    /// ISO 8601 and its relatives, with `T` or a space.
+    /// ISO 8601 and similar notations, with `T` or a space.
     Standard,
-    /// As for strptime.
+    /// A format for strptime.
     Strptime(String),
     EpochMs,
     EpochS,
@@ -50,7 +51,7 @@ pub(crate) enum Twice {
 }
 
 impl Format {
-    /// The error says what is wrong with the format.
+    /// The error describes the problem with the format.
     fn new(written: Option<String>) -> Result<Self, String> {
         let Some(format) = written else { return Ok(Self::Standard) };
         match format.as_str() {
@@ -79,12 +80,12 @@ impl Format {
 }
 
 impl TimeForm {
-    /// The error says what is wrong with the format.
+    /// The error describes the problem with the format.
     pub(crate) fn new(format: Option<String>, zone: Option<TimeZone>, twice: Option<Twice>) -> Result<Self, String> {
         Ok(Self { format: Format::new(format)?, zone, twice })
     }
 
-    /// The error says what is wrong with `text` and what would be right.
+    /// The error describes the problem with `text`, and the remedy.
     pub(crate) fn read(&self, text: &str) -> Result<String, String> {
         let wrong = |problem: String| format!("{}: {problem}", shown(text));
         let (timestamp, offset) = match self.format.read(text).map_err(wrong)? {
@@ -130,7 +131,7 @@ fn timestamp(local: DateTime, offset: Offset) -> Result<jiff::Timestamp, String>
     offset.to_timestamp(local).map_err(|error| error.to_string())
 }
 
-/// `+01:00`, or a name such as `Europe/Amsterdam`.
+/// Parses `+01:00`, or a name such as `Europe/Amsterdam`.
 pub(crate) fn zone(text: &str) -> Result<TimeZone, String> {
     PARSER.parse_time_zone(text).map_err(|error| {
         format!(
@@ -143,7 +144,7 @@ pub(crate) fn zone(text: &str) -> Result<TimeZone, String> {
 enum Written {
     Moment(jiff::Timestamp),
     WithOffset(DateTime, Offset),
-    /// What the clocks of some zone showed.
+    /// Local time of an unknown zone.
     Local(DateTime),
 }
 
@@ -162,7 +163,7 @@ fn by_standard(text: &str) -> Result<Written, jiff::Error> {
 fn by_format(format: &str, text: &str) -> Result<Written, String> {
     let text = text.trim();
     let parsed = BrokenDownTime::parse(format, text).or_else(|error| {
-        // strptime's %z knows digits only, and many programs write a Z for UTC.
+        // strptime's %z accepts digits only, but many programs write a Z for UTC.
         let digits = if format.contains("%:z") { "+00:00" } else { "+0000" };
         match text.rsplit_once(['Z', 'z']) {
             Some((before, after)) if format.contains("%z") || format.contains("%:z") => {
@@ -187,7 +188,7 @@ fn epoch(
     moment: impl Fn(i64) -> Result<jiff::Timestamp, jiff::Error>,
 ) -> Result<Written, String> {
     let number = Kind::Integer(Decimal::Point).read(text).ok().and_then(|number| number.as_i64());
-    let number = number.ok_or_else(|| format!("a whole number of {unit} since 1970 would be right"))?;
+    let number = number.ok_or_else(|| format!("a whole number of {unit} since 1970 is needed"))?;
     moment(number).map(Written::Moment).map_err(|error| error.to_string())
 }
 
@@ -199,7 +200,7 @@ fn excel_days(text: &str) -> Result<Written, String> {
             let moment = jiff::Timestamp::from_millisecond(since_1970_ms).map_err(|error| error.to_string())?;
             Ok(Written::Local(Offset::UTC.to_datetime(moment)))
         }
-        None => Err(format!("a number of days from {EXCEL_DAYS_MIN}, which is 1900-03-01, would be right")),
+        None => Err(format!("a number of days from {EXCEL_DAYS_MIN}, which is 1900-03-01, is needed")),
     }
 }
 
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_format_tells_day_from_month() {
+    fn a_format_distinguishes_day_and_month() {
         let dutch = form(Some("%d-%m-%Y %H:%M"), Some("+01:00"));
         assert_eq!(dutch.read("03-02-2011 09:05").unwrap(), "2011-02-03T09:05:00+01:00");
         assert!(dutch.read("2011-02-03 09:05").is_err());
@@ -260,14 +261,14 @@ mod tests {
         for (twice, wanted) in [(Twice::Earlier, "+02:00"), (Twice::Later, "+01:00")] {
             let form = TimeForm { twice: Some(twice), ..amsterdam.clone() };
             assert_eq!(form.read("2011-10-30 02:30").unwrap(), format!("2011-10-30T02:30:00{wanted}"));
-            // It says nothing of a time that is not there.
+            // `twice` does not apply to a time that does not exist.
             assert!(form.read("2011-03-27 02:30").is_err());
         }
-        // With an offset there is no doubt, and neither an hour before or after.
+        // With an offset the time is unambiguous, and so are the times an hour before and after.
         assert_eq!(amsterdam.read("2011-10-30 02:30+01:00").unwrap(), "2011-10-30T02:30:00+01:00");
         assert_eq!(amsterdam.read("2011-03-27 03:00").unwrap(), "2011-03-27T03:00:00+02:00");
         assert_eq!(amsterdam.read("2011-10-30 01:59:59").unwrap(), "2011-10-30T01:59:59+02:00");
-        // The zone that the message names is one.
+        // The zone that the message suggests is valid.
         assert_eq!(form(None, Some("+01")).read("2011-03-27 02:30").unwrap(), "2011-03-27T02:30:00+01:00");
     }
 

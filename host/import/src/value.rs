@@ -1,4 +1,4 @@
-//! Turns the text of a cell into the JSON value the map asks for. Never guesses a type.
+//! Converts the text of a cell to the JSON value that the map asks for. Never guesses a type.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub(crate) enum Kind {
     Time(TimeForm),
 }
 
-/// What stands before the fraction of a number.
+/// Separator before the fraction of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Decimal {
     #[default]
@@ -56,7 +56,7 @@ impl Decimal {
     }
 }
 
-/// A whole number. Its fraction, if it has one, is of zeros: so `3.0` is written by programs that know numbers of one kind only.
+/// Parses a whole number. A fraction of zeros is allowed, because programs with only one kind of number write `3.0`.
 fn integer(text: &str, decimal: Decimal) -> Option<Value> {
     let whole = match text.split_once(decimal.mark()) {
         Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole,
@@ -70,7 +70,7 @@ pub(crate) fn whole_number(text: &str) -> Option<Value> {
     text.parse::<i64>().map(Value::from).or_else(|_| text.parse::<u64>().map(Value::from)).ok()
 }
 
-/// Refuses what JSON has no number for: NaN and the infinities.
+/// Parses a number. Refuses NaN and the infinities, which JSON does not have.
 fn number(text: &str, decimal: Decimal) -> Option<Value> {
     if let Some(whole) = whole_number(text) {
         return Some(whole);

@@ -6,7 +6,7 @@ use crate::field::is_nothing;
 use crate::refusal::shown;
 use crate::rows::Row;
 
-/// Holds when all of its conditions do.
+/// Holds if all of its conditions do.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(from = "WrittenWhen")]
 pub(crate) struct When(Vec<Condition>);
@@ -85,7 +85,7 @@ impl TryFrom<WrittenCondition> for Condition {
 }
 
 impl When {
-    /// `nothing`: words that mean an empty cell.
+    /// Whether the conditions hold. `nothing` are words that mean an empty cell.
     pub(crate) fn holds(&self, row: &Row, nothing: &[String]) -> bool {
         self.0.iter().all(|Condition { column, test }| {
             let cell = row.cell(column);
@@ -102,7 +102,7 @@ impl When {
         self.0.iter().map(|condition| condition.column.as_str())
     }
 
-    /// What the conditions look at in this row, for a message.
+    /// The values that the conditions test in this row, for a message.
     pub(crate) fn seen<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = String> + 'a {
         self.columns().map(|column| format!("{column} = {}", shown(row.cell(column).unwrap_or_default())))
     }

@@ -1,9 +1,9 @@
-//! Reads the events of XES, the process-mining standard, as rows: one per event, the attributes of its trace before its own and
-//! named `case:…`, as the CSV export of such a log names them. An attribute of an attribute, and a value of a list, is named by the way to
-//! it: `size/unit`. Streams: holds one trace's attributes and one event at a time.
+//! Reads the events of XES, the process-mining standard, as rows, one for each event. The attributes of the trace come
+//! first and are named `case:…`, as in a CSV export of such a log. A nested attribute, or a value of a list, is named
+//! by its path: `size/unit`. Streams: holds one trace's attributes and one event at a time.
 //!
-//! Leaves out attributes of the log. An attribute that cannot be read, or too many bytes of them, spoil their event (or all events of
-//! their trace); XML that is broken ends the reading.
+//! Attributes of the log are left out. An attribute that cannot be read, or too many bytes of attributes, spoil the
+//! event, or all events of the trace. Broken XML ends the reading.
 
 use std::collections::HashMap;
 use std::io::{BufRead, ErrorKind};
@@ -17,21 +17,22 @@ use crate::lines::LineCounter;
 use crate::rows::{BadRow, ReadError, Row};
 
 const TRACE_PREFIX: &str = "case:";
-/// One element, or the text between two, that is larger ends the reading, in bytes.
+/// Largest element, or text between two elements, in bytes. A larger one ends the reading.
 const ELEMENT_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// Names and values of the attributes of an event, and of a trace, in bytes: beyond, the event is refused.
+/// Largest total of names and values of attributes, for an event and for a trace, in bytes. An event beyond it is
+/// refused.
 const ATTRIBUTES_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Elements inside each other.
+/// Largest depth of nested elements.
 const ELEMENT_DEPTH_MAX: usize = 64;
-/// Names that are shared between rows.
+/// Number of names that are shared between rows.
 const SHARED_NAMES_MAX: usize = 10_000;
 
 pub(crate) struct XesRows<R> {
     reader: quick_xml::Reader<LineCounter<R>>,
     buffer: Vec<u8>,
-    /// The elements we are inside of.
+    /// The elements around the present position.
     inside: Vec<Element>,
-    /// The names of the attributes we are inside of.
+    /// The path of the attributes around the present position.
     path: String,
     names: Names,
     trace: Part,
@@ -47,17 +48,17 @@ enum Element {
     Log,
     Trace,
     Event,
-    /// `path_bytes`: how long the path was before it.
+    /// An attribute. `path_bytes` is the length of the path before it.
     Attribute {
         path_bytes: usize,
     },
-    /// Around the values of a list.
+    /// The element around the values of a list.
     Values,
-    /// Of no interest; so is all in it.
+    /// An ignored element; its content is ignored too.
     Other,
 }
 
-/// Attributes gathered so far, or the first trouble with one.
+/// The attributes read so far, or the first problem with one.
 #[derive(Debug, Default)]
 struct Part {
     cells: Vec<(Arc<str>, String)>,
@@ -98,7 +99,7 @@ impl<R: BufRead> XesRows<R> {
         }
     }
 
-    /// Reads on to the end of the next event; `None` at the end of the log.
+    /// Reads to the end of the next event; `None` at the end of the log.
     fn next_row(&mut self) -> Result<Option<Result<Row, BadRow>>, ReadError> {
         loop {
             self.buffer.clear();
@@ -243,7 +244,7 @@ impl<R: BufRead> Iterator for XesRows<R> {
     }
 }
 
-/// Column names, each kept once however many rows have it.
+/// Column names, each stored once however many rows have it.
 #[derive(Debug, Default)]
 struct Names(HashMap<String, Arc<str>>);
 

@@ -1,4 +1,4 @@
-//! A log as process-mining tools write it, its corners, and broken ones.
+//! A log as process-mining tools write it, corner cases, and broken logs.
 
 use proptest::prelude::*;
 
@@ -79,7 +79,7 @@ fn an_attribute_that_cannot_be_read_spoils_its_event_only() {
 }
 
 #[test]
-fn attributes_of_attributes_and_lists_are_named_by_the_way_to_them() {
+fn nested_attributes_and_lists_are_named_by_their_path() {
     let log = r#"<log><string key="of" value="the log"/><trace><list key="tags"><values><string key="tag" value="a"/>
         <string key="tag" value="b"/><int key="rank" value="1"><string key="of" value="b"/></int></values></list>
         <event><container key="cost"><float key="total" value="2.5"/></container><values><string key="no" value="1"/></values></event>

@@ -1,4 +1,5 @@
-//! The segment that is written on: finds room for a frame, and goes on to the next segment when there is none.
+//! The segment that frames are written to. It finds room for a frame, and moves on to the next segment when there is
+//! none.
 
 use std::cmp::Ordering;
 use std::io;
@@ -13,29 +14,29 @@ pub(crate) struct ActiveSegment {
     segments: Arc<Segments>,
     segment: Arc<dyn Segment>,
     address: u64,
-    /// Where the next frame goes, in the segment.
+    /// Where the next frame goes, in bytes from the start of the segment.
     offset: u64,
     length: u64,
     segment_bytes: u64,
     prepare_ahead: bool,
     next: NextSegment,
-    /// Since the last sync.
+    /// Whether anything was written since the last sync.
     is_written: bool,
 }
 
-/// Why a frame is not in its place.
+/// Why a frame was not written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteError {
-    /// Nothing of it is there: it may be tried again.
+    /// Nothing of the frame is in the segment. The write can be tried again.
     #[error(transparent)]
     NoRoom(io::Error),
-    /// Part of it may be there.
+    /// Part of the frame may be in the segment.
     #[error(transparent)]
     Unsure(io::Error),
 }
 
 impl WriteError {
-    /// Of a call before anything of the frame was written.
+    /// Wraps an error that occurred before anything of the frame was written.
     pub(crate) fn before_writing(error: io::Error) -> Self {
         if passes(&error) { Self::NoRoom(error) } else { Self::Unsure(error) }
     }
@@ -58,28 +59,29 @@ impl ActiveSegment {
         Ok(Self { segments, segment, address, offset, length, segment_bytes, prepare_ahead, next, is_written })
     }
 
-    /// Where the next frame will lie, given its length. Moves on to a new segment if this one has no room for it. One without
-    /// a frame yet is made longer instead: a segment that was passed over empty could not be told from one that lost its frames.
+    /// Makes room for a frame of this length and returns the address at which it will lie. Moves on to a new segment if
+    /// this one has no room. A segment without any frame is lengthened instead, because an empty segment in the middle
+    /// would look like one that lost its frames.
     ///
     /// # Errors
-    /// Nothing of the frame is written. Where the error [passes], it may be tried again.
+    /// Nothing of the frame is written. If the error [passes], the caller may try again.
     pub(crate) fn make_room(&mut self, frame_bytes: u64) -> io::Result<u64> {
         let address = self.next_address(frame_bytes);
         self.go_to(address, frame_bytes)?;
         Ok(address)
     }
 
-    /// As [`ActiveSegment::make_room`], and changes nothing.
+    /// The address that [`ActiveSegment::make_room`] would return. Changes nothing.
     pub(crate) fn next_address(&self, frame_bytes: u64) -> u64 {
         let fits = self.length - self.offset >= whole_sectors(frame_bytes);
         if fits || self.offset == 0 { self.address + self.offset } else { self.address + self.length }
     }
 
-    /// The next frame will lie at `address`, wherever whoever wrote it had room.
+    /// Makes room for a frame at `address`. Its writer chose the address; its segments may have other lengths.
     pub(crate) fn go_to(&mut self, address: u64, frame_bytes: u64) -> io::Result<()> {
         let needed = whole_sectors(frame_bytes);
         match address.cmp(&(self.address + self.offset)) {
-            // Full to the last byte: what follows is the next segment's.
+            // The segment is full to the last byte, so the address is that of the next segment.
             Ordering::Equal if self.offset == self.length && self.offset > 0 => self.move_on(address, needed)?,
             Ordering::Equal if self.length - self.offset < needed => {
                 self.length = lengthen(&*self.segment, self.offset + needed)?;
@@ -91,20 +93,22 @@ impl ActiveSegment {
                 return Err(io::Error::other(format!("a frame for address {address} cannot follow address {end}")));
             }
         }
-        // Frames begin where a sector begins, or writing one could touch the bytes of another.
+        // Frames begin at a sector's start, so that a write never touches a sector of another frame.
         assert!(is_whole_sectors(self.address + self.offset) && self.offset + needed <= self.length);
         Ok(())
     }
 
-    /// Of the segment that holds the next frame.
+    /// The address of the segment that holds the next frame.
     pub(crate) fn segment_address(&self) -> u64 {
         self.address
     }
 
-    /// The frame goes where [`ActiveSegment::make_room`] said; durable after [`ActiveSegment::sync`].
+    /// Writes the frame at the address that [`ActiveSegment::make_room`] returned. It is durable after
+    /// [`ActiveSegment::sync`].
     ///
     /// # Errors
-    /// Where the space ended in the middle of the frame, what is half written is cut off, so that nothing of it is there.
+    /// [`WriteError::NoRoom`] if the disk was full and the part that was written has been cut off again; otherwise
+    /// [`WriteError::Unsure`].
     pub(crate) fn write(&mut self, frame: &[u8]) -> Result<(), WriteError> {
         let length = whole_sectors(frame.len() as u64);
         assert!(self.offset + length <= self.length, "there is no room for a frame of {length} bytes");
@@ -125,7 +129,8 @@ impl ActiveSegment {
         }
     }
 
-    /// The segment ends with its last whole frame, durably. The next frame goes into another segment, or into this one when it has none.
+    /// Cuts the segment off after its last whole frame, durably. The next frame goes into another segment, or into this
+    /// one if it has no frame.
     fn cut_off(&mut self) -> io::Result<()> {
         self.segment.cut(self.offset)?;
         self.segment.sync_length()?;
@@ -143,7 +148,7 @@ impl ActiveSegment {
         if self.is_written { self.sync() } else { Ok(()) }
     }
 
-    /// Has the next segment made ready once this one is half full. Called when nobody waits for an append.
+    /// Starts the preparation of the next segment once this one is half full. Call it when no append is waiting.
     pub(crate) fn prepare_next(&mut self) {
         if self.prepare_ahead && self.offset > self.length / 2 {
             self.next.prepare(self.address + self.length, self.next_length());
@@ -151,7 +156,7 @@ impl ActiveSegment {
     }
 
     fn move_on(&mut self, address: u64, needed: u64) -> io::Result<()> {
-        // Only ever a copy: what was written here is durable otherwise.
+        // This applies to copies only; everything else in the segment is durable already.
         self.sync_if_written().map_err(unsure)?;
         let segment = self.next.take(address, self.next_length().max(needed))?;
         let length = segment.length().and_then(|length| match length < needed {
@@ -165,7 +170,7 @@ impl ActiveSegment {
     }
 
     fn next_length(&self) -> u64 {
-        // After a cut the length says nothing of how much is written here.
+        // A segment that was cut off is shorter than the sizes below assume, hence the minimum.
         self.length
             .max(FIRST_SEGMENT_BYTES.min(self.segment_bytes))
             .saturating_mul(SEGMENT_GROWTH)

@@ -1,13 +1,13 @@
-//! Looks things up for threads that give way to all others. Such a thread may be stopped anywhere, for as long as the machine is busy; if it held
-//! the index's lock then, the writer would wait for it, and all commands with the writer. So the lock is taken by a thread of ordinary
-//! priority, which does nothing else.
+//! Queries the index for threads of low priority. The scheduler may suspend such a thread anywhere, for as long as the
+//! machine is busy. If it held the index's lock then, the writer would wait for it, and all commands with the writer.
+//! So a thread of normal priority, which does nothing else, takes the lock.
 
 use std::io;
 use std::sync::mpsc::{Sender, channel};
 
 type Errand = Box<dyn FnOnce() + Send>;
 
-/// The thread ends with it.
+/// A handle to the thread that runs the queries. The thread ends when the handle is dropped.
 pub(crate) struct Aside(Sender<Errand>);
 
 impl Aside {
@@ -18,17 +18,17 @@ impl Aside {
         Ok(Self(to))
     }
 
-    /// Runs the work on the thread, and blocks until it is done.
+    /// Runs `work` on the thread, and blocks until it is done.
     ///
     /// # Panics
-    /// When the work does.
+    /// Panics if `work` does.
     pub(crate) fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         let (done, answer) = channel();
         let errand = move || {
-            // The caller waits below.
+            // The send succeeds: the caller waits for the answer below.
             drop(done.send(work()));
         };
-        // Fails as the answer does, when earlier work has panicked.
+        // If earlier work has panicked, this send fails, and so does the receive below.
         drop(self.0.send(Box::new(errand)));
         answer.recv().expect("what was looked up aside has panicked: see the log")
     }

@@ -1,7 +1,7 @@
-//! Numbers and texts as bytes, for records and index values: variable-length numbers (LEB128), and texts led by
-//! their length. Reading never panics: whatever cannot be read is `None`.
+//! Numbers and texts as bytes, for records and index values: variable-length numbers (LEB128), and texts preceded by
+//! their length. Reading never panics; it returns `None` for what cannot be read.
 
-/// A 64-bit number takes ten bytes of seven bits at most.
+/// A 64-bit number takes at most ten bytes of seven bits each.
 const NUMBER_BYTES_MAX: usize = 10;
 
 pub(crate) fn put_number(out: &mut Vec<u8>, mut value: u64) {
@@ -17,7 +17,7 @@ pub(crate) fn put_text(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(text);
 }
 
-/// Reads from the front of a slice.
+/// Reads values from the front of a slice.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
@@ -75,7 +75,7 @@ impl<'a> Cursor<'a> {
         None
     }
 
-    /// Bytes led by their length.
+    /// Bytes preceded by their length.
     pub(crate) fn blob(&mut self) -> Option<&'a [u8]> {
         let length = usize::try_from(self.number()?).ok()?;
         self.slice(length)

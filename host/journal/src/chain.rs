@@ -1,36 +1,36 @@
-//! Judges a whole journal from the scans of its segments: whole, torn at its end, or damaged. Pure.
+//! Decides from the scans of all segments whether a journal is intact, torn at its end, or damaged. Pure.
 //!
-//! A frame is written only after the one before it is durable. So whatever is bad at the very end is a frame that
-//! nobody was told of, and whatever is bad before a good frame is damage.
+//! A frame is written only after the previous one is durable. So bad bytes at the very end are a frame that was never
+//! acknowledged, and bad bytes before a good frame are damage.
 
 use polder_core::TimestampMs;
 
 use crate::frame::{FrameKind, Link};
 use crate::scan::{Rest, SegmentScan};
 
-/// Where a journal that is not damaged ends.
+/// The end of a journal without damage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct End {
-    /// Index of the segment that is written on.
+    /// Index of the segment that is appended to.
     pub(crate) segment: usize,
-    /// Where the last good frame ends in it.
+    /// Where the last good frame ends, in bytes from the start of that segment.
     pub(crate) offset: u64,
     pub(crate) link: Link,
     pub(crate) epoch: u64,
-    /// Of the last frame.
+    /// Time of the last frame.
     pub(crate) at_ms: TimestampMs,
-    /// The last frame says that its writer ended in order.
+    /// Whether the last frame is a closing frame.
     pub(crate) closed: bool,
-    /// Why the bytes from `offset` on are no frame.
+    /// Why the bytes from `offset` on are not a frame; `None` if there are none.
     pub(crate) torn: Option<String>,
 }
 
-/// Something bad in the middle.
+/// Damage before the end of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Damage {
     /// Index of the segment.
     pub(crate) segment: usize,
-    /// In the segment.
+    /// Offset of the damage, in bytes from the start of the segment.
     pub(crate) offset: u64,
     pub(crate) what: String,
 }

@@ -1,5 +1,5 @@
-//! Checks what frames hold, one after the other: that the chain goes on from file to file, that every event's content id follows from its
-//! content and the event before, that sequences and positions have no gap. Relies on no index.
+//! Checks the content of frames in order: that the chain continues from file to file, that each event's content id
+//! follows from its content and the previous event, that sequences and positions have no gap. Uses no index.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use crate::opened_frame::{OpenedFrame, Record};
 use crate::record::check;
 use crate::{AggregateKey, RecordView};
 
-/// Sees each record that can be read, once it was checked.
+/// Called with each readable record, after it was checked.
 pub(crate) type Look<'a> = Box<dyn FnMut(&RecordView<'_>) + 'a>;
 
 pub(crate) struct ContentCheck<'a> {
@@ -23,7 +23,7 @@ pub(crate) struct ContentCheck<'a> {
     pub(crate) commands: u64,
     pub(crate) rejected: u64,
     pub(crate) events: u64,
-    /// Records that are sealed with a key that is not there or cannot be used, by tenant.
+    /// Number of records whose key is missing or cannot be used, by tenant.
     pub(crate) sealed: BTreeMap<String, u64>,
     pub(crate) last_at_ms: Option<TimestampMs>,
     heads: HashMap<AggregateKey, (Sequence, ContentId)>,

@@ -1,4 +1,4 @@
-//! What the journal is asked to keep: one decision of one aggregate about one command.
+//! What the journal stores: the decision of one aggregate about one command.
 
 use polder_core::{
     AggregateId, AggregateName, CommandId, CommandName, CorrelationId, DomainName, EventName, Fingerprint,
@@ -13,19 +13,19 @@ pub struct Decision {
     pub domain: DomainName,
     pub aggregate: AggregateName,
     pub aggregate_id: AggregateId,
-    /// Of the revision that decided.
+    /// Mark of the revision that decided.
     pub revision_mark: [u8; REVISION_MARK_BYTES],
     pub command_id: CommandId,
     pub command_name: CommandName,
     pub fingerprint: Fingerprint,
-    /// `None`, or equal to the command's id: the command's id.
+    /// `None` if it is the command's id.
     pub correlation_id: Option<CorrelationId>,
     pub causation_id: Option<CorrelationId>,
     pub actor: Option<String>,
     pub trail: Trail,
     pub at_ms: TimestampMs,
     pub outcome: Outcome,
-    /// Where the aggregate stood before the command; its first event here is the next.
+    /// The aggregate's sequence before the command. The first event here has the next one.
     pub sequence_before: Sequence,
     pub events: Vec<NewEvent>,
 }
@@ -42,7 +42,7 @@ pub enum Outcome {
     Rejected(Reason),
 }
 
-/// An event as the domain gave it.
+/// An event as the domain returned it.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
     pub name: EventName,

@@ -1,5 +1,5 @@
-//! Hashes keys that are digests already. Mixes in a number drawn when the process starts, so that nobody outside can choose
-//! keys that fall together.
+//! A hasher for keys that are digests already. It mixes in a random number of this process, so that an attacker cannot
+//! choose keys that collide.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::LazyLock;
@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 #[derive(Debug, Clone, Copy)]
 pub struct DigestHasher(u64);
 
-/// For maps whose keys are [`AggregateKey`](crate::AggregateKey)s or [`CommandKey`](crate::CommandKey)s.
+/// The hasher of maps whose keys are [`AggregateKey`](crate::AggregateKey)s or [`CommandKey`](crate::CommandKey)s.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BuildDigestHasher;
 

@@ -1,5 +1,5 @@
-//! The seam below which bytes are kept: segments, each a run of bytes named by the address of its first. Whether
-//! they are files or a memory that fails on purpose, the journal above cannot tell.
+//! The interface to the storage of segments. A segment is a range of bytes, named by the address of its first byte. The
+//! journal works the same on files and on a memory disk that fails on purpose.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -18,26 +18,27 @@ pub use file::FileDisk;
 const PRIVATE_FOLDER_MODE: u32 = 0o700;
 const OTHERS_MODE: u32 = 0o077;
 
-/// What a disk writes whole or not at all. Frames begin on such a border, so that writing one never touches
-/// the bytes of another.
+/// Size of a sector, in bytes: a disk writes it completely or not at all. Frames begin at a sector's start, so that
+/// writing one never touches the bytes of another.
 pub(crate) const SECTOR_BYTES: u64 = 512;
 
 pub(crate) fn whole_sectors(bytes: u64) -> u64 {
     bytes.next_multiple_of(SECTOR_BYTES)
 }
 
-/// Makes a folder, with those above it that are missing, for the host's user alone.
+/// Creates a folder and its missing parents, accessible only to the host's user.
 ///
 /// # Errors
-/// When it cannot be made.
+/// Fails if the folder cannot be created.
 pub fn create_private_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER_MODE).create(folder)
 }
 
-/// As [`create_private_folder`], and takes the folder from others where it was there before and they could use it.
+/// Does the same as [`create_private_folder`]. If the folder already exists and other users can access it, removes
+/// their access.
 ///
 /// # Errors
-/// As for [`create_private_folder`].
+/// The same as for [`create_private_folder`].
 pub fn make_folder_private(folder: &Path) -> io::Result<()> {
     create_private_folder(folder)?;
     if fs::metadata(folder)?.mode() & OTHERS_MODE != 0 {
@@ -50,8 +51,8 @@ pub(crate) fn is_whole_sectors(bytes: u64) -> bool {
     bytes.is_multiple_of(SECTOR_BYTES)
 }
 
-/// The machine lacks something that may be there again soon: space, file descriptors, memory. Nothing was done, and the same call may succeed
-/// later.
+/// Whether the error is temporary: the machine lacks space, file descriptors or memory. Nothing was done, and the same
+/// call may succeed later.
 pub(crate) fn passes(error: &io::Error) -> bool {
     let errnos = [Errno::NOSPC, Errno::DQUOT, Errno::MFILE, Errno::NFILE, Errno::NOMEM];
     match error.raw_os_error() {
@@ -60,7 +61,7 @@ pub(crate) fn passes(error: &io::Error) -> bool {
     }
 }
 
-/// The error of a sync, which never [passes]: what was to be synced may be gone though a later sync succeeds.
+/// Wraps the error of a sync, so that it never [passes]: the unsynced data may be lost even if a later sync succeeds.
 pub(crate) fn unsure(error: io::Error) -> io::Error {
     io::Error::other(error)
 }
@@ -69,28 +70,29 @@ pub trait Disk: Send + Sync + 'static {
     /// The addresses of all segments, ascending.
     fn segments(&self) -> io::Result<Vec<u64>>;
 
-    /// A new segment of `length` zero bytes, whose length is durable; its name is so only after [`Disk::sync_folder`]. The space may be no
-    /// more than reserved: see [`Segment::prepare`].
+    /// Creates a segment of `length` zero bytes. Its length is durable when this returns, its name only after
+    /// [`Disk::sync_folder`]. The space may be reserved but not yet written: see [`Segment::prepare`].
     fn create(&self, address: u64, length: u64) -> io::Result<Arc<dyn Segment>>;
 
     fn open(&self, address: u64) -> io::Result<Arc<dyn Segment>>;
 
     fn remove(&self, address: u64) -> io::Result<()>;
 
-    /// How much space is left for more, in bytes.
+    /// Free space, in bytes.
     fn free_bytes(&self) -> io::Result<u64>;
 
-    /// Makes created and removed names durable.
+    /// Makes the creation and removal of segments durable.
     fn sync_folder(&self) -> io::Result<()>;
 
-    /// For messages.
+    /// The path of a segment, for messages.
     fn path(&self, address: u64) -> PathBuf;
 }
 
 pub trait Segment: Send + Sync {
     fn length(&self) -> io::Result<u64>;
 
-    /// Fills `buffer` from `offset` on; gives fewer bytes only where the segment ends.
+    /// Fills `buffer` from `offset` on and returns the number of bytes read, which is smaller only at the segment's
+    /// end.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
@@ -104,15 +106,15 @@ pub trait Segment: Send + Sync {
     /// Adds zero bytes up to `length`, with the space for them; durable after [`Segment::sync_length`].
     fn extend(&self, length: u64) -> io::Result<()>;
 
-    /// Makes ready for the fastest syncs what lies from `offset` on and holds nothing yet, as many bytes as are best done at a time.
-    /// Gives how many those were; 0 when there is nothing left to do. Changes nothing that can be read.
+    /// Prepares unused bytes from `offset` on for fast syncs, as many as are best done at a time. Returns their number;
+    /// 0 when nothing is left to do. Does not change what can be read.
     fn prepare(&self, offset: u64) -> io::Result<u64>;
 
-    /// As [`Segment::sync`], and the length too.
+    /// Does the same as [`Segment::sync`], and makes the length durable too.
     fn sync_length(&self) -> io::Result<()>;
 }
 
-/// Prepares a segment that holds nothing, part by part, all of it unless `goes_on` says after one that it is enough.
+/// Prepares an empty segment part by part. Stops early when `goes_on`, called after each part, returns false.
 pub(crate) fn prepare(segment: &dyn Segment, mut goes_on: impl FnMut() -> bool) -> io::Result<()> {
     let mut end = 0;
     loop {

@@ -1,5 +1,5 @@
-//! Keeps part of the disk for the journal: while less is left, nothing else is written there that can be made again later. The journal
-//! itself goes on to the last byte.
+//! Reserves part of the disk for the journal. While less is free, the host writes nothing there that can be made again
+//! later. The journal itself may fill the disk to the last byte.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use crate::segments::Segments;
 
-/// How long the answer of the file system counts.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long a measurement of the free space is valid.
+const REFRESH_EVERY: Duration = Duration::from_millis(500);
 
-/// Less is left on the disk than is kept for the journal.
+/// The free space on the disk is less than the reserve for the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the disk is nearly full: {free_bytes} bytes are left, and {reserve_bytes} are kept for the journal; it goes on when there is space"
+    "the disk is nearly full: {free_bytes} bytes are left, and {reserve_bytes} are kept for the journal; writing continues when there is space"
 )]
 pub struct Shortage {
     pub free_bytes: u64,
@@ -23,20 +23,26 @@ pub struct Shortage {
 pub(crate) struct DiskRoom {
     segments: Arc<Segments>,
     reserve_bytes: u64,
-    looked: Mutex<Option<Instant>>,
+    refreshed: Mutex<Option<Instant>>,
     free_bytes: AtomicU64,
     is_short: AtomicBool,
 }
 
 impl DiskRoom {
     pub(crate) fn new(segments: &Arc<Segments>, reserve_bytes: u64) -> Self {
-        let (looked, is_short) = Default::default();
-        Self { segments: Arc::clone(segments), reserve_bytes, looked, free_bytes: AtomicU64::new(u64::MAX), is_short }
+        let (refreshed, is_short) = Default::default();
+        Self {
+            segments: Arc::clone(segments),
+            reserve_bytes,
+            refreshed,
+            free_bytes: AtomicU64::new(u64::MAX),
+            is_short,
+        }
     }
 
-    /// Whether something else than the journal may be written now.
+    /// Checks whether anything but the journal may be written now.
     pub(crate) fn check(&self) -> Result<(), Shortage> {
-        self.look();
+        self.refresh();
         let (free_bytes, reserve_bytes) = (self.free_bytes.load(Ordering::Relaxed), self.reserve_bytes);
         let is_short = free_bytes < reserve_bytes;
         let shortage = Shortage { free_bytes, reserve_bytes };
@@ -50,19 +56,20 @@ impl DiskRoom {
         if is_short { Err(shortage) } else { Ok(()) }
     }
 
-    /// A file system that does not answer is taken to have room: who writes learns otherwise.
-    fn look(&self) {
-        // Another thread that looks just now has the answer for this one as well.
-        let Ok(mut looked) = self.looked.try_lock().or_else(|error| match error {
+    /// Measures the free space if the last measurement is too old. If the file system does not report it, assumes that
+    /// there is space; the write itself fails otherwise.
+    fn refresh(&self) {
+        // If another thread holds the lock, it is measuring for this one as well.
+        let Ok(mut refreshed) = self.refreshed.try_lock().or_else(|error| match error {
             std::sync::TryLockError::Poisoned(poisoned) => Ok(PoisonError::into_inner(poisoned)),
             std::sync::TryLockError::WouldBlock => Err(()),
         }) else {
             return;
         };
-        if looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
+        if refreshed.is_some_and(|refreshed| refreshed.elapsed() < REFRESH_EVERY) {
             return;
         }
-        *looked = Some(Instant::now());
+        *refreshed = Some(Instant::now());
         self.free_bytes.store(self.segments.free_bytes().unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }

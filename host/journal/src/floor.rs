@@ -1,5 +1,5 @@
-//! The least a durable append can cost on this machine: the same file, the same calls, nothing else. Benchmarks print it beside what
-//! the journal reaches.
+//! Measures the minimum time of a durable append on this machine: the same file and the same system calls, nothing
+//! else. Benchmarks print it beside the journal's own times.
 
 use std::io;
 use std::path::Path;
@@ -10,8 +10,8 @@ use crate::disk::{Disk, FileDisk, Segment, prepare, whole_sectors};
 use crate::frame::HEADER_BYTES;
 use crate::options::SEGMENT_BYTES;
 
-/// Writes `syncs` times `records_per_sync` records of `record_bytes` bytes into segments in `dir`, each time with one write and one
-/// sync. Gives how long each took. `dir` must not hold segments yet.
+/// Writes `records_per_sync` records of `record_bytes` bytes into segments in `dir`, with one write and one sync, and
+/// repeats that `syncs` times. Returns the time of each round. `dir` must not contain segments yet.
 pub fn append_and_sync(
     dir: &Path,
     record_bytes: usize,
@@ -19,7 +19,7 @@ pub fn append_and_sync(
     syncs: usize,
 ) -> io::Result<Vec<Duration>> {
     let disk = FileDisk::new(dir)?;
-    // Not zeros: a file system or disk may know how to store those for nothing.
+    // The bytes are not zeros, because some file systems and disks store zeros at no cost.
     let frame: Vec<u8> =
         (0..HEADER_BYTES + record_bytes * records_per_sync).map(|index| (index * 31) as u8 | 1).collect();
     let needed = whole_sectors(frame.len() as u64);
@@ -41,7 +41,7 @@ pub fn append_and_sync(
     Ok(took)
 }
 
-/// As those are that the journal writes on.
+/// Creates a segment and prepares it, as the journal does.
 fn prepared(disk: &FileDisk, address: u64, length: u64) -> io::Result<Arc<dyn Segment>> {
     let segment = disk.create(address, length)?;
     disk.sync_folder()?;

@@ -1,12 +1,13 @@
-//! Keeps other hosts out of a data folder. The locks lie on the folders themselves, not on a file in them that could be removed beside a
-//! running host: on the data folder, and on that of the segments, which two data folders might share by a link.
+//! Locks a data folder against other hosts. The locks are on the folders themselves, because a lock file could be
+//! removed while a host is running. There is one on the data folder and one on the folder of segments, which two data
+//! folders might share by a link.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use crate::error::OpenError;
 
-/// Released when it is dropped, and by the system when the process ends in any way.
+/// Held locks on the folders. They are released on drop, and by the operating system however the process ends.
 pub(crate) struct FolderLock {
     _held: [File; 2],
 }

@@ -1,5 +1,5 @@
-//! Takes over frames that were written elsewhere: checks each, copies it into the segments, and adds it to the index, so that readers here
-//! see what the writer's see. Can become the writer itself, from where it stands.
+//! Copies frames that another host wrote: verifies each frame, copies it into the segments, and adds it to the index,
+//! so that readers here see what readers at the writer's host see. A follower can become the writer.
 
 use std::collections::HashSet;
 use std::io;
@@ -18,26 +18,27 @@ use crate::tail::Tail;
 
 pub struct Follower {
     tail: Tail,
-    /// Tenants that were looked for and have no key: most were removed.
+    /// Tenants without a key in the key store, so that the store is asked for each only once. Most of them were
+    /// removed.
     keyless: HashSet<TenantName>,
-    /// The copy failed in the middle of a frame.
+    /// Why following has failed for good; the copy may hold part of a frame.
     broken: Option<String>,
 }
 
-/// What a frame brought.
+/// What a frame contained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Followed {
-    /// The frame's.
+    /// Number of the frame.
     pub number: u64,
-    /// Whose records were in it, each once.
+    /// The tenants with records in the frame, each once.
     pub tenants: Vec<TenantName>,
 }
 
-/// The last frame of a journal, which stands for all of it.
+/// The last frame of a journal. Its hash covers the whole journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JournalEnd {
-    /// Counts the frames.
+    /// Number of the last frame, which is also the number of frames.
     pub number: u64,
     pub hash: [u8; 32],
 }
@@ -47,15 +48,15 @@ impl Follower {
         Self { tail, keyless: HashSet::new(), broken: None }
     }
 
-    /// The last frame that is here.
+    /// The last frame of the local copy.
     pub fn end(&self) -> JournalEnd {
         JournalEnd { number: self.tail.link.number, hash: self.tail.link.hash }
     }
 
-    /// Makes sure that what is kept elsewhere as the last frame is the last one here.
+    /// Checks that `bytes`, the last frame that is kept elsewhere, is the last one of the local copy.
     ///
     /// # Errors
-    /// How they differ.
+    /// Fails with how the two differ.
     pub fn check_end(&self, bytes: &[u8]) -> Result<(), String> {
         let frame = Frame::read(bytes).map_err(|error| error.to_string())?;
         match frame.header.link() == self.tail.link {
@@ -64,10 +65,11 @@ impl Follower {
         }
     }
 
-    /// Takes over the next frame, which has to be durable where it comes from. Readers see it when this returns.
+    /// Verifies and copies the next frame, which must be durable in the log it comes from. Readers see it when this
+    /// returns.
     ///
     /// # Errors
-    /// See [`FollowError`]; nothing of the frame is to be seen then.
+    /// See [`FollowError`]. Readers then see nothing of the frame.
     pub fn apply(&mut self, bytes: &[u8]) -> Result<Followed, FollowError> {
         if let Some(reason) = &self.broken {
             return Err(FollowError::Broken { reason: reason.clone() });
@@ -83,10 +85,10 @@ impl Follower {
             let (found, last) = (header.number, self.tail.link.number);
             return Err(refused(format!("frame {found} was found there, which does not continue frame {last}")));
         }
-        // Before anything is changed: an index that cannot be written grows in memory.
+        // Checked before anything is changed: an index that cannot be written to disk grows in memory.
         let has_room = self.tail.shared.index.check_room();
         has_room.map_err(|error| FollowError::NoRoom { number, source: io::Error::other(error) })?;
-        self.look_for_keys(&frame).map_err(|source| FollowError::Keys { number, source })?;
+        self.load_new_keys(&frame).map_err(|source| FollowError::Keys { number, source })?;
         self.tail.copy(bytes, header.address).map_err(|error| match error {
             WriteError::NoRoom(source) => FollowError::NoRoom { number, source },
             WriteError::Unsure(source) => self.broke(number, source),
@@ -103,11 +105,11 @@ impl Follower {
         Ok(Followed { number, tenants })
     }
 
-    /// Begins to own the journal: puts an opening frame behind the last one. Whoever owned it before can append no more once this
-    /// has returned.
+    /// Makes this host the owner of the journal by appending an opening frame to the log. When this returns, the
+    /// previous owner can append no more.
     ///
     /// # Errors
-    /// [`AppendError::Log`] when there are frames that are not here yet: catch up, and try again.
+    /// [`AppendError::Log`] when the log has frames that the local copy lacks: copy them, and try again.
     pub fn claim(&mut self, log: &mut dyn FrameLog) -> Result<(), AppendError> {
         if let Some(reason) = &self.broken {
             return Err(AppendError::Poisoned { reason: reason.clone() });
@@ -124,25 +126,25 @@ impl Follower {
         Ok(())
     }
 
-    /// To append from here on, once the journal is [claimed](Self::claim).
+    /// Turns the follower into the writer, once the journal is [claimed](Self::claim).
     ///
     /// # Errors
-    /// When no random number can be had.
+    /// Fails if the system has no random number.
     pub fn into_writer(self, log: Box<dyn FrameLog>) -> io::Result<Writer> {
         let epoch = self.tail.epoch;
         Ok(Writer::new(self.tail, epoch, writers_mark()?, Some(log)))
     }
 
-    /// Brings the index up to date, so that the next opening has little to do.
+    /// Writes the index to disk, so that the next opening has little to do.
     ///
     /// # Errors
-    /// When it cannot be written; it is then made up for at the next opening.
+    /// Fails if the index cannot be written. The next opening then indexes the missing frames again.
     pub fn close(self) -> io::Result<()> {
         self.tail.close()
     }
 
-    /// Those that were made elsewhere since.
-    fn look_for_keys(&mut self, frame: &Frame<'_>) -> io::Result<()> {
+    /// Loads the keys that other hosts created for tenants in this frame.
+    fn load_new_keys(&mut self, frame: &Frame<'_>) -> io::Result<()> {
         for record in frame.record_offsets() {
             let (offset, length) = record.map_err(io::Error::other)?;
             let (tenant, _) = tenant_of(&frame.bytes()[offset..offset + length]).map_err(io::Error::other)?;
@@ -164,7 +166,7 @@ impl Follower {
     }
 }
 
-/// See [`Sealer`](crate::record::Sealer).
+/// A random number for one writer; see [`Sealer`](crate::record::Sealer).
 pub(crate) fn writers_mark() -> io::Result<u32> {
     getrandom::u32().map_err(io::Error::other)
 }

@@ -1,9 +1,9 @@
-//! One frame: a group commit as bytes, chained by hash to the frame before it. Knows nothing of files: a frame is the same
-//! wherever it is kept.
+//! One frame: a group commit as bytes, chained by hash to the previous frame. Knows nothing of files: a frame is the
+//! same wherever it is kept.
 //!
 //! ```text
-//! magic 8 bytes | hash 32 | hash of the frame before 32 | format u32 | kind u32 | epoch u64 | number u64 | address u64 |
-//! time u64 | length u32 | record count u32 | records
+//! magic 8 bytes | hash 32 | hash of the frame before 32 | format u32 | kind u32 | epoch u64 | number u64 |
+//! address u64 | time u64 | length u32 | record count u32 | records
 //! ```
 //!
 //! The BLAKE3 hash covers everything after itself. Numbers are little-endian.
@@ -14,15 +14,16 @@ use crate::RecordError;
 use crate::bytes::Cursor;
 use crate::record::length_of;
 
-/// A frame, in bytes, unless one record alone is larger: what fits one message of a bus with room to spare.
+/// Maximum size of a frame in bytes, unless it holds a single larger record. It fits one message of a bus with room to
+/// spare.
 pub const FRAME_BYTES_MAX: usize = 256 * 1024;
-/// The largest record there is room for in memory and in a message, in bytes: a frame that holds one record alone may be so large. Twice what
-/// the default limits of a tenant allow for.
+/// Maximum size of a record in bytes, as bounded by memory and by messages. A frame that holds a single record may be
+/// this large. Twice what the default limits of a tenant allow.
 pub(crate) const RECORD_BYTES_MAX: u64 = 128 * 1024 * 1024;
-/// The frame format this host writes and reads.
+/// The frame format that this host writes and reads.
 pub const FRAME_FORMAT: u32 = 1;
 
-/// 0xff and 0xfe occur in no UTF-8, so that no name and no payload holds anything that looks like a frame.
+/// The bytes 0xff and 0xfe do not occur in UTF-8, so no name and no payload contains what looks like a frame.
 pub(crate) const MAGIC: [u8; 8] = [0xff, b'p', b'o', b'l', b'd', b'e', b'r', 0xfe];
 pub(crate) const HEADER_BYTES: usize = 120;
 const HASH_AT: usize = 8;
@@ -31,7 +32,7 @@ const LENGTH_AT: usize = 112;
 
 pub(crate) type Hash = [u8; 32];
 
-/// The end of a chain: what the next frame continues.
+/// The end of a hash chain, which the next frame continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) number: u64,
@@ -39,7 +40,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Before the first frame.
+    /// The link before the first frame.
     pub(crate) const START: Self = Self { number: 0, hash: [0; 32] };
 }
 
@@ -48,7 +49,7 @@ pub(crate) enum FrameKind {
     Records,
     /// The last frame of a writer that ended in order. It holds no records.
     Closing,
-    /// The first frame of a writer that several hosts could have been. It holds no records.
+    /// The first frame of a writer, where several hosts can own the journal in turn. It holds no records.
     Opening,
 }
 
@@ -71,13 +72,13 @@ pub(crate) struct FrameHeader {
     pub(crate) hash: Hash,
     pub(crate) previous: Hash,
     pub(crate) kind: FrameKind,
-    /// Counts the writers a journal has had.
+    /// Counts the writers of this journal; the next writer's epoch is one higher.
     pub(crate) epoch: u64,
     pub(crate) number: u64,
-    /// Where the frame lies in the whole journal, in bytes.
+    /// Where the frame lies in the whole journal, in bytes from the start.
     pub(crate) address: u64,
     pub(crate) at_ms: TimestampMs,
-    /// With the header, in bytes.
+    /// Length including the header, in bytes.
     pub(crate) length: u32,
     pub(crate) record_count: u32,
 }
@@ -100,22 +101,23 @@ pub(crate) enum FrameError {
     CutShort,
     #[error("the frame's hash does not match its bytes")]
     Hash,
-    /// The frame is whole, but not for this host.
+    /// The frame is intact, but this host cannot read its format.
     #[error("the frame has format {0}, this host reads format {FRAME_FORMAT}")]
     Format(u32),
-    /// As for the format.
+    /// The frame is intact, but this host does not know its kind.
     #[error("the frame is of kind {0}, which this host does not know")]
     Kind(u32),
 }
 
-/// A frame whose hash was checked.
+/// A frame with a verified hash.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame<'a> {
     pub(crate) header: FrameHeader,
     bytes: &'a [u8],
 }
 
-/// How long the frame at the start of `bytes` says it is. Without the whole frame nothing more can be said of it.
+/// The length in the header of the frame at the start of `bytes`, in bytes. It is unverified until the whole frame is
+/// read.
 pub(crate) fn frame_length(header: &[u8]) -> Result<usize, FrameError> {
     if !header.starts_with(&MAGIC) {
         return Err(FrameError::NoFrame);
@@ -125,7 +127,7 @@ pub(crate) fn frame_length(header: &[u8]) -> Result<usize, FrameError> {
 }
 
 impl<'a> Frame<'a> {
-    /// Reads the frame at the start of `bytes` and checks its hash.
+    /// Reads the frame at the start of `bytes` and verifies its hash.
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, FrameError> {
         let bytes = bytes.get(..frame_length(bytes)?).ok_or(FrameError::CutShort)?;
         let hash: Hash = *blake3::hash(&bytes[HASHED_FROM..]).as_bytes();
@@ -140,8 +142,8 @@ impl<'a> Frame<'a> {
         self.bytes
     }
 
-    /// Where each record lies in the frame, and how long it is. The hash says that the bytes are what was written; an error here means that
-    /// something else than a writer of this format wrote them.
+    /// Yields the offset and length of each record in the frame, in bytes. The hash guarantees that the bytes are as
+    /// written, so an error means that they were not written by a writer of this format.
     pub(crate) fn record_offsets(&self) -> impl Iterator<Item = Result<(usize, usize), RecordError>> + use<'a> {
         let (bytes, mut offset, mut left) = (self.bytes, HEADER_BYTES, self.header.record_count);
         std::iter::from_fn(move || {
@@ -174,7 +176,7 @@ fn read_header(hashed: &[u8], hash: Hash) -> Result<FrameHeader, FrameError> {
     }
 }
 
-/// Builds frames in one buffer that is used again and again.
+/// Builds frames in one reused buffer.
 #[derive(Debug, Default)]
 pub(crate) struct FrameBuilder {
     bytes: Vec<u8>,
@@ -188,7 +190,7 @@ impl FrameBuilder {
         self.record_count = 0;
     }
 
-    /// `put` adds the bytes of one record.
+    /// Adds the record whose bytes `put` appends.
     pub(crate) fn add_record(&mut self, put: impl FnOnce(&mut Vec<u8>)) {
         put(&mut self.bytes);
         self.record_count += 1;
@@ -198,12 +200,12 @@ impl FrameBuilder {
         self.bytes.len()
     }
 
-    /// The bytes of one record, `offset` bytes into the frame.
+    /// The bytes of one record that begins `offset` bytes into the frame.
     pub(crate) fn record(&mut self, offset: usize, length: usize) -> &mut [u8] {
         &mut self.bytes[offset..offset + length]
     }
 
-    /// Completes the frame; gives its bytes and the link for the next one.
+    /// Completes the frame; returns its bytes and its link.
     pub(crate) fn finish(
         &mut self,
         previous: &Link,
@@ -276,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_version_wrote_is_told_from_damage() {
+    fn a_frame_of_another_version_is_not_reported_as_damage() {
         for (at, expected) in [(72, FrameError::Format(9)), (76, FrameError::Kind(9))] {
             let mut bytes = frame();
             bytes[at] = 9;

@@ -1,25 +1,25 @@
-//! The seam for a journal that is kept elsewhere than on this machine: whoever appends hands each frame to it first, and what lies in the
-//! segments is a copy.
+//! The interface to a journal that is kept elsewhere than on this machine. The writer appends each frame to this log
+//! first; the local segments are a copy.
 
 use std::io;
 
-/// Keeps frames for all who have a copy, in order, one behind the other. Whichever of several writers is first puts the next frame; the
-/// others learn that they came too late.
+/// Keeps frames in order for all hosts that have a copy. When several writers compete for a number, the first one's
+/// frame is kept, and the others get [`LogError::Overtaken`].
 pub trait FrameLog: Send {
-    /// Keeps a frame as the one behind frame `number - 1`. Durable when it returns.
+    /// Keeps `frame` as frame `number`, directly after frame `number - 1`. It is durable when this returns.
     ///
     /// # Errors
     /// See [`LogError`].
     fn append(&mut self, number: u64, frame: &[u8]) -> Result<(), LogError>;
 }
 
-/// The frame was not kept as far as anyone may say.
+/// Why the log did not confirm a frame.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// Somebody else owns the journal now: catch up, and append no more.
+    /// Another host owns the journal now. Catch up with it, and stop appending.
     #[error("another host has put frame {number} before this one could")]
     Overtaken { number: u64 },
-    /// Whether it was kept will turn out when the log is read.
+    /// The frame may or may not have been kept; reading the log shows which.
     #[error("the log of frames does not take frame {number}")]
     Unavailable { number: u64, source: io::Error },
 }

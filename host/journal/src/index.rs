@@ -1,9 +1,10 @@
-//! Finds records: by aggregate, by command, by a tenant's position. Derived from the journal alone, so that it can be
-//! deleted at any time.
+//! Finds records by aggregate, by command, or by a tenant's position. The index is derived from the journal alone, so
+//! it can be deleted at any time.
 //!
-//! New entries live in memory, in an [`Overlay`]; the writer adds them itself, so that whoever was told of a record finds it. When it is large enough it is frozen, and a thread beside writes it into the
-//! [`Store`] in one sorted, atomic piece, together with the frame it goes up to. What is missing after a crash is
-//! read from the journal again.
+//! New entries are in memory, in an [`Overlay`]. The writer adds them itself, so that a record can be found as soon as
+//! it is acknowledged. When the overlay is large enough it is frozen, and another thread writes it into the [`Store`]
+//! as one sorted, atomic run that includes its last frame. What is missing after a crash is read from the journal
+//! again.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -39,25 +40,25 @@ pub(crate) struct Index {
     store: Option<Store>,
     layers: RwLock<Layers>,
     extents: RwLock<foldhash::HashMap<TenantName, Extent>>,
-    /// Where there is no store.
+    /// Snapshots in memory, used if there is no store.
     snapshots: Mutex<HashMap<(AggregateKey, Revision), Snapshot>>,
     failure: Mutex<Option<IndexError>>,
     flush_records: usize,
-    /// The number of the last frame that was added.
+    /// Number of the last frame that was added.
     last_frame: AtomicU64,
 }
 
 #[derive(Default)]
 struct Layers {
     active: Overlay,
-    /// Being written into the store, and found here until it is there.
+    /// The overlay that is being written into the store. Its entries are found here until they are in the store.
     frozen: Option<Arc<Overlay>>,
-    /// Empty: one that was written.
+    /// An emptied overlay that was written before, kept for its memory.
     spare: Option<Overlay>,
 }
 
 impl Index {
-    /// Without a folder everything stays in memory.
+    /// Opens the index in `folder`. Without a folder the whole index stays in memory.
     pub(crate) fn open(folder: Option<&Path>, flush_records: usize) -> Result<Self, IndexError> {
         let store = folder.map(Store::open).transpose()?;
         let extents = store.as_ref().map(Store::extents).transpose()?.unwrap_or_default();
@@ -72,18 +73,19 @@ impl Index {
         })
     }
 
-    /// The last frame whose records the store knows.
+    /// The last frame whose records are in the store.
     pub(crate) fn checkpoint(&self) -> Result<Option<Link>, IndexError> {
         self.store.as_ref().map_or(Ok(None), Store::checkpoint)
     }
 
-    /// Tenants some of whose records the store does not have, as they could not be read when they were to be added. Once they can be, the
-    /// index has to be built again.
+    /// Tenants with records that the store lacks, because they could not be read when they should have been added. If
+    /// they can be read now, the index has to be rebuilt.
     pub(crate) fn passed_over(&self) -> Result<BTreeSet<TenantName>, IndexError> {
         self.store.as_ref().map_or(Ok(BTreeSet::new()), Store::passed_over)
     }
 
-    /// `passed_over`: tenants with records in the frame that cannot be read, and so are not among `records`.
+    /// Adds the readable records of a frame. `passed_over` are the tenants with unreadable records in the frame; those
+    /// are not among `records`.
     pub(crate) fn apply<'a>(
         &self,
         frame: &DurableFrame,
@@ -106,17 +108,18 @@ impl Index {
         self.last_frame.store(frame.link.number, Ordering::Release);
     }
 
-    /// 0: none was since the index was opened.
+    /// Number of the last frame that was added since the index was opened; 0 if there is none.
     pub(crate) fn last_frame(&self) -> u64 {
         self.last_frame.load(Ordering::Acquire)
     }
 
-    /// There is enough in memory to be written out.
+    /// Whether the overlay holds enough records to be written to disk.
     pub(crate) fn is_full(&self) -> bool {
         self.store.is_some() && self.layers().active.record_count() >= self.flush_records
     }
 
-    /// Takes the overlay out of use if it is full and the one before is written; it then has to be written.
+    /// Freezes the overlay if it holds at least `records_min` records and the previous one is written. The caller then
+    /// has to write it.
     fn freeze(&self, records_min: usize) -> Option<Arc<Overlay>> {
         self.store.as_ref()?;
         let mut layers = self.layers_mut();
@@ -129,13 +132,14 @@ impl Index {
         Some(frozen)
     }
 
-    /// `rest`: for others who sync meanwhile. Gives the overlay back when it could not be written: it stays in memory, to be tried again.
+    /// Writes a frozen overlay into the store, with a pause of `rest` after each sync for the benefit of other threads
+    /// that sync. If that fails, returns the overlay, which stays in memory, so that the caller can try again.
     fn write_frozen(&self, frozen: Arc<Overlay>, rest: Duration) -> Option<Arc<Overlay>> {
         let store = self.store.as_ref()?;
         match store.write(&frozen, rest) {
             Ok(()) => {
                 *self.lock_failure() = None;
-                // Only now: whoever does not find an entry here has to find it in the store.
+                // The order matters: an entry that a reader does not find here must be in the store already.
                 self.layers_mut().frozen = None;
                 if let Some(mut written) = Arc::into_inner(frozen) {
                     written.clear();
@@ -154,30 +158,31 @@ impl Index {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes out what is due, on this thread.
+    /// Writes the overlay to disk if it is full, on this thread.
     pub(crate) fn flush_if_full(&self) -> Result<(), IndexError> {
         self.flush(self.flush_records)
     }
 
-    /// Writes out everything, on this thread.
+    /// Writes all entries to disk, on this thread.
     pub(crate) fn flush_all(&self) -> Result<(), IndexError> {
         self.flush(0)
     }
 
     fn flush(&self, records_min: usize) -> Result<(), IndexError> {
         if let Some(frozen) = self.freeze(records_min) {
-            // What could not be written is reported below.
+            // A failure is stored, and returned by the check below.
             drop(self.write_frozen(frozen, Duration::ZERO));
         }
         self.check()
     }
 
-    /// What was last to be written out, if it could not be. It is found in memory, and tried again.
+    /// Fails if the last write to disk failed. The entries stay in memory, and the write is tried again.
     pub(crate) fn check(&self) -> Result<(), IndexError> {
         self.lock_failure().clone().map_or(Ok(()), Err)
     }
 
-    /// An index that cannot be written grows in memory: what was not written is held, and as much again, and then appends have to wait.
+    /// Fails if the last write to disk failed and the overlay after it is full too. Appends then have to wait, so that
+    /// the index in memory stays bounded.
     pub(crate) fn check_room(&self) -> Result<(), IndexError> {
         match self.lock_failure().clone() {
             Some(error) if self.is_full() => Err(error),
@@ -196,7 +201,7 @@ impl Index {
         }
     }
 
-    /// Records with events of one aggregate that reach beyond `after`, in order.
+    /// Records of one aggregate with events after `after`, in order, at most `limit`.
     pub(crate) fn history(
         &self,
         key: AggregateKey,
@@ -216,7 +221,7 @@ impl Index {
         };
         let mut entries = store.history(key, after, limit)?;
         let stored_until = entries.last().map_or(after, |entry| entry.last);
-        // What was just written out is in both.
+        // Entries of an overlay that was written just now are in both.
         entries.extend(recent.into_iter().filter(|entry| entry.first > stored_until));
         entries.truncate(limit);
         Ok(entries)
@@ -233,8 +238,8 @@ impl Index {
         }
     }
 
-    /// The parts of the journal that hold a tenant's events after a position: the first may begin before it. As many as hold
-    /// `bytes_max`, one at least.
+    /// The parts of the journal that hold a tenant's events after a position, as many as hold about `bytes_max` bytes,
+    /// and at least one if there are any events. The first may begin before the position.
     pub(crate) fn stretches(
         &self,
         tenant: &TenantName,
@@ -256,7 +261,7 @@ impl Index {
         let (mut stretches, exhausted) = store.stretches(tenant, after, bytes_max)?;
         if exhausted {
             let stored_until = stretches.last().map_or(0, Stretch::end);
-            // What was just written out is in both.
+            // Stretches of an overlay that was written just now are in both.
             stretches.extend(recent.into_iter().filter(|recent| recent.address >= stored_until));
         }
         Ok(stretches)
@@ -309,7 +314,7 @@ impl Index {
         }
     }
 
-    /// Gives how many were removed.
+    /// Removes the snapshots of all other revisions. Returns how many were removed.
     pub(crate) fn keep_snapshots_of(&self, revisions: &BTreeSet<Revision>) -> Result<u64, IndexError> {
         match &self.store {
             Some(store) => store.snapshots.keep_only(revisions),
@@ -336,7 +341,7 @@ impl Index {
 }
 
 impl Layers {
-    /// Oldest first.
+    /// The overlays, oldest first.
     fn all(&self) -> impl Iterator<Item = &Overlay> {
         self.frozen.as_deref().into_iter().chain(std::iter::once(&self.active))
     }

@@ -1,4 +1,4 @@
-//! Opens a journal: takes the folder, makes sure of every frame, brings the index up to date.
+//! Opens a journal: locks the folder, checks every frame, brings the index up to date.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,38 +25,41 @@ use crate::statistics::Counters;
 use crate::tail::Tail;
 use crate::{Follower, OpenOptions, Reader, Writer};
 
-/// Below a data folder: where the journal lies.
+/// Name of the folder, below the data folder, that holds the journal's segments.
 pub const SEGMENTS_FOLDER: &str = "journal";
-/// Below a data folder: where the tenants' keys lie.
+/// Name of the folder, below the data folder, that holds the tenants' keys.
 pub const TENANT_KEYS_FOLDER: &str = "tenant-keys";
 const INDEX_FOLDER: &str = "index";
 
 #[derive(Debug)]
 pub struct Journal;
 
-/// What opening found.
+/// What was found when the journal was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenReport {
     pub frames: u64,
     pub records: u64,
-    /// The writer before ended in order.
+    /// Whether the previous writer closed the journal in order.
     pub closed: bool,
-    /// A last frame of which part was missing, now cut off.
+    /// The incomplete last frame, if there was one. It has been cut off.
     pub torn: Option<TornEnd>,
-    /// Records that the index did not have yet.
+    /// Records that were missing from the index and were added to it.
     pub records_indexed: u64,
-    /// The index could not be used and was built again.
+    /// Whether the index could not be used and was rebuilt.
     pub index_rebuilt: bool,
-    /// Among the records that were indexed now: tenants whose key is not there or cannot be used, so that nothing of theirs could be indexed.
+    /// Tenants, among the newly indexed records, whose key is missing or cannot be used. None of their new records are
+    /// indexed.
     pub sealed: BTreeSet<TenantName>,
-    /// Why the copy that was here could not be used, and begins anew. Only ever of a copy.
+    /// Why the local copy could not be used and was started afresh. Set only for a copy, never for a journal of its
+    /// own.
     pub begun_anew: Option<String>,
 }
 
 impl Journal {
-    /// Opens the journal in `dir`, or begins one. Segments go into `dir/journal`, the index into `dir/index`, the tenants' keys into
-    /// `dir/tenant-keys`. Other hosts are kept out until the writer and every reader are dropped.
+    /// Opens the journal in `dir`, or creates one. Segments are in `dir/journal`, the index in `dir/index`, the
+    /// tenants' keys in `dir/tenant-keys`. The folder stays locked against other hosts until the writer and every
+    /// reader are dropped.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -68,7 +71,7 @@ impl Journal {
         open(&place, &options).and_then(|opened| opened.into_writer(&place))
     }
 
-    /// Opens the journal that a disk holds, with these keys and with the index in memory: built from the journal each time.
+    /// Opens the journal on `disk` with `keys`. The index is held in memory and built from the journal at each opening.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -81,8 +84,8 @@ impl Journal {
         open(&place, &options).and_then(|opened| opened.into_writer(&place))
     }
 
-    /// Opens the copy in `dir` of a journal that is kept elsewhere, or begins one. What is no good is thrown away: all of it can be had
-    /// again.
+    /// Opens the copy in `dir` of a journal that is kept elsewhere, or creates one. A damaged copy is deleted and
+    /// started afresh, because all of it can be fetched again.
     ///
     /// # Errors
     /// See [`OpenError`]; never [`OpenError::Damaged`].
@@ -96,10 +99,10 @@ impl Journal {
         open_copy(&place, &options)
     }
 
-    /// As [`Journal::open_copy`], with the copy on this disk and with the index in memory.
+    /// Does the same as [`Journal::open_copy`], with the copy on `disk` and the index in memory.
     ///
     /// # Errors
-    /// As for [`Journal::open_copy`].
+    /// The same as for [`Journal::open_copy`].
     pub fn open_copy_on(
         disk: Arc<dyn Disk>,
         keys: Keyring,
@@ -109,11 +112,11 @@ impl Journal {
     }
 }
 
-/// Where a journal is opened, and with what.
+/// The disk, the keys and the index folder of a journal, and the lock on its folder.
 struct Place {
     disk: Arc<dyn Disk>,
     keys: Keyring,
-    /// `None`: in memory.
+    /// `None` keeps the index in memory.
     index_folder: Option<PathBuf>,
     lock: Option<Arc<FolderLock>>,
 }
@@ -136,7 +139,7 @@ fn open_copy(place: &Place, options: &OpenOptions) -> Result<(Follower, Reader, 
     let opened = match open(place, options) {
         Err(OpenError::Damaged { file, offset, what }) => {
             let why = format!("{} at byte {offset}: {what}", file.display());
-            tracing::warn!(why, "the copy of the journal is damaged and begins anew");
+            tracing::warn!(why, "the copy of the journal is damaged and is started afresh");
             remove_segments(&*place.disk)?;
             remove_index(place.index_folder.as_deref())?;
             let mut opened = open(place, options)?;
@@ -156,7 +159,7 @@ fn remove_segments(disk: &dyn Disk) -> Result<(), OpenError> {
     disk.sync_folder().map_err(failed(0))
 }
 
-/// Nobody else may use it from here on.
+/// Creates the folder if it is missing and locks it against other hosts.
 fn take_folder(dir: &Path) -> Result<(FileDisk, Arc<FolderLock>), OpenError> {
     make_folder_private(dir).map_err(io_error("create", dir))?;
     let segments = dir.join(SEGMENTS_FOLDER);
@@ -180,7 +183,7 @@ fn open(place: &Place, options: &OpenOptions) -> Result<Opened, OpenError> {
         Ok((index, known)) => (Some(index), known, None),
         Err(error) => (None, None, Some(error.to_string())),
     };
-    // What the index knows of the journal's end holds, also where the index itself is to be built again.
+    // Even when the index has to be rebuilt, the end of the journal that it remembers is still right.
     let unusable = unusable.or_else(|| index.as_ref().and_then(|index| incomplete(index, keys)));
     let recovered = recover(&**disk, options.segment_bytes, known.as_ref())?;
     let foreign = || "it belongs to another journal".to_owned();
@@ -189,13 +192,14 @@ fn open(place: &Place, options: &OpenOptions) -> Result<Opened, OpenError> {
         (Some(index), None) => index,
         (unfit, why) => {
             drop(unfit);
-            tracing::warn!(why, "the index is built again from the journal");
+            tracing::warn!(why, "the index is rebuilt from the journal");
             remove_index(folder)?;
             Index::open(folder, options.index_flush_records).map_err(index_error)?
         }
     };
     let segments = Arc::new(Segments::new(Arc::clone(disk), recovered.segments.clone()));
-    // What was written before their keys went must not be followed by plain text.
+    // These tenants' records were sealed with keys that are gone now. Their new records must not be written as plain
+    // text.
     index.passed_over().map_err(index_error)?.iter().for_each(|tenant| keys.missed(tenant));
     let from = recovered.known_end.filter(|_| unusable.is_none());
     let replayed = replay(&index, keys, &**disk, &recovered.segments, from)?;
@@ -215,7 +219,8 @@ fn open_index(folder: Option<&Path>, options: &OpenOptions) -> Result<(Index, Op
     Ok((index, known))
 }
 
-/// Why the index does not have all that can be read now: a key that was damaged or away when it was written is back.
+/// Returns why the index lacks records that can be read now: a key that was damaged or missing when they were indexed
+/// is back. `None` if it lacks none.
 fn incomplete(index: &Index, keys: &Keyring) -> Option<String> {
     match index.passed_over() {
         Ok(tenants) => {

@@ -1,10 +1,12 @@
-//! The tenants' keys. What a journal holds of a tenant is sealed with the tenant's own key: a journal's bytes never change, so destroying
-//! the key is how a tenant's data is destroyed in it. Where keys are kept is a [`KeyStore`]'s: a folder, unless several hosts share them.
+//! The tenants' keys. Everything that a journal holds of a tenant is encrypted ("sealed") with that tenant's key. A
+//! journal's bytes never change, so destroying the key is how a tenant's data is destroyed. A [`KeyStore`] keeps the
+//! keys: a folder, unless several hosts share them.
 //!
-//! Two keys are derived from what is kept (BLAKE3's key derivation): one for records, one for snapshots of states.
+//! Two encryption keys are derived from each secret (with BLAKE3's key derivation): one for records, one for snapshots
+//! of states.
 //!
-//! A key that is damaged, or is not the one that the tenant's records were sealed with, is never used: nothing is sealed or opened with it,
-//! and [`Keyring::problem`] says what is wrong. It concerns its tenant alone.
+//! A key that is damaged, or that is not the one the tenant's records were sealed with, is never used to seal or open
+//! anything. [`Keyring::problem`] returns what is wrong. Only that tenant is affected.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -29,29 +31,30 @@ const RECORDS_CONTEXT: &str = "polder journal 2026-11-21 records of one tenant";
 const HISTORY_CONTEXT: &str = "polder journal 2026-11-30 id of one tenant's history";
 const SNAPSHOTS_CONTEXT: &str = "polder journal 2026-11-21 snapshots of one tenant";
 
-/// What a tenant's keys are derived from.
+/// The secret from which a tenant's keys are derived.
 pub type Secret = [u8; SECRET_BYTES];
 
-/// What a store has of one tenant: its secret, or what is wrong with what is kept there.
+/// What a store holds for one tenant: its secret, or a description of what is wrong with it.
 pub type Kept = Result<Secret, String>;
 
-/// Keeps the tenants' secrets. An error is the store's own trouble; what is wrong with one tenant's key is in its [`Kept`].
+/// Stores the tenants' secrets. An error means that the store itself has failed; a problem with one tenant's key is in
+/// its [`Kept`].
 pub trait KeyStore: Send + Sync {
     fn all(&self) -> io::Result<Vec<(TenantName, Kept)>>;
 
     fn find(&self, tenant: &TenantName) -> io::Result<Option<Kept>>;
 
-    /// Durable when it returns. Gives the secret that counts: another one, when the tenant has one already.
+    /// Stores a secret, durably when it returns. If the tenant already has a secret, keeps and returns that one.
     fn keep(&self, tenant: &TenantName, secret: &Secret) -> io::Result<Secret>;
 
-    /// Nobody can have it back. Without one there is nothing to do.
+    /// Destroys the tenant's secret, so that it cannot be recovered. Does nothing if there is none.
     fn erase(&self, tenant: &TenantName) -> io::Result<()>;
 
-    /// Where the tenant's key is kept, for messages.
+    /// Describes where the tenant's key is kept, for messages.
     fn place(&self, tenant: &TenantName) -> String;
 }
 
-/// Why a tenant's key is not used. The operator restores the right one from a copy and starts the host again.
+/// Why a tenant's key is not used. The operator restores the right key from a backup and restarts the host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place} {what}")]
 pub struct KeyProblem {
@@ -59,7 +62,7 @@ pub struct KeyProblem {
     pub what: String,
 }
 
-/// The keys of all tenants that have one. Clones share it.
+/// The keys of all tenants that have one. Clones share the same keys.
 #[derive(Clone, Default)]
 pub struct Keyring {
     inner: Arc<Inner>,
@@ -67,18 +70,18 @@ pub struct Keyring {
 
 #[derive(Default)]
 struct Inner {
-    /// `None`: nothing outlives the process.
+    /// `None` keeps the keys in memory only.
     store: Option<Box<dyn KeyStore>>,
-    /// Readers take a snapshot and never wait: a store may sync a file, or ask over the network.
+    /// Readers take a snapshot and never block, because a store may sync a file or use the network.
     held: ArcSwap<Held>,
-    /// Held by the thread that changes keys.
+    /// Locked by the thread that changes keys.
     changing: Mutex<()>,
 }
 
 #[derive(Clone, Default)]
 struct Held {
     keys: HashMap<TenantName, Key>,
-    /// The check value of the key that each tenant's records were sealed with, as it was recorded.
+    /// The recorded check value of the key that each tenant's records were sealed with.
     expected: HashMap<TenantName, KeyCheck>,
 }
 
@@ -96,25 +99,28 @@ pub(crate) struct TenantKey {
 }
 
 impl Keyring {
-    /// With the keys in a folder, which is made when it is not there.
+    /// Opens the keys in a folder. Creates the folder if it is missing.
     ///
     /// # Errors
-    /// When the folder cannot be used. A file in it that is no key is its tenant's [problem](Self::problem).
+    /// Fails if the folder cannot be used. A file in it that is not a valid key is a [problem](Self::problem) of its
+    /// tenant only.
     pub fn open(folder: &Path) -> io::Result<Self> {
         crate::disk::create_private_folder(folder)?;
         Self::read(folder)
     }
 
-    /// As [`Keyring::open`], and changes nothing: without the folder there are no keys.
+    /// Does the same as [`Keyring::open`], but changes nothing. If the folder is missing, there are no keys.
     ///
     /// # Errors
-    /// As for [`Keyring::open`].
+    /// The same as for [`Keyring::open`].
     pub fn read(folder: &Path) -> io::Result<Self> {
         Self::kept_in(Box::new(KeyFolder(folder.to_owned())))
     }
 
+    /// Loads all keys from a store.
+    ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Fails if the store cannot be read.
     pub fn kept_in(store: Box<dyn KeyStore>) -> io::Result<Self> {
         let mut held = Held::default();
         for (tenant, kept) in store.all()? {
@@ -129,24 +135,25 @@ impl Keyring {
         })
     }
 
-    /// The tenant has a key that can be used.
+    /// Whether the tenant has a key that can be used.
     pub fn has(&self, tenant: &TenantName) -> bool {
         self.get(tenant).is_some()
     }
 
-    /// Tells the tenant's history from every other one, also from that of a tenant of the same name elsewhere. It says nothing of the key.
-    /// `None`: the tenant has no key.
+    /// An id that distinguishes the tenant's history from every other history, also from that of a tenant with the same
+    /// name elsewhere. It reveals nothing about the key. `None` if the tenant has no key.
     pub fn history_id(&self, tenant: &TenantName) -> Option<String> {
         let key = self.get(tenant)?;
         Some(key.history_id.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// The check value of the tenant's key, to be recorded and [expected](Self::expect) from then on. `None` without a key that can be used.
+    /// The check value of the tenant's key, to be recorded and [expected](Self::expect) from then on. `None` if there
+    /// is no usable key.
     pub fn check_of(&self, tenant: &TenantName) -> Option<KeyCheck> {
         self.get(tenant).map(|key| key.check)
     }
 
-    /// From now on only keys with these check values are used for these tenants.
+    /// Sets the check values of these tenants' keys. From now on other keys of theirs are not used.
     pub fn expect(&self, checks: impl IntoIterator<Item = (TenantName, KeyCheck)>) {
         self.change(|held| {
             for (tenant, check) in checks {
@@ -156,8 +163,8 @@ impl Keyring {
         });
     }
 
-    /// What is wrong with the tenant's key: it is damaged, not the one expected, or missing though one is expected. `None` too for a tenant
-    /// that never had one.
+    /// What is wrong with the tenant's key: it is damaged, not the expected one, or missing though one is expected.
+    /// `None` if the key is good, or if the tenant never had one.
     pub fn problem(&self, tenant: &TenantName) -> Option<KeyProblem> {
         let held = self.inner.held.load();
         let what = match held.keys.get(tenant) {
@@ -169,22 +176,23 @@ impl Keyring {
         Some(KeyProblem { place: self.place(tenant), what })
     }
 
-    /// Where the tenant's key is kept, or would be.
+    /// Describes where the tenant's key is kept, or would be kept.
     pub fn place(&self, tenant: &TenantName) -> String {
         self.inner.store.as_ref().map_or_else(|| format!("the key of tenant {tenant}"), |store| store.place(tenant))
     }
 
-    /// All tenants whose key cannot be used, with what is wrong.
+    /// All tenants whose key cannot be used, with the reason.
     pub fn problems(&self) -> BTreeMap<TenantName, KeyProblem> {
         let held = self.inner.held.load();
         let tenants = held.keys.keys().chain(held.expected.keys());
         tenants.filter_map(|tenant| Some((tenant.clone(), self.problem(tenant)?))).collect()
     }
 
-    /// Makes a key for a tenant that has none. Durable when it returns: what is sealed with it is lost without it.
+    /// Creates a key for a tenant that has none. It is durable when this returns, because everything sealed with it
+    /// would be lost without it.
     ///
     /// # Errors
-    /// When the key cannot be made or kept, or the tenant had another one: it has none then.
+    /// Fails if the key cannot be created or stored, or if the tenant has a key that cannot be used.
     pub fn create(&self, tenant: &TenantName) -> io::Result<()> {
         let _changing = self.lock();
         if self.has(tenant) {
@@ -202,10 +210,10 @@ impl Keyring {
         Ok(())
     }
 
-    /// Destroys the key, and with it everything that was sealed with it. Without a key there is nothing to do.
+    /// Destroys the key, and with it everything that was sealed with it. Does nothing if there is no key.
     ///
     /// # Errors
-    /// When the file cannot be overwritten or removed; to be tried again.
+    /// Fails if the store cannot erase the key. Try again.
     pub fn destroy(&self, tenant: &TenantName) -> io::Result<()> {
         let _changing = self.lock();
         if let Some(store) = &self.inner.store {
@@ -215,15 +223,16 @@ impl Keyring {
         Ok(())
     }
 
-    /// Another host destroyed the tenant's key: it is not to be used here either.
+    /// Drops the tenant's key from memory, after another host destroyed it.
     pub fn forget(&self, tenant: &TenantName) {
         self.change(|held| held.forget(tenant));
     }
 
-    /// Looks where keys are kept for one that was made by another host. False when there is none that can be used.
+    /// Loads the tenant's key from the store, where another host may have put it. Returns whether there is a usable key
+    /// now.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Fails if the store cannot be read.
     pub fn look_for(&self, tenant: &TenantName) -> io::Result<bool> {
         let Some(store) = &self.inner.store else { return Ok(false) };
         let Some(kept) = store.find(tenant)? else { return Ok(false) };
@@ -231,7 +240,7 @@ impl Keyring {
         Ok(self.has(tenant))
     }
 
-    /// Records that are whole cannot be read with the tenant's key: it is another's, and nothing may be done with it.
+    /// Marks the tenant's key as wrong and stops its use, because intact records cannot be read with it.
     pub(crate) fn does_not_open(&self, tenant: &TenantName) {
         self.change(|held| {
             if let Some(Key::Fit(_)) = held.keys.get(tenant) {
@@ -240,7 +249,8 @@ impl Keyring {
         });
     }
 
-    /// There are records of the tenant, and no key: nothing of it may be written either, until there is one.
+    /// Marks the tenant's key as missing, because it has sealed records and no key. Until there is a key, none of its
+    /// records can be written.
     pub(crate) fn missed(&self, tenant: &TenantName) {
         if !self.inner.held.load().keys.contains_key(tenant) {
             self.change(|held| {
@@ -249,7 +259,7 @@ impl Keyring {
         }
     }
 
-    /// Leaves another copy of every key that can be used in a folder, which is made.
+    /// Copies every usable key into another folder, which is created.
     pub(crate) fn copy_into(&self, target: &Path) -> io::Result<()> {
         let Some(store) = &self.inner.store else { return Ok(()) };
         crate::disk::create_private_folder(target)?;
@@ -278,7 +288,7 @@ impl Keyring {
         self.change_locked(change);
     }
 
-    /// By the thread that holds the lock.
+    /// Changes the keys. The caller holds the lock.
     fn change_locked(&self, change: impl FnOnce(&mut Held)) {
         let mut held = Held::clone(&self.inner.held.load());
         change(&mut held);

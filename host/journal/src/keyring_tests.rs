@@ -18,7 +18,7 @@ fn file(folder: &Path) -> PathBuf {
     folder.join("acme.key")
 }
 
-/// A folder with a key for `acme`.
+/// Makes a folder with a key for `acme`.
 fn made() -> (tempfile::TempDir, Keyring) {
     let folder = tempfile::tempdir().unwrap();
     let keys = Keyring::open(folder.path()).unwrap();
@@ -78,7 +78,7 @@ fn every_flipped_bit_and_every_other_length_is_found_and_concerns_that_tenant_al
     assert!(Keyring::open(folder.path()).unwrap().has(&tenant()));
 }
 
-/// Anything may be in a file: it is never taken for a key, and nothing panics.
+/// A file may contain anything. Random bytes are never accepted as a key, and nothing panics.
 #[test]
 fn no_random_bytes_are_a_key() {
     let mut random = 1_u64;
@@ -124,7 +124,7 @@ fn only_the_expected_key_is_used_and_no_other_is_made_in_its_place() {
         keys
     };
     assert!(expecting(folder.path()).has(&tenant()));
-    // A whole key, made for a tenant of this name on another host.
+    // This is an undamaged key, created for a tenant of the same name on another host.
     assert!(others.has(&tenant()));
     let keys = expecting(elsewhere.path());
     assert!(!keys.has(&tenant()) && keys.problem(&tenant()).unwrap().what.contains("is not the key"));
@@ -146,14 +146,14 @@ fn a_check_value_as_text_and_back() {
 }
 
 #[test]
-fn looking_makes_no_folder() {
+fn reading_keys_creates_no_folder() {
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("keys");
     assert!(!Keyring::read(&keys).unwrap().has(&tenant()));
     assert!(!keys.exists());
 }
 
-/// A store that keeps a key when it is let, as a disk or a network does.
+/// A store that finishes storing a key when the test allows it, like a slow disk or network.
 struct SlowStore {
     begun: Sender<()>,
     goes_on: Mutex<Receiver<()>>,
@@ -184,14 +184,14 @@ impl KeyStore for SlowStore {
 }
 
 #[test]
-fn nobody_waits_for_a_key_that_is_being_kept() {
+fn readers_do_not_wait_while_a_key_is_stored() {
     let ((begun, has_begun), (go_on, goes_on)) = (channel(), channel());
     let store = SlowStore { begun, goes_on: Mutex::new(goes_on) };
     let keys = Keyring::kept_in(Box::new(store)).unwrap();
     std::thread::scope(|scope| {
         let creating = scope.spawn(|| keys.create(&other()));
         has_begun.recv().unwrap();
-        // With a lock held over the store's work these would wait for ever.
+        // If the store were called with a lock held, these calls would never return.
         assert!(keys.has(&tenant()) && !keys.has(&other()) && keys.problem(&tenant()).is_none());
         go_on.send(()).unwrap();
         creating.join().unwrap().unwrap();

@@ -1,5 +1,5 @@
-//! Short keys that stand for long names: of an aggregate, and of a command sent to it. They go into indexes and maps;
-//! what they stand for is checked against the record they lead to.
+//! Short keys in place of long names: of an aggregate, and of a command sent to it. Indexes and maps use them. Readers
+//! compare the record they lead to with the full names.
 
 use polder_core::{AggregateId, AggregateName, CommandId, DomainName, TenantName};
 
@@ -18,7 +18,7 @@ impl AggregateKey {
         let mut bytes = Vec::with_capacity(tenant.len() + domain.len() + aggregate.len() + id.len() + 3);
         for name in [tenant, domain, aggregate] {
             bytes.extend_from_slice(name.as_bytes());
-            // No name holds a zero byte, so that no two sets of names give the same bytes.
+            // No name contains a zero byte, so two different sets of names never give the same bytes.
             bytes.push(0);
         }
         bytes.extend_from_slice(id.as_bytes());
@@ -26,8 +26,8 @@ impl AggregateKey {
     }
 }
 
-/// One command of one aggregate: BLAKE3 over the aggregate's key and the command's id, cut to 16 bytes. A command id means
-/// something within its aggregate only.
+/// One command of one aggregate: BLAKE3 over the aggregate's key and the command's id, cut to 16 bytes. A command id is
+/// unique only within its aggregate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommandKey(pub [u8; KEY_BYTES]);
 

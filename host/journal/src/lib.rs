@@ -1,11 +1,14 @@
-//! Polder's append-only truth: decisions as records, records in frames, frames in a hash chain, on disk before anyone
-//! is told. Synchronous, on threads of its own; knows nothing of guests, of the network, or of what events mean.
+//! Polder's append-only journal. It keeps decisions as records, records in frames, and frames in a hash chain. A frame
+//! is on disk before its records are acknowledged. The crate is synchronous and runs on threads of its own; it knows
+//! nothing of guests, of the network, or of what events mean.
 //!
-//! The promise: an append that returned is durable and chained; opening restores all of it or refuses; nobody reads what a
-//! crash could still take back.
+//! What it promises:
+//! 1. An append that returned is durable and part of the chain.
+//! 2. Opening a journal restores all of it, or fails.
+//! 3. Readers see only what a crash cannot take back.
 //!
-//! A journal can also be kept elsewhere, in a [`FrameLog`]: then a frame is durable when the log says so, and what lies here is a copy, which a
-//! [`Follower`] keeps up while another host appends.
+//! A journal can also be kept elsewhere, in a [`FrameLog`]. Then a frame is durable when the log has acknowledged it,
+//! and the local segments are a copy. A [`Follower`] keeps that copy up to date while another host appends.
 #![forbid(unsafe_code)]
 
 mod active_segment;

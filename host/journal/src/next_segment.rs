@@ -1,5 +1,5 @@
-//! The segment after the one that is written on: made beside the writer, so that it is ready before it is needed. What cannot be made now,
-//! for want of space or of file descriptors, is tried again.
+//! The segment after the active one. A thread creates it in advance, so that it is ready before it is needed. If it
+//! cannot be created for lack of space or of file descriptors, this is tried again later.
 
 use std::io;
 use std::sync::Arc;
@@ -10,34 +10,35 @@ use std::time::{Duration, Instant};
 
 use crate::disk::{Disk, Segment, passes, prepare, unsure};
 
-/// After each part of a segment that is prepared: it is in less of a hurry than the thread that syncs meanwhile.
+/// Pause after each part of a segment that is prepared, so that the preparation does not slow down the thread that
+/// syncs.
 const PREPARATION_REST: Duration = Duration::from_micros(500);
-/// How long it is waited before making the next segment is tried again.
+/// Pause before creating the next segment is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) struct NextSegment {
     disk: Arc<dyn Disk>,
     state: State,
-    /// The address of a segment that was begun and is of no use. While it is there no other may be begun: an empty segment in the middle of
-    /// others could not be told from one that lost its frames.
+    /// Address of a segment that was created but cannot be used. It has to be removed before another is created,
+    /// because an empty segment in the middle would look like one that lost its frames.
     leftover: Option<u64>,
 }
 
 enum State {
-    /// `until`: making it failed; it is tried again then.
+    /// Not created yet. If `until` is set, creating it failed and is tried again at that time.
     None {
         until: Option<Instant>,
     },
     Making(Creation),
     Ready(u64, Arc<dyn Segment>),
-    /// Whether what was synced is durable is not known.
+    /// A sync failed, so it is unknown whether synced data is durable. Never tried again.
     Failed(io::Error),
 }
 
-/// A segment in the making.
+/// A segment that a thread is creating.
 struct Creation {
     address: u64,
-    /// It is needed as it is.
+    /// Set when the segment is needed at once: the thread then stops preparing it.
     is_wanted: Arc<AtomicBool>,
     thread: JoinHandle<io::Result<Arc<dyn Segment>>>,
 }
@@ -47,7 +48,8 @@ impl NextSegment {
         Self { disk, state: State::None { until: None }, leftover: None }
     }
 
-    /// Has a segment made at the address, unless one is there or in the making, or failed just now.
+    /// Starts to create a segment at `address`, unless one exists or is being created, or creating one failed less than
+    /// [`RETRY_PAUSE`] ago.
     pub(crate) fn prepare(&mut self, address: u64, length: u64) {
         if matches!(&self.state, State::Making(creation) if creation.thread.is_finished()) {
             self.finish();
@@ -72,10 +74,10 @@ impl NextSegment {
         }
     }
 
-    /// The segment for this address: the one that was prepared, or one made now.
+    /// The segment for this address: the prepared one, or one that is created now.
     ///
     /// # Errors
-    /// When it cannot be made. Where the error [passes], it may be tried again.
+    /// Fails if the segment cannot be created. If the error [passes], the caller may try again.
     pub(crate) fn take(&mut self, address: u64, length: u64) -> io::Result<Arc<dyn Segment>> {
         if let State::Making(creation) = &self.state {
             creation.is_wanted.store(true, Relaxed);
@@ -91,12 +93,12 @@ impl NextSegment {
         create(&*self.disk, address, length).inspect_err(|_| self.leftover = Some(address))
     }
 
-    /// A segment that was taken is of no use.
+    /// Marks a segment that was taken as unusable, so that it is removed.
     pub(crate) fn discard(&mut self, address: u64) {
         self.leftover = Some(address);
     }
 
-    /// Waits for the thread.
+    /// Waits for the thread that creates the segment, and stores its result.
     fn finish(&mut self) {
         let State::Making(Creation { address, thread, .. }) =
             std::mem::replace(&mut self.state, State::None { until: None })
@@ -118,7 +120,7 @@ impl NextSegment {
     }
 
     fn failed(&mut self, error: &io::Error) {
-        tracing::warn!(%error, "the journal's next file cannot be made ready yet; it is tried again");
+        tracing::warn!(%error, "the journal's next file cannot be prepared yet; this is tried again later");
         self.state = State::None { until: Some(Instant::now() + RETRY_PAUSE) };
     }
 
@@ -135,7 +137,7 @@ impl NextSegment {
 }
 
 impl Drop for NextSegment {
-    /// Nothing may still be made in a folder that is about to be unlocked.
+    /// Waits for the thread, because it must not create files in a folder that is about to be unlocked.
     fn drop(&mut self) {
         if let State::Making(creation) = &self.state {
             creation.is_wanted.store(true, Relaxed);

@@ -1,4 +1,4 @@
-//! A frame's records made readable: a copy of the frame in which everything that a key is there for is opened.
+//! A frame with readable records: a copy of the frame in which every record with an available key is decrypted.
 
 use polder_core::TenantName;
 
@@ -16,7 +16,7 @@ pub(crate) struct OpenedFrame {
 #[expect(clippy::large_enum_variant, reason = "one at a time, taken apart as soon as it is made")]
 pub(crate) enum Record<'a> {
     Readable(RecordView<'a>),
-    /// The key is not there, or cannot be used.
+    /// The key is missing, or cannot be used.
     Sealed {
         tenant: &'a str,
     },
@@ -35,8 +35,8 @@ impl OpenedFrame {
         Ok(Self { bytes, records, keys: keys.clone() })
     }
 
-    /// Each with its offset in the frame. The frame is whole: where what was unsealed does not read as a record, the key is another one than
-    /// that it was sealed with. That is its tenant's trouble, and no damage.
+    /// Yields each record with its offset in the frame. The frame's hash is verified, so if a decrypted record is
+    /// invalid, it was sealed with a different key. That concerns its tenant only, and is no damage.
     pub(crate) fn records(&self) -> impl Iterator<Item = Result<(usize, Record<'_>), RecordError>> {
         self.records.iter().map(|(offset, opened)| {
             let bytes = &self.bytes[*offset..];

@@ -1,23 +1,24 @@
-//! What can be chosen when a journal is opened.
+//! The options for opening a journal.
 
-/// The largest segment file, in bytes; written with zeros beforehand, so that a sync has only the frame to write.
+/// Maximum size of a segment file, in bytes. Segments are filled with zeros in advance, so that a sync writes only the
+/// frame.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
-/// A journal's first segment, in bytes: a small journal stays small.
+/// Size of a journal's first segment, in bytes. It is small, so that a small journal stays small.
 pub(crate) const FIRST_SEGMENT_BYTES: u64 = 2 * 1024 * 1024;
-/// Each is so many times as large as the one before, up to the largest.
+/// Growth factor from one segment to the next, up to the maximum size.
 pub(crate) const SEGMENT_GROWTH: u64 = 4;
-/// What is kept of the disk for the journal, in bytes: room for the next segments and for what the index writes of them.
+/// Disk space reserved for the journal, in bytes: room for the next segments and for their index.
 pub const DISK_RESERVE_BYTES: u64 = 4 * SEGMENT_BYTES;
-/// How many records the index keeps in memory before it writes them out in one go.
+/// Records that the index keeps in memory before it writes them to disk in one run.
 pub const INDEX_FLUSH_RECORDS: usize = 131_072;
 
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
     pub segment_bytes: u64,
     pub index_flush_records: usize,
-    /// Make the next segment ready beside the writer, before it is needed. Tests that count calls switch it off.
+    /// Whether a thread prepares the next segment before it is needed. Tests that count disk calls switch it off.
     pub prepare_ahead: bool,
-    /// So much of the disk is kept for the journal: see [`Reader::check_room`](crate::Reader::check_room).
+    /// Disk space reserved for the journal, in bytes: see [`Reader::check_room`](crate::Reader::check_room).
     pub reserve_bytes: u64,
 }
 

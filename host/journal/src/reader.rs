@@ -1,4 +1,4 @@
-//! Reads what is durable: everything that an append has returned for, and nothing that a crash could still take back.
+//! Reads durable records: everything for which an append has returned, and nothing that a crash can take back.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -15,21 +15,21 @@ use crate::record::{open_snapshot, seal_snapshot};
 use crate::shared::Shared;
 use crate::{AggregateKey, CommandKey, RecordBuf, Snapshot, Statistics, TenantBatch};
 
-/// How much of a whole history is read at a time, in bytes.
+/// Bytes read at a time from a whole history.
 const HISTORY_READ_BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(Clone)]
 pub struct Reader {
     shared: Arc<Shared>,
-    /// Takes the index's locks in its place.
+    /// The thread that takes the index's locks for this reader; `None` if the caller's thread does.
     aside: Option<Arc<Aside>>,
 }
 
-/// Some of an aggregate's records.
+/// A part of an aggregate's records.
 #[derive(Debug)]
 pub struct HistoryPart {
     pub records: Vec<RecordBuf>,
-    /// No more follow.
+    /// Whether these are the last records.
     pub is_end: bool,
 }
 
@@ -44,21 +44,23 @@ impl Reader {
         Self { shared, aside: None }
     }
 
-    /// For a thread that gives way to others: see [`Aside`]. Lookups take a little longer, and nobody waits for the thread.
+    /// A reader for a thread of low priority: see [`Aside`]. Lookups take a little longer, and the writer never waits
+    /// for the thread.
     ///
     /// # Errors
-    /// When a thread cannot be started.
+    /// Fails if the system cannot start a thread.
     pub fn aside(&self) -> io::Result<Self> {
         Ok(Self { shared: Arc::clone(&self.shared), aside: Some(Arc::new(Aside::start()?)) })
     }
 
-    /// The aggregate's records with events beyond `after`, in order, `limit` at most. Their content ids are computed again, each
-    /// from the one before: from the beginning when `after` is zero, else from the first record given.
+    /// The aggregate's records with events after `after`, in order, at most `limit`. Verifies their content ids, each
+    /// from the previous one: from the first event on if `after` is zero, otherwise from the first returned record on.
     pub fn history(&self, key: AggregateKey, after: Sequence, limit: usize) -> Result<Vec<RecordBuf>, ReadError> {
         Ok(self.history_part(key, after, limit, usize::MAX)?.records)
     }
 
-    /// As [`history`](Self::history), and ends with the record that reaches `bytes_max`: so at least one is read, if there is any.
+    /// Does the same as [`history`](Self::history), and stops after the record that reaches `bytes_max`. So it returns
+    /// at least one record if there is any.
     pub fn history_part(
         &self,
         key: AggregateKey,
@@ -66,7 +68,7 @@ impl Reader {
         limit: usize,
         bytes_max: usize,
     ) -> Result<HistoryPart, ReadError> {
-        let entries = self.look(move |index| index.history(key, after, limit))?;
+        let entries = self.with_index(move |index| index.history(key, after, limit))?;
         let mut records: Vec<RecordBuf> = Vec::new();
         let mut head = (after == Sequence::ZERO).then_some(ContentId::NONE);
         let (mut last, mut bytes) = (None, 0_usize);
@@ -92,18 +94,18 @@ impl Reader {
         Ok(HistoryPart { records, is_end })
     }
 
-    /// The aggregate's last record with events.
+    /// The aggregate's last record with events; `None` if it has none.
     pub fn last_of(&self, key: AggregateKey) -> Result<Option<RecordBuf>, ReadError> {
-        self.look(move |index| index.last_of(key))?.map(|entry| self.record(entry.place)).transpose()
+        self.with_index(move |index| index.last_of(key))?.map(|entry| self.record(entry.place)).transpose()
     }
 
-    /// What was decided about a command.
+    /// The recorded decision about a command; `None` if there is none.
     pub fn decision(&self, key: CommandKey) -> Result<Option<RecordBuf>, ReadError> {
-        self.look(move |index| index.command(key))?.map(|place| self.record(place)).transpose()
+        self.with_index(move |index| index.command(key))?.map(|place| self.record(place)).transpose()
     }
 
-    /// The tenant's events after a position: as many whole frames as hold about `bytes_max` bytes, one at least if there are
-    /// events at all. Hashes are checked, and that no position is missing.
+    /// The tenant's events after a position: as many whole frames as hold about `bytes_max` bytes, and at least one if
+    /// there are any events. Verifies the hashes, and that no position is missing.
     pub fn tenant_batch(
         &self,
         tenant: &TenantName,
@@ -111,7 +113,7 @@ impl Reader {
         bytes_max: usize,
     ) -> Result<TenantBatch, ReadError> {
         let name = tenant.clone();
-        let stretches = self.look(move |index| index.stretches(&name, after, bytes_max))?;
+        let stretches = self.with_index(move |index| index.stretches(&name, after, bytes_max))?;
         TenantBatch::read(&self.shared, tenant, after, &stretches)
     }
 
@@ -120,29 +122,31 @@ impl Reader {
         self.extent(tenant).position
     }
 
-    /// What all of the tenant's records take in the journal, in bytes, without what frames add.
+    /// Size of all of the tenant's records in the journal, in bytes, without frame headers.
     pub fn record_bytes(&self, tenant: &TenantName) -> u64 {
         self.extent(tenant).bytes
     }
 
-    /// The number of the last frame with records that was written or taken over since the journal was opened; 0 for none.
+    /// Number of the last frame with records that was written or copied since the journal was opened; 0 if there is
+    /// none.
     pub fn last_frame(&self) -> u64 {
         self.shared.index.last_frame()
     }
 
-    /// All tenants that have a record, sorted.
+    /// All tenants with records, sorted.
     pub fn tenants(&self) -> Vec<TenantName> {
         let mut tenants: Vec<_> = self.shared.index.positions().into_keys().collect();
         tenants.sort_unstable();
         tenants
     }
 
-    /// The state that was saved last for this revision; `None` as well when it does not fit the aggregate's history.
+    /// The last state that was saved for this revision. `None` if there is none, or if it does not fit the aggregate's
+    /// history.
     pub fn snapshot(&self, key: AggregateKey, revision: &Revision) -> Result<Option<Snapshot>, ReadError> {
         let wanted = *revision;
-        let Some(snapshot) = self.look(move |index| index.snapshot(key, &wanted))? else { return Ok(None) };
+        let Some(snapshot) = self.with_index(move |index| index.snapshot(key, &wanted))? else { return Ok(None) };
         let before = Sequence(snapshot.sequence.0.saturating_sub(1));
-        let Some(entry) = self.look(move |index| index.history(key, before, 1))?.pop() else { return Ok(None) };
+        let Some(entry) = self.with_index(move |index| index.history(key, before, 1))?.pop() else { return Ok(None) };
         let record = self.record(entry.place)?;
         let view = record.view();
         if !view.events().any(|event| (event.sequence, event.id) == (snapshot.sequence, snapshot.head)) {
@@ -154,7 +158,7 @@ impl Reader {
         }
     }
 
-    /// Keeps a state, in place of the one before. It may be lost in a crash, and is not kept where the disk is nearly full.
+    /// Saves a state in place of the previous one. A crash may lose it. It is not saved when the disk is nearly full.
     pub fn put_snapshot(&self, key: AggregateKey, revision: &Revision, snapshot: &Snapshot) -> Result<(), ReadError> {
         if self.check_room().is_err() {
             return Ok(());
@@ -164,20 +168,20 @@ impl Reader {
         let sealed = match self.shared.keys.get_by_text(tenant) {
             Some(key) => seal_snapshot(&snapshot.state, &key.snapshots)
                 .map_err(|error| ReadError::Index { what: error.to_string() })?,
-            // It could be read, so it is none that has to be sealed.
+            // The record could be read without a key, so this tenant's data is not sealed.
             None => snapshot.state.clone(),
         };
         let (revision, sealed) = (*revision, Snapshot { state: sealed, ..*snapshot });
-        Ok(self.look(move |index| index.put_snapshot(key, &revision, &sealed))?)
+        Ok(self.with_index(move |index| index.put_snapshot(key, &revision, &sealed))?)
     }
 
-    /// The tenants' keys: whose records are sealed, and the way to make them unreadable for good.
+    /// The tenants' keys. A tenant's records become unreadable for good when its key is destroyed here.
     pub fn keys(&self) -> &Keyring {
         &self.shared.keys
     }
 
-    /// Removes every state of the tenant's aggregates that one of these revisions saved, also from the disk. Reads the tenant's
-    /// whole history, to learn which aggregates there are.
+    /// Deletes every state of the tenant's aggregates that one of these revisions saved, also from the disk. Reads the
+    /// tenant's whole history to find its aggregates.
     pub fn remove_snapshots(&self, tenant: &TenantName, revisions: &[Revision]) -> Result<(), ReadError> {
         let mut after = Position::ZERO;
         loop {
@@ -194,15 +198,16 @@ impl Reader {
         Ok(self.shared.index.purge_snapshots()?)
     }
 
-    /// Removes every state that another revision than these saved, of whatever tenant. Gives how many there were.
+    /// Deletes every state that any other revision saved, of all tenants. Returns the number of deleted states.
     pub fn keep_snapshots_of(&self, revisions: &BTreeSet<Revision>) -> Result<u64, ReadError> {
         Ok(self.shared.index.keep_snapshots_of(revisions)?)
     }
 
-    /// Whether views, snapshots, compiled code and uploads may be written: what is left of the disk is kept for the journal first.
+    /// Checks whether views, snapshots, compiled code and uploads may be written. The last free space on the disk is
+    /// reserved for the journal.
     ///
     /// # Errors
-    /// How much is left, when it is too little.
+    /// Fails with the free and the reserved bytes when there is too little space.
     pub fn check_room(&self) -> Result<(), Shortage> {
         self.shared.room.check()
     }
@@ -212,22 +217,22 @@ impl Reader {
     }
 
     fn extent(&self, tenant: &TenantName) -> Extent {
-        // The name is copied for another thread alone.
+        // The name is copied only if another thread needs it.
         match &self.aside {
             None => self.shared.index.extent(tenant),
             Some(_) => {
                 let tenant = tenant.clone();
-                self.look(move |index| index.extent(&tenant))
+                self.with_index(move |index| index.extent(&tenant))
             }
         }
     }
 
-    fn look<T: Send + 'static>(&self, look: impl FnOnce(&Index) -> T + Send + 'static) -> T {
+    fn with_index<T: Send + 'static>(&self, query: impl FnOnce(&Index) -> T + Send + 'static) -> T {
         match &self.aside {
-            None => look(&self.shared.index),
+            None => query(&self.shared.index),
             Some(aside) => {
                 let index = Arc::clone(&self.shared.index);
-                aside.run(move || look(&index))
+                aside.run(move || query(&index))
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Opens what an earlier writer left: verifies every frame, tells a torn end from damage, cuts off the torn end,
-//! and makes the last frame durable before anyone reads it.
+//! Opens what an earlier writer left: verifies every frame, distinguishes a torn end from damage, cuts off a torn end,
+//! and makes the last frame durable before it is read.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,14 +15,14 @@ use crate::frame::Link;
 use crate::options::FIRST_SEGMENT_BYTES;
 use crate::scan::{SegmentScan, scan_segment};
 
-/// Hashing is what takes the time; reading ahead for more than this gains nothing on small machines.
+/// Threads that scan segments. Most of the time goes into hashing; more threads gain nothing on small machines.
 const SCAN_THREADS: usize = 2;
 
-/// A journal that was found whole, or was made so.
+/// A journal without damage, whose torn end, if any, has been cut off.
 pub(crate) struct Recovered {
-    /// With their addresses, ascending; the last is written on.
+    /// The segments with their addresses, ascending. The last one is the active one.
     pub(crate) segments: Vec<(u64, Arc<dyn Segment>)>,
-    /// Where the last frame ends in the last segment.
+    /// Where the last frame ends, in bytes from the start of the last segment.
     pub(crate) offset: u64,
     pub(crate) link: Link,
     pub(crate) epoch: u64,
@@ -31,11 +31,11 @@ pub(crate) struct Recovered {
     pub(crate) frames: u64,
     pub(crate) records: u64,
     pub(crate) torn: Option<TornEnd>,
-    /// Where the frame that was known before ends; `None` when this journal does not have it.
+    /// Address at which the known frame ends; `None` if this journal does not contain that frame.
     pub(crate) known_end: Option<u64>,
 }
 
-/// A last frame of which part is missing, now cut off. Nobody was told of it if a crash left it so; see the module `torn`.
+/// An incomplete last frame, now cut off. If a crash left it, it was never acknowledged; see the module `torn`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TornEnd {
     pub file: PathBuf,
@@ -43,7 +43,7 @@ pub struct TornEnd {
     pub what: String,
 }
 
-/// `known` is a frame that was durable once, as the index remembers it.
+/// Verifies all segments and repairs the end. `known` is a durable frame of this journal that the index remembers.
 pub(crate) fn recover(disk: &dyn Disk, segment_bytes: u64, known: Option<&Link>) -> Result<Recovered, OpenError> {
     let folder = || disk.path(0).parent().map(PathBuf::from).unwrap_or_default();
     let addresses = disk.segments().map_err(io_error("list", folder()))?;
@@ -61,7 +61,7 @@ pub(crate) fn recover(disk: &dyn Disk, segment_bytes: u64, known: Option<&Link>)
         let (found, known) = (end.link.number, known.number);
         let what = format!(
             "the journal ends with frame {found}, the index remembers frame {known}; if an older copy of the journal was put in \
-             place on purpose, delete the folder of the index: it is made again"
+             place on purpose, delete the folder of the index: it is rebuilt"
         );
         return Err(OpenError::Damaged { file, offset: end.offset, what });
     }
@@ -126,8 +126,8 @@ fn take<'a, T>(next: &AtomicUsize, items: &'a [T]) -> Option<(usize, &'a T)> {
 /// Segments with the address of their first byte, in order.
 type Addressed = Vec<(u64, Arc<dyn Segment>)>;
 
-/// Makes the folder ready for writing on: no torn bytes, no segments behind the last one in use, that one at full length
-/// and durable.
+/// Prepares the folder for appending: cuts off torn bytes, removes segments after the last one in use, and brings that
+/// one to its full length, durably.
 fn settle(
     disk: &dyn Disk,
     mut segments: Addressed,
@@ -145,7 +145,7 @@ fn settle(
     let path = disk.path(segments[end.segment].0);
     let settled = (|| {
         let (address, last) = &segments[end.segment];
-        // It has less where making it was interrupted.
+        // The segment is shorter if its creation was interrupted.
         let length = whole_sectors(last.length()?).max(first_length);
         if end.torn.is_some() {
             last.cut(end.offset)?;
@@ -164,9 +164,9 @@ fn settle(
     Ok(segments)
 }
 
-/// The last frame may be known to the operating system only. After a sync that failed, even a later sync that succeeds does
-/// not say that it reached the disk; writing it again and syncing that does. All frames before it are durable, or it
-/// would not have been written.
+/// Writes the last frame again, because it may exist only in the operating system's cache. After a sync that failed, a
+/// later successful sync does not prove that the bytes reached the disk; writing and syncing them again does. All
+/// earlier frames are durable, because a frame is written only after the previous one is.
 fn write_last_frame_again(segment: &dyn Segment, address: u64, scan: &SegmentScan) -> io::Result<()> {
     let Some(last) = &scan.last else { return Ok(()) };
     let offset = last.address - address;

@@ -1,4 +1,4 @@
-//! Reads the end of the journal into the index: what was durable before the index had it on disk.
+//! Adds the end of the journal to the index: the frames that were durable before the index had them on disk.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,15 +13,15 @@ use crate::keyring::Keyring;
 use crate::opened_frame::{OpenedFrame, Record};
 use crate::scan::{Rest, SegmentScan, scan_part};
 
-/// What the index did not have yet.
+/// The records that were added to the index.
 #[derive(Default)]
 pub(crate) struct Replayed {
     pub(crate) records: u64,
-    /// Tenants with records that cannot be read: their keys are gone, or cannot be used.
+    /// Tenants with unreadable records: their keys are missing or cannot be used.
     pub(crate) sealed: BTreeSet<TenantName>,
 }
 
-/// Begins at address `from`, or with the first frame.
+/// Replays the frames from address `from` on; from the first frame if it is `None`.
 pub(crate) fn replay(
     index: &Index,
     keys: &Keyring,
@@ -55,16 +55,16 @@ fn durable(frame: &Frame<'_>, segment: u64) -> DurableFrame {
     DurableFrame { link: frame.header.link(), address, length: whole_sectors(u64::from(length)), segment }
 }
 
-/// What was found in a frame.
+/// What was added to the index from one frame.
 pub(crate) struct Indexed {
-    /// Those whose records are found from now on.
+    /// Tenants with newly indexed records, each once.
     pub(crate) tenants: Vec<TenantName>,
     pub(crate) events: u64,
-    /// Those whose records cannot be read: their keys are gone, or cannot be used.
+    /// Tenants with unreadable records: their keys are missing or cannot be used.
     pub(crate) sealed: BTreeSet<TenantName>,
 }
 
-/// Adds all that can be read of a frame to the index.
+/// Adds all readable records of a frame to the index.
 pub(crate) fn index_frame(
     index: &Index,
     keys: &Keyring,

@@ -1,4 +1,5 @@
-//! Saves what lies before the first damage: copies all good frames up to there into a new folder. The damaged journal is left as it is.
+//! Saves what precedes the first damage: copies all good frames before it into a new folder. Does not change the
+//! damaged journal.
 
 use std::fs;
 use std::io;
@@ -18,11 +19,11 @@ pub struct SalvageReport {
     pub frames: u64,
     pub commands: u64,
     pub events: u64,
-    /// What ended the copying; `None` when everything was good.
+    /// Where the copying stopped; `None` if the whole journal was good.
     pub stopped: Option<Stopped>,
 }
 
-/// The first place that is not good.
+/// The first place that is damaged or incomplete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stopped {
     pub file: PathBuf,
@@ -33,17 +34,17 @@ pub struct Stopped {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SalvageError {
-    /// Name a folder that is not there yet.
+    /// Choose a folder that is empty or does not exist.
     #[error("{} is not empty", path.display())]
     NotEmpty { path: PathBuf },
     #[error("cannot {what} {}", path.display())]
     Io { what: &'static str, path: PathBuf, source: io::Error },
 }
 
-/// Copies the good frames of the journal in `dir` into `out`, which can then be opened.
+/// Copies the good frames of the journal in `dir` into `out`, which can then be opened as a journal.
 ///
 /// # Errors
-/// See [`SalvageError`]. Damage is no error here: the report names it.
+/// See [`SalvageError`]. Damage is not an error here; the report contains it.
 pub fn salvage(dir: &Path, out: &Path) -> Result<SalvageReport, SalvageError> {
     let failed = |what, path: &Path| {
         let path = path.to_owned();
@@ -91,7 +92,7 @@ pub fn salvage(dir: &Path, out: &Path) -> Result<SalvageReport, SalvageError> {
     Ok(SalvageReport { frames: check.frames, commands: check.commands, events: check.events, stopped })
 }
 
-/// One segment of the copy, made when the first frame comes.
+/// One segment of the copy, created when its first frame is copied.
 struct Copy<'a> {
     target: &'a FileDisk,
     address: u64,
@@ -100,7 +101,7 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    /// To the same address: it is part of what the frame's hash covers.
+    /// Writes the frame at its original address, because the frame's hash covers the address.
     fn frame(&mut self, frame: &Frame<'_>) -> io::Result<()> {
         let segment = match &self.into {
             Some(segment) => segment,

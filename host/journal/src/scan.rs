@@ -1,5 +1,5 @@
-//! Walks the frames of one segment, checks each, and says what lies behind the last good one. Judges no further: whether an
-//! end that may be torn is damaged depends on the other segments too.
+//! Reads the frames of one segment, verifies each, and reports what follows the last good one. Whether a possibly torn
+//! end is damage depends on the other segments too, and is decided by the module `chain`.
 
 use std::io;
 use std::time::Duration;
@@ -9,38 +9,38 @@ use crate::frame::{Frame, FrameError, FrameHeader, HEADER_BYTES, MAGIC, frame_le
 use crate::torn::Remains;
 use crate::window::Window;
 
-/// How often it is looked again for what a host may be writing meanwhile, and how long it is waited between.
-const LOOKS_MAX: u32 = 3;
-const LOOK_PAUSE: Duration = Duration::from_millis(20);
+/// Number of repeated reads of an end that a running host may be writing, and the pause between two of them.
+const REREADS_MAX: u32 = 3;
+const REREAD_PAUSE: Duration = Duration::from_millis(20);
 
-/// What a segment holds.
+/// The result of scanning a segment.
 #[derive(Debug, Clone)]
 pub(crate) struct SegmentScan {
-    /// Of the segment's first byte.
+    /// Address of the segment's first byte.
     pub(crate) address: u64,
     pub(crate) first: Option<FrameHeader>,
     pub(crate) last: Option<FrameHeader>,
     pub(crate) frames: u64,
     pub(crate) records: u64,
-    /// Where the last good frame ends in the segment, and what follows begins.
+    /// Where the last good frame ends, in bytes from the start of the segment.
     pub(crate) end: u64,
     pub(crate) rest: Rest,
 }
 
-/// What lies behind the last good frame.
+/// What follows the last good frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Rest {
-    /// Nothing: zeros, or the end of the segment.
+    /// Zeros, or the end of the segment.
     Unused,
-    /// What a crash leaves of one frame.
+    /// The remains of one frame, as a crash leaves them.
     Unfinished { offset: u64, what: String },
-    /// Something bad that no crash leaves: with a good frame behind it, or larger than what is missing of one frame; or a good frame that does
-    /// not belong there.
+    /// Bytes that no crash leaves: they are followed by a good frame, or are more than the remains of one frame, or are
+    /// a good frame in the wrong place.
     Damaged { offset: u64, what: String },
 }
 
 impl SegmentScan {
-    /// Of a segment not looked at yet; the part before `offset` is left out.
+    /// The scan of a segment before anything is read. The part before `offset` is skipped.
     pub(crate) fn starting_at(address: u64, offset: u64) -> Self {
         Self { address, first: None, last: None, frames: 0, records: 0, end: offset, rest: Rest::Unused }
     }
@@ -50,7 +50,7 @@ impl SegmentScan {
     }
 }
 
-/// `visit` sees every good frame; what it refuses counts as damage there.
+/// Scans a segment. Calls `visit` with every good frame; an error from `visit` counts as damage at that frame.
 pub(crate) fn scan_segment(
     segment: &dyn Segment,
     address: u64,
@@ -59,14 +59,14 @@ pub(crate) fn scan_segment(
     scan_part(segment, SegmentScan::starting_at(address, 0), visit)
 }
 
-/// From where `scan` stands.
+/// Continues `scan` from where it ended.
 pub(crate) fn scan_part(
     segment: &dyn Segment,
     mut scan: SegmentScan,
     visit: &mut dyn FnMut(&Frame<'_>) -> Result<(), String>,
 ) -> io::Result<SegmentScan> {
     let mut window = Window::new(segment, segment.length()?);
-    let (mut looked_again_at, mut looks) = (None, 0);
+    let (mut reread_at, mut rereads) = (None, 0);
     loop {
         let stop = match walk(&mut window, &mut scan, visit)? {
             Ok(stop) => stop,
@@ -76,20 +76,20 @@ pub(crate) fn scan_part(
             }
         };
         scan.rest = rest_behind(&mut window, &stop)?;
-        // A host may be writing here: what is half written now is whole soon, and is read once more.
-        looks = if looked_again_at == Some(scan.end) { looks + 1 } else { 0 };
-        if !matches!(scan.rest, Rest::Damaged { .. }) || looks == LOOKS_MAX {
+        // A running host may be writing here. What is half written now is complete soon, so read it again.
+        rereads = if reread_at == Some(scan.end) { rereads + 1 } else { 0 };
+        if !matches!(scan.rest, Rest::Damaged { .. }) || rereads == REREADS_MAX {
             return Ok(scan);
         }
-        if looks > 0 {
-            std::thread::sleep(LOOK_PAUSE);
+        if rereads > 0 {
+            std::thread::sleep(REREAD_PAUSE);
         }
-        looked_again_at = Some(scan.end);
+        reread_at = Some(scan.end);
         window.forget();
     }
 }
 
-/// From frame to frame, to where none is, or to one that is bad whatever follows.
+/// Reads frame after frame. `Ok` is the place where no good frame follows; `Err` is damage that needs no further check.
 fn walk(
     window: &mut Window<'_>,
     scan: &mut SegmentScan,
@@ -118,12 +118,12 @@ fn walk(
 }
 
 struct Stop {
-    /// Where a sector begins.
+    /// Where the first sector that holds no good frame begins.
     offset: u64,
-    /// The first byte that may be damaged: what fills the last frame's last sector lies before `offset`.
+    /// The first byte that may be damaged. It lies before `offset` if the padding of the last frame is not zero.
     damaged_from: u64,
     what: String,
-    /// What fills the last frame's last sector is as it was written.
+    /// Whether the padding of the last frame is zero, as it was written.
     is_after_zeros: bool,
 }
 
@@ -157,7 +157,8 @@ fn accept(
     Ok(())
 }
 
-/// A length that cannot be trusted says nothing about where the next frame begins: every sector is looked at.
+/// Determines what follows the last good frame. The length in a bad frame cannot be trusted to find the next frame, so
+/// every sector is checked.
 fn rest_behind(window: &mut Window<'_>, stop: &Stop) -> io::Result<Rest> {
     const STEP_BYTES: u64 = 256 * SECTOR_BYTES;
     let mut remains = Remains::default();
@@ -191,7 +192,7 @@ fn rest_behind(window: &mut Window<'_>, stop: &Stop) -> io::Result<Rest> {
     })
 }
 
-/// Sectors that begin like a frame.
+/// Offsets of sectors that begin like a frame.
 fn candidates(bytes: &[u8], offset: u64) -> Vec<u64> {
     let first = (whole_sectors(offset) - offset) as usize;
     let starts = (first..bytes.len()).step_by(SECTOR_BYTES as usize);

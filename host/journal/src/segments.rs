@@ -1,4 +1,4 @@
-//! The segments that are open, found by address. Shared by the one writer and all readers.
+//! The open segments, found by address. Shared by the writer and all readers.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::error::ReadError;
 
 pub(crate) struct Segments {
     disk: Arc<dyn Disk>,
-    /// Exchanged by the writer alone. Readers take a snapshot, so that none of them can hold the writer up.
+    /// Replaced by the writer only. Readers take a snapshot, so that no reader can block the writer.
     by_address: ArcSwap<BTreeMap<u64, Arc<dyn Segment>>>,
 }
 
@@ -27,7 +27,7 @@ impl Segments {
         Self { disk, by_address: ArcSwap::from_pointee(segments.into_iter().collect()) }
     }
 
-    /// How much space is left where the segments lie, in bytes.
+    /// Free space on the disk that holds the segments, in bytes.
     pub(crate) fn free_bytes(&self) -> std::io::Result<u64> {
         self.disk.free_bytes()
     }
@@ -38,14 +38,14 @@ impl Segments {
         self.by_address.store(Arc::new(by_address));
     }
 
-    /// The segment that holds `address`; `None` for an address before the first.
+    /// The segment that contains `address`; `None` if the address lies before the first segment.
     pub(crate) fn spot(&self, address: u64) -> Option<Spot> {
         let by_address = self.by_address.load();
         let (start, segment) = by_address.range(..=address).next_back()?;
         Some(Spot { segment: Arc::clone(segment), offset: address - start, path: self.disk.path(*start) })
     }
 
-    /// Fills `buffer` from `address` on, all of it within one segment.
+    /// Fills `buffer` from `address` on. All of it must lie within one segment.
     pub(crate) fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
         let spot = self.spot(address).ok_or_else(|| ReadError::Index {
             what: format!("it names address {address}, which is before the journal's first"),
@@ -57,7 +57,7 @@ impl Segments {
         }
     }
 
-    /// The error for bytes that cannot be right.
+    /// Builds the error for bytes that are wrong.
     pub(crate) fn damaged(&self, address: u64, what: String) -> ReadError {
         match self.spot(address) {
             Some(spot) => spot.damaged(0, what),

@@ -1,4 +1,4 @@
-//! What the writer and all readers of one open journal have in common.
+//! State that the writer and all readers of one open journal share.
 
 use std::sync::Arc;
 
@@ -15,6 +15,6 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) keys: Keyring,
     pub(crate) room: DiskRoom,
-    /// Released last, when the index is closed and no reader is left.
+    /// Released last, after the index is closed and the last reader is dropped.
     pub(crate) _lock: Option<Arc<FolderLock>>,
 }

@@ -1,4 +1,4 @@
-//! A saved state: only ever a shortcut past the events before it, and only for the revision that saved it.
+//! A saved state. It replaces the replay of the events before it, and only for the revision that saved it.
 
 use polder_core::{ContentId, Sequence};
 

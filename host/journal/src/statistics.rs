@@ -8,7 +8,7 @@ pub struct Statistics {
     pub frames: u64,
     pub records: u64,
     pub events: u64,
-    /// Of frames, without what fills them up to whole sectors.
+    /// Total size of the frames, in bytes, without their padding to whole sectors.
     pub bytes: u64,
     pub syncs: u64,
     pub sync_ns_sum: u64,
@@ -16,7 +16,7 @@ pub struct Statistics {
     pub sync_ns_last: u64,
 }
 
-/// Written by one thread, read by any.
+/// Counters that one thread writes and any thread reads.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     frames: AtomicU64,

@@ -1,5 +1,4 @@
-//! The end of an open journal, where the next frame goes: what whoever writes frames and whoever takes over those of others have in
-//! common.
+//! The end of an open journal, where the next frame goes. The writer and the follower share it.
 
 use std::io;
 use std::sync::Arc;
@@ -19,9 +18,9 @@ pub(crate) struct Tail {
     flusher: Flusher,
     /// The last frame.
     pub(crate) link: Link,
-    /// Of the last frame.
+    /// Epoch of the last frame.
     pub(crate) epoch: u64,
-    /// Of the last frame; no record in the journal is newer.
+    /// Time of the last frame. No record in the journal is newer.
     pub(crate) at_ms: TimestampMs,
 }
 
@@ -36,19 +35,20 @@ impl Tail {
         Self { shared, active, flusher, link, epoch, at_ms }
     }
 
-    /// Puts a frame that is durable elsewhere where it says that it lies.
+    /// Writes a frame that is durable elsewhere into the local copy, at the address given in its header.
     pub(crate) fn copy(&mut self, frame: &[u8], address: u64) -> Result<(), WriteError> {
         self.active.go_to(address, frame.len() as u64).map_err(WriteError::before_writing)?;
         self.active.write(frame)
     }
 
-    /// The time of the next frame, whose newest record is of this time. Times of frames never go down, whatever the machine's clock does, and
-    /// none lies before a record: so the last frame tells the newest time in the journal.
+    /// The time of the next frame, whose newest record is of `newest_record`. Frame times never decrease, whatever the
+    /// machine's clock does, and no frame is older than its records. So the time of the last frame is the newest time
+    /// in the journal.
     pub(crate) fn next_at_ms(&self, newest_record: TimestampMs) -> TimestampMs {
         now_ms().max(self.at_ms).max(newest_record)
     }
 
-    /// The frame that was just written, now the last.
+    /// Makes the frame that was just written the last one, and returns its place for the index.
     pub(crate) fn written(
         &mut self,
         (link, epoch): (Link, u64),
@@ -62,13 +62,15 @@ impl Tail {
         DurableFrame { link, address, length: whole_sectors(length), segment: self.active.segment_address() }
     }
 
-    /// When nobody waits: has what is due done beside.
+    /// Starts the flush of the index and the preparation of the next segment, if they are due. Call it when no append
+    /// is waiting.
     ///
     /// # Errors
-    /// When a copy that the index is to rely on cannot be made durable.
+    /// Fails if a copy that the index would rely on cannot be made durable.
     pub(crate) fn tidy(&mut self) -> io::Result<()> {
         if self.shared.index.is_full() {
-            // The index may not remember a frame that a power loss could take from the segments. Syncs nothing but copies.
+            // The index must not contain a frame that a power loss could take from the segments. Only a copy has
+            // unsynced frames here.
             self.active.sync_if_written()?;
             self.flusher.flush_if_full(&self.shared.index);
         }
@@ -76,7 +78,7 @@ impl Tail {
         Ok(())
     }
 
-    /// Brings the index up to date on disk, to the last entry.
+    /// Writes all entries of the index to disk.
     pub(crate) fn close(mut self) -> io::Result<()> {
         self.active.sync_if_written()?;
         let Self { shared, flusher, .. } = self;

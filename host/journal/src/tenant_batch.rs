@@ -1,4 +1,4 @@
-//! A stretch of one tenant's history, read whole, walked without copying. What every projection is fed from.
+//! A range of one tenant's history, read in one go and iterated without copying. All projections are fed from it.
 
 use polder_core::{ContentId, Position, TenantName};
 
@@ -11,36 +11,36 @@ use crate::shared::Shared;
 use crate::{EventView, RecordView};
 
 pub struct TenantBatch {
-    /// Whole frames, of one stretch after the other.
+    /// Whole frames, stretch after stretch.
     bytes: Vec<u8>,
-    /// Where the records lie that are meant.
+    /// Offsets of the tenant's records in `bytes`.
     records: Vec<usize>,
     after: Position,
     last: Position,
 }
 
 impl TenantBatch {
-    /// There is nothing after the position that was asked for.
+    /// Whether there is nothing after the requested position.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// Where to read on: the position of the last event here, or the one that was asked for.
+    /// The position to read on from: that of the last event in this batch, or the requested one if the batch is empty.
     pub fn last(&self) -> Position {
         self.last
     }
 
-    /// The content id of the last event here.
+    /// The content id of the last event in this batch.
     pub fn head(&self) -> Option<ContentId> {
         RecordView::read_again(&self.bytes[*self.records.last()?..]).head()
     }
 
-    /// Records with events, in order. The first may begin with events that lie before what was asked for.
+    /// Records with events, in order. The first one may begin with events before the requested position.
     pub fn records(&self) -> impl Iterator<Item = RecordView<'_>> {
         self.records.iter().map(|offset| RecordView::read_again(&self.bytes[*offset..]))
     }
 
-    /// Exactly the events after the position that was asked for, each with its record.
+    /// Exactly the events after the requested position, each with its record.
     pub fn events(&self) -> impl Iterator<Item = (RecordView<'_>, EventView<'_>)> {
         let after = self.after;
         self.records()
@@ -68,7 +68,8 @@ impl TenantBatch {
         Ok(batch)
     }
 
-    /// Checks the frames from `begin` on, which lie at address `from`, opens the tenant's records and notes them.
+    /// Checks the frames from `begin` on, which lie at address `from`; opens the tenant's records and stores their
+    /// offsets.
     fn take_run(&mut self, begin: usize, from: u64, tenant: &TenantName, shared: &Shared) -> Result<(), ReadError> {
         let mut offset = begin;
         let mut opener = Opener::new(&shared.keys);
@@ -106,7 +107,7 @@ impl TenantBatch {
     }
 }
 
-/// Where the tenant's records lie in the frame, and how long they are.
+/// Offset and length of each of the tenant's records in the frame, in bytes.
 fn own_records(frame: &Frame<'_>, tenant: &TenantName) -> Result<Vec<(usize, usize)>, String> {
     let mut own = Vec::new();
     for record in frame.record_offsets() {
@@ -119,7 +120,7 @@ fn own_records(frame: &Frame<'_>, tenant: &TenantName) -> Result<Vec<(usize, usi
 }
 
 fn too_long(length: u64) -> ReadError {
-    ReadError::Index { what: format!("a stretch of {length} bytes in it cannot be") }
+    ReadError::Index { what: format!("a stretch of {length} bytes in it is impossible") }
 }
 
 impl std::fmt::Debug for TenantBatch {

@@ -1,55 +1,60 @@
-//! Tells what a crash leaves of the last frame from damage. A frame is one write into sectors that were zeros, and a sector is written whole
-//! or not at all; a write that failed leaves a beginning. So of a frame that nobody was told of there are only such bytes:
+//! Distinguishes an incomplete last frame, which a crash leaves, from damage. A frame is one write into sectors that
+//! were zeros, and a sector is written completely or not at all; a write that failed leaves a beginning. So a frame
+//! that was never acknowledged leaves only bytes like these:
 //!
 //! ```text
 //! cut short   H r r r 0 0 0      a beginning, then zeros
 //! scattered   0 r 0 r r 0 0      some of its sectors, the others are zeros; here without its header
 //! ```
 //!
-//! Everything else is damage of what may well have been acknowledged: bytes that no frame begins with, bytes behind the frame's end, a frame
-//! of which nothing is missing and whose hash does not match. Cutting that off would lose it. Only a frame whose length was damaged, and is larger
-//! now, is taken for one that is cut short.
+//! Everything else is damage, and may have been acknowledged; cutting it off would lose it:
+//! 1. Bytes that no frame begins with.
+//! 2. Bytes after the frame's end.
+//! 3. A complete frame whose hash does not match.
+//!
+//! There is one exception: a frame whose damaged length is larger than it was cannot be distinguished from an
+//! incomplete one.
 
 use crate::disk::SECTOR_BYTES;
 use crate::frame::{FrameError, HEADER_BYTES, MAGIC, RECORD_BYTES_MAX, frame_length};
 
-/// What lies behind the last good frame up to the segment's end, from a whole sector on.
+/// The bytes from the first sector after the last good frame to the segment's end.
 #[derive(Debug, Default)]
 pub(crate) struct Remains {
-    /// The first sector, or what there is of it.
+    /// The first sector, or as much of it as there is.
     head: Vec<u8>,
-    /// How many bytes were looked at.
-    looked_at: u64,
-    /// Where the last byte that is not zero ends.
+    /// Bytes added so far.
+    bytes_seen: u64,
+    /// Where the last non-zero byte ends.
     end: u64,
     first_zero_sector: Option<u64>,
 }
 
 impl Remains {
-    /// The bytes that follow those before. They begin where a sector begins.
+    /// Adds the bytes that follow those added before. They begin at a sector's start.
     pub(crate) fn add(&mut self, bytes: &[u8]) {
-        assert!(self.looked_at.is_multiple_of(SECTOR_BYTES), "a sector is looked at as a whole");
-        if self.looked_at == 0 {
+        assert!(self.bytes_seen.is_multiple_of(SECTOR_BYTES), "only whole sectors may come before more bytes");
+        if self.bytes_seen == 0 {
             self.head = bytes[..bytes.len().min(SECTOR_BYTES as usize)].to_vec();
         }
         for (number, sector) in bytes.chunks(SECTOR_BYTES as usize).enumerate() {
-            let begin = self.looked_at + number as u64 * SECTOR_BYTES;
-            // Most sectors are zeros: all of a sector at once is quicker than byte by byte.
+            let begin = self.bytes_seen + number as u64 * SECTOR_BYTES;
+            // Most sectors are zeros, and comparing a whole sector at once is faster than byte by byte.
             if sector.iter().fold(0, |any, byte| any | byte) == 0 {
                 self.first_zero_sector = self.first_zero_sector.or(Some(begin));
             } else if let Some(at) = sector.iter().rposition(|byte| *byte != 0) {
                 self.end = begin + at as u64 + 1;
             }
         }
-        self.looked_at += bytes.len() as u64;
+        self.bytes_seen += bytes.len() as u64;
     }
 
-    /// Nothing was written here.
+    /// Whether all bytes are zero, so that nothing was written here.
     pub(crate) fn is_nothing(&self) -> bool {
         self.end == 0
     }
 
-    /// Why these bytes cannot be what a crash left of one frame; `None` when they can.
+    /// Why these bytes cannot be what a crash left of one frame; `None` if they can.
     pub(crate) fn damage(&self) -> Option<String> {
         let head_end = self.head.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
         if head_end == 0 {
@@ -57,7 +62,7 @@ impl Remains {
         }
         let begins_so = self.head.iter().zip(MAGIC).take_while(|(found, expected)| *found == expected).count();
         if begins_so < MAGIC.len() {
-            // Of a beginning all that follows is zeros.
+            // If the write stopped within the magic number, everything after it is zero.
             let is_beginning = begins_so > 0 && self.end == begins_so as u64;
             return (!is_beginning).then(|| "no frame begins with the bytes here".to_owned());
         }
@@ -83,7 +88,7 @@ mod tests {
 
     const SECTOR: usize = SECTOR_BYTES as usize;
 
-    /// A frame of four sectors and a bit, whose bytes are not zero.
+    /// A frame of four sectors and 100 bytes, without zero bytes in its content.
     fn frame() -> Vec<u8> {
         let length = 4 * SECTOR + 100;
         let mut bytes: Vec<u8> = (0..length).map(|index| index as u8 | 1).collect();
@@ -131,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_crash_leaves_is_damage() {
+    fn bytes_that_no_crash_leaves_are_damage() {
         let mut behind = frame();
         behind.extend([0, 0, 1]);
         assert!(damage(&behind).unwrap().contains("3 follow it"));

@@ -1,4 +1,5 @@
-//! Reads a whole journal and checks it: hashes, chain, content. Changes nothing, uses no index, and may run beside a host.
+//! Reads and checks a whole journal: hashes, chain, content. Changes nothing, uses no index, and may run while a host
+//! appends.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,42 +18,42 @@ use crate::keyring::Keyring;
 use crate::recovery::TornEnd;
 use crate::scan::{Rest, SegmentScan, scan_segment};
 
-/// What a journal without damage holds.
+/// The content of a journal without damage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyReport {
-    /// None where the frames did not come from files.
+    /// 0 if the frames did not come from files.
     pub files: u64,
     pub frames: u64,
-    /// Of frames, without what fills them up to whole sectors.
+    /// Total size of the frames, in bytes, without their padding to whole sectors.
     pub bytes: u64,
     pub tenants: u64,
-    /// Those with events.
+    /// Aggregates with events.
     pub aggregates: u64,
     pub commands: u64,
-    /// Of the commands.
+    /// Commands that were rejected.
     pub rejected: u64,
     pub events: u64,
-    /// Records that nobody can read, by tenant: those of removed tenants, whose keys are destroyed, and of tenants whose key is missing or damaged. They are in none of the counts above
-    /// but those of frames and bytes; the chain covers them all the same.
+    /// Unreadable records, by tenant: those of removed tenants, whose keys are destroyed, and of tenants whose key is
+    /// missing or damaged. Of the other counts, only `frames` and `bytes` include them. The hash chain covers them too.
     pub sealed: BTreeMap<String, u64>,
-    /// Hash of the last frame, in hexadecimal: stands for the whole journal.
+    /// Hash of the last frame, in hexadecimal. It covers the whole journal.
     pub head: String,
     /// When the last frame was written.
     pub last_at_ms: Option<TimestampMs>,
-    /// The last writer ended in order.
+    /// Whether the last writer closed the journal in order.
     pub closed: bool,
-    /// Part of the last frame is missing: it is being written right now, or a crash left it so, and then nobody was told of it; a disk that lost
-    /// what it had written leaves the same.
+    /// The last frame, if it is incomplete. It is being written right now, or a crash left it and it was never
+    /// acknowledged. A disk that lost data it had written leaves the same.
     pub torn: Option<TornEnd>,
 }
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// Restore a copy, or save what can be saved.
+    /// Restore a backup, or save the undamaged part with `polder salvage`.
     #[error(
-        "the journal is damaged: {} at byte {offset}: {what}; restore a copy, or run `polder salvage` to save what lies before",
+        "the journal is damaged: {} at byte {offset}: {what}; restore a backup, or run `polder salvage` to save what precedes it",
         file.display()
     )]
     Damaged { file: PathBuf, offset: u64, what: String },
@@ -60,27 +61,27 @@ pub enum VerifyError {
     Io { path: PathBuf, source: io::Error },
 }
 
-/// Verifies the journal in `dir`, the folder it was opened with.
+/// Verifies the journal in `dir`, the folder that it was opened with.
 ///
 /// # Errors
-/// [`VerifyError::Damaged`] names the first place that is wrong.
+/// [`VerifyError::Damaged`] contains the first place that is wrong.
 pub fn verify(dir: &Path) -> Result<VerifyReport, VerifyError> {
     verify_with(dir, &keys_in(dir)?, |_| ())
 }
 
-/// The keys in `dir`, the folder a journal was opened with.
+/// The keys in `dir`, the folder that a journal was opened with.
 ///
 /// # Errors
-/// When the folder of keys cannot be read.
+/// Fails if the folder of keys cannot be read.
 pub fn keys_in(dir: &Path) -> Result<Keyring, VerifyError> {
     let folder = dir.join(TENANT_KEYS_FOLDER);
     Keyring::read(&folder).map_err(|source| VerifyError::Io { path: folder, source })
 }
 
-/// As [`verify`], with these keys; `look` sees each record that can be read.
+/// Does the same as [`verify`], with the given keys; calls `look` with each readable record.
 ///
 /// # Errors
-/// As for [`verify`].
+/// The same as for [`verify`].
 pub fn verify_with<'a>(
     dir: &Path,
     keys: &'a Keyring,
@@ -90,10 +91,10 @@ pub fn verify_with<'a>(
     verify_all(&disk, ContentCheck::looking(keys, Box::new(look)))
 }
 
-/// As [`verify`], for the journal that a disk holds.
+/// Does the same as [`verify`], for the journal on `disk`.
 ///
 /// # Errors
-/// As for [`verify`].
+/// The same as for [`verify`].
 pub fn verify_on(disk: &dyn Disk, keys: &Keyring) -> Result<VerifyReport, VerifyError> {
     verify_all(disk, ContentCheck::new(keys))
 }
@@ -126,10 +127,10 @@ fn verify_all(disk: &dyn Disk, mut check: ContentCheck<'_>) -> Result<VerifyRepo
     })
 }
 
-/// Checks a journal frame by frame, wherever the frames come from, as [`verify`] does.
+/// Checks a journal frame by frame, as [`verify`] does, for frames from any source.
 pub struct FrameCheck<'a> {
     content: ContentCheck<'a>,
-    /// Where the last frame ends.
+    /// Address at which the last frame ends.
     end: u64,
     is_closed: bool,
 }
@@ -139,18 +140,20 @@ impl<'a> FrameCheck<'a> {
         Self { content: ContentCheck::new(keys), end: 0, is_closed: false }
     }
 
-    /// As [`new`](Self::new); `look` sees each record that can be read.
+    /// Does the same as [`new`](Self::new); calls `look` with each readable record.
     pub fn looking(keys: &'a Keyring, look: impl FnMut(&RecordView<'_>) + 'a) -> Self {
         Self { content: ContentCheck::looking(keys, Box::new(look)), end: 0, is_closed: false }
     }
 
-    /// How many frames were good so far.
+    /// Number of good frames so far.
     pub fn frames(&self) -> u64 {
         self.content.frames
     }
 
+    /// Checks the next frame.
+    ///
     /// # Errors
-    /// What is wrong with the frame, if it is not the one that comes next.
+    /// Fails with what is wrong with the frame, or with its place in the chain.
     pub fn frame(&mut self, bytes: &[u8]) -> Result<(), String> {
         let frame = Frame::read(bytes).map_err(|error| error.to_string())?;
         let FrameHeader { address, length, kind, .. } = frame.header;
@@ -191,12 +194,12 @@ fn report_of(check: ContentCheck<'_>, closed: bool) -> VerifyReport {
 struct OpenSegment {
     address: u64,
     segment: Arc<dyn Segment>,
-    /// It was when it was opened.
+    /// Whether the first sector held data when the segment was opened.
     is_begun: bool,
 }
 
-/// A host may be appending meanwhile. Whether a segment is begun is asked for from the last to the first: a segment whose next one
-/// was begun before it was asked is full, so that no frame between the two can be missed.
+/// Opens all segments while a host may be appending. Opens them from the last to the first: a segment whose successor
+/// already held data before it was opened is full, so no frame between the two can be missed.
 fn open_all(disk: &dyn Disk) -> Result<Vec<OpenSegment>, VerifyError> {
     let io = |address| move |source| VerifyError::Io { path: disk.path(address), source };
     let addresses = disk.segments().map_err(io(0))?;
@@ -211,7 +214,8 @@ fn open_all(disk: &dyn Disk) -> Result<Vec<OpenSegment>, VerifyError> {
     Ok(segments)
 }
 
-/// Frames that begin it were written after it was opened, and are left for the next time; others would be damage.
+/// Scans a segment whose first sector was empty when it was opened. Good frames at its start were written since then,
+/// and are ignored. Anything else is damage.
 fn scan_unbegun(segment: &dyn Segment, address: u64) -> io::Result<SegmentScan> {
     let scan = scan_segment(segment, address, &mut |_| Ok(()))?;
     Ok(if scan.first.is_some() { SegmentScan::starting_at(address, 0) } else { scan })

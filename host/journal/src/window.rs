@@ -1,11 +1,11 @@
-//! Reads a segment from front to back in large pieces, and hands out slices. Plain reads: a map of the file would turn a
-//! failing disk into a signal.
+//! Reads a segment from front to back in large blocks, and returns slices of them. It uses plain reads, because a
+//! memory map would turn a disk failure into a signal.
 
 use std::io;
 
 use crate::disk::Segment;
 
-/// One read, in bytes: large against a frame, so that little is read twice.
+/// Size of one read, in bytes. It is large compared with a frame, so that few bytes are read twice.
 const WINDOW_BYTES: usize = 2 * 1024 * 1024;
 
 pub(crate) struct Window<'a> {
@@ -16,12 +16,12 @@ pub(crate) struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    /// What lies behind `length` is taken for zeros.
+    /// A window on the first `length` bytes of a segment. What follows is treated as zeros.
     pub(crate) fn new(segment: &'a dyn Segment, length: u64) -> Self {
         Self { segment, length, start: 0, bytes: Vec::new() }
     }
 
-    /// What was read so far is read again.
+    /// Discards the bytes read so far, so that they are read again.
     pub(crate) fn forget(&mut self) {
         self.bytes.clear();
     }

@@ -1,9 +1,12 @@
-//! The one that appends. Records become durable here, in the order given, one frame and one sync at a time; nothing is told
-//! or shown before its sync came back. Where it is not certain what a failure left behind, nothing is written after it. Where nothing of a
-//! frame is there, as when there was no space for it, the writer goes on.
+//! Appends records to the journal. Records become durable in the order given, with one sync per frame; a frame is
+//! neither acknowledged nor visible to readers before its sync has returned.
 //!
-//! Where a [`FrameLog`] keeps the journal, a frame is handed to it instead of being synced, and copied into the segments after that: so the copy
-//! is never ahead of what it is a copy of.
+//! After a failed append there are two cases:
+//! 1. None of the frame is in the journal, as when there was no space for it: the writer can be used on.
+//! 2. Part of the frame may be in the journal: the writer is poisoned and writes nothing more.
+//!
+//! When a [`FrameLog`] keeps the journal, each frame is appended to that log instead of being synced, and copied into
+//! the segments afterwards. So the copy is never ahead of the log.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -14,6 +17,7 @@ use polder_core::{Position, TenantName, TimestampMs};
 
 use crate::active_segment::WriteError;
 use crate::error::AppendError;
+use crate::follower::writers_mark;
 use crate::frame::{FRAME_BYTES_MAX, FrameBuilder, FrameKind, HEADER_BYTES};
 use crate::frame_log::{FrameLog, LogError};
 use crate::index::{DurableFrame, IndexedRecord, Place};
@@ -23,12 +27,12 @@ use crate::{EncodedRecord, Follower};
 
 pub struct Writer {
     tail: Tail,
-    /// What makes a frame durable, unless the segments do.
+    /// The log that makes a frame durable; `None` if the segments do.
     log: Option<Box<dyn FrameLog>>,
     positions: HashMap<TenantName, Position>,
     builder: FrameBuilder,
     epoch: u64,
-    /// Of this writer alone: see [`Sealer`].
+    /// Random number of this writer, unique among writers; see [`Sealer`].
     mark: u32,
     keystream: Keystream,
     poisoned: Option<String>,
@@ -40,7 +44,7 @@ pub struct Appended {
     /// The tenant's position after each record, in the order of the records.
     pub last_positions: Vec<Position>,
     pub frames: u64,
-    /// Of the frames.
+    /// Total size of the frames.
     pub bytes: u64,
 }
 
@@ -51,13 +55,15 @@ impl Writer {
         Self { tail, log, positions, builder, epoch, mark, keystream, poisoned: None }
     }
 
-    /// Makes the records durable, in their order: in one frame if they fit, with one sync per frame. A frame is written only
-    /// after the one before it is durable; on that rests telling a torn end from damage.
+    /// Makes the records durable, in their order: in one frame if they fit, otherwise in several, with one sync per
+    /// frame. A frame is written only after the previous one is durable; recovery needs this to distinguish a torn end
+    /// from damage.
     ///
     /// # Errors
-    /// After [`AppendError::NoRoom`] and [`AppendError::Key`] the records at the front may be durable, as the error says, and all others are not in
-    /// the journal. After any other error nothing of these records may be acknowledged, though a part may turn out to be durable at the next
-    /// opening. All later appends give [`AppendError::Poisoned`].
+    /// 1. After [`AppendError::NoRoom`] and [`AppendError::Key`] the first records may be durable; the error holds
+    ///    which. The others are not in the journal, and the writer can be used on.
+    /// 2. After any other error none of these records may be acknowledged, though some may turn out to be durable when
+    ///    the journal is opened again. All later appends fail with [`AppendError::Poisoned`].
     pub fn append(&mut self, records: &[EncodedRecord]) -> Result<Appended, AppendError> {
         self.guarded(|writer| {
             let mut appended = Appended { last_positions: Vec::with_capacity(records.len()), frames: 0, bytes: 0 };
@@ -75,10 +81,11 @@ impl Writer {
         })
     }
 
-    /// Whether an append would have room now, which is made if need be: to be asked after [`AppendError::NoRoom`].
+    /// Makes room for the next frame if there is none. Call this after [`AppendError::NoRoom`], to find out whether an
+    /// append would have room now.
     ///
     /// # Errors
-    /// As for [`Writer::append`].
+    /// The same as for [`Writer::append`].
     pub fn make_room(&mut self) -> Result<(), AppendError> {
         self.guarded(|writer| {
             writer.check_index()?;
@@ -90,21 +97,21 @@ impl Writer {
         })
     }
 
-    /// The time of the last frame. No record in the journal is newer, also where the machine's clock was set back since.
+    /// The time of the last frame. No record in the journal is newer, even if the machine's clock was set back since.
     pub fn newest_at_ms(&self) -> TimestampMs {
         self.tail.at_ms
     }
 
-    /// Appends no more, and takes over what others append. Nothing is written to say so.
+    /// Turns the writer into a follower, which copies what other hosts append. Writes nothing to the journal.
     pub fn into_follower(self) -> Follower {
         Follower::new(self.tail)
     }
 
-    /// Ends in order: writes a closing frame, so that everything before it lies in the middle, and brings the index up to date. Readers go
-    /// on reading.
+    /// Writes a closing frame and brings the index up to date. A torn last frame can then only be the closing frame
+    /// itself. Readers can still read.
     ///
     /// # Errors
-    /// As for [`Writer::append`]. What was appended before is durable in any case.
+    /// The same as for [`Writer::append`]. What was appended before is durable in any case.
     pub fn close(mut self) -> Result<(), AppendError> {
         self.guarded(|writer| {
             writer.builder.begin();
@@ -126,7 +133,7 @@ impl Writer {
         result
     }
 
-    /// An index that cannot be written grows in memory; it may not do so for ever.
+    /// An index that cannot be written to disk grows in memory. This check keeps that growth bounded.
     fn check_index(&self) -> Result<(), AppendError> {
         let has_room = self.tail.shared.index.check_room();
         has_room.map_err(|error| no_room("bring the index up to date", io::Error::other(error)))
@@ -151,6 +158,8 @@ impl Writer {
             Ok(frame) => frame,
             Err(error) => {
                 self.take_back(records, &mut appended.last_positions, from);
+                // The next frame is written to the same address. With another mark it takes another keystream.
+                self.mark = writers_mark().map_err(|source| AppendError::Io { what: "choose a mark", source })?;
                 return Err(error);
             }
         };
@@ -162,7 +171,7 @@ impl Writer {
         self.tail.tidy().map_err(|source| AppendError::Io { what: "sync the copy", source })
     }
 
-    /// The records of a frame that is not in the journal have no positions.
+    /// Resets the positions that were given to the records of a frame that was not written.
     fn take_back(&mut self, records: &[EncodedRecord], last_positions: &mut Vec<Position>, from: usize) {
         for record in records {
             if let Some(position) = self.positions.get_mut(record.tenant()) {
@@ -180,7 +189,8 @@ impl Writer {
                 let made = self.tail.active.make_room(length).map_err(WriteError::before_writing);
                 made.map_err(|error| not_made("go on to a new segment", error))?
             }
-            // Room is made once the frame is known to be the next: another host's may be, and may fit where this one does not.
+            // Room is made only once the log has taken the frame. If another host's frame takes its place in the log,
+            // that frame may fit where this one does not.
             Some(_) => self.tail.active.next_address(length),
         };
         let keys = &self.tail.shared.keys;
@@ -208,7 +218,7 @@ impl Writer {
                 let began = Instant::now();
                 log.append(link.number, bytes)?;
                 self.tail.shared.counters.sync(began.elapsed());
-                // The log has it already: whatever becomes of the copy, it cannot be taken back.
+                // The log has the frame already, so a failed copy does not undo the append.
                 self.tail.copy(bytes, address).map_err(io::Error::other).map_err(failed("copy a frame"))?;
             }
         }
@@ -223,13 +233,13 @@ fn not_made(what: &'static str, error: WriteError) -> AppendError {
     }
 }
 
-/// Before anything of the append is durable; see [`AppendError::having`].
+/// For an append of which nothing is durable yet; [`AppendError::having`] adds what is.
 fn no_room(what: &'static str, source: io::Error) -> AppendError {
     AppendError::NoRoom { appended: Box::default(), what, source }
 }
 
 impl AppendError {
-    /// With what became durable before.
+    /// Adds what became durable before the error.
     fn having(self, durable: Appended) -> Self {
         match self {
             Self::NoRoom { what, source, .. } => Self::NoRoom { appended: Box::new(durable), what, source },
@@ -239,7 +249,7 @@ impl AppendError {
     }
 }
 
-/// How many of the records go into one frame: one at least.
+/// How many of the records fit into one frame. At least one, whatever its size.
 fn fitting_one_frame(records: &[EncodedRecord]) -> usize {
     let mut bytes = HEADER_BYTES;
     let fits = records.iter().take_while(|record| {
@@ -249,7 +259,7 @@ fn fitting_one_frame(records: &[EncodedRecord]) -> usize {
     fits.count().max(1)
 }
 
-/// Where each record of a frame lies.
+/// Yields the index entry of each record of a frame.
 fn indexed<'a>(
     frame: &DurableFrame,
     records: &'a [EncodedRecord],
@@ -271,7 +281,7 @@ fn indexed<'a>(
     })
 }
 
-/// With what lies behind it: the first failure is the one that tells what happened.
+/// The error with its source, because later errors report only this text.
 fn describe(error: &AppendError) -> String {
     match error {
         AppendError::Io { what, source } => format!("cannot {what}: {source}"),

@@ -1,4 +1,4 @@
-//! What a guest gave back, checked before anyone relies on it. Each problem is named as the guest's author needs it.
+//! Checks the answers of guests before they are used. Each message describes the problem for the guest's author.
 
 use polder_core::{EventName, JSON_DEPTH_LIMIT, JSON_DEPTH_MAX, JsonError, Limits, Reason};
 
@@ -8,16 +8,17 @@ use crate::call_error::{CallErrorKind, OverLimit};
 use crate::catalog::AggregateEvents;
 use crate::lost_numbers::Numbers;
 
-/// Key of one document, in bytes.
+/// Maximum length of a document's key, in bytes.
 pub const DOCUMENT_KEY_BYTES_MAX: usize = 512;
-/// Code of a rejection, in bytes.
+/// Maximum length of a rejection's code, in bytes.
 pub const REJECTION_CODE_BYTES_MAX: usize = 128;
-/// Message of a rejection, in bytes. A longer one is cut: it often repeats what the caller sent.
+/// Maximum length of a rejection's message, in bytes. A longer one is cut, because it often repeats what the caller
+/// sent.
 pub const REJECTION_MESSAGE_BYTES_MAX: usize = 4 * 1024;
-/// What a message ends with that was cut.
+/// Ending of a message that was cut.
 const CUT_MARK: &str = " … (cut)";
 
-/// An event that a decision asks to record: listed in the descriptor, its payload JSON.
+/// An event to record, from a decision. The descriptor lists it, and its payload is JSON.
 #[derive(Debug, Clone)]
 pub struct GuestNewEvent {
     pub name: EventName,
@@ -25,10 +26,10 @@ pub struct GuestNewEvent {
     pub payload: Vec<u8>,
 }
 
-/// Something for the host to do. The payload is JSON.
+/// An action for the host. The payload is JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effect {
-    /// Of the event that it comes from.
+    /// Position of the event that caused it.
     pub position: u64,
     pub kind: String,
     pub target: String,
@@ -170,7 +171,8 @@ fn check_size(
     Err(OverLimit { what: what(), unit: "bytes", actual: bytes as u64, max: bytes_max, limit }.into())
 }
 
-/// That the bytes are JSON of no more than these, that they are not nested too deep, and that no number was lost on the way.
+/// Checks that the bytes are JSON, that they are at most `bytes_max` and not nested too deep, and that no number in
+/// them was lost.
 fn check_json(
     bytes: &[u8],
     bytes_max: u64,

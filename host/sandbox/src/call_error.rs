@@ -1,4 +1,5 @@
-//! Why a call of a guest gave no answer. For operators and the guest's author: each message names the limit or the rule.
+//! Why a call of a guest returned no answer, for operators and the guest's author. Each message names the limit or the
+//! rule.
 
 use std::fmt;
 
@@ -6,20 +7,21 @@ use polder_core::MemoryExhausted;
 
 use crate::{Note, NoteLevel};
 
-/// A call that failed. The handle that was passed by value is gone; after [`instance_lost`](Self::instance_lost) all are.
+/// A failed call. The handle that was passed by value is consumed; if [`instance_lost`](Self::instance_lost) is set,
+/// all handles of the instance are invalid.
 #[derive(Debug, Clone)]
 pub struct CallError {
     pub kind: CallErrorKind,
-    /// The instance is dead: every further call says so at once. Make a new one.
+    /// Whether the instance has ended. Then every further call fails at once; create a new instance.
     pub instance_lost: bool,
-    /// What the guest noted during the call.
+    /// The notes that the guest wrote during the call.
     pub notes: Vec<Note>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallErrorKind {
-    /// The guest says that it could not do its work.
+    /// The guest reported that it could not do its work.
     #[error("the domain reported a fault: {0}")]
     Fault(String),
     #[error("the domain's code trapped: {0}")]
@@ -35,26 +37,26 @@ pub enum CallErrorKind {
          state_bytes_max)"
     )]
     AnswerTooLarge { bytes_max: usize },
-    /// What the command led to is larger than a limit allows: the caller's to make smaller, and no failure of the guest.
+    /// What the command led to exceeds a limit. The caller can send a smaller command; the guest has not failed.
     #[error("{0}")]
     OverLimit(Box<OverLimit>),
     #[error("the domain's code kept more than {handles_max} handles")]
     TooManyHandles { handles_max: usize },
-    /// The host as a whole has no memory left. The guest is not to blame, and the call can be tried again.
+    /// The host as a whole has no memory left. The guest is not at fault, and the call can be tried again.
     #[error("{0}")]
     HostMemory(MemoryExhausted),
-    /// The guest answered, but not as the interface demands.
+    /// The guest answered, but the answer violates the interface.
     #[error("the domain broke the interface: {0}")]
     Misbehaved(String),
-    /// The host gave the call up: nobody needs its answer any more. Says nothing about the guest.
-    #[error("the host ended the call: it is stopping, or what the call was for is gone")]
+    /// The host ended the call, because its answer is not needed any more. This is no fault of the guest.
+    #[error("the host ended the call: the host is stopping, or the result is not needed any more")]
     Interrupted,
-    /// The host asked for something that is no longer there: a call of a dead instance, or with another instance's handle.
+    /// The host used something that is gone: an instance that has ended, or a handle of another instance.
     #[error("{0}")]
     Gone(&'static str),
 }
 
-/// What is too large, and the limit.
+/// What exceeds a limit, with the limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} has {actual} {unit}; at most {max} are allowed (limit {limit})")]
 pub struct OverLimit {
@@ -76,7 +78,7 @@ pub(crate) const DEAD: &str = "the instance ended with an earlier call and its s
 pub(crate) const STALE: &str = "the handle belongs to another instance";
 
 impl CallError {
-    /// The bound of the host that ended the call, when neither the guest nor its caller is to blame.
+    /// The host's own limit that ended the call, in case neither the guest nor its caller is at fault.
     pub fn host_memory(&self) -> Option<&MemoryExhausted> {
         match &self.kind {
             CallErrorKind::HostMemory(exhausted) => Some(exhausted),
@@ -88,7 +90,8 @@ impl CallError {
         Self { kind: CallErrorKind::Gone(reason), instance_lost: reason == DEAD, notes: Vec::new() }
     }
 
-    /// Of a trap, its reason: the SDK notes a panic's message before it aborts.
+    /// The last error that the guest noted. After a trap this is its cause, because the SDK notes a panic's message
+    /// before it aborts.
     fn last_error_noted(&self) -> Option<&str> {
         self.notes.iter().rev().find(|note| note.level == NoteLevel::Error).map(|note| note.message.as_str())
     }

@@ -1,4 +1,4 @@
-//! A descriptor in the form that calls need: names to look up and to hand out again without checking them anew.
+//! A descriptor in the form that calls need: its names can be found quickly, and are already checked.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ pub(crate) struct Catalog {
     documents: Vec<(String, Numbers)>,
 }
 
-/// The events of one kind of aggregate.
+/// The events of one type of aggregate.
 pub(crate) struct AggregateEvents {
     aggregate: String,
     events: BTreeMap<EventName, KnownEvent>,
@@ -19,7 +19,7 @@ pub(crate) struct AggregateEvents {
 }
 
 struct KnownEvent {
-    /// The one that new events get.
+    /// The version of new events.
     version: u32,
     numbers: Numbers,
 }
@@ -49,7 +49,7 @@ impl Catalog {
         &self.aggregates[index]
     }
 
-    /// `None` for a projection that the descriptor does not list: the guest is asked all the same.
+    /// `None` for a projection that the descriptor does not list. The guest is called for it even so.
     pub(crate) fn find_projection(&self, projection: &str) -> Option<usize> {
         self.documents.iter().position(|(name, _)| name == projection)
     }
@@ -61,7 +61,7 @@ impl Catalog {
 }
 
 impl AggregateEvents {
-    /// The name as a type and what is known of its numbers, or why such an event cannot be recorded.
+    /// The event's name as a type, with the places of its numbers; or why such an event cannot be recorded.
     pub(crate) fn check(&self, name: &str, version: u32) -> Result<(EventName, &Numbers), String> {
         match self.events.get_key_value(name) {
             Some((name, known)) if known.version == version => Ok((name.clone(), &known.numbers)),

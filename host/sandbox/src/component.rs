@@ -1,4 +1,4 @@
-//! A domain that was found good: compiled, described, ready for any number of instances on any thread.
+//! A domain that passed all checks: compiled, described, ready for any number of instances on any thread.
 
 use std::sync::Arc;
 
@@ -13,15 +13,15 @@ use crate::resources::{self, TABLE_ELEMENTS_MAX};
 use crate::sandbox::Platform;
 use crate::{Instance, Refusal};
 
-/// Bytes of one page of linear memory.
+/// Size of a page of linear memory, in bytes.
 const PAGE_BYTES: u64 = 64 * 1024;
 
 pub struct Component {
-    /// Digest of the bytes that were loaded.
+    /// Digest of the loaded bytes.
     pub revision: Revision,
     pub descriptor: Descriptor,
     pub origin: Origin,
-    /// Linear memory that an instance has from the start, in bytes.
+    /// Initial linear memory of an instance, in bytes.
     pub memory_bytes_needed: u64,
     loaded: Arc<Loaded>,
 }
@@ -30,12 +30,12 @@ pub struct Component {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     Compiled,
-    /// Compiled, and could not be kept for the next time.
+    /// Compiled, but not stored in the cache, for this reason.
     CompiledUncached(String),
     Cached,
 }
 
-/// What instances share.
+/// What all instances of a component share.
 pub(crate) struct Loaded {
     ready: InstancePre<Inside>,
     exports: DomainIndices,
@@ -44,12 +44,12 @@ pub(crate) struct Loaded {
 }
 
 impl Component {
-    /// A fresh instance, with no state in it yet.
+    /// Creates an instance without any state.
     pub fn instantiate(&self, limits: &Limits) -> Result<Instance, CallError> {
         Instance::new(&self.loaded, limits)
     }
 
-    /// Takes compiled code, whatever made it, through the checks that need it running.
+    /// Runs the checks for which compiled code must be run, wherever that code came from.
     pub(crate) fn admit(
         platform: &Arc<Platform>,
         code: &wasmtime::component::Component,
@@ -92,7 +92,8 @@ impl Loaded {
     }
 }
 
-/// What it would take at once, and of that the bytes of memory. The limits would stop it too, but with a less helpful message.
+/// Checks the initial resources of an instance, and returns its initial memory in bytes. The limits at run time would
+/// stop it too, but with a less helpful message.
 fn check_resources(code: &wasmtime::component::Component, limits: &Limits) -> Result<u64, Refusal> {
     let Some(needed) = code.resources_required() else {
         return Err(Refusal::WrongTypes("it instantiates modules that it imports".into()));

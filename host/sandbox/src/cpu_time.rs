@@ -1,9 +1,9 @@
-//! What a thread has spent of the processor: the measure of how long a call takes, and by which tenants are served fairly. Time a
-//! thread waits for the disk, or for its turn on the processor, is nobody's fault.
+//! The processor time of a thread. It measures the duration of a call, and it is the basis for serving tenants fairly.
+//! Time that a thread waits for the disk or for the processor does not count.
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Of the thread that made it.
+/// A stopwatch for the processor time of the thread that created it.
 pub struct CpuTime {
     last_ns: u64,
 }
@@ -13,12 +13,12 @@ impl CpuTime {
         Self { last_ns: thread_ns() }
     }
 
-    /// Since it was made or its last lap, in nanoseconds.
+    /// Time since the stopwatch was created or its last lap, in nanoseconds.
     pub fn elapsed_ns(&self) -> u64 {
         thread_ns().saturating_sub(self.last_ns)
     }
 
-    /// Likewise, and begins a lap.
+    /// Does the same as [`elapsed_ns`](Self::elapsed_ns), and starts a new lap.
     pub fn lap_ns(&mut self) -> u64 {
         let before_ns = std::mem::replace(&mut self.last_ns, thread_ns());
         self.last_ns.saturating_sub(before_ns)
@@ -27,7 +27,7 @@ impl CpuTime {
 
 fn thread_ns() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
-    // Neither is negative: a thread's time begins at 0.
+    // Neither part is negative: a thread's time begins at 0.
     time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_counts_work_and_not_waiting() {
+    fn processor_time_counts_work_and_not_waiting() {
         let (began, mut cpu_time) = (std::time::Instant::now(), CpuTime::now());
         std::thread::sleep(std::time::Duration::from_millis(20));
         assert!(cpu_time.lap_ns() < 10_000_000);

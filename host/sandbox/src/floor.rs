@@ -1,5 +1,6 @@
-//! The least a call of a component can cost: wasmtime as it comes, with nothing of this crate around it. No fuel, no deadline, no limits,
-//! no check of what is answered. Benchmarks print it beside what the sandbox reaches; nobody else should want it.
+//! Measures the minimum cost of calling a component: wasmtime with default settings and nothing of this crate around
+//! it. There is no fuel, no deadline, no limits, no check of answers. Only benchmarks use this; they print it beside
+//! the sandbox's own times.
 
 use wasmtime::component::{Linker, ResourceAny};
 use wasmtime::{Config, Engine, Store, StoreContextMut};
@@ -8,7 +9,7 @@ use crate::bindings::Domain;
 use crate::notes::DIAGNOSTICS;
 use crate::{GuestCommand, Refusal, admission};
 
-/// One instance, and all it needs.
+/// One instance with its store.
 pub struct BareGuest {
     store: Store<()>,
     guest: Domain,
@@ -17,7 +18,7 @@ pub struct BareGuest {
 /// A state in the guest's memory.
 pub struct BareState(ResourceAny);
 
-/// The component cannot be run so, or a call gave no events.
+/// The component cannot be run in this way, or a call returned no events.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BareError {
@@ -25,7 +26,7 @@ pub enum BareError {
     Refused(#[from] Refusal),
     #[error("wasmtime: {0}")]
     Wasmtime(String),
-    #[error("the guest says: {0}")]
+    #[error("the guest returned an error: {0}")]
     Guest(String),
 }
 
@@ -36,15 +37,17 @@ impl From<wasmtime::Error> for BareError {
 }
 
 impl BareGuest {
+    /// Compiles and instantiates a component.
+    ///
     /// # Errors
-    /// When these bytes are no component of a domain.
+    /// Fails if the bytes are not a component of a domain.
     pub fn new(component: &[u8]) -> Result<Self, BareError> {
         let mut config = Config::new();
-        // Guests never wait; with it every call would pay for what nobody uses.
+        // Guests never wait, and with concurrency support every call would be slower.
         config.concurrency_support(false);
         let engine = Engine::new(&config)?;
         let mut linker = Linker::new(&engine);
-        // Nobody reads what it notes.
+        // Notes are dropped.
         let note = |_: StoreContextMut<'_, ()>, _: (u8, String)| Ok(());
         linker.instance(DIAGNOSTICS)?.func_wrap("note", note)?;
         let code = wasmtime::component::Component::from_binary(&engine, &admission::component(component)?)?;
@@ -53,8 +56,10 @@ impl BareGuest {
         Ok(Self { store, guest })
     }
 
+    /// The state of an aggregate before its first event.
+    ///
     /// # Errors
-    /// When the guest has no such aggregate, or ends over it.
+    /// Fails if the guest has no such aggregate, or traps.
     pub fn start(&mut self, aggregate: &str, id: &str) -> Result<BareState, BareError> {
         let started = self.guest.polder_domain_aggregates().call_start(&mut self.store, aggregate, id)?;
         started.map(BareState).map_err(|fault| BareError::Guest(fault.message))
@@ -63,7 +68,7 @@ impl BareGuest {
     /// The state after the command.
     ///
     /// # Errors
-    /// When the command is refused, or the guest ends over it.
+    /// Fails if the command is rejected, or the guest traps.
     pub fn handle(&mut self, state: BareState, command: &GuestCommand<'_>) -> Result<BareState, BareError> {
         let guest = self.guest.polder_domain_aggregates();
         let handled = guest.call_handle(&mut self.store, state.0, *command)?;

@@ -1,24 +1,24 @@
-//! What the host holds of a guest's states and documents. A handle is used up by the call that changes what it stands for, so
-//! it can be neither copied nor used twice.
+//! The host's handles to a guest's states and documents. A call that changes a state consumes its handle, so a handle
+//! can be neither copied nor used twice.
 
 use wasmtime::component::ResourceAny;
 
-/// One aggregate's state inside one [`Instance`](crate::Instance). Dropped without
+/// A handle to one aggregate's state in one [`Instance`](crate::Instance). If it is dropped without
 /// [`discard`](crate::Instance::discard), the state stays in the guest's memory until the instance ends.
 #[must_use = "a state that is not discarded stays in the guest's memory"]
 #[derive(Debug)]
 pub struct StateHandle {
     pub(crate) place: Place,
-    /// Index into the catalog: which kind of aggregate.
+    /// Index of the aggregate's type in the catalog.
     pub(crate) aggregate: usize,
 }
 
-/// One document inside one [`Instance`](crate::Instance). As for [`StateHandle`], dropping it is not enough.
+/// A handle to one document in one [`Instance`](crate::Instance). It must be discarded like a [`StateHandle`].
 #[must_use = "a document that is not discarded stays in the guest's memory"]
 #[derive(Debug)]
 pub struct DocumentHandle {
     pub(crate) place: Place,
-    /// Index into the catalog: which projection, when it lists it.
+    /// Index of the projection in the catalog; `None` if the catalog does not list it.
     pub(crate) projection: Option<usize>,
 }
 
@@ -28,6 +28,6 @@ pub(crate) struct Place {
     pub(crate) resource: ResourceAny,
 }
 
-/// Tells instances apart, so that a handle kept beyond its instance is noticed.
+/// Distinguishes instances, so that the use of a handle with another instance is detected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InstanceNumber(pub(crate) u64);

@@ -1,21 +1,22 @@
-//! Ends the guest calls of other threads. A thread enters the scope of an [`Interrupt`]; whoever holds a clone of it ends the guest call
-//! that the thread has under way, and every later one within the scope, at the next tick of the watchdog.
+//! Ends the guest calls of other threads. A thread enters the scope of an [`Interrupt`]. When another thread sets the
+//! interrupt, through a clone, the running guest call within that scope ends at the next tick of the watchdog, and so
+//! does every later one.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 thread_local! {
-    /// The scopes that the thread is in, the innermost last.
+    /// The scopes that the thread is in, innermost last.
     static SCOPES: RefCell<Vec<Interrupt>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Set once and never taken back. Clones share it.
+/// A flag that is set once and never cleared. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Ends the guest calls of every thread that is in a scope of this interrupt. Returns at once.
+    /// Ends the guest calls of every thread that is in a scope of this interrupt. Does not wait for their end.
     pub fn set(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
@@ -24,7 +25,7 @@ impl Interrupt {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Runs `work` on this thread; guest calls within it end when the interrupt, or that of an outer scope, is set.
+    /// Runs `work` on this thread. Guest calls within it end when this interrupt, or that of an outer scope, is set.
     pub fn scope<T>(&self, work: impl FnOnce() -> T) -> T {
         SCOPES.with_borrow_mut(|scopes| scopes.push(self.clone()));
         let _leaves = Leaves;
@@ -32,12 +33,13 @@ impl Interrupt {
     }
 }
 
-/// Whether an interrupt is set whose scope this thread is in. Long work of the host's own asks between its steps.
+/// Whether this thread is in the scope of an interrupt that is set. Long work of the host checks this between its
+/// steps.
 pub fn is_interrupted() -> bool {
     SCOPES.with_borrow(|scopes| scopes.iter().any(Interrupt::is_set))
 }
 
-/// Leaves the innermost scope, also when the work panics.
+/// Leaves the innermost scope on drop, also when the work panics.
 struct Leaves;
 
 impl Drop for Leaves {

@@ -1,8 +1,8 @@
-//! Runs domain components in wasmtime: loads and checks them, holds them to their limits, keeps their states warm.
+//! Runs domain components in wasmtime: loads and checks them, enforces their limits, keeps their states in memory.
 //!
-//! A guest learns nothing but the arguments of its calls, and whatever it does costs one call of its own: every answer is
-//! checked, every trap ends one [`Instance`] and nothing else. This crate knows no journal, no tenants, no waiting: calls are
-//! synchronous, and whoever calls owns the thread.
+//! A guest receives nothing but the arguments of its calls, and a fault of its costs only its own call: every answer is
+//! checked, and every trap ends one [`Instance`] and nothing else. This crate knows no journal, no tenants, no waiting.
+//! Calls are synchronous and run on the caller's thread.
 #![deny(unsafe_code)]
 
 mod admission;

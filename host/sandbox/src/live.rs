@@ -1,4 +1,4 @@
-//! One guest in memory: its store, the budget of each call, and what went wrong when a call ends without an answer.
+//! One guest in memory: its store, the budget of each call, and the reason when a call ends without an answer.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::resources::{self, HANDLES_MAX, Resources};
 use crate::turn::Turn;
 use crate::watchdog::Watchdog;
 
-/// What one answer may make the host allocate, in bytes, whatever the tenant's limits say.
+/// Maximum number of bytes that one answer may make the host allocate, whatever the tenant's limits are.
 const ANSWER_BYTES_CEILING: u64 = 256 * 1024 * 1024;
-/// What an event of an answer takes beside its payload, in bytes.
+/// Bytes that an answer uses for each event, in addition to its payload.
 const EVENT_OVERHEAD_BYTES: u64 = 512;
-/// What an answer takes beside its events or its state, in bytes.
+/// Bytes that an answer uses in addition to its events or its state.
 const ANSWER_OVERHEAD_BYTES: u64 = 64 * 1024;
 
-/// What a guest's store holds of the host's.
+/// The host's data in a guest's store.
 pub(crate) struct Inside {
     pub(crate) resources: Resources,
     pub(crate) notes: Notes,
@@ -35,7 +35,7 @@ pub(crate) struct Live {
     budget: Budget,
 }
 
-/// What each call may spend.
+/// The limits of each call.
 #[derive(Clone, Copy)]
 pub(crate) struct Budget {
     fuel_max: u64,
@@ -44,16 +44,17 @@ pub(crate) struct Budget {
     answer_bytes_max: usize,
 }
 
-/// How wasmtime words two of its limits, for which it has no type. The self-check finds out when it words them otherwise.
+/// Beginnings of wasmtime's messages for two limits for which it has no error type. The self-check fails if wasmtime
+/// changes them.
 const ANSWER_TOO_LARGE: &str = "too much data is being copied between the host and the guest";
 const TOO_MANY_HANDLES: &str = "cannot allocate another handle";
 
 const TOO_DEEP: &str =
     "its calls are nested too deep for the stack: a function that calls itself without end does that";
-/// Innermost calls that are looked at.
+/// Number of innermost calls that are compared.
 const RECURSION_FRAMES: usize = 16;
 
-/// The innermost calls are the same few functions, over and over.
+/// Whether the innermost calls are the same few functions over and over.
 fn is_recursion(error: &wasmtime::Error) -> bool {
     let Some(trace) = error.downcast_ref::<WasmBacktrace>() else { return false };
     let innermost: Vec<u32> = trace.frames().iter().take(RECURSION_FRAMES).map(FrameInfo::func_index).collect();
@@ -63,9 +64,9 @@ fn is_recursion(error: &wasmtime::Error) -> bool {
 
 /// Why there is no instance.
 pub(crate) enum InstantiateError {
-    /// Its exports are not those of the interface.
+    /// The component's exports do not match the interface.
     Types(String),
-    /// Its start functions did not end well.
+    /// A start function failed.
     Start { kind: CallErrorKind, notes: Vec<Note> },
 }
 
@@ -117,12 +118,12 @@ impl Live {
     }
 }
 
-/// A store that holds to `limits`, still without fuel. No budget of a host bounds it.
+/// A store with these limits, still without fuel. Its memory counts against no budget of the host.
 pub(crate) fn new_store(engine: &Engine, watchdog: &Watchdog, limits: &Limits) -> Store<Inside> {
     new_store_in(engine, (watchdog, &MemoryBudget::unlimited()), limits)
 }
 
-/// As [`new_store`], with linear memory that is reserved from `memory`.
+/// Does the same as [`new_store`], with linear memory that is reserved from `memory`.
 fn new_store_in(engine: &Engine, (watchdog, memory): (&Watchdog, &MemoryBudget), limits: &Limits) -> Store<Inside> {
     let turn = Turn::new(watchdog.pulse(), limits.call_wall_ms_max);
     let inside = Inside { resources: Resources::new(limits, memory), notes: Notes::new(limits), turn };
@@ -137,7 +138,7 @@ fn new_store_in(engine: &Engine, (watchdog, memory): (&Watchdog, &MemoryBudget),
     store
 }
 
-/// The largest answer that could still be a good one. What is larger is not even copied.
+/// Size of the largest answer that could be valid, in bytes. The host does not even copy a larger one.
 fn answer_bytes_max(limits: &Limits) -> usize {
     let event_bytes_max = limits.event_bytes_max.saturating_add(EVENT_OVERHEAD_BYTES);
     let decision_bytes_max = limits.events_per_command_max.saturating_mul(event_bytes_max);
@@ -157,7 +158,7 @@ impl Budget {
 
     pub(crate) fn grant(&self, store: &mut Store<Inside>) {
         store.set_fuel(self.fuel_max).expect("the engine's profile has fuel on");
-        // The next tick, and each after it, looks at the call's time.
+        // The next tick, and each one after it, checks the call's time.
         store.set_epoch_deadline(1);
         store.data_mut().turn.begin();
     }
@@ -170,10 +171,10 @@ impl Budget {
             Some(Trap::OutOfFuel) => CallErrorKind::OutOfFuel { fuel_max: self.fuel_max },
             Some(Trap::Interrupt) if inside.turn.was_interrupted() => CallErrorKind::Interrupted,
             Some(Trap::Interrupt) => CallErrorKind::OutOfTime { ms: self.ms_max },
-            // A guest that is refused memory aborts, by a trap that says nothing.
+            // A guest that is refused memory aborts with a trap that does not contain the reason.
             _ if inside.resources.exhausted => CallErrorKind::OutOfMemory { bytes: self.memory_bytes_max },
             Some(Trap::StackOverflow) => CallErrorKind::Trapped(TOO_DEEP.into()),
-            // A guest keeps part of its stack in its memory, and runs out of that first.
+            // A guest keeps part of its stack in its linear memory, which runs out first.
             Some(Trap::MemoryOutOfBounds) if is_recursion(error) => CallErrorKind::Trapped(TOO_DEEP.into()),
             Some(Trap::UnreachableCodeReached) => CallErrorKind::Trapped("it panicked or aborted".into()),
             Some(trap) => CallErrorKind::Trapped(trap.to_string()),

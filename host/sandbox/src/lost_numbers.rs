@@ -1,12 +1,13 @@
-//! Finds numbers that were lost when a guest wrote JSON. JSON has neither infinities nor NaN, and many writers put `null` there without a
-//! word. Where the guest's own schema wants a number, that `null` could never be read back.
+//! Detects numbers that were lost when a guest wrote JSON. JSON has neither infinities nor NaN, and many libraries
+//! silently write `null` instead. If the guest's own schema expects a number there, that `null` could never be read
+//! back.
 
 use serde_json::Value;
 
-/// References that are followed to one schema, at most: they may go in a circle.
+/// Maximum number of references followed from one schema, because references may form a cycle.
 const REFERENCES_MAX: usize = 16;
 
-/// What a schema says of the numbers in it. Empty for a schema that has no place for a float, so that most answers cost nothing.
+/// A schema with its places for floats. `None` if it has no place for a float, so that most answers cost nothing.
 pub(crate) struct Numbers(Option<Value>);
 
 impl Numbers {
@@ -16,18 +17,18 @@ impl Numbers {
         Self(mentions_floats(schema).then(|| schema.clone()))
     }
 
-    /// Of what is known to be JSON.
+    /// Checks bytes that are known to be JSON.
     pub(crate) fn check(&self, json: &[u8]) -> Result<(), String> {
         let Some(schema) = &self.0 else { return Ok(()) };
         if !json.windows(4).any(|word| word == b"null") {
             return Ok(());
         }
-        // What is nested deeper than serde_json reads is refused elsewhere.
+        // JSON that is nested too deep for serde_json is refused elsewhere.
         let Ok(value) = serde_json::from_slice::<Value>(json) else { return Ok(()) };
         match lost(schema, schema, &value) {
             None => Ok(()),
             Some(place) => Err(format!(
-                "has null at `{}`, where its schema wants a number: an infinity or NaN was lost, and it would not read back",
+                "has null at `{}`, where its schema expects a number: an infinity or NaN was lost, and it could not be read back",
                 place.trim_start_matches('.')
             )),
         }
@@ -44,13 +45,13 @@ fn mentions_floats(schema: &Value) -> bool {
     }
 }
 
-/// Where the first of them is.
+/// The place of the first lost number; `None` if there is none.
 fn lost(root: &Value, schema: &Value, value: &Value) -> Option<String> {
     let schema = resolved(root, schema)?;
     for choice in ["anyOf", "oneOf"] {
         if let Some(choices) = schema.get(choice).and_then(Value::as_array) {
             let mut found = choices.iter().map(|schema| lost(root, schema, value));
-            // One that takes the value is enough.
+            // It is enough if one choice accepts the value.
             let first = found.next()?;
             if first.is_some() && found.all(|found| found.is_some()) {
                 return first;
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_without_floats_is_not_looked_at() {
+    fn a_schema_without_floats_is_not_kept() {
         assert!(Numbers::of(&json!({ "properties": { "type": { "type": "integer" } } })).0.is_none());
         assert!(Numbers::of(&json!(true)).0.is_none());
     }

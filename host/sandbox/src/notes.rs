@@ -1,4 +1,5 @@
-//! What a guest wants its author to know: the one thing that leaves it beside its answers. Bounded per call; nothing comes back.
+//! Notes that a guest writes for its author: its only output besides its answers. Bounded per call; the guest receives
+//! nothing back.
 
 use polder_core::Limits;
 use wasmtime::StoreContextMut;
@@ -6,7 +7,7 @@ use wasmtime::component::{Linker, WasmStr};
 
 use crate::live::Inside;
 
-/// What one note counts for beside its text, in bytes, so that a million empty notes are not free.
+/// Bytes that each note counts in addition to its text, so that a million empty notes are not free.
 const NOTE_OVERHEAD_BYTES: usize = 64;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +49,7 @@ impl Notes {
         Self { kept: Vec::new(), bytes_left: bytes_max, bytes_max, dropped: 0 }
     }
 
-    /// Before each call. Costs nothing when nothing was noted.
+    /// Called before each call. Costs nothing if there are no notes.
     pub(crate) fn clear(&mut self) {
         if self.bytes_left != self.bytes_max || self.dropped != 0 {
             self.kept.clear();
@@ -60,7 +61,8 @@ impl Notes {
     pub(crate) fn take(&mut self) -> Vec<Note> {
         let mut notes = std::mem::take(&mut self.kept);
         if self.dropped > 0 {
-            let message = format!("{} more notes were dropped: a call may note {} bytes", self.dropped, self.bytes_max);
+            let message =
+                format!("{} more notes were dropped: a call may write {} bytes of notes", self.dropped, self.bytes_max);
             notes.push(Note { level: NoteLevel::Warning, message });
         }
         self.clear();
@@ -78,14 +80,14 @@ impl Notes {
     }
 }
 
-/// The one interface that a component may import.
+/// The only interface that a component may import.
 pub(crate) const DIAGNOSTICS: &str = "polder:domain/diagnostics@0.2.0";
 
-/// Gives `note` to every component linked by `linker`.
+/// Provides `note` to every component that `linker` links.
 pub(crate) fn link(linker: &mut Linker<Inside>) -> wasmtime::Result<()> {
     let note = |mut store: StoreContextMut<'_, Inside>, (level, message): (u8, WasmStr)| {
         if store.data().notes.is_full() {
-            // Not even looked at: a guest that notes gigabytes pays for them alone.
+            // The text is not even read, so a guest that writes gigabytes of notes costs the host nothing.
             store.data_mut().notes.dropped += 1;
             return Ok(());
         }

@@ -1,9 +1,9 @@
-//! How wasmtime is set up: the same answer on every machine, every call interruptible, and no part of WebAssembly that a
-//! domain does not need.
+//! The settings of wasmtime: the same result on every machine, every call interruptible, and no part of WebAssembly
+//! that a domain does not need.
 
 use wasmtime::{Config, Engine, OptLevel};
 
-/// Stack of one guest call, in bytes. A thread that runs guests needs this much and a little more.
+/// Stack size of one guest call, in bytes. A thread that runs guests needs this much and a little more.
 pub(crate) const STACK_BYTES_MAX: usize = 512 * 1024;
 
 pub(crate) fn engine() -> wasmtime::Result<Engine> {
@@ -15,11 +15,11 @@ pub(crate) fn config() -> Config {
     limit_calls(&mut config);
     make_deterministic(&mut config);
     switch_off_the_rest(&mut config);
-    // Instances are made on demand rather than drawn from a pool: a pool is sized for the largest guest, and a slot that
-    // served one tenant would serve another next. A fresh instance costs tens of microseconds, and is needed
-    // once per worker and revision, not per call. Its pages come copy-on-write from one image.
+    // Instances are created on demand and not taken from a pool: a pool is sized for the largest guest, and a slot
+    // would serve one tenant after another. A new instance costs tens of microseconds, and is needed once per worker
+    // and revision, not per call. Its memory pages are copy-on-write copies of one image.
     config.memory_init_cow(true);
-    // A deploy takes one core at most; the others go on with commands.
+    // A compilation uses at most one core, so that the others can handle commands.
     config.parallel_compilation(false);
     config.cranelift_opt_level(OptLevel::Speed);
     config
@@ -37,7 +37,8 @@ fn make_deterministic(config: &mut Config) {
     config.shared_memory(false);
 }
 
-/// What is off cannot have a bug. Vectors too: they are deterministic, but a source of advisories, and rules count in units.
+/// Switches off every feature that a domain does not need, because it may have bugs. This includes SIMD: it is
+/// deterministic, but a source of security advisories, and domain logic does not need it.
 fn switch_off_the_rest(config: &mut Config) {
     config.concurrency_support(false);
     config.wasm_simd(false);

@@ -1,4 +1,5 @@
-//! Why a file is not taken as a domain. The author's to fix: each message says what was found and what would be right.
+//! Why a file is not accepted as a domain. The author has to fix it: each message says what was found and what is
+//! expected.
 
 mod imports;
 
@@ -25,17 +26,17 @@ pub enum Refusal {
     Invalid(String),
     #[error("the file has {what}: {found}; at most {allowed} are allowed")]
     TooComplex { what: &'static str, found: u64, allowed: u64 },
-    /// In the words of [`compile`](crate::compile), which ran elsewhere.
+    /// The message of [`compile`](crate::compile) in another process.
     #[error("{0}")]
     Compiler(String),
     #[error(
-        "the domain imports {}; it may import nothing but polder:domain/diagnostics@0.2.0, for it learns only what its calls bring: {}",
+        "the domain imports {}; it may import nothing but polder:domain/diagnostics@0.2.0, because it gets all its data from its calls: {}",
         imports::listed(.0), imports::remedy(.0)
     )]
     Imports(Vec<String>),
     #[error(
         "a tool has stripped the module's custom sections: it exports a domain, but the section component-type:… that says its functions' \
-         types is gone. Strip with `strip = true` in Cargo.toml, which keeps it, or tell the tool to keep the section"
+         types is gone. Strip with `strip = true` in Cargo.toml, which keeps it, or configure the tool to keep the section"
     )]
     Stripped,
     #[error(

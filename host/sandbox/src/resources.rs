@@ -1,18 +1,18 @@
-//! What one instance may hold: linear memory, tables, instances. Refuses growth beyond it and remembers that it did, so that the
-//! abort that follows in the guest gets its right name. Linear memory is reserved from the host's budget as it grows.
+//! Limits what one instance may hold: linear memory, tables, instances. Refuses further growth and remembers that it
+//! did, because the guest then aborts without a reason. Linear memory is reserved from the host's budget as it grows.
 
 use polder_core::{Limits, MemoryBudget, MemoryExhausted, MemoryPurpose, MemoryReservation};
 use wasmtime::ResourceLimiter;
 
-/// No limit of a tenant goes beyond this, in bytes. Neither fuel nor the watchdog is looked at inside one bulk instruction, and a
-/// fill of this much memory takes a fraction of a second.
+/// Maximum linear memory of an instance, in bytes, whatever the tenant's limit is. Neither fuel nor the watchdog is
+/// checked within one bulk instruction, and filling this much memory takes a fraction of a second.
 pub const MEMORY_BYTES_CEILING: u64 = 1024 * 1024 * 1024;
-/// Elements of all tables of one instance; each costs the host a pointer.
+/// Maximum number of elements in all tables of one instance. Each costs the host a pointer.
 pub const TABLE_ELEMENTS_MAX: usize = 100_000;
-/// Handles that one instance may have given out and not got back; each costs the host some 32 bytes.
+/// Maximum number of handles that one instance may have issued and not got back. Each costs the host about 32 bytes.
 pub const HANDLES_MAX: usize = 500_000;
 
-/// A component is made of a few core modules: the author's, and what the encoder adds.
+/// Maximum number of core modules of one component: the author's, and those that the encoder adds.
 const CORE_INSTANCES_MAX: usize = 64;
 const MEMORIES_MAX: usize = 4;
 const TABLES_MAX: usize = 16;
@@ -20,14 +20,14 @@ const TABLES_MAX: usize = 16;
 pub(crate) struct Resources {
     memory_bytes_max: usize,
     memory_bytes: usize,
-    /// As many bytes as `memory_bytes`, of the host's budget.
+    /// The reservation in the host's budget, always `memory_bytes` bytes.
     reserved: MemoryReservation,
-    /// The host's budget refused growth since the call began.
+    /// Set if the host's budget refused growth since the call began.
     pub(crate) host_exhausted: Option<MemoryExhausted>,
     memory_bytes_granted_last: usize,
     pub(crate) table_elements_max: usize,
     table_elements: usize,
-    /// Growth was refused since the call began.
+    /// Whether growth was refused since the call began.
     pub(crate) exhausted: bool,
 }
 
@@ -62,7 +62,8 @@ impl ResourceLimiter for Resources {
             self.exhausted = true;
             return Ok(false);
         }
-        // An error is a trap. A guest that went on with less memory than on another day would decide otherwise than on that day.
+        // The error becomes a trap. A guest that continued with less memory might decide differently than on another
+        // day.
         self.reserved.grow(granted as u64).map_err(|exhausted| {
             self.host_exhausted = Some(exhausted.clone());
             wasmtime::Error::new(exhausted)
@@ -73,7 +74,7 @@ impl ResourceLimiter for Resources {
     }
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        // The machine had less than the tenant was allowed. For the guest there is no difference.
+        // The machine had less memory than the tenant's limit. For the guest this is the same as reaching the limit.
         self.memory_bytes -= self.memory_bytes_granted_last;
         self.memory_bytes_granted_last = 0;
         self.reserved.shrink_to(self.memory_bytes as u64);
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_machine_refused_is_not_counted() {
+    fn memory_that_the_machine_refused_is_not_counted() {
         let mut resources = resources(300);
         assert!(resources.memory_growing(0, 300, None).unwrap());
         resources.memory_grow_failed(wasmtime::Error::msg("no")).unwrap();

@@ -1,4 +1,4 @@
-//! The door: makes the one engine of a host and takes in domains.
+//! The crate's entry point: creates the host's engine and loads domains.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,26 +15,27 @@ use crate::{Refusal, compiled, notes, profile, self_check};
 
 #[derive(Debug, Clone)]
 pub struct SandboxOptions {
-    /// What a component may use while it is loaded: its start functions and its description.
+    /// The limits while a component is loaded, for its start functions and its description.
     pub load_limits: Limits,
-    /// Where instances take their linear memory from.
+    /// The budget for the linear memory of instances.
     pub memory: MemoryBudget,
 }
 
 impl Default for SandboxOptions {
-    /// The budget of these refuses nothing.
+    /// The default limits, and a memory budget without a limit.
     fn default() -> Self {
         Self { load_limits: Limits::DEFAULT, memory: MemoryBudget::unlimited() }
     }
 }
 
-/// One per host. Cheap to share by reference; instances hold on to what they need of it.
+/// The engine that runs guests, one per host. Share it by reference; instances keep what they need of it.
 pub struct Sandbox {
     platform: Arc<Platform>,
     options: SandboxOptions,
 }
 
-/// What everything that was loaded shares. The watchdog ends with the last of them, so that no call goes unwatched.
+/// What all loaded components share. The watchdog ends when the last of them is dropped, so that no call runs without
+/// it.
 pub(crate) struct Platform {
     pub(crate) engine: Engine,
     pub(crate) linker: Linker<Inside>,
@@ -42,7 +43,7 @@ pub(crate) struct Platform {
     pub(crate) memory: MemoryBudget,
 }
 
-/// The host cannot run guests here: the operator's to fix.
+/// The host cannot run guests on this machine. The operator has to fix it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SandboxError {
@@ -65,7 +66,7 @@ impl Sandbox {
         Ok(Self { platform: Arc::new(Platform { engine, linker, watchdog, memory }), options })
     }
 
-    /// Trips every limit once, on the engine in use. A host that does not pass must not serve.
+    /// Runs into every limit once, on the engine in use. A host that fails this check must not serve.
     pub fn self_check(&self) -> Result<(), SandboxError> {
         self_check::run(&self.platform.engine, &self.platform.watchdog)
     }
@@ -76,11 +77,13 @@ impl Sandbox {
         self.admit(&self.deserialize(&code)?, Revision::of(bytes), Origin::Compiled)
     }
 
-    /// Loads the machine code that `cache_folder` keeps of the revision. When there is none, `compile` has to give it, and it is kept if
-    /// `may_keep`. Code there that is not as this machine's host left it, or that others could have written, is thrown away. A cache that
-    /// cannot be read or written makes this slower, nothing else; [`Component::origin`] says so.
+    /// Loads the machine code of the revision from `cache_folder`. If it is not there, calls `compile`, and stores the
+    /// result if `may_keep`. Cached code that is not exactly as this machine's host left it, or that other users could
+    /// have written, is deleted. A cache that cannot be read or written only makes this slower; [`Component::origin`]
+    /// reports it.
     ///
-    /// `compile` must return what [`compile`](crate::compile) of the same program returned, byte for byte: the code is run as it is.
+    /// `compile` must return exactly the bytes that [`compile`](crate::compile) of the same program returned, because
+    /// the code is run without further checks.
     pub fn load_compiled<E: From<Refusal>>(
         &self,
         cache_folder: &Path,

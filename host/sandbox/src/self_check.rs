@@ -1,5 +1,5 @@
-//! Trips the limits once at start-up, on the engine that will run guests: a limit that was configured away, or that this
-//! machine cannot enforce, is found before a guest finds it.
+//! Runs into each limit once at start-up, on the engine that will run guests. So a limit that a setting disabled, or
+//! that this machine cannot enforce, is detected before a guest exploits it.
 
 use polder_core::Limits;
 use wasmtime::component::{Component, Linker};
@@ -12,7 +12,7 @@ use crate::profile::STACK_BYTES_MAX;
 use crate::resources::HANDLES_MAX;
 use crate::watchdog::Watchdog;
 
-/// Limits on code, each as an exported function that runs into it.
+/// A module that violates the limits on code. Each exported function runs into one of them.
 const OFFENDER: &str = r#"(module
     (memory 1)
     (table 1 funcref)
@@ -25,7 +25,7 @@ const OFFENDER: &str = r#"(module
     (func (export "overstep") (drop (i32.load (i32.const 0x7fffffff))))
     (func (export "odd") (param f64) (result i64) (i64.reinterpret_f64 (f64.add (local.get 0) (f64.const 1)))))"#;
 
-/// Limits on what crosses the border, likewise.
+/// A component that violates the limits on values between guest and host, in the same way.
 const TALKER: &str = r#"(component
     (type $thing (resource (rep i32)))
     (core func $new (canon resource.new $thing))
@@ -39,25 +39,25 @@ const TALKER: &str = r#"(component
     (func (export "talk") (result (list u8)) (canon lift (core func $i "talk") (memory (core memory $i "memory")))))"#;
 
 const SMALL_FUEL: u64 = 100_000;
-/// Some seconds of looping: a loop ends even where the watchdog is dead.
+/// Fuel for some seconds of looping, so that a loop ends even if the watchdog does not work.
 const LARGE_FUEL: u64 = 5_000_000_000;
 const SHORT_MS: u64 = 20;
 /// Longer than [`SMALL_FUEL`] lasts on any machine.
 const LONG_MS: u64 = 10_000;
 const MEMORY_BYTES: u64 = 1024 * 1024;
-/// A call's frame holds at least where to return to and where the frame before begins.
+/// Minimum size of a call's frame, in bytes: the return address and the previous frame's address.
 const FRAME_BYTES_MIN: usize = 16;
-/// Tried instead of [`HANDLES_MAX`], which takes a while to reach.
+/// Used in place of [`HANDLES_MAX`], which takes longer to reach.
 const HANDLES_TRIED: usize = 1_000;
 
-/// A "not a number" with bits of its own, and what has to become of it in any arithmetic.
+/// A NaN with a payload, and the bits that every arithmetic operation must turn it into.
 const ODD_NUMBER: f64 = f64::from_bits(0x7ff8_0000_dead_beef);
 const CANONICAL_BITS: u64 = 0x7ff8_0000_0000_0000;
 
-/// How stores are made: with the limits that are tried here.
+/// Creates a store with the limits that are checked.
 type MakeStore = fn(&Engine, &Watchdog, &Limits) -> Store<Inside>;
 
-/// The limit that is tried, the offending function, the limits it runs under, and what must have stopped it.
+/// The limit that is checked, the function that violates it, the limits of the call, and the expected kind of error.
 type Case = (&'static str, &'static str, Limits, fn(&CallErrorKind) -> bool);
 
 struct Check<'a> {
@@ -109,7 +109,7 @@ impl Check<'_> {
         let odd = instance.get_typed_func::<f64, u64>(&mut store, "odd").map_err(broken)?;
         match odd.call(&mut store, ODD_NUMBER).map_err(broken)? {
             CANONICAL_BITS => Ok(()),
-            bits => Err(not_live("bits of what is no number", &format!("{bits:016x}"))),
+            bits => Err(not_live("bits of NaN", &format!("{bits:016x}"))),
         }
     }
 
@@ -156,7 +156,7 @@ fn judge(
     }
 }
 
-/// The stack ended; but not much later than it should have.
+/// Checks that the stack did not end much later than it should.
 fn check_depth(instance: &Instance, store: &mut Store<Inside>) -> Result<(), SandboxError> {
     let depth =
         instance.get_global(&mut *store, "depth").and_then(|depth| depth.get(&mut *store).i64()).unwrap_or(i64::MAX);
@@ -185,7 +185,7 @@ mod tests {
     use crate::profile;
     use crate::resources::Resources;
 
-    /// What the check says of an engine, and stores, that are not quite those of this host.
+    /// The result of the check, with a changed engine or changed stores.
     fn found(change: fn(&mut Config), make_store: MakeStore) -> Result<(), String> {
         let mut config = profile::config();
         change(&mut config);
@@ -220,13 +220,13 @@ mod tests {
             ("the limit on time is not live on this engine: the domain's code used up its fuel", |config| {
                 config.epoch_interruption(false);
             }),
-            ("the limit on bits of what is no number is not live", |config| {
+            ("the limit on bits of NaN is not live", |config| {
                 config.cranelift_nan_canonicalization(false);
             }),
         ];
         for (wanted, change) in cases {
-            let told = found(change, new_store).unwrap_err();
-            assert!(told.contains(wanted), "{told}");
+            let message = found(change, new_store).unwrap_err();
+            assert!(message.contains(wanted), "{message}");
         }
     }
 
@@ -251,14 +251,14 @@ mod tests {
             }),
         ];
         for (wanted, make_store) in cases {
-            let told = found(|_| {}, make_store).unwrap_err();
-            assert!(told.contains(wanted), "{told}");
+            let message = found(|_| {}, make_store).unwrap_err();
+            assert!(message.contains(wanted), "{message}");
         }
     }
 
     #[test]
     fn a_stack_that_is_too_long_is_refused() {
-        // The thread has to have what the engine is told it has.
+        // The thread's stack must be as large as the engine's setting.
         let thread = std::thread::Builder::new().stack_size(64 * 1024 * 1024);
         let check = || {
             found(
@@ -268,16 +268,17 @@ mod tests {
                 new_store,
             )
         };
-        let told = thread.spawn(check).unwrap().join().unwrap().unwrap_err();
-        assert!(told.contains("the limit on stack is not live on this engine: calls were nested"), "{told}");
+        let message = thread.spawn(check).unwrap().join().unwrap().unwrap_err();
+        assert!(message.contains("the limit on stack is not live on this engine: calls were nested"), "{message}");
     }
 
-    /// A watchdog that minds another engine is as good as none.
+    /// A watchdog for another engine is the same as none.
     #[test]
     fn a_dead_watchdog_is_found() {
         let engine = Engine::new(&profile::config()).unwrap();
         let watchdog = Watchdog::start(Engine::default()).unwrap();
-        let told = Check { engine: &engine, watchdog: &watchdog, make_store: new_store }.run().unwrap_err().to_string();
-        assert!(told.contains("the limit on time is not live"), "{told}");
+        let message =
+            Check { engine: &engine, watchdog: &watchdog, make_store: new_store }.run().unwrap_err().to_string();
+        assert!(message.contains("the limit on time is not live"), "{message}");
     }
 }

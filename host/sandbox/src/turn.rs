@@ -1,5 +1,5 @@
-//! How long the call under way has had the processor. Looked at when a tick finds the call running, so that the many calls that end
-//! between two ticks pay nothing for it.
+//! Measures the processor time of the current call. It is measured only when a tick finds the call running, so the many
+//! calls that end between two ticks cost nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,18 +9,17 @@ use crate::cpu_time::CpuTime;
 use crate::interrupt;
 use crate::watchdog::Pulse;
 
-/// By the clock on the wall a call may take so many times as long as it may keep the processor: nobody waits for ever for a call that
-/// gets no turn on it.
+/// Wall-clock limit as a multiple of the limit on processor time, so that a starved call also ends.
 const WAITING_FACTOR: u32 = 10;
 
 pub(crate) struct Turn {
     pulse: Pulse,
     cpu_time_max: Duration,
-    /// From the first tick that found the call running.
+    /// Measured from the first tick that found the call running.
     spent: Option<(CpuTime, Instant)>,
-    /// Nobody waits for the call's answer any more.
+    /// Set when the call's answer is not needed any more.
     is_gone: Option<Arc<AtomicBool>>,
-    /// The last call was ended by an interrupt, not by its time.
+    /// Whether the last call was ended by an interrupt, and not by its time.
     was_interrupted: bool,
 }
 
@@ -35,27 +34,27 @@ impl Turn {
         }
     }
 
-    /// From now on a call is over also when this is true.
+    /// From now on a call also ends when this flag is set.
     pub(crate) fn end_when(&mut self, is_gone: Arc<AtomicBool>) {
         self.is_gone = Some(is_gone);
     }
 
-    /// A call begins.
+    /// Called when a call begins.
     pub(crate) fn begin(&mut self) {
         self.end();
         self.was_interrupted = false;
         self.pulse.call_begins();
     }
 
-    /// It is over.
+    /// Called when the call has ended.
     pub(crate) fn end(&mut self) {
         if self.spent.take().is_some() {
             self.pulse.long_call_ends();
         }
     }
 
-    /// A tick has found the call running. Whether it has had its time: that of the processor and not of the clock on the wall, so
-    /// that no domain is blamed for what others do with the machine.
+    /// Called when a tick has found the call running; returns whether the call must end. Its limit is on processor time
+    /// and not on wall-clock time, so that no domain is blamed for other load on the machine.
     pub(crate) fn is_over(&mut self) -> bool {
         self.was_interrupted = interrupt::is_interrupted();
         if self.was_interrupted || self.is_gone.as_ref().is_some_and(|is_gone| is_gone.load(Ordering::Relaxed)) {
@@ -93,7 +92,7 @@ mod tests {
     use crate::watchdog::Watchdog;
 
     #[test]
-    fn a_call_that_waits_for_the_processor_is_not_over_and_is_not_waited_for_for_ever() {
+    fn a_call_that_waits_for_the_processor_goes_on_and_ends_at_the_wall_clock_limit() {
         let max = Duration::from_millis(20);
         let cases = [(0, 0, false), (1, 199, false), (19, 20, false), (20, 20, true), (0, 200, true), (25, 300, true)];
         for (cpu_ms, wall_ms, expected) in cases {

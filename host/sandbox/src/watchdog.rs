@@ -1,5 +1,5 @@
-//! Lets calls that take long be seen: advances the engine's epoch while calls are under way, and sleeps otherwise. Knows nothing of what
-//! is called.
+//! Makes long calls visible: advances the engine's epoch while calls are running, and sleeps otherwise. Knows nothing
+//! of what is called.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use wasmtime::Engine;
 
-/// How finely the time of a call is measured, in milliseconds. A call is ended at most two ticks after its limit.
+/// Resolution of the time of a call, in milliseconds. A call is ended at most two ticks after its limit.
 pub const TICK_MS: u64 = 10;
-/// Calls say that they begin, and only those that a tick found running say that they end. After so many ticks without a word there is
-/// none, or it waits for the processor and will speak as soon as it runs: the epoch has moved on.
+/// Ticks without a new call before the ticker sleeps. Every call reports its start, and a call that a tick found
+/// running also reports its end. A call that is starved of processor time is safe: the epoch has already advanced, so
+/// it checks its deadline as soon as it runs.
 const QUIET_TICKS_MAX: u64 = 2;
 
 pub(crate) struct Watchdog {
@@ -19,7 +20,7 @@ pub(crate) struct Watchdog {
     ticker: Option<JoinHandle<()>>,
 }
 
-/// What a call under way tells.
+/// A call's handle to the ticker thread.
 #[derive(Clone)]
 pub(crate) struct Pulse {
     shared: Arc<Shared>,
@@ -27,11 +28,11 @@ pub(crate) struct Pulse {
 }
 
 struct Shared {
-    /// A call has begun since the last tick.
+    /// Whether a call has begun since the last tick.
     active: AtomicBool,
-    /// Calls under way that a tick has found running: they need the next one too.
+    /// Number of running calls that a tick has found. They need the next tick too.
     long_calls: AtomicUsize,
-    /// The ticker sleeps until it is woken.
+    /// Whether the ticker sleeps until it is woken.
     asleep: AtomicBool,
     stopping: AtomicBool,
 }
@@ -57,7 +58,7 @@ impl Watchdog {
 }
 
 impl Pulse {
-    /// On the path of every call: one read of a shared flag, unless this is the first call since a tick.
+    /// Called by every call. It costs one read of a shared flag, unless this is the first call since a tick.
     pub(crate) fn call_begins(&self) {
         if self.shared.active.load(Ordering::Relaxed) {
             return;
@@ -87,7 +88,7 @@ impl Drop for Watchdog {
         self.pulse.shared.stopping.store(true, Ordering::SeqCst);
         self.pulse.ticker.unpark();
         if let Some(ticker) = self.ticker.take() {
-            // It cannot panic: it counts and sleeps.
+            // The ticker cannot panic: it only counts and sleeps.
             let _ = ticker.join();
         }
     }
@@ -115,8 +116,9 @@ fn tick(engine: &Engine, shared: &Shared) {
 }
 
 fn sleep_until_needed(shared: &Shared) {
-    // Here `asleep` is written before it is read whether a call is under way; a call writes and reads them the other way round. So at
-    // least one of the two sees the other, and no call runs unwatched.
+    // The ticker writes `asleep` first and then reads whether a call is running. A call does the opposite: it writes
+    // first that it is running, and then reads `asleep`. So at least one of them sees the other's write, and no call
+    // runs unwatched.
     shared.asleep.store(true, Ordering::SeqCst);
     while !shared.is_needed() {
         thread::park();
@@ -129,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_falls_asleep_and_wakes_and_ends() {
+    fn the_ticker_falls_asleep_wakes_and_ends() {
         let watchdog = Watchdog::start(Engine::default()).unwrap();
         let pulse = watchdog.pulse();
         for _ in 0..3 {
@@ -146,9 +148,9 @@ mod tests {
         assert!(shared.upgrade().is_none(), "the ticker still runs");
     }
 
-    /// However long ago it said a word: it may have been kept from the processor between speaking and being given its next tick.
+    /// The call may report at any time: it may be starved of processor time between its report and its next tick.
     #[test]
-    fn it_is_needed_while_a_call_that_it_found_is_under_way() {
+    fn the_ticker_is_needed_while_a_long_call_is_running() {
         let watchdog = Watchdog::start(Engine::default()).unwrap();
         let pulse = watchdog.pulse();
         assert!(!pulse.shared.is_needed());

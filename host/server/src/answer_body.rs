@@ -1,4 +1,4 @@
-//! An answer's body on its way out: the connection is free for the next request once it is gone.
+//! The body of a response. Dropping it ends the request, and the connection is free for the next one.
 
 use std::pin::Pin;
 use std::sync::Arc;

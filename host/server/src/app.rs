@@ -1,4 +1,4 @@
-//! What every request may reach.
+//! The state that all request handlers share.
 
 use std::sync::Arc;
 
@@ -14,19 +14,19 @@ use crate::parts::Parts;
 pub(crate) struct App {
     pub(crate) parts: Parts,
     pub(crate) verifier: Arc<Verifier>,
-    /// Wakes those who go on only as long as a key counts.
+    /// Wakes streams whose caller's key may have been revoked.
     pub(crate) keys_changed: watch::Sender<()>,
     pub(crate) connections: Arc<Connections>,
-    /// The whole host's.
+    /// The memory budget of the whole host.
     pub(crate) memory: MemoryBudget,
-    /// Turns true when the server stops: whoever streams without end ends then.
+    /// Becomes true when the server stops. Endless streams then end.
     pub(crate) closing: watch::Receiver<bool>,
-    /// What the NATS face counts, where there is one.
+    /// The counters of the NATS interface, if NATS is in use.
     pub(crate) nats: Option<Arc<nats::Counts>>,
 }
 
 impl App {
-    /// The one that has the tenant.
+    /// The engine host that holds the tenant.
     pub(crate) fn host(&self, tenant: &TenantName) -> &Host {
         self.parts.host(tenant)
     }

@@ -1,5 +1,5 @@
-//! The one place where a request's body is read: up to a limit and no further, and with every byte counted in the host's memory until the last
-//! reader of the body has dropped it.
+//! The one place where request bodies are read. A body is read up to a limit, and its bytes count against the host's
+//! memory budget until the last reader drops them.
 
 use std::error::Error;
 
@@ -14,12 +14,13 @@ use crate::problem::Problem;
 use crate::refusals::memory_exhausted;
 use crate::sent_body::SentBodyError;
 
-/// Bodies and connections together get at most one in so many of the host's bytes: reads, guests and views go on whatever is sent.
+/// The divisor of the memory budget for bodies and connections together. The rest is left for reads, guests and views,
+/// whatever clients send.
 const REQUESTS_SHARE: u64 = 2;
-/// A buffer grows to twice its size, and by no more than this at a time.
+/// The largest step by which a buffer grows, in bytes, unless one piece is larger. Up to this step it doubles.
 const GROWTH_BYTES_MAX: usize = 1024 * 1024;
 
-/// `limit` names what `bytes_max` is.
+/// Reads a body of at most `bytes_max` bytes. `limit` is the name of that limit, for the refusal.
 pub(crate) async fn read<B>(memory: &MemoryBudget, mut body: B, bytes_max: u64, limit: &str) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
@@ -30,7 +31,7 @@ where
     }
     let Some(first) = next(&mut body).await? else { return Ok(Bytes::new()) };
     if body.is_end_stream() && first.len() as u64 <= bytes_max {
-        // The usual case: all in one piece, in the connection's own buffer, which is counted there.
+        // The usual case: one piece, in the connection's buffer, which is already counted.
         return Ok(first);
     }
     let mut whole = Whole::new(memory)?;
@@ -45,7 +46,7 @@ where
     Err(too_large(bytes_max, limit))
 }
 
-/// A body in one piece, and the part of the host's memory that it takes.
+/// A body in one piece, with its reservation of the host's memory.
 struct Whole {
     bytes: BytesMut,
     held: MemoryReservation,
@@ -90,7 +91,7 @@ impl AsRef<[u8]> for Whole {
     }
 }
 
-/// The next piece. `None` after the last one.
+/// Returns the next piece of the body, or `None` at its end.
 pub(crate) async fn next<B>(body: &mut B) -> Result<Option<Bytes>, Problem>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
@@ -99,7 +100,7 @@ where
         match body.frame().await {
             None => return Ok(None),
             Some(Ok(frame)) => {
-                // Trailers mean nothing here.
+                // Trailers are ignored.
                 if let Ok(data) = frame.into_data() {
                     return Ok(Some(data));
                 }
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_larger_one_is_refused() {
+    async fn a_larger_body_is_refused() {
         assert_eq!(read(Body::from("0123456789a")).await, Err(413));
         for sizes in [&[11][..], &[10, 1], &[4, 4, 4]] {
             assert_eq!(read(pieces(sizes)).await, Err(413), "{sizes:?}");

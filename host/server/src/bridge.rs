@@ -1,4 +1,4 @@
-//! `/v1/{tenant}/bridge`: the rules by which the tenant's events are told in other contexts' words.
+//! `/v1/{tenant}/bridge`: the rules that translate the tenant's events for other contexts.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::json::json;
 use crate::problem::Problem;
 use crate::segments::Segments;
 
-/// All rules of a tenant, with room for constants.
+/// The longest list of rules, in bytes. Leaves room for constants.
 const RULES_BYTES_MAX: u64 = 256 * 1024;
 
 #[derive(Deserialize)]
@@ -30,7 +30,7 @@ pub(crate) async fn show(State(app): State<Arc<App>>, segments: Segments) -> Res
     Ok(json(StatusCode::OK, &app.host(&tenant).bridge(&tenant)?))
 }
 
-/// `PUT`: `{"rules": […]}` take the place of all there are; none ends the translating.
+/// `PUT`: `{"rules": […]}` replaces all rules. An empty list ends the translation.
 pub(crate) async fn set(
     State(app): State<Arc<App>>,
     caller: Caller,

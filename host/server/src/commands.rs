@@ -1,4 +1,5 @@
-//! `POST /v1/{tenant}/{domain}/{aggregate}/{id}/{command}`: hands a command to the host. The path on which speed matters most.
+//! `POST /v1/{tenant}/{domain}/{aggregate}/{id}/{command}`: submits a command to the host. This is the path where
+//! latency matters most.
 
 use std::sync::Arc;
 
@@ -20,10 +21,10 @@ use crate::json::json;
 use crate::problem::Problem;
 use crate::segments::Segments;
 
-/// What an empty body means: a command without particulars.
+/// The payload of a command whose body is empty.
 pub(crate) const NO_PAYLOAD: Bytes = Bytes::from_static(b"{}");
 
-/// Where a command goes, and which one it is.
+/// The address of a command: its aggregate and its name.
 pub(crate) struct Address {
     pub(crate) tenant: TenantName,
     pub(crate) domain: DomainName,
@@ -33,7 +34,7 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// From the parts of a path or a subject, in their order.
+    /// Reads an address from the parts of a path or a subject, in their order.
     pub(crate) fn new([tenant, domain, aggregate, id, command]: [&str; 5]) -> Result<Self, NameError> {
         Ok(Self {
             tenant: TenantName::new(tenant)?,
@@ -44,14 +45,14 @@ impl Address {
         })
     }
 
-    /// What whoever sends the command must be permitted.
+    /// The permission that the caller needs to send the command.
     pub(crate) fn wanted(&self) -> Wanted {
         let Self { tenant, domain, aggregate, aggregate_id, name } = self;
         Wanted::Publish(subject::command(tenant, domain, aggregate, aggregate_id, name))
     }
 }
 
-/// Whoever asks may send it.
+/// The handler. The router has already checked that the caller may send the command.
 pub(crate) async fn submit(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -62,7 +63,7 @@ pub(crate) async fn submit(
     answer(&app, &caller, segments.address()?, &parts.headers, sent).await
 }
 
-/// As above, wherever the address comes from.
+/// Submits the command in `sent` to `address` and returns the acknowledgement as a response.
 pub(crate) async fn answer<B>(
     app: &App,
     caller: &Caller,
@@ -90,7 +91,7 @@ where
     Ok(json(status, &acknowledgement))
 }
 
-/// With what its headers say of it, and without particulars.
+/// Builds a command from its address and headers, with an empty payload.
 pub(crate) fn addressed(address: Address, caller: &Caller, headers: &impl Headers) -> Result<Command, Problem> {
     Ok(Command {
         actor: caller.actor(headers, address.tenant.as_str())?,

@@ -1,5 +1,5 @@
-//! Which connections are open, and how many may be: in all, from one address, and in memory. A new one that finds no room takes the place of
-//! the one that has kept the host waiting longest, so that connections which send nothing never lock others out.
+//! The open connections and their bounds: in all, per address, and in memory. When there is no room, a new connection
+//! evicts the one that has kept the host waiting longest, so that idle connections never lock others out.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,17 +10,17 @@ use std::time::Instant;
 use polder_core::{MemoryBudget, MemoryPurpose, MemoryReservation};
 use tokio::sync::Notify;
 
-/// Open connections, in all. Fewer where descriptors or memory allow fewer.
+/// The most open connections. Fewer where descriptors or memory allow fewer.
 const CONNECTIONS_MAX: u64 = 16 * 1024;
-/// Of the descriptors that the process may open, connections get one in so many: journal, views and NATS need the others.
+/// The divisor of the process's descriptors for connections. The journal, views and NATS need the rest.
 const DESCRIPTORS_PER_CONNECTION: u64 = 2;
-/// Of the connections, one address gets at most this share: so many quarters.
+/// The share of one address in the connections, in quarters.
 const QUARTERS_PER_ADDRESS: u64 = 3;
-/// Memory that one connection is counted with: a head that arrives, and an answer that leaves.
+/// The memory that one connection is counted with, in bytes: an arriving head and a leaving answer.
 pub(crate) const CONNECTION_BYTES: u64 = 32 * 1024;
-/// Connections get at most one in so many of the host's bytes.
+/// The divisor of the memory budget for connections.
 const CONNECTIONS_SHARE: u64 = 4;
-/// An IPv6 customer usually has 64 bits of addresses: they count as one.
+/// The bits that identify an IPv6 customer, which usually has 64 bits of addresses: they count as one address.
 const IPV6_NETWORK: u128 = !(u64::MAX as u128);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,12 +37,12 @@ impl Bounds {
     }
 }
 
-/// What one connection is at, shared by those who serve it.
+/// The state of one connection, shared by the tasks that serve it.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionState {
-    /// Odd while a request is served, even while one is awaited. Grows with each step, so that two requests are never taken for one.
+    /// Odd while a request is served, even while the next is awaited. Only grows, so that two requests always differ.
     step: AtomicU64,
-    /// Since when the client keeps the host waiting, in milliseconds of the process; 0: it does not.
+    /// Since when the client keeps the host waiting, in milliseconds of [`now_ms`]; 0 if it does not.
     waiting_since_ms: AtomicU64,
     evicted: Notify,
 }
@@ -56,37 +56,37 @@ impl ConnectionState {
         self.step() % 2 == 1
     }
 
-    /// A request's head is there.
+    /// The head of a request has arrived.
     pub(crate) fn begin(&self) {
         self.step.fetch_add(1, Ordering::Relaxed);
         self.goes_on();
     }
 
-    /// The answer is given.
+    /// The answer is complete.
     pub(crate) fn end(&self) {
         self.step.fetch_add(1, Ordering::Relaxed);
         self.waits();
     }
 
-    /// The next step is the client's: to send, or to read.
+    /// The client has to send or read next.
     pub(crate) fn waits(&self) {
         if self.waiting_since_ms.load(Ordering::Relaxed) == 0 {
             self.waiting_since_ms.store(now_ms(), Ordering::Relaxed);
         }
     }
 
-    /// The client has done its step.
+    /// The client has sent or read.
     pub(crate) fn goes_on(&self) {
         self.waiting_since_ms.store(0, Ordering::Relaxed);
     }
 
-    /// Resolves when another connection needs the place.
+    /// Resolves when another connection takes the place.
     pub(crate) async fn evicted(&self) {
         self.evicted.notified().await;
     }
 }
 
-/// Milliseconds since the first call, from 1.
+/// Milliseconds since the first call, plus 1.
 fn now_ms() -> u64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     START.elapsed().as_millis() as u64 + 1
@@ -113,7 +113,7 @@ struct Entry {
     _held: MemoryReservation,
 }
 
-/// The place of one open connection, until it is dropped.
+/// The place of one open connection. Dropping it frees the place.
 pub(crate) struct Place {
     connections: Arc<Connections>,
     number: u64,
@@ -122,7 +122,7 @@ pub(crate) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // One that was evicted is not in the list any more.
+        // An evicted connection is not in the list any more.
         self.connections.open().remove(self.number);
     }
 }
@@ -132,7 +132,7 @@ impl Connections {
         Self { bounds, memory, open: Mutex::default(), refused: AtomicU64::new(0), evicted: AtomicU64::new(0) }
     }
 
-    /// `None`: all places are taken by connections that are being served.
+    /// Admits a connection. `None` if all places are taken by connections that are being served.
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let address = network(address);
         let mut open = self.open();
@@ -156,7 +156,7 @@ impl Connections {
         Some(Place { connections: Arc::clone(self), number, state })
     }
 
-    /// Frees a place, for when the system has no descriptor left.
+    /// Frees a place when the system has no descriptor left. Returns false if no connection is waiting.
     pub(crate) fn evict_one(&self) -> bool {
         self.evict(&mut self.open(), None)
     }
@@ -170,7 +170,7 @@ impl Connections {
              polder_connections_max {}\n\
              # HELP polder_connections_refused_total Connections for which there was no place.\n\
              # TYPE polder_connections_refused_total counter\npolder_connections_refused_total {refused}\n\
-             # HELP polder_connections_evicted_total Connections that waited longest and gave their place to another.\n\
+             # HELP polder_connections_evicted_total Connections that were closed for a new one, since they had waited longest.\n\
              # TYPE polder_connections_evicted_total counter\npolder_connections_evicted_total {evicted}\n",
             self.bounds.connections_max
         )
@@ -181,7 +181,8 @@ impl Connections {
         reserve().or_else(|| self.evict(open, None).then(reserve).flatten())
     }
 
-    /// Looks through all: this happens only where there is no room, and takes some ten microseconds.
+    /// Evicts the connection that waits longest, of one address or of all. Scans all connections, which takes some ten
+    /// microseconds, and happens only when there is no room.
     fn evict(&self, open: &mut Open, address: Option<IpAddr>) -> bool {
         let waiting = open.entries.iter().filter(|(_, entry)| address.is_none_or(|address| entry.address == address));
         let since = |entry: &Entry| entry.state.waiting_since_ms.load(Ordering::Relaxed);
@@ -271,7 +272,7 @@ mod tests {
         assert!(is_evicted(&places[0]).await && !is_evicted(&places[1]).await && !is_evicted(&other).await);
         drop(places);
         assert_eq!(all.open().per_address.len(), 1);
-        // All addresses of one IPv6 network are one, and one that carries IPv4 is that.
+        // All addresses of one IPv6 network count as one, and an IPv4-mapped address counts as its IPv4 address.
         let places: Vec<_> =
             ["2001:db8::1", "2001:db8::2", "2001:db8::3"].map(|text| all.admit(address(text)).unwrap()).into();
         assert!(is_evicted(&places[0]).await);
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_held_for_each_and_given_back() {
+    fn each_connection_reserves_memory_and_releases_it() {
         let all = connections(100, 100);
         let places: Vec<_> = (0..10).map(|_| all.admit(address("10.0.0.1")).unwrap()).collect();
         places.iter().for_each(|place| place.state.begin());

@@ -1,5 +1,5 @@
-//! The types of bodies. A web page of another origin can make a browser send text or a form, but none of these types without asking first, and
-//! this host permits no page anything.
+//! The content types of bodies. A browser lets a page of another origin send text or a form without asking, but asks
+//! the host before it sends any of these types. This host permits that to no page.
 
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
@@ -7,13 +7,13 @@ use axum::http::header::CONTENT_TYPE;
 use crate::kinds;
 use crate::problem::Problem;
 
-/// What the body of a route is.
+/// The content type that a route takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyType {
     Json,
     /// Lines of JSON.
     Ndjson,
-    /// A component, or the core module that rustc leaves.
+    /// A component, or a core module as rustc writes it.
     Wasm,
 }
 
@@ -26,7 +26,7 @@ impl BodyType {
         }
     }
 
-    /// Checks the type that the caller gives to a body that is there.
+    /// Checks the content type of a body that is not empty.
     pub(crate) fn check(self, headers: &HeaderMap) -> Result<(), Problem> {
         let mut values = headers.get_all(CONTENT_TYPE).iter();
         let found = match (values.next(), values.next()) {

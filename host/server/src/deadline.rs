@@ -1,4 +1,5 @@
-//! A deadline that moves often and passes rarely: its timer is set again only when it fires, so moving it costs nothing.
+//! A deadline that moves often and passes rarely. Its timer is reset only when it fires, so moving the deadline costs
+//! nothing.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,13 +9,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 #[derive(Debug, Default)]
 pub(crate) struct Deadline {
-    /// `None`: it never passes.
+    /// `None`: the deadline never passes.
     at: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Deadline {
-    /// `wait` from now, unless it is set already.
+    /// Sets the deadline to `wait` from now, unless it is set.
     pub(crate) fn start(&mut self, wait: Duration) {
         self.at.get_or_insert_with(|| Instant::now() + wait);
     }
@@ -27,7 +28,7 @@ impl Deadline {
         self.at = None;
     }
 
-    /// Ready once it has passed. Wakes the task then.
+    /// Ready once the deadline has passed. Wakes the task then.
     pub(crate) fn poll_passed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some(at) = self.at else { return Poll::Pending };
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
@@ -51,7 +52,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn it_passes_when_it_was_moved_to() {
+    async fn a_moved_deadline_passes_at_its_new_time() {
         let (mut deadline, begin) = (Deadline::default(), Instant::now());
         let unit = Duration::from_millis(20);
         deadline.start(unit);

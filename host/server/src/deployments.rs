@@ -1,4 +1,4 @@
-//! `/v1/{tenant}/domains`: puts domains on the host, goes back to earlier revisions, and tells which are there.
+//! `/v1/{tenant}/domains`: deploys domains, rolls them back, and lists them with their revisions.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(crate) const DEPLOY_PARAMETERS: &[&str] =
     &["dry_run", "accept_changes", "accept_set_aside", "replay", "release_quarantine"];
 pub(crate) const ROLLBACK_PARAMETERS: &[&str] = &["dry_run", "accept_changes", "accept_set_aside", "replay", "to"];
 
-/// `PUT /v1/{tenant}/domains/{domain}`: the body is a component, or the core module that rustc leaves.
+/// `PUT /v1/{tenant}/domains/{domain}`: the body is a component, or a core module as rustc writes it.
 pub(crate) async fn deploy(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -38,7 +38,7 @@ pub(crate) async fn deploy(
     put(&app, &caller, segments.tenant()?, Some(segments.domain()?), query, request).await
 }
 
-/// `PUT /v1/{tenant}/domains`: as above, for whatever domain the component describes.
+/// `PUT /v1/{tenant}/domains`: deploys the component to the domain that it describes.
 pub(crate) async fn deploy_any(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -77,7 +77,7 @@ async fn put(
     .await
 }
 
-/// Takes the body in, to a file. What has come goes away when the client does.
+/// Stores the body in a file. An unfinished file is removed when the client disconnects.
 async fn upload(host: &Host, tenant: &TenantName, mut sent: Body) -> Result<Uploaded, Problem> {
     let mut upload = host.begin_upload(tenant)?;
     if sent.size_hint().lower() > COMPONENT_BYTES_MAX as u64 {
@@ -89,7 +89,7 @@ async fn upload(host: &Host, tenant: &TenantName, mut sent: Body) -> Result<Uplo
     Ok(upload.finish().await?)
 }
 
-/// A compiler ends with the server. What follows it goes on to its end.
+/// Ends compiling when the server stops. The steps after compiling run to their end.
 async fn until_closed<T>(
     mut closing: watch::Receiver<bool>,
     work: impl Future<Output = Result<T, DeployError>>,
@@ -133,7 +133,7 @@ pub(crate) async fn revisions(
     page("revisions", revisions, &query, |info| info.position.0)
 }
 
-/// Those that the caller may ask about.
+/// Lists the domains that the caller may read.
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,

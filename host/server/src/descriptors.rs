@@ -1,11 +1,11 @@
-//! How many files and connections the process may have open.
+//! The limit of open files and connections of the process.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// More are of no use to a host, and some systems make their tables as large as the limit says.
+/// The most descriptors that are of use. More would not help, and some systems size their tables by the limit.
 const DESCRIPTORS_USEFUL_MAX: u64 = 256 * 1024;
 
-/// Raises the limit of the process as far as the system lets it, and returns the limit that holds.
+/// Raises the limit of the process as far as the system permits, and returns the limit that is in force.
 pub fn raise_descriptors() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let now = current.unwrap_or(u64::MAX);

@@ -1,4 +1,4 @@
-//! `GET /v1/{tenant}/{domain}/effects`: what the domain's projections asked for.
+//! `GET /v1/{tenant}/{domain}/effects`: the effects that the domain's projections requested.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::problem::Problem;
 use crate::query::{Query, bad_parameter};
 use crate::segments::Segments;
 
-/// Of one answer, when the caller names no limit, and at most.
+/// The most effects of one response, and the default.
 const EFFECTS_PER_PAGE: usize = 1_000;
 
 pub(crate) const PARAMETERS: &[&str] = &["after", "limit"];

@@ -1,6 +1,7 @@
-//! What is checked of every request's head before anything else: that it names one host, and, while the host has no keys, that it comes from a
-//! program of this machine and not from a web page. A browser sends along where a page came from; a name that resolves to 127.0.0.1 is
-//! seen in `Host`.
+//! Checks the head of every request before anything else:
+//! 1. Path, query and headers are within their limits, and the request names one host.
+//! 2. While the host has no keys, the request comes from a program on this machine, not from a web page. Browsers send
+//!    the page's origin along, and `Host` exposes a foreign name that resolves to 127.0.0.1.
 
 use axum::http::header::{HOST, HeaderName, ORIGIN};
 use axum::http::request::Parts;
@@ -12,18 +13,18 @@ use crate::headers::bad_header;
 use crate::kinds;
 use crate::problem::Problem;
 
-/// Path and query of one request, in bytes. A longer one is refused with status 414.
+/// The longest path with query of one request, in bytes. A longer one is refused with status 414.
 const URI_BYTES_MAX: usize = 8 * 1024;
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// `is_open`: the host has no keys, so whoever reaches it may do everything.
+/// Checks a request's head. `is_open`: the host has no keys, so any caller that reaches it may do everything.
 pub(crate) fn check(head: &Parts, is_open: bool) -> Result<(), Problem> {
     let bytes = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if bytes > URI_BYTES_MAX {
         let detail = format!("path and query have {bytes} bytes; at most {URI_BYTES_MAX} are allowed");
         return Err(Problem::new(&kinds::URI_TOO_LONG, detail).with("actual", bytes).with("limit", URI_BYTES_MAX));
     }
-    // A head that comes in pieces is refused by hyper, at the same size.
+    // hyper refuses a head that arrives in pieces at the same size.
     let bytes: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if bytes > HEAD_BYTES_MAX {
         let detail = format!("the headers have {bytes} bytes; at most {HEAD_BYTES_MAX} are allowed");
@@ -33,11 +34,11 @@ pub(crate) fn check(head: &Parts, is_open: bool) -> Result<(), Problem> {
     if is_open { check_site(&head.headers, &host) } else { Ok(()) }
 }
 
-/// The host that the request names: exactly one, and the same everywhere.
+/// Returns the host that the request names. It must be named once, and the path must not name another.
 fn host(headers: &HeaderMap, uri: &Uri) -> Result<Authority, Problem> {
     let mut values = headers.get_all(HOST).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
-        let problem = if headers.contains_key(HOST) { "stands there more than once" } else { "is missing" };
+        let problem = if headers.contains_key(HOST) { "is there more than once" } else { "is missing" };
         return Err(bad_header("host", &format!("{problem}: name the host once")));
     };
     let bad = || bad_header("host", &format!("is {:?}; a name and a port would be right", shown(value)));

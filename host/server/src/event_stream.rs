@@ -1,4 +1,4 @@
-//! Events as they are written down for readers: newline-delimited JSON, or server-sent events.
+//! The formats of event streams: newline-delimited JSON and server-sent events.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// Server-sent events for who asks for them, newline-delimited JSON for all others.
+    /// Server-sent events if the caller accepts them, otherwise newline-delimited JSON.
     pub(crate) fn wanted(headers: &HeaderMap) -> Self {
         let accepts = |value: &header::HeaderValue| value.to_str().is_ok_and(|text| text.contains("text/event-stream"));
         if headers.get_all(header::ACCEPT).iter().any(accepts) { Self::ServerSentEvents } else { Self::Ndjson }
@@ -35,14 +35,15 @@ impl Format {
         }
     }
 
-    /// `None`: nothing to send. An empty page becomes a comment where the format has one, which keeps proxies from hanging up; the end is said
-    /// where it can be, since a browser would ask again every few seconds. `place` is dropped once the text was taken.
-    fn write(self, told: Told, id: EventId, place: impl Send + 'static) -> Option<Bytes> {
+    /// Writes an item. `None` if there is nothing to send. In server-sent events an empty page becomes a comment, which
+    /// keeps proxies from closing the connection, and the end becomes an event, since a browser would reconnect every
+    /// few seconds. `place` is dropped once the client has taken the text.
+    fn write(self, item: StreamItem, id: EventId, place: impl Send + 'static) -> Option<Bytes> {
         let of_browsers = |text: &'static [u8]| (self == Self::ServerSentEvents).then(|| Bytes::from_static(text));
-        match told {
-            Told::Complete => of_browsers(b"event: end\ndata: {}\n\n"),
-            Told::Page(page) if page.events.is_empty() => of_browsers(b":\n\n"),
-            Told::Page(Page { events, reserved }) => {
+        match item {
+            StreamItem::Complete => of_browsers(b"event: end\ndata: {}\n\n"),
+            StreamItem::Page(page) if page.events.is_empty() => of_browsers(b":\n\n"),
+            StreamItem::Page(Page { events, reserved }) => {
                 let mut text = Vec::with_capacity(events.len() * 512);
                 for event in &events {
                     self.write_one(&mut text, event, id);
@@ -61,34 +62,35 @@ impl Format {
     }
 }
 
-/// What a reader repeats in `Last-Event-ID`.
+/// The id that a reader repeats in `Last-Event-ID`.
 pub(crate) type EventId = fn(&Event) -> u64;
 
-/// What a stream tells its reader.
-pub(crate) enum Told {
-    /// Empty: there was no event for a while.
+/// An item of an event stream.
+pub(crate) enum StreamItem {
+    /// Events. Empty if there was none for a while.
     Page(Page),
-    /// All that was asked for was sent.
+    /// All requested events were sent.
     Complete,
 }
 
-/// Pages that one reader has not taken yet, at most: the one that is being sent, and the next.
+/// The most pages that one reader has not taken yet: the one that is being sent, and the next.
 const PAGES_AHEAD_MAX: usize = 2;
 
-/// Sends the pages as they come. A page is read only when the connection has taken all but the last one before it, whatever that
-/// buffers. When one cannot be read the answer breaks off without its end mark, which every client sees as an error.
-pub(crate) fn respond<S>(told: S, format: Format, id: EventId) -> Response
+/// Sends the pages as they come. Reads a page only when the connection has taken all but the last page before it,
+/// whatever it buffers. If a page cannot be read, the response breaks off without its end mark, which every client sees
+/// as an error.
+pub(crate) fn respond<S>(items: S, format: Format, id: EventId) -> Response
 where
-    S: Stream<Item = Result<Told, ReadError>> + Send + 'static,
+    S: Stream<Item = Result<StreamItem, ReadError>> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(PAGES_AHEAD_MAX));
-    let pieces = stream::try_unfold(Box::pin(told), move |mut all| {
+    let pieces = stream::try_unfold(Box::pin(items), move |mut all| {
         let places = Arc::clone(&places);
         async move {
             loop {
                 let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
-                let Some(told) = all.try_next().await? else { return Ok(None) };
-                if let Some(text) = format.write(told, id, place) {
+                let Some(item) = all.try_next().await? else { return Ok(None) };
+                if let Some(text) = format.write(item, id, place) {
                     return Ok(Some((text, all)));
                 }
             }
@@ -121,7 +123,7 @@ mod tests {
     }
 
     fn written(events: Vec<Event>, format: Format) -> Option<Bytes> {
-        format.write(Told::Page(page(events)), |event| event.sequence.0, ())
+        format.write(StreamItem::Page(page(events)), |event| event.sequence.0, ())
     }
 
     #[test]
@@ -131,17 +133,17 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!(serde_json::from_str::<Event>(lines[1]).unwrap().position.0, 4);
         assert_eq!(written(vec![], Format::Ndjson), None);
-        assert_eq!(Format::Ndjson.write(Told::Complete, |_| 0, ()), None);
+        assert_eq!(Format::Ndjson.write(StreamItem::Complete, |_| 0, ()), None);
     }
 
     #[test]
-    fn a_server_sent_event_carries_its_id_and_the_end_is_said() {
+    fn a_server_sent_event_carries_its_id_and_the_end_is_marked() {
         let text = written(vec![event()], Format::ServerSentEvents).unwrap();
         let text = str::from_utf8(&text).unwrap();
         assert!(text.starts_with("id: 1\ndata: {") && text.ends_with("}\n\n"), "{text}");
         assert_eq!(text.lines().count(), 3);
         assert_eq!(written(vec![], Format::ServerSentEvents).unwrap(), ":\n\n");
-        let end = Format::ServerSentEvents.write(Told::Complete, |_| 0, ()).unwrap();
+        let end = Format::ServerSentEvents.write(StreamItem::Complete, |_| 0, ()).unwrap();
         assert_eq!(end, "event: end\ndata: {}\n\n");
     }
 
@@ -151,7 +153,7 @@ mod tests {
         let counted = Arc::clone(&read);
         let pages = stream::repeat_with(move || {
             counted.fetch_add(1, Ordering::Relaxed);
-            Ok(Told::Page(page(vec![event()])))
+            Ok(StreamItem::Page(page(vec![event()])))
         });
         let mut body = respond(pages, Format::Ndjson, |event| event.position.0).into_body().into_data_stream();
         let first = body.try_next().await.unwrap().unwrap();
@@ -165,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caller_chooses() {
+    fn the_caller_chooses_the_format() {
         let mut headers = HeaderMap::new();
         assert_eq!(Format::wanted(&headers), Format::Ndjson);
         headers.insert(header::ACCEPT, "text/html, text/event-stream;q=0.9".parse().unwrap());

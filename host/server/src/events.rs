@@ -1,4 +1,5 @@
-//! `GET /v1/{tenant}/events`: a tenant's history in order of position, to its end or, with `follow=true`, on and on.
+//! `GET /v1/{tenant}/events`: a tenant's events in order of position, up to the newest or, with `follow=true`, without
+//! end.
 
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ pub(crate) async fn stream(
         let known = app.host(&tenant).check_event_domain(&tenant, domain);
         known.map_err(|error| error.for_caller(&caller, &tenant, domain))?;
     }
-    // A browser that reconnects repeats the address it was given and says in this header how far it came.
+    // A browser that reconnects repeats the same address, and sends the last position that it has in this header.
     let last = headers::last_event_id(&headers)?;
     let after = match last {
         Some(position) => position,
@@ -58,9 +59,9 @@ pub(crate) async fn stream(
     let feed = Feed::open(host, wanted, follow).await?;
     let format = Format::wanted(&headers);
     if format == Format::ServerSentEvents && last.is_some() && feed.is_empty() {
-        // Tells a browser not to ask again.
+        // The status that stops a browser from reconnecting.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let told = feed.into_stream().take_until(Box::pin(access::ended(app, caller)));
-    Ok(respond(told, format, |event| event.position.0))
+    let items = feed.into_stream().take_until(Box::pin(access::ended(app, caller)));
+    Ok(respond(items, format, |event| event.position.0))
 }

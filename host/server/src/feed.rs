@@ -1,5 +1,5 @@
-//! A tenant's events in order, page by page: first what is there, then, for those who follow, what comes. Knows nothing of how
-//! they are written down.
+//! A tenant's events in order, page by page: first the recorded ones, then, for readers that follow, new ones. This
+//! module knows nothing of their format.
 
 use std::time::Duration;
 
@@ -9,30 +9,30 @@ use polder_engine::{EventFilter, EventPage, Host, ReadError};
 use tokio::sync::watch;
 
 use crate::access::Sight;
-use crate::event_stream::Told;
+use crate::event_stream::StreamItem;
 
-/// The most that stands in memory for one reader. The engine ends a page earlier when its events are large.
+/// The most events of one page. The engine ends a page earlier when its events are large.
 pub(crate) const EVENTS_PER_PAGE: usize = 256;
-/// After this long without an event a reader who follows gets an empty page, so that something can be sent.
+/// A reader that follows gets an empty page after this long without an event, so that the connection shows activity.
 const QUIET_MAX: Duration = Duration::from_secs(15);
-/// When the host has no memory for a further page, it is asked for again after this pause …
+/// The pause before a page is read again, if the host had no memory for it.
 pub(crate) const MEMORY_PAUSE: Duration = Duration::from_millis(500);
-/// … this often; then the answer breaks off.
+/// The most such retries of one page. After them the response breaks off.
 pub(crate) const MEMORY_PAUSES_MAX: usize = 60;
 
 pub(crate) struct Feed {
     host: Host,
     wanted: Wanted,
     follow: Option<Follow>,
-    /// Read ahead of the answer, so that a refusal still has a status.
+    /// The first page, read before the response begins, so that a refusal still has a status.
     first: Option<EventPage>,
-    /// The page before was empty, and more was to be looked at.
+    /// Whether the last page was empty although more events remain to be searched.
     is_searching: bool,
-    /// The end came from outside: there may be more.
+    /// Whether the feed was closed before its end, so that there may be more events.
     is_cut: bool,
 }
 
-/// Events for one reader, and the memory that they take until it has them.
+/// Events for one reader, with their reservation of memory until they are sent.
 #[derive(Default)]
 pub(crate) struct Page {
     pub(crate) events: Vec<Event>,
@@ -44,9 +44,9 @@ pub(crate) struct Wanted {
     pub(crate) filter: EventFilter,
     pub(crate) sight: Sight,
     pub(crate) after: Position,
-    /// The last position to be given, though it be waited for; `None`: there is no last.
+    /// The last position to send, which the feed may wait for. `None`: there is no last one.
     pub(crate) end_at: Option<Position>,
-    /// Events still to be given; `None`: all.
+    /// How many events may still be sent. `None`: all.
     pub(crate) limit: Option<u64>,
 }
 
@@ -69,7 +69,7 @@ impl Feed {
         Ok(feed)
     }
 
-    /// The next events; an empty page when there was none for a while; `None` at the end.
+    /// Returns the next events, an empty page when there was none for a while, or `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Page>, ReadError> {
         while !self.is_complete() {
             let mut page = match self.first.take() {
@@ -89,7 +89,7 @@ impl Feed {
                 return Ok(Some(Page { events: page.events, reserved: page.reserved }));
             }
             self.is_searching = moved;
-            // A page of which nothing passed is not the end.
+            // The search goes on: a page without matching events is not the end.
             if moved {
                 continue;
             }
@@ -106,30 +106,30 @@ impl Feed {
         Ok(None)
     }
 
-    /// As a stream, which says when all is told.
-    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<Told, ReadError>> + Send {
+    /// The feed as a stream, which ends with [`StreamItem::Complete`] when all events were sent.
+    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<StreamItem, ReadError>> + Send {
         stream::try_unfold(Some(self), |feed| async move {
             let Some(mut feed) = feed else { return Ok(None) };
             match feed.next().await? {
-                Some(page) => Ok(Some((Told::Page(page), Some(feed)))),
+                Some(page) => Ok(Some((StreamItem::Page(page), Some(feed)))),
                 None if feed.is_cut => Ok(None),
-                None => Ok(Some((Told::Complete, None))),
+                None => Ok(Some((StreamItem::Complete, None))),
             }
         })
     }
 
-    /// Nothing was found so far, and nothing will come.
+    /// Whether no event was found, and none will come.
     pub(crate) fn is_empty(&self) -> bool {
         let ends_here = |page: &EventPage| page.events.is_empty() && page.next <= self.wanted.after;
         self.is_complete() || (self.follow.is_none() && self.first.as_ref().is_some_and(ends_here))
     }
 
-    /// Everything up to here was given or passed over.
+    /// All events up to this position were sent or filtered out.
     pub(crate) fn position(&self) -> Position {
         self.wanted.end_at.map_or(self.wanted.after, |end| self.wanted.after.min(end))
     }
 
-    /// There will never be more, as all that was wanted was given.
+    /// Whether all requested events were sent, so that no more will come.
     pub(crate) fn is_complete(&self) -> bool {
         self.wanted.limit == Some(0) || self.wanted.end_at.is_some_and(|end| self.wanted.after >= end)
     }
@@ -147,7 +147,8 @@ impl Wanted {
     }
 }
 
-/// A further page of an answer that has begun: a host without memory for it is asked again, as there is no status left to refuse it with.
+/// Reads a further page of a response that has begun. Retries while the host has no memory for it, since the status is
+/// already sent.
 pub(crate) async fn with_patience<T, F: Future<Output = Result<T, ReadError>>>(
     page: impl Fn() -> F,
 ) -> Result<T, ReadError> {
@@ -161,8 +162,8 @@ pub(crate) async fn with_patience<T, F: Future<Output = Result<T, ReadError>>>(
 }
 
 impl Follow {
-    /// There is no gap between the page that was empty and this wait: the position that wakes us is compared with where that page
-    /// ended, not with what it was when the wait began.
+    /// Waits for an event after `after`. No event is missed between the empty page and this wait: the position is
+    /// compared with the end of that page, not with the position at the start of the wait.
     async fn wait(&mut self, after: Position) -> Woken {
         tokio::select! {
             moved = self.positions.wait_for(|position| *position > after) => match moved {

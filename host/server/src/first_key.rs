@@ -1,5 +1,6 @@
-//! The first key of a host that runs. Until there is one, whoever reaches the host may do everything but this: the first key locks all others
-//! out, so it takes proof that the caller can read the data folder.
+//! The proof that protects the first key of a running host. While the host has no keys, any caller that reaches it may
+//! do everything but add a key: the first key locks out all other callers, so its caller must prove that it can read
+//! the data folder.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -9,13 +10,13 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 
-/// In the data folder; its owner alone can read it.
+/// The file in the data folder that holds the proof. Only its owner can read it.
 pub const FIRST_KEY_FILE: &str = "first-key-proof";
 const FILE_MODE: u32 = 0o600;
-/// The request's header that repeats what the file holds.
+/// The header of a request that repeats the file's content.
 pub(crate) const FIRST_KEY_HEADER: &str = "first-key-proof";
 
-/// What the file of a host without keys holds. The file goes when the host ends.
+/// The content of the proof file of a host without keys. The file is removed when the host ends.
 #[derive(Clone)]
 pub struct FirstKeyProof(Arc<Proof>);
 
@@ -24,19 +25,19 @@ struct Proof {
     secret: String,
 }
 
-/// Goes with a request that brought the proof, or that a host which saw it has handed over.
+/// Marks a request whose proof was verified, by this host or by the host that forwarded it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FirstKeyProven;
 
 impl FirstKeyProof {
-    /// Writes the file anew, so that what an earlier process wrote proves nothing.
+    /// Writes a new file, so that the proof of an earlier process is void.
     pub fn write(data: &Path) -> io::Result<Self> {
         let file = data.join(FIRST_KEY_FILE);
         match fs::remove_file(&file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        // Two random UUIDs: 244 bits that nobody can guess.
+        // Two random UUIDs have 244 random bits.
         let secret = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
         let mut opened = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&file)?;
         writeln!(opened, "{secret}")?;
@@ -46,7 +47,7 @@ impl FirstKeyProof {
     pub(crate) fn is_in(&self, headers: &HeaderMap) -> bool {
         let mut values = headers.get_all(FIRST_KEY_HEADER).iter();
         match (values.next(), values.next()) {
-            // Compared by digest, so that the time it takes says nothing about the secret.
+            // Compares digests, so that the duration reveals nothing about the secret.
             (Some(given), None) => blake3::hash(given.as_bytes()) == blake3::hash(self.0.secret.as_bytes()),
             _ => false,
         }
@@ -56,7 +57,7 @@ impl FirstKeyProof {
 impl Drop for Proof {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.file) {
-            tracing::debug!(%error, "the proof for a first key is left behind");
+            tracing::debug!(%error, "cannot remove the proof for a first key");
         }
     }
 }
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_file_holds_is_the_proof() {
+    fn the_content_of_the_file_is_the_proof() {
         let folder = std::env::temp_dir().join(format!("polder-first-key-{}", uuid::Uuid::new_v4()));
         fs::create_dir(&folder).unwrap();
         let old = FirstKeyProof::write(&folder).unwrap();

@@ -1,6 +1,6 @@
-//! Where requests over HTTP come in. Most are commands, and these go straight to their handler: the router's layers, each with a future and
-//! boxes of its own, take longer than everything else that HTTP needs. They meet the same checks in the same order here. What
-//! is not surely a command with a small body is the router's.
+//! The entry point of HTTP requests. Most requests are commands, and these bypass the router: its layers, each with a
+//! future and allocations of its own, cost more than the rest of HTTP together. Commands meet the same checks in the
+//! same order here. The router gets every request that is not certainly a command with a small body.
 
 use std::sync::Arc;
 
@@ -36,12 +36,12 @@ pub(crate) struct Front {
     reserved: Vec<Reserved>,
 }
 
-/// A path as long as that of a command is another's with this word at this place.
+/// A place in a path as long as a command's, and a word. With this word at this place, the path is another route's.
 type Reserved = (usize, &'static str);
 
 enum Done {
     Answered(Response),
-    /// Another host is to do it; this was sent.
+    /// Another host owns the tenant. Holds the body, to be forwarded.
     NotYet(Bytes),
 }
 
@@ -65,7 +65,7 @@ impl Front {
         if is_open && self.app.parts.first_key_proof().is_some_and(|proof| proof.is_in(&head.headers)) {
             head.extensions.insert(FirstKeyProven);
         }
-        // A larger body may have to be read to its end, and another host's command is handed on: that is done around the router.
+        // The router reads large bodies to their end, and forwards the commands of other hosts.
         let is_small = body.size_hint().upper().is_some_and(|bytes| bytes < LINGER_BYTES_MIN);
         if is_small
             && let Some(names) = names(&head, &self.reserved)
@@ -76,7 +76,7 @@ impl Front {
             }
             return match self.submit_if_owner(names, &head, body).await {
                 Done::Answered(response) => response,
-                // It came between two owners.
+                // The tenant's owner changed after the check above.
                 Done::NotYet(sent) => self.route(Request::from_parts(head, Full::new(sent))).await,
             };
         }
@@ -87,13 +87,13 @@ impl Front {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        // Boxed, since it is large, and would make every command's future so.
+        // Boxed, since it is large and would enlarge the future of every command.
         let Ok(response) = Box::pin(self.router.clone().oneshot(request)).await;
         response
     }
 
     fn is_done_here(&self, tenant: &str) -> bool {
-        // What is no name is refused here as well as anywhere.
+        // An invalid name is refused here as well as by the router.
         self.app.parts.company().is_none()
             || TenantName::new(tenant).map_or(true, |tenant| self.app.host(&tenant).is_leading())
     }
@@ -124,7 +124,7 @@ impl Front {
     }
 }
 
-/// Of a command. `None` for every other request, and where a name is written with escapes.
+/// Returns the names in the path of a command. `None` for any other request, and for a path with escapes.
 fn names<'a>(head: &'a Parts, reserved: &[Reserved]) -> Option<[&'a str; 5]> {
     let path = head.uri.path();
     if head.method != Method::POST || path.contains('%') {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_another_request_is_none() {
+    fn a_path_of_another_route_is_no_command() {
         let path = "/v1/main/orders/order/o-1/draft-order";
         assert_eq!(found(Method::GET, path), None);
         for path in [

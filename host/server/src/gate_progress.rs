@@ -1,5 +1,5 @@
-//! The answer of what passes the gate, which may take a while: one document, or for those who ask for it lines of JSON that tell how
-//! far it is. The last line is the answer.
+//! The response of a deployment or rollback, which may take a while: one document, or, if the caller accepts it, lines
+//! of JSON with the progress. The last line is the result.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use crate::json::json;
 use crate::problem::Problem;
 
-/// What a line is about.
+/// One line of the response.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Line<P> {
@@ -27,10 +27,11 @@ enum Line<P> {
 }
 
 const NDJSON: &str = "application/x-ndjson";
-/// Between two lines of progress at least.
+/// The shortest pause between two lines of progress.
 const LINE_EVERY: Duration = Duration::from_millis(100);
 
-/// Does the work, and tells how far it is where `Accept` asks for lines. Those begin with status 200, whatever comes of it.
+/// Does the work, and sends lines of progress if `Accept` asks for them. Such a response has status 200 whatever its
+/// result.
 pub(crate) async fn respond<W>(
     headers: &HeaderMap,
     work: impl FnOnce(Option<watch::Sender<GateProgress>>) -> W,
@@ -49,7 +50,7 @@ where
     Ok((headers, Body::from_stream(lines)).into_response())
 }
 
-/// Work that ends with its client, as far as it can be given up.
+/// Work that is aborted, as far as possible, when its client disconnects.
 struct AbortOnDrop(JoinHandle<Result<Deployed, Problem>>);
 
 impl Drop for AbortOnDrop {
@@ -60,7 +61,7 @@ impl Drop for AbortOnDrop {
 
 struct Lines {
     progress: watch::Receiver<GateProgress>,
-    /// `None` once its answer is told.
+    /// `None` once the result was sent.
     work: Option<AbortOnDrop>,
 }
 
@@ -70,7 +71,7 @@ impl Lines {
         let progress = async {
             tokio::time::sleep(LINE_EVERY).await;
             if self.progress.changed().await.is_err() {
-                // The work is over, and its answer comes.
+                // The work is done, and its result follows.
                 std::future::pending::<()>().await;
             }
             *self.progress.borrow_and_update()
@@ -91,8 +92,8 @@ impl Lines {
     }
 }
 
-fn line<P: Serialize>(told: &Line<P>) -> Bytes {
-    let mut line = serde_json::to_vec(told).expect("names, numbers and texts always serialize");
+fn line<P: Serialize>(value: &Line<P>) -> Bytes {
+    let mut line = serde_json::to_vec(value).expect("names, numbers and texts always serialize");
     line.push(b'\n');
     Bytes::from(line)
 }

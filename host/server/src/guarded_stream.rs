@@ -1,4 +1,5 @@
-//! A connection's bytes, with an end to all waiting: for a head, for a client that reads its answer, for the last bytes after the answer.
+//! A connection's byte stream with a deadline on every wait: for a head, for a client that reads its response, and for
+//! the last bytes after it.
 
 use std::io;
 use std::pin::Pin;
@@ -15,14 +16,14 @@ use crate::deadline::Deadline;
 /// How long the client may keep the host waiting.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waits {
-    /// A connection without a request stays open.
+    /// How long a connection without a request stays open.
     pub(crate) idle_wait_max: Duration,
-    /// A head arrives whole, from its first byte on.
+    /// How long a head may take to arrive, from its first byte on.
     pub(crate) head_wait_max: Duration,
-    /// The client takes some bytes of its answer.
+    /// How long the client may read nothing of its response.
     pub(crate) write_wait_max: Duration,
-    /// After the answer, what the client still sends is read and dropped: closing at once would reset the connection, and the client would
-    /// see that instead of the answer.
+    /// How long after the last response the client's bytes are read and dropped. Closing at once would reset the
+    /// connection, and the client would see that instead of the response.
     pub(crate) linger_wait_max: Duration,
 }
 
@@ -39,7 +40,7 @@ pub(crate) struct GuardedStream {
     stream: TcpStream,
     state: Arc<ConnectionState>,
     waits: Waits,
-    /// The step of the connection that `reading` belongs to.
+    /// The step of the connection that the deadline `reading` belongs to.
     step: u64,
     has_head_begun: bool,
     reading: Deadline,
@@ -70,14 +71,14 @@ impl GuardedStream {
     fn poll_read_wait(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.follow();
         if self.state.is_serving() {
-            // The request's body has a deadline of its own.
+            // The request's body has its own deadline.
             return Poll::Pending;
         }
         self.reading.start(self.waits.idle_wait_max);
         self.reading.poll_passed(context).map(|()| Err(too_slow("no request came")))
     }
 
-    /// Forgets what belongs to an earlier request.
+    /// Clears the state of an earlier request.
     fn follow(&mut self) {
         let step = self.state.step();
         if self.step != step {
@@ -147,7 +148,7 @@ impl AsyncWrite for GuardedStream {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    /// Says that nothing more comes, then reads to the end what the client still sends.
+    /// Closes the sending side, then reads and drops what the client still sends.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let is_first = self.lingering.is_none();
         if is_first {
@@ -183,7 +184,7 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(50);
     const LONG: Duration = Duration::from_secs(60);
-    /// None of them passes while a test runs.
+    /// Bounds that never expire while a test runs.
     const PATIENT: Waits =
         Waits { idle_wait_max: LONG, head_wait_max: LONG, write_wait_max: LONG, linger_wait_max: LONG };
 
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_half_sent_head_ends_and_a_request_that_is_served_does_not() {
+    async fn a_half_sent_head_times_out_and_a_request_that_is_served_does_not() {
         let (mut stream, mut client, state) = pair(Waits { head_wait_max: SHORT, ..PATIENT }).await;
         assert!(!is_timed_out(&mut stream).await, "no byte came, so no head is half sent");
         client.write_all(b"GET").await.unwrap();
@@ -223,8 +224,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_does_not_read_ends() {
-        // Long beside the client's pauses, also on a machine that is busy with other tests.
+    async fn a_client_that_does_not_read_is_cut_off() {
+        // Long compared with the client's pauses, also on a machine that is busy with other tests.
         let write_wait_max = Duration::from_secs(1);
         let (mut stream, mut client, _) = pair(Waits { write_wait_max, ..PATIENT }).await;
         let piece = vec![0; 256 * 1024];
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_client_still_sends_is_read_before_the_end() {
+    async fn bytes_that_the_client_still_sends_are_read_before_the_end() {
         let (mut stream, mut client, _) = pair(Waits { linger_wait_max: LONG, ..PATIENT }).await;
         client.write_all(&[b'x'; 1000]).await.unwrap();
         stream.read_exact(&mut [0; 10]).await.unwrap();
@@ -271,12 +272,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_sends_on_and_on_ends() {
+    async fn a_client_that_sends_without_end_is_cut_off() {
         let (mut stream, mut client, _) = pair(Waits { linger_wait_max: SHORT, ..PATIENT }).await;
         client.write_all(b"GET").await.unwrap();
         stream.read_exact(&mut [0; 3]).await.unwrap();
         timeout(LONG, stream.shutdown()).await.unwrap().unwrap();
-        // Between two requests nothing is waited for at all.
+        // Between two requests the shutdown does not wait.
         let (mut stream, _client, _) = pair(PATIENT).await;
         timeout(LONG / 2, stream.shutdown()).await.unwrap().unwrap();
     }

@@ -1,15 +1,15 @@
-//! The headers that say how a command is to be handled, the same over HTTP and NATS. What cannot be used is refused, with the header's
-//! name.
+//! The headers that steer how a command is handled, the same over HTTP and NATS. A header that cannot be used is
+//! refused by name.
 //!
 //! | header | meaning |
 //! |---|---|
 //! | `Idempotency-Key` | the command's id; quotes around it are dropped |
-//! | `If-Match` | the sequence the aggregate must stand at: `"5"` or `5` |
-//! | `Correlation-Id`, `Causation-Id` | what the command belongs to, and what caused it |
-//! | `Actor` | who asks |
-//! | `traceparent` | W3C's trace context: kept with the events |
-//! | `Polder-Retry-Rejected` | `true`: if the command was rejected before under its id, it is decided anew |
-//! | `Polder-Hops` | of the message that caused it: translations between contexts that lie behind it |
+//! | `If-Match` | the expected sequence of the aggregate: `"5"` or `5` |
+//! | `Correlation-Id`, `Causation-Id` | ids of the process that the command belongs to, and of its cause |
+//! | `Actor` | the name of the caller |
+//! | `traceparent` | W3C trace context: stored with the events |
+//! | `Polder-Retry-Rejected` | `true`: a command that was rejected under the same id is decided again |
+//! | `Polder-Hops` | number of translations between contexts that led to the message that caused it |
 
 use std::str::FromStr;
 
@@ -31,12 +31,12 @@ const HOPS: &str = "polder-hops";
 pub(crate) const RETRY_REJECTED: &str = "polder-retry-rejected";
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// What stands beside a request's body. Whether names are in capitals does not count.
+/// The headers of a request or message. Their names are case-insensitive.
 pub(crate) trait Headers {
-    /// What a message calls one of them.
+    /// The word for a header in refusals, and the name of the problem's member.
     const WHAT: &'static str = "header";
 
-    /// `name` is in small letters.
+    /// The values of a header. `name` is in lower case.
     fn values<'a>(&'a self, name: &'static str) -> impl Iterator<Item = &'a [u8]>;
 }
 
@@ -85,10 +85,10 @@ fn hops(headers: &impl Headers) -> Result<u32, Problem> {
     match text.parse() {
         Ok(hops) if hops <= HOPS_MAX => Ok(hops),
         Ok(hops) => {
-            let told = format!(
-                "says {hops} translations lie behind this, and {HOPS_MAX} are allowed: it goes round in a loop"
+            let message = format!(
+                "counts {hops} translations behind this message, and {HOPS_MAX} are allowed: it goes round in a loop"
             );
-            Err(bad_header(HOPS, &told))
+            Err(bad_header(HOPS, &message))
         }
         Err(_) => Err(bad_header(HOPS, &format!("is {text:?}; a whole number would be right"))),
     }
@@ -116,7 +116,7 @@ pub(crate) fn expected_sequence(headers: &impl Headers) -> Result<Option<Sequenc
     }
 }
 
-/// Where a reader of server-sent events broke off.
+/// Returns the id of the last event that a reader of server-sent events got.
 pub(crate) fn last_event_id(headers: &impl Headers) -> Result<Option<u64>, Problem> {
     let position = |text: &str| {
         text.parse().map_err(|_| bad_header(LAST_EVENT_ID, &format!("is {text:?}; the id of an event would be right")))
@@ -128,7 +128,7 @@ pub(crate) fn one<'a>(headers: &'a impl Headers, name: &'static str) -> Result<O
     let mut values = headers.values(name);
     let Some(first) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(bad_header(name, "stands there more than once: give it once"));
+        return Err(bad_header(name, "is there more than once: give it once"));
     }
     match str::from_utf8(first) {
         Ok(text) => Ok(Some(text)),
@@ -144,7 +144,7 @@ fn unquoted(text: &str) -> &str {
     text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
 }
 
-/// `problem` goes on after "header x …".
+/// Refuses a header. `problem` continues the text "header x …".
 pub(crate) fn bad_header(name: &'static str, problem: &str) -> Problem {
     Problem::new(&kinds::BAD_HEADER, format!("header {name} {problem}")).with("header", name)
 }
@@ -211,10 +211,10 @@ mod tests {
 
     #[test]
     fn an_actor_is_any_short_text() {
-        let who = |text: &[u8]| actor(&headers("actor", &[text])).ok().flatten();
-        assert_eq!(who("Jörg Müller".as_bytes()).as_deref(), Some("Jörg Müller"));
+        let name = |text: &[u8]| actor(&headers("actor", &[text])).ok().flatten();
+        assert_eq!(name("Jörg Müller".as_bytes()).as_deref(), Some("Jörg Müller"));
         for text in [&b""[..], b"a\tb", b"\xff", &[b'x'; 129]] {
-            assert_eq!(who(text), None, "{text:?}");
+            assert_eq!(name(text), None, "{text:?}");
         }
     }
 }

@@ -11,7 +11,7 @@ use polder_engine::{HistoryPage, Host, ReadError};
 
 use crate::access::{self, Caller, Hints as _, Sight};
 use crate::app::App;
-use crate::event_stream::{Format, Told, respond};
+use crate::event_stream::{Format, StreamItem, respond};
 use crate::feed::{EVENTS_PER_PAGE, Page, with_patience};
 use crate::headers;
 use crate::problem::Problem;
@@ -25,11 +25,11 @@ struct History {
     aggregate: AggregateName,
     id: AggregateId,
     sight: Sight,
-    /// The sequence of the next event wanted.
+    /// The sequence of the next event to read.
     from: Sequence,
-    /// Events still to be given.
+    /// How many events may still be sent.
     left: u64,
-    /// Read ahead of the answer, so that a refusal still has a status.
+    /// The first page, read before the response begins, so that a refusal still has a status.
     first: Option<HistoryPage>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) async fn stream(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (tenant, domain, aggregate) = (segments.tenant()?, segments.domain()?, segments.aggregate()?);
-    // A browser that reconnects repeats the address it was given and says in this header which sequence it has.
+    // A browser that reconnects repeats the same address, and sends the last sequence that it has in this header.
     let last = headers::last_event_id(&headers)?;
     let from = match last {
         Some(last) => Sequence(last.saturating_add(1)),
@@ -64,19 +64,19 @@ pub(crate) async fn stream(
     let first = first.map_err(|error| error.for_caller(&caller, &history.tenant, &history.domain))?;
     let format = Format::wanted(&headers);
     if format == Format::ServerSentEvents && last.is_some() && first.events.is_empty() {
-        // Tells a browser not to ask again.
+        // The status that stops a browser from reconnecting.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     history.first = Some(first);
-    let told = stream::try_unfold(Some(history), |history| async move {
+    let items = stream::try_unfold(Some(history), |history| async move {
         let Some(mut history) = history else { return Ok(None) };
         Ok(Some(match history.next().await? {
-            Some(page) => (Told::Page(page), Some(history)),
-            None => (Told::Complete, None),
+            Some(page) => (StreamItem::Page(page), Some(history)),
+            None => (StreamItem::Complete, None),
         }))
     });
-    let told = told.take_until(Box::pin(access::ended(app, caller)));
-    Ok(respond(told, format, |event| event.sequence.0))
+    let items = items.take_until(Box::pin(access::ended(app, caller)));
+    Ok(respond(items, format, |event| event.sequence.0))
 }
 
 impl History {
@@ -91,7 +91,7 @@ impl History {
             }
             self.from = page.next.plus(1);
             self.sight.filter(&self.tenant, &mut page.events);
-            // A page of which nothing is seen is not the end.
+            // A page without visible events is not the end.
             if !page.events.is_empty() {
                 self.left = self.left.saturating_sub(page.events.len() as u64);
                 return Ok(Some(Page { events: page.events, reserved: page.reserved }));

@@ -1,5 +1,5 @@
-//! The one place where the server reads JSON that comes from outside: what is not JSON, what is beyond a limit of JSON, and what says
-//! something else than was asked for are three different refusals, each named.
+//! The one place where the server reads JSON of callers. There are three different refusals: for text that is not JSON,
+//! for JSON beyond a limit, and for JSON with another content than expected.
 
 use polder_core::{JSON_DEPTH_LIMIT, JSON_DEPTH_MAX, JSON_NUMBER_LIMIT, JsonError, check_json};
 use serde::de::DeserializeOwned;
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::kinds;
 use crate::problem::Problem;
 
-/// Reads `bytes` as a `T`. `what` names the bytes in messages, `right` says what would be right.
+/// Reads `bytes` as a `T`. In messages, `what` names the bytes, and `right` shows what would be right.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], what: &str, right: &str) -> Result<T, Problem> {
     check_json(bytes).map_err(|error| refusal(what, &error))?;
     serde_json::from_slice(bytes)

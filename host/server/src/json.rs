@@ -1,4 +1,4 @@
-//! Answers in JSON.
+//! Responses in JSON.
 
 use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, StatusCode};
@@ -16,7 +16,7 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     response
 }
 
-/// As [`json`], and `reserved` is what the body takes until the client has it.
+/// Like [`json`]. `reserved` is the memory of the body, which is released once the client has taken it.
 pub(crate) fn json_held(status: StatusCode, value: &impl Serialize, reserved: Option<MemoryReservation>) -> Response {
     let text = serde_json::to_vec(value).expect("answers have string keys only, and so always serialize");
     let mut response = (status, held(text, reserved)).into_response();
@@ -24,15 +24,15 @@ pub(crate) fn json_held(status: StatusCode, value: &impl Serialize, reserved: Op
     response
 }
 
-/// Bytes that give their reservation back when the last of them was taken.
+/// Returns bytes that release their reservation when the last of them is taken.
 pub(crate) fn held(text: Vec<u8>, reserved: Option<MemoryReservation>) -> Bytes {
     held_with(text, reserved, ())
 }
 
-/// As [`held`], and drops `guard` then.
+/// Like [`held`]. Also drops `guard` then.
 pub(crate) fn held_with<G: Send + 'static>(text: Vec<u8>, mut reserved: Option<MemoryReservation>, guard: G) -> Bytes {
     if let Some(reserved) = &mut reserved {
-        // What the text was made of is about to go.
+        // The values that the text was made of are about to be dropped.
         reserved.shrink_to(text.len() as u64);
     }
     Bytes::from_owner(Held { text, _until_taken: (reserved, guard) })
@@ -49,7 +49,7 @@ impl<T> AsRef<[u8]> for Held<T> {
     }
 }
 
-/// Names the sequence that `If-Match` can ask for later.
+/// Adds the aggregate's sequence as the `ETag`, for a later `If-Match`.
 pub(crate) fn tagged(mut response: Response, sequence: Sequence) -> Response {
     let tag = HeaderValue::try_from(format!("\"{sequence}\"")).expect("digits and quotes are good in a header");
     response.headers_mut().insert(ETAG, tag);

@@ -1,4 +1,4 @@
-//! `/v1/keys`: the public keys of those who issue tokens.
+//! `/v1/keys`: the public keys of token issuers.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::segments::Segments;
 
-/// A key and what is written around it.
+/// The longest body: a key and the JSON around it, in bytes.
 const BODY_BYTES_MAX: u64 = 1024;
 
 #[derive(Deserialize)]
@@ -37,13 +37,13 @@ pub(crate) async fn list(State(app): State<Arc<App>>, query: Query) -> Result<Re
     page("keys", keys, &query, |key| key.id.to_string())
 }
 
-/// `POST`: `{"public_key": "…"}`. The private part stays with the caller.
+/// `POST`: `{"public_key": "…"}`. The private key stays with the caller.
 pub(crate) async fn add(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, Problem> {
     let (parts, sent) = request.into_parts();
     if app.verifier.is_open() && parts.extensions.get::<FirstKeyProven>().is_none() {
         let detail = format!(
-            "the first key is made in the data folder of a host that stands still (polder token key new --data DIR), or with the \
-             proof that a host which runs keeps there (--first-key-proof DIR/{FIRST_KEY_FILE})"
+            "the first key is made in the data folder of a stopped host (polder token key new --data DIR), or with the \
+             proof that a running host keeps there (--first-key-proof DIR/{FIRST_KEY_FILE})"
         );
         return Err(Problem::new(&kinds::FIRST_KEY, detail));
     }
@@ -56,7 +56,7 @@ pub(crate) async fn add(State(app): State<Arc<App>>, caller: Caller, request: Re
     change(app, async move { host.add_key(&id, &public_key.to_string(), actor.as_deref()).await }).await
 }
 
-/// `DELETE`: revokes. What the key signed is refused from the next request on.
+/// `DELETE`: revokes a key. Tokens that it signed are refused from the next request on.
 pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -68,7 +68,8 @@ pub(crate) async fn revoke(
     change(app, async move { host.revoke_key(&id, actor.as_deref()).await }).await
 }
 
-/// On a task of its own: a caller that goes away must not leave a key revoked in the history and good at the gate.
+/// Records a change and applies it, in a task of its own: if the caller disconnects, a key must not be revoked in the
+/// history and still be accepted.
 async fn change(
     app: Arc<App>,
     recorded: impl Future<Output = Result<AccessKey, KeyError>> + Send + 'static,
@@ -84,20 +85,20 @@ async fn change(
     .await
 }
 
-/// Where another host may make keys known and revoke them: what it recorded holds here too.
+/// Applies the keys that another host records, if several hosts share the journals.
 pub(crate) async fn follow(app: Arc<App>) {
     let system = TenantName::new(SYSTEM_TENANT).expect("a good name");
     let Ok(mut recorded) = app.parts.first_host().positions(&system) else { return };
     while recorded.changed().await.is_ok() {
         if let Err(problem) = app.verifier.set_keys(|| known(app.parts.first_host())) {
-            tracing::error!(problem, "the keys that another host recorded do not count here");
+            tracing::error!(problem, "cannot apply the keys that another host recorded");
         }
         app.keys_changed.send_replace(());
     }
 }
 
-/// The host's keys as the verifier takes them. Fails when the history holds what this version cannot read: to go on without a key
-/// might open a door.
+/// The host's keys in the verifier's form. Fails if this version cannot read a key in the history: without that key the
+/// host might accept too much.
 pub(crate) fn known(host: &Host) -> Result<Vec<KnownKey>, String> {
     let known = |key: AccessKey| match key.public_key.parse() {
         Ok(public_key) => Ok(KnownKey { public_key, is_revoked: key.revoked.is_some() }),

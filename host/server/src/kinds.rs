@@ -1,9 +1,9 @@
-//! Every kind of problem a caller can meet. The names are part of the interface: clients branch on them.
+//! The kinds of problems that callers can meet. Their names are part of the interface: clients branch on them.
 
 use axum::http::StatusCode;
 
 pub(crate) struct Kind {
-    /// The last part of the problem's `type`: `urn:polder:problem:` and this.
+    /// The last part of the problem's `type`, after `urn:polder:problem:`.
     pub(crate) name: &'static str,
     pub(crate) status: StatusCode,
     pub(crate) title: &'static str,
@@ -41,7 +41,7 @@ pub(crate) const COMPONENT_REFUSED: Kind =
 pub(crate) const GATE_REFUSED: Kind =
     kind(StatusCode::UNPROCESSABLE_ENTITY, "gate-refused", "The revision cannot take the domain over");
 pub(crate) const QUESTION_TOO_SLOW: Kind =
-    kind(StatusCode::UNPROCESSABLE_ENTITY, "question-too-slow", "The question looks at too many documents");
+    kind(StatusCode::UNPROCESSABLE_ENTITY, "question-too-slow", "The query reads too many documents");
 pub(crate) const QUARANTINED: Kind = kind(StatusCode::CONFLICT, "quarantined", "The revision is in quarantine");
 pub(crate) const NOTHING_BEFORE: Kind =
     kind(StatusCode::CONFLICT, "nothing-before", "There is no revision to go back to");
@@ -57,7 +57,7 @@ pub(crate) const TENANT_SUSPENDED: Kind = kind(StatusCode::FORBIDDEN, "tenant-su
 pub(crate) const SYSTEM_TENANT: Kind =
     kind(StatusCode::FORBIDDEN, "system-tenant", "This tenant is the host's own history");
 
-// The caller is a web page, or was led here by one; or proves that it may read the data folder.
+// The caller is a web page or was led here by one, or must prove that it can read the data folder.
 pub(crate) const FOREIGN_HOST: Kind =
     kind(StatusCode::MISDIRECTED_REQUEST, "foreign-host", "The request names another host");
 pub(crate) const FOREIGN_ORIGIN: Kind =
@@ -65,13 +65,13 @@ pub(crate) const FOREIGN_ORIGIN: Kind =
 pub(crate) const FIRST_KEY: Kind =
     kind(StatusCode::FORBIDDEN, "first-key", "The first key needs proof of access to the data folder");
 
-// The caller gets a token, or one that permits more.
+// The caller needs a token, or one that permits more.
 pub(crate) const NOT_AUTHENTICATED: Kind =
-    kind(StatusCode::UNAUTHORIZED, "not-authenticated", "It is not known who asks");
+    kind(StatusCode::UNAUTHORIZED, "not-authenticated", "The caller is not authenticated");
 pub(crate) const NOT_PERMITTED: Kind = kind(StatusCode::FORBIDDEN, "not-permitted", "The token does not permit this");
 
-// The caller asks for something that is there.
-pub(crate) const UNKNOWN_ROUTE: Kind = kind(StatusCode::NOT_FOUND, "unknown-route", "Nothing lives at this path");
+// The caller names something that does not exist.
+pub(crate) const UNKNOWN_ROUTE: Kind = kind(StatusCode::NOT_FOUND, "unknown-route", "No route matches this path");
 pub(crate) const UNKNOWN_TENANT: Kind = kind(StatusCode::NOT_FOUND, "unknown-tenant", "Unknown tenant");
 pub(crate) const UNKNOWN_DOMAIN: Kind = kind(StatusCode::NOT_FOUND, "unknown-domain", "Unknown domain");
 pub(crate) const UNKNOWN_AGGREGATE: Kind = kind(StatusCode::NOT_FOUND, "unknown-aggregate", "Unknown aggregate");
@@ -82,13 +82,13 @@ pub(crate) const UNKNOWN_KEY: Kind = kind(StatusCode::NOT_FOUND, "unknown-key", 
 pub(crate) const NO_SUCH_AGGREGATE: Kind =
     kind(StatusCode::NOT_FOUND, "no-such-aggregate", "Nothing has happened to this aggregate");
 pub(crate) const NO_SUCH_SEQUENCE: Kind =
-    kind(StatusCode::NOT_FOUND, "no-such-sequence", "The aggregate has not come that far");
+    kind(StatusCode::NOT_FOUND, "no-such-sequence", "The aggregate has no such sequence yet");
 pub(crate) const NOTHING_PARKED: Kind = kind(StatusCode::NOT_FOUND, "nothing-parked", "Nothing is set aside there");
 pub(crate) const NO_SUCH_DOCUMENT: Kind = kind(StatusCode::NOT_FOUND, "no-such-document", "No such document");
 
-// The caller reads again and decides anew, or waits.
+// The caller reads the state again and decides again, or waits.
 pub(crate) const SEQUENCE_CONFLICT: Kind =
-    kind(StatusCode::CONFLICT, "sequence-conflict", "The aggregate stands elsewhere");
+    kind(StatusCode::CONFLICT, "sequence-conflict", "The aggregate is at another sequence");
 pub(crate) const KEY_KNOWN: Kind = kind(StatusCode::CONFLICT, "key-known", "The key is known already");
 pub(crate) const BUSY: Kind = kind(StatusCode::TOO_MANY_REQUESTS, "busy", "The tenant has too much in flight");
 pub(crate) const HOST_BUSY: Kind =
@@ -104,7 +104,7 @@ pub(crate) const DISK_FULL: Kind = kind(StatusCode::INSUFFICIENT_STORAGE, "disk-
 pub(crate) const STORAGE_FULL: Kind =
     kind(StatusCode::INSUFFICIENT_STORAGE, "storage-full", "The tenant has used up its storage");
 
-// The author of the domain, or the operator, looks after it.
+// The author of the domain, or the operator, has to act.
 pub(crate) const OUT_OF_SERVICE: Kind =
     kind(StatusCode::SERVICE_UNAVAILABLE, "out-of-service", "The domain has failed too often");
 pub(crate) const TENANT_UNAVAILABLE: Kind =
@@ -114,7 +114,7 @@ pub(crate) const GUEST_FAULT: Kind =
 pub(crate) const STORAGE_FAILED: Kind =
     kind(StatusCode::INTERNAL_SERVER_ERROR, "storage-failed", "The host cannot use its data");
 pub(crate) const READ_ONLY: Kind = kind(StatusCode::SERVICE_UNAVAILABLE, "read-only", "The host takes no changes");
-// Neither done nor not done: with the same command id, asking again is safe and tells.
+// The outcome is unknown. Sending the command again with the same id is safe and returns the outcome.
 pub(crate) const OUTCOME_UNKNOWN: Kind =
     kind(StatusCode::GATEWAY_TIMEOUT, "outcome-unknown", "It is not known whether the command was recorded");
 pub(crate) const SHUTTING_DOWN: Kind =

@@ -1,5 +1,6 @@
-//! Polder's HTTP face: turns requests into questions and commands for a [`Host`](polder_engine::Host) and its answers into JSON,
-//! newline-delimited JSON, server-sent events or problem documents (RFC 9457). Decides nothing about domains, and keeps nothing.
+//! Polder's HTTP and NATS interface. It turns requests into commands and queries for a [`Host`](polder_engine::Host),
+//! and the host's answers into JSON, newline-delimited JSON, server-sent events or problem documents (RFC 9457). It
+//! makes no decisions about domains and stores nothing.
 #![forbid(unsafe_code)]
 
 mod access;

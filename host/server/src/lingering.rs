@@ -1,5 +1,6 @@
-//! Reads to its end a body that the answer did not need: refused for its size, or before anyone looked at it. Closing at once would reset
-//! the connection, and a caller who is still sending would see that instead of the answer.
+//! Reads a request's body to its end if the response did not need it, because the request was refused for its size or
+//! before its body was read. Closing at once would reset the connection, and a caller that is still sending would see
+//! that instead of the response.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,34 +16,36 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::sync::oneshot;
 
-/// A smaller body has come with the head of its request, or is read by the connection itself.
+/// A smaller body has arrived with the head of its request, or the connection reads it by itself.
 pub(crate) const LINGER_BYTES_MIN: u64 = 4 * 1024;
-/// What is read, and dropped, at most. Twice the largest upload: who sends still more has not read what it is told.
+/// The most bytes that are read and dropped: twice the largest upload. A caller that sends more does not read the
+/// response.
 const LINGER_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Wall time of it. The body's own deadline is longer.
+/// The longest time to read the rest, in wall time. The body's own deadline is longer.
 const LINGER_WAIT_MAX: Duration = Duration::from_secs(10);
 
 pub(crate) async fn linger(request: Request, next: Next) -> Response {
     if request.body().size_hint().upper().is_some_and(|bytes| bytes < LINGER_BYTES_MIN) {
         return next.run(request).await;
     }
-    // Who asked first whether to send is told by the answer, and sends nothing unless somebody reads.
+    // A caller with `Expect` waits for the permission to send. The response refuses it, and the caller sends nothing
+    // unless the host reads.
     let is_awaited = !request.headers().contains_key(EXPECT);
     let (back, mut rest) = oneshot::channel();
     let lend = |body| Body::new(Lent { body, is_awaited, back: Some(back) });
     let response = next.run(request.map(lend)).await;
-    // It is still in use where the answer is a stream.
+    // A streaming response may still use the body.
     if let Ok(rest) = rest.try_recv() {
-        // Whoever has not sent it by then is not going to read the answer either.
+        // A caller that has not sent the rest in this time will not read the response either.
         let _ = tokio::time::timeout(LINGER_WAIT_MAX, drop_rest(rest)).await;
     }
     response
 }
 
-/// What is left of it comes back when it is dropped.
+/// A body that sends its rest back when it is dropped.
 struct Lent {
     body: Body,
-    /// The other side sends it in any case, or has been asked to.
+    /// Whether the client sends the body in any case, or has been asked to send it.
     is_awaited: bool,
     back: Option<oneshot::Sender<Body>>,
 }
@@ -71,7 +74,7 @@ impl http_body::Body for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         if let Some(back) = self.back.take().filter(|_| self.is_awaited) {
-            // Nobody is there when the answer has been given.
+            // The receiver is gone if the response was already returned.
             drop(back.send(std::mem::take(&mut self.body)));
         }
     }
@@ -107,7 +110,7 @@ mod tests {
 
     const PIECE_BYTES: usize = 1024 * 1024;
 
-    /// How many pieces of a body of `pieces` are read when nobody looks at it.
+    /// The number of pieces that are read of a body of `pieces`, when the handler does not read it.
     async fn read_of(pieces: usize, expect: Option<&str>) -> usize {
         let read = Arc::new(AtomicUsize::new(0));
         let counting = Arc::clone(&read);
@@ -126,17 +129,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_looked_at_is_read_all_the_same() {
+    async fn an_unread_body_is_read_to_its_end() {
         assert_eq!(read_of(33, None).await, 33);
     }
 
     #[tokio::test]
-    async fn but_not_without_end() {
+    async fn at_most_a_bound_of_the_body_is_read() {
         assert_eq!(read_of(100, None).await as u64 * PIECE_BYTES as u64, LINGER_BYTES_MAX);
     }
 
     #[tokio::test]
-    async fn who_waits_to_be_asked_is_not() {
+    async fn the_body_of_a_caller_that_expects_a_continue_is_not_read() {
         assert_eq!(read_of(33, Some("100-continue")).await, 0);
     }
 }

@@ -1,19 +1,19 @@
-//! What several parts count, as one text in Prometheus's format: each metric stands there once, with a label that tells the parts' values
-//! apart.
+//! Merges the metrics of several parts into one text in Prometheus's format. Each metric is described once, and a label
+//! distinguishes the parts' values.
 
 use std::collections::HashMap;
 use std::fmt::{Display, Write as _};
 
-/// What is said of one metric.
+/// The lines of one metric.
 #[derive(Default)]
 struct Family<'a> {
     name: &'a str,
-    /// `# HELP` and `# TYPE`.
+    /// The lines `# HELP` and `# TYPE`.
     head: Vec<&'a str>,
     samples: Vec<String>,
 }
 
-/// Each text comes with its value of the label.
+/// Merges texts, each given with its value of the label.
 pub(crate) fn merged<'a>(label: &str, texts: &'a [(impl Display, String)]) -> String {
     let mut families: Vec<Family<'a>> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();
@@ -45,7 +45,7 @@ pub(crate) fn merged<'a>(label: &str, texts: &'a [(impl Display, String)]) -> St
     text
 }
 
-/// `name 1` or `name{a="b"} 1`, with one label more.
+/// Adds a label to a sample such as `name 1` or `name{a="b"} 1`.
 fn labelled(name: &str, sample: &str, label: &str, value: &impl Display) -> String {
     let rest = &sample[name.len()..];
     match rest.strip_prefix('{') {

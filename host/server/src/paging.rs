@@ -1,4 +1,4 @@
-//! Lists by pages: in an order that stays, from behind the last item of the page before.
+//! Lists in pages: in a stable order, each page after the last item of the page before.
 
 use std::str::FromStr;
 
@@ -11,11 +11,12 @@ use crate::json::json;
 use crate::problem::Problem;
 use crate::query::{Query, bad_parameter};
 
-/// Items of one page, at most and when the caller names no limit.
+/// The most items of one page, and the default.
 pub(crate) const ITEMS_PER_PAGE_MAX: usize = 1_000;
 pub(crate) const PARAMETERS: &[&str] = &["after", "limit"];
 
-/// One page of `items`, which stand in the order of their keys, under `name`; `next` is there where more follow, and is the `after` of the next page.
+/// Returns one page of `items` under `name`. The items are sorted by their keys. `next` is there if more follow, and is
+/// the `after` of the next page.
 pub(crate) fn page<T, K>(name: &str, items: Vec<T>, query: &Query, key: impl Fn(&T) -> K) -> Result<Response, Problem>
 where
     T: Serialize,
@@ -29,7 +30,7 @@ where
     let after: Option<K> = match query.one("after")? {
         None => None,
         Some(text) => Some(text.parse().map_err(|_| {
-            bad_parameter("after", &format!("is {text:?}; what \"next\" of the page before says would be right"))
+            bad_parameter("after", &format!("is {text:?}; the \"next\" of the page before would be right"))
         })?),
     };
     let mut rest = items.into_iter().filter(|item| after.as_ref().is_none_or(|after| key(item) > *after)).peekable();

@@ -1,4 +1,4 @@
-//! `/v1/{tenant}/parked`: events that projections could not apply, on the host that is asked.
+//! `/v1/{tenant}/parked`: events that projections could not apply, on the host that receives the request.
 
 use std::sync::Arc;
 
@@ -20,9 +20,9 @@ pub(crate) const LIST_PARAMETERS: &[&str] = &["domain", "projection", "key", "af
 pub(crate) const ONE_PARAMETERS: &[&str] = &["domain", "projection", "key"];
 pub(crate) const CHANGE_PARAMETERS: &[&str] = &["domain", "projection", "key", "position", "all"];
 
-/// Events of one answer, when the caller names no limit.
+/// The default number of events in one response.
 const PARKED_PER_PAGE: usize = 100;
-/// Most events of one answer.
+/// The most events in one response.
 const PARKED_PER_PAGE_MAX: usize = 1_000;
 
 /// `GET /v1/{tenant}/parked`.
@@ -77,7 +77,8 @@ pub(crate) async fn discard(
     Ok(json(StatusCode::ACCEPTED, &app.host(&tenant).discard_parked(&tenant, filter).await?))
 }
 
-/// What is to be changed has to be named, or all of it asked for.
+/// The filter of a change. The caller must restrict it by a parameter or ask for all events, so that none is changed by
+/// mistake.
 fn chosen(app: &App, caller: &Caller, tenant: &TenantName, act: &str, query: &Query) -> Result<ParkedFilter, Problem> {
     let names = ["domain", "projection", "key", "position"];
     let mut is_named = false;
@@ -91,7 +92,7 @@ fn chosen(app: &App, caller: &Caller, tenant: &TenantName, act: &str, query: &Qu
     filter(app, caller, tenant, act, query)
 }
 
-/// Within the domains for which the caller may do this.
+/// The filter, restricted to domains for which the caller may do this.
 fn filter(app: &App, caller: &Caller, tenant: &TenantName, act: &str, query: &Query) -> Result<ParkedFilter, Problem> {
     let may = |domain: &DomainName| caller.may_publish(&subject::admin(tenant, act, domain));
     let domains = match query.named::<DomainName>("domain")? {

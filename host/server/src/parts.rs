@@ -1,4 +1,4 @@
-//! A part of the host for each journal, with the tenants whose history is in it.
+//! The parts of a host: one per journal, with the tenants whose history is in that journal.
 
 use std::sync::Arc;
 
@@ -10,27 +10,28 @@ use crate::first_key::FirstKeyProof;
 use crate::kinds;
 use crate::problem::Problem;
 
-/// All that a host serves. Clones share it.
+/// All parts of a host. Clones share them.
 #[derive(Clone)]
 pub struct Parts {
     journals: Journals,
-    /// By number.
+    /// The parts, indexed by journal number.
     parts: Arc<[Arc<Part>]>,
-    /// Where other hosts have the journals in common with this one.
+    /// The other hosts that share the journals, if there are any.
     company: Option<Company>,
-    /// While the host has no keys: what the caller who brings the first one has to show.
+    /// What the caller must present to add the first key, while the host has no keys.
     first_key: Option<FirstKeyProof>,
 }
 
 pub(crate) struct Part {
     pub(crate) journal: JournalNumber,
     pub(crate) host: Host,
-    /// `None`: the journal is this host's alone.
+    /// `None`: no other host shares the journal.
     pub(crate) cluster: Option<Cluster>,
 }
 
 impl Part {
-    /// Hands a command to the host: it is on its way when this returns. A caller waits no longer than the servers answer that keep the journal.
+    /// Submits a command: it is under way when this returns. Refuses at once if the servers that keep the journal do
+    /// not answer; the future resolves early with a refusal if they stop answering.
     pub(crate) fn submit(
         &self,
         command: Command,
@@ -57,7 +58,7 @@ impl Part {
 }
 
 impl Parts {
-    /// Of a host with its one journal in its own folder.
+    /// The parts of a host with one journal in its own folder.
     pub fn alone(host: Host) -> Self {
         let part = Part::new(JournalNumber::FIRST, host, None);
         Self { journals: Journals::ONE, parts: [Arc::new(part)].into(), company: None, first_key: None }
@@ -67,7 +68,7 @@ impl Parts {
         Self { journals, parts: parts.into_iter().map(Arc::new).collect(), company: Some(company), first_key: None }
     }
 
-    /// A running host takes its first key only from a caller who shows this.
+    /// Sets the proof that a caller must present to add the first key.
     #[must_use]
     pub fn with_first_key_proof(self, proof: FirstKeyProof) -> Self {
         Self { first_key: Some(proof), ..self }
@@ -77,7 +78,7 @@ impl Parts {
         self.first_key.as_ref()
     }
 
-    /// The part that the tenant belongs to. The host's own history is that of its first part: it has the access keys.
+    /// The part of the tenant. The system tenant belongs to the first part, which also has the access keys.
     pub(crate) fn of(&self, tenant: &TenantName) -> &Arc<Part> {
         match self.is_one() || tenant.as_str() == SYSTEM_TENANT {
             true => self.first(),
@@ -101,17 +102,17 @@ impl Parts {
         self.company.as_ref()
     }
 
-    /// The one that has the tenant.
+    /// The engine host of the tenant.
     pub fn host(&self, tenant: &TenantName) -> &Host {
         &self.of(tenant).host
     }
 
-    /// The one that has what is the host's own, as access keys are.
+    /// The engine host of the first part, which has the host's own resources, such as access keys.
     pub fn first_host(&self) -> &Host {
         &self.first().host
     }
 
-    /// Finishes what is under way in all of them, and closes them.
+    /// Finishes the work under way in all parts, and closes them.
     pub async fn shutdown(self) {
         for part in self.parts.iter() {
             part.host.clone().shutdown().await;

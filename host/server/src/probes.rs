@@ -1,4 +1,4 @@
-//! For those who watch over the host: is it up, does it take commands, what does it count.
+//! Probes for monitoring: liveness, readiness, metrics and drain.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::problem::{Problem, without_paths};
 
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The process answers; nothing more is said.
+/// Answers as long as the process runs. Reveals nothing else.
 pub(crate) async fn healthz() -> Response {
     json(StatusCode::OK, &serde_json::json!({ "up": true }))
 }
@@ -33,8 +33,8 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Prob
     Err(Problem::new(&kinds::NOT_READY, format!("the host takes no commands: {reason}")).with("reason", reason))
 }
 
-/// Commands are taken; some tenants or domains may be out of service all the same. The probe asks nobody who they are: once there are access
-/// keys it says how many, and `polder tenant show` which.
+/// The host takes commands, though some tenants or domains may be out of service. The probe needs no token: once there
+/// are access keys it reports only how many are out of service, and `polder tenant show` reports which.
 fn ready(app: &App) -> Ready {
     let degraded: Vec<_> = app.parts.all().iter().flat_map(|part| part.host.health().degraded).collect();
     let count = (!degraded.is_empty()).then_some(degraded.len());
@@ -52,10 +52,10 @@ struct Ready {
     degraded: Vec<Degraded>,
 }
 
-/// Why the part's tenants can change nothing at the moment.
+/// Why the part's tenants cannot change anything now. `None` if they can.
 fn problem(app: &App, part: &Part) -> Option<String> {
     let problem = match &part.cluster {
-        // What it takes it hands to the owner.
+        // This host forwards commands to the owner, so it is ready if it knows one.
         Some(cluster) if !part.host.is_leading() => cluster.problem()?,
         cluster => {
             if let Some(stalled) = cluster.as_ref().and_then(|cluster| cluster.servers().stalled()) {
@@ -72,7 +72,8 @@ fn of_journal(app: &App, part: &Part, problem: String) -> String {
     if app.parts.is_one() { problem } else { format!("journal {}: {problem}", part.journal) }
 }
 
-/// The host gives up all journals that it has in common with others, and does not take them again. Answers once others may own them.
+/// Releases all journals that this host shares with others, and does not take them again. Answers once others may own
+/// them.
 pub(crate) async fn drain(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let Some(company) = app.parts.company().cloned() else {
         let detail = "no other host could take over: this one keeps its journal in its own folder";
@@ -98,12 +99,12 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
     ([(CONTENT_TYPE, PROMETHEUS_TEXT)], text + &memory + &nats + &app.connections.metrics()).into_response()
 }
 
-/// All parts of a host share one budget, so it is shown once.
+/// The memory metrics. All parts share one budget, so it is shown once.
 fn memory(budget: &MemoryBudget) -> String {
     let mut text = format!(
-        "# HELP polder_memory_bytes_max What the host may hold for work that outsiders cause.\n\
+        "# HELP polder_memory_bytes_max Memory budget for the work that callers cause, in bytes.\n\
          # TYPE polder_memory_bytes_max gauge\npolder_memory_bytes_max {}\n\
-         # HELP polder_memory_bytes What the host holds of it, by purpose.\n# TYPE polder_memory_bytes gauge\n",
+         # HELP polder_memory_bytes Used part of the memory budget, in bytes by purpose.\n# TYPE polder_memory_bytes gauge\n",
         budget.bytes_max()
     );
     for purpose in MemoryPurpose::ALL {

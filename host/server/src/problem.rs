@@ -1,4 +1,4 @@
-//! A refusal as it leaves the host: a problem document (RFC 9457). Knows HTTP; knows nothing of why something was refused.
+//! A refusal as a problem document (RFC 9457). This module knows HTTP, but not why something is refused.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::kinds::{self, Kind};
 /// Hexadecimal digits of an incident's number.
 const INCIDENT_DIGITS: usize = 12;
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
-/// What would let the caller in, as RFC 6750 names it.
+/// The authentication scheme of RFC 6750 that a caller needs.
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 
 pub(crate) struct Problem {
@@ -22,11 +22,12 @@ pub(crate) struct Problem {
     detail: String,
     members: Map<String, Value>,
     wait_ms: Option<u64>,
-    /// Nothing was done, and the journal's owner can be asked.
+    /// Whether nothing was done and the journal's owner may take the request.
     is_for_owner: bool,
 }
 
-/// Goes with an answer that says so: where it is known how to ask the owner, the caller need not do it.
+/// Marks the response of a problem that is `for_owner`. A host that can reach the owner forwards the request instead of
+/// sending the response.
 #[derive(Clone, Copy)]
 pub(crate) struct ForOwner;
 
@@ -41,26 +42,26 @@ struct Document<'a> {
 }
 
 impl Problem {
-    /// `detail` says what was wrong and what would be right, with the values involved.
+    /// `detail` names the error and a correct value, with the values involved.
     pub(crate) fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), members: Map::new(), wait_ms: None, is_for_owner: false }
     }
 
-    /// A refusal whose cause is the operator's to know, as it may hold paths and the words of libraries. The caller gets `detail`, the log
-    /// gets `cause`, and both get the number of the incident.
+    /// A failure whose cause only the operator may see, since it may hold paths or messages of libraries. The caller
+    /// gets `detail`, the log gets `cause`, and both get the number of the incident.
     pub(crate) fn internal(kind: &'static Kind, detail: &str, cause: &impl Display) -> Self {
         let incident = uuid::Uuid::new_v4().simple().to_string()[..INCIDENT_DIGITS].to_owned();
         tracing::error!(incident, kind = kind.name, %cause, "a request failed");
         Self::new(kind, format!("{detail}; the host's log says why, as incident {incident}")).with("incident", incident)
     }
 
-    /// The host takes no changes. Why is told as far as it is no affair of the host's files; the log has it all.
+    /// The host takes no changes. The caller gets the reason without file paths; the log gets all of it.
     pub(crate) fn read_only(detail: &str, reason: &str) -> Self {
         tracing::debug!(reason, "a change was refused");
         Self::new(&kinds::READ_ONLY, without_paths(detail)).with("reason", without_paths(reason))
     }
 
-    /// Adds a member that programs can read: `known`, `expected`, `actual`, `limit`, …
+    /// Adds a machine-readable member: `known`, `expected`, `actual`, `limit`, …
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.members.insert(name.to_owned(), value.into());
         self
@@ -86,7 +87,7 @@ impl Problem {
         self.is_for_owner
     }
 
-    /// Nothing was wrong with the request: it can be made again.
+    /// Whether the refusal is temporary: the same request may succeed later.
     pub(crate) fn passes(&self) -> bool {
         matches!(self.kind.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
     }
@@ -95,7 +96,7 @@ impl Problem {
         self.kind.name == kind.name
     }
 
-    /// After which it may be tried again.
+    /// The time after which the caller may try again.
     pub(crate) fn wait(&self) -> Option<Duration> {
         self.wait_ms.map(Duration::from_millis)
     }
@@ -104,14 +105,14 @@ impl Problem {
         self.kind.status
     }
 
-    /// In a few words, the same for all problems of the kind.
+    /// A short title, the same for all problems of the kind.
     pub(crate) fn title(&self) -> &'static str {
         self.kind.title
     }
 }
 
 impl Problem {
-    /// As it is told: RFC 9457.
+    /// The problem document of RFC 9457.
     pub(crate) fn document(&self) -> impl Serialize {
         Document {
             r#type: format!("urn:polder:problem:{}", self.kind.name),
@@ -123,7 +124,7 @@ impl Problem {
     }
 }
 
-/// `text` with a word in place of each path of this machine.
+/// Returns `text` with each file path replaced by a placeholder.
 pub(crate) fn without_paths(text: &str) -> String {
     let hidden = |word: &str| {
         let path = word.trim_start_matches(['"', '\'', '(', '`']);
@@ -144,7 +145,7 @@ impl IntoResponse for Problem {
         if self.is_for_owner {
             response.extensions_mut().insert(ForOwner);
         }
-        // The header counts whole seconds, and 0 would ask for a busy loop.
+        // The header is in whole seconds, and 0 would invite a busy loop.
         if let Some(seconds) = self.wait_ms.map(|wait_ms| wait_ms.div_ceil(1_000).max(1)) {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_known_is_an_answer_of_its_own_and_names_the_id() {
+    async fn an_unknown_outcome_has_its_own_answer_with_the_id() {
         use polder_core::CommandId;
         use polder_engine::SubmitError;
 
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_members_stand_side_by_side() {
+    async fn members_are_on_the_top_level_of_the_document() {
         let problem = Problem::new(&kinds::UNKNOWN_COMMAND, "no such command").with_known(&["a", "b"]);
         let (status, retry_after, document) = shown(problem).await;
         assert_eq!(status, StatusCode::NOT_FOUND);
@@ -197,18 +198,18 @@ mod tests {
     }
 
     #[test]
-    fn paths_of_the_host_are_not_told() {
-        for (text, told) in [
+    fn file_paths_of_the_host_are_hidden() {
+        for (text, expected) in [
             ("cannot sync /var/lib/polder/journal/7: no space", "cannot sync (a file of the host) no space"),
             ("cannot open \"/x y\" now", "cannot open (a file of the host) y\" now"),
             ("the limit is 3 / 4, and/or more", "the limit is 3 / 4, and/or more"),
         ] {
-            assert_eq!(without_paths(text), told);
+            assert_eq!(without_paths(text), expected);
         }
     }
 
     #[tokio::test]
-    async fn an_incident_is_told_without_its_cause() {
+    async fn an_incident_hides_its_cause_from_the_caller() {
         let cause = "disk I/O error in /var/lib/polder/views/main.sqlite";
         let problem = Problem::internal(&kinds::STORAGE_FAILED, "the host cannot read its data", &cause);
         let (status, _, document) = shown(problem).await;
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wait_is_told_in_whole_seconds_and_never_as_none() {
+    async fn retry_after_is_in_whole_seconds_and_never_zero() {
         for (wait_ms, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2")] {
             let (_, retry_after, _) = shown(Problem::new(&kinds::BUSY, "busy").retry_after_ms(wait_ms)).await;
             assert_eq!(retry_after.as_deref(), Some(seconds), "{wait_ms} ms");

@@ -1,4 +1,4 @@
-//! The part of a request behind the question mark, read strictly: a misspelt parameter is refused, not ignored.
+//! The query of a request, read strictly: a misspelt parameter is refused, not ignored.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::problem::Problem;
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// `known` are the parameters that this request may have.
+    /// Parses a query. `known` are the parameters that the route takes; others are refused.
     pub(crate) fn parse(raw: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
         let mut parameters = Vec::new();
         for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
@@ -38,7 +38,7 @@ impl Query {
         let mut found = None;
         for (_, value) in self.0.iter().filter(|(given, _)| given == name) {
             if found.replace(value.as_str()).is_some() {
-                return Err(bad_parameter(name, "stands there more than once: give it once"));
+                return Err(bad_parameter(name, "is there more than once: give it once"));
             }
         }
         Ok(found)
@@ -59,7 +59,7 @@ impl Query {
         }
     }
 
-    /// A name or id with a rule of its own.
+    /// A name or id that is checked by its own rule.
     pub(crate) fn named<T>(&self, name: &str) -> Result<Option<T>, Problem>
     where
         T: FromStr<Err = polder_core::NameError>,
@@ -68,23 +68,23 @@ impl Query {
     }
 }
 
-/// `problem` goes on after "parameter x …".
+/// Refuses a parameter. `problem` continues the text "parameter x …".
 pub(crate) fn bad_parameter(name: &str, problem: &str) -> Problem {
     Problem::new(&kinds::BAD_QUERY, format!("parameter {name:?} {problem}")).with("parameter", name)
 }
 
-/// Read where it is known which parameters the route has.
+/// Taken from the request, where `permitted` puts it.
 impl FromRequestParts<Arc<App>> for Query {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
         let query = parts.extensions.get::<Self>().cloned();
-        query.ok_or_else(|| Problem::new(&kinds::NOT_PERMITTED, "nobody is let in here"))
+        query.ok_or_else(|| Problem::new(&kinds::NOT_PERMITTED, "this route takes no parameters"))
     }
 }
 
 fn decode(text: &str) -> Result<String, Problem> {
-    // A plus sign means a space in a query, as HTML forms send it.
+    // A plus sign means a space in a query, as HTML forms encode it.
     let spaced = text.replace('+', " ");
     match percent_decode_str(&spaced).decode_utf8() {
         Ok(decoded) => Ok(decoded.into_owned()),

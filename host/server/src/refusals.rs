@@ -1,4 +1,4 @@
-//! How each of the host's refusals is told to a caller. Every one gets its kind here and nowhere else.
+//! Maps each refusal of the host to a problem. This is the only place that assigns their kinds.
 
 use polder_core::{MemoryExhausted, NameError};
 use polder_engine::{
@@ -10,15 +10,15 @@ use crate::incoming_json;
 use crate::kinds::{self, Kind};
 use crate::problem::Problem;
 
-/// A view that is behind usually catches up within this time.
+/// Retry hint for a view that is behind or being built, in milliseconds. It usually catches up in this time.
 const VIEW_RETRY_MS: u64 = 1_000;
-/// A compiler is free again after a few seconds, mostly.
+/// Retry hint while all compilers are busy, in milliseconds.
 const DEPLOY_RETRY_MS: u64 = 5_000;
 
-/// Of a guest's failure, what is logged, in bytes. The caller gets all of it.
+/// The most that is logged of a guest's failure, in bytes. The caller gets all of it.
 const REASON_LOG_BYTES_MAX: usize = 1_000;
 
-/// Room that a full disk has again is found within this time.
+/// Retry hint when the disk is full, in milliseconds. The host notices freed space within this time.
 const ROOM_RETRY_MS: u64 = 1_000;
 
 impl From<NameError> for Problem {
@@ -241,7 +241,7 @@ impl From<TenantError> for Problem {
     }
 }
 
-/// The host as a whole is at its bound. Whoever holds memory of it gives some back within a moment.
+/// The host as a whole is out of memory. Its users free some within a moment, so the caller may retry.
 pub(crate) fn memory_exhausted(detail: String, exhausted: &MemoryExhausted) -> Problem {
     Problem::new(&kinds::HOST_BUSY, detail)
         .with("limit", exhausted.bytes_max)
@@ -254,7 +254,7 @@ fn read_limit(kind: &'static Kind, detail: String, limit: &str, value: u64) -> P
 }
 
 fn guest_fault(detail: String, domain: &str, revision: &polder_core::Revision, reason: &str) -> Problem {
-    // A guest's last note may be part of it.
+    // The reason may include the guest's last log note, which can be long.
     let logged = &reason[..reason.floor_char_boundary(REASON_LOG_BYTES_MAX)];
     tracing::warn!(domain, revision = %revision.short(), reason = logged, "a guest failed");
     Problem::new(&kinds::GUEST_FAULT, detail)

@@ -1,5 +1,5 @@
-//! Which path and method reach which handler, and what whoever asks must be permitted. Everything else is answered with what would
-//! have been right.
+//! The route table: which path and method reach which handler, and which permission each needs. Any other request is
+//! refused with the methods or paths that exist.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ struct Row {
 }
 
 impl Row {
-    /// The query parameters that the route has; others are refused.
+    /// Sets the query parameters that the route takes. Others are refused.
     fn with(mut self, parameters: &'static [&'static str]) -> Self {
         self.entrance.parameters = parameters;
         self
@@ -51,14 +51,14 @@ fn row(path: &'static str, method: &'static str, demand: Demand, handler: Method
 
 pub(crate) const COMMAND: &str = "/v1/{tenant}/{domain}/{aggregate}/{id}/{command}";
 
-/// Hands on by itself what another host has to do, line by line.
+/// A batch forwards its lines one by one, so the request as a whole is not forwarded.
 pub(crate) const BATCH: &str = "/v1/{tenant}/commands";
 const DRAIN: &str = "/v1/drain";
 const RETRY_PARKED: &str = "/v1/{tenant}/parked/retry";
 const DISCARD_PARKED: &str = "/v1/{tenant}/parked/discard";
-/// To be done by the very host that is asked: each host has views of its own.
+/// Requests that are never forwarded, since they act on the host that receives them: each host has its own views.
 const LOCAL: [&str; 3] = [DRAIN, RETRY_PARKED, DISCARD_PARKED];
-/// For those who watch over the host: they have no token.
+/// Probes for monitoring, which needs no token.
 const PROBES: &str = "GET /healthz, GET /readyz";
 
 fn rows() -> Vec<Row> {
@@ -127,7 +127,7 @@ fn host_rows() -> Vec<Row> {
     ]
 }
 
-/// Without those of the probes.
+/// The paths of all routes but the probes.
 pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
     rows().into_iter().map(|row| row.path)
 }
@@ -171,7 +171,7 @@ async fn other_method(method: Method, methods: Arc<str>) -> Problem {
 }
 
 async fn unknown_route(method: Method, uri: Uri, there_are: Arc<str>) -> Problem {
-    let detail = format!("nothing lives at {method} {}; there are: {there_are}", uri.path());
+    let detail = format!("no route matches {method} {}; there are: {there_are}", uri.path());
     Problem::new(&kinds::UNKNOWN_ROUTE, detail).with("path", uri.path())
 }
 
@@ -181,16 +181,17 @@ mod tests {
 
     use super::*;
 
-    /// Two paths never stand for the same request: where both could be meant, a name of one would have to be a reserved word of the other.
+    /// No two paths match the same request: where they could, a name of one would have to be a reserved word of the
+    /// other.
     #[test]
-    fn words_that_hide_names_are_reserved() {
+    fn words_that_could_be_taken_for_names_are_reserved() {
         let segments = |path: &'static str| path.split('/').collect::<Vec<_>>();
         let is_name = |part: &str| part.starts_with('{');
         let mut found = 0;
         for (one, other) in paths().flat_map(|one| paths().map(move |other| (segments(one), segments(other)))) {
-            // No tenant has the name of a route, so `tenants` and the like hide nothing.
+            // No tenant has the name of a route, so `tenants` and the like cannot be mistaken for one.
             let is_other_tenant = |(a, b): (&&str, &&str)| a != b && (*a == "{tenant}" || *b == "{tenant}");
-            // A position is a number, so no word stands for it.
+            // A position is a number, so a word cannot be mistaken for one.
             let is_number = |part: &str| part == "{position}";
             let meets = |(a, b): (&&str, &&str)| a == b || is_name(a) && !is_number(a) || is_name(b) && !is_number(b);
             if one.len() != other.len()
@@ -200,7 +201,8 @@ mod tests {
             {
                 continue;
             }
-            let is_reserved = |(a, b): (&&str, &&str)| is_name(a) != is_name(b) && (is_reserved_name(a) || is_reserved_name(b));
+            let is_reserved =
+                |(a, b): (&&str, &&str)| is_name(a) != is_name(b) && (is_reserved_name(a) || is_reserved_name(b));
             assert!(one.iter().zip(&other).any(is_reserved), "{one:?} and {other:?} can be the same request");
             found += 1;
         }

@@ -1,4 +1,4 @@
-//! The named parts of a request's path, checked against the rule for each kind of name.
+//! The named parts of a request's path, checked against the rule of each kind of name.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::problem::Problem;
 pub(crate) struct Segments(RawPathParams);
 
 impl Segments {
-    /// Of a command.
+    /// The address of a command.
     pub(crate) fn address(&self) -> Result<Address, Problem> {
         Ok(Address::new(["tenant", "domain", "aggregate", "id", "command"].map(|part| self.get(part)))?)
     }
@@ -23,7 +23,7 @@ impl Segments {
         Ok(TenantName::new(self.get("tenant"))?)
     }
 
-    /// `None`: the path is about no tenant.
+    /// The tenant in the path. `None` if the path has none.
     pub(crate) fn tenant_if_any(&self) -> Result<Option<TenantName>, Problem> {
         let is_there = self.0.iter().any(|(found, _)| found == "tenant");
         is_there.then(|| self.tenant()).transpose()
@@ -55,12 +55,12 @@ impl Segments {
         })
     }
 
-    /// A key that tokens are signed with.
+    /// The id of a key that signs tokens.
     pub(crate) fn key_id(&self) -> Result<AggregateId, Problem> {
         Ok(AggregateId::new(self.get("key"))?)
     }
 
-    /// A document's key, which may hold any characters.
+    /// The key of a document, which may hold any characters.
     pub(crate) fn key(&self) -> &str {
         self.get("key")
     }
@@ -73,7 +73,7 @@ impl Segments {
     }
 
     fn get(&self, name: &str) -> &str {
-        // A route without the part is refused by the name rules, as an empty name.
+        // A missing part is read as an empty name, which the rules for names refuse.
         self.0.iter().find(|(found, _)| *found == name).map_or("", |(_, value)| value)
     }
 }

@@ -1,4 +1,5 @@
-//! A request's body as it arrives: slower than a bound, it ends with an error. Each request gets one, so that no route can forget it.
+//! The body of a request as it arrives. It ends with an error if it is slower than a bound. Every request is wrapped in
+//! it, so that no route can omit the bound.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,17 +14,18 @@ use tokio::time::Instant;
 use crate::connections::ConnectionState;
 use crate::deadline::Deadline;
 
-/// A body may take this long, and longer by what its bytes take at [`BODY_BYTES_PER_SECOND_MIN`].
+/// The time that a body may take, plus the time for its bytes at [`BODY_BYTES_PER_SECOND_MIN`].
 pub(crate) const BODY_WAIT_MAX: Duration = Duration::from_secs(10);
-/// Large bodies arrive at least this fast.
+/// The least rate at which large bodies must arrive.
 const BODY_BYTES_PER_SECOND_MIN: u64 = 64 * 1024;
 
 pub(crate) struct SentBody {
     incoming: Incoming,
     state: Arc<ConnectionState>,
-    /// The host waits for the client since then.
+    /// Since when the host waits for the client.
     waiting_since: Option<Instant>,
-    /// Before that. Only the client's time counts: a host that takes a body slowly waits for nobody.
+    /// The time of earlier waits. Only waiting for the client counts, not the time in which the host processes the
+    /// body.
     waited: Duration,
     bytes: u64,
     deadline: Deadline,
@@ -67,7 +69,7 @@ impl Body for SentBody {
         match Pin::new(&mut self.incoming).poll_frame(context) {
             Poll::Pending => self.poll_too_slow(context).map(|error| Some(Err(error))),
             Poll::Ready(frame) => {
-                // The rest of the answer is the host's to give.
+                // The host has the next turn.
                 self.state.goes_on();
                 if let Some(since) = self.waiting_since.take() {
                     self.waited += since.elapsed();

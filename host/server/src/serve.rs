@@ -1,4 +1,4 @@
-//! Takes connections until told to stop, then lets what is under way finish for a bounded time.
+//! Accepts connections until shutdown, then waits a bounded time for the requests that are under way.
 
 use std::io;
 use std::sync::Arc;
@@ -20,25 +20,25 @@ use crate::nats::{self, Face, Nats};
 use crate::parts::Parts;
 use crate::routes::router;
 
-/// What is under way at shutdown may take this long.
+/// The longest time that requests under way at shutdown may still take.
 const DRAIN_WAIT_MAX: Duration = Duration::from_secs(5);
-/// A pause when the system has no more descriptors, until the connection that gave its place away is closed.
+/// The pause after a failed accept, for example when descriptors run out. An evicted connection is closed meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// A host and the faces it is reached by.
+/// A host and its HTTP and NATS interfaces.
 pub struct Server {
     app: Arc<App>,
     close: watch::Sender<bool>,
     nats: Option<nats::Serving>,
-    /// What goes on beside, for as long as the server is there.
+    /// Background tasks that run as long as the server.
     beside: JoinSet<()>,
 }
 
 impl Server {
-    /// Answers over NATS when it returns, where NATS is used and there.
+    /// Starts the server. When this returns, the host answers over NATS if NATS is used and reachable.
     ///
     /// # Errors
-    /// When the host's keys cannot be read.
+    /// Fails when the host's keys cannot be read.
     pub async fn start(parts: Parts, nats: Option<Nats>) -> io::Result<Self> {
         let (close, closing) = watch::channel(false);
         let verifier = Verifier::new(&keys::known(parts.first_host()).map_err(io::Error::other)?);
@@ -83,10 +83,10 @@ impl Server {
         Ok(Self { app, close, nats: serving, beside })
     }
 
-    /// Serves HTTP on `listener` until `shutdown` completes. The host itself stays open: closing it is the caller's.
+    /// Serves HTTP on `listener` until `shutdown` completes. The host itself stays open: the caller closes it.
     ///
     /// # Errors
-    /// When the listener's address cannot be read. A connection that fails ends only itself.
+    /// Fails when the listener's address cannot be read. An error on one connection ends only that connection.
     pub async fn serve(mut self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         tracing::info!(address = %listener.local_addr()?, "listening");
         let connections = Arc::clone(&self.app.connections);

@@ -40,7 +40,7 @@ fn as_of(query: &Query) -> Result<AsOf, Problem> {
         (Some(sequence), None) => Ok(AsOf::Sequence(Sequence(sequence))),
         (None, Some(at)) => Ok(AsOf::Time(time(at)?)),
         (Some(_), Some(_)) => {
-            Err(Problem::new(&kinds::BAD_QUERY, "\"sequence\" and \"at\" both name a past: give one of them"))
+            Err(Problem::new(&kinds::BAD_QUERY, "\"sequence\" and \"at\" exclude each other: give one of them"))
         }
     }
 }
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_past_is_named_in_three_ways() {
+    fn a_past_state_is_selected_by_sequence_or_time() {
         assert_eq!(read(""), Some(AsOf::Now));
         assert_eq!(read("sequence=3"), Some(AsOf::Sequence(Sequence(3))));
         assert_eq!(read("at=1500"), Some(AsOf::Time(TimestampMs(1_500))));

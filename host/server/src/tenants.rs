@@ -1,4 +1,4 @@
-//! `/v1/tenants`: who has domains and histories on this host, and what each may use.
+//! `/v1/tenants`: the tenants of this host, with their limits.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::segments::Segments;
 
-/// A change names each limit once; this is far more than that takes.
+/// The longest body of a change of limits, in bytes. Each limit is named once, so this is ample.
 const CHANGE_BYTES_MAX: u64 = 64 * 1024;
 
 pub(crate) const REMOVE_PARAMETERS: &[&str] = &["confirm"];
@@ -40,7 +40,7 @@ pub(crate) async fn one(State(app): State<Arc<App>>, segments: Segments) -> Resu
     Ok(json(StatusCode::OK, &app.host(&tenant).tenant(&tenant)?))
 }
 
-/// `PUT /v1/tenants/{tenant}`: 201 when it is new, 200 when it was there.
+/// `PUT /v1/tenants/{tenant}`: status 201 if the tenant is new, 200 if it exists.
 pub(crate) async fn add(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -53,7 +53,8 @@ pub(crate) async fn add(
     Ok(json(status, &changed))
 }
 
-/// `PATCH /v1/tenants/{tenant}/limits`: `{"fuel_per_call_max": 5000000, "event_bytes_max": null}`; null is the default again.
+/// `PATCH /v1/tenants/{tenant}/limits`: `{"fuel_per_call_max": 5000000, "event_bytes_max": null}`; null restores the
+/// default.
 pub(crate) async fn limits(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -87,7 +88,7 @@ pub(crate) async fn resume(
     Ok(changed(app.host(&tenant).resume(&tenant, actor.as_deref()).await?))
 }
 
-/// `DELETE /v1/tenants/{tenant}?confirm={tenant}`: all it has is gone.
+/// `DELETE /v1/tenants/{tenant}?confirm={tenant}`: removes the tenant with all its data.
 pub(crate) async fn remove(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -101,7 +102,7 @@ pub(crate) async fn remove(
     Ok(json(StatusCode::OK, &serde_json::json!({ "removed": tenant })))
 }
 
-/// `GET /v1/tenants/{tenant}/facts`: what was decided about the tenant and its domains, out of the host's own history.
+/// `GET /v1/tenants/{tenant}/facts`: the facts about the tenant and its domains in the host's own history.
 pub(crate) async fn facts(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -113,11 +114,11 @@ pub(crate) async fn facts(
     let tenant = host.tenant(&tenant)?.tenant;
     let system = TenantName::new(SYSTEM_TENANT)?;
     let filter = EventFilter { about: Some(tenant), ..EventFilter::default() };
-    // Who may export the tenant may see all of it.
+    // A caller that may export the tenant may see all its facts.
     let wanted = Wanted { tenant: system, filter, sight: Sight::All, after: Position::ZERO, end_at: None, limit: None };
     let feed = Feed::open(host, wanted, None).await?;
-    let told = feed.into_stream().take_until(Box::pin(access::ended(app, caller)));
-    Ok(respond(told, Format::wanted(&headers), |event| event.position.0))
+    let items = feed.into_stream().take_until(Box::pin(access::ended(app, caller)));
+    Ok(respond(items, Format::wanted(&headers), |event| event.position.0))
 }
 
 /// `GET /v1/tenants/{tenant}/components/{revision}`: a component as it was uploaded.

@@ -1,4 +1,4 @@
-//! Reading one's own writes: `after` and `timeout_ms` of every question to a view.
+//! Reads that wait for the caller's own writes: the parameters `after` and `timeout_ms` of queries to views.
 
 use polder_core::Position;
 use polder_engine::WaitFor;
@@ -6,9 +6,10 @@ use polder_engine::WaitFor;
 use crate::problem::Problem;
 use crate::query::{Query, bad_parameter};
 
-/// Wall time, when `after` comes without a timeout.
+/// The timeout if `after` comes without one, in milliseconds of wall time.
 const WAIT_MS_DEFAULT: u64 = 2_000;
-/// Wall time; beyond it a caller asks again rather than hold a connection.
+/// The longest timeout, in milliseconds of wall time. A caller that waits longer sends the query again instead of
+/// holding a connection.
 const WAIT_MS_MAX: u64 = 60_000;
 
 pub(crate) fn wait(query: &Query) -> Result<Option<WaitFor>, Problem> {
@@ -22,7 +23,7 @@ pub(crate) fn wait_for(after: Option<u64>, timeout_ms: Option<u64>) -> Result<Op
     }
     match (after, timeout_ms) {
         (None, None) => Ok(None),
-        (None, Some(_)) => Err(bad_parameter("timeout_ms", "says how long, but no \"after\" says for which position")),
+        (None, Some(_)) => Err(bad_parameter("timeout_ms", "needs \"after\", the position to wait for")),
         (Some(after), timeout_ms) => {
             Ok(Some(WaitFor { position: Position(after), timeout_ms: timeout_ms.unwrap_or(WAIT_MS_DEFAULT) }))
         }

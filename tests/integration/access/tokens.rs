@@ -112,7 +112,7 @@ fn the_command_takes_a_token_and_shows_what_it_says() {
     let events = site.host().polder(&["events", "--token", token]);
     assert!(events.refused().contains("subscribe on main.*.*.*.*"), "{events}");
     let bad = site.host().polder(&["events", "--token", "two\nlines"]);
-    assert!(bad.refused().contains("is no token"), "{bad}");
+    assert!(bad.refused().contains("is not a token"), "{bad}");
 
     let shown = polder_tests::polder(&["token", "show", token]);
     assert!(shown.good().starts_with(&format!("ann for main, says {}\n", site.key.id())), "{shown}");
@@ -121,7 +121,7 @@ fn the_command_takes_a_token_and_shows_what_it_says() {
         polder_tests::polder_with_input(&["token", "show", "-", "--json"], format!("{token}\n").as_bytes()).json();
     let (issued, expires) = (&shown["claims"]["iat"], &shown["claims"]["exp"]);
     assert_eq!(expires.as_u64().unwrap() - issued.as_u64().unwrap(), 7_200);
-    assert!(polder_tests::polder(&["token", "show", "nonsense"]).refused().contains("that is no token of polder"));
+    assert!(polder_tests::polder(&["token", "show", "nonsense"]).refused().contains("that is not a Polder token"));
 
     for (more, wanted) in [
         (&["--tenant", "main"][..], "allows nothing"),

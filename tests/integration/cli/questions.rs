@@ -102,7 +102,7 @@ fn views_are_shown_one_or_many() {
         ),
         (
             &["view", "orders/order-summary", "--after", "9", "--timeout-ms", "0"],
-            "the view stands at position 5, not yet at 9: ask again, or with a longer timeout",
+            "the view is at position 5, not yet at 9: ask again, or with a longer timeout",
         ),
         (&["parked", "retry"], "name what is meant by \"domain\", \"projection\", \"key\" or \"position\""),
         (&["parked", "show", "3"], "nothing is set aside at position 3 that matches"),

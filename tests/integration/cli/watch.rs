@@ -55,23 +55,23 @@ fn saved_code_is_built_and_live_and_a_failed_build_is_reported() {
     let client = host.client();
     let first = wait_for(&host, "it is not built", || revision(&client));
     client.post("/v1/main/watch-post/ticket/t-1/open-ticket", r#"{"title":"The door squeaks"}"#).json(200);
-    assert_eq!(closing(&client), "nobody has worked on it: assign it first");
+    assert_eq!(closing(&client), "it was never assigned: assign it first");
 
     save("assign it first", "give it to someone first");
     let second = wait_for(&host, "it is not live", || revision(&client).filter(|revision| *revision != first));
-    assert_eq!(closing(&client), "nobody has worked on it: give it to someone first");
+    assert_eq!(closing(&client), "it was never assigned: give it to someone first");
     assert!(host.log().contains(&format!("watch-post is at revision {}", &second[..12])), "{}", host.log());
 
     save("assign it first", "\" and then");
     wait_for(&host, "it is not reported", || host.log().contains("error: watch-post does not build").then_some(()));
     assert_eq!(
         (revision(&client), closing(&client)),
-        (Some(second.clone()), "nobody has worked on it: give it to someone first".into())
+        (Some(second.clone()), "it was never assigned: give it to someone first".into())
     );
 
     save("assign it first", "assign it first, please");
     wait_for(&host, "it is not live again", || revision(&client).filter(|revision| *revision != second));
-    assert_eq!(closing(&client), "nobody has worked on it: assign it first, please");
+    assert_eq!(closing(&client), "it was never assigned: assign it first, please");
     // The history records the actor, and earlier events are unchanged.
     let revisions = client.get("/v1/main/domains/watch-post/revisions").json(200)["revisions"].clone();
     let actors: Vec<&Value> = revisions.as_array().unwrap().iter().map(|info| &info["actor"]).collect();

@@ -10,7 +10,7 @@ use super::shop::Shop;
 const LINE: &str = "/v1/main/orders/order/o-1/add-line";
 
 #[track_caller]
-fn says(problem: &Value, wanted: &str) {
+fn assert_detail_contains(problem: &Value, wanted: &str) {
     let detail = problem["detail"].as_str().expect("a detail");
     assert!(detail.contains(wanted), "no {wanted:?} in {detail:?}");
 }
@@ -50,7 +50,7 @@ fn unknown_names_are_refused_with_the_known_ones() {
         let problem = shop.client.request(method, path).send().problem(404, kind);
         assert_eq!(problem["known"], known, "{method} {path}: {problem}");
         if kind == "unknown-tenant" {
-            says(&problem, "there is no tenant");
+            assert_detail_contains(&problem, "there is no tenant");
         }
         assert_eq!(shop.client.position(), 2, "{method} {path}");
     }
@@ -78,7 +78,10 @@ fn the_hosts_own_history_is_read_and_nothing_else() {
         ("GET", "/v1/system/deployments/views/domains"),
         ("PUT", "/v1/system/domains/orders"),
     ] {
-        says(&shop.client.request(method, path).send().problem(403, "system-tenant"), "the host's own history");
+        assert_detail_contains(
+            &shop.client.request(method, path).send().problem(403, "system-tenant"),
+            "the host's own history",
+        );
     }
     assert_eq!(shop.client.get("/v1/system/events?domain=deployments").lines().len(), 2);
 }
@@ -100,7 +103,7 @@ fn missing_items_are_distinguished_from_unknown_names() {
     ] {
         let problem = shop.client.get(path).problem(404, kind);
         if kind == "unknown-route" {
-            says(&problem, "POST /v1/{tenant}/{domain}/{aggregate}/{id}/{command}");
+            assert_detail_contains(&problem, "POST /v1/{tenant}/{domain}/{aggregate}/{id}/{command}");
         }
     }
 }
@@ -126,12 +129,12 @@ fn names_and_ids_are_checked_before_anything_else() {
     for id in ids {
         let problem = shop.client.post(&format!("/v1/main/orders/order/{id}/draft-order"), r#"{"customer":"c-1"}"#);
         let problem = problem.problem(400, "bad-name");
-        says(&problem, "an id has 1 to 128 characters A-Z, a-z, 0-9 and - _ : @ = + ~");
+        assert_detail_contains(&problem, "an id has 1 to 128 characters A-Z, a-z, 0-9 and - _ : @ = + ~");
         assert_eq!(shop.client.position(), 0, "{id}");
         shop.client.get(&format!("/v1/main/orders/order/{id}")).problem(400, "bad-name");
     }
     let broken = shop.client.post("/v1/main/orders/order/%FF/draft-order", "{}").problem(400, "bad-path");
-    says(&broken, "escape UTF-8 bytes only");
+    assert_detail_contains(&broken, "escape UTF-8 bytes only");
     for path in [
         "/v1/Main/orders/order/o-1/draft-order",
         "/v1/main/Orders/order/o-1/draft-order",
@@ -140,7 +143,7 @@ fn names_and_ids_are_checked_before_anything_else() {
         &format!("/v1/main/{}/order/o-1/draft-order", "x".repeat(64)),
     ] {
         let problem = shop.client.post(path, r#"{"customer":"c-1"}"#).problem(400, "bad-name");
-        says(&problem, "a name has 1 to 63 characters a-z, 0-9 and '-', and starts with a letter");
+        assert_detail_contains(&problem, "a name has 1 to 63 characters a-z, 0-9 and '-', and starts with a letter");
         assert_eq!(shop.client.position(), 0, "{path}");
     }
     // All allowed characters are valid in a path without escaping.
@@ -171,13 +174,13 @@ fn headers_that_cannot_be_used_are_refused_by_name() {
         let request = shop.client.request("POST", LINE).header(name, value);
         let problem = request.body(r#"{"sku":"JAM","quantity":1,"price":1}"#).send().problem(400, "bad-header");
         assert_eq!(problem["header"], name);
-        says(&problem, wanted);
+        assert_detail_contains(&problem, wanted);
         assert_eq!(shop.client.position(), 2, "{name}: {value}");
     }
     let twice = shop.client.request("POST", LINE).header("idempotency-key", "a").header("idempotency-key", "b").send();
-    says(&twice.problem(400, "bad-header"), "give it once");
+    assert_detail_contains(&twice.problem(400, "bad-header"), "give it once");
     let not_text = shop.client.request("POST", LINE).header_bytes("idempotency-key", b"\xFF").send();
-    says(&not_text.problem(400, "bad-header"), "is not UTF-8");
+    assert_detail_contains(&not_text.problem(400, "bad-header"), "is not UTF-8");
     assert_eq!(shop.client.position(), 2);
 }
 
@@ -186,11 +189,11 @@ fn a_body_that_is_no_payload_is_refused() {
     let shop = Shop::open();
     shop.draft("o-1", "c-1", 5);
     for body in ["{", "{\"sku\":\"JAM\",}", "sku=JAM", "{} {}", "\u{feff}{}", "{\"sku\":NaN}", "'JAM'"] {
-        says(&shop.client.post(LINE, body).problem(400, "not-json"), "the payload is not JSON: ");
+        assert_detail_contains(&shop.client.post(LINE, body).problem(400, "not-json"), "the payload is not JSON: ");
         assert_eq!(shop.client.position(), 2, "{body}");
     }
     let not_text = shop.client.post(LINE, &b"{\"sku\":\"\xFF\"}"[..]);
-    says(&not_text.problem(400, "not-json"), "invalid utf-8 sequence of 1 bytes from index 8");
+    assert_detail_contains(&not_text.problem(400, "not-json"), "invalid utf-8 sequence of 1 bytes from index 8");
 
     // The largest allowed body is read; one byte more is refused, and so is a body far beyond the limit.
     let limit = 256 * 1024;
@@ -273,11 +276,14 @@ fn parameters_are_read_strictly() {
         (format!("{view}?order=colour"), "no field \"colour\""),
         (format!("{view}?limit=-1"), "a whole number from 0"),
         (format!("{view}?limit=0"), "limit 0 is out of range: 1 to 10000"),
-        (format!("{view}?timeout_ms=5"), "no \"after\" says for which position"),
+        (format!("{view}?timeout_ms=5"), "needs \"after\", the position to wait for"),
         (format!("{view}?after=1&timeout_ms=60001"), "more than 60000, the longest wait"),
         (format!("{view}?where=status:%FF"), "escape UTF-8 bytes only"),
     ] {
-        says(&shop.client.get(&path).problem(400, "bad-query"), wanted);
+        assert_detail_contains(&shop.client.get(&path).problem(400, "bad-query"), wanted);
     }
-    says(&shop.client.get("/v1/main/events?domain=Orders").problem(400, "bad-name"), "a name has 1 to 63");
+    assert_detail_contains(
+        &shop.client.get("/v1/main/events?domain=Orders").problem(400, "bad-name"),
+        "a name has 1 to 63",
+    );
 }

@@ -14,7 +14,8 @@ pub(super) const FAILOVER_MAX: Duration = Duration::from_secs(10);
 pub(super) struct Hosts {
     pub(super) hosts: Vec<Option<Host>>,
     folders: Vec<TempDir>,
-    options: Vec<String>,
+    /// Of each host.
+    options: Vec<Vec<String>>,
 }
 
 impl Hosts {
@@ -26,16 +27,21 @@ impl Hosts {
     /// Works like [`start`](Self::start), with more options.
     #[track_caller]
     pub(super) fn start_with(count: usize, servers: &[NatsServer], more: &[&str]) -> Self {
-        let urls: Vec<_> = servers.iter().map(NatsServer::url).collect();
+        let urls = servers.iter().map(NatsServer::url).collect::<Vec<_>>().join(",");
+        Self::start_at(&vec![urls; count], servers, more)
+    }
+
+    /// As [`start_with`](Self::start_with); each host reaches the servers at URLs of its own.
+    #[track_caller]
+    pub(super) fn start_at(urls: &[String], servers: &[NatsServer], more: &[&str]) -> Self {
         let replicas = if servers.len() > 1 { "3" } else { "1" };
-        let (urls, secret) = (urls.join(","), secret_file(&servers[0]));
-        let options = ["--journal", "jetstream", "--accept-unsynced", "--replicas", replicas, "--nats", &urls];
-        let options = options
-            .iter()
-            .chain(&["--journal-secret", secret.to_str().unwrap()])
-            .chain(more)
-            .map(|option| (*option).to_owned())
-            .collect();
+        let (count, secret) = (urls.len(), secret_file(&servers[0]));
+        let options_of = |urls: &String| {
+            let options = ["--journal", "jetstream", "--accept-unsynced", "--replicas", replicas, "--nats", urls];
+            let secret = ["--journal-secret", secret.to_str().unwrap()];
+            options.iter().chain(&secret).chain(more).map(|option| (*option).to_owned()).collect()
+        };
+        let options = urls.iter().map(options_of).collect();
         let folders: Vec<_> = (0..count).map(|_| tempdir().unwrap()).collect();
         let mut hosts = Self { hosts: (0..count).map(|_| None).collect(), folders, options };
         (0..count).for_each(|number| hosts.start_again(number));
@@ -44,7 +50,7 @@ impl Hosts {
 
     #[track_caller]
     pub(super) fn start_again(&mut self, number: usize) {
-        let options: Vec<_> = self.options.iter().map(String::as_str).collect();
+        let options: Vec<_> = self.options[number].iter().map(String::as_str).collect();
         self.hosts[number] = Some(Host::start_with(self.folders[number].path(), &options));
     }
 

@@ -181,7 +181,7 @@ fn call(
     operations
 }
 
-fn history(client: &Client, tenant: &str) -> Vec<Recorded> {
+pub(super) fn history(client: &Client, tenant: &str) -> Vec<Recorded> {
     let mut history = Vec::new();
     loop {
         let page = client.get(&format!("/v1/{tenant}/events?after={}&limit=1000", history.len())).lines();

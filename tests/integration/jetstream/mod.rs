@@ -2,6 +2,7 @@
 
 mod checker;
 mod contract;
+mod cut_off;
 mod divided;
 mod hosts;
 mod kills;

@@ -117,7 +117,7 @@ fn rules_hold_for_what_is_recorded_after_them() {
     draft(&site, "o-1");
     site.set_rules(&to("audit.entry.recorded.v1"));
     draft(&site, "o-2");
-    assert_eq!(site.set_rules(&to("audit.entry.recorded.v1")).trim(), "these rules held before");
+    assert_eq!(site.set_rules(&to("audit.entry.recorded.v1")).trim(), "these rules were in force before");
     site.set_rules(&to("audit.entry.recorded.v2"));
     draft(&site, "o-3");
     site.set_rules("");

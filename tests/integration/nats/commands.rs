@@ -104,7 +104,7 @@ fn without_a_reply_subject_it_is_done_and_logged() {
     let ack = site.order("o-1", "add-line", LINE);
     assert_eq!(ack["sequence"], 2, "{ack}");
     let log = site.stop_host();
-    let line = log.lines().find(|line| line.contains("nobody had asked to be told")).expect("a line about it");
+    let line = log.lines().find(|line| line.contains("the request wanted no answer")).expect("a line about it");
     assert!(line.contains("main.cmd.orders.order.o-1.draft-order") && line.contains("code=200"), "{line}");
     assert!(!line.contains("quiet-1") && line.len() < 300, "the answer is the caller's: {line}");
 }

@@ -23,7 +23,7 @@ fn the_doctor_looks_at_nats() {
     ] {
         assert!(said.stdout.contains(line), "{line}: {said}");
     }
-    assert!(doctor(&host, &server, &[]).stdout.contains("absent   nats monitoring: not looked at"), "{said}");
+    assert!(doctor(&host, &server, &[]).stdout.contains("absent   nats monitoring: not checked"), "{said}");
 
     let options =
         NatsOptions { payload_bytes_max: Some(65_536), sync_interval: Some("always"), ..NatsOptions::default() };

@@ -84,22 +84,26 @@ fn too_many_a_second_are_refused_with_the_time_to_wait() {
 #[test]
 fn a_full_tenant_is_read_and_takes_no_commands() {
     let mut town = Town::with(&["acme", "brook"]);
-    // Views count too: the limit is a kilobyte more than the space of an empty one.
+    // Views count too, and grow by pages of 4 KiB.
     let usage = town.client.get("/v1/tenants/acme").json(200);
     let used = ["record_bytes", "view_bytes"].map(|name| usage[name].as_u64().unwrap());
-    town.limit("acme", "storage_bytes_max", Some(used[0] + used[1] + 1_024)).json(200);
-    let refused = (0..100).find(|number| town.draft("acme", &format!("o-{number}"), "c").status != 200);
-    let accepted = refused.expect("a kilobyte is full at some time");
-    assert!((2..20).contains(&accepted), "{accepted} commands were accepted");
+    let bytes_max = used[0] + used[1] + 64 * 1_024;
+    town.limit("acme", "storage_bytes_max", Some(bytes_max)).json(200);
+    let customer = "c".repeat(2_000);
+    let refused = (0..100).find(|number| town.draft("acme", &format!("o-{number}"), &customer).status != 200);
+    let accepted = refused.expect("64 KiB are full at some time");
+    assert!((2..40).contains(&accepted), "{accepted} commands were accepted");
     for reopened in [false, true] {
         if reopened {
             town.reopen();
         }
         let problem = town.draft("acme", "o-x", "c").problem(507, "storage-full");
-        assert_detail_contains(&problem, "storage_bytes_max, 1024");
-        assert!(problem["actual"].as_u64() >= Some(1_024), "{problem}");
+        assert_detail_contains(&problem, &format!("storage_bytes_max, {bytes_max}"));
+        assert!(problem["actual"].as_u64() >= Some(bytes_max), "{problem}");
         assert_eq!(town.client.get("/v1/acme/events").lines().len(), accepted as usize);
-        assert_eq!(town.client.get("/v1/tenants/acme").json(200)["record_bytes"], problem["actual"]);
+        let usage = town.client.get("/v1/tenants/acme").json(200);
+        let used = ["record_bytes", "view_bytes"].map(|name| usage[name].as_u64().unwrap());
+        assert_eq!(problem["actual"], used[0] + used[1]);
     }
     town.draft("brook", "o-1", "c").json(200);
     town.limit("acme", "storage_bytes_max", None).json(200);

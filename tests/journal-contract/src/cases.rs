@@ -1,4 +1,4 @@
-//! The cases, each over one place.
+//! The cases of the contract. Each runs on one place.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -83,7 +83,7 @@ pub fn one_record_may_be_larger_than_a_frame_and_a_segment(place: &dyn Place) {
     model.check(&place.open().1);
 }
 
-/// Readers see only whole appends' frames, in order, without a gap, and in the end all of them.
+/// Readers see only frames of complete appends, in order and without a gap, and in the end all of them.
 pub fn readers_follow_a_writer(place: &dyn Place) {
     const ROUNDS: u64 = 200;
     let (mut writer, reader, _) = place.open();
@@ -99,7 +99,7 @@ pub fn readers_follow_a_writer(place: &dyn Place) {
             .collect();
         for round in 0..ROUNDS {
             model.append(&mut writer, &some_wishes(round as usize)).unwrap();
-            // Whoever was told may read at once.
+            // An acknowledged record can be read at once.
             assert_eq!(reader.last_position(&tenant("main")), Position(4 * (round + 1)));
         }
         done.store(true, Ordering::Release);

@@ -1,5 +1,5 @@
-//! What every back end of the journal owes, as cases that run on whatever can be opened again and again; and the model they compare with,
-//! which the journal's own tests use too.
+//! The contract of every back end of the journal: cases that run on any storage that can be reopened, and the model
+//! that they compare with. The journal's own tests use the model too.
 #![forbid(unsafe_code)]
 
 pub mod cases;
@@ -7,13 +7,13 @@ pub mod model;
 
 use polder_journal::{OpenReport, Reader, Writer};
 
-/// Keeps one journal, empty at first.
+/// The storage of one journal, empty at first.
 pub trait Place {
-    /// To write on from where the last writer stopped. Never called while one is there.
+    /// Opens the journal where the last writer stopped. Never called while a writer exists.
     fn open(&self) -> (Writer, Reader, OpenReport);
 }
 
-/// A test for each case, each in a place of its own that `$place` makes.
+/// Generates a test for each case, each with a place of its own that `$place` creates.
 #[macro_export]
 macro_rules! contract {
     ($place:expr) => {

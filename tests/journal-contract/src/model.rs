@@ -1,4 +1,5 @@
-//! The tests' one door to the journal's interface: makes decisions the way an engine would, and remembers what was acknowledged.
+//! The tests' only access to the journal's interface. It makes decisions like an engine, and remembers which were
+//! acknowledged.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,15 +15,15 @@ use polder_journal::{
     OpenReport, Outcome, Reader, RecordView, Writer,
 };
 
-/// Small segments, small overlays: everything that happens rarely happens often.
+/// Options with small segments and small overlays, so that rare cases occur often.
 pub fn small() -> OpenOptions {
     OpenOptions { segment_bytes: 8 * 1024, index_flush_records: 16, prepare_ahead: false, reserve_bytes: 0 }
 }
 
-/// One tenant of the tests has a key, the other has none.
+/// The tenant of the tests that has a key. The other tenants have none.
 pub const SEALED: &str = "main";
 
-/// The same for all journals of the tests.
+/// The same keys for all journals of the tests.
 pub fn keys() -> Keyring {
     static KEYS: LazyLock<Keyring> = LazyLock::new(|| {
         let keys = Keyring::default();
@@ -46,12 +47,12 @@ pub fn tenant(name: &str) -> TenantName {
     TenantName::new(name).unwrap()
 }
 
-/// What a test wants recorded, in few words.
+/// A short description of a record that a test appends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
     pub tenant: &'static str,
     pub aggregate: u8,
-    /// One event per payload; the payload is this many bytes of JSON.
+    /// One event per entry; each entry is the size of the event's payload, in bytes of JSON.
     pub events: Vec<usize>,
     pub rejected: bool,
 }
@@ -64,7 +65,7 @@ pub fn reject(tenant: &'static str, aggregate: u8) -> Wish {
     Wish { tenant, aggregate, events: Vec::new(), rejected: true }
 }
 
-/// A record as the model remembers it.
+/// A record in the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remembered {
     pub tenant: TenantName,
@@ -98,7 +99,8 @@ impl Remembered {
     }
 }
 
-/// A plain list of what was acknowledged, and where every aggregate and tenant stands after it.
+/// A plain list of acknowledged records, with the last sequence of every aggregate and the last position of every
+/// tenant.
 #[derive(Debug, Clone, Default)]
 pub struct Model {
     pub records: Vec<Remembered>,
@@ -108,13 +110,13 @@ pub struct Model {
 }
 
 impl Model {
-    /// The records for the wishes, and what will have to be remembered of them if they are acknowledged.
+    /// The records for the wishes, and the model's records to remember if they are acknowledged.
     pub fn prepare(&mut self, wishes: &[Wish]) -> (Vec<EncodedRecord>, Vec<Remembered>) {
         let mut ahead = self.clone();
         let mut records = Vec::new();
         let mut expected = Vec::new();
         for wish in wishes {
-            // A command id is never used twice, also not by appends that failed.
+            // A command id is never used twice, even if the append failed.
             self.commands += 1;
             ahead.commands = self.commands;
             let (record, remembered) = ahead.next(wish);
@@ -143,7 +145,7 @@ impl Model {
         (record, remembered)
     }
 
-    /// What an engine would have decided next, and the id of the aggregate's last event.
+    /// The decision that an engine would make next, and the id of the aggregate's last event.
     pub fn decision(&self, wish: &Wish) -> (Decision, ContentId) {
         let tenant = tenant(wish.tenant);
         let (domain, aggregate) = (DomainName::new("orders").unwrap(), AggregateName::new("order").unwrap());
@@ -163,7 +165,7 @@ impl Model {
             correlation_id: None,
             causation_id: None,
             actor: Some("ada".to_owned()),
-            // On some, so that records with and without lie beside each other.
+            // Only on some records, so that records with and without a trail are adjacent.
             trail: polder_core::Trail {
                 traceparent: self.commands.is_multiple_of(3).then(|| format!("00-{}-01", self.commands)),
                 hops: (self.commands % 2) as u32,
@@ -185,7 +187,7 @@ impl Model {
         self.records.push(record);
     }
 
-    /// As if the last record had never been acknowledged.
+    /// Removes the last record, as if it had never been acknowledged.
     pub fn forget_last(&mut self) {
         let mut records = std::mem::take(&mut self.records);
         records.pop();
@@ -194,7 +196,8 @@ impl Model {
         *self = model;
     }
 
-    /// Appends, and remembers what was acknowledged, also where there was no room for all of it. `Err` gives what may or may not be there now.
+    /// Appends, and remembers the acknowledged records, also if there was no room for all of them. `Err` holds the
+    /// records that may or may not be in the journal.
     pub fn append(&mut self, writer: &mut Writer, wishes: &[Wish]) -> Result<(), (AppendError, Vec<Remembered>)> {
         let (records, expected) = self.prepare(wishes);
         match writer.append(&records) {
@@ -223,7 +226,7 @@ impl Model {
         tenants
     }
 
-    /// Every way of reading gives exactly what is remembered.
+    /// Checks that every way of reading returns exactly the remembered records.
     pub fn check(&self, reader: &Reader) {
         assert_eq!(reader.tenants(), self.tenants());
         for (tenant, position) in &self.positions {
@@ -248,7 +251,7 @@ impl Model {
         records.cloned().collect()
     }
 
-    /// Read in large and in small batches.
+    /// Checks a tenant's events, read in large and in small batches.
     fn check_tenant(&self, reader: &Reader, tenant: &TenantName) {
         let with_events = |record: &&Remembered| record.tenant == *tenant && !record.payloads.is_empty();
         let expected: Vec<_> = self.records.iter().filter(with_events).cloned().collect();
@@ -268,7 +271,8 @@ impl Model {
         }
     }
 
-    /// How many of `maybe` are there, as a prefix. They are remembered from now on.
+    /// Adds those records of `maybe` that are in the journal to the model, and returns their number. They must be the
+    /// first ones.
     pub fn adopt(&mut self, reader: &Reader, maybe: Vec<Remembered>) -> usize {
         let mut adopted = 0;
         for (index, record) in maybe.into_iter().enumerate() {
@@ -287,7 +291,7 @@ fn event(number: u64, bytes: usize) -> NewEvent {
     NewEvent { name: EventName::new("order-submitted").unwrap(), version: 1, payload: text.into_bytes() }
 }
 
-/// Computed on its own, not by the code under test.
+/// Computes the ids independently of the code under test.
 fn ids_of(decision: &Decision, mut head: ContentId) -> Vec<ContentId> {
     let mut ids = Vec::new();
     for (event, sequence) in decision.events.iter().zip(decision.sequence_before.0 + 1..) {

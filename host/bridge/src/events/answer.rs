@@ -1,11 +1,12 @@
-//! What JetStream answers to a batch, and what follows from it.
+//! Reads JetStream's answer to a batch, and decides what follows from it.
 
 use async_nats::Message;
 use serde::Deserialize;
 
-/// Another message took the place, or a part of the batch did not come: look where the stream ends, and send again.
+/// Error codes for a batch in the wrong place: another message came first, or a part of the batch is missing. Read the
+/// end of the stream and send again.
 const OUT_OF_PLACE: [u64; 4] = [10071, 10164, 10176, 10201];
-/// The servers have no leader just now.
+/// Error code while the servers have no leader.
 const NO_LEADER: u64 = 10008;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -15,9 +16,9 @@ pub(super) enum Answer {
         sequence: u64,
     },
     OutOfPlace(String),
-    /// It passes by itself.
+    /// A temporary problem.
     Passing(String),
-    /// An operator has to look after it.
+    /// A problem that an operator must solve.
     Refused(String),
 }
 
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_says_what_to_do_next() {
+    fn an_answer_determines_what_to_do_next() {
         let error = |code: u64| {
             format!(r#"{{"error":{{"code":503,"err_code":{code},"description":"x"}},"stream":"S","seq":0}}"#)
         };
@@ -74,7 +75,7 @@ mod tests {
         assert_eq!(read(r#"{"stream":"S","seq":5,"batch":"b","count":2}"#), Answer::Stored { sequence: 5 });
         assert!(matches!(read(&error(10071)), Answer::OutOfPlace(_)));
         assert!(matches!(read(&error(10008)), Answer::Passing(_)));
-        // Insufficient resources, maximum bytes: 503 as well, and they do not pass.
+        // Insufficient resources, maximum bytes: also status 503, but not temporary.
         for code in [10002, 10023, 10047, 10077] {
             assert!(matches!(read(&error(code)), Answer::Refused(_)), "{code}");
         }

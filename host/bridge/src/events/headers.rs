@@ -1,4 +1,4 @@
-//! What a message says of its event beside the payload. The names are part of the interface: readers depend on them.
+//! The headers that describe the event of a message. Their names are part of the interface: readers depend on them.
 
 use async_nats::header::{NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID};
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
@@ -7,44 +7,45 @@ use polder_core::{Event, Position};
 const POSITION: HeaderName = HeaderName::from_static("Polder-Position");
 const AGGREGATE_ID: HeaderName = HeaderName::from_static("Polder-Aggregate-Id");
 const SEQUENCE: HeaderName = HeaderName::from_static("Polder-Sequence");
-/// Of a batch of which the server takes all messages or none: its id, the number of each message from 1, and the mark of the last.
+/// Headers of a batch of which the server takes all messages or none: its id, the number of each message from 1, and
+/// the mark of the last message.
 const BATCH_ID: HeaderName = HeaderName::from_static("Nats-Batch-Id");
 const BATCH_SEQUENCE: HeaderName = HeaderName::from_static("Nats-Batch-Sequence");
 const BATCH_COMMIT: HeaderName = HeaderName::from_static("Nats-Batch-Commit");
-/// Milliseconds since 1970.
+/// Time in milliseconds since 1970.
 const TIME: HeaderName = HeaderName::from_static("Polder-Time-Ms");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("Correlation-Id");
 const CAUSATION_ID: HeaderName = HeaderName::from_static("Causation-Id");
 const ACTOR: HeaderName = HeaderName::from_static("Actor");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// Translations that lie behind it, where there are any. A command that a message causes repeats it, and so do that command's events: what goes
-/// round in a loop is found out.
+/// Number of translations that lie behind the message, if there are any. A command that a message causes repeats it,
+/// and so do that command's events. This detects loops.
 const HOPS: HeaderName = HeaderName::from_static("Polder-Hops");
-/// Of a translation: its number among those of its event, from 1.
+/// Number of a translation among those of its event, counted from 1.
 const TRANSLATION: HeaderName = HeaderName::from_static("Polder-Translation");
 
-/// What tells a message from all others of its stream.
+/// Identity of a message in its stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mark {
-    /// Of the event that was recorded.
+    /// Position of the event that was recorded.
     pub(super) position: Position,
-    /// 0 is the event itself, and what follows are its translations.
+    /// 0 is the event itself; higher numbers are its translations.
     pub(super) number: usize,
     pub(super) id: String,
 }
 
-/// Where a message stands among those that are sent together.
+/// Place of a message in its batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct InBatch<'a> {
     pub(super) id: &'a str,
-    /// From 1.
+    /// Counted from 1.
     pub(super) number: usize,
     pub(super) count: usize,
-    /// The server takes the batch only when its stream stands here.
+    /// The server takes the batch only if its stream ends with this sequence.
     pub(super) expected_last: u64,
 }
 
-/// Puts in what the server looks at before it takes the message.
+/// Adds the headers that the server checks before it takes the message.
 pub(super) fn put_in_batch(headers: &mut HeaderMap, batch: InBatch<'_>) {
     if batch.number == 1 {
         headers.insert(NATS_EXPECTED_LAST_SEQUENCE, HeaderValue::from(batch.expected_last));
@@ -58,7 +59,7 @@ pub(super) fn put_in_batch(headers: &mut HeaderMap, batch: InBatch<'_>) {
     }
 }
 
-/// `id` is the event's.
+/// Headers of an event. `id` is the event's.
 pub(super) fn of(event: &Event, id: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(NATS_MESSAGE_ID, id);
@@ -82,7 +83,7 @@ pub(super) fn of(event: &Event, id: &str) -> HeaderMap {
     headers
 }
 
-/// As [`of`], for what an event is in another context: all that is said of the event, but that it is what caused this.
+/// Headers of a translation: like [`of`], except that the event is the cause.
 pub(super) fn of_translation(event: &Event, id: &str, (number, hops): (usize, u32)) -> HeaderMap {
     let mut headers = of(event, id);
     headers.insert(CAUSATION_ID, event.id.to_string());
@@ -91,7 +92,7 @@ pub(super) fn of_translation(event: &Event, id: &str, (number, hops): (usize, u3
     headers
 }
 
-/// What a message says of itself. `None`: somebody else has published it.
+/// Reads the identity of a message. Returns `None` if another client published it.
 pub(super) fn mark(headers: &HeaderMap) -> Option<Mark> {
     let position = headers.get(POSITION)?.as_str().parse().ok()?;
     let number = match headers.get(TRANSLATION) {

@@ -1,4 +1,4 @@
-//! What the stream holds of one event: the event, then what it is in other contexts.
+//! The messages of one event in the stream: the event, then its translations.
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
@@ -14,7 +14,7 @@ pub(super) struct Messages {
 }
 
 impl Messages {
-    /// The event is up to [`History::newest`].
+    /// `event` must be at or before [`History::newest`].
     pub(super) fn of(event: Event, history: &impl History, stream: &str) -> Self {
         let (translations, left_out) = history.translations(&event);
         for left_out in left_out {
@@ -24,17 +24,17 @@ impl Messages {
         Self { event, translations }
     }
 
-    /// At least one.
+    /// Number of messages, at least one.
     pub(super) fn count(&self) -> usize {
         1 + self.translations.len()
     }
 
-    /// With the numbers of the messages that follow so many.
+    /// The messages after the first `held` ones, each with its number.
     pub(super) fn from(&self, held: usize) -> impl Iterator<Item = (&Self, usize)> {
         (held..self.count()).map(move |number| (self, number))
     }
 
-    /// Of all payloads.
+    /// Bytes of all payloads.
     pub(super) fn bytes(&self) -> usize {
         self.event.payload.get().len() + self.translations.iter().map(|made| made.payload.len()).sum::<usize>()
     }
@@ -43,7 +43,7 @@ impl Messages {
         &self.event
     }
 
-    /// Of message `number`: 0 is the event.
+    /// Id of message `number`; 0 is the event.
     pub(super) fn id(&self, number: usize) -> String {
         match number {
             0 => self.event.id.to_string(),

@@ -1,13 +1,18 @@
-//! A tenant's events in a JetStream stream: each once, in order, whatever ends in the middle.
+//! Publishes a tenant's events to a JetStream stream: each event once, in order, whichever process ends in the middle.
 //!
-//! There is no cursor beside the stream that could disagree with it. Every message carries the position of its event, and messages are sent
-//! in batches of which the server takes all or nothing, and only when its stream stands where it is expected to
-//! (`Nats-Expected-Last-Sequence`). One batch is under way at a time. So a message that was lost takes its whole batch with it, a batch that
-//! comes twice or from an earlier run is refused, and where to go on is read from the stream's end. The id of the message before is not
-//! asked for: a server that was restarted does not know it at once, and then a replica could not apply what the others had.
+//! There is no cursor beside the stream that could disagree with it:
 //!
-//! What an event is in other contexts stands right behind it, as messages of its own. They follow from the event and from rules that never
-//! change for a position, so the stream's end says of them too where to go on.
+//! 1. Every message carries the position of its event.
+//! 2. Messages are sent in batches. The server takes all of a batch or nothing, and only if its stream ends where the
+//!    sender expects (`Nats-Expected-Last-Sequence`). One batch is in flight at a time.
+//! 3. So a lost message takes its whole batch with it, and a batch that arrives twice, or from an earlier run, is
+//!    refused. The end of the stream determines where to continue.
+//!
+//! The id of the message before is not checked: a restarted server does not know it at once, and then a replica could
+//! not apply what the others had.
+//!
+//! The translations of an event follow right behind it, as messages of their own. They depend only on the event and on
+//! rules that never change for a position, so the end of the stream also determines which of them to send next.
 
 mod answer;
 mod headers;
@@ -27,19 +32,19 @@ use polder_core::{Event, Position};
 
 /// A tenant's history, as far as publishing needs it.
 pub trait History: Clone + Send + Sync + 'static {
-    /// The newest durable position whose translations are known. Never less than before.
+    /// The newest durable position whose translations are known. It never decreases.
     fn newest(&self) -> Position;
 
-    /// Completes once [`newest`](Self::newest) is beyond `position`; `false` when that will never be.
+    /// Completes once [`newest`](Self::newest) is beyond `position`. Returns `false` if that will never happen.
     fn moved_beyond(&self, position: Position) -> impl Future<Output = bool> + Send;
 
-    /// Some events from right after a position on, perhaps beyond [`newest`](Self::newest); none only when there are none.
+    /// Some events right after a position, perhaps beyond [`newest`](Self::newest). Empty only if there are none.
     fn page(&self, after: Position) -> impl Future<Output = Result<Vec<Event>, String>> + Send;
 
-    /// What an event up to [`newest`](Self::newest) is in other contexts: always the same.
+    /// The translations of an event up to [`newest`](Self::newest). The result is always the same.
     fn translations(&self, event: &Event) -> (Vec<Translation>, Vec<LeftOut>);
 
-    /// Tells it from every other history: the stream is its own.
+    /// Id that no other history has. The stream belongs to it.
     fn id(&self) -> &str;
 
     /// Whether any event may have translations.

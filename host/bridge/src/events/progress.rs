@@ -1,4 +1,4 @@
-//! How far publishing a tenant's events has come, for those who watch over the host.
+//! Progress of publishing a tenant's events, for monitoring.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -7,13 +7,13 @@ use polder_core::Position;
 #[derive(Debug, Default)]
 pub struct Progress {
     confirmed: AtomicU64,
-    /// Times that the stream's end had to be looked for again.
+    /// Number of times that the end of the stream was read again.
     restarts: AtomicU64,
     is_stalled: AtomicBool,
 }
 
 impl Progress {
-    /// The stream is known to hold all events up to here.
+    /// Position up to which the stream is known to hold all events.
     pub fn confirmed(&self) -> Position {
         Position(self.confirmed.load(Ordering::Relaxed))
     }
@@ -22,7 +22,7 @@ impl Progress {
         self.restarts.load(Ordering::Relaxed)
     }
 
-    /// It cannot go on by itself; the log says why.
+    /// Whether publishing cannot continue by itself; the log has the reason.
     pub fn is_stalled(&self) -> bool {
         self.is_stalled.load(Ordering::Relaxed)
     }

@@ -2,30 +2,30 @@
 
 use polder_core::Position;
 
-/// An event and the last of the stream's messages that tell of it.
+/// An event, and the last of its messages in the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Place {
     pub(super) position: Position,
-    /// The stream's own count. It runs ahead of positions where events are translated, or somebody else has published to the stream's
-    /// subjects.
+    /// The stream's own count. It runs ahead of positions if events are translated, or if another client has published
+    /// to the stream's subjects.
     pub(super) sequence: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Nothing is known, or not any more: look where the stream ends.
+    /// Nothing is known, or not any more: read the end of the stream.
     FindEnd,
-    /// Send a batch of events from right after this place on.
+    /// Send a batch of the events right after this place.
     Publish { after: Place },
-    /// A batch is under way. The next one is sent once this one is known to be there: a sequence alone does not say which message took it,
-    /// and a message of somebody else can take an event's place.
+    /// A batch is in flight. The next one is sent once this one is confirmed. A sequence alone does not identify the
+    /// message that took it: another client's message can take an event's place.
     AwaitConfirmation,
-    /// The stream holds all there is.
+    /// The stream holds all events.
     Rest,
 }
 
-/// Where to go on in a stream that ends with message `number` of the `count` that tell of the event at `position`: the last event of which
-/// all messages are there, and how many there are of the next.
+/// Where to continue in a stream that ends with message `number` of the `count` messages of the event at `position`.
+/// Returns the last event of which all messages are there, and the number of messages that are there of the next event.
 pub(super) fn complete_up_to(position: Position, number: usize, count: usize) -> (Position, usize) {
     match number + 1 < count {
         true => (Position(position.0.saturating_sub(1)), number + 1),
@@ -36,14 +36,14 @@ pub(super) fn complete_up_to(position: Position, number: usize, count: usize) ->
 #[derive(Debug, Default)]
 pub(super) struct Publication {
     known: Option<Known>,
-    /// Tells the confirmation of the batch that was sent last from those of what was given up.
+    /// Distinguishes the confirmation of the last batch from those of abandoned batches.
     epoch: u64,
 }
 
 #[derive(Debug)]
 struct Known {
     confirmed: Place,
-    /// The place of the last event of the batch that was sent.
+    /// Place of the last event of the batch in flight.
     under_way: Option<Place>,
 }
 
@@ -61,25 +61,25 @@ impl Publication {
         self.epoch
     }
 
-    /// What the stream is known to hold.
+    /// Position up to which the stream is known to hold all events.
     pub(super) fn confirmed(&self) -> Option<Position> {
         self.known.as_ref().map(|known| known.confirmed.position)
     }
 
-    /// The stream ends here: this event is its last.
+    /// Records that the stream ends here: this event is its last.
     pub(super) fn found(&mut self, end: Place) {
         self.epoch += 1;
         self.known = Some(Known { confirmed: end, under_way: None });
     }
 
-    /// A batch is on its way: so many messages of the events right after what is confirmed, up to `position`. The stream takes all of it or
-    /// nothing.
+    /// Records that a batch is in flight: `messages` messages of the events after the confirmed ones, up to `position`.
+    /// The stream takes all of it or nothing.
     pub(super) fn sent(&mut self, position: Position, messages: u64) {
         let Some(known) = &mut self.known else { return };
         known.under_way = Some(Place { position, sequence: known.confirmed.sequence + messages });
     }
 
-    /// The stream has taken a batch, whose last message is its message `sequence`.
+    /// Records that the stream has taken a batch, the last message of which has this `sequence`.
     pub(super) fn stored(&mut self, epoch: u64, sequence: u64) {
         if epoch != self.epoch {
             return;
@@ -94,14 +94,14 @@ impl Publication {
         }
     }
 
-    /// A batch was refused.
+    /// Records that a batch was refused.
     pub(super) fn refused(&mut self, epoch: u64) {
         if epoch == self.epoch {
             self.known = None;
         }
     }
 
-    /// What became of what is under way is not known.
+    /// Records that the fate of the batch in flight is unknown.
     pub(super) fn lost(&mut self) {
         self.known = None;
     }

@@ -1,6 +1,6 @@
-//! Publishers against a model of a stream and of the way there: batches are lost, delayed and overtaken by crashes, and other publishers are
-//! at it too. Some events have translations. The stream must always hold a beginning of what is to
-//! be told of the journal, each event with its translations behind it, and in the end all of it.
+//! Tests publishers against a model of a stream and of the network. Batches are lost, delayed and overtaken by crashes,
+//! and two publishers compete. Some events have translations. The stream must always hold a prefix of the expected
+//! messages, each event followed by its translations, and in the end all of them.
 
 use std::collections::VecDeque;
 
@@ -8,33 +8,33 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What can happen, in any order.
+/// The events that can happen, in any order.
 #[derive(Debug, Clone)]
 enum Act {
     /// The journal grows.
     Append(u8),
-    /// A publisher does what comes next.
+    /// A publisher takes its next step.
     Work(u8),
     /// A batch arrives at the server.
     Deliver,
-    /// A part of a batch is lost on its way, and all behind it of the same connection.
+    /// A part of a batch is lost on its way, and everything behind it on the same connection.
     Lose,
-    /// A confirmation arrives, or an error.
+    /// A confirmation or an error arrives.
     Answer(u8),
-    /// A publisher waits no longer.
+    /// A publisher stops waiting.
     GiveUp(u8),
-    /// A publisher ends in the middle, and starts with nothing known. What it had sent may still arrive.
+    /// A publisher ends in the middle, and starts again with nothing known. What it had sent may still arrive.
     Crash(u8),
-    /// Somebody else publishes to the stream's subjects.
+    /// Another client publishes to the stream's subjects.
     Intrude,
 }
 
-/// An event's position, and the number of a message among those that tell of it.
+/// An event's position, and the number of a message among the messages of that event.
 type Id = (u64, usize);
 
 #[derive(Default)]
 struct Stream {
-    /// `None`: somebody else's message.
+    /// `None` is another client's message.
     messages: Vec<Option<Id>>,
 }
 
@@ -42,7 +42,7 @@ struct Batch {
     publisher: usize,
     ids: Vec<Id>,
     expected_last: u64,
-    /// The epoch that is told. `None`: the publisher is not there any more.
+    /// The epoch that the answer confirms. `None` if the publisher is gone.
     confirm: Option<u64>,
 }
 
@@ -54,22 +54,22 @@ enum Answer {
 #[derive(Default)]
 struct World {
     newest: u64,
-    /// All that is to be told of events up to the newest.
-    told: Vec<Id>,
+    /// All messages of the events up to the newest.
+    expected: Vec<Id>,
     stream: Stream,
     under_way: VecDeque<Batch>,
     publishers: [Publication; 2],
-    /// Of each publisher: messages of the next event that the stream holds.
+    /// For each publisher, the number of messages of the next event that the stream holds.
     held: [usize; 2],
     answers: [VecDeque<Answer>; 2],
 }
 
-/// How many messages tell of an event.
+/// Number of messages of an event.
 fn count(position: u64) -> usize {
     [1, 3, 1, 2][position as usize % 4]
 }
 
-/// How many tell of all events up to a position.
+/// Number of messages of all events up to a position.
 fn count_up_to(position: u64) -> usize {
     let rest: usize = (position / 4 * 4 + 1..=position).map(count).sum();
     position as usize / 4 * 7 + rest
@@ -78,7 +78,7 @@ fn count_up_to(position: u64) -> usize {
 const EVENTS_PER_BATCH: u64 = 3;
 
 impl Stream {
-    /// As a publisher reads it: back from the end to the last message that is no stranger's.
+    /// Reads the end as a publisher does: back to the last message of a publisher.
     fn end(&self) -> (Place, usize) {
         let (position, held) = match self.messages.iter().rev().flatten().next() {
             Some((position, number)) => complete_up_to(Position(*position), *number, count(*position)),
@@ -98,7 +98,8 @@ impl World {
             Act::Append(events) => {
                 let grown = self.newest + u64::from(*events);
                 let new = self.newest + 1..=grown;
-                self.told.extend(new.flat_map(|position| (0..count(position)).map(move |number| (position, number))));
+                self.expected
+                    .extend(new.flat_map(|position| (0..count(position)).map(move |number| (position, number))));
                 self.newest = grown;
             }
             Act::Work(which) => self.work(usize::from(*which)),
@@ -111,7 +112,7 @@ impl World {
             Act::Answer(which) => self.answer(usize::from(*which)),
             Act::GiveUp(which) => self.publishers[usize::from(*which)].lost(),
             Act::Crash(which) => {
-                // Epochs begin anew; but a new publisher has an inbox of its own, so nothing of the old one's reaches it.
+                // Epochs restart; but a new publisher has an inbox of its own, so no answer to the old one reaches it.
                 self.publishers[usize::from(*which)] = Publication::default();
                 self.answers[usize::from(*which)].clear();
                 for batch in self.under_way.iter_mut().filter(|batch| batch.publisher == usize::from(*which)) {
@@ -121,7 +122,7 @@ impl World {
             Act::Intrude => self.stream.messages.push(None),
         }
         let ours = self.stream.ours();
-        assert_eq!(ours[..], self.told[..ours.len()], "the stream is no beginning of what is to be told");
+        assert_eq!(ours[..], self.expected[..ours.len()], "the stream is no prefix of the expected messages");
         for publisher in &self.publishers {
             let confirmed = publisher.confirmed().map_or(0, |position| position.0);
             assert!(count_up_to(confirmed) <= ours.len(), "confirmed and not there");
@@ -139,7 +140,7 @@ impl World {
             Step::Publish { after } => {
                 let last = self.newest.min(after.position.0 + EVENTS_PER_BATCH);
                 let held = std::mem::take(&mut self.held[which]);
-                let ids = self.told[count_up_to(after.position.0) + held..count_up_to(last)].to_vec();
+                let ids = self.expected[count_up_to(after.position.0) + held..count_up_to(last)].to_vec();
                 publisher.sent(Position(last), ids.len() as u64);
                 let confirm = Some(publisher.epoch());
                 self.under_way.push_back(Batch { publisher: which, ids, expected_last: after.sequence, confirm });
@@ -170,11 +171,11 @@ impl World {
         }
     }
 
-    /// Nothing goes wrong any more.
+    /// Delivers everything until the stream is complete: nothing goes wrong any more.
     fn finish(&mut self) {
         self.publishers.iter_mut().for_each(Publication::lost);
         for _ in 0..10_000 {
-            if self.stream.ours() == self.told {
+            if self.stream.ours() == self.expected {
                 return;
             }
             for which in 0..2 {
@@ -239,7 +240,7 @@ fn a_confirmation_of_something_else_is_a_loss() {
     publication.sent(Position(3), 3);
     publication.stored(publication.epoch(), 4);
     assert_eq!(publication.step(Position(3)), Step::FindEnd);
-    // What an earlier epoch is told changes nothing.
+    // An answer to an earlier epoch changes nothing.
     publication.found(Place::default());
     publication.sent(Position(3), 3);
     publication.stored(publication.epoch() - 1, 4);

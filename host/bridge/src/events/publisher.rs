@@ -1,4 +1,5 @@
-//! Carries out what [`Publication`] decides, for one tenant: reads the journal, sends, listens for confirmations.
+//! Carries out the steps of [`Publication`] for one tenant: reads the journal, sends batches, and waits for
+//! confirmations.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,28 +21,30 @@ use super::trouble::Trouble;
 use super::{History, Progress};
 use crate::connection::{Connection, NotSent};
 
-/// Events that are sent together at most.
+/// Events in one batch.
 const EVENTS_PER_BATCH_MAX: usize = 512;
-/// With the event that brings a batch beyond, the batch ends. The server takes 1,000 messages in a batch, and one event has 65 at most.
+/// A batch ends with the event that reaches this number of messages. The server takes 1,000 messages in a batch, and
+/// one event has 65 at most.
 const MESSAGES_PER_BATCH: usize = 512;
-/// As above.
+/// A batch ends with the event that reaches this number of payload bytes.
 const BYTES_PER_BATCH: usize = 1024 * 1024;
-/// A few events wait so long for more: a journal that grows by small steps would otherwise cost a read and a confirmation for each.
+/// Time that a few events wait for more events. Without it, a journal that grows in small steps would cost a read and a
+/// confirmation for each step.
 const COLLECT_WAIT: Duration = Duration::from_millis(5);
-/// Wall time until what was sent counts as lost.
+/// Wall time after which an unconfirmed batch counts as lost.
 const CONFIRMATION_WAIT_MAX: Duration = Duration::from_secs(5);
-/// How often the connection is looked at meanwhile: one that was made anew has lost what was under way.
-const CONNECTION_LOOK_INTERVAL: Duration = Duration::from_millis(100);
-/// Until NATS is asked again after it did not answer.
+/// Interval of checks for a reconnect while a confirmation is awaited: a new connection has lost what was in flight.
+const CONNECTION_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+/// Pause before a retry after NATS did not answer.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
-/// Between two looks whether the stream is as it has to be.
-const STREAM_LOOK_INTERVAL: Duration = Duration::from_secs(10);
-/// Until a batch is sent again after another message took its place: the first time, and at most.
+/// Interval of checks whether the stream is complete and has the right settings.
+const STREAM_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// First and longest pause before a batch is sent again after another message took its place.
 const REFUSED_PAUSE_MIN: Duration = Duration::from_millis(5);
 const REFUSED_PAUSE_MAX: Duration = Duration::from_secs(1);
-/// So many, and an operator should know.
+/// Refusals in a row after which an error is reported to the operator.
 const REFUSALS_MAX: u32 = 20;
-/// A history may be behind its own stream for so long: a host that was frozen has to catch up first.
+/// Time for which a history may be behind its own stream: a host that was frozen has to catch up first.
 const BEHIND_WAIT_MAX: Duration = Duration::from_secs(10);
 
 pub struct Publisher<H> {
@@ -51,18 +54,18 @@ pub struct Publisher<H> {
     publication: Publication,
     progress: Arc<Progress>,
     trouble: Trouble,
-    /// Read, and not sent yet.
+    /// Events that were read and are not sent yet.
     read: VecDeque<Event>,
-    /// Messages of the next event that the stream holds already.
+    /// Messages of the next event that the stream already holds.
     held_of_next: usize,
     reading: Option<JoinHandle<Result<Vec<Event>, String>>>,
-    /// When events were last collected.
+    /// Time when events were last collected.
     collected: Instant,
-    /// When the stream was last looked at.
-    looked: Instant,
-    /// Since when the stream holds events that the history does not.
+    /// Time when the stream was last checked.
+    checked: Instant,
+    /// Time since when the stream holds events that the history lacks.
     behind_since: Option<Instant>,
-    /// Batches in a row whose place another message took.
+    /// Batches in a row that another message overtook.
     refusals: u32,
     inbox: String,
     confirmations: Subscriber,
@@ -98,7 +101,7 @@ impl<H: History> Publisher<H> {
             held_of_next: 0,
             reading: None,
             collected: Instant::now(),
-            looked: Instant::now(),
+            checked: Instant::now(),
             behind_since: None,
             refusals: 0,
             inbox,
@@ -106,24 +109,24 @@ impl<H: History> Publisher<H> {
         })
     }
 
-    /// Makes the tenant's stream unless it is there, and finds out where it ends. Once this was [`Ok`], no other history has the tenant's name
-    /// at these servers. [`run`](Self::run) does so too, and waits where this fails.
+    /// Makes the tenant's stream unless it exists, and reads its end. After `Ok`, no other history has the tenant's
+    /// name at these servers. [`run`](Self::run) does the same, and waits where this method fails.
     ///
     /// # Errors
-    /// When the stream cannot be used, is another history's, or NATS does not answer.
+    /// Fails if the stream cannot be used or belongs to another history, or if NATS does not answer.
     pub async fn claim(&mut self, domains: Vec<DomainName>) -> Result<(), StreamError> {
         self.stream.ensure(domains).await?;
         self.find_end().await
     }
 
-    /// Says what keeps events from being published, once. Gives how long to wait before it is tried again.
+    /// Logs the problem that keeps events from being published, once. Returns the pause before the next attempt.
     pub fn troubled(&mut self, error: &StreamError) -> Duration {
         match error {
             StreamError::Away(problem) => {
                 tracing::debug!(stream = self.stream.name(), problem, "events wait for NATS");
                 RETRY_PAUSE
             }
-            error => self.trouble.said(error),
+            error => self.trouble.report(error),
         }
     }
 
@@ -131,7 +134,8 @@ impl<H: History> Publisher<H> {
         Arc::clone(&self.progress)
     }
 
-    /// Publishes for as long as the tenant is there and the host is open. To end it earlier, drop it: that is a crash, and harmless.
+    /// Publishes for as long as the tenant exists and the host is open. To end it earlier, drop the future: that equals
+    /// a crash, and is harmless.
     pub async fn run(mut self) {
         loop {
             match self.advance().await {
@@ -149,8 +153,8 @@ impl<H: History> Publisher<H> {
     async fn advance(&mut self) -> Result<Goes, StreamError> {
         let step = self.publication.step(self.history.newest());
         let is_quiet = matches!(step, Step::Publish { .. } | Step::Rest);
-        if is_quiet && self.looked.elapsed() >= STREAM_LOOK_INTERVAL {
-            self.look().await?;
+        if is_quiet && self.checked.elapsed() >= STREAM_CHECK_INTERVAL {
+            self.check().await?;
             return Ok(Goes::On);
         }
         match step {
@@ -162,26 +166,26 @@ impl<H: History> Publisher<H> {
                 let confirmed = self.publication.confirmed().unwrap_or(BEFORE_ALL);
                 tokio::select! {
                     moved = self.history.moved_beyond(confirmed) => if !moved { return Ok(Goes::Ended) },
-                    () = tokio::time::sleep_until(self.looked + STREAM_LOOK_INTERVAL) => {}
+                    () = tokio::time::sleep_until(self.checked + STREAM_CHECK_INTERVAL) => {}
                 }
             }
         }
         Ok(Goes::On)
     }
 
-    /// What was changed or lost at the servers is noticed also while nothing is published.
-    async fn look(&mut self) -> Result<(), StreamError> {
-        self.looked = Instant::now();
+    /// Checks the stream, so that a change or a loss at the servers is noticed even while nothing is published.
+    async fn check(&mut self) -> Result<(), StreamError> {
+        self.checked = Instant::now();
         if !self.stream.is_whole().await? {
             self.publication.lost();
         }
         Ok(())
     }
 
-    /// Reads where the stream ends, and makes sure that it is this history that it holds.
+    /// Reads the end of the stream, and checks that the stream holds this history.
     async fn find_end(&mut self) -> Result<(), StreamError> {
         self.progress.restart();
-        self.looked = Instant::now();
+        self.checked = Instant::now();
         self.read.clear();
         self.reading = None;
         self.held_of_next = 0;
@@ -193,7 +197,7 @@ impl<H: History> Publisher<H> {
                 let (last, held) = self.place(mark).await?;
                 self.held_of_next = held;
                 let strange = match self.history.is_translated() {
-                    // How many messages the events before have is not known without reading them all.
+                    // The number of messages of the earlier events is unknown without reading all of them.
                     true => sequence - own_sequence,
                     false => sequence.saturating_sub(position.0),
                 };
@@ -204,7 +208,7 @@ impl<H: History> Publisher<H> {
             tracing::warn!(
                 stream = self.stream.name(),
                 strange,
-                "somebody else has published to subjects of events: let nobody but the host do that"
+                "another client has published to subjects of events: only the host may be allowed to do that"
             );
         }
         self.publication.found(place);
@@ -212,7 +216,8 @@ impl<H: History> Publisher<H> {
         Ok(())
     }
 
-    /// The last event of which the stream holds all messages, when it ends with this one; and how many it holds of the next.
+    /// Returns the last event of which the stream holds all messages if it ends with `end`, and the number of messages
+    /// that it holds of the next event.
     async fn place(&mut self, end: Mark) -> Result<(Position, usize), StreamError> {
         let before = Position(end.position.0.saturating_sub(1));
         let event = self.page(before).await?.into_iter().next().filter(|event| event.position == end.position);
@@ -235,7 +240,7 @@ impl<H: History> Publisher<H> {
         }
     }
 
-    /// That passes by itself, unless the history is an older copy.
+    /// Returns a temporary error first, and a lasting one later: then the history is probably an older copy.
     fn behind(&mut self, end: Position) -> StreamError {
         let newest = self.history.newest();
         let problem = format!("it holds events up to position {end}, and the history here ends at {newest}");
@@ -248,7 +253,7 @@ impl<H: History> Publisher<H> {
     async fn publish(&mut self, after: Place) -> Result<(), StreamError> {
         self.collect(after.position).await;
         self.read_on(after.position).await?;
-        // Before translations are asked for: of events up to here they are known.
+        // `newest` is read before translations are requested: up to here they are known.
         let newest = self.history.newest();
         let mut batch = Vec::new();
         let (mut count, mut bytes) = (0, 0);
@@ -288,7 +293,7 @@ impl<H: History> Publisher<H> {
         Ok(())
     }
 
-    /// Lets a few events become more, at the price of a moment.
+    /// Waits a moment, so that a few events become more.
     async fn collect(&mut self, after: Position) {
         let waiting = self.history.newest().0.saturating_sub(after.0);
         if self.read.is_empty() && self.reading.is_none() && waiting < EVENTS_PER_BATCH_MAX as u64 {
@@ -302,7 +307,7 @@ impl<H: History> Publisher<H> {
             PublishErrorKind::MaxPayloadExceeded => StreamError::Unusable {
                 stream: self.stream.name().to_owned(),
                 problem: format!(
-                    "what is to be told of the event at position {position} is larger than the server's max_payload, {} bytes: raise that",
+                    "a message of the event at position {position} is larger than the server's max_payload, {} bytes: raise that",
                     self.connection.payload_bytes_max()
                 ),
             },
@@ -313,7 +318,7 @@ impl<H: History> Publisher<H> {
     async fn await_confirmation(&mut self) -> Result<(), StreamError> {
         let (reconnects, began) = (self.connection.reconnects(), Instant::now());
         loop {
-            match tokio::time::timeout(CONNECTION_LOOK_INTERVAL, self.confirmations.next()).await {
+            match tokio::time::timeout(CONNECTION_CHECK_INTERVAL, self.confirmations.next()).await {
                 Ok(Some(confirmation)) => return self.confirmed(&confirmation).await,
                 Ok(None) => return Err(StreamError::Away("the connection is closed".to_owned())),
                 Err(_) => {
@@ -342,7 +347,7 @@ impl<H: History> Publisher<H> {
                 Ok(())
             }
             Answer::OutOfPlace(problem) => {
-                tracing::debug!(stream = self.stream.name(), %problem, "the stream stands elsewhere");
+                tracing::debug!(stream = self.stream.name(), %problem, "the stream ends elsewhere");
                 self.publication.refused(epoch);
                 let pause = REFUSED_PAUSE_MIN.saturating_mul(1 << self.refusals.min(10)).min(REFUSED_PAUSE_MAX);
                 self.refusals += 1;
@@ -357,7 +362,7 @@ impl<H: History> Publisher<H> {
         }
     }
 
-    /// Sees to it that something is read, and that more is being read.
+    /// Makes sure that events are read, and that the next page is being read in the background.
     async fn read_on(&mut self, after: Position) -> Result<(), StreamError> {
         if self.read.is_empty() {
             self.read = match self.reading.take() {
@@ -381,7 +386,7 @@ impl<H: History> Publisher<H> {
     }
 }
 
-/// What was cancelled ended with its runtime, and whoever waits for it ends with that too.
+/// Waits for a page. A cancelled read ended with its runtime, and the caller ends with that too.
 async fn read(reading: JoinHandle<Result<Vec<Event>, String>>) -> Result<Vec<Event>, StreamError> {
     match reading.await.map_err(JoinError::try_into_panic) {
         Ok(page) => page.map_err(StreamError::Away),

@@ -1,5 +1,6 @@
-//! The stream that holds a tenant's events: made as it has to be, refused when it is otherwise, filled anew when messages are missing. It is
-//! also the claim of one history: who finds another history's stream in place does not serve the tenant.
+//! The stream that holds a tenant's events. It is made with the right settings, refused if they differ, and filled anew
+//! if messages are missing. It is also the claim of one history: a host that finds another history's stream does not
+//! serve the tenant.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -12,19 +13,20 @@ use polder_core::{DomainName, Position, TenantName};
 use super::headers::{self, Mark};
 use crate::connection::Connection;
 
-/// Exactness comes from expected sequences; the server need remember ids no longer than this. What it remembers takes memory.
+/// Window of the server's duplicate detection. It is short because it costs memory, and expected sequences already make
+/// publishing exact.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(2);
-/// So many messages of somebody else at the stream's end are looked past.
+/// Messages of other clients at the stream's end that are skipped.
 const STRANGE_MESSAGES_MAX: u64 = 1_000;
-/// Messages that are missing are missing still after this wait; a server that has just been restarted may not have counted all of them.
+/// Wait before missing messages count as lost: a server that has just restarted may not have counted all of them.
 const MISSING_WAIT: Duration = Duration::from_secs(1);
 
-/// In the stream's metadata: whose history it holds.
+/// Metadata key of the id of the stream's history.
 const HISTORY: &str = "polder-history";
-/// What JetStream's errors say while servers agree on a leader: it passes.
+/// Part of JetStream's errors while servers elect a leader: the problem is temporary.
 const NO_LEADER: &str = "error code 10008";
 
-/// How event streams are to be made.
+/// Settings of event streams.
 #[derive(Debug, Clone)]
 pub struct EventStreams {
     /// Servers that hold a copy.
@@ -33,13 +35,13 @@ pub struct EventStreams {
 
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    /// It passes by itself.
+    /// A temporary problem.
     #[error("NATS does not answer: {0}")]
     Away(String),
-    /// An operator has to look after it.
+    /// A problem that an operator must solve.
     #[error("stream {stream:?} cannot be used: {problem}")]
     Unusable { stream: String, problem: String },
-    /// The tenant of this name is another host's at these servers.
+    /// The tenant of this name belongs to another host at these servers.
     #[error(
         "stream {stream:?} holds the events of another history, {found}: another host serves a tenant of this name over these NATS servers; \
          give this host a NATS account of its own, or, if the other history is gone for good, delete the stream (`nats stream rm {stream}`)"
@@ -47,14 +49,14 @@ pub enum StreamError {
     Foreign { stream: String, found: String },
 }
 
-/// One tenant's.
+/// The event stream of one tenant.
 pub(super) struct EventStream {
     jetstream: Context,
     tenant: TenantName,
     history_id: String,
     name: String,
     replicas: usize,
-    /// Whose events the stream has to take.
+    /// Domains whose events the stream has to take.
     domains: BTreeSet<DomainName>,
     open: Option<Open>,
 }
@@ -71,17 +73,17 @@ pub(super) enum End {
     Start,
     Ours {
         mark: Mark,
-        /// Of this message.
+        /// Sequence of this message.
         own_sequence: u64,
-        /// Of the stream's last, where somebody else's follow.
+        /// Sequence of the stream's last message, which may be another client's.
         sequence: u64,
     },
-    /// Only messages of somebody else.
+    /// The stream holds only messages of other clients.
     Strange { sequence: u64 },
 }
 
 impl EventStreams {
-    /// Deletes what is there of a tenant that is gone.
+    /// Deletes the stream of a tenant that is gone.
     pub async fn remove(&self, connection: &Connection, tenant: &TenantName) -> Result<(), StreamError> {
         let jetstream = async_nats::jetstream::new(connection.client().clone());
         let name = stream_name(tenant);
@@ -109,7 +111,7 @@ impl EventStream {
         self.open.as_ref().is_some_and(|open| open.domains.contains(domain))
     }
 
-    /// Makes sure that the stream is there, as it has to be, and takes events of these domains too.
+    /// Makes sure that the stream exists with the right settings, and takes events of these domains too.
     pub(super) async fn ensure(&mut self, domains: impl IntoIterator<Item = DomainName>) -> Result<(), StreamError> {
         self.domains.extend(domains);
         self.find().await?;
@@ -122,14 +124,14 @@ impl EventStream {
             }
             None => self.jetstream.create_stream(&self.config()).await.map(drop).map_err(|error| error.to_string()),
         };
-        // Another host may have been faster in making it: then it is that one's.
+        // Another host may have made it first; then the stream belongs to that host.
         match (made, self.find().await) {
             (Err(problem), Ok(())) => Err(self.failed(problem)),
             (_, found) => found,
         }
     }
 
-    /// Looks whether it is there, and refuses it when it is not as it has to be.
+    /// Finds the stream, and refuses it if its settings are wrong.
     async fn find(&mut self) -> Result<(), StreamError> {
         self.open = None;
         let stream = match self.jetstream.get_stream(&self.name).await {
@@ -146,7 +148,7 @@ impl EventStream {
         Ok(())
     }
 
-    /// The domains whose events a stream of this configuration takes.
+    /// The domains whose events a stream with this configuration takes.
     fn check(&self, found: &Config) -> Result<BTreeSet<DomainName>, StreamError> {
         match found.metadata.get(HISTORY) {
             Some(id) if *id == self.history_id => {}
@@ -170,7 +172,7 @@ impl EventStream {
         }
     }
 
-    /// Where the stream ends. One that has lost messages is made anew.
+    /// Reads the end of the stream. A stream that has lost messages is made anew.
     pub(super) async fn end(&mut self) -> Result<End, StreamError> {
         self.ensure([]).await?;
         let mut state = self.state().await?;
@@ -205,7 +207,8 @@ impl EventStream {
         }
     }
 
-    /// Makes sure that the stream is still as it has to be, and holds all that it ever took. False: it is not; look for its end.
+    /// Checks that the stream still has the right settings and holds all that it ever took. If it returns false, read
+    /// its end again.
     pub(super) async fn is_whole(&mut self) -> Result<bool, StreamError> {
         let Some(open) = &self.open else { return Ok(false) };
         let info = match open.stream.get_info().await {
@@ -256,7 +259,7 @@ impl EventStream {
         }
     }
 
-    /// A stream has to have a subject, also before the tenant has a domain. Nothing is published there.
+    /// A subject for a stream without domains, because a stream must have one. Nothing is published there.
     fn no_domain(&self) -> String {
         format!("$polder.events.{}", self.tenant)
     }
@@ -278,7 +281,8 @@ impl EventStream {
     }
 }
 
-/// JetStream's own refusals carry a code; everything else is silence of some kind, and so is a cluster that has no leader just now.
+/// Sorts a problem. JetStream's own refusals carry a code. Everything else counts as no answer, and so does a cluster
+/// without a leader.
 fn failed(stream: &str, problem: String) -> StreamError {
     let is_refusal = problem.contains("error code") && !problem.contains(NO_LEADER);
     match is_refusal {
@@ -287,14 +291,14 @@ fn failed(stream: &str, problem: String) -> StreamError {
     }
 }
 
-/// What the stream took and does not have any more.
+/// Describes the messages that the stream took and no longer has.
 fn missing(state: &State) -> Option<String> {
     let State { first_sequence: first, last_sequence: last, messages, .. } = *state;
     (last > 0 && (first > 1 || messages < last))
         .then(|| format!("it took {last} messages, and has {messages}, beginning with {first}"))
 }
 
-/// The first setting that is not as it has to be.
+/// Describes the first setting that is wrong.
 fn difference(found: &Config, wanted: &Config) -> Option<String> {
     let differs = |setting: &str, found: &dyn std::fmt::Debug, wanted: &dyn std::fmt::Debug| {
         let (found, wanted) = (format!("{found:?}"), format!("{wanted:?}"));
@@ -326,7 +330,7 @@ fn difference(found: &Config, wanted: &Config) -> Option<String> {
         })
 }
 
-/// Of the position before the first event.
+/// The position before the first event.
 pub(super) const BEFORE_ALL: Position = Position(0);
 
 #[cfg(test)]

@@ -10,25 +10,25 @@ use super::link::JournalLink;
 use super::secret::{is_marked, mark};
 use crate::{Connection, NotSent};
 
-/// Made with the cluster's secret, over the kind of message and what it carries.
+/// Header with a mark that is made with the cluster's secret, over the kind of message and its payload.
 const MARK: &str = "Polder-Mark";
 const REQUEST: &[u8] = b"request";
 const ANSWER: &[u8] = b"answer";
-/// Of a message, in bytes.
+/// Bytes that the headers of a message take at most.
 const HEADERS_BYTES_MAX: usize = 128;
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// It was not asked, so another can be.
+    /// The host did not get the request, so another host can be asked.
     #[error("host {0} is not there")]
     NotThere(String),
-    /// It may have done what was asked.
+    /// The host may have carried out the request.
     #[error("host {host} did not answer: {problem}")]
     NoAnswer { host: String, problem: String },
 }
 
-/// Where hosts of one journal find each other. Clones share it.
+/// Sends requests between the hosts of one journal. A handle; clones share it.
 #[derive(Clone)]
 pub struct HostLine {
     link: JournalLink,
@@ -41,7 +41,7 @@ impl HostLine {
         Self { link: link.clone(), prefix }
     }
 
-    /// A message cannot have more, in bytes.
+    /// Largest request, in bytes.
     pub fn request_bytes_max(&self) -> usize {
         self.connection().payload_bytes_max().saturating_sub(HEADERS_BYTES_MAX)
     }
@@ -61,10 +61,10 @@ impl HostLine {
         }
     }
 
-    /// Answers what the host of this name is asked, side by side, until the connection is gone.
+    /// Answers the requests to the host of this name, in parallel, until the connection is closed.
     ///
     /// # Errors
-    /// When nothing can be subscribed to.
+    /// Fails if the subscription cannot be made.
     pub async fn answer<F: Future<Output = Bytes> + Send + 'static>(
         &self,
         host: &str,

@@ -1,5 +1,5 @@
-//! Finds out what an acknowledgement of the servers' is worth: on how many of them a frame is, and whether they sync it before they say
-//! so.
+//! Finds out what an acknowledgement of the servers guarantees: on how many servers a frame is, and whether they sync
+//! it to disk first.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,23 +12,23 @@ use super::error::JournalError;
 use super::link::JournalOptions;
 use crate::Connection;
 
-/// Where a server's monitoring is by custom.
+/// Usual port of a server's monitoring.
 const MONITORING_PORT: u16 = 8222;
-/// For its answer.
+/// Longest wait for the monitoring's answer.
 const MONITORING_WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// When the servers sync.
+/// When the servers sync to disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SyncInterval {
     /// Before each acknowledgement.
     Always,
-    /// So far apart; what came since the last can be lost with the power.
+    /// At this interval. Writes since the last sync can be lost in a power failure.
     Every(Duration),
-    /// No server's monitoring said so.
+    /// No server's monitoring reported it. The text is the reason.
     Unknown(String),
 }
 
-/// What an acknowledgement means.
+/// What an acknowledgement guarantees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Durability {
     pub replicas: usize,
@@ -45,7 +45,7 @@ impl fmt::Display for Durability {
             SyncInterval::Always => write!(f, "an acknowledgement means: synced to disk {servers}"),
             SyncInterval::Every(interval) => write!(
                 f,
-                "an acknowledgement means: written {servers}, and synced within {interval:?}; what came since can be lost with their power"
+                "an acknowledgement means: written {servers}, and synced within {interval:?}; what came since can be lost in a power failure"
             ),
             SyncInterval::Unknown(why) => {
                 write!(f, "an acknowledgement means: written {servers}; whether it is synced is not known ({why})")
@@ -54,7 +54,7 @@ impl fmt::Display for Durability {
     }
 }
 
-/// Refuses what would lose acknowledged frames with a single machine, unless that was asked for.
+/// Refuses a journal that can lose acknowledged frames with a single machine, unless the operator accepts that.
 pub(super) async fn find_out(
     connection: &Connection,
     options: &JournalOptions,
@@ -95,7 +95,7 @@ async fn sync_interval(connection: &Connection, options: &JournalOptions) -> Syn
     }
 }
 
-/// One question needs no client of HTTP.
+/// Fetches `/varz`. One request needs no HTTP client.
 async fn get(address: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(b"GET /varz HTTP/1.0\r\n\r\n").await?;
@@ -118,7 +118,7 @@ struct JetStream {
 struct Settings {
     #[serde(default)]
     sync_always: bool,
-    /// In nanoseconds.
+    /// Interval in nanoseconds.
     #[serde(default)]
     sync_interval: u64,
 }
@@ -130,8 +130,8 @@ fn read(answer: &str) -> SyncInterval {
             true => SyncInterval::Always,
             false => SyncInterval::Every(Duration::from_nanos(settings.sync_interval)),
         },
-        Ok(_) => SyncInterval::Unknown("its monitoring tells of no JetStream".to_owned()),
-        Err(error) => SyncInterval::Unknown(format!("what its monitoring tells cannot be read: {error}")),
+        Ok(_) => SyncInterval::Unknown("its monitoring reports no JetStream".to_owned()),
+        Err(error) => SyncInterval::Unknown(format!("its monitoring's answer cannot be read: {error}")),
     }
 }
 
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_tells_when_it_syncs() {
+    fn a_server_reports_when_it_syncs() {
         assert_eq!(varz(r#""sync_interval":120000000000"#), SyncInterval::Every(Duration::from_secs(120)));
         assert_eq!(varz(r#""sync_interval":120000000000,"sync_always":true"#), SyncInterval::Always);
         for answer in ["", "HTTP/1.0 404 Not Found\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\n{\"jetstream\":{}}"] {

@@ -1,4 +1,4 @@
-//! Why a journal on JetStream cannot be used. Each message says what to do.
+//! The reasons why a journal on JetStream cannot be used. Each message includes what to do.
 
 use std::path::PathBuf;
 
@@ -12,18 +12,18 @@ use crate::ConnectError;
 pub enum JournalError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// Choose another name, or let the stream be made anew.
+    /// Remedy: choose another name, or have the stream made anew.
     #[error(
         "stream {stream} is there with other settings: {problem}; change it with `nats stream edit`, or give this journal another name"
     )]
     OtherSettings { stream: String, problem: String },
-    /// Ask for as many as there are.
+    /// Remedy: ask for as many journals as there are.
     #[error(
-        "{set} is divided into {}, for ever, and this host was told of {asked}: say --journals {there}, or choose another set with --journal-name",
+        "{set} is divided into {}, for ever, and this host was given {asked}: use --journals {there}, or choose another set with --journal-name",
         plural(.there)
     )]
     OtherCount { set: String, there: Journals, asked: Journals },
-    /// Copy it from a host that has it.
+    /// Remedy: copy the file from a host that has it.
     #[error(
         "the journals {set} are there, and the secret that their hosts share is not in {}: copy the file from a host that serves them, or name it \
          with --journal-secret",
@@ -40,7 +40,7 @@ pub enum JournalError {
     BadSecret { file: PathBuf, source: std::io::Error },
     #[error("an acknowledgement would not mean durable: {problem}; {remedy}")]
     NotDurable { problem: String, remedy: String },
-    /// Restore the stream from a copy.
+    /// Remedy: restore the stream from a copy.
     #[error("stream {stream} lost or changed frame {frame}: {what}; restore the stream from a backup")]
     Lost { stream: String, frame: u64, what: String },
     #[error("the copy of the journal on this machine cannot go on: {0}")]
@@ -60,7 +60,7 @@ fn plural(journals: &Journals) -> String {
 }
 
 impl JournalError {
-    /// The servers do not answer: it passes by itself.
+    /// Whether the problem is temporary: the servers do not answer.
     pub fn passes(&self) -> bool {
         let is_away = |error: &ConnectError| {
             matches!(error, ConnectError::NoServer { .. } | ConnectError::NoJetStreamAnswer { .. })

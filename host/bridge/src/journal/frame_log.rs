@@ -1,5 +1,5 @@
-//! Appends frames to the stream. A frame whose acknowledgement does not come is sent again, and what the stream has in its place says
-//! what became of it: no frame is there twice, and none is taken for lost that is there.
+//! Appends frames to the stream. A frame without an acknowledgement is sent again, and the message in its place in the
+//! stream shows what happened. So no frame is stored twice, and no stored frame counts as lost.
 
 use std::io;
 use std::sync::PoisonError;
@@ -15,10 +15,10 @@ use super::link::{JournalLink, RETRY_PAUSE, Spot};
 use super::message::{self, Message};
 use super::objects;
 
-/// A frame is tried for this long. Servers choose a new leader in a few seconds; one that was restarted needs some more. Callers are answered
-/// long before.
+/// Time for which a frame is tried. Servers elect a new leader in a few seconds, and a restarted server needs some
+/// more. Clients get an answer long before.
 const APPEND_WAIT_MAX: Duration = Duration::from_secs(20);
-/// Of a message, for its headers and what is around them, in bytes.
+/// Bytes of a message that are reserved for its headers and the protocol.
 const ENVELOPE_BYTES: usize = 1024;
 
 pub struct StreamLog(JournalLink);
@@ -28,7 +28,7 @@ impl StreamLog {
         Self(link.clone())
     }
 
-    /// A frame of one large record may not fit into a message: then it is an object, and the message names it.
+    /// Appends a frame. A frame that is too large for a message is stored as an object, which the message names.
     async fn put(&self, number: u64, frame: &Bytes) -> Result<(), LogError> {
         let marks = self.0.own_marks();
         if frame.len() + ENVELOPE_BYTES <= self.0.connection().payload_bytes_max() {
@@ -59,17 +59,17 @@ impl StreamLog {
             let expected = self.0.spot().sequence;
             let problem = match self.publish(expected, payload, headers).await {
                 Ok(sequence) if sequence == expected + 1 => {
-                    self.0.looked_at(Spot { number, sequence });
+                    self.0.set_spot(Spot { number, sequence });
                     return Ok(());
                 }
-                // Only a stream without its past would do that.
+                // Only a stream that lost its past does this.
                 Ok(sequence) => {
                     return Err(unavailable(
                         number,
                         format!("it became message {sequence}: the stream has lost frames"),
                     ));
                 }
-                Err(Refused::TooLate) => match self.look_on(number, frame).await? {
+                Err(Refused::TooLate) => match self.check_place(number, frame).await? {
                     true => return Ok(()),
                     false => "the stream ends elsewhere".to_owned(),
                 },
@@ -85,9 +85,10 @@ impl StreamLog {
         }
     }
 
-    /// Looks what came in place of a frame. True: the frame itself, so an earlier attempt was taken. False: nothing, or nothing of a host's, and
-    /// behind that it can be put.
-    async fn look_on(&self, number: u64, frame: &Bytes) -> Result<bool, LogError> {
+    /// Checks which message took the place of a frame. Returns true if it is the frame itself: then an earlier attempt
+    /// succeeded. Returns false if the place is free or holds a message of another client; the frame can be put after
+    /// it.
+    async fn check_place(&self, number: u64, frame: &Bytes) -> Result<bool, LogError> {
         loop {
             let sequence = self.0.spot().sequence + 1;
             match self.0.message(sequence).await {
@@ -96,18 +97,18 @@ impl StreamLog {
                     if found > number || content.digest() != blake3::hash(frame) {
                         return Err(LogError::Overtaken { number });
                     }
-                    self.0.looked_at(Spot { number, sequence });
+                    self.0.set_spot(Spot { number, sequence });
                     return Ok(true);
                 }
                 Ok(Some(_)) => {
                     self.0.strange(sequence);
-                    self.0.looked_at(Spot { number: number - 1, sequence });
+                    self.0.set_spot(Spot { number: number - 1, sequence });
                 }
             }
         }
     }
 
-    /// Gives the sequence of the message.
+    /// Publishes the message and returns its sequence.
     async fn publish(&self, expected: u64, payload: &Bytes, headers: &HeaderMap) -> Result<u64, Refused> {
         let inner = &self.0.inner;
         let message = PublishMessage::build()
@@ -128,9 +129,9 @@ impl StreamLog {
 }
 
 enum Refused {
-    /// The stream has a message in its place.
+    /// Another message has taken the place.
     TooLate,
-    /// It may be there or not.
+    /// The message may be in the stream or not.
     Unknown(String),
 }
 

@@ -1,5 +1,5 @@
-//! The tenants' keys in a stream of their own, so that every host has them and none keeps them on its disk. Erasing one deletes its message,
-//! whose bytes the servers overwrite.
+//! Keeps the tenants' keys in a stream of their own: every host can read them, and none stores them on its disk.
+//! Erasing a key deletes its message, and the servers overwrite the message's bytes.
 
 use std::io;
 
@@ -17,9 +17,9 @@ use super::error::JournalError;
 use super::link::JournalLink;
 use super::secret::{Marks, is_marked, mark};
 
-/// Of a key: made with the cluster's secret, over tenant and key.
+/// Header with the mark of a key, which is made with the cluster's secret over tenant and key.
 const MARK: &str = "Polder-Mark";
-/// So often another message may come in between.
+/// Attempts to write a key while other messages come in between.
 const KEEPS_MAX: usize = 100;
 
 pub(super) struct KeyStream {
@@ -36,7 +36,7 @@ impl KeyStream {
         format!("{}{tenant}", self.link.inner.names.keys_prefix)
     }
 
-    /// The sequence of the last message, whoever wrote it.
+    /// The sequence of the last message on the subject, from whichever writer.
     async fn last(&self, subject: &str) -> Result<Option<u64>, JournalError> {
         self.link
             .ask("give a tenant's key", || async {
@@ -54,7 +54,7 @@ impl KeyStream {
             .await
     }
 
-    /// The first message on the subject from this sequence on.
+    /// The first message on the subject at or after this sequence.
     async fn next(&self, subject: &str, from: u64) -> Result<Option<StreamMessage>, JournalError> {
         self.link
             .ask("give a tenant's key", || async {
@@ -72,7 +72,7 @@ impl KeyStream {
             .await
     }
 
-    /// The first key that a host of the cluster has written. What others wrote there is passed over.
+    /// The first key that a host of the cluster has written. Keys of other writers are skipped.
     async fn find(&self, tenant: &str) -> Result<Option<Secret>, JournalError> {
         let (subject, mut from) = (self.subject(tenant), 1);
         while let Some(message) = self.next(&subject, from).await? {
@@ -82,14 +82,14 @@ impl KeyStream {
             tracing::warn!(
                 subject,
                 sequence = message.sequence,
-                "a tenant's key that no host of this cluster wrote is passed over"
+                "a tenant's key that no host of this cluster wrote is skipped"
             );
             from = message.sequence + 1;
         }
         Ok(None)
     }
 
-    /// Only if nothing was written since `last`.
+    /// Writes the key, but only if nothing was written on its subject since `last`.
     async fn put(&self, tenant: &str, secret: &Secret, last: u64) -> Result<(), JournalError> {
         let (context, subject) = (&self.link.inner.context, self.subject(tenant));
         let mut headers = HeaderMap::new();
@@ -110,7 +110,7 @@ impl KeyStream {
     }
 }
 
-/// `None`: no host of the cluster wrote it.
+/// Returns `None` if no host of the cluster wrote the message.
 fn read(marks: Option<&Marks>, tenant: &str, message: &StreamMessage) -> Option<Secret> {
     let secret = Secret::try_from(message.payload.as_ref()).ok()?;
     let given = message.headers.get(MARK)?.as_str();
@@ -131,8 +131,8 @@ impl KeyStore for KeyStream {
             let mut all = Vec::new();
             for (subject, _) in subjects {
                 let tenant = subject.strip_prefix(prefix).and_then(|tenant| TenantName::new(tenant).ok());
-                // Erased since then, when there is none.
                 let Some(tenant) = tenant else { continue };
+                // The key may have been erased since the list was made.
                 if let Some(secret) = self.find(tenant.as_str()).await.map_err(io::Error::other)? {
                     all.push((tenant, Ok(secret)));
                 }
@@ -141,7 +141,7 @@ impl KeyStore for KeyStream {
         })
     }
 
-    /// What no host of the cluster wrote is passed over, and so is what is no secret.
+    /// Skips messages that no host of the cluster wrote, and messages that hold no secret.
     fn find(&self, tenant: &TenantName) -> io::Result<Option<Kept>> {
         let found = self.link.block_on(self.find(tenant.as_str())).map_err(io::Error::other)?;
         Ok(found.map(Ok))
@@ -151,7 +151,7 @@ impl KeyStore for KeyStream {
         let name = tenant.as_str();
         self.link.block_on(async {
             for _ in 0..KEEPS_MAX {
-                // Before the key is looked for: what is written after that is seen by the server.
+                // This comes before the search for the key: the server then detects any later write.
                 let last = self.last(&self.subject(name)).await.map_err(io::Error::other)?.unwrap_or(0);
                 if let Some(kept) = self.find(name).await.map_err(io::Error::other)? {
                     return Ok(kept);
@@ -170,10 +170,10 @@ impl KeyStore for KeyStream {
         let subject = self.subject(tenant.as_str());
         self.link.block_on(async {
             while let Some(sequence) = self.last(&subject).await.map_err(io::Error::other)? {
-                // Unless asked not to, the servers overwrite what they delete.
+                // The servers overwrite a deleted message unless the request forbids it.
                 let erased = self.link.ask("erase a tenant's key", || self.stream.delete_message(sequence));
                 if let Err(error) = erased.await {
-                    // Another host may have been faster.
+                    // Another host may have erased it first.
                     let left = self.last(&subject).await.map_err(io::Error::other)?;
                     left.map_or(Ok(()), |_| Err(io::Error::other(error.to_string())))?;
                 }

@@ -1,6 +1,6 @@
-//! Who owns the journal, as far as that can be agreed on: an entry in a key-value bucket that its holder renews. Whoever sees it unchanged
-//! for as long as a lease lasts, by its own clock, takes it. It keeps hosts from fighting and tells where to send commands; what keeps two owners
-//! from both appending is the stream.
+//! The lease: an entry in a key-value bucket that the journal's owner renews. A host that sees the entry unchanged for
+//! the length of a lease, by its own clock, takes it. The lease avoids fights between hosts and shows where to send
+//! commands. It is the stream that keeps two owners from both appending.
 
 use std::time::{Duration, Instant};
 
@@ -13,61 +13,63 @@ use super::error::JournalError;
 use super::link::JournalLink;
 use super::secret::{is_marked, mark};
 
-/// Whoever has not renewed it for so long has lost it.
+/// A host that has not renewed its lease for this long has lost it.
 pub const LEASE: Duration = Duration::from_secs(4);
-/// How often its holder renews it, and others look.
+/// Interval at which the owner renews the lease and the other hosts check it.
 pub const LEASE_LOOK: Duration = Duration::from_millis(500);
-/// Wall time for one look at the entry. Shorter than other questions to JetStream: requests wait until it is known that the servers are away.
-const LOOK_WAIT_MAX: Duration = Duration::from_millis(700);
+/// Wall time for one read of the entry. It is shorter than for other requests to JetStream, because requests wait until
+/// it is known that the servers are away.
+const READ_WAIT_MAX: Duration = Duration::from_millis(700);
 const KEY: &str = "owner";
 
-/// As it is written.
+/// The entry as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry {
-    /// `None`: it was given back.
+    /// `None` if the lease was given back.
     host: Option<String>,
-    /// The revision that it took the place of: so an old entry that somebody writes once more is none.
+    /// The revision that this entry replaced. It makes an old entry invalid that another client writes again.
     replaces: u64,
     mark: String,
 }
 
-/// What an entry says.
+/// What an entry says about the lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Holding {
     Held(String),
     Free,
-    /// No host of the cluster wrote it.
+    /// No host of the cluster wrote the entry.
     Strange,
 }
 
-/// The entry as it was seen.
+/// The entry as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
     revision: u64,
     holding: Holding,
 }
 
-/// How long others have left the entry as it is. Pure.
+/// Measures how long other hosts have left the entry unchanged. Pure.
 #[derive(Debug, Default)]
 struct Watch {
-    /// The revision of the last entry of a host, if there was one, and since when there is no newer.
+    /// The revision of the last entry that a host wrote, if any, and the time since when it is the newest.
     unchanged: Option<(Option<u64>, Instant)>,
-    looked: Option<Instant>,
+    checked: Option<Instant>,
 }
 
 impl Watch {
-    /// Whether a host that sees this now may take the lease.
+    /// Whether a host that reads this now may take the lease.
     fn may_take(&mut self, seen: Option<&Seen>, now: Instant) -> bool {
-        let away = self.looked.replace(now).is_some_and(|looked| now.duration_since(looked) >= LEASE);
+        let away = self.checked.replace(now).is_some_and(|checked| now.duration_since(checked) >= LEASE);
         if away {
-            // What was not looked at was not seen unchanged: while the servers were away its holder could not renew it either.
+            // Without checks, the entry may have changed. And while the servers were away, its holder could not renew
+            // it either.
             self.unchanged = None;
         }
         let Some(seen) = seen else { return true };
         let revision = match seen.holding {
             Holding::Free => return true,
             Holding::Held(_) => Some(seen.revision),
-            // It says nothing, neither that the holder is there nor that it is gone.
+            // It shows neither that the holder is there nor that it is gone.
             Holding::Strange => self.unchanged.and_then(|(revision, _)| revision),
         };
         match self.unchanged {
@@ -80,13 +82,13 @@ impl Watch {
     }
 }
 
-/// How a renewal went.
+/// Outcome of a renewal.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Renewal {
     Held,
     /// Another host has it.
     Lost,
-    /// JetStream did not say.
+    /// JetStream did not answer.
     Unknown(String),
 }
 
@@ -96,15 +98,15 @@ pub struct Lease {
     host: String,
     watch: Watch,
     owner: Option<String>,
-    /// Of the entry, while it is this host's.
+    /// Revision of the entry, while it belongs to this host.
     held: Option<u64>,
 }
 
 impl Lease {
-    /// For the host of this name. Blocks, as all that it does.
+    /// Opens the lease for the host of this name. Blocks, as all methods do.
     ///
     /// # Errors
-    /// When the bucket cannot be had.
+    /// Fails if the bucket cannot be made or opened.
     pub fn open(link: &JournalLink, host: &str) -> Result<Self, JournalError> {
         let config = || Config {
             bucket: format!("{}-owner", link.inner.names.journal),
@@ -120,23 +122,29 @@ impl Lease {
         Ok(Self { link, bucket, host, watch: Watch::default(), owner: None, held: None })
     }
 
-    /// Who has it, as far as is known: possibly nobody, or one that is gone.
+    /// The last known owner, if any. It may be gone already.
     pub fn owner(&self) -> Option<&str> {
         self.owner.as_deref()
     }
 
-    /// Looks who has it, and takes it if nobody has and this host may: `may_own` is told who still has it. False: somebody has it, was faster, or this
-    /// host may not.
+    /// How long ago the holder renewed the lease, by this host's clock. Zero if no host holds it.
+    pub fn unchanged_for(&self) -> Duration {
+        self.watch.unchanged.map_or(Duration::ZERO, |(_, since)| since.elapsed())
+    }
+
+    /// Reads the entry, and takes the lease if it is free and this host may have it. `may_own` is called with the
+    /// current owner, if there is one. Returns false if another host has the lease or was faster, or if this host may
+    /// not have it.
     ///
     /// # Errors
-    /// When JetStream does not say.
+    /// Fails if JetStream does not answer.
     pub fn look(&mut self, may_own: impl FnOnce(Option<&str>) -> bool) -> Result<bool, JournalError> {
         let seen = self.see()?;
         self.note(seen.as_ref());
         let is_own = seen.as_ref().is_some_and(|seen| seen.holding == Holding::Held(self.host.clone()));
-        // Nobody else writes that this host has it, so it need not wait for itself.
+        // Only this host writes its own name, so it need not wait for the lease to expire.
         let is_free = self.watch.may_take(seen.as_ref(), Instant::now()) || is_own;
-        // Asked in any case: it tells of what was seen.
+        // This is called in any case, because it also reports what was read.
         let may_own = may_own(self.owner.as_deref().filter(|_| !is_free));
         if !is_free || !may_own {
             return Ok(false);
@@ -155,23 +163,24 @@ impl Lease {
                 self.held = Some(renewed);
                 Renewal::Held
             }
-            Ok(None) => self.look_again(),
+            Ok(None) => self.read_again(),
             Err(error) => Renewal::Unknown(error.to_string()),
         }
     }
 
-    /// Another host may take it at once.
+    /// Gives the lease back, so that another host can take it at once.
     pub fn release(&mut self) {
         let Some(revision) = self.held.take() else { return };
         self.owner = None;
-        // Without it the others wait until it has run out.
+        // If this fails, the other hosts wait until the lease has expired.
         if let Err(error) = self.update(revision, false) {
             tracing::debug!(%error, "the owner's lease was not given back");
         }
     }
 
-    /// An earlier renewal may have come through though its answer did not, or somebody else has written there.
-    fn look_again(&mut self) -> Renewal {
+    /// Reads the entry after a failed renewal. An earlier renewal may have succeeded without an answer, or another
+    /// client wrote an entry.
+    fn read_again(&mut self) -> Renewal {
         let seen = match self.see() {
             Ok(seen) => seen,
             Err(error) => return Renewal::Unknown(error.to_string()),
@@ -192,7 +201,7 @@ impl Lease {
         }
     }
 
-    /// Remembers who has it, unless the entry says nothing of that.
+    /// Remembers the owner, unless the entry says nothing about it.
     fn note(&mut self, seen: Option<&Seen>) {
         match seen.map(|seen| &seen.holding) {
             Some(Holding::Held(host)) => self.owner = Some(host.clone()),
@@ -203,20 +212,20 @@ impl Lease {
 
     fn see(&self) -> Result<Option<Seen>, JournalError> {
         let unavailable = |problem: String| JournalError::unavailable("give the owner's lease", problem);
-        let looked = self.link.block_on(async { tokio::time::timeout(LOOK_WAIT_MAX, self.bucket.entry(KEY)).await });
-        let entry = looked
-            .map_err(|_| unavailable(format!("no answer within {LOOK_WAIT_MAX:?}")))?
+        let found = self.link.block_on(async { tokio::time::timeout(READ_WAIT_MAX, self.bucket.entry(KEY)).await });
+        let entry = found
+            .map_err(|_| unavailable(format!("no answer within {READ_WAIT_MAX:?}")))?
             .map_err(|error| unavailable(error.to_string()))?;
         let Some(entry) = entry else { return Ok(None) };
         let holding = match entry.operation {
             Operation::Put => read(&self.link.own_marks().lease, &entry.value, entry.revision),
-            // No host deletes it.
+            // No host deletes the entry.
             Operation::Delete | Operation::Purge => Holding::Strange,
         };
         Ok(Some(Seen { revision: entry.revision, holding }))
     }
 
-    /// `revision` 0: there is none yet. `None`: there is another entry by now.
+    /// Writes the entry. `revision` 0 means that there is none yet. Returns `None` if there is another entry by now.
     fn update(&self, revision: u64, is_held: bool) -> Result<Option<u64>, JournalError> {
         let entry = written(&self.link.own_marks().lease, is_held.then_some(&*self.host), revision);
         match self.link.block_on(self.bucket.update(KEY, entry, revision)) {
@@ -294,7 +303,7 @@ mod tests {
         assert!(!watch.may_take(Some(&seen(3, Some("a"))), start + LEASE * 2 - Duration::from_millis(1)));
         assert!(watch.may_take(Some(&seen(3, Some("a"))), start + LEASE * 2));
         assert!(!watch.may_take(Some(&seen(4, Some("b"))), start + LEASE * 2), "another host was faster");
-        assert!(!watch.may_take(Some(&seen(4, Some("b"))), start + LEASE * 9), "nobody was looking");
+        assert!(!watch.may_take(Some(&seen(4, Some("b"))), start + LEASE * 9), "it was not checked");
         assert!(!watch.may_take(Some(&seen(4, Some("b"))), start + LEASE * 10 - Duration::from_millis(1)));
         assert!(watch.may_take(Some(&seen(4, Some("b"))), start + LEASE * 10));
     }

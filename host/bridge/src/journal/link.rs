@@ -1,5 +1,5 @@
-//! The way to a journal's streams, for threads that wait: a connection with a runtime of its own, so that whoever waits holds up nobody
-//! who could answer.
+//! The connection to a journal's streams, for threads that block. It has a runtime of its own, so that a blocked thread
+//! does not delay answers to clients.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,53 +22,53 @@ use super::settings::{self, JOURNAL_NAME, Names};
 use crate::throttle::Throttle;
 use crate::{ConnectOptions, Connection};
 
-/// For one answer of JetStream's.
+/// Longest wait for one answer of JetStream.
 pub(super) const ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
-/// For a question that a cluster may not be able to answer while it chooses a leader.
+/// Longest wait for a request that a cluster may not be able to answer while it elects a leader.
 pub(super) const QUESTION_WAIT_MAX: Duration = Duration::from_secs(20);
-/// Between two attempts.
+/// Pause between two attempts.
 pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// How a set of journals is kept.
+/// Settings of a set of journals.
 #[derive(Debug, Clone)]
 pub struct JournalOptions {
     pub name: String,
-    /// How many there are.
+    /// Number of journals.
     pub journals: Journals,
-    /// On how many servers each frame is: 1 or 3.
+    /// Number of servers that hold each frame: 1 or 3.
     pub replicas: usize,
-    /// An acknowledged frame may be lost with the one server that has it.
+    /// Accept that a power failure of the only server can lose acknowledged frames.
     pub accepts_unsynced: bool,
-    /// Where a server's monitoring answers, `http://host:8222`; by default port 8222 of the server that is connected.
+    /// Address of a server's monitoring, `http://host:8222`; by default port 8222 of the server that is connected.
     pub monitoring: Option<String>,
     /// The file with the secret that the hosts of the cluster share. The first host makes it.
     pub secret: PathBuf,
 }
 
 impl JournalOptions {
-    /// One journal on one server that syncs.
+    /// Options for one journal on one server that syncs to disk.
     pub fn new(secret: PathBuf) -> Self {
         let (name, journals) = (JOURNAL_NAME.to_owned(), Journals::ONE);
         Self { name, journals, replicas: 1, accepts_unsynced: false, monitoring: None, secret }
     }
 }
 
-/// What a journal is opened for.
+/// The purpose for which a journal is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {
     Append,
     Read,
 }
 
-/// The message of the stream that was looked at last, and the last frame up to there. Frames have their own numbers, since others may have
-/// written into the stream too.
+/// The last message of the stream that was read, and the last frame up to it. Frames have their own numbers, because
+/// other clients may have written into the stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Spot {
     pub(super) number: u64,
     pub(super) sequence: u64,
 }
 
-/// To one journal. Clones share it.
+/// The link to one journal. A handle; clones share it.
 #[derive(Clone)]
 pub struct JournalLink {
     pub(super) inner: Arc<Inner>,
@@ -85,20 +85,20 @@ pub(super) struct Inner {
     pub(super) parcels: ObjectStore,
     durability: Durability,
     purpose: Use,
-    /// `None`: only to read, and who wrote what cannot be told.
+    /// `None` if the link is only for reading and has no secret: then the writers of messages are unknown.
     marks: Option<Marks>,
     spot: Mutex<Spot>,
-    /// Since when a frame waits for the servers to take it.
+    /// Time since when a frame waits for the servers' acknowledgement.
     pub(super) waiting: Mutex<Option<Instant>>,
     strange: Throttle,
     runtime: Option<Runtime>,
 }
 
 impl JournalLink {
-    /// Connects, makes the streams unless they are there, and finds out what an acknowledgement is worth. Blocks.
+    /// Connects, makes the streams unless they exist, and finds out what an acknowledgement guarantees. Blocks.
     ///
     /// # Errors
-    /// See [`JournalError`]; within seconds, and nothing is waited for that does not come.
+    /// See [`JournalError`]. Fails within seconds if the servers do not answer.
     pub fn open(
         connect: &ConnectOptions,
         options: &JournalOptions,
@@ -107,11 +107,11 @@ impl JournalLink {
         Self::open_as(connect, options, number, Use::Append)
     }
 
-    /// To a journal that is there, whatever its servers are worth: for looking at it. Without the file of the cluster's secret nobody can say
-    /// who wrote a frame. Blocks.
+    /// Opens an existing journal to read it, whatever its servers guarantee. Without the file of the cluster's secret,
+    /// the writers of frames are unknown. Blocks.
     ///
     /// # Errors
-    /// As for [`open`](Self::open).
+    /// Like [`open`](Self::open).
     pub fn open_to_read(
         connect: &ConnectOptions,
         name: &str,
@@ -169,17 +169,17 @@ impl JournalLink {
         })
     }
 
-    /// How many journals there are with this one.
+    /// Number of journals in the set, this one included.
     pub fn journals(&self) -> Journals {
         self.inner.journals
     }
 
-    /// What an acknowledgement is worth.
+    /// What an acknowledgement guarantees.
     pub fn durability(&self) -> &Durability {
         &self.inner.durability
     }
 
-    /// How long a frame of this host's has been waiting for the servers to take it. `None`: none waits.
+    /// Time that a frame of this host has been waiting for the servers' acknowledgement. `None` if no frame waits.
     pub fn frame_waits_for(&self) -> Option<Duration> {
         self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner).map(|since| since.elapsed())
     }
@@ -188,7 +188,7 @@ impl JournalLink {
         &self.inner.connection
     }
 
-    /// For what hosts write. `None`: this link is only to read, and without the secret.
+    /// The marks for messages of hosts. `None` if the link is only for reading and has no secret.
     pub(super) fn marks(&self) -> Option<&Marks> {
         self.inner.marks.as_ref()
     }
@@ -201,11 +201,11 @@ impl JournalLink {
         *self.inner.spot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn looked_at(&self, spot: Spot) {
+    pub(super) fn set_spot(&self, spot: Spot) {
         *self.inner.spot.lock().unwrap_or_else(PoisonError::into_inner) = spot;
     }
 
-    /// A message that no host of the cluster wrote, or a frame for a second time: it is passed over.
+    /// Logs that a message is skipped: no host of the cluster wrote it, or it is an old frame again.
     pub(super) fn strange(&self, sequence: u64) {
         if let Some(unsaid) = self.inner.strange.now() {
             let stream = &self.inner.names.frames;
@@ -213,15 +213,15 @@ impl JournalLink {
                 stream,
                 sequence,
                 unsaid,
-                "a message of the journal's stream is passed over: no host of this cluster wrote it; let nobody else publish there"
+                "a message of the journal's stream is skipped: no host of this cluster wrote it; only the hosts may be allowed to publish there"
             );
         }
     }
 
-    /// The tenants' keys, which all hosts have in common.
+    /// The tenants' keys, which all hosts share.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// Fails if they cannot be read.
     pub fn keyring(&self) -> Result<Keyring, JournalError> {
         let made = self.block_on(async {
             let context = &self.inner.context;
@@ -234,16 +234,16 @@ impl JournalLink {
         keys.map_err(|source| JournalError::Io { what: "read the tenants' keys", source })
     }
 
-    /// For what goes on beside, until the link is gone.
+    /// Runs a background task until the link is dropped.
     pub(super) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        drop(self.inner.runtime.as_ref().expect("until it is dropped").spawn(future));
+        drop(self.inner.runtime.as_ref().expect("the runtime exists until the drop").spawn(future));
     }
 
     pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        self.inner.runtime.as_ref().expect("until it is dropped").block_on(future)
+        self.inner.runtime.as_ref().expect("the runtime exists until the drop").block_on(future)
     }
 
-    /// Asks until there is an answer, or [`QUESTION_WAIT_MAX`] is over.
+    /// Repeats a request until there is an answer, or [`QUESTION_WAIT_MAX`] is over.
     pub(super) async fn ask<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
         &self,
         what: &str,
@@ -255,7 +255,7 @@ impl JournalLink {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // The last clone may be dropped where nothing may block.
+        // The last clone may be dropped on a thread that must not block.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -281,7 +281,7 @@ async fn open(
 ) -> Result<Opened, JournalError> {
     let connection = Connection::open(connect, "polder-journal").await?;
     connection.require_jetstream().await?;
-    // Who only reads is not told that anything is durable.
+    // A link that only reads acknowledges nothing, so its durability does not matter.
     let accepts_unsynced = options.accepts_unsynced || purpose == Use::Read;
     let durability = durability::find_out(&connection, options, accepts_unsynced).await?;
     let context =
@@ -307,7 +307,7 @@ async fn open(
     Ok(Opened { connection, context, frames, journals, objects, parcels, durability, marks })
 }
 
-/// The stream of frames, and the marks of the secret that it belongs to. The first host of a cluster makes both.
+/// The stream of frames, and the marks of its secret. The first host of a cluster makes both.
 async fn ours(context: &Context, options: &JournalOptions, names: &Names) -> Result<(Marks, Stream), JournalError> {
     let file = &options.secret;
     let read = JournalSecret::read(file).map_err(|error| bad_secret(options, error))?;
@@ -325,7 +325,7 @@ async fn ours(context: &Context, options: &JournalOptions, names: &Names) -> Res
     let frames = make_sure_of(context, wanted).await?;
     if settings::secret_id(&frames.cached_info().config) != Some(&marks.id()) {
         if is_made {
-            // Another host was faster, and its secret is the cluster's. Nothing was marked with this one.
+            // Another host was faster, and its secret is the cluster's. No message was marked with this one.
             let _ = std::fs::remove_file(file);
         }
         return Err(JournalError::OtherSecret { set: names.set.clone(), file: file.clone() });
@@ -356,16 +356,16 @@ async fn is_there(context: &Context, name: &str) -> Result<bool, JournalError> {
 fn count(frames: &Stream, names: &Names) -> Result<Journals, JournalError> {
     settings::count(&frames.cached_info().config).ok_or_else(|| JournalError::OtherSettings {
         stream: names.frames.clone(),
-        problem: "its metadata do not say how many journals there are".to_owned(),
+        problem: "its metadata does not hold the number of journals".to_owned(),
     })
 }
 
-/// The stream as it is.
+/// An existing stream, with whatever settings it has.
 async fn there(context: &Context, name: &str) -> Result<Stream, JournalError> {
     context.get_stream(name).await.map_err(|error| JournalError::unavailable(format!("give stream {name}"), error))
 }
 
-/// Makes the stream unless it is there, set as it has to be.
+/// Makes the stream unless it exists, and refuses one with wrong settings.
 async fn make_sure_of(context: &Context, wanted: Config) -> Result<Stream, JournalError> {
     let what = format!("give stream {}", wanted.name);
     let stream = ask(&what, || context.get_or_create_stream(wanted.clone())).await?;

@@ -1,4 +1,5 @@
-//! A frame as a message: its number, and a mark that only hosts of the cluster can make. What anybody else writes into the stream is passed over.
+//! A frame as a message: its number, and a mark that only hosts of the cluster can make. Messages of other clients are
+//! skipped.
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
@@ -7,18 +8,19 @@ use super::secret::{Marks, is_marked, mark};
 
 const NUMBER: &str = "Polder-Frame";
 const MARK: &str = "Polder-Mark";
-/// Names the object that holds a frame which is too large for a message, and its digest.
+/// Header with the name of the object that holds a frame which is too large for a message; the next header is its
+/// digest.
 const OBJECT: &str = "Polder-Object";
 const DIGEST: &str = "Polder-Digest";
 
-/// What a message of the stream is.
+/// Kind of a message in the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Message {
     Frame {
         number: u64,
         content: Content,
     },
-    /// Not written by a host of this cluster.
+    /// No host of this cluster wrote the message.
     Strange,
 }
 
@@ -28,7 +30,7 @@ pub(super) enum Content {
     Object { name: String, digest: blake3::Hash },
 }
 
-/// `object`: the frame is there, and not in the message.
+/// The headers of a frame. `object` names the object that holds the frame instead of the message.
 pub(super) fn headers(marks: &Marks, number: u64, frame: &[u8], object: Option<&str>) -> HeaderMap {
     let digest = blake3::hash(frame);
     let mut headers = HeaderMap::new();
@@ -41,7 +43,7 @@ pub(super) fn headers(marks: &Marks, number: u64, frame: &[u8], object: Option<&
     headers
 }
 
-/// Without `marks` nobody can say who wrote a message: what looks like a frame is one then.
+/// Reads a message. Without `marks` the writer is unknown: then everything that looks like a frame is one.
 pub(super) fn read(marks: Option<&Marks>, headers: &HeaderMap, payload: Bytes) -> Message {
     open(marks, headers, payload).unwrap_or(Message::Strange)
 }
@@ -118,7 +120,7 @@ mod tests {
         ] {
             assert_eq!(read(Some(&ours), &headers, payload.clone()), Message::Strange, "{headers:?}");
         }
-        assert_ne!(read(None, &headers(&theirs, 7, &frame, None), frame), Message::Strange, "nobody can say");
+        assert_ne!(read(None, &headers(&theirs, 7, &frame, None), frame), Message::Strange, "the writer is unknown");
     }
 
     #[test]

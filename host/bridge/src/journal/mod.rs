@@ -1,8 +1,10 @@
-//! The journal on JetStream: its frames, one message each, in a stream. What a host has on its own disk is a copy. Each frame has its number and
-//! a mark that is made with the cluster's secret; what anybody else writes into the stream is passed over.
+//! The journal on JetStream: a stream holds its frames, one message each. A host's own disk only has a copy. Each frame
+//! has its number and a mark that is made with the cluster's secret. Messages of other clients in the stream are
+//! skipped.
 //!
-//! Fencing is the stream's: each frame is published with `Nats-Expected-Last-Sequence`, so of several writers the first puts the next
-//! frame and the others learn that they came too late. Nothing else is relied on for that, no lease and no clock.
+//! The stream does the fencing. Each frame is published with `Nats-Expected-Last-Sequence`, so of several writers the
+//! first appends the next frame, and the others are refused. Fencing depends on nothing else, neither on a lease nor on
+//! a clock.
 
 mod asking;
 mod durability;

@@ -1,5 +1,5 @@
-//! What is too large for a message and has to reach other hosts: components, frames of one large record, and requests that carry a component.
-//! These last are in a bucket of their own, whose objects go away by themselves.
+//! Objects for other hosts that are too large for a message: components, frames of one large record, and requests that
+//! carry a component. The requests are in a bucket of their own, whose objects expire.
 
 use std::io;
 use std::time::Duration;
@@ -13,20 +13,20 @@ use tokio::io::AsyncReadExt as _;
 
 use super::link::JournalLink;
 
-/// A request in a parcel goes away after this time: longer than any answer is waited for.
+/// Time after which the request in a parcel expires. It is longer than any wait for an answer.
 pub(super) const PARCEL_AGE_MAX: Duration = Duration::from_secs(900);
-/// Larger objects are none of a host's, in bytes.
+/// Largest object in bytes; hosts write no larger ones.
 const OBJECT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// A request to another host that is too large for a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parcel {
     name: String,
-    /// Of what is in it, so that nobody can put something else there.
+    /// Digest of the content, so that the content cannot be replaced.
     digest: String,
 }
 
-/// The bucket, made unless it is there.
+/// Opens the bucket, and makes it unless it exists.
 pub(super) async fn bucket(
     context: &Context,
     name: &str,
@@ -49,7 +49,7 @@ pub(super) async fn bucket(
     }
 }
 
-/// Clones share it.
+/// A handle to the objects of one journal; clones share it.
 #[derive(Clone)]
 pub struct Objects {
     link: JournalLink,
@@ -63,7 +63,8 @@ impl Objects {
         Self { link: link.clone(), bucket, parcels }
     }
 
-    /// Blocks, as [`find_and_wait`](Self::find_and_wait) and [`remove_and_wait`](Self::remove_and_wait) do.
+    /// Stores an object. Blocks, as [`find_and_wait`](Self::find_and_wait) and
+    /// [`remove_and_wait`](Self::remove_and_wait) do.
     pub fn keep_and_wait(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.link.block_on(keep(&self.bucket, name, bytes))
     }
@@ -76,14 +77,14 @@ impl Objects {
         self.link.block_on(remove(&self.bucket, name))
     }
 
-    /// Goes away by itself, should nobody remove it.
+    /// Stores a request. It expires if no host removes it.
     pub async fn keep_parcel(&self, bytes: &[u8]) -> io::Result<Parcel> {
         let name = format!("parcel-{}", uuid::Uuid::new_v4().simple());
         keep(&self.parcels, &name, bytes).await?;
         Ok(Parcel { name, digest: blake3::hash(bytes).to_hex().to_string() })
     }
 
-    /// `None`: it is not there any more, or not what was put there.
+    /// Returns `None` if the parcel is gone, or its content was replaced.
     pub async fn find_parcel(&self, parcel: &Parcel) -> io::Result<Option<Vec<u8>>> {
         let found = find(&self.parcels, &parcel.name).await?;
         Ok(found.filter(|bytes| blake3::hash(bytes).to_hex().as_str() == parcel.digest))

@@ -1,4 +1,4 @@
-//! From a folder to a journal that can be read, and on to one that can be written.
+//! Opens a journal from a folder for reading, and takes it over for writing.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use super::error::JournalError;
 use super::frame_log::StreamLog;
 use super::link::JournalLink;
 
-/// So often another host may be faster in putting a frame before this one says that it owns the journal.
+/// Attempts to claim the journal while other hosts append first.
 const CLAIMS_MAX: usize = 100;
 
 impl JournalLink {
-    /// Opens this machine's copy in `dir`, or begins one, and brings it up to all that the stream has. Blocks.
+    /// Opens this machine's copy in `dir`, or makes an empty one, and brings it up to date with the stream. Blocks.
     ///
     /// # Errors
     /// See [`JournalError`].
@@ -22,8 +22,8 @@ impl JournalLink {
         Ok((follower, reader, report))
     }
 
-    /// Takes the journal over from whoever owns it: catches up, and puts a frame that says so. From then on nobody else can
-    /// append without taking it over in turn. Blocks.
+    /// Takes the journal over from its owner: catches up, and appends a frame that says so. From then on every other
+    /// host must take it over in turn before it can append. Blocks.
     ///
     /// # Errors
     /// See [`JournalError`].
@@ -38,10 +38,10 @@ impl JournalLink {
         Err(JournalError::unavailable("let this host own the journal", "another host goes on appending"))
     }
 
-    /// To append, once the journal is [claimed](Self::claim).
+    /// Makes a writer that appends, once the journal is [claimed](Self::claim).
     ///
     /// # Errors
-    /// When no random number can be had.
+    /// Fails if the system returns no random number.
     pub fn writer(&self, follower: Follower) -> Result<Writer, JournalError> {
         let writer = follower.into_writer(Box::new(StreamLog::new(self)));
         writer.map_err(|source| JournalError::Io { what: "get a random number", source })

@@ -1,4 +1,4 @@
-//! Reads frames from the stream: one, those that a copy does not have, and those that come.
+//! Reads frames from the stream: a single one, all that a copy lacks, and new ones as they arrive.
 
 use std::io;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::objects;
 use super::sound::{self, Extent, LostFrame};
 
 impl JournalLink {
-    /// Brings a copy up to all that the stream has. What does not continue the copy is refused. Blocks.
+    /// Brings a copy up to date with the stream. Refuses frames that do not continue the copy. Blocks.
     ///
     /// # Errors
     /// [`JournalError::Lost`] names the frame that the stream lost or changed.
@@ -32,7 +32,7 @@ impl JournalLink {
             follower.check_end(&there).map_err(|what| self.lost(LostFrame { frame: number, what }))?;
             sequence = at;
         }
-        self.looked_at(Spot { number, sequence });
+        self.set_spot(Spot { number, sequence });
         if extent.last == sequence {
             return Ok(());
         }
@@ -45,16 +45,16 @@ impl JournalLink {
         Ok(())
     }
 
-    /// Hands the copy each frame as it comes, and `told` what it brought, until `told` says that it is enough; it is also asked when nothing
-    /// came for `patience`. Blocks.
+    /// Applies each new frame to the copy, and passes the result to `observe`, until `observe` returns false. It is
+    /// also called with `None` when nothing arrived for `patience`. Blocks.
     ///
     /// # Errors
-    /// As for [`catch_up`](Self::catch_up).
+    /// Like [`catch_up`](Self::catch_up).
     pub fn follow(
         &self,
         follower: &mut Follower,
         patience: Duration,
-        mut told: impl FnMut(Option<&Followed>) -> bool,
+        mut observe: impl FnMut(Option<&Followed>) -> bool,
     ) -> Result<(), JournalError> {
         let mut frames = None;
         loop {
@@ -67,15 +67,15 @@ impl JournalLink {
             });
             let came = came.and_then(|came| came.map(|came| self.take(follower, came)).transpose());
             let goes_on = match came {
-                // A message that is no frame is no news.
+                // A message that is no frame is not reported.
                 Ok(Some(None)) => continue,
-                Ok(came) => told(came.flatten().as_ref()),
-                // The servers choose a leader, or are away.
+                Ok(came) => observe(came.flatten().as_ref()),
+                // The servers elect a leader, or are away.
                 Err(JournalError::Unavailable { problem, .. }) => {
-                    tracing::debug!(problem, "the journal's stream is asked again");
+                    tracing::debug!(problem, "the journal's stream is read again");
                     frames = None;
                     std::thread::sleep(RETRY_PAUSE);
-                    told(None)
+                    observe(None)
                 }
                 Err(other) => return Err(other),
             };
@@ -85,10 +85,10 @@ impl JournalLink {
         }
     }
 
-    /// With the sequence of its message. `None`: the stream has no such frame.
+    /// Finds a frame, and the sequence of its message. Returns `None` if the stream has no such frame.
     async fn find_frame(&self, number: u64) -> Result<Option<(u64, Bytes)>, JournalError> {
         let spot = self.spot();
-        // Where it is when nobody else has written since.
+        // The sequence of the frame if no other client has written since.
         let likely = if (1..=number).contains(&spot.number) { spot.sequence + number - spot.number } else { number };
         for from in [likely, number] {
             let mut sequence = from;
@@ -97,7 +97,8 @@ impl JournalLink {
                     Message::Frame { number: found, content } if found == number => {
                         return Ok(Some((sequence, self.whole(number, content).await?)));
                     }
-                    // It cannot stand before this; unless that is an old frame which somebody wrote once more, and then the second round finds it.
+                    // The frame cannot be before this message. The exception is an old frame that another client wrote
+                    // again; then the second round finds it.
                     Message::Frame { number: found, .. } if found < number && from == likely => {
                         sequence += number - found
                     }
@@ -109,7 +110,7 @@ impl JournalLink {
         Ok(None)
     }
 
-    /// `None`: the stream has no such message.
+    /// The message with this sequence, or `None` if the stream has none.
     pub(super) async fn message(&self, sequence: u64) -> Result<Option<Message>, JournalError> {
         self.ask("give a frame", || async {
             match self.inner.frames.get_raw_message(sequence).await {
@@ -124,7 +125,7 @@ impl JournalLink {
         .await
     }
 
-    /// The frame itself, wherever it is kept.
+    /// The frame itself, from the message or from its object.
     pub(super) async fn whole(&self, number: u64, content: Content) -> Result<Bytes, JournalError> {
         let (name, digest) = match content {
             Content::Here(frame) => return Ok(frame),
@@ -140,7 +141,7 @@ impl JournalLink {
     }
 
     pub(super) async fn extent(&self) -> Result<Extent, JournalError> {
-        let asked = self.ask("tell how far the journal reaches", || async {
+        let asked = self.ask("report how far the journal reaches", || async {
             self.inner.frames.info_builder().with_deleted(true).fetch().await
         });
         let state = asked.await?.info.state;
@@ -152,12 +153,12 @@ impl JournalLink {
         })
     }
 
-    /// The messages of the stream after this one, as they come.
+    /// The messages of the stream after this sequence, as they arrive.
     pub(super) async fn messages_after(&self, sequence: u64) -> Result<Messages, JournalError> {
         self.ask("give the journal's frames", || self.try_messages_after(sequence)).await
     }
 
-    /// As above, and fails at once when the servers do not answer.
+    /// Like `messages_after`, but fails at once if the servers do not answer.
     async fn try_messages_after(&self, sequence: u64) -> Result<Messages, JournalError> {
         let unavailable = |problem: String| JournalError::unavailable("give the journal's frames", problem);
         let config = OrderedConfig {
@@ -175,7 +176,7 @@ impl JournalLink {
         JournalError::Lost { stream: self.inner.names.frames.clone(), frame: lost.frame, what: lost.what }
     }
 
-    /// Takes over the message that came next. `None`: it is no frame, or one that is here already.
+    /// Applies the next message. Returns `None` if it is no frame, or if the copy already has it.
     fn take(&self, follower: &mut Follower, came: Came) -> Result<Option<Followed>, JournalError> {
         let Came { sequence, message } = came;
         let last = follower.end().number;
@@ -190,7 +191,7 @@ impl JournalLink {
                 None
             }
         };
-        self.looked_at(Spot { number: follower.end().number, sequence });
+        self.set_spot(Spot { number: follower.end().number, sequence });
         Ok(followed)
     }
 
@@ -198,7 +199,7 @@ impl JournalLink {
         follower.apply(frame).map_err(|error| match error {
             FollowError::Refused { number, what } => self.lost(LostFrame { frame: number, what }),
             FollowError::Keys { source, .. } => JournalError::unavailable("give a tenant's key", source),
-            // This machine's disk is full, or the process has no file descriptor left: that passes.
+            // This machine's disk is full, or the process has no file descriptor left. Both are temporary.
             error @ FollowError::NoRoom { .. } => JournalError::unavailable("have a frame copied here", error),
             other => other.into(),
         })
@@ -213,20 +214,20 @@ pub(super) fn other(frame: u64, found: u64) -> LostFrame {
     LostFrame { frame, what: format!("frame {found} was found there") }
 }
 
-/// A message, and where it stands in the stream.
+/// A message, and its sequence in the stream.
 pub(super) struct Came {
     pub(super) sequence: u64,
     pub(super) message: Message,
 }
 
-/// The stream's messages as they come, in order.
+/// The stream's messages as they arrive, in order.
 pub(super) struct Messages {
     link: JournalLink,
     messages: Ordered,
 }
 
 impl Messages {
-    /// `None`: nothing came in time.
+    /// Returns `None` if no message arrived in time.
     pub(super) async fn next(&mut self, patience: Duration) -> Result<Option<Came>, JournalError> {
         let unavailable = |problem: String| JournalError::unavailable("give the journal's frames", problem);
         match tokio::time::timeout(patience, self.messages.next()).await {

@@ -1,5 +1,5 @@
-//! Hosts of one set of journals tell each other that they are there, over and over, and each decides by its own clock who still is. Nothing of
-//! it is kept: what a killed host had said needs no tidying up, and no server has to sync it.
+//! Heartbeats of the hosts of one set of journals. Each host decides by its own clock which others are alive. Nothing
+//! is stored: a killed host leaves nothing to clean up, and no server has to sync.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,20 +13,20 @@ use super::error::JournalError;
 use super::link::JournalLink;
 use super::secret::{is_marked, mark};
 
-/// Made with the cluster's secret, over what is said.
+/// Header with a mark that is made with the cluster's secret, over the heartbeat.
 const MARK: &str = "Polder-Mark";
-/// For a last word to be on its way.
+/// Longest wait until the last heartbeat is sent.
 const LAST_WORD_WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// What a host says of itself.
+/// The heartbeat of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Word {
     pub host: String,
-    /// From now on it wants no journal.
+    /// The host wants no journal from now on.
     pub is_leaving: bool,
 }
 
-/// Clones share it.
+/// Sends and receives heartbeats. A handle; clones share it.
 #[derive(Clone)]
 pub struct Roll {
     link: JournalLink,
@@ -34,17 +34,18 @@ pub struct Roll {
 }
 
 impl Roll {
-    /// Over this link, of all hosts of its set.
+    /// Uses this link, for all hosts of its set of journals.
     pub fn of(link: &JournalLink) -> Self {
         let subject = format!("$polder.{}.hosts", link.inner.names.set).into();
         Self { link: link.clone(), subject }
     }
 
-    /// Until the link is gone: says every so often what `own` gives, if it gives anything, and hands what any host says to `heard`, which tells
-    /// whether that has to be answered at once. Blocks only to begin.
+    /// Starts a task that runs until the link is dropped. It sends the heartbeat that `own` returns, if any, at each
+    /// interval. It passes each heartbeat of any host to `heard`, which returns whether to send one at once. Blocks
+    /// only to subscribe.
     ///
     /// # Errors
-    /// When nothing can be heard.
+    /// Fails if the subscription cannot be made.
     pub fn keep(
         &self,
         every: Duration,
@@ -53,8 +54,8 @@ impl Roll {
     ) -> Result<(), JournalError> {
         let client = self.link.connection().client();
         let subscribed = self.link.block_on(client.subscribe(self.subject.to_string()));
-        let mut words = subscribed.map_err(|error| JournalError::unavailable("tell which hosts there are", error))?;
-        // The link's runtime ends with the link, so what runs on it must not keep the link.
+        let mut words = subscribed.map_err(|error| JournalError::unavailable("report which hosts there are", error))?;
+        // The link's runtime ends with the link, so a task on it must not keep the link alive.
         let (connection, subject) = (self.link.connection().clone(), Arc::clone(&self.subject));
         let key = self.link.own_marks().presence;
         self.link.spawn(async move {
@@ -74,14 +75,14 @@ impl Roll {
                     && let Err(error) =
                         connection.send(subject.to_string().into(), Some(marked(&key, &word)), written(&word)).await
                 {
-                    tracing::debug!(%error, "the other hosts were not told of this one");
+                    tracing::debug!(%error, "this host's heartbeat was not sent");
                 }
             }
         });
         Ok(())
     }
 
-    /// Blocks for a moment at most; who did not hear it finds out by the silence.
+    /// Sends one heartbeat. Blocks for a moment at most; a host that misses it notices the silence.
     pub fn say(&self, word: &Word) {
         let connection = self.link.connection();
         let saying = async {
@@ -89,10 +90,10 @@ impl Roll {
             connection.send(self.subject.to_string().into(), Some(headers), written(word)).await?;
             connection.settle().await
         };
-        // Made within, as it needs the link's clock.
+        // The timeout is made inside, because it needs the runtime's clock.
         let said = self.link.block_on(async { timeout(LAST_WORD_WAIT_MAX, saying).await });
         if !matches!(said, Ok(Ok(()))) {
-            tracing::debug!("the other hosts may not have been told of this one");
+            tracing::debug!("this host's last heartbeat may not have been sent");
         }
     }
 }
@@ -103,7 +104,7 @@ fn marked(key: &[u8; 32], word: &Word) -> HeaderMap {
     headers
 }
 
-/// `None`: no host of the cluster said it.
+/// Returns `None` if no host of the cluster sent the message.
 fn read(key: &[u8; 32], message: &Message) -> Option<Word> {
     let given = message.headers.as_ref()?.get(MARK)?;
     let is_ours = is_marked(key, &[&message.payload], given.as_str());

@@ -1,5 +1,6 @@
-//! The secret that the hosts of one cluster share: with it each of them marks what it writes at NATS, and knows what another host of the
-//! cluster has written from what anybody else has. It is in a file that an operator copies to every host.
+//! The secret that the hosts of one cluster share. Each host uses it to mark what it writes at NATS, and so can
+//! distinguish messages of the cluster from those of other clients. It is in a file that an operator copies to every
+//! host.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -7,21 +8,21 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::Path;
 
 const SECRET_BYTES: usize = 32;
-/// As text: two digits a byte, and a line end.
+/// Length of the file in bytes: two hex digits per byte, and a line end.
 const FILE_BYTES_MAX: u64 = 2 * SECRET_BYTES as u64 + 2;
 const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
-/// More permissions than the owner's.
+/// Permissions of users other than the owner.
 const OTHERS: u32 = 0o077;
 
 #[derive(Clone)]
 pub struct JournalSecret([u8; SECRET_BYTES]);
 
 impl JournalSecret {
-    /// `None`: there is no such file.
+    /// Reads the secret from a file. Returns `None` if there is no such file.
     ///
     /// # Errors
-    /// When it cannot be read, others may read it, or it holds something else.
+    /// Fails if the file cannot be read, other users may read it, or it holds no secret.
     pub fn read(path: &Path) -> io::Result<Option<Self>> {
         let file = match File::open(path) {
             Ok(file) => file,
@@ -38,10 +39,11 @@ impl JournalSecret {
         Self::parse(text.trim_end()).ok_or_else(bad).map(Some)
     }
 
-    /// Makes a secret, and the file, which must not exist. The file appears whole: a process that is killed in between leaves no half of it.
+    /// Makes a secret and its file, which must not exist. The file appears complete: a process that is killed in
+    /// between leaves no partial file.
     ///
     /// # Errors
-    /// When the file exists or cannot be written.
+    /// Fails if the file exists or cannot be written.
     pub fn make(path: &Path) -> io::Result<Self> {
         let mut secret = [0; SECRET_BYTES];
         getrandom::fill(&mut secret).map_err(io::Error::other)?;
@@ -66,7 +68,7 @@ impl JournalSecret {
         Some(Self(secret))
     }
 
-    /// The marks of one journal.
+    /// The keys for the marks of one journal.
     pub(super) fn marks(&self, journal: &str) -> Marks {
         let key = |purpose: &str| {
             let mut material = self.0.to_vec();
@@ -98,7 +100,7 @@ impl std::fmt::Debug for JournalSecret {
 
 type Key = [u8; blake3::KEY_LEN];
 
-/// Keys to mark messages with, one for each kind, so that a message of one kind never passes for another.
+/// Keys to mark messages with, one for each kind of message, so that a message of one kind never passes for another.
 pub(super) struct Marks {
     pub(super) frames: Key,
     pub(super) tenant_keys: Key,
@@ -108,11 +110,11 @@ pub(super) struct Marks {
     id: Key,
 }
 
-/// Of a mark, in bytes.
+/// Length of a mark, in bytes.
 const MARK_BYTES: usize = 16;
 
 impl Marks {
-    /// Names the secret and tells nothing of it.
+    /// A name for the secret that reveals nothing about it.
     pub(super) fn id(&self) -> String {
         mark(&self.id, &[])
     }
@@ -123,14 +125,14 @@ pub(super) fn mark(key: &Key, parts: &[&[u8]]) -> String {
     digits(&digest(key, parts))
 }
 
-/// Whether the mark is that of the parts. Takes as long whatever it is.
+/// Whether the mark belongs to the parts. Takes the same time for every mark of the right length.
 pub(super) fn is_marked(key: &Key, parts: &[&[u8]], given: &str) -> bool {
     let expected = mark(key, parts);
     let differences = expected.bytes().zip(given.bytes()).fold(0, |found, (one, other)| found | (one ^ other));
     given.len() == expected.len() && differences == 0
 }
 
-/// Each part with its length before it, so that no two lists of parts give the same bytes.
+/// A digest of the parts, each with its length before it, so that no two lists of parts give the same bytes.
 fn digest(key: &Key, parts: &[&[u8]]) -> [u8; MARK_BYTES] {
     let mut hasher = blake3::Hasher::new_keyed(key);
     for part in parts {

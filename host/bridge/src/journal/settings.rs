@@ -1,23 +1,23 @@
-//! What streams a journal has, and how they have to be set.
+//! The streams of a journal, and the settings that they must have.
 
 use std::collections::HashMap;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use polder_core::{JournalNumber, Journals};
 
-/// Unless another is asked for: several sets of journals can live side by side.
+/// Default name of a set of journals. Several sets can exist side by side.
 pub const JOURNAL_NAME: &str = "polder";
 
-/// In the metadata of each journal's frames: how many journals tenants are divided among. It stays with the frames, also when these are
-/// restored from a backup.
+/// Metadata key in each journal's stream of frames: the number of journals that tenants are divided among. It stays
+/// with the frames, even when these are restored from a backup.
 const COUNT: &str = "polder-journals";
-/// As above: names the secret that the hosts of the cluster share.
+/// Metadata key in the same stream: the id of the secret that the hosts of the cluster share.
 const SECRET: &str = "polder-secret";
 
-/// The names of all that belongs to one journal.
+/// The names of everything that belongs to one journal.
 #[derive(Debug, Clone)]
 pub(crate) struct Names {
-    /// Of the set that the journal is one of.
+    /// Name of the set that the journal belongs to.
     pub(crate) set: String,
     pub(crate) journal: String,
     pub(crate) frames: String,
@@ -25,12 +25,12 @@ pub(crate) struct Names {
     pub(crate) keys: String,
     pub(crate) objects: String,
     pub(crate) parcels: String,
-    /// Followed by a tenant.
+    /// Prefix of the subjects of keys; the tenant's name follows.
     pub(crate) keys_prefix: String,
 }
 
 impl Names {
-    /// `None`: the name is not one for streams and subjects.
+    /// Returns `None` if the name is not valid for streams and subjects.
     pub(crate) fn of(set: &str, number: JournalNumber) -> Option<Self> {
         let is_good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if set.is_empty() || set.len() > 32 || !set.bytes().all(is_good) {
@@ -40,7 +40,7 @@ impl Names {
         Some(Self {
             set: set.to_owned(),
             frames: format!("{journal}-journal"),
-            // No tenant is called so.
+            // No tenant's name begins with a dollar sign.
             frames_subject: format!("$polder.{journal}.frames"),
             keys: format!("{journal}-tenant-keys"),
             objects: format!("{journal}-objects"),
@@ -51,12 +51,12 @@ impl Names {
     }
 }
 
-/// For frames: all are kept for ever, and nothing but the whole stream can be deleted.
+/// Settings for frames: all are kept for ever, and only the whole stream can be deleted.
 pub(crate) fn frames(names: &Names, replicas: usize, journals: Journals, secret_id: &str) -> Config {
     Config {
         name: names.frames.clone(),
         subjects: vec![names.frames_subject.clone()],
-        description: Some("Polder's journal: one frame a message. To be changed by nobody.".to_owned()),
+        description: Some("Polder's journal: one frame a message. Do not change it.".to_owned()),
         discard: DiscardPolicy::New,
         deny_delete: true,
         deny_purge: true,
@@ -65,22 +65,22 @@ pub(crate) fn frames(names: &Names, replicas: usize, journals: Journals, secret_
     }
 }
 
-/// How many journals the set has that these frames are one journal's of; `None`: nothing good is said of it.
+/// Number of journals in the set that these frames belong to. `None` if the metadata holds no valid number.
 pub(crate) fn count(frames: &Config) -> Option<Journals> {
     frames.metadata.get(COUNT)?.parse().ok().and_then(Journals::new)
 }
 
-/// Names the secret that the frames belong to.
+/// Id of the secret that the frames belong to.
 pub(crate) fn secret_id(frames: &Config) -> Option<&String> {
     frames.metadata.get(SECRET)
 }
 
-/// For the tenants' keys: one message each, which can be deleted, and is then overwritten.
+/// Settings for the tenants' keys: one message each, which can be deleted, and is then overwritten.
 pub(crate) fn keys(names: &Names, replicas: usize) -> Config {
     Config {
         name: names.keys.clone(),
         subjects: vec![format!("{}*", names.keys_prefix)],
-        description: Some("Polder's tenant keys. Who reads them can read every tenant's history.".to_owned()),
+        description: Some("Polder's tenant keys. With them, every tenant's history can be read.".to_owned()),
         discard: DiscardPolicy::New,
         deny_purge: true,
         ..kept(replicas)
@@ -100,13 +100,13 @@ fn kept(replicas: usize) -> Config {
     }
 }
 
-/// What is different in a way that matters; `None` when nothing is.
+/// Describes the first difference that matters; `None` if there is none.
 pub(crate) fn difference(found: &Config, wanted: &Config) -> Option<String> {
     let differ = |what: &str, found: &dyn std::fmt::Debug, wanted: &dyn std::fmt::Debug| {
         let (found, wanted) = (format!("{found:?}"), format!("{wanted:?}"));
         (found != wanted).then(|| format!("{what} is {found}, it would have to be {wanted}"))
     };
-    // A limit of none can be written in more than one way.
+    // The absence of a limit can be written in more than one way.
     let unlimited = |limit: i64| if limit <= 0 { -1 } else { limit };
     differ("its subjects", &found.subjects, &wanted.subjects)
         .or_else(|| differ("replicas", &found.num_replicas, &wanted.num_replicas))

@@ -1,26 +1,26 @@
-//! Whether a stream can still be the journal that a host has a copy of. Pure.
+//! Checks whether a stream can still be the journal that a host has a copy of. Pure.
 
-/// What JetStream tells of a stream.
+/// The extent of a stream, as JetStream reports it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Extent {
     pub(crate) first: u64,
     pub(crate) last: u64,
     pub(crate) messages: u64,
-    /// Missing in between, the first few of them.
+    /// Missing sequences in between; JetStream reports the first few.
     pub(crate) deleted: Vec<u64>,
 }
 
-/// A frame that the stream does not have any more, and how that shows.
+/// A frame that the stream no longer has, and the evidence.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct LostFrame {
     pub(crate) frame: u64,
     pub(crate) what: String,
 }
 
-/// `copied`: the number of the last frame in the copy.
+/// Checks the stream. `copied` is the number of the last frame in the copy.
 pub(crate) fn check(extent: &Extent, copied: u64) -> Result<(), LostFrame> {
     let Extent { first, last, messages, deleted } = extent;
-    // Of an empty stream the servers tell that message 0 was deleted.
+    // For an empty stream, the servers report message 0 as deleted.
     if let Some(frame) = deleted.iter().find(|frame| (1..=*last).contains(*frame)) {
         return Err(LostFrame { frame: *frame, what: "it was deleted".to_owned() });
     }

@@ -8,18 +8,19 @@ use super::message::Message;
 use super::reading::other;
 use super::sound::{self, LostFrame};
 
-/// Blocks.
+/// Reads and checks the whole stream. Blocks.
 ///
 /// # Errors
-/// [`JournalError::Lost`] names the first frame that is not what it was.
+/// [`JournalError::Lost`] names the first frame that was changed or lost.
 pub fn verify_stream(link: &JournalLink) -> Result<VerifyReport, JournalError> {
     verify_stream_with(link, |_| ()).map(|(report, _)| report)
 }
 
-/// As [`verify_stream`]; `look` sees each record that can be read. Gives the tenants' keys too, as they are at NATS.
+/// Like [`verify_stream`], and calls `look` with each readable record. Also returns the tenants' keys, as they are at
+/// NATS.
 ///
 /// # Errors
-/// As for [`verify_stream`].
+/// Like [`verify_stream`].
 pub fn verify_stream_with(
     link: &JournalLink,
     look: impl FnMut(&RecordView<'_>),

@@ -1,4 +1,4 @@
-//! One kind of request that is answered here, and the count of what was asked.
+//! One kind of request that this host answers, and its counters.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Endpoint {
     pub name: &'static str,
-    /// Where all such requests come in.
+    /// Subject of all such requests, which may have wildcards.
     pub subject: &'static str,
     requests: AtomicU64,
     errors: AtomicU64,
@@ -16,7 +16,7 @@ pub struct Endpoint {
     last_error: Mutex<String>,
 }
 
-/// Since the start.
+/// Counts since the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counts {
     pub requests: u64,
@@ -42,7 +42,7 @@ impl Endpoint {
         self.processing_ns.fetch_add(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// It was not even taken.
+    /// Counts a request that was refused before it was processed.
     pub(super) fn refused(&self, (code, message): (u16, &str)) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.failed(code, message);

@@ -1,7 +1,8 @@
-//! Polder as a NATS service: requests come in, each is answered once, and the service protocol (ADR-32: `$SRV.PING`, `INFO`, `STATS`)
-//! tells who is there and what was done. Knows nothing of what is asked.
+//! Polder as a NATS service. Each request is answered once, and the service protocol (ADR-32: `$SRV.PING`, `INFO`,
+//! `STATS`) reports which services run and what they did. Knows nothing of the requests' content.
 //!
-//! async-nats has a service of its own. It sends errors without a body, takes a lock for each request, and keeps endpoints that are gone.
+//! async-nats has a service of its own. It is not used: it sends errors without a body, takes a lock for each request,
+//! and keeps endpoints that are gone.
 
 mod endpoint;
 mod protocol;
@@ -21,9 +22,9 @@ use serde::Serialize;
 use crate::connection::{Connection, NotSent};
 use protocol::Identity;
 
-/// Tells about itself until dropped.
+/// Answers requests of the service protocol until dropped.
 pub struct Service {
-    telling: tokio::task::JoinHandle<()>,
+    answering: tokio::task::JoinHandle<()>,
 }
 
 impl Service {
@@ -39,18 +40,18 @@ impl Service {
                 asked.push(connection.client().subscribe(subject).await.map_err(NotSent::new)?);
             }
         }
-        let telling = tokio::spawn(tell(connection.clone(), identity, endpoints, select_all(asked)));
-        Ok(Self { telling })
+        let answering = tokio::spawn(report(connection.clone(), identity, endpoints, select_all(asked)));
+        Ok(Self { answering })
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        self.telling.abort();
+        self.answering.abort();
     }
 }
 
-async fn tell(
+async fn report(
     connection: Connection,
     identity: Identity,
     endpoints: Vec<Arc<Endpoint>>,
@@ -64,7 +65,7 @@ async fn tell(
             _ => json(&identity.stats(&endpoints)),
         };
         if let Err(error) = connection.answer(to, None, answer).await {
-            tracing::debug!(%error, "nobody was told about this service");
+            tracing::debug!(%error, "a request about this service was not answered");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the service protocol says, word for word (ADR-32).
+//! The messages of the service protocol, exactly as ADR-32 defines them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use serde::Serialize;
 use super::Endpoint;
 use crate::QUEUE_GROUP;
 
-/// What a service is.
+/// Description of a service.
 #[derive(Debug, Clone)]
 pub struct Description {
-    /// Letters, digits, `-` and `_`.
+    /// Name, of letters, digits, `-` and `_`.
     pub name: &'static str,
     pub version: &'static str,
     pub text: &'static str,
-    /// What tells this one from others of its name: which keys and values is the service's own affair.
+    /// Keys and values that distinguish this service from others of its name. Each service chooses its own.
     pub metadata: BTreeMap<&'static str, String>,
 }
 
-/// One running service among those of its name.
+/// Identity of one running service among those of its name.
 pub(super) struct Identity {
     description: Description,
     id: String,
@@ -73,7 +73,7 @@ struct EndpointStats<'a> {
     num_requests: u64,
     num_errors: u64,
     last_error: String,
-    /// Nanoseconds, as the one below.
+    /// Total time in nanoseconds; the average below is in nanoseconds too.
     processing_time: u64,
     average_processing_time: u64,
 }
@@ -84,7 +84,7 @@ impl Identity {
         Self { description, id, started: jiff::Timestamp::now().to_string() }
     }
 
-    /// Where a verb is asked of all services, of those of this name, of this one.
+    /// The subjects of a verb: for all services, for those of this name, and for this one.
     pub(super) fn subjects(&self, verb: &str) -> [String; 3] {
         let (name, id) = (self.description.name, &self.id);
         [format!("$SRV.{verb}"), format!("$SRV.{verb}.{name}"), format!("$SRV.{verb}.{name}.{id}")]

@@ -1,4 +1,5 @@
-//! Requests as they come in on one subject, and their answers as they go out: many under way at a time, none waiting for another.
+//! Receives requests on one subject and sends their answers. Many are in progress at a time, and none waits for
+//! another.
 
 use std::pin::{Pin, pin};
 use std::time::Instant;
@@ -14,16 +15,17 @@ use crate::QUEUE_GROUP;
 use crate::connection::{Connection, NotSent};
 use crate::reply_to::ReplyTo;
 
-/// More wait in NATS's own queue. Beyond what a tenant may have in flight by default, so that its limit is what callers meet.
+/// Requests in progress at a time; more wait in NATS's own queue. It exceeds a tenant's default limit of commands in
+/// flight, so that clients meet that limit first.
 const REQUESTS_UNDER_WAY_MAX: usize = 16_384;
 
-/// By which clients of NATS's services know an error.
+/// Headers by which clients of NATS services recognize an error.
 const ERROR: &str = "Nats-Service-Error";
 const ERROR_CODE: &str = "Nats-Service-Error-Code";
-/// What the service protocol says of a request whose reply subject may not be answered, with a code as in HTTP.
+/// Error code, as in HTTP, and message in the statistics for a request whose reply subject may not be answered.
 const FORBIDDEN_REPLY: (u16, &str) = (403, "the reply subject is not an inbox");
 
-/// One subscription, shared with other hosts: each request comes to one of them.
+/// One subscription, shared with other hosts: NATS sends each request to one of them.
 pub struct Requests {
     connection: Connection,
     subscriber: Subscriber,
@@ -35,7 +37,7 @@ pub struct Request {
     payload: Bytes,
 }
 
-/// What goes back to the caller.
+/// The answer to the caller.
 pub struct Reply {
     payload: Bytes,
     error: Option<(u16, &'static str)>,
@@ -43,14 +45,14 @@ pub struct Reply {
     follow_up: Option<FollowUp>,
 }
 
-/// What comes after a reply, and where.
+/// A second answer after the reply, and its subject.
 struct FollowUp {
     to: ReplyTo,
     reply: Pin<Box<dyn Future<Output = Reply> + Send>>,
 }
 
 impl Connection {
-    /// Requests on `subject`, which may have wildcards.
+    /// Subscribes to requests on `subject`, which may have wildcards.
     pub async fn requests(&self, subject: String) -> Result<Requests, NotSent> {
         let subscriber = self.client().queue_subscribe(subject, QUEUE_GROUP.to_owned()).await;
         Ok(Requests { connection: self.clone(), subscriber: subscriber.map_err(NotSent::new)? })
@@ -58,8 +60,8 @@ impl Connection {
 }
 
 impl Requests {
-    /// Answers until `closing` turns true, and then what has come by then. `take` is called in the order in which requests come, and
-    /// what it gives is waited for in any order.
+    /// Serves requests until `closing` turns true, and then those that have arrived by then. `take` is called in the
+    /// order in which requests arrive; its results are awaited in any order.
     pub async fn serve<F>(
         mut self,
         endpoint: &Endpoint,
@@ -76,7 +78,7 @@ impl Requests {
                 biased;
                 Some(answer) = under_way.next() => self.answer(endpoint, answer).await,
                 message = self.subscriber.next(), if !is_ended && under_way.len() < REQUESTS_UNDER_WAY_MAX => match message {
-                    // What could not be answered is not carried out either.
+                    // A request that could not be answered is not carried out either.
                     Some(message) => match self.reply_to(&message) {
                         Ok(to) => under_way.push(answered(message, to, &take)),
                         Err(Forbidden) => endpoint.refused(FORBIDDEN_REPLY),
@@ -85,7 +87,7 @@ impl Requests {
                 },
                 () = &mut closing, if !is_closing => {
                     is_closing = true;
-                    // Fails when the connection is closed, and then nothing comes anyway.
+                    // This fails if the connection is closed, and then no more requests arrive.
                     is_ended = self.subscriber.drain().await.is_err();
                 }
             }
@@ -95,7 +97,7 @@ impl Requests {
         }
     }
 
-    /// `None`: the caller wants no answer.
+    /// Returns `None` if the caller wants no answer.
     fn reply_to(&self, message: &Message) -> Result<Option<ReplyTo>, Forbidden> {
         let Some(reply) = &message.reply else { return Ok(None) };
         self.connection.reply_to(&message.subject, reply).map(Some).ok_or(Forbidden)
@@ -110,13 +112,13 @@ impl Requests {
         let follow_up = reply.follow_up.take();
         match to {
             Some(to) => send(&self.connection, to, reply).await,
-            // Without the answer itself: it may be large, and hold what is nobody's business but the caller's.
+            // The answer itself is not logged: it may be large, and is the caller's secret.
             None => {
                 let (code, bytes) = (reply.error.map_or(200, |(code, _)| code), reply.payload_bytes());
-                tracing::info!(%subject, code, bytes, "done, and nobody had asked to be told");
+                tracing::info!(%subject, code, bytes, "done; the request wanted no answer");
             }
         }
-        // Not before the reply was sent: whoever listens is told first what to wait for.
+        // The follow-up comes after the reply: a reader first gets the information what to wait for.
         if let Some(FollowUp { to, reply }) = follow_up {
             let connection = self.connection.clone();
             tokio::spawn(async move { send(&connection, to, reply.await).await });
@@ -141,7 +143,7 @@ struct Answer {
     began: Instant,
 }
 
-/// Not an async function: the request is taken at once, whenever the future is first looked at.
+/// Not an async function: `take` must be called at once, whenever the future is first polled.
 fn answered<F: Future<Output = Reply>, T: Fn(Request) -> F>(
     message: Message,
     to: Option<ReplyTo>,
@@ -162,7 +164,7 @@ impl Request {
         &self.payload
     }
 
-    /// All values of a header. Clients of NATS do not agree on the case of names, so it does not count.
+    /// All values of a header. The case of the name does not matter, because NATS clients differ in it.
     pub fn header_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let headers = self.headers.iter().flat_map(HeaderMap::iter);
         let named = headers.filter(move |(found, _)| {
@@ -178,7 +180,7 @@ impl Reply {
         Self { payload: payload.into(), error: None, headers: None, follow_up: None }
     }
 
-    /// `code` as in HTTP; `message` in a few words, for people.
+    /// `code` is as in HTTP; `message` is a few words for people.
     pub fn error(code: u16, message: &'static str, payload: impl Into<Bytes>) -> Self {
         Self { payload: payload.into(), error: Some((code, message)), headers: None, follow_up: None }
     }
@@ -189,7 +191,7 @@ impl Reply {
         self
     }
 
-    /// Once this was sent, `reply` is waited for and sent to `to`.
+    /// Sends a second answer: once this reply is sent, `reply` is awaited and sent to `to`.
     pub fn followed_by(mut self, to: ReplyTo, reply: impl Future<Output = Self> + Send + 'static) -> Self {
         self.follow_up = Some(FollowUp { to, reply: Box::pin(reply) });
         self

@@ -1,5 +1,5 @@
-//! `polder bench age`: what a command costs an aggregate with a long history, beside one that is new. Warm, cold with a snapshot, and cold
-//! without.
+//! `polder bench age`: the cost of a command on an aggregate with a long history, beside a new one. Warm, cold with a
+//! snapshot, and cold without.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -18,12 +18,12 @@ use super::spread::Spread;
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// Old and new in turn, so that a machine that changes its pace meets both.
+/// Rounds of old and new aggregates in turn, so that a change in the machine's speed affects both.
 const ROUNDS: usize = 10;
-/// Everything that is derived from the journal, snapshots too: made again at the next start.
+/// The folder of everything that is derived from the journal, snapshots included. The next start makes it again.
 const INDEX_FOLDER: &str = "index";
 
-/// A command on aggregates with long histories, beside the same on new ones; one caller alone.
+/// Compare a command on aggregates with long histories to the same on new ones, with a single caller.
 #[derive(Args)]
 pub(crate) struct Age {
     #[command(flatten)]
@@ -31,10 +31,10 @@ pub(crate) struct Age {
     /// Events of an old aggregate.
     #[arg(long, default_value_t = 10_000)]
     events: usize,
-    /// How many are old, and as many are new.
+    /// Number of old aggregates, and of new ones.
     #[arg(long, default_value_t = NonZeroUsize::new(32).expect("not zero"))]
     aggregates: NonZeroUsize,
-    /// How many warm commands to time on each kind, at least.
+    /// Warm commands to time on each kind, at least.
     #[arg(long, default_value_t = 10_000)]
     commands: usize,
 }
@@ -90,7 +90,7 @@ impl Age {
 }
 
 impl Pair {
-    /// The first `each` orders are old, as many after them are new.
+    /// The first `each` orders are old, and the next `each` are new.
     fn measure(load: &Load, each: usize, rounds: usize, commands: usize) -> anyhow::Result<Self> {
         let (mut old, mut new) = (Vec::new(), Vec::new());
         for _ in 0..rounds {

@@ -1,4 +1,4 @@
-//! `polder bench audit`: what it costs to run a sample of all commands a second time.
+//! `polder bench audit`: the cost of running a sample of all commands a second time.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use super::options::{Place, Pressure, Work};
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// With the audit and without it in turn, so that a machine that changes its pace meets both.
+/// Rounds with and without the audit in turn, so that a change in the machine's speed affects both.
 const ROUNDS: usize = 10;
 
-/// Throughput with the purity audit at its rate, beside throughput without it.
+/// Compare throughput with the purity audit at its rate to throughput without it.
 #[derive(Args)]
 pub(crate) struct Audit {
     #[command(flatten)]
@@ -33,7 +33,7 @@ struct Report {
     in_flight: usize,
     audited_per_second: f64,
     unaudited_per_second: f64,
-    /// Of the throughput without it.
+    /// Part of the throughput without the audit.
     cost_percent: f64,
 }
 

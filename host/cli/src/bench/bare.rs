@@ -1,18 +1,18 @@
-//! The floor below the sandbox: the same component on wasmtime as it comes, with nothing around it. No fuel, no deadline, no limits on
-//! memory, no look at its answers, no journal, no queue.
+//! The floor below the sandbox: the same component on plain wasmtime, without anything around it. No fuel, no
+//! deadline, no memory limit, no check of its answers, no journal, no queue.
 
 use std::time::Instant;
 
 use polder_sandbox::GuestCommand;
 use polder_sandbox::floor::BareGuest;
 
-/// What the load sends in turn.
+/// The two commands that the load sends in turn.
 const TURNS: [(&str, &[u8]); 2] = [
     ("add-line", br#"{"sku":"BIKE-BELL-40","quantity":2,"price":1999}"#),
     ("remove-line", br#"{"sku":"BIKE-BELL-40"}"#),
 ];
 
-/// Commands per second of all threads together, each with an instance of its own that keeps its share of the orders.
+/// Commands per second of all threads together. Each thread has its own instance, with its share of the orders.
 pub(super) fn bare(component: &[u8], threads: usize, aggregates: usize, commands: usize) -> anyhow::Result<f64> {
     let guests = (0..threads).map(|_| BareGuest::new(component)).collect::<Result<Vec<_>, _>>()?;
     let share = commands.div_ceil(threads);

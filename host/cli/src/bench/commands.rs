@@ -1,4 +1,5 @@
-//! `polder bench commands`: durable commands per second in one process, and what one caller alone waits, beside the floors.
+//! `polder bench commands`: durable commands per second in one process, and the latency for a single caller, beside the
+//! floors.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -15,16 +16,17 @@ use super::through::{Rig, Rules, Through, Written, written};
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// A typical record of this load in the journal, in bytes: what the raw floor writes per command.
+/// Bytes of a typical record of this load in the journal, which the raw floor writes per command.
 pub(super) const RECORD_BYTES: usize = 300;
-/// One caller alone, and the disk alone, take turns this many times: a disk that changes its pace meets both.
+/// Rounds of a single caller and of the bare disk in turn, so that a change in the disk's speed affects both.
 const ALONE_ROUNDS: usize = 20;
-/// Commands, and syncs, in each round.
+/// Commands, and syncs, per round.
 const ALONE_COMMANDS: usize = 200;
-/// The raw floor of many records per sync syncs this many times.
+/// Syncs of the raw floor with many records per sync.
 const FLOOR_SYNCS: usize = 2_000;
 
-/// Durable commands per second, in-process: `orders` in the sandbox, JSON, fsync before every acknowledgement.
+/// Measure durable commands per second in this process: `orders` in the sandbox, JSON, fsync before every
+/// acknowledgement.
 #[derive(Args)]
 pub(crate) struct Commands {
     #[command(flatten)]
@@ -46,7 +48,7 @@ struct Report {
     spread: Spread,
     projections: bool,
     raw_floor: Raw,
-    /// The component on bare wasmtime: no limits, no journal, no queue, on as many threads as there are workers.
+    /// The component on plain wasmtime, without limits, journal or queue, on as many threads as there are workers.
     bare_floor_per_second: f64,
     native_floor: Through,
     component: Through,
@@ -57,12 +59,12 @@ struct Report {
     one_caller_p999_per_sync_p999: f64,
 }
 
-/// Nothing but writing and syncing.
+/// The floor of the disk: writing and syncing, and nothing else.
 #[derive(Serialize)]
 struct Raw {
     /// One record per sync.
     sync: Latency,
-    /// As many records per sync as the component's run had on average.
+    /// Records per sync: the average of the component's run.
     records_per_sync: usize,
     records_per_second: f64,
 }
@@ -111,7 +113,8 @@ impl Commands {
     }
 }
 
-/// One caller who sends the next command when the one before is acknowledged, and a record per sync without a host.
+/// A single caller that sends each command after the acknowledgement of the one before, and the bare disk with one
+/// record per sync.
 fn alone(folder: &Path, component: &[u8], setup: &Setup) -> anyhow::Result<(Latency, Latency)> {
     let pressure = Pressure { in_flight: NonZeroUsize::MIN, spread: Spread::One };
     let rig = Rig::ready(folder.join("alone"), Rules::Component(component), setup, 1, &pressure)?;

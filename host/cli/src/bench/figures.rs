@@ -1,10 +1,10 @@
-//! Times and what is said of many of them.
+//! Figures: latencies by rank, rates, memory, CPU time and bytes written.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// Microseconds, by rank.
+/// Latencies by rank, in microseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Latency {
     pub(super) p50_us: f64,
@@ -14,7 +14,7 @@ pub(super) struct Latency {
 }
 
 impl Latency {
-    /// Of at least one time.
+    /// Ranks the times, of which there must be at least one.
     pub(super) fn of(mut times: Vec<Duration>) -> Self {
         assert!(!times.is_empty(), "a bench measures at least once");
         times.sort_unstable();
@@ -32,7 +32,7 @@ impl std::fmt::Display for Latency {
     }
 }
 
-/// What became of commands that were sent over a network.
+/// Figures of commands that were sent over a network.
 #[derive(Serialize)]
 pub(super) struct Sent {
     pub(super) commands: usize,
@@ -51,33 +51,33 @@ pub(super) fn per_second(count: usize, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64()
 }
 
-/// Resident memory of this process, in bytes; `None` where the system does not tell.
+/// Resident memory of this process in bytes, or `None` if the system does not report it.
 pub(super) fn resident_bytes() -> Option<u64> {
     status_field("VmRSS:")
 }
 
-/// As above, at its highest.
+/// Highest resident memory of this process in bytes, or `None` if the system does not report it.
 pub(super) fn resident_bytes_peak() -> Option<u64> {
     status_field("VmHWM:")
 }
 
-/// From here on, the highest is what it was now or later. Where the system does not let it, the peak stays that of the
-/// whole process: too high, never too low.
+/// Resets the highest resident memory to the present one. If the system refuses, it stays that of the whole process:
+/// too high, never too low.
 pub(super) fn forget_resident_bytes_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
-/// CPU time of this process, all threads.
+/// CPU time of all threads of this process.
 pub(super) fn cpu_time() -> anyhow::Result<Duration> {
     let usage = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Ok(Duration::new(u64::try_from(usage.tv_sec)?, u32::try_from(usage.tv_nsec)?))
 }
 
-/// Bytes that this process has had written to storage so far; `None` where the system does not count.
+/// Bytes that this process has written to storage so far, or `None` if the system does not count them.
 pub(super) fn written_bytes() -> Option<u64> {
     let counts = std::fs::read_to_string("/proc/self/io").ok()?;
     let count = |name: &str| counts.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
-    // What was written to a file that was deleted before it reached the disk is counted back.
+    // The second counter holds bytes of files that were deleted before they reached the disk.
     Some(count("write_bytes:")?.saturating_sub(count("cancelled_write_bytes:")?))
 }
 

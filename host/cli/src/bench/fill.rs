@@ -1,4 +1,5 @@
-//! `polder bench fill`: a data folder with a history in it, for the benches that need one and for trying a machine out.
+//! `polder bench fill`: makes a data folder with a history, for the benchmarks that need one and for trying out a
+//! machine.
 
 use std::io::Read;
 use std::num::NonZeroUsize;
@@ -21,10 +22,10 @@ use crate::output::Output;
 
 pub(super) const IN_FLIGHT: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 
-/// Fill a data folder with `orders` events, each the answer to a command.
+/// Fill a data folder with events of `orders`, one for each command.
 #[derive(Args)]
 pub(crate) struct Fill {
-    /// The folder to fill; made when missing.
+    /// The folder to fill; it is made if missing.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     #[command(flatten)]
@@ -32,7 +33,7 @@ pub(crate) struct Fill {
     /// The `orders` component [default: the one that `cargo xtask guests` builds beside this program].
     #[arg(long, value_name = "FILE")]
     component: Option<PathBuf>,
-    /// Once filled, hold the folder open until stdin ends: so that a kill finds it in use.
+    /// Keep the filled folder open until stdin ends, so that a kill finds it in use.
     #[arg(long)]
     hold: bool,
 }
@@ -62,7 +63,7 @@ impl Fill {
     }
 }
 
-/// Sends as many commands, each of which records an event. The host has the orders domain, and no orders yet.
+/// Sends `events` commands, each of which records an event. The host must have the orders domain, and no orders yet.
 pub(super) fn fill(host: &Host, &History { events, aggregates }: &History) -> anyhow::Result<Run> {
     ensure!(events >= aggregates, "fewer events than aggregates: {events} are fewer than {aggregates}");
     Load::new(host.clone(), aggregates, IN_FLIGHT, Spread::Uniform, 0)?.run(Amount::Commands(events))

@@ -1,5 +1,5 @@
-//! `polder bench growth`: whether a host gets slower with what it has stored. The same orders at work, once alone and once as a few of very
-//! many.
+//! `polder bench growth`: whether a host gets slower the more it has stored. The same orders are active, once as the
+//! only ones and once among very many.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,20 +14,20 @@ use super::through::{Rig, Rules};
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// On the full store and on the empty one in turn, so that a machine that changes its pace meets both.
+/// Rounds on the full and on the empty store in turn, so that a change in the machine's speed affects both.
 const ROUNDS: usize = 10;
 
-/// Throughput with a long history stored, beside throughput on an empty store.
+/// Compare throughput with a long stored history to throughput on an empty store.
 #[derive(Args)]
 pub(crate) struct Growth {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
     history: History,
-    /// How many commands to time on each, at least.
+    /// Commands to time on each store, at least.
     #[arg(long, default_value_t = 1_000_000)]
     commands: usize,
-    /// How many orders are at work, of the many.
+    /// Number of active orders among all orders.
     #[arg(long, default_value_t = 10_000)]
     at_work: usize,
     #[command(flatten)]
@@ -43,9 +43,9 @@ struct Report {
     at_work: usize,
     in_flight: usize,
     history_events_per_second: f64,
-    /// Of the host right after it wrote the history.
+    /// Resident memory of the host right after it wrote the history.
     resident_bytes: Option<u64>,
-    /// All that is in the data folder, with what is preallocated.
+    /// Size of the data folder, preallocated space included.
     stored_bytes: u64,
     empty_per_second: f64,
     full_per_second: f64,
@@ -58,7 +58,7 @@ impl Growth {
         let component = self.place.component()?;
         let rules = Rules::Component(&component);
         if self.history.aggregates < self.at_work {
-            return Err(anyhow::anyhow!("more orders are to be at work than there are").into());
+            return Err(anyhow::anyhow!("there are fewer orders than --at-work asks for").into());
         }
         output.note("writing the history …");
         let full_dir = folder.path().join("full");
@@ -66,7 +66,7 @@ impl Growth {
         let written = full.load.write_history(self.history.events)?;
         let (resident_bytes, stored_bytes) = (resident_bytes(), bytes_in(&full_dir)?);
         full.load.orders.turn_to(0..self.at_work);
-        // They have left memory meanwhile, as orders do that nobody asks for.
+        // The active orders have left memory meanwhile, as idle orders do. This loads them again.
         full.load.run(Amount::Commands(self.at_work))?;
         let empty = Rig::ready(folder.path().join("empty"), rules, &self.setup, self.at_work, &self.pressure)?;
         let commands = Amount::Commands(self.commands.div_ceil(ROUNDS));
@@ -99,7 +99,7 @@ fn bytes_in(folder: &Path) -> anyhow::Result<u64> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        // What the index cleans away at this moment is no longer there.
+        // The index may delete a file at this moment.
         let Ok(metadata) = entry.metadata() else { continue };
         bytes += if metadata.is_dir() { bytes_in(&entry.path()).unwrap_or_default() } else { metadata.len() };
     }

@@ -1,5 +1,6 @@
-//! `polder bench http`: durable commands over HTTP, from a host that is a process of its own; beside a server that only reads the requests and
-//! answers with what a host would say. Connections are kept; each sends its next command when the one before is acknowledged.
+//! `polder bench http`: durable commands over HTTP to a host in its own process, beside a server that only reads the
+//! requests and answers with a typical acknowledgement. Connections are kept; each sends its next command after the
+//! acknowledgement of the one before.
 
 mod connection;
 mod echo;
@@ -26,18 +27,18 @@ use connection::Connection;
 /// Connections that draft the orders before the clock starts.
 const PREPARING: usize = 64;
 
-/// Commands over HTTP: connections are kept, each has one command on its way.
+/// Measure commands over HTTP on kept connections, each with one command in flight.
 #[derive(Args)]
 pub(crate) struct Http {
     #[command(flatten)]
     place: Place,
-    /// Connections: a run for each.
+    /// Numbers of connections, with a run for each.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,4,16,64,256,1024")]
     connections: Vec<NonZeroUsize>,
-    /// How long each run takes.
+    /// Length of each run, in seconds.
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// Aggregates that the commands are spread over.
+    /// Number of aggregates that the commands go to.
     #[arg(long, default_value_t = 10_000)]
     aggregates: usize,
 }
@@ -51,16 +52,16 @@ struct Report {
 #[derive(Serialize)]
 struct Level {
     connections: usize,
-    /// A server that answers, and does nothing else.
+    /// A server that answers and does nothing else.
     echo_floor: Sent,
     host: Sent,
     share_of_echo: f64,
-    /// Of the host's process alone.
+    /// CPU time of the host's process alone.
     host_cpu_seconds_per_million: f64,
     host_resident_bytes: u64,
 }
 
-/// When a run ends.
+/// The end of a run.
 #[derive(Clone, Copy)]
 enum Span {
     Round(usize),
@@ -115,7 +116,7 @@ async fn deploy(address: &str, component: Vec<u8>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// All connections on one thread: what the callers take should be little beside what the host does.
+/// Runs all connections on one thread: the callers should take little CPU time beside the host.
 async fn call(address: SocketAddr, orders: Rc<Orders>, connections: usize, span: Span) -> anyhow::Result<Sent> {
     let mut open = Vec::with_capacity(connections);
     for _ in 0..connections {

@@ -1,5 +1,5 @@
-//! `polder bench in-flight`: the same load at more and more commands in flight, each figure beside those of native rules and of the bare
-//! disk at as many records per sync.
+//! `polder bench in-flight`: the same load with more and more commands in flight. Each figure stands beside those of
+//! native rules, and of the bare disk with as many records per sync.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -16,24 +16,24 @@ use super::through::{Rig, Rules, Through};
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// How often the bare disk syncs for each figure.
+/// Syncs of the bare disk for each figure.
 const FLOOR_SYNCS: usize = 500;
 
-/// Commands per second and their latency at different numbers of commands in flight.
+/// Measure commands per second and their latency at different numbers of commands in flight.
 #[derive(Args)]
 pub(crate) struct InFlight {
     #[command(flatten)]
     place: Place,
-    /// Commands in flight: a run for each.
+    /// Numbers of commands in flight, with a run for each.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,4,16,64,256,1024")]
     in_flight: Vec<NonZeroUsize>,
-    /// How long each run takes.
+    /// Length of each run, in seconds.
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// Aggregates that the commands are spread over.
+    /// Number of aggregates that the commands go to.
     #[arg(long, default_value_t = 10_000)]
     aggregates: usize,
-    /// How the commands in flight choose their aggregates.
+    /// How the commands choose their aggregates.
     #[arg(long, value_enum, default_value_t = Spread::Uniform)]
     spread: Spread,
     #[command(flatten)]
@@ -78,7 +78,7 @@ impl InFlight {
         output.answer(&report, || text(&report))
     }
 
-    /// On new hosts: what an earlier level left behind is no business of the next.
+    /// Measures one level on new hosts, so that an earlier level does not affect it.
     fn level(&self, component: &[u8], in_flight: NonZeroUsize) -> anyhow::Result<Level> {
         let folder = self.place.folder()?;
         let amount = Amount::For(Duration::from_secs_f64(self.seconds));

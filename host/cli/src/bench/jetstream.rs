@@ -1,5 +1,5 @@
-//! `polder bench jetstream`: durable commands per second on the JetStream journal, on one server and on three, beside the journal in a folder; and how
-//! long nobody takes commands after the journal's owner was killed.
+//! `polder bench jetstream`: durable commands per second on the JetStream journal, on one server and on three, beside
+//! the journal in a folder. Also the time without service after the journal's owner was killed.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -26,13 +26,14 @@ use super::spread::Spread;
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// Until servers are ready, and somebody owns the journal.
+/// Longest wait until servers are ready, or a host owns the journal.
 const READY_WAIT_MAX: Duration = Duration::from_secs(30);
-const LOOK_PAUSE: Duration = Duration::from_millis(10);
-/// How often the owner is killed.
+const CHECK_PAUSE: Duration = Duration::from_millis(10);
+/// Number of times that the owner is killed.
 const KILLS: usize = 3;
 
-/// Durable commands per second on the JetStream journal, in-process, every server syncing each message; and how long a failover takes.
+/// Measure durable commands per second on the JetStream journal, in this process, while every server syncs each
+/// message; and the length of a failover.
 #[derive(Args)]
 pub(crate) struct JetStream {
     #[command(flatten)]
@@ -40,10 +41,10 @@ pub(crate) struct JetStream {
     /// The nats-server to start [default: the one on the PATH, or the one that `cargo xtask setup` made].
     #[arg(long, value_name = "FILE")]
     nats_server: Option<PathBuf>,
-    /// How many commands to time, at least.
+    /// Commands to time, at least.
     #[arg(long, default_value_t = 300_000)]
     commands: usize,
-    /// Aggregates that the commands are spread over.
+    /// Number of aggregates that the commands go to.
     #[arg(long, default_value_t = 10_000)]
     aggregates: usize,
     /// Commands in flight at a time.
@@ -113,7 +114,7 @@ impl JetStream {
         })
     }
 
-    /// Two hosts on one server. The one that owns the journal is killed, and the other asked until it has done something.
+    /// Runs two hosts on one server. Kills the owner of the journal, and asks the other host until it accepts a change.
     fn failovers(&self, folder: &Path) -> anyhow::Result<Vec<u128>> {
         let servers = Servers::start(&self.nats_server()?, folder, 1)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -165,24 +166,24 @@ fn shut(host: Host) -> anyhow::Result<()> {
 fn wait_until(what: &str, mut is_so: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
     let start = Instant::now();
     while !is_so()? {
-        ensure!(start.elapsed() < READY_WAIT_MAX, "waited in vain until {what}");
-        sleep(LOOK_PAUSE);
+        ensure!(start.elapsed() < READY_WAIT_MAX, "timed out before {what}");
+        sleep(CHECK_PAUSE);
     }
     Ok(())
 }
 
-/// A child process that ends with this value.
+/// A child process that is killed when this value is dropped.
 struct Killed(Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Both fail only if the process has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Servers that sync every message, as one cluster when they are several.
+/// Servers that sync every message; several of them form one cluster.
 struct Servers {
     clients: Vec<u16>,
     monitoring: Vec<u16>,
@@ -255,7 +256,7 @@ fn is_healthy(port: u16) -> std::io::Result<bool> {
     Ok(answer.starts_with("HTTP/1.0 200 "))
 }
 
-/// `polder serve` as a process, as it can be killed.
+/// `polder serve` in its own process, so that it can be killed.
 struct Served {
     address: String,
     log: PathBuf,

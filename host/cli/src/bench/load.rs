@@ -1,4 +1,4 @@
-//! Callers of a host in this process: each sends its next command when the one before is acknowledged.
+//! Callers of a host in this process. Each sends its next command after the acknowledgement of the one before.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -15,7 +15,7 @@ use polder_engine::Host;
 use super::orders::Orders;
 use super::spread::{Draw, Spread};
 
-/// Callers that write what is there before the clock starts, at least.
+/// Smallest number of callers that write the history before the clock starts.
 const PREPARING: usize = 256;
 
 pub(super) struct Load {
@@ -24,14 +24,14 @@ pub(super) struct Load {
     in_flight: NonZeroUsize,
 }
 
-/// When a run ends.
+/// The end of a run.
 #[derive(Clone, Copy)]
 pub(super) enum Amount {
     Commands(usize),
     For(Duration),
 }
 
-/// What one run gave.
+/// Result of a run.
 pub(super) struct Run {
     pub(super) commands: usize,
     pub(super) took: Duration,
@@ -39,7 +39,7 @@ pub(super) struct Run {
 }
 
 impl Load {
-    /// Orders that nobody has drafted yet, for a tenant that has the domain.
+    /// A load of new orders, for a tenant that has the domain.
     pub(super) fn new(
         host: Host,
         aggregates: usize,
@@ -50,23 +50,25 @@ impl Load {
         Ok(Self::on(host, Rc::new(Orders::new(aggregates, spread, lines)?), in_flight))
     }
 
-    /// Orders that are as far as they are, on a host that has their history.
+    /// A load that continues these orders, on a host that has their history.
     pub(super) fn on(host: Host, orders: Rc<Orders>, in_flight: NonZeroUsize) -> Self {
         Self { host, orders, in_flight }
     }
 
-    /// Makes every order with its lines, so that it exists and is warm. By many callers at once, however few there are afterwards.
+    /// Makes every order with its lines, so that it exists and is warm. Uses many callers at once, however few there
+    /// are afterwards.
     pub(super) fn prepare(&self) -> anyhow::Result<()> {
         let commands = self.orders.steps_to_prepare() * self.orders.count();
         self.write(Draw::in_turn(0..self.orders.count()), commands).map(drop)
     }
 
-    /// So many commands to the orders that are drawn, by many callers at once, however few there are afterwards.
+    /// Sends this many commands to the drawn orders, with many callers at once, however few there are afterwards.
     pub(super) fn age(&self, commands: usize) -> anyhow::Result<Run> {
         self.run_with(PREPARING.max(self.in_flight.get()), Amount::Commands(commands))
     }
 
-    /// A history of so many events, one order after the other: as it is when orders come and go, and only the newest are at work.
+    /// Writes a history of this many events, one order after another, as when orders come and go and only the newest
+    /// are active.
     pub(super) fn write_history(&self, events: usize) -> anyhow::Result<Run> {
         let each = events.div_ceil(self.orders.count());
         self.write(Draw::one_after_the_other(self.orders.count(), each), events)
@@ -79,7 +81,7 @@ impl Load {
         Ok(run)
     }
 
-    /// `in_flight` commands at a time; each next one when one before is acknowledged.
+    /// Keeps `in_flight` commands in flight: each acknowledgement lets the next command out.
     pub(super) fn run(&self, amount: Amount) -> anyhow::Result<Run> {
         self.run_with(self.in_flight.get(), amount)
     }
@@ -87,7 +89,7 @@ impl Load {
     fn run_with(&self, in_flight: usize, amount: Amount) -> anyhow::Result<Run> {
         let began = Instant::now();
         let rest = RefCell::new(Rest::new(amount, began));
-        // No more than a place to wait at: what a runtime does beside would count as the host's time.
+        // This executor only waits. The work of a full runtime would count as the host's time.
         let callers: FuturesUnordered<_> = (0..in_flight).map(|_| self.call(&rest)).collect();
         let times: Vec<Vec<Duration>> = block_on(patiently(callers.try_collect()))?;
         let times = times.concat();
@@ -110,8 +112,8 @@ impl Load {
     }
 }
 
-/// Lets others run once before the thread goes to sleep: whoever brings one answer has more of them, and would be interrupted after each
-/// to wake it again.
+/// Yields once before the thread sleeps. A thread that delivers one answer usually has more, and would be interrupted
+/// after each one to wake this thread.
 async fn patiently<T>(work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
     let mut has_waited = false;
@@ -127,7 +129,7 @@ async fn patiently<T>(work: impl Future<Output = T>) -> T {
     .await
 }
 
-/// What of a run is still to be sent.
+/// The rest of a run that is still to be sent.
 enum Rest {
     Commands(usize),
     Until(Instant),

@@ -1,5 +1,5 @@
-//! `polder bench`: what this machine does with Polder, each figure beside its floor from the same run. Programs, not timed
-//! tests: they assert nothing about speed.
+//! `polder bench`: measures Polder on this machine. Each figure stands beside its floor, the figure without the
+//! measured part, from the same run. These are programs, not timed tests: they assert nothing about speed.
 
 mod age;
 mod audit;
@@ -37,7 +37,7 @@ use clap::{Args, Subcommand};
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// Measure this machine; every figure comes with its floor from the same run.
+/// Measure this machine; every figure stands beside its floor from the same run.
 #[derive(Args)]
 pub(crate) struct Bench {
     #[command(subcommand)]
@@ -94,11 +94,11 @@ fn component(asked: Option<&Path>) -> anyhow::Result<Vec<u8>> {
     guest(asked, "orders", "--component")
 }
 
-/// The file asked for by `option`, or the guest that is built beside this program.
+/// Reads the file that `option` names, or the guest that is built beside this program.
 fn guest(asked: Option<&Path>, name: &str, option: &str) -> anyhow::Result<Vec<u8>> {
     let path = match asked {
         Some(path) => path.to_owned(),
-        None => beside_this_program(name).context("cannot tell where this program lies")?,
+        None => beside_this_program(name).context("cannot find the path of this program")?,
     };
     std::fs::read(&path).with_context(|| {
         format!(
@@ -108,9 +108,9 @@ fn guest(asked: Option<&Path>, name: &str, option: &str) -> anyhow::Result<Vec<u
     })
 }
 
-/// The same rules with another digest: a custom section that nobody reads.
+/// The same rules with another digest: adds a custom section that no program reads.
 fn another_revision(component: &[u8]) -> Vec<u8> {
-    // Id 0, then the length of what follows: a name of one letter.
+    // Id 0, then the length of the rest: a name of one letter.
     [component, &[0, 2, 1, b'x']].concat()
 }
 

@@ -1,4 +1,4 @@
-//! The same rules without the sandbox, through the same pipeline: the floor that shows what the sandbox costs.
+//! The same rules without the sandbox, through the same pipeline. This floor shows the cost of the sandbox.
 
 use polder_core::{Descriptor, EventName, Limits, Reason, Revision};
 use polder_engine::{DecidedEvent, Handled, Rules, RulesInstance, StateSlot};

@@ -1,4 +1,4 @@
-//! `polder bench nats`: commands and events over NATS, beside what bare NATS does on the same machine in the same run.
+//! `polder bench nats`: commands and events over NATS, beside bare NATS on the same machine in the same run.
 
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
@@ -30,15 +30,16 @@ const EVENTS_STREAM: &str = "polder-events-main";
 const ECHOED_STREAM: &str = "echoed";
 /// Requests in flight that draft the orders before the clock starts.
 const PREPARING: usize = 64;
-/// Until the server that was started answers.
+/// Longest wait until the started server answers.
 const START_WAIT_MAX: Duration = Duration::from_secs(10);
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
-/// Of the plain publisher: what the bridge has under way at most.
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
+/// Unconfirmed messages of the plain publisher: at most as many as the bridge has in flight.
 const UNCONFIRMED_MAX: usize = 4_096;
-/// A typical event of this load as NATS has it, headers included, in bytes.
+/// Bytes of a typical event of this load at NATS, headers included.
 const MESSAGE_BYTES: usize = 700;
 
-/// Commands and events over NATS, beside bare request-reply and bare publishing: server, host and load on this machine.
+/// Measure commands and events over NATS, beside bare request-reply and bare publishing. Server, host and load run on
+/// this machine.
 #[derive(Args)]
 pub(crate) struct Nats {
     #[command(flatten)]
@@ -46,16 +47,16 @@ pub(crate) struct Nats {
     /// The nats-server to start [default: the one on the PATH].
     #[arg(long, value_name = "FILE", default_value = "nats-server")]
     nats_server: PathBuf,
-    /// Requests in flight: a run for each.
+    /// Numbers of requests in flight, with a run for each.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,4,16,64,256,1024")]
     in_flight: Vec<NonZeroUsize>,
-    /// How long each run takes.
+    /// Length of each run, in seconds.
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// Aggregates that the commands are spread over.
+    /// Number of aggregates that the commands go to.
     #[arg(long, default_value_t = 10_000)]
     aggregates: usize,
-    /// The backlog that is published.
+    /// Events of the backlog that is published.
     #[arg(long, default_value_t = 500_000)]
     events: usize,
 }
@@ -64,7 +65,7 @@ pub(crate) struct Nats {
 struct Report {
     aggregates: usize,
     runs: Vec<Level>,
-    /// Of the backlog.
+    /// Events of the backlog.
     events: usize,
     plain_events_per_second: f64,
     bridge_events_per_second: f64,
@@ -80,7 +81,7 @@ struct Level {
     commands: Sent,
     share_of_echo: f64,
     share_of_publishing_echo: f64,
-    /// Of the commands' events, when the last command was answered.
+    /// Events of the run's commands that were published when the last command was answered.
     published_meanwhile: u64,
 }
 
@@ -115,7 +116,7 @@ impl Nats {
         })
     }
 
-    /// Echo and host in turn.
+    /// Measures the echoes and the host in turn.
     fn levels(
         &self,
         server: &NatsServer,
@@ -130,7 +131,7 @@ impl Nats {
             let _echo = measure::echo(&answering, "echo.>").await?;
             let _publishing_echo =
                 measure::echo_and_publish(&answering, "publishing-echo.>", ECHOED_STREAM, UNCONFIRMED_MAX).await?;
-            // Each has its own: which command may come next depends on those before.
+            // Each load has its own orders, because an order's next command depends on those before.
             let (orders, echoed) = (self.orders()?, self.orders()?);
             let ask_echo = async |name: &'static str, in_flight, span| {
                 measure::ask(connection, in_flight, span, || request(name, &echoed), |_| Ok(())).await
@@ -145,7 +146,7 @@ impl Nats {
                 output.note(&format!("{in_flight} in flight …"));
                 let echo_floor = sent(ask_echo("echo", in_flight, span).await?);
                 let publishing_echo_floor = sent(ask_echo("publishing-echo", in_flight, span).await?);
-                // What is still to be published of the run before would count against this one.
+                // Unpublished events of the run before would distort this run.
                 until_published(connection, recorded).await;
                 let commands = sent(ask_host(in_flight, span).await?);
                 let published = measure::messages(connection, EVENTS_STREAM).await;
@@ -190,7 +191,7 @@ impl Nats {
         events: usize,
     ) -> anyhow::Result<f64> {
         let (host, face) = self.host(server, runtime, &folder.join("backlog"))?;
-        // It began when the face was there; what was published by now does not count.
+        // Publishing began when the server started, so events published by now do not count.
         let (began, before) = (Instant::now(), runtime.block_on(measure::messages(connection, EVENTS_STREAM)));
         runtime.block_on(until_published(connection, events));
         let took = began.elapsed();
@@ -208,7 +209,7 @@ impl Nats {
         Ok((host, face))
     }
 
-    /// Without projections: the figures are the bridge's and the write path's.
+    /// Opens a host without projections: the figures are those of the bridge and of the write path.
     fn open(&self, folder: &Path) -> anyhow::Result<Host> {
         let host = Host::open(HostOptions::new(folder))?;
         host.attach(&TenantName::new(MAIN_TENANT)?, host.load(&self.place.component()?)?)?;
@@ -222,7 +223,7 @@ fn sent(Asked { took, latencies }: Asked) -> Sent {
 
 async fn until_published(connection: &Connection, events: usize) {
     while measure::messages(connection, EVENTS_STREAM).await < events as u64 {
-        tokio::time::sleep(LOOK_INTERVAL).await;
+        tokio::time::sleep(CHECK_INTERVAL).await;
     }
 }
 
@@ -233,14 +234,14 @@ fn accepted(answer: &[u8]) -> Result<(), String> {
     }
 }
 
-/// The next command, as it is sent to a tenant.
+/// The subject and the payload of the next command to a tenant.
 fn request(tenant: &str, orders: &Orders) -> (String, Bytes) {
     let (_, command) = orders.next().expect("a number makes a good id");
     let subject = format!("{tenant}.cmd.orders.order.{}.{}", command.aggregate_id, command.name);
     (subject, command.payload)
 }
 
-/// A server of our own, with its files in a folder of ours.
+/// A NATS server that this benchmark starts, with its files in the benchmark's folder.
 struct NatsServer {
     child: Child,
     port: u16,
@@ -248,7 +249,7 @@ struct NatsServer {
 
 impl NatsServer {
     fn start(program: &Path, folder: &Path) -> anyhow::Result<Self> {
-        // Free now; a server that finds it taken says so and ends.
+        // The port is free now. If another program takes it first, the server ends with an error.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut command = Command::new(program);
         command.args(["--addr", "127.0.0.1", "--port", &port.to_string(), "--jetstream", "--store_dir"]).arg(folder);
@@ -272,7 +273,7 @@ impl NatsServer {
             match Connection::open(&self.options(), "polder bench").await {
                 Ok(connection) => return Ok(connection),
                 Err(error) if began.elapsed() > START_WAIT_MAX => return Err(error.into()),
-                Err(_) => tokio::time::sleep(LOOK_INTERVAL).await,
+                Err(_) => tokio::time::sleep(CHECK_INTERVAL).await,
             }
         }
     }
@@ -280,7 +281,7 @@ impl NatsServer {
 
 impl Drop for NatsServer {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Both fail only if the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! `polder bench neighbours`: what a tenant feels of another whose commands do nothing but loop.
+//! `polder bench neighbours`: how a tenant whose commands only loop affects another tenant.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -22,27 +22,29 @@ use super::spread::Spread;
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// The tenant that loops.
+/// The tenant whose commands loop.
 const LOOPING_TENANT: &str = "looping";
 
-/// One tenant sends normal commands at a steady rate: alone, and beside another that sends only looping ones.
+/// Send normal commands of one tenant at a steady rate, first alone and then beside a tenant that sends only looping
+/// commands.
 #[derive(Args)]
 pub(crate) struct Neighbours {
     #[command(flatten)]
     place: Place,
-    /// The component whose command `spin` loops [default: the one that `cargo xtask guests` builds beside this program].
+    /// The component whose command `spin` loops [default: the one that `cargo xtask guests` builds beside this
+    /// program].
     #[arg(long, value_name = "FILE")]
     saboteur: Option<PathBuf>,
     /// Normal commands per second.
     #[arg(long, default_value_t = NonZeroUsize::new(5_000).expect("not zero"))]
     rate: NonZeroUsize,
-    /// Length of a round.
+    /// Length of a round, in seconds.
     #[arg(long, default_value_t = 5)]
     seconds: usize,
-    /// Rounds alone and rounds beside, in turn.
+    /// Rounds alone and rounds with the looping tenant, in turn.
     #[arg(long, default_value_t = 4)]
     rounds: usize,
-    /// Aggregates that the commands are spread over.
+    /// Number of aggregates that the commands go to.
     #[arg(long, default_value_t = 1_000)]
     aggregates: usize,
     /// Looping commands in flight.
@@ -58,7 +60,7 @@ struct Report {
     beside: Latency,
     p50_ratio: f64,
     p99_ratio: f64,
-    /// CPU time that the commands of each took while both were there, of one processor's.
+    /// CPU time of each tenant's commands while both were active, as a share of one processor.
     normal_cpu_share: f64,
     looping_cpu_share: f64,
     loops_ended: usize,
@@ -114,7 +116,7 @@ impl Neighbours {
         output.answer(&report, || text(&report))
     }
 
-    /// One round of normal commands.
+    /// Sends one round of normal commands.
     fn paced(&self, load: &Load, runtime: &Runtime) -> anyhow::Result<Vec<Duration>> {
         let count = self.rate.get() * self.seconds;
         let answered = Paced::begin(count).send(load, runtime, self.rate.get(), |sent| sent == count)?;
@@ -123,7 +125,8 @@ impl Neighbours {
         Ok(answered.into_iter().map(|answered| answered.took).collect())
     }
 
-    /// Each sends the next one when the one before has ended, however it did. Gives how many did.
+    /// Starts the loops. Each sends its next command after the one before has ended, with any result. A handle returns
+    /// the number of ended commands.
     fn start_loops(
         &self,
         host: &Host,
@@ -154,7 +157,7 @@ impl Neighbours {
                 Ok(runtime.spawn(async move {
                     let mut ended = 0;
                     while !is_over.load(Ordering::Relaxed) {
-                        // It never succeeds: that is what it is for.
+                        // This never succeeds, as intended.
                         let _ = host.submit(command.clone()).await;
                         ended += 1;
                     }

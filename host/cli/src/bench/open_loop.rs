@@ -1,5 +1,5 @@
-//! `polder bench open-loop`: what commands wait that come at a steady rate, whether those before have their answers or not. A late answer
-//! counts from when its command was due.
+//! `polder bench open-loop`: the latency of commands that are sent at a steady rate, whether earlier ones are answered
+//! or not. Latency counts from the time when a command was due.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -16,21 +16,21 @@ use super::through::{Rig, Rules};
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// Records that the bare disk writes, one per sync, for its latency.
+/// Records that the bare disk writes to measure its latency, one per sync.
 const FLOOR_SYNCS: usize = 2_000;
 
-/// Latency at steady rates.
+/// Measure latency at steady rates.
 #[derive(Args)]
 pub(crate) struct OpenLoop {
     #[command(flatten)]
     place: Place,
-    /// Commands per second: a run for each.
+    /// Commands per second, with a run for each rate.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1000,5000,20000,50000")]
     rates: Vec<NonZeroUsize>,
-    /// How long each run takes.
+    /// Length of each run, in seconds.
     #[arg(long, default_value_t = 10)]
     seconds: usize,
-    /// Aggregates that the commands are spread over.
+    /// Number of aggregates that the commands go to.
     #[arg(long, default_value_t = 10_000)]
     aggregates: usize,
     #[command(flatten)]
@@ -40,7 +40,7 @@ pub(crate) struct OpenLoop {
 #[derive(Serialize)]
 struct Report {
     aggregates: usize,
-    /// The bare disk: one record per sync.
+    /// Latency of the bare disk with one record per sync.
     sync: Latency,
     runs: Vec<Steady>,
 }
@@ -48,7 +48,7 @@ struct Report {
 #[derive(Serialize)]
 struct Steady {
     asked_per_second: usize,
-    /// Fewer than asked when the host, or whoever sends, cannot keep up.
+    /// Fewer than asked for if the host or the sender cannot keep up.
     answered_per_second: f64,
     refused: usize,
     latency: Latency,

@@ -1,4 +1,4 @@
-//! What several benches are asked: where, how much, and how the work is spread.
+//! Options that several benchmarks share: where to work, how much, and how the work is spread.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -9,10 +9,10 @@ use polder_engine::HostOptions;
 
 use super::spread::Spread;
 
-/// Where the work is done, and what is run.
+/// The folder to work in, and the component to run.
 #[derive(Args)]
 pub(super) struct Place {
-    /// A folder on the disk to be measured; a new one is made in it, and removed at the end.
+    /// A folder on the disk to measure. A new folder is made in it, and removed at the end.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(super) dir: PathBuf,
     /// The `orders` component [default: the one that `cargo xtask guests` builds beside this program].
@@ -33,38 +33,38 @@ impl Place {
     }
 }
 
-/// How many commands, on how many aggregates.
+/// Number of commands and of aggregates.
 #[derive(Args)]
 pub(super) struct Work {
-    /// How many commands to time, at least.
+    /// Commands to time, at least.
     #[arg(long, default_value_t = 1_000_000)]
     pub(super) commands: usize,
-    /// Aggregates that the commands are spread over.
+    /// Number of aggregates that the commands go to.
     #[arg(long, default_value_t = 10_000)]
     pub(super) aggregates: usize,
 }
 
-/// How many commands are on their way at a time, and which aggregates they go to.
+/// Number of commands in flight, and the choice of their aggregates.
 #[derive(Args)]
 pub(super) struct Pressure {
     /// Commands in flight at a time.
     #[arg(long, default_value_t = NonZeroUsize::new(256).expect("not zero"))]
     pub(super) in_flight: NonZeroUsize,
-    /// Which aggregates are asked how often.
+    /// How the commands choose their aggregates.
     #[arg(long, value_enum, default_value_t = Spread::Uniform)]
     pub(super) spread: Spread,
 }
 
-/// How a host is set up that is opened for a bench.
+/// Setup of a host for a benchmark.
 #[derive(Args)]
 pub(super) struct Setup {
-    /// Threads that run guests [default: as `polder serve` has].
+    /// Threads that run guests [default: as many as `polder serve` has].
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
-    /// Keep the domain's projections running meanwhile. Off, they are not there, and the figure is the write path's alone.
+    /// Run the domain's projections too. Without this option the figure is that of the write path alone.
     #[arg(long)]
     pub(super) projections: bool,
-    /// Tenants that the aggregates are divided among, each with the domain.
+    /// Number of tenants that the aggregates are divided among, each with the domain.
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
     pub(super) tenants: NonZeroUsize,
 }
@@ -75,13 +75,13 @@ impl Setup {
     }
 }
 
-/// A history that is there before the clock starts.
+/// A history that exists before the clock starts.
 #[derive(Args)]
 pub(super) struct History {
-    /// Events that the history gets.
+    /// Events of the history.
     #[arg(long, default_value_t = 1_000_000)]
     pub(super) events: usize,
-    /// Aggregates that the commands are spread over.
+    /// Number of aggregates that the commands go to.
     #[arg(long, default_value_t = 10_000)]
     pub(super) aggregates: usize,
 }

@@ -1,5 +1,5 @@
-//! The commands all benches send: orders that get their lines, and then one line more and lose it again, for as long as asked. Every command
-//! is accepted and records one event; a state stays as large as it was made. Sends nothing.
+//! The commands of all benchmarks. Orders get their lines, and then one line is added and removed again, for as long as
+//! needed. Every command is accepted and records one event, and a state keeps its size. Sends nothing.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -14,11 +14,12 @@ use super::spread::{Draw, Spread};
 const DRAFT: &[u8] = br#"{"customer":"customer-17"}"#;
 const ADD: &[u8] = br#"{"sku":"BIKE-BELL-40","quantity":2,"price":1999}"#;
 const REMOVE: &[u8] = br#"{"sku":"BIKE-BELL-40"}"#;
-/// What an order records when it gets or loses its line, in bytes of JSON: the same both times, and no less than what was sent.
+/// JSON bytes of the event when an order gets or loses a line. They are equal in both cases, and no less than what was
+/// sent.
 pub(super) const EVENT_PAYLOAD_BYTES: usize = ADD.len();
 
 pub(super) struct Orders {
-    /// What every order has from its preparation on.
+    /// Lines that every order has after its preparation.
     lines: usize,
     ids: Vec<AggregateId>,
     course: RefCell<Course>,
@@ -28,19 +29,19 @@ pub(super) struct Orders {
     names: [CommandName; 3],
 }
 
-/// How far each order is, and which is next.
+/// The progress of each order, and the choice of the next one.
 struct Course {
     draw: Draw,
     steps: Vec<usize>,
 }
 
 impl Orders {
-    /// Orders of the main tenant that nobody has drafted yet.
+    /// New orders of the main tenant.
     pub(super) fn new(count: usize, spread: Spread, lines: usize) -> anyhow::Result<Self> {
         Self::of_tenants(vec![TenantName::new(MAIN_TENANT)?], count, spread, lines)
     }
 
-    /// As above, of these tenants in turn.
+    /// New orders of these tenants, in turn.
     pub(super) fn of_tenants(
         tenants: Vec<TenantName>,
         count: usize,
@@ -64,23 +65,23 @@ impl Orders {
         self.ids.len()
     }
 
-    /// Commands that make one order with its lines.
+    /// Number of commands that make one order with its lines.
     pub(super) fn steps_to_prepare(&self) -> usize {
         1 + self.lines
     }
 
-    /// From now on only these orders, in turn.
+    /// Draws only these orders from now on, in turn.
     pub(super) fn turn_to(&self, orders: Range<usize>) {
         self.draw_by(Draw::in_turn(orders));
     }
 
-    /// From now on so; gives how it was until now.
+    /// Draws orders by `draw` from now on. Returns the draw that applied before.
     pub(super) fn draw_by(&self, draw: Draw) -> Draw {
         std::mem::replace(&mut self.course.borrow_mut().draw, draw)
     }
 
-    /// The next command, and the number of its order. Whoever sends the commands of an order in the order they were made here sees all of
-    /// them accepted.
+    /// The next command, and the number of its order. All commands of an order are accepted if they are sent in the
+    /// order in which they were made here.
     pub(super) fn next(&self) -> anyhow::Result<(usize, Command)> {
         let mut course = self.course.borrow_mut();
         let order = course.draw.next();
@@ -89,7 +90,8 @@ impl Orders {
         Ok((order, self.command(order, step)?))
     }
 
-    /// The `step`-th command of an order: what makes it and its lines, then a line more and a line less in turn.
+    /// The `step`-th command of an order: first those that make it and its lines, then a line more and a line less in
+    /// turn.
     fn command(&self, order: usize, step: usize) -> anyhow::Result<Command> {
         let (id, [draft, add, remove]) = (&self.ids[order], &self.names);
         let (name, payload) = match step.checked_sub(self.steps_to_prepare()) {
@@ -105,7 +107,7 @@ impl Orders {
             aggregate_id: id.clone(),
             name: name.clone(),
             payload,
-            // As careful callers do: named, so that it could be repeated.
+            // The id makes a retry safe, as a careful client would.
             id: Some(CommandId::new(&format!("{id}-{step}"))?),
             expected_sequence: None,
             correlation_id: None,

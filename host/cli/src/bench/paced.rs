@@ -1,5 +1,5 @@
-//! Commands at a steady rate, whether those before have their answers or not. A late answer counts from when its command was due: a host
-//! that stands still for a moment is late for all that came meanwhile, not for one.
+//! Sends commands at a steady rate, whether earlier ones are answered or not. Latency counts from the time when a
+//! command was due. So a host that stops for a moment is late for every command that was due meanwhile, not for one.
 
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,26 +10,26 @@ use tokio::runtime::Runtime;
 
 use super::load::Load;
 
-/// What became of one command.
+/// Outcome of one command.
 pub(super) struct Answered {
     pub(super) order: usize,
-    /// Counted from the beginning.
+    /// Time when the command was due, counted from the beginning.
     pub(super) due: Duration,
-    /// From when it was due.
+    /// Time from when the command was due to its answer.
     pub(super) took: Duration,
-    /// Its order's sequence afterwards, or why it was not accepted.
+    /// The order's sequence after the command, or the reason why the command was not accepted.
     pub(super) outcome: Result<u64, String>,
 }
 
-/// Commands on their way and those that have their answers, since it began.
+/// A run of commands: those in flight, and those that are answered.
 pub(super) struct Paced {
     pub(super) began: Instant,
     answered: Arc<Mutex<Vec<Answered>>>,
 }
 
 impl Paced {
-    /// For about so many commands. Their memory is used once before the clock starts: where the system has none at hand it takes milliseconds,
-    /// which would count as the host's.
+    /// Prepares for about this many commands. Their memory is touched once before the clock starts: to get it from the
+    /// system can take milliseconds, which would count as the host's.
     pub(super) fn begin(expected: usize) -> Self {
         let nothing = || Answered { order: 0, due: Duration::ZERO, took: Duration::ZERO, outcome: Ok(0) };
         let mut answered: Vec<_> = std::iter::repeat_with(nothing).take(expected).collect();
@@ -37,8 +37,8 @@ impl Paced {
         Self { began: Instant::now(), answered: Arc::new(Mutex::new(answered)) }
     }
 
-    /// Sends until `is_over`, which is asked with how many were sent, then waits for what is still on its way. `runtime` has one thread, so
-    /// that commands go out in the order they were made.
+    /// Sends until `is_over` returns true, which gets the number of commands sent. Then waits for the answers.
+    /// `runtime` must have one thread, so that commands are sent in the order they were made.
     pub(super) fn send(
         self,
         load: &Load,
@@ -68,7 +68,7 @@ impl Paced {
             sent += 1;
         }
         drop(on_its_way);
-        // Nothing is ever sent: it ends when the last is back.
+        // No message is ever sent: this returns when the last sender is dropped.
         let _ = all_back.recv();
         Ok(std::mem::take(&mut *lock(&self.answered)))
     }

@@ -1,4 +1,4 @@
-//! `polder bench rebuild`: how fast views are built from a history, and in how much memory.
+//! `polder bench rebuild`: how fast views are built from a history, and how much memory that takes.
 
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,10 @@ use super::options::{History, Place};
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// How often is looked how far the views are.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Interval of checks of the views' progress.
+const CHECK_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Build the views of `orders` from a history that is already there.
+/// Build the views of `orders` from an existing history.
 #[derive(Args)]
 pub(crate) struct Rebuild {
     #[command(flatten)]
@@ -29,11 +29,11 @@ pub(crate) struct Rebuild {
 #[derive(Serialize)]
 struct Report {
     events: usize,
-    /// Each view by itself, all being built at once.
+    /// Figures of each view, while all are built at once.
     views: Vec<View>,
-    /// Of all views together.
+    /// Figure of all views together.
     events_folded_per_second: f64,
-    /// Before the views are built: the host with its indexes.
+    /// Memory of the host with its indexes, before the views are built.
     resident_bytes_before: Option<u64>,
     resident_bytes_peak: Option<u64>,
 }
@@ -64,7 +64,8 @@ impl Rebuild {
         forget_resident_bytes_peak();
         let newest = *host.positions(&tenant)?.borrow();
         runtime.block_on(host.deploy(&tenant, component.into(), DeployOptions::default()))?;
-        // The gate replays the history first, which has a bench of its own; the views are begun as the last thing before this.
+        // `deploy` replays the history in the gate first, which has its own benchmark. It starts the views last, right
+        // before this.
         let began = Instant::now();
         let views = runtime.block_on(until_built(&host, &tenant, newest, began))?;
         let resident_bytes_peak = resident_bytes_peak();
@@ -89,7 +90,7 @@ impl Rebuild {
     }
 }
 
-/// When each view had folded in the newest event.
+/// The time when each view had applied the newest event.
 async fn until_built(
     host: &Host,
     tenant: &TenantName,
@@ -103,7 +104,7 @@ async fn until_built(
         let orders = domains.into_iter().find(|info| info.domain == domain).context("orders is not deployed")?;
         for view in &orders.projections {
             if let Some(reason) = &view.stalled {
-                anyhow::bail!("{} stands still: {reason}", view.projection);
+                anyhow::bail!("{} has stalled: {reason}", view.projection);
             }
             let name = view.projection.to_string();
             if view.position >= newest && built.iter().all(|(known, _)| *known != name) {
@@ -113,7 +114,7 @@ async fn until_built(
         if built.len() == orders.projections.len() {
             return Ok(built);
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(CHECK_INTERVAL).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! `polder bench replay`: how fast the gate folds a history by two revisions.
+//! `polder bench replay`: how fast the gate folds a history with two revisions.
 
 use clap::Args;
 use polder_core::TenantName;
@@ -11,7 +11,7 @@ use super::options::{History, Place};
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// Replay a history of `orders` by two revisions, as the gate does before a deployment.
+/// Replay a history of `orders` with two revisions, as the gate does before a deployment.
 #[derive(Args)]
 pub(crate) struct Replay {
     #[command(flatten)]
@@ -25,10 +25,10 @@ struct Report {
     events: u64,
     aggregates: u64,
     differing: u64,
-    /// Folding by both revisions and comparing, which counts as one.
+    /// Time to fold an event with both revisions and compare; that counts as one event.
     replay_ms: u64,
     replay_events_per_second: f64,
-    /// With what comes before it: which events the history holds.
+    /// Time of the whole gate, which first finds out which events the history holds.
     gate_ms: u64,
     gate_events_per_second: f64,
 }

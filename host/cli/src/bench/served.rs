@@ -1,4 +1,4 @@
-//! A host as a process of its own, for figures that begin with its first instruction.
+//! A host in its own process, for figures that count from the start of the process.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The line by which a host says that it is ready.
+/// Prefix of the line that reports a host as ready.
 const READY: &str = "listening on ";
 
 pub(super) struct Served {
     child: Child,
     pub(super) address: String,
-    /// From its first instruction to the line that says where it listens.
+    /// Time from the start of the process to the line with the host's address.
     pub(super) ready_ms: f64,
 }
 
 impl Served {
     pub(super) fn start(folder: &Path) -> anyhow::Result<Self> {
-        let program = std::env::current_exe().context("cannot tell where this program lies")?;
+        let program = std::env::current_exe().context("cannot find the path of this program")?;
         let began = Instant::now();
         let mut command = Command::new(program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder);
@@ -37,7 +37,7 @@ impl Served {
         }
     }
 
-    /// Its resident memory, in bytes.
+    /// Resident memory of the host, in bytes.
     pub(super) fn resident_bytes(&self) -> anyhow::Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let field = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS in its status")?;
@@ -45,10 +45,11 @@ impl Served {
         Ok(kib * 1_024)
     }
 
-    /// CPU time it has taken so far, all threads.
+    /// CPU time of all threads of the host so far.
     pub(super) fn cpu_time(&self) -> anyhow::Result<Duration> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The second field is its name in brackets, which may hold anything; 14 and 15 are ticks in user and kernel mode.
+        // The second field is the program's name in brackets, which may hold any text. Fields 14 and 15 are ticks in
+        // user and in kernel mode.
         let fields = stat.rsplit_once(')').context("no name in its statistics")?.1;
         let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
         Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
@@ -69,7 +70,7 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Both fail only if the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

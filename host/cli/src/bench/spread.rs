@@ -1,21 +1,21 @@
-//! Which aggregate the next command goes to. The same sequence on every run.
+//! Chooses the aggregate of each command. The sequence is the same in every run.
 
 use std::ops::Range;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
-/// Of Zipf's law: rank `n` is asked in proportion to `1 / n^0.99`, as the YCSB benchmarks have it.
+/// Exponent of Zipf's law: rank `n` is drawn in proportion to `1 / n^0.99`, as in the YCSB benchmarks.
 const ZIPF_EXPONENT: f64 = 0.99;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Spread {
-    /// Each as often as any other, in turn.
+    /// Each as often as the others, in turn.
     Uniform,
     /// A few very often, most hardly ever.
     Zipf,
-    /// One gets everything.
+    /// One aggregate for all commands.
     One,
 }
 
@@ -25,7 +25,7 @@ pub(super) enum Draw {
         next: usize,
         of: Range<usize>,
     },
-    /// Each so often before the next.
+    /// Each aggregate `each` times before the next one.
     OneAfterTheOther {
         drawn: usize,
         each: usize,
@@ -116,11 +116,11 @@ mod tests {
     }
 
     #[test]
-    fn each_spread_is_what_it_says() {
+    fn each_spread_has_its_frequencies() {
         assert_eq!(counts(Spread::Uniform), [1_000; 100]);
         assert_eq!(counts(Spread::One)[0], 100_000);
         let zipf = counts(Spread::Zipf);
-        // The first takes 1 of the sum over all ranks, about 5.2, and the tenth a tenth of that.
+        // The first rank gets 1 of the sum over all ranks, which is about 5.2, and the tenth gets a tenth of that.
         assert!((18_000..21_000).contains(&zipf[0]) && (1_700..2_300).contains(&zipf[9]), "{zipf:?}");
         assert!(zipf.iter().all(|count| *count > 0));
     }

@@ -1,5 +1,5 @@
-//! `polder bench start`: how long a host takes to be ready with a history on its disk, closed cleanly and killed. Each start
-//! is a process of its own, from its first instruction to the line that says where it listens.
+//! `polder bench start`: how long a host with a history takes to get ready, after a clean end and after a kill. Each
+//! start is a process of its own, timed from the start of the process to the line with the host's address.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -28,17 +28,17 @@ pub(crate) struct Start {
 #[derive(Serialize)]
 struct Report {
     events: usize,
-    /// The first after the kill finds what the killed host had not put into its indexes.
+    /// The first start after the kill also indexes what the killed host had not indexed.
     killed_ms: Vec<f64>,
     closed_ms: Vec<f64>,
-    /// Of a host that has just become ready after a clean end.
+    /// Resident memory of a host that has just become ready after a clean end.
     resident_bytes: u64,
 }
 
 impl Start {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let folder = self.place.folder()?;
-        let program = std::env::current_exe().context("cannot tell where this program lies")?;
+        let program = std::env::current_exe().context("cannot find the path of this program")?;
         output.note("writing the history …");
         let mut filler = self.filler(&program, folder.path())?;
         let filled = line_of(&mut filler, |_| true);
@@ -72,7 +72,7 @@ impl Start {
         if let Some(component) = &self.place.component {
             command.arg("--component").arg(component);
         }
-        // Its stdin stays open as long as it lives.
+        // Its stdin stays open for as long as it runs.
         Ok(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?)
     }
 }

@@ -1,5 +1,5 @@
-//! `polder bench state`: what a command costs a large state, compared with a small one. States stay in the guest from command to
-//! command, so the cost should not grow with them.
+//! `polder bench state`: the cost of a command on a large state, compared with a small one. States stay in the guest
+//! between commands, so the cost should not grow with them.
 
 use std::num::NonZeroUsize;
 
@@ -15,10 +15,10 @@ use super::spread::Spread;
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// Rounds of both sizes in turn, so that a machine that slows down meets both.
+/// Rounds of both sizes in turn, so that a change in the machine's speed affects both.
 const ROUNDS: usize = 5;
 
-/// The cost of a command when the state is large, beside the cost when it is small.
+/// Compare the cost of a command on a large state to the cost on a small one.
 #[derive(Args)]
 pub(crate) struct State {
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub(crate) struct State {
     /// Lines of a large order.
     #[arg(long, default_value_t = 1_000)]
     lines: usize,
-    /// How many commands to time for each size, at least.
+    /// Commands to time for each size, at least.
     #[arg(long, default_value_t = 500_000)]
     commands: usize,
     /// Commands in flight at a time.
@@ -39,9 +39,9 @@ struct Report {
     in_flight: usize,
     small: Size,
     large: Size,
-    /// CPU time of the whole process per command: what a command costs, whatever it waits for.
+    /// Ratio of the process's CPU time per command, which does not count waiting.
     cpu_ratio: f64,
-    /// Of time that passed per command, with the disk in it.
+    /// Ratio of the wall time per command, disk included.
     wall_ratio: f64,
 }
 
@@ -83,7 +83,7 @@ impl State {
         output.answer(&report, || text(&report))
     }
 
-    /// Commands of one round: an even number for each aggregate, so that it ends with the lines it began with.
+    /// Commands of one round: an even number for each aggregate, so that its lines are the same afterwards.
     fn round(&self) -> Amount {
         let aggregates = self.in_flight.get();
         Amount::Commands(self.commands.div_ceil(aggregates * ROUNDS * 2).max(1) * 2 * aggregates)

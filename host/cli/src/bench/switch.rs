@@ -1,4 +1,4 @@
-//! `polder bench switch`: revisions change again and again while commands come at a steady rate; what becomes of the commands.
+//! `polder bench switch`: the effect on commands at a steady rate when revisions change again and again.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -21,29 +21,29 @@ use super::spread::Spread;
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// A command counts to a switch when it was on its way between the call that deploys and this long after that has returned.
+/// A command counts for a switch if it was in flight between the start of the deployment and this long after its end.
 const AFTERMATH: Duration = Duration::from_millis(100);
-/// How long commands come before the first switch: a host that has just begun still asks the system for its memory.
+/// Time of commands before the first switch: a new host still gets memory from the system.
 const WARM_UP: Duration = Duration::from_secs(10);
-/// What a switch takes, about, with its gate: by that it is known beforehand how many commands there will be.
+/// Approximate time of a switch with its gate, to estimate the number of commands.
 const SWITCH_TAKES: Duration = Duration::from_millis(200);
-/// How many events the gate replays at most before each switch.
+/// Events that the gate replays before each switch, at most.
 const REPLAY_EVENTS: u64 = 10_000;
-/// Events read at a time when everything is counted.
+/// Events per page when everything is counted.
 const EVENTS_PER_PAGE: usize = 10_000;
 
-/// Switch between two good revisions of `orders` while commands come at a steady rate.
+/// Switch between two good revisions of `orders` while commands are sent at a steady rate.
 #[derive(Args)]
 pub(crate) struct Switch {
     #[command(flatten)]
     place: Place,
-    /// Switches to the next revision.
+    /// Number of switches to the next revision.
     #[arg(long, default_value_t = 500)]
     switches: usize,
-    /// Commands per second; they set out at this rate whether those before have their answers or not.
+    /// Commands per second, sent at this rate whether earlier ones are answered or not.
     #[arg(long, default_value_t = 22_000)]
     rate: usize,
-    /// Aggregates that the commands are spread over.
+    /// Number of aggregates that the commands go to.
     #[arg(long, default_value_t = 5_000)]
     aggregates: usize,
 }
@@ -54,17 +54,17 @@ struct Report {
     commands: usize,
     commands_per_second: f64,
     failed: usize,
-    /// Acknowledged, and not in the history when it is opened again.
+    /// Commands that were acknowledged, but are missing in the history when it is opened again.
     lost: usize,
     out_of_order: usize,
     latency: Latency,
     slowest_in_a_switch_us: f64,
     slowest_above_p99_ms: f64,
-    /// From the call to its return: with the gate.
+    /// Time of the whole call, gate included.
     deployment: Latency,
 }
 
-/// When something began, counted from the beginning, and how long it took.
+/// The beginning of an interval, counted from the start of the run, and its length.
 type Timed = (Duration, Duration);
 
 impl Switch {
@@ -111,7 +111,7 @@ impl Switch {
     }
 }
 
-/// When each switch began and ended.
+/// Deploys the revisions in turn. Returns the time of each switch.
 fn switch(
     host: &Host,
     tenant: &TenantName,
@@ -131,7 +131,7 @@ fn switch(
     Ok(times)
 }
 
-/// Every event that is there once the folder is opened again; those of one order have to follow one another.
+/// Counts the events after the folder is opened again. Those of one order must be consecutive.
 fn count(runtime: &tokio::runtime::Runtime, folder: &std::path::Path) -> anyhow::Result<usize> {
     let host = Host::open(HostOptions::new(folder))?;
     let tenant = TenantName::new(MAIN_TENANT)?;
@@ -183,7 +183,7 @@ fn report(answered: &[Answered], switches: &[Timed], took: Duration, lost: usize
     }
 }
 
-/// How many commands were recorded before one of the same order that was due earlier.
+/// Number of commands that were recorded before a command of the same order that was due earlier.
 fn out_of_order(answered: &[Answered]) -> usize {
     let mut accepted: Vec<(Duration, usize, u64)> = answered
         .iter()

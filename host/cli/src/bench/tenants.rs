@@ -1,4 +1,5 @@
-//! `polder bench tenants`: what many tenants cost while they rest, what the first command of each waits, and how long a start takes.
+//! `polder bench tenants`: the cost of many idle tenants, the latency of the first command of each, and the time of a
+//! start.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,25 +14,25 @@ use super::served::Served;
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// How long a host may take until it has looked after every tenant's views.
+/// Longest wait until a host has handled every tenant's views.
 const QUIET_WAIT_MAX: Duration = Duration::from_secs(120);
-const QUIET_LOOK: Duration = Duration::from_millis(200);
+const QUIET_CHECK_PAUSE: Duration = Duration::from_millis(200);
 
-/// Many tenants at rest, and many domains at a start.
+/// Measure many idle tenants, and a start with many domains.
 #[derive(Args)]
 pub(crate) struct Tenants {
     #[command(flatten)]
     place: Place,
-    /// Each with one domain, all of one revision.
+    /// Number of tenants, each with one domain, all of the same revision.
     #[arg(long, default_value_t = 1_000)]
     tenants: usize,
-    /// Each of another revision.
+    /// Number of domains, each of another revision.
     #[arg(long, default_value_t = 200)]
     domains: usize,
     /// Starts of each kind.
     #[arg(long, default_value_t = 5)]
     starts: usize,
-    /// How long the host with the tenants is watched at rest.
+    /// Time for which the host with the tenants is watched while idle.
     #[arg(long, default_value_t = 10.0)]
     idle_seconds: f64,
 }
@@ -39,16 +40,16 @@ pub(crate) struct Tenants {
 #[derive(Serialize)]
 struct Report {
     tenants: usize,
-    /// Of a host with nobody on it.
+    /// Memory of a host without tenants.
     empty_resident_bytes: u64,
     resident_bytes: u64,
     resident_bytes_per_tenant: u64,
-    /// CPU time at rest, of one processor's.
+    /// CPU time while idle, as a share of one processor.
     idle_cpu_share: f64,
     ready_ms: Vec<f64>,
-    /// By HTTP, one after the other, each to a tenant that nobody has asked since the start.
+    /// Latency over HTTP of one command after another, each to a tenant without a request since the start.
     first_command: Latency,
-    /// The same tenants again.
+    /// Latency of another command to each of the same tenants.
     second_command: Latency,
     domains: usize,
     domains_ready_ms: Vec<f64>,
@@ -154,14 +155,14 @@ impl Caller {
         Ok(value.with_context(|| format!("no {name} in /metrics"))?.parse()?)
     }
 
-    /// Until no tenant's views are open any more: nothing is left to be looked after.
+    /// Waits until no tenant's views are open: then the host has no work left.
     async fn until_quiet(&self) -> anyhow::Result<()> {
         let began = Instant::now();
         let mut quiet = 0;
-        // Twice in a row: between two tenants none is open for a moment.
+        // Two checks in a row must agree: between two tenants no view is open for a moment.
         while quiet < 2 {
             ensure!(began.elapsed() < QUIET_WAIT_MAX, "the host does not come to rest");
-            tokio::time::sleep(QUIET_LOOK).await;
+            tokio::time::sleep(QUIET_CHECK_PAUSE).await;
             let is_quiet = self.metric("polder_tenants_views_to_look_at").await? == 0
                 && self.metric("polder_tenants_views_open").await? == 0;
             quiet = if is_quiet { quiet + 1 } else { 0 };
@@ -185,10 +186,10 @@ fn name(number: usize) -> String {
     format!("tenant-{number}")
 }
 
-/// The same domain with another digest: a custom section that nobody reads.
+/// The same domain with another digest: adds a custom section that no program reads.
 fn another_revision(component: &[u8], number: usize) -> Vec<u8> {
     let mark = u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
-    // Id 0, then the length of what follows: a name of one letter, and the mark.
+    // Id 0, then the length of the rest: a name of one letter, and the mark.
     [component, &[0, 6, 1, b'x'], &mark].concat()
 }
 
@@ -199,7 +200,7 @@ fn text(report: &Report) -> String {
     let second = &report.second_command;
     format!(
         "{} tenants with one domain each\n\n\
-         resident, at rest          {:.0} KiB; with nobody {:.0} KiB: {:.1} KiB a tenant\n\
+         resident, at rest          {:.0} KiB; without tenants {:.0} KiB: {:.1} KiB a tenant\n\
          CPU time at rest           {:.2} % of a processor\n\
          ready                      {} ms\n\
          first command              p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms\n\

@@ -1,4 +1,4 @@
-//! A run through the whole pipeline, by component or native rules, and what it took: time, CPU, disk, memory.
+//! A run through the whole pipeline, with a component or with native rules. Measures time, CPU, disk and memory.
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -15,33 +15,33 @@ use super::native::NativeRules;
 use super::options::{Pressure, Setup};
 use super::orders::{EVENT_PAYLOAD_BYTES, Orders};
 
-/// Whose rules run.
+/// The rules that run.
 #[derive(Clone, Copy)]
 pub(super) enum Rules<'a> {
     Native,
     Component(&'a [u8]),
 }
 
-/// Commands end to end, every acknowledgement after its sync.
+/// Figures of commands end to end; every acknowledgement comes after its sync.
 #[derive(Serialize)]
 pub(super) struct Through {
     pub(super) commands: usize,
     pub(super) commands_per_second: f64,
     pub(super) latency: Latency,
     pub(super) commands_per_sync: f64,
-    /// Of the whole process, with whoever sends the commands.
+    /// CPU time of the whole process, senders of the commands included.
     pub(super) cpu_seconds_per_million: f64,
     pub(super) resident_bytes: Option<u64>,
 }
 
-/// A host with a load for it.
+/// A host, and a load for it.
 pub(super) struct Rig {
     pub(super) load: Load,
     runtime: Runtime,
 }
 
 impl Rig {
-    /// Opens a host in `data_dir`. The orders are not there yet.
+    /// Opens a host in `data_dir`. The orders do not exist yet.
     pub(super) fn open(
         data_dir: PathBuf,
         rules: Rules<'_>,
@@ -69,7 +69,7 @@ impl Rig {
         Ok(Self { load: Load::on(host, orders, pressure.in_flight), runtime })
     }
 
-    /// As above, with every order drafted.
+    /// Opens a host as [`open`](Self::open) does, and drafts every order.
     pub(super) fn ready(
         data_dir: PathBuf,
         rules: Rules<'_>,
@@ -97,13 +97,13 @@ impl Rig {
         })
     }
 
-    /// Writes out what is still in memory.
+    /// Shuts the host down, which writes out what is still in memory.
     pub(super) fn close(self) {
         self.runtime.block_on(self.load.host.clone().shutdown());
     }
 }
 
-/// The main one first.
+/// Makes tenants. The main tenant is the first.
 async fn tenants(host: &Host, count: usize) -> anyhow::Result<Vec<TenantName>> {
     let mut tenants = vec![TenantName::new(MAIN_TENANT)?];
     for number in 1..count {
@@ -118,20 +118,21 @@ fn attach(host: &Host, tenants: &[TenantName], rules: &Arc<dyn polder_engine::Ru
     Ok(tenants.iter().try_for_each(|tenant| host.attach(tenant, Arc::clone(rules)))?)
 }
 
-/// What reached the disk for what was recorded, from the first draft to the end of the host.
+/// Bytes written to disk for what was recorded, from the start of the run to the end of the host.
 #[derive(Serialize)]
 pub(super) struct Written {
-    /// JSON of the events that were recorded.
+    /// JSON of the recorded events.
     payload_bytes: u64,
-    /// Frames of the journal, without what fills them up to whole sectors.
+    /// Frames of the journal, without their padding to whole sectors.
     journal_bytes: u64,
-    /// All that the process had written to storage: journal, indexes, snapshots.
+    /// Everything that the process wrote to storage: journal, indexes, snapshots.
     written_bytes: u64,
     pub(super) written_per_payload_byte: f64,
     pub(super) written_per_journal_byte: f64,
 }
 
-/// `commands` commands and the end of the host; what each byte became. `None` where the system does not count.
+/// Sends `commands` commands and shuts the host down. Returns the bytes written, or `None` if the system does not count
+/// them.
 pub(super) fn written(rig: Rig, commands: usize) -> anyhow::Result<Option<Written>> {
     let Some(before) = written_bytes() else { return Ok(None) };
     let journal_before = rig.load.host.journal_statistics().bytes;

@@ -1,4 +1,4 @@
-//! Of a NATS server: what it is, what it takes, what it does with its disk, what its clock says.
+//! Checks of a NATS server: its version, its limits, how it syncs its disk, and its clock.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use super::{Finding, Found};
 
-/// A message's headers beside its payload, in bytes: more than they take.
+/// Room for a message's headers beside its payload, in bytes; the headers never need all of it.
 const HEADERS_BYTES: u64 = 4 * 1_024;
-/// Tokens and times of events are compared across machines.
+/// Largest accepted difference of clocks: tokens expire, and events are ordered by time, across machines.
 const CLOCK_DIFFERENCE_MAX: Duration = Duration::from_secs(1);
 const MONITORING_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// None where NATS is not asked about.
+/// Returns no findings if no NATS server is given.
 pub(super) fn findings(options: Option<&ConnectOptions>, monitoring: Option<&str>) -> anyhow::Result<Vec<Finding>> {
     let Some(options) = options else { return Ok(Vec::new()) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -43,7 +43,7 @@ pub(super) fn findings(options: Option<&ConnectOptions>, monitoring: Option<&str
             None => findings.push(Finding {
                 what: "nats monitoring",
                 found: Found::Absent(
-                    "not looked at: --nats-monitoring http://127.0.0.1:8222 tells of disk and clock".to_owned(),
+                    "not checked: give --nats-monitoring http://127.0.0.1:8222 to check disk and clock".to_owned(),
                 ),
             }),
         }
@@ -63,7 +63,7 @@ fn payload(bytes_max: u64) -> Result<String, String> {
     }
 }
 
-/// What the server says of itself at `/varz`.
+/// The server's status, as `/varz` reports it.
 async fn status(url: &str) -> Result<Value, String> {
     let url = format!("{}/varz", url.trim_end_matches('/'));
     let asked = async {
@@ -83,7 +83,7 @@ fn sync(status: &Value) -> Result<String, String> {
         return Ok("always: what is confirmed is on disk".to_owned());
     }
     let interval = config["sync_interval"].as_u64().map(Duration::from_nanos);
-    let interval = interval.ok_or("the server does not say how often it syncs: is JetStream on?")?;
+    let interval = interval.ok_or("the server does not report how often it syncs: is JetStream on?")?;
     Ok(format!(
         "{interval:?}: confirmed events may be lost in a power cut; the host publishes them again from its journal. A journal on JetStream \
          needs `sync_interval: always`"
@@ -92,7 +92,7 @@ fn sync(status: &Value) -> Result<String, String> {
 
 fn clock(status: &Value, now: Timestamp) -> Result<String, String> {
     let theirs: Timestamp =
-        status["now"].as_str().and_then(|text| text.parse().ok()).ok_or("the server does not say what time it has")?;
+        status["now"].as_str().and_then(|text| text.parse().ok()).ok_or("the server does not report its time")?;
     let difference = now.duration_since(theirs).unsigned_abs();
     match difference <= CLOCK_DIFFERENCE_MAX {
         true => Ok(format!("differs by {} ms", difference.as_millis())),
@@ -109,13 +109,13 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_small_payload_is_told_with_what_is_needed() {
+    fn a_small_payload_is_reported_with_what_is_needed() {
         assert!(payload(1_048_576).is_ok());
         assert!(payload(65_536).unwrap_err().contains("max_payload: 266240"));
     }
 
     #[test]
-    fn how_often_it_syncs_is_told() {
+    fn the_sync_interval_is_reported() {
         let config = |config: Value| sync(&json!({ "jetstream": { "config": config } }));
         assert!(config(json!({ "sync_always": true, "sync_interval": 1 })).unwrap().contains("always:"));
         assert!(
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_off_is_told() {
+    fn a_clock_that_is_off_is_reported() {
         let now: Timestamp = "2026-05-01T12:00:00Z".parse().unwrap();
         assert!(clock(&json!({ "now": "2026-05-01T12:00:00.4Z" }), now).is_ok());
         for theirs in ["2026-05-01T12:00:03Z", "2026-05-01T11:59:57Z"] {

@@ -1,4 +1,4 @@
-//! Keeps acknowledgements in a file as they come, for whoever wants to compare them with the history later.
+//! Writes acknowledgements to a file as they arrive, so that they can be compared with the history later.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -27,7 +27,7 @@ impl Acks {
         Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
     }
 
-    /// `flush`: nothing else is waiting to be written, so let readers see it.
+    /// Writes one acknowledgement. Set `flush` if no other one waits to be written, so that readers see this one.
     pub(crate) fn write(&mut self, line: u64, acknowledgement: &CommandAck, flush: bool) -> Result<()> {
         let written = serde_json::to_string(&Line { line, acknowledgement })
             .map_err(std::io::Error::from)

@@ -1,4 +1,4 @@
-//! Commands as the lines of a batch, and what the host's answer to a line means for its row.
+//! Writes commands as the lines of a batch, and reads what the host's answer to a line means for its row.
 
 use polder_core::{CommandAck, CommandStatus};
 use polder_import::{PlannedCommand, Refusal};
@@ -12,11 +12,11 @@ use crate::problem::Problem;
 const HOPELESS: [&str; 6] =
     ["unknown-tenant", "unknown-domain", "unknown-aggregate", "unknown-route", "not-authenticated", "storage-failed"];
 
-/// What became of a row that was sent.
+/// Outcome of a row that was sent.
 pub(crate) enum Delivered {
     Acknowledged(CommandAck),
     Refused(Refusal),
-    /// In an earlier import, with another content.
+    /// The row was refused in an earlier import, with other content.
     RefusedBefore(Refusal),
 }
 
@@ -27,11 +27,11 @@ pub(crate) enum Row {
     Skipped,
 }
 
-/// What one line of an answer says.
+/// One line of the host's answer.
 pub(crate) enum Answer {
-    /// Of the line with this number, from 1.
+    /// The outcome of the line with this number, counted from 1.
     Final { line: u64, delivered: Delivered },
-    /// The line, and perhaps those after it, can be sent again.
+    /// The line, and perhaps later ones, can be sent again.
     Later(Problem),
 }
 
@@ -46,9 +46,9 @@ struct Line<'a> {
 
 #[derive(Deserialize)]
 struct Head {
-    /// Missing where an answer ended early.
+    /// Missing if the answer ended early.
     line: Option<u64>,
-    /// Of a problem document.
+    /// Present in a problem document only.
     #[serde(default)]
     r#type: Option<String>,
     #[serde(default)]
@@ -69,8 +69,11 @@ pub(crate) fn append(body: &mut Vec<u8>, command: &PlannedCommand, retry_refused
     Ok(())
 }
 
+/// Reads one line of the host's answer.
+///
 /// # Errors
-/// When no further row can be sent either: the host knows nothing of what the map names, or gives answers that are none.
+/// Fails if no further row can be sent either: the host does not know what the map names, or its answer is not
+/// understood.
 pub(crate) fn read(answer: &[u8]) -> Result<Answer, Failure> {
     let not_understood = |error: serde_json::Error| {
         anyhow::anyhow!("the host's answer cannot be understood ({error}): is it a polder host of this version?")
@@ -109,7 +112,7 @@ fn judge(line: Option<u64>, problem: Problem) -> Result<Answer, Failure> {
     Ok(Answer::Final { line, delivered })
 }
 
-/// The domain's no, as the report groups it.
+/// The refusal to report if the domain rejected the command.
 pub(crate) fn rejection(acknowledgement: &CommandAck) -> Option<Refusal> {
     if acknowledgement.status != CommandStatus::Rejected {
         return None;

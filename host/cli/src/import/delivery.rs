@@ -1,5 +1,5 @@
-//! Delivers the commands of one lane: a batch at a time, sent until the host has decided each of them, under the same ids each time, so that a
-//! repeat is known as one.
+//! Delivers the commands of one lane, one batch at a time. A batch is sent until the host has decided each of its
+//! commands. The ids stay the same, so the host recognizes a repeat.
 
 use std::time::{Duration, Instant};
 
@@ -13,29 +13,29 @@ use crate::failure::Failure;
 use crate::import::batch::{Answer, Row, append, read};
 use crate::import::patience::Patience;
 
-/// A host that has taken commands answers them within milliseconds; one that is silent for this long is asked again.
+/// Longest wait for an answer. A host answers commands within milliseconds, so a silent one is asked again.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
-/// Of one request, in bytes, unless one command alone is longer.
+/// Bytes after which a request takes no further command.
 const BATCH_BYTES_MAX: usize = 512 * 1024;
 
 pub(crate) struct Delivery {
     pub(crate) client: Client,
     pub(crate) retry_refused: bool,
-    /// How long it is tried without any command getting through.
+    /// How long to keep trying while no command is decided.
     pub(crate) patience: Duration,
 }
 
-/// Why not all of a request's commands are decided.
+/// The reason why some commands of a request are not decided.
 enum Unfinished {
     Later { failure: Failure, asked: Option<Duration> },
     Hopeless(Failure),
 }
 
 impl Delivery {
-    /// Gives what became of each command to `results`.
+    /// Sends the commands until each is decided, and sends the outcome of each to `results`.
     ///
     /// # Errors
-    /// When no further row can be sent either: the host stays away, or knows nothing of what the map names.
+    /// Fails if no further row can be sent either: the host stays away, or does not know what the map names.
     pub(crate) async fn deliver(
         &self,
         commands: Vec<PlannedCommand>,
@@ -62,7 +62,7 @@ impl Delivery {
         Ok(())
     }
 
-    /// Sends as many as one request takes, and removes those that are decided.
+    /// Sends as many commands as one request takes, and removes the decided ones from `left`.
     async fn send(&self, left: &mut Vec<PlannedCommand>, results: &mpsc::Sender<Row>) -> Result<(), Unfinished> {
         let (mut body, mut count) = (Vec::new(), 0);
         for command in left.iter() {
@@ -106,7 +106,7 @@ impl Delivery {
                 return Err(Unfinished::Hopeless(unknown.into()));
             };
             if !std::mem::replace(decided, true) {
-                // The receiver is gone only when the import has failed elsewhere, and then this task ends with it.
+                // The receiver is gone only after the import has failed elsewhere, and then this task ends too.
                 let _ = results.send(Row::Sent { line: command.line, delivered }).await;
             }
         }
@@ -121,7 +121,7 @@ impl Delivery {
     }
 }
 
-/// A refusal of the whole request.
+/// Sorts a refusal of the whole request: it can be sent later, or never.
 fn refused(failure: Failure) -> Unfinished {
     match failure {
         Failure::Problem(problem) if !problem.passes() => Unfinished::Hopeless(Failure::Problem(problem)),
@@ -135,7 +135,7 @@ fn refused(failure: Failure) -> Unfinished {
 
 async fn timely<T>(answer: impl Future<Output = T>) -> Result<T, Unfinished> {
     tokio::time::timeout(ANSWER_WAIT_MAX, answer).await.map_err(|_| {
-        let failure = anyhow::anyhow!("the host took the commands and gave no answer in time: is it busy, or stopped?");
+        let failure = anyhow::anyhow!("the host took the commands but did not answer in time: is it busy, or stopped?");
         Unfinished::Later { failure: failure.into(), asked: None }
     })
 }

@@ -1,4 +1,4 @@
-//! Reads every row, checks what it would become against the host's schemas, and counts. Sends nothing.
+//! The dry run: reads every row, checks its command against the host's schemas, and counts. Sends nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ pub(crate) struct Plan {
     commands: BTreeMap<String, u64>,
     /// Rows that the map leaves out.
     skipped: u64,
-    /// Rows that would become none.
+    /// Rows that would become no command.
     #[serde(flatten)]
     unreadable: Unreadable,
 }

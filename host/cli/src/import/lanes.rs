@@ -1,5 +1,5 @@
-//! Sends rows side by side. Each aggregate belongs to one lane, and a lane sends one batch at a time: so rows of one aggregate
-//! are decided in the file's order, and those of different ones do not wait for each other.
+//! Sends rows in parallel. Each aggregate belongs to one lane, and a lane sends one batch at a time. So rows of one
+//! aggregate are decided in the order of the file, and lanes do not wait for each other.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -16,24 +16,24 @@ use crate::import::batch::{Delivered, Row, rejection};
 use crate::import::delivery::Delivery;
 use crate::import::progress::Bar;
 
-/// Batches under way at a time.
+/// Lanes, and so batches in flight at a time.
 const LANES_MAX: usize = 4;
 /// Rows that were read and are not decided yet, in bytes of their payloads.
 const ROW_BYTES_WAITING_MAX: usize = 32 * 1024 * 1024;
-/// Results on their way to the report.
+/// Results that may wait for the report.
 const RESULTS_WAITING: usize = 1_024;
 
 pub(crate) struct Lanes {
-    /// Commands sent and not answered yet.
+    /// Commands that may be sent and not answered yet.
     pub(crate) in_flight: usize,
     pub(crate) delivery: Delivery,
 }
 
-/// A command, and its part of the bytes that may wait.
+/// A command, and its share of `ROW_BYTES_WAITING_MAX`.
 type Waiting = (PlannedCommand, OwnedSemaphorePermit);
 
 impl Lanes {
-    /// Gives the report of what was answered, and why it ended early if it did.
+    /// Returns the report of all answered rows, and the reason why the import stopped early, if it did.
     pub(crate) async fn send_all(
         self,
         rows: polder_import::Import,
@@ -47,7 +47,7 @@ impl Lanes {
         let lane_count = self.in_flight.min(LANES_MAX);
         let batch = self.in_flight / lane_count;
         for _ in 0..lane_count {
-            // With room for the next batch, so that it is there when the one before is decided.
+            // The queue has room for the next batch, so that it is ready when the one before is decided.
             let (lane, queue) = mpsc::channel(batch);
             lanes.push(lane);
             tasks.spawn(drive(queue, batch, Arc::clone(&delivery), results.clone()));
@@ -66,7 +66,7 @@ impl Lanes {
     }
 }
 
-/// Reads the file to its end, or until no lane takes rows any more.
+/// Reads the file to its end, or until a lane takes no more rows.
 fn hand_out(
     rows: polder_import::Import,
     lanes: &[mpsc::Sender<Waiting>],

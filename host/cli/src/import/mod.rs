@@ -1,5 +1,5 @@
-//! `polder import`: rows of a log become commands, sent to a host. What a row means is the map's to say (`polder-import`); here it is
-//! sent, in order for each aggregate, until the host has answered.
+//! `polder import`: turns the rows of a log into commands and sends them to a host. The map defines what a row means
+//! (`polder-import`). This module sends the commands, in order for each aggregate, until the host has answered.
 
 mod acks;
 mod batch;
@@ -27,38 +27,39 @@ use crate::import::progress::Bar;
 use crate::output::Output;
 use crate::target::Target;
 
-/// Send the rows of a log (CSV or XES, plain or compressed) as commands. Doing it again changes nothing.
+/// Send the rows of a log (CSV or XES, plain or compressed) as commands. Running it again changes nothing.
 ///
-/// The exit code is 0 when every row is in, from this import or an earlier one, or skipped by the map. It is 1 when rows were refused, which the
-/// report names, or when the import could not go on.
+/// The exit code is 0 when every row is in, from this import or an earlier one, or skipped by the map. It is 1 when
+/// rows were refused, which the report lists. An import that cannot continue ends as every other command: with 4 when
+/// the host stays away.
 #[derive(Args)]
 pub(crate) struct Import {
-    /// The log: .csv, .tsv or .xes, each also with .gz behind it; - for standard input.
+    /// The log: .csv, .tsv or .xes, each also compressed as .gz; - for standard input.
     file: PathBuf,
-    /// Says which column becomes what.
+    /// The map, which defines what each column becomes.
     #[arg(long, value_name = "MAP.toml")]
     map: PathBuf,
     /// Read every row and check it against the schemas of the host's domain; send nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Have rows decided again that were refused in an earlier import, because of the file, the map or a rule of the domain. A row that was
-    /// accepted is never sent twice.
+    /// Decide rows again that an earlier import refused, because of the file, the map or a rule of the domain. A row
+    /// that was accepted is never applied twice.
     #[arg(long, conflicts_with = "dry_run")]
     retry_refused: bool,
-    /// Write each acknowledgement to this file, one line of JSON each, as it comes.
+    /// Write each acknowledgement to this file as it arrives, one line of JSON each.
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     acks: Option<PathBuf>,
-    /// Commands sent and not answered yet.
+    /// Commands that may be sent and not answered yet.
     #[arg(long, default_value = "2048", value_name = "N")]
     in_flight: NonZeroUsize,
-    /// How long to wait for a host that is away or busy, in seconds, before giving up.
+    /// How long to wait for a host that is away or busy before the import stops, in seconds.
     #[arg(long, default_value = "30", value_name = "SECONDS")]
     wait: u64,
     #[command(flatten)]
     target: Target,
 }
 
-/// What a dry run needs to know of a domain.
+/// The part of a domain's description that a dry run needs.
 #[derive(Deserialize)]
 struct DomainInfo {
     descriptor: Descriptor,
@@ -86,12 +87,12 @@ impl Import {
         let lanes = Lanes { in_flight: self.in_flight.get(), delivery };
         let (report, stopped) = converse(lanes.send_all(rows, acks, &bar))?;
         bar.clear();
-        // Also of an import that did not come to its end: what was acknowledged stays so.
+        // The report of an import that stopped early is printed too: acknowledged rows stay acknowledged.
         output.answer(&report, || report.to_string())?;
         match progress.uncompared_keys() {
             0 => {}
             count => output.note(&format!(
-                "the keys of {count} rows were not compared with those of all rows before: there are too many keys"
+                "the keys of {count} rows were not compared with all earlier ones: there are too many keys"
             )),
         }
         match stopped {
@@ -102,5 +103,5 @@ impl Import {
 }
 
 fn verdict(refused: u64) -> Outcome {
-    if refused == 0 { Ok(()) } else { Err(Failure::Told) }
+    if refused == 0 { Ok(()) } else { Err(Failure::Reported) }
 }

@@ -1,11 +1,11 @@
-//! How long to go on trying, and how long to pause between two tries. Pure: the clock is the caller's.
+//! How long to keep trying, and how long to pause between two attempts. Pure: the caller has the clock.
 
 use std::time::Duration;
 
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// One command's tries.
+/// The attempts since the last progress.
 pub(crate) struct Patience {
     total: Duration,
     pause: Duration,
@@ -16,7 +16,7 @@ impl Patience {
         Self { total, pause: PAUSE_FIRST }
     }
 
-    /// How long to pause before the next try; `None`: it has been long enough. `asked` is what the host asked for.
+    /// The pause before the next attempt, or `None` once the time is up. `asked` is the pause that the host asked for.
     pub(crate) fn next(&mut self, waited: Duration, asked: Option<Duration>) -> Option<Duration> {
         let left = self.total.checked_sub(waited).filter(|left| !left.is_zero())?;
         let pause = asked.unwrap_or(self.pause);

@@ -1,4 +1,4 @@
-//! Shows on a terminal how far an import is. Elsewhere it shows nothing.
+//! Shows the progress of an import on a terminal. Elsewhere it shows nothing.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use polder_import::{Progress, Report};

@@ -1,4 +1,5 @@
-//! Fields of a log line. Characters that would end the line, or change what a terminal shows of it, are written as escapes.
+//! Writes the fields of a log line. It escapes characters that would end the line or change what a terminal shows of
+//! it.
 
 use std::fmt::{self, Debug, Write};
 
@@ -28,7 +29,7 @@ impl<W: Write> Write for Escaping<W> {
     }
 }
 
-/// Control characters, other line ends, and those that turn the direction of text.
+/// Control characters, other line ends, and characters that change the direction of text.
 fn is_harmful(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -1,4 +1,4 @@
-//! Stderr with a bound on bytes for each second. Lines beyond it are dropped, and counted in a line of its own once there is room again.
+//! Stderr with a limit of bytes per second. Lines beyond it are dropped; the next line that fits reports how many.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,9 +8,10 @@ use polder_core::ByteRate;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Of one kind of lines, in bytes: errors are one kind, all others the other, so that neither displaces the other.
+/// Limit for one kind of lines, in bytes per second. Errors are one kind and all other lines the second kind, so that
+/// neither displaces the other.
 const LOG_BYTES_PER_SECOND_MAX: u64 = 256 * 1024;
-/// So much is written at once after a quiet time, in bytes.
+/// Bytes that may be written at once after a quiet time.
 const LOG_BURST_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 #[derive(Debug, Clone)]
@@ -52,7 +53,7 @@ impl Throttle {
         Self { rate: ByteRate::new(LOG_BYTES_PER_SECOND_MAX, LOG_BURST_BYTES_MAX, now), dropped_lines: 0 }
     }
 
-    /// `None`: the line is dropped. Otherwise how many were dropped before it.
+    /// Returns `None` if the line is dropped, and otherwise the number of lines that were dropped before it.
     fn admit(&mut self, bytes: u64, now: Instant) -> Option<u64> {
         if self.rate.take(bytes, now) {
             return Some(std::mem::take(&mut self.dropped_lines));

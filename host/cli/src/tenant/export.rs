@@ -1,4 +1,4 @@
-//! `polder tenant export`: all that a tenant has, in files that any program reads.
+//! `polder tenant export`: writes all that a tenant has into files that any program can read.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -21,7 +21,7 @@ const TEMPLATE: &str = "{bar:30} {percent:>3} %  {pos} of {len} events  {elapsed
 const README: &str = "\
 tenant.json        the tenant: its domains, positions and limits
 events.ndjson      its whole history, an event a line, in order of position
-facts.ndjson       what was decided about it: deployments, limits, by whom and when, an event a line
+facts.ndjson       what was decided about it: deployments, limits, by which actor and when, an event a line
 components/        every component it has or had, by revision (the BLAKE3 digest of the file)
 
 An event's id is a content id (CIDv1, BLAKE3) over its canonical bytes and the id of the event before it of the same aggregate.
@@ -30,9 +30,9 @@ An event's id is a content id (CIDv1, BLAKE3) over its canonical bytes and the i
 /// Write all that a tenant has into a new folder, readable without Polder.
 #[derive(Args)]
 pub(super) struct Export {
-    /// The tenant's name: acme.
+    /// The tenant's name, such as acme.
     tenant: TenantName,
-    /// The folder to be made.
+    /// The folder to make. It must not exist.
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
     #[command(flatten)]
@@ -41,12 +41,12 @@ pub(super) struct Export {
 
 impl Export {
     pub(super) fn run(self, output: &Output) -> Outcome {
-        let told = converse(self.export(output))?;
-        let summary = |told: &Value| {
-            let (events, facts, components) = (&told["events"], &told["facts"], &told["components"]);
+        let exported = converse(self.export(output))?;
+        let summary = |exported: &Value| {
+            let (events, facts, components) = (&exported["events"], &exported["facts"], &exported["components"]);
             format!("{}: {events} events, {facts} facts, {components} components", self.to.display())
         };
-        output.answer(&told, || summary(&told))
+        output.answer(&exported, || summary(&exported))
     }
 
     async fn export(&self, output: &Output) -> Result<Value, Failure> {
@@ -54,7 +54,7 @@ impl Export {
         let tenants = Client::of_tenants(&self.connection)?;
         let own = Client::new(&Target { connection: self.connection.clone(), tenant: self.tenant.clone() })?;
         let tenant: Value = tenants.read(tenants.get(&[name], &[])).await?;
-        // Finished under another name first: what bears the name asked for is whole.
+        // The export is finished under another name first: a folder with the requested name is always complete.
         let unfinished = unfinished(&self.to)?;
         let components = unfinished.join("components");
         fs::create_dir(&components).with_context(|| format!("cannot make {}", components.display()))?;
@@ -97,7 +97,7 @@ impl Export {
     }
 }
 
-/// A new folder beside the one asked for, which must not be there.
+/// Makes a new folder beside the requested one, which must not exist. The rest of an earlier attempt is removed.
 fn unfinished(to: &Path) -> anyhow::Result<PathBuf> {
     ensure!(!to.exists(), "{} is there already: name a folder that is not", to.display());
     let mut unfinished = to.as_os_str().to_owned();
@@ -110,12 +110,12 @@ fn unfinished(to: &Path) -> anyhow::Result<PathBuf> {
     Ok(unfinished)
 }
 
-/// The answer's lines as they come; each is shown to `look`. Gives how many there were.
+/// Writes the lines of the answer to a file as they arrive. Calls `check` with each, and returns the number of lines.
 async fn write_lines(
     client: &Client,
     request: RequestBuilder,
     path: PathBuf,
-    mut look: impl FnMut(&[u8]) -> anyhow::Result<()>,
+    mut check: impl FnMut(&[u8]) -> anyhow::Result<()>,
 ) -> Result<u64, Failure> {
     let file = File::create_new(&path).with_context(|| format!("cannot make {}", path.display()))?;
     let mut file = BufWriter::new(file);
@@ -125,7 +125,7 @@ async fn write_lines(
         rest.extend_from_slice(&chunk);
         let whole = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         for line in rest[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            look(line)?;
+            check(line)?;
             count += 1;
         }
         file.write_all(&rest[..whole]).with_context(|| format!("cannot write {}", path.display()))?;

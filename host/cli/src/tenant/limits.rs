@@ -1,4 +1,4 @@
-//! `polder tenant limits`: what a tenant may use.
+//! `polder tenant limits`: shows and sets the limits of a tenant.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::output::Output;
 pub(super) struct Limits {
     #[command(flatten)]
     one: One,
-    /// A limit and its new value, as in fuel_per_call_max=5000000; `default` takes it back.
+    /// A limit and its new value, as in fuel_per_call_max=5000000; the value `default` resets it.
     #[arg(long, value_name = "LIMIT=VALUE", value_parser = change)]
     set: Vec<(String, Option<u64>)>,
 }
@@ -31,9 +31,9 @@ impl Limits {
     }
 }
 
-/// Which limits there are, and what they may be, is the host's to say.
+/// Parses one change. Only the host knows which limits exist, and which values they accept.
 fn change(text: &str) -> Result<(String, Option<u64>), String> {
-    let right = "a limit and a whole number would be right, as in fuel_per_call_max=5000000, or =default";
+    let right = "give a limit and a whole number, as in fuel_per_call_max=5000000, or =default";
     let (name, value) = text.split_once('=').ok_or(right)?;
     match value {
         "default" => Ok((name.to_owned(), None)),
@@ -54,7 +54,7 @@ mod tests {
         assert_eq!(change("warm_states_max=20_000"), Ok(("warm_states_max".into(), Some(20_000))));
         assert_eq!(change("warm_states_max=default"), Ok(("warm_states_max".into(), None)));
         for text in ["warm_states_max", "warm_states_max=", "warm_states_max=-1", "warm_states_max=many"] {
-            assert!(change(text).unwrap_err().contains("would be right"), "{text}");
+            assert!(change(text).unwrap_err().contains("give a limit"), "{text}");
         }
     }
 }

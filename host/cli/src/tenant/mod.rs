@@ -1,4 +1,4 @@
-//! `polder tenant`: who has domains and histories on a host, and what each may use.
+//! `polder tenant`: manages the tenants of a host and their limits.
 
 mod export;
 mod limits;
@@ -15,7 +15,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::target::Connection;
 
-/// Add tenants, look at them, limit, suspend, export and remove them.
+/// Add, list, show, limit, suspend, export and remove tenants.
 #[derive(Args)]
 pub(crate) struct Tenant {
     #[command(subcommand)]
@@ -24,27 +24,27 @@ pub(crate) struct Tenant {
 
 #[derive(Subcommand)]
 enum What {
-    /// Make a tenant with nothing in it.
+    /// Add a tenant with nothing in it.
     Add(One),
     /// List all tenants.
     List(show::List),
-    /// Show a tenant: its domains, what it takes, and every limit.
+    /// Show a tenant: its domains, its usage and every limit.
     Show(show::Show),
     Limits(limits::Limits),
-    /// Refuse the tenant's commands from now on; reads go on.
+    /// Refuse the tenant's commands from now on; reads continue.
     Suspend(One),
-    /// Take the tenant's commands again.
+    /// Accept the tenant's commands again.
     Resume(One),
     Export(export::Export),
     Remove(remove::Remove),
 }
 
-/// One tenant, and who decides about it.
+/// One tenant, and the actor who decides about it.
 #[derive(Args)]
 struct One {
-    /// The tenant's name: acme.
+    /// The tenant's name, such as acme.
     tenant: TenantName,
-    /// Who decides, for the record.
+    /// Name of the actor, for the record.
     #[arg(long)]
     actor: Option<String>,
     #[command(flatten)]
@@ -73,7 +73,7 @@ impl Tenant {
 }
 
 impl One {
-    /// `words` tell what is so now, and what was so before already.
+    /// `words` are two messages: the first for a change, the second if it was so before.
     fn change(self, output: &Output, (method, below): (Method, &[&str]), words: (&str, &str)) -> Outcome {
         let answer = self.ask(method, below, &[], Vec::new())?;
         let words = if answer["changed"] == true { words.0 } else { words.1 };

@@ -10,12 +10,12 @@ use super::One;
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// Destroy a tenant with all it has; its name is never used again.
+/// Destroy a tenant with all that it has. Its name is never used again.
 #[derive(Args)]
 pub(super) struct Remove {
     #[command(flatten)]
     one: One,
-    /// The tenant's name again; without it, it is asked for.
+    /// The tenant's name again. Without this option the command asks for it.
     #[arg(long, value_name = "TENANT")]
     confirm: Option<String>,
 }
@@ -37,7 +37,7 @@ impl Remove {
 
 fn asked(name: &str, output: &Output) -> anyhow::Result<String> {
     output.note(&format!(
-        "this destroys {name} with its history, its views and its components; its name again, to confirm:"
+        "this destroys {name} with its history, its views and its components; type its name again to confirm:"
     ));
     let mut line = String::new();
     if std::io::stdin().lock().read_line(&mut line)? == 0 {

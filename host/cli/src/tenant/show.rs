@@ -18,7 +18,7 @@ pub(super) struct List {
 
 #[derive(Args)]
 pub(super) struct Show {
-    /// The tenant's name: acme.
+    /// The tenant's name, such as acme.
     tenant: TenantName,
     #[command(flatten)]
     connection: Connection,
@@ -69,7 +69,7 @@ fn describe(tenant: &Value) -> String {
     text
 }
 
-/// Every limit, a line each.
+/// Every limit, one per line.
 pub(super) fn limits(tenant: &Value) -> String {
     let line = |limit: &Value| {
         let (name, value) = (limit["name"].as_str().unwrap_or_default(), &limit["value"]);

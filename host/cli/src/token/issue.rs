@@ -1,4 +1,4 @@
-//! `polder token issue`: makes a token. Asks no host: whoever has a key that the host knows can issue.
+//! `polder token issue`: makes a token. It needs no host: a private key that the host knows is enough.
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,32 +15,33 @@ use crate::failure::Outcome;
 use crate::output::Output;
 use crate::times::rfc3339;
 
-/// Make a token: who its holder is, and which subjects it may publish on and subscribe to.
+/// Make a token that names its holder, and the subjects that the holder may publish on and subscribe to.
 ///
-/// Patterns are those of NATS: * stands for one token, > at the end for one or more. Denied subjects win over allowed ones.
+/// Patterns are those of NATS: * matches one token, > at the end matches one or more. Denied subjects win over allowed
+/// ones.
 #[derive(Args)]
 pub(crate) struct Issue {
     #[command(flatten)]
     holder: Holder,
-    /// Who holds it: the actor of all that is done with it.
+    /// Name of the holder, which becomes the actor of all that is done with the token.
     #[arg(long)]
     actor: String,
-    /// Commands, questions and administration: acme.cmd.orders.>, acme.query.>, acme.admin.deploy.orders.
+    /// Subjects of commands, queries and administration: acme.cmd.orders.>, acme.query.>, acme.admin.deploy.orders.
     #[arg(long, value_name = "PATTERN")]
     allow_publish: Vec<Pattern>,
-    /// Events: acme.orders.>.
+    /// Subjects of events, such as acme.orders.>.
     #[arg(long, value_name = "PATTERN")]
     allow_subscribe: Vec<Pattern>,
-    /// Neither, whatever is allowed.
+    /// Subjects for neither, whatever is allowed.
     #[arg(long, value_name = "PATTERN")]
     deny: Vec<Pattern>,
-    /// How long it is good: 30d, 12h, 90m.
+    /// Lifetime of the token: 30d, 12h, 90m.
     #[arg(long, value_name = "TIME", default_value = "30d")]
     expires: Lifetime,
-    /// A data folder with a private key in it.
+    /// A data folder that holds a private key.
     #[arg(long, value_name = "DIR", conflicts_with = "key_file", required_unless_present = "key_file")]
     data: Option<PathBuf>,
-    /// Which key in the data folder, when there are several.
+    /// The key to sign with, if the data folder holds several.
     #[arg(long, value_name = "KEY", requires = "data")]
     key: Option<KeyId>,
     /// A file with the private key.
@@ -51,10 +52,10 @@ pub(crate) struct Issue {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct Holder {
-    /// Good for this tenant only, whatever the patterns say.
+    /// Make a token for this tenant only, whatever the patterns allow.
     #[arg(long)]
     tenant: Option<TenantName>,
-    /// Good for the host as a whole: for those who run it.
+    /// Make a token for the host as a whole, for its operators.
     #[arg(long)]
     operator: bool,
 }

@@ -31,34 +31,36 @@ enum What {
     Revoke(Revoke),
 }
 
-/// Make a key and tell the host its public part. From the first key on, a host asks everyone for a token.
+/// Make a key and register its public part with the host. From the first key on, a host requires a token from every
+/// client.
 ///
-/// The private part is kept in the data folder (with --data), written to a file (with --out), or printed; the host never sees it.
+/// The private part is kept in the data folder (with --data), written to a file (with --out), or printed. The host
+/// never gets it.
 #[derive(Args)]
 struct New {
-    /// Write the private part to this file, which only its owner can read.
+    /// Write the private part to this file. Only its owner can read it.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Who does this, for the record.
+    /// Name of the actor, for the record.
     #[arg(long)]
     actor: Option<String>,
     #[command(flatten)]
     registry: Registry,
 }
 
-/// List every key that was ever made known to a host.
+/// List every key that was ever registered with a host.
 #[derive(Args)]
 struct List {
     #[command(flatten)]
     registry: Registry,
 }
 
-/// Revoke a key for good: no token that it signed is taken any more.
+/// Revoke a key for good: its tokens are refused from then on.
 #[derive(Args)]
 struct Revoke {
     /// The key's id, as `polder token key list` shows it.
     key: KeyId,
-    /// Who does this, for the record.
+    /// Name of the actor, for the record.
     #[arg(long)]
     actor: Option<String>,
     #[command(flatten)]
@@ -78,7 +80,7 @@ impl Key {
 impl New {
     fn run(self, output: &Output) -> Outcome {
         let key = SigningKey::generate()?;
-        // Kept first: a key that is known and whose private part is lost could only be revoked.
+        // The private part is kept first: a registered key without it could only be revoked.
         let kept = match (&self.out, self.registry.key_folder()) {
             (Some(file), _) => {
                 write(file, &key).with_context(|| format!("cannot write the private key to {}", file.display()))?;
@@ -89,7 +91,7 @@ impl New {
         };
         if let Err(failure) = self.registry.add(&key.public_key(), self.actor.as_deref()) {
             if let Some(file) = &kept {
-                // Nobody knows the key; what is told is why.
+                // The host does not know the key. What matters is the failure, which the caller reports.
                 let _ = std::fs::remove_file(file);
             }
             return Err(failure);
@@ -116,7 +118,7 @@ impl List {
         output.answer(&answer, || {
             let keys = answer["keys"].as_array().map_or(&[][..], Vec::as_slice);
             if keys.is_empty() {
-                return "no keys yet, so the host asks nobody for a token: `polder token key new --data DIR` makes one while it stands still".to_owned();
+                return "no keys yet, so the host requires no token: `polder token key new --data DIR` makes one while the host is stopped".to_owned();
             }
             keys.iter().map(describe).collect()
         })

@@ -1,4 +1,4 @@
-//! How long something lasts, as it is typed: `30d`, `12h`, `90m`, `45s`.
+//! Parses a lifetime as people type it: `30d`, `12h`, `90m`, `45s`.
 
 use std::str::FromStr;
 
@@ -8,7 +8,7 @@ pub(crate) struct Lifetime {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("a number and a unit would be right: 30d, 12h, 90m or 45s")]
+#[error("give a number and a unit: 30d, 12h, 90m or 45s")]
 pub(crate) struct LifetimeError;
 
 impl FromStr for Lifetime {

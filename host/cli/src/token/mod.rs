@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// Say who may do what: keys that sign tokens, and the tokens.
+/// Manage access: keys that sign tokens, and the tokens.
 #[derive(Args)]
 pub(crate) struct Token {
     #[command(subcommand)]

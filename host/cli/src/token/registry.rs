@@ -1,5 +1,5 @@
-//! Where a host's public keys are changed: in its data folder while it is stopped, or through the host while it runs. Either way the change
-//! is a fact in the host's own history.
+//! Changes a host's public keys: in its data folder while it is stopped, or through the host while it runs. Either way
+//! the change is a fact in the host's own history.
 
 use std::path::PathBuf;
 
@@ -18,10 +18,10 @@ use crate::target::Connection;
 
 #[derive(Args)]
 pub(crate) struct Registry {
-    /// The data folder of a host that is not running. Without it, the running host is asked.
+    /// The data folder of a host that is stopped. Without it, the request goes to a running host.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// For the first key of a host that runs: the file first-key-proof in its data folder.
+    /// For the first key of a running host: the file first-key-proof in its data folder.
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     first_key_proof: Option<PathBuf>,
     #[command(flatten)]
@@ -29,7 +29,7 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Where the private keys are that are kept beside the data.
+    /// The folder of the private keys that are kept beside the data.
     pub(crate) fn key_folder(&self) -> Option<KeyFolder> {
         self.data.as_deref().map(KeyFolder::of_data)
     }
@@ -82,7 +82,7 @@ impl Registry {
         folder::check_own(data)?;
         converse(async {
             let host = Host::open(HostOptions::new(data)).with_context(|| {
-                format!("cannot open {}; a host that runs is spoken to with --host instead of --data", data.display())
+                format!("cannot open {}; for a running host give --host instead of --data", data.display())
             })?;
             let done = in_folder(&host).await;
             host.shutdown().await;

@@ -1,4 +1,4 @@
-//! `polder token show`: what a token says. Whether a host takes it, only that host knows.
+//! `polder token show`: prints the claims of a token. Only the host knows whether it accepts the token.
 
 use std::io::Read;
 
@@ -11,7 +11,7 @@ use crate::failure::Outcome;
 use crate::output::Output;
 use crate::times::rfc3339;
 
-/// Show what a token says, without asking whether it is good.
+/// Show the claims of a token without checking whether it is valid.
 #[derive(Args)]
 pub(crate) struct Show {
     /// The token, or - for stdin.
@@ -26,7 +26,7 @@ impl Show {
             token.clear();
             std::io::stdin().read_to_string(&mut token).context("cannot read the token from stdin")?;
         }
-        let (key, claims) = Claims::unverified(token.trim()).context("that is no token of polder")?;
+        let (key, claims) = Claims::unverified(token.trim()).context("that is not a Polder token")?;
         let answer = serde_json::json!({ "key": key, "claims": claims });
         output.answer(&answer, || describe(&key, &claims))
     }

@@ -1,4 +1,4 @@
-//! What one caller was granted: in whose name it acts, within which tenant, and what it may do there.
+//! The grant of one caller: its actor name, its tenant, and its permissions.
 
 use std::fmt;
 
@@ -11,18 +11,18 @@ use crate::{NameError, TenantName};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     pub scope: Scope,
-    /// Stands in events as who asked.
+    /// The caller's name, recorded in events as the actor.
     pub actor: String,
     pub permissions: Permissions,
 }
 
-/// Patterns grant nothing beyond it.
+/// The part of all subjects that a grant is confined to. Patterns cannot grant anything outside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Scope {
     /// Subjects that begin with the tenant's name.
     Tenant(TenantName),
-    /// All subjects: for those who run the host.
+    /// All subjects, for the host's operators.
     Host,
 }
 
@@ -35,17 +35,17 @@ impl Grant {
         self.scope.covers(subject) && self.permissions.may_subscribe(subject)
     }
 
-    /// As [`Permissions::may_publish_within`].
+    /// Does the same as [`Permissions::may_publish_within`], within the scope.
     pub fn may_publish_within(&self, space: &Pattern) -> bool {
         self.scope.covers(space.as_str()) && self.permissions.may_publish_within(space)
     }
 
-    /// As [`Permissions::may_subscribe_within`].
+    /// Does the same as [`Permissions::may_subscribe_within`], within the scope.
     pub fn may_subscribe_within(&self, space: &Pattern) -> bool {
         self.scope.covers(space.as_str()) && self.permissions.may_subscribe_within(space)
     }
 
-    /// As [`Permissions::may_subscribe_to_all`].
+    /// Does the same as [`Permissions::may_subscribe_to_all`], within the scope.
     pub fn may_subscribe_to_all(&self, space: &Pattern) -> bool {
         self.scope.covers(space.as_str()) && self.permissions.may_subscribe_to_all(space)
     }

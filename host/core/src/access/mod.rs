@@ -1,5 +1,5 @@
-//! Who may do what: subjects that may be published or subscribed to, chosen by patterns as in NATS. Pure, so that every outer
-//! face asks the same question and gets the same answer.
+//! Permissions: the subjects that a caller may publish or subscribe to, selected by patterns as in NATS. Pure, so that
+//! HTTP and NATS give the same answer to the same question.
 
 mod grant;
 mod pattern;

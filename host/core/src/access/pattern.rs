@@ -1,12 +1,12 @@
-//! A set of subjects, written as NATS writes it: tokens parted by dots, where `*` stands for exactly one token and `>`, as the
-//! last, for one or more. A `*` or `>` beside other characters in a token is an ordinary character.
+//! A pattern: a set of subjects in NATS's form. Tokens are separated by dots; `*` matches exactly one token, and `>` as
+//! the last token matches one or more. A `*` or `>` next to other characters in a token is an ordinary character.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The longest pattern, in bytes: more than the longest subject.
+/// Maximum length of a pattern, in bytes: more than the longest subject.
 pub const PATTERN_BYTES_MAX: usize = 512;
 
 const ONE: &str = "*";
@@ -18,7 +18,7 @@ pub struct Pattern(Arc<str>);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "pattern {pattern:?} {problem}: tokens parted by dots would be right, with * for one token and > at the end for the rest, as in acme.cmd.orders.>"
+    "pattern {pattern:?} {problem}: expected tokens separated by dots, with * for one token and > at the end for the rest, as in acme.cmd.orders.>"
 )]
 pub struct PatternError {
     pattern: String,
@@ -40,7 +40,7 @@ impl Pattern {
                 return Err(fail("has an empty token"));
             }
             if token == REST && tokens.peek().is_some() {
-                return Err(fail("goes on after >"));
+                return Err(fail("continues after >"));
             }
         }
         Ok(Self(Arc::from(text)))
@@ -54,7 +54,7 @@ impl Pattern {
         self.0.split('.')
     }
 
-    /// `subject` is one subject: in it `*` and `>` mean nothing.
+    /// Whether the pattern matches `subject`, in which `*` and `>` are ordinary characters.
     pub fn matches(&self, subject: &str) -> bool {
         let mut subject = subject.split('.');
         for token in self.tokens() {
@@ -69,7 +69,7 @@ impl Pattern {
         subject.next().is_none()
     }
 
-    /// Every subject that `other` matches is matched by this one too.
+    /// Whether this pattern matches every subject that `other` matches.
     pub fn contains(&self, other: &Self) -> bool {
         let mut others = other.tokens();
         for token in self.tokens() {
@@ -85,7 +85,7 @@ impl Pattern {
         others.next().is_none()
     }
 
-    /// The subjects that both match, which one pattern can always say.
+    /// The subjects that both patterns match. One pattern can always express them.
     pub fn intersection(&self, other: &Self) -> Option<Self> {
         let (mut ours, mut theirs) = (self.tokens(), other.tokens());
         let mut common: Vec<&str> = Vec::new();
@@ -149,7 +149,8 @@ mod tests {
         Pattern::new(text).unwrap()
     }
 
-    /// The rules of nats-server: the cases of its own tests of literal subjects, and the ones that are often got wrong.
+    /// The rules of nats-server: the cases of its own tests for literal subjects, and cases that implementations often
+    /// get wrong.
     #[test]
     fn patterns_match_as_in_nats() {
         for (subject, text, expected) in [
@@ -168,7 +169,7 @@ mod tests {
             ("stats.test", "stats.test.*", false),
             ("stats.test.foos", "stats.*", false),
             ("stats.test.foos", "stats.*.*.foos", false),
-            // Wildcards beside other characters are none.
+            // A wildcard next to other characters is an ordinary character.
             ("*bar", "*bar", true),
             ("foobar", "*bar", false),
             ("foo*", "foo*", true),
@@ -188,7 +189,7 @@ mod tests {
             ("foo.bar.baz", "*.*.>", true),
             ("foo.bar", "*.*.>", false),
             ("Foo", "foo", false),
-            // `>` also takes what begins with a dollar.
+            // `>` also matches subjects that begin with a dollar sign.
             ("$host.metrics", ">", true),
             ("$host.metrics", "*.metrics", true),
         ] {
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_refused() {
+    fn an_invalid_pattern_is_refused() {
         let long = "a.".repeat(PATTERN_BYTES_MAX);
         for text in ["", ".", ".foo", "foo.", "foo..bar", "foo.>.bar", ">.foo", "foo bar", "foo\t", "foo\0", &long] {
             let error = Pattern::new(text).unwrap_err().to_string();
@@ -248,7 +249,7 @@ mod tests {
         }
     }
 
-    /// Over all patterns and subjects of a small alphabet, by what the three operations promise.
+    /// Checks what the three operations promise, for all patterns and subjects of a small alphabet.
     #[test]
     fn the_operations_agree_with_matching() {
         let words = |letters: &[&str]| {

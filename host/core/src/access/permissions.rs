@@ -1,15 +1,16 @@
-//! Which subjects may be published to and which subscribed to. What nothing allows is not allowed; what anything denies is denied.
+//! The subjects that a caller may publish to and subscribe to. A subject is allowed if some pattern allows it and no
+//! pattern denies it.
 
 use super::Pattern;
 
-/// Patterns of all three lists together.
+/// Maximum number of patterns in all three lists together.
 pub const PATTERNS_MAX: usize = 100;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Permissions {
     pub publish: Vec<Pattern>,
     pub subscribe: Vec<Pattern>,
-    /// Holds for both.
+    /// Patterns that are denied for publishing and for subscribing.
     pub deny: Vec<Pattern>,
 }
 
@@ -22,18 +23,18 @@ impl Permissions {
         allows(&self.subscribe, subject) && !allows(&self.deny, subject)
     }
 
-    /// Some subject of `space` may be published to. Exact but for denials that only together cover all that is allowed: then
-    /// this says yes, and each subject is still refused.
+    /// Whether any subject of `space` may be published to. There is one inexact case: if only several denials together
+    /// cover all that is allowed, this returns true, though each subject is refused.
     pub fn may_publish_within(&self, space: &Pattern) -> bool {
         self.allows_within(&self.publish, space)
     }
 
-    /// As [`may_publish_within`](Self::may_publish_within).
+    /// Does the same as [`may_publish_within`](Self::may_publish_within), for subscribing.
     pub fn may_subscribe_within(&self, space: &Pattern) -> bool {
         self.allows_within(&self.subscribe, space)
     }
 
-    /// Every subject of `space` may be subscribed to.
+    /// Whether every subject of `space` may be subscribed to.
     pub fn may_subscribe_to_all(&self, space: &Pattern) -> bool {
         self.subscribe.iter().any(|allow| allow.contains(space))
             && !self.deny.iter().any(|deny| deny.intersection(space).is_some())
@@ -53,7 +54,7 @@ fn allows(patterns: &[Pattern], subject: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// `publish acme.cmd.> subscribe acme.orders.> deny …`
+    /// Parses permissions written as `publish acme.cmd.> subscribe acme.orders.> deny …`.
     fn permissions(text: &str) -> Permissions {
         let mut permissions = Permissions::default();
         let mut list = &mut permissions.publish;

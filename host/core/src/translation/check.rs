@@ -1,21 +1,21 @@
-//! What can be seen of rules before any event comes: loops, and how much one event may become. A rule's target is one kind, so which rules
-//! take what it makes is known exactly.
+//! Checks of a tenant's rules before any event is translated: for loops, and for the number of messages that one event
+//! may become. A rule's target is a single kind of event, so it is known exactly which rules match its result.
 
 use super::fields::Field;
 use super::rule::Rule;
 use super::{HOPS_MAX, RULES_MAX, TRANSLATIONS_PER_EVENT_MAX};
 use crate::access::Pattern;
 
-/// Patterns of one rule's `except`.
+/// Maximum number of patterns in one rule's `except`.
 const EXCEPTIONS_MAX: usize = 32;
-/// Members of one translated payload.
+/// Maximum number of members of one translated payload.
 const FIELDS_MAX: usize = 64;
-/// Bytes of the name of one.
+/// Maximum length of a member's name, in bytes.
 const FIELD_NAME_BYTES_MAX: usize = 128;
-/// Bytes of a constant, as JSON.
+/// Maximum length of a constant value as JSON, in bytes.
 const VALUE_BYTES_MAX: usize = 4_096;
 
-/// Rules are counted from 1.
+/// Why a tenant's rules are refused. Rules are numbered from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RulesError {
     #[error("rule {rule}: {what} has {found}, and {allowed} are allowed")]
@@ -27,7 +27,7 @@ pub enum RulesError {
     )]
     MatchesNothing { rule: usize, pattern: String },
     #[error(
-        "the rules go round in a loop: {}; except what a rule makes from the rules that take it, as in \"except\": [{to:?}]",
+        "the rules go round in a loop: {}; exclude what a rule makes from the rules that take it, as in \"except\": [{to:?}]",
         round(rules)
     )]
     Loop { rules: Vec<usize>, to: String },
@@ -92,24 +92,25 @@ fn sizes(rule: usize, given: &Rule) -> Result<(), RulesError> {
     Ok(())
 }
 
-/// What a rule sets off.
+/// What follows from one rule.
 #[derive(Clone, Copy)]
 struct Chain {
-    /// Rules one after the other, itself included.
+    /// Length of the longest chain of rules that begins with this one, itself included.
     length: usize,
-    /// That it makes, and all that is made of them.
+    /// Number of messages that the rule makes, including all that further rules make of them.
     messages: usize,
 }
 
 struct Chains<'a> {
     rules: &'a [Rule],
     known: Vec<Option<Chain>>,
-    /// Rules that led here.
+    /// The rules that led to the current one.
     path: Vec<usize>,
 }
 
 impl Chains<'_> {
-    /// No deeper than there are rules, as a rule that led to itself is a loop.
+    /// Computes the chain of a rule. The recursion is at most as deep as there are rules, because a rule that leads to
+    /// itself is a loop.
     fn from(&mut self, rule: usize) -> Result<Chain, RulesError> {
         if let Some(known) = self.known[rule] {
             return Ok(known);
@@ -139,7 +140,7 @@ impl Chains<'_> {
 mod tests {
     use super::*;
 
-    /// `from>to` each.
+    /// Checks rules that are given as pairs of `from` and `to`.
     fn checked(rules: &[(&str, &str)]) -> Result<(), String> {
         let rules: Vec<Rule> = rules
             .iter()
@@ -151,20 +152,21 @@ mod tests {
     #[test]
     fn loops_are_refused_and_named() {
         assert_eq!(checked(&[("a.>", "b.b.b.v1"), ("b.>", "c.c.c.v1"), ("a.*.*.v1", "c.c.c.v1")]), Ok(()));
-        let told = checked(&[("*.*.*.*", "audit.entry.recorded.v1")]).unwrap_err();
+        let message = checked(&[("*.*.*.*", "audit.entry.recorded.v1")]).unwrap_err();
         assert!(
-            told.contains("rule 1 takes what rule 1 makes") && told.contains("\"audit.entry.recorded.v1\""),
-            "{told}"
+            message.contains("rule 1 takes what rule 1 makes") && message.contains("\"audit.entry.recorded.v1\""),
+            "{message}"
         );
-        let told = checked(&[("x.>", "a.a.a.v1"), ("a.>", "b.b.b.v1"), ("b.*.*.v1", "c.c.c.v1"), ("c.>", "a.b.c.v2")]);
-        let told = told.unwrap_err();
+        let message =
+            checked(&[("x.>", "a.a.a.v1"), ("a.>", "b.b.b.v1"), ("b.*.*.v1", "c.c.c.v1"), ("c.>", "a.b.c.v2")]);
+        let message = message.unwrap_err();
         let steps = "rule 3 takes what rule 2 makes, rule 4 takes what rule 3 makes, rule 2 takes what rule 4 makes";
-        assert!(told.contains(steps), "{told}");
+        assert!(message.contains(steps), "{message}");
         assert_eq!(checked(&[("a.>", "b.b.b.v1"), ("b.b.b.v2", "a.a.a.v1")]), Ok(()));
     }
 
     #[test]
-    fn so_much_and_no_more() {
+    fn chains_rules_and_messages_are_bounded() {
         let chain = |rules: usize| {
             let names: Vec<(String, String)> =
                 (0..rules).map(|rule| (format!("a{rule}.>"), format!("a{}.b.c.v1", rule + 1))).collect();
@@ -180,10 +182,10 @@ mod tests {
     }
 
     #[test]
-    fn what_can_match_nothing_is_refused() {
+    fn a_pattern_that_matches_no_kind_is_refused() {
         for from in ["policies", "policies.*.*", "a.b.c.v1.d", "a.b.c.d.>"] {
-            let told = checked(&[(from, "b.b.b.v1")]).unwrap_err();
-            assert!(told.contains("rule 1") && told.contains("four tokens"), "{told}");
+            let message = checked(&[(from, "b.b.b.v1")]).unwrap_err();
+            assert!(message.contains("rule 1") && message.contains("four tokens"), "{message}");
         }
     }
 }

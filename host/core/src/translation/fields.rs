@@ -1,4 +1,4 @@
-//! What a member of a translated payload is made of.
+//! The members of a translated payload, and how their values are made.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,16 +11,16 @@ use crate::Event;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Field {
-    /// What stands there in the event. Where nothing does the member is left out.
+    /// The value at this path in the event. If there is none, the member is left out.
     Pick(Path),
-    /// Always the same.
+    /// A constant value.
     Value(Value),
     Text(Text),
 }
 
-/// What a rule is applied to.
+/// The input of a rule.
 pub(super) struct Source<'a> {
-    /// The recorded one that it came from.
+    /// The recorded event that everything was translated from.
     pub(super) event: &'a Event,
     pub(super) kind: &'a EventKind,
     pub(super) payload: &'a str,

@@ -1,4 +1,4 @@
-//! What kind of event something is, as subjects of NATS say it behind the tenant: `orders.order.order-drafted.v1`.
+//! The kind of an event: its subject in NATS without the tenant, as in `orders.order.order-drafted.v1`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,7 +19,7 @@ pub struct EventKind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KindError {
     #[error(
-        "{kind:?} names no kind of event: domain, aggregate, event and version would be right, as in audit.entry.recorded.v1"
+        "{kind:?} names no kind of event: expected domain, aggregate, event and version, as in audit.entry.recorded.v1"
     )]
     Form { kind: String },
     #[error("{kind:?} names no kind of event: {problem}")]
@@ -32,7 +32,7 @@ impl EventKind {
         Self { domain: domain.clone(), aggregate: aggregate.clone(), name: name.clone(), version: *version }
     }
 
-    /// Where such events of a tenant appear.
+    /// The subject of such events of a tenant.
     pub fn subject(&self, tenant: &TenantName) -> String {
         subject::event(tenant, &self.domain, &self.aggregate, &self.name, self.version)
     }

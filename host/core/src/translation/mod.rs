@@ -1,6 +1,7 @@
-//! The context bridge: rules that say what one context's events are called in another's vocabulary. An event that a rule matches becomes a
-//! message of another kind with a payload of its own; what a rule makes may be matched by further rules. Pure, and the same for the same
-//! event and rules for ever: whoever publishes can find out what it published.
+//! The context bridge: rules that translate one context's events into another's vocabulary. An event that a rule
+//! matches becomes a message of another kind with another payload, and further rules may match that message.
+//! Translation is pure: the same event and rules always give the same messages, so the host can compute later what it
+//! published.
 
 mod check;
 mod fields;
@@ -21,14 +22,14 @@ use serde::{Deserialize, Serialize};
 use crate::Event;
 use fields::Source;
 
-/// Rules of one tenant.
+/// Maximum number of rules of one tenant.
 pub const RULES_MAX: usize = 32;
-/// How often one event may be translated, one rule after the other, and handed on from there. What would be translated once more is in
-/// a loop.
+/// Maximum number of rules that an event passes through, across all hosts that hand it on. An event beyond it is in a
+/// loop.
 pub const HOPS_MAX: u32 = 8;
-/// Messages that one event may become.
+/// Maximum number of messages that one event may become.
 pub const TRANSLATIONS_PER_EVENT_MAX: usize = 64;
-/// Bytes of a translated payload.
+/// Maximum size of a translated payload, in bytes.
 pub const TRANSLATION_BYTES_MAX: usize = 262_144;
 
 /// All rules of a tenant, in order.
@@ -36,17 +37,17 @@ pub const TRANSLATION_BYTES_MAX: usize = 262_144;
 #[serde(transparent)]
 pub struct Rules(Vec<Rule>);
 
-/// What an event is in another context.
+/// An event in another context's vocabulary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Translation {
     pub kind: EventKind,
-    /// JSON.
+    /// The payload as JSON.
     pub payload: String,
-    /// Rules that lie between the event and this, those before the event included.
+    /// Number of rules that led to this message, including those that led to the event itself.
     pub hops: u32,
 }
 
-/// Why a rule that matched made nothing. The event itself is as it was.
+/// Why a matching rule made no message. The event itself is not affected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LeftOut {
     #[error("to {0}: it was translated {HOPS_MAX} times before, so it goes round in a loop")]
@@ -58,8 +59,10 @@ pub enum LeftOut {
 }
 
 impl Rules {
+    /// Checks the rules.
+    ///
     /// # Errors
-    /// Where the rules can be seen to go round in a loop, or beyond a limit.
+    /// Fails if the rules form a loop, or exceed a limit.
     pub fn checked(rules: Vec<Rule>) -> Result<Self, RulesError> {
         check::check(&rules)?;
         Ok(Self(rules))
@@ -73,7 +76,8 @@ impl Rules {
         self.0.is_empty()
     }
 
-    /// What the event becomes, in the order of the rules; what becomes of that follows.
+    /// Translates an event. Returns the messages in the order of the rules, followed by the messages made from those;
+    /// and the rules that made none, with the reason.
     pub fn translate(&self, event: &Event) -> (Vec<Translation>, Vec<LeftOut>) {
         let (mut made, mut left_out) = (Vec::<Translation>::new(), Vec::new());
         if self.0.is_empty() {
@@ -148,7 +152,7 @@ mod tests {
                 "role": {"pick": "change.roles.1"},
                 "amount": {"pick": "amount"},
                 "missing": {"pick": "change.nothing"},
-                "told": {"text": "{$actor} changed {change.name} {{v{$version}}}: {change.roles}{nothing}"}
+                "summary": {"text": "{$actor} changed {change.name} {{v{$version}}}: {change.roles}{nothing}"}
             }},
             {"from": "policies.>", "to": "notices.notice.sent.v2"},
             {"from": "orders.>", "to": "notices.notice.ignored.v1"}
@@ -161,17 +165,18 @@ mod tests {
         };
         let (made, left_out) = self::rules(rules).translate(&event);
         assert_eq!(left_out, []);
-        let told: Vec<_> = made.iter().map(|one| (one.kind.to_string(), one.payload.as_str(), one.hops)).collect();
-        let entry = r#"{"amount":12345678901234567890123,"role":"b","told":"ann changed door {v1}: [\"a\", \"b\"]","what":{"kind":"policy"},"which":"p-1","who":"ann"}"#;
-        // A number keeps every digit, and a payload that no field says anything of is as it was.
+        let translated: Vec<_> =
+            made.iter().map(|one| (one.kind.to_string(), one.payload.as_str(), one.hops)).collect();
+        let entry = r#"{"amount":12345678901234567890123,"role":"b","summary":"ann changed door {v1}: [\"a\", \"b\"]","what":{"kind":"policy"},"which":"p-1","who":"ann"}"#;
+        // A number keeps all its digits, and a payload without field rules is not changed.
         assert_eq!(
-            told,
+            translated,
             [("audit.entry.recorded.v1".to_owned(), entry, 1), ("notices.notice.sent.v2".to_owned(), payload, 1)]
         );
     }
 
     #[test]
-    fn what_a_rule_makes_is_matched_again() {
+    fn a_rules_result_is_matched_again() {
         let rules = r#"[
             {"from": "audit.entry.*.v1", "to": "archive.page.written.v1", "fields": {"of": {"pick": "$domain"}, "n": {"pick": "m"}}},
             {"from": "*.*.*.*", "except": ["audit.>", "archive.>"], "to": "audit.entry.recorded.v1", "fields": {"m": {"pick": "n"}}}
@@ -193,7 +198,7 @@ mod tests {
         let (made, left_out) = rules.translate(&event(HOPS_MAX));
         assert_eq!((made.len(), left_out.len()), (0, 1));
         assert!(left_out[0].to_string().contains("loop"), "{left_out:?}");
-        // What was recorded without having been checked ends too.
+        // Recorded rules that were never checked must end too.
         let unchecked: Rules = serde_json::from_str(
             r#"[{"from": "*.>", "to": "policies.access-control.updated.v1"}, {"from": "*.>", "to": "a.b.c.v1"}]"#,
         )

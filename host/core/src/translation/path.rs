@@ -1,5 +1,5 @@
-//! Where a value is found: members of the payload parted by dots (an array's by their number), or, behind a `$`, what is known of the
-//! event beside its payload.
+//! The path to a value: members of the payload separated by dots (items of an array by their number), or, after a `$`,
+//! a property of the event other than its payload.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,10 +10,10 @@ use serde_json::value::RawValue;
 
 use super::fields::Source;
 
-/// Bytes of a path.
+/// Maximum length of a path, in bytes.
 const PATH_BYTES_MAX: usize = 256;
 
-/// What may stand behind a `$`.
+/// The names that may follow a `$`.
 const KNOWN: &[&str] = &[
     "id",
     "position",
@@ -37,7 +37,7 @@ pub struct Path(String);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{path:?} is no path to a value: members parted by dots would be right, as in address.city, or one of {}",
+    "{path:?} is no path to a value: expected members separated by dots, as in address.city, or one of {}",
     known()
 )]
 pub struct PathError {
@@ -61,7 +61,7 @@ impl Path {
         if is_good { Ok(Self(text.to_owned())) } else { Err(PathError { path: text.chars().take(80).collect() }) }
     }
 
-    /// The value's JSON; `None`: there is none.
+    /// The value as JSON; `None` if there is none.
     pub(super) fn find<'a>(&self, source: &Source<'a>) -> Option<Cow<'a, str>> {
         match self.0.strip_prefix('$') {
             Some(name) => known_of(name, source).map(Cow::Owned),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_told() {
+    fn an_invalid_path_is_refused_with_the_reason() {
         for text in ["", ".", "a..b", "a.", "$", "$payload", "$actor.name", "{a}", &"a".repeat(257)] {
             let error = Path::new(text).unwrap_err().to_string();
             assert!(error.contains("address.city") && error.contains("$aggregate_id"), "{error}");

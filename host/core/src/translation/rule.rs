@@ -1,4 +1,4 @@
-//! One rule: which events it takes, what they become.
+//! One rule: the events that it matches, and what they become.
 
 use std::collections::BTreeMap;
 
@@ -12,24 +12,24 @@ use crate::access::Pattern;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// Kinds of events, written as NATS writes subjects: `policies.access-control.updated.v1`, `policies.>`, `*.*.*.v1`.
+    /// The kinds of events to match, as a NATS pattern: `policies.access-control.updated.v1`, `policies.>`, `*.*.*.v1`.
     pub from: Pattern,
-    /// Not these.
+    /// Kinds of events that are not matched even so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<Pattern>,
     pub to: EventKind,
-    /// The members of the new payload. Without it the payload stays as it is, byte for byte.
+    /// The members of the new payload. If `None`, the payload is copied byte for byte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<BTreeMap<String, Field>>,
 }
 
 impl Rule {
-    /// `kind` as [`EventKind`] is written.
+    /// Whether the rule matches this kind, in the form in which [`EventKind`] is displayed.
     pub fn matches(&self, kind: &str) -> bool {
         self.from.matches(kind) && !self.except.iter().any(|pattern| pattern.matches(kind))
     }
 
-    /// `None`: it would be too large.
+    /// The new payload; `None` if it would be too large.
     pub(super) fn payload(&self, source: &Source<'_>) -> Option<String> {
         let Some(fields) = &self.fields else { return Some(source.payload.to_owned()) };
         let mut json = String::from("{");

@@ -1,4 +1,4 @@
-//! Text with values in it: `{actor} moved {address.city}`. `{{` and `}}` are braces.
+//! Text with placeholders for values: `{actor} moved {address.city}`. `{{` and `}}` stand for braces.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::fields::Source;
 use super::path::{Path, PathError};
 
-/// Bytes of a text, before values stand in it.
+/// Maximum length of a text in bytes, before its placeholders are filled.
 const TEXT_BYTES_MAX: usize = 1_024;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,9 +27,7 @@ enum Piece {
 pub enum TextError {
     #[error("the text has {0} bytes, and {TEXT_BYTES_MAX} are allowed")]
     TooLong(usize),
-    #[error(
-        "text {0:?} has a brace without its other one: {{path}} would be right, and {{{{ or }}}} for a brace itself"
-    )]
+    #[error("text {0:?} has a brace without its counterpart: write {{path}} for a value, and {{{{ or }}}} for a brace")]
     Brace(String),
     #[error(transparent)]
     Path(#[from] PathError),
@@ -69,8 +67,8 @@ impl Text {
         Ok(Self { written: written.to_owned(), pieces })
     }
 
-    /// A value that is a text stands there without quotes, any other as JSON, and one that is missing not at all. `None`: it would have
-    /// more bytes than these.
+    /// The text with its placeholders filled: a string without quotes, any other value as JSON, a missing value as
+    /// nothing. `None` if it would exceed `bytes_max` bytes.
     pub(super) fn filled(&self, source: &Source<'_>, bytes_max: usize) -> Option<String> {
         let mut filled = String::new();
         for piece in &self.pieces {
@@ -117,18 +115,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_text_is_told() {
-        for (text, told) in [
+    fn an_invalid_text_is_refused_with_the_reason() {
+        for (text, expected) in [
             ("{", "a brace without"),
             ("a } b", "a brace without"),
             ("{a", "a brace without"),
             ("{}", "no path"),
             ("{a..b}", "no path"),
-            ("{$nobody}", "$actor"),
+            ("{$unknown}", "$actor"),
             (&"x".repeat(1_025), "1025 bytes"),
         ] {
             let error = Text::new(text).unwrap_err().to_string();
-            assert!(error.contains(told), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
         for text in ["", "plain", "{a}{b.0}", "{{a}}", "}}{{", "{$actor}"] {
             assert_eq!(Text::new(text).unwrap().to_string(), text);

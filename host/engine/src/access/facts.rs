@@ -1,4 +1,4 @@
-//! What is recorded of keys, and which there are after it.
+//! The facts recorded of signing keys, and the keys that follow from them.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::system::{Book, Fact, Noted};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum KeyFact {
-    /// `public_key` as the outer face wrote it, which has checked it.
+    /// A key was added. The caller has checked `public_key`, which is stored as given.
     KeyAdded {
         key: AggregateId,
         public_key: String,
@@ -21,7 +21,7 @@ pub(crate) enum KeyFact {
     },
 }
 
-/// Every key there ever was.
+/// All keys that ever existed.
 #[derive(Debug, Default)]
 pub(crate) struct Keys(BTreeMap<AggregateId, AccessKey>);
 

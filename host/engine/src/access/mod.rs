@@ -1,4 +1,4 @@
-//! The keys that tokens are signed with: which were made known, and which still count. Only their public parts; knows nothing of
+//! The public keys that access tokens are signed with: which were added, and which are still valid. Knows nothing of
 //! tokens.
 
 mod facts;

@@ -1,4 +1,4 @@
-//! What is asked of read models, and what they answer: documents, effects, and events that are set aside.
+//! Queries of read models and their answers: documents, effects and parked events.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,18 +7,18 @@ use polder_core::{DomainName, Event, MemoryReservation, Position, ProjectionName
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// Answer only once the view has seen `position`.
+/// Makes a query wait until the view has reached `position`.
 #[derive(Debug, Clone, Copy)]
 pub struct WaitFor {
     pub position: Position,
-    /// Wall time; 0 looks once.
+    /// Longest wait in wall-clock time, in milliseconds; 0 checks once.
     pub timeout_ms: u64,
 }
 
-/// Events that a projection could not apply, and what queues behind them.
+/// Events that a projection could not apply, with the events that wait behind them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SetAside {
-    /// The position of the first of them: from there on something is missing.
+    /// Position of the first of these events: from there on something is missing.
     pub first: Position,
     pub events: u64,
 }
@@ -27,59 +27,60 @@ pub struct SetAside {
 pub struct Document {
     pub key: String,
     pub document: Box<RawValue>,
-    /// Events of the document that are not in it.
+    /// Events of the document that are not applied to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<SetAside>,
 }
 
-/// The answer to a question for one document.
+/// The answer to a query for one document.
 #[derive(Debug, Serialize)]
 pub struct DocumentAnswer {
-    /// The view has seen the tenant's history up to here.
+    /// The position up to which the view has folded the tenant's history.
     pub position: Position,
     pub key: String,
     pub document: Box<RawValue>,
-    /// Events of the document that are not in it.
+    /// Events of the document that are not applied to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<SetAside>,
-    /// Events of which the projection could not say which document they belong to: it may be this one.
+    /// Events that the projection could not route: they may belong to this document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unrouted: Option<SetAside>,
-    /// Memory of the answer and of the text made of it, until the client has taken that.
+    /// Memory of the answer and its serialized text, reserved until the client has received it.
     #[serde(skip)]
     pub reserved: Option<MemoryReservation>,
 }
 
 #[derive(Debug, Serialize)]
 pub struct DocumentPage {
-    /// The view has seen the tenant's history up to here.
+    /// The position up to which the view has folded the tenant's history.
     pub position: Position,
     pub documents: Vec<Document>,
-    /// The `offset` of the next page; `None` when there is none.
+    /// The `offset` of the next page; `None` if there is none.
     pub next_offset: Option<u32>,
-    /// All that match, where the question asks for their number and they could be counted in time.
+    /// Number of all matching documents, if the query asks for it and they could be counted in time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
-    /// Events that are in none of the view's documents, whether the page shows them or not.
+    /// Events that are not applied to the view's documents, whether or not the documents are on the page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<SetAside>,
-    /// Memory of the answer and of the text made of it, until the client has taken that.
+    /// Memory of the answer and its serialized text, reserved until the client has received it.
     #[serde(skip)]
     pub reserved: Option<MemoryReservation>,
 }
 
-/// Documents of one projection. Fields are named by their path in the document, with dots: `customer.city`.
+/// A query for documents of one projection. Fields are named by their path in the document, with dots: `customer.city`.
 #[derive(Debug, Clone, Default)]
 pub struct DocumentQuery {
-    /// All must hold: numbers compare as numbers, points in time as such, all else as text.
+    /// Fields and their values. All must match: numbers compare as numbers, points in time as such, everything else as
+    /// text.
     pub filters: Vec<(String, String)>,
-    /// `None`: by key.
+    /// `None` for the order of the keys.
     pub order: Option<(String, Direction)>,
-    /// `None`: `DOCUMENTS_PER_PAGE`.
+    /// `None` for `DOCUMENTS_PER_PAGE`.
     pub limit: Option<u32>,
-    /// Skip this many.
+    /// Number of documents to skip.
     pub offset: u32,
-    /// Count all that match.
+    /// Whether to count all matching documents.
     pub count: bool,
 }
 
@@ -89,17 +90,17 @@ pub enum Direction {
     Descending,
 }
 
-/// A place in the order of a domain's effects. It names the same place after everything that is derived was built anew.
+/// A cursor in the order of a domain's effects. It remains valid when all read models are rebuilt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EffectCursor {
     pub position: Position,
-    /// Of the effects listed at the position, how many lie before the place; `None`: all of them.
+    /// Number of effects at the position that are before the cursor; `None` for all of them.
     pub index: Option<u32>,
 }
 
-/// What is no place in the order of effects.
+/// The text is not a cursor of effects.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no place among effects: a position would be right, or what an answer names as next, as in 17.2")]
+#[error("{0:?} is not a cursor of effects: give a position, or the \"next\" of an answer, as in 17.2")]
 pub struct EffectCursorError(String);
 
 impl FromStr for EffectCursor {
@@ -130,12 +131,12 @@ impl Serialize for EffectCursor {
     }
 }
 
-/// Something a projection asked for, recorded once per key.
+/// An effect that a projection requested, recorded once per key.
 #[derive(Debug, Clone, Serialize)]
 pub struct RecordedEffect {
     /// The `after` of the effects that follow.
     pub cursor: EffectCursor,
-    /// Of the event that it comes from.
+    /// Position of the event that caused the effect.
     pub position: Position,
     pub domain: DomainName,
     pub projection: ProjectionName,
@@ -148,12 +149,12 @@ pub struct RecordedEffect {
 #[derive(Debug, Serialize)]
 pub struct EffectPage {
     pub effects: Vec<RecordedEffect>,
-    /// The `after` of the next question.
+    /// The `after` of the next request.
     pub next: EffectCursor,
-    /// All views of the domain have come this far: effects of later events are not shown yet.
+    /// The position that all views of the domain have reached. Effects of later events are not visible yet.
     pub position: Position,
     pub has_more: bool,
-    /// Memory of the answer and of the text made of it, until the client has taken that.
+    /// Memory of the answer and its serialized text, reserved until the client has received it.
     #[serde(skip)]
     pub reserved: Option<MemoryReservation>,
 }
@@ -161,32 +162,32 @@ pub struct EffectPage {
 #[derive(Debug, Clone, Serialize)]
 pub struct ProjectionInfo {
     pub projection: ProjectionName,
-    /// The revision whose documents readers see; another than the domain's while a rebuild runs.
+    /// The revision whose documents readers see. It differs from the domain's revision during a rebuild.
     pub revision: Revision,
     pub position: Position,
-    /// It is being built for the first time: readers are told so.
+    /// Whether the view is being built for the first time. Answers to readers report it.
     pub is_being_built: bool,
-    /// Where the rebuild stands, while one runs.
+    /// Position of the rebuild; `None` if none is running.
     pub rebuilding: Option<Position>,
-    /// Why the rebuilt view does not take the place of this one, when it does not.
+    /// Why the rebuilt view does not replace this one, if it does not.
     pub withheld: Option<String>,
-    /// Events set aside because the projection could not apply them, and those that queue behind them.
+    /// Number of parked events, including those that wait behind others.
     pub parked: u64,
-    /// Why it does not advance, when it does not.
+    /// Why the view does not advance, if it does not.
     pub stalled: Option<String>,
 }
 
-/// Why an event is set aside.
+/// The reason why an event is parked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ParkedKind {
-    /// The projection failed over it.
+    /// The projection failed on the event.
     Failed,
-    /// The projection failed when it was asked which documents it belongs to.
+    /// The projection failed to return the documents that the event belongs to.
     Unrouted,
-    /// It waits for one that stands before it.
+    /// The event waits behind an earlier one.
     Behind,
-    /// An operator gave it up: the view goes on without it.
+    /// An operator discarded the event: the view continues without it.
     Discarded,
 }
 
@@ -202,7 +203,7 @@ impl ParkedKind {
         }
     }
 
-    /// What is no name counts as a failure, which is tried again only when it is asked for.
+    /// The kind of this name. Unknown names count as failures, which are only retried on request.
     pub(crate) fn named(name: &str) -> Self {
         Self::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(Self::Failed)
     }
@@ -212,12 +213,12 @@ impl ParkedKind {
 pub struct ParkedEvent {
     pub domain: DomainName,
     pub projection: ProjectionName,
-    /// The revision whose view sets it aside.
+    /// The revision whose view has parked the event.
     pub revision: Revision,
-    /// Readers see that view; otherwise it is being built.
+    /// Whether readers see that view; otherwise it is being built.
     pub is_live: bool,
     pub position: Position,
-    /// The document; `None` where the projection could not say which.
+    /// Key of the document; `None` if the event could not be routed.
     pub key: Option<String>,
     pub kind: ParkedKind,
     pub reason: String,
@@ -225,39 +226,39 @@ pub struct ParkedEvent {
     pub aggregate_id: String,
     pub event: String,
     pub version: u32,
-    /// It is about to be tried again.
+    /// Whether the event is about to be retried.
     pub is_due: bool,
 }
 
 #[derive(Debug, Clone, Serialize)]
 pub struct ParkedPage {
     pub parked: Vec<ParkedEvent>,
-    /// The `after` of the next page; `None` when there is none.
+    /// The `after` of the next page; `None` if there is none.
     pub next: Option<Position>,
 }
 
-/// One event that is set aside, with what is recorded of it.
+/// One event with its parked entries.
 #[derive(Debug, Clone, Serialize)]
 pub struct ParkedDetail {
     pub parked: Vec<ParkedEvent>,
     pub event: Event,
 }
 
-/// Which events that are set aside are meant. All conditions must hold.
+/// Selects parked events. All conditions must hold.
 #[derive(Debug, Clone, Default)]
 pub struct ParkedFilter {
-    /// `None`: of all domains.
+    /// `None` for all domains.
     pub domains: Option<Vec<DomainName>>,
     pub projection: Option<ProjectionName>,
-    /// Of one document; empty for events that could not be routed.
+    /// Key of a document; empty for events that could not be routed.
     pub key: Option<String>,
     pub position: Option<Position>,
     pub after: Option<Position>,
 }
 
-/// What becomes of events that are set aside.
+/// Result of retrying or discarding parked events.
 #[derive(Debug, Clone, Serialize)]
 pub struct ParkedChanged {
-    /// Events that are tried again, or given up.
+    /// Number of events that are retried or were discarded.
     pub events: u64,
 }

@@ -1,5 +1,5 @@
-//! Who compiles, and who waits: a few compilers in all, one for each tenant, a bounded number of waiting callers for a bounded time.
-//! Callers block.
+//! Limits compilation: a few compilers in total, at most one for each tenant, and a bounded number of callers that wait
+//! for a bounded time. Callers block.
 
 use std::collections::HashSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,14 +9,14 @@ use polder_core::TenantName;
 
 use super::{CompileError, Stop};
 
-/// Compilers at a time, on a machine with more than two processors; one on others.
+/// Compilers that may run at a time on a machine with more than two processors; on others one.
 pub const COMPILERS_MAX: usize = 2;
-/// Components that wait for a compiler. The next one is refused.
+/// Components that may wait for a compiler. The next one is refused.
 pub const COMPILES_WAITING_MAX: usize = 16;
-/// Wall time that a component waits for a compiler.
+/// Wall-clock time that a component may wait for a compiler, in milliseconds. After that it is refused.
 pub const COMPILE_WAIT_MS_MAX: u64 = 60_000;
-/// A waiting caller looks this often whether it was stopped.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Interval at which a waiting caller checks whether it was stopped.
+const CHECK_EVERY: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
 pub(crate) struct CompileSeats {
@@ -28,10 +28,10 @@ pub(crate) struct CompileSeats {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Callers in the order in which they came.
+    /// Callers in the order of their arrival.
     waiting: Vec<Waiting>,
     seated: usize,
-    /// Tenants that have a seat. The host's own work has none.
+    /// Tenants that have a seat. The host's own work is not among them.
     tenants: HashSet<TenantName>,
     next_ticket: u64,
 }
@@ -42,7 +42,7 @@ struct Waiting {
     tenant: Option<TenantName>,
 }
 
-/// One compiler may run until this is dropped.
+/// The permission to run one compiler, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Seat<'a> {
     seats: &'a CompileSeats,
@@ -60,10 +60,11 @@ impl CompileSeats {
         Self { seats_max, wait_max, state: Mutex::default(), freed: Condvar::new() }
     }
 
-    /// Waits for a seat. `None` stands for the host itself, which compiles what is deployed already: it waits without a bound.
+    /// Waits for a seat. `None` stands for the host itself, which compiles components that are deployed already; it
+    /// waits without a bound.
     ///
     /// # Errors
-    /// When too many callers wait, or this one has waited too long or was stopped.
+    /// Fails when too many callers wait, or when this one has waited too long or was stopped.
     pub(crate) fn take(&self, tenant: Option<&TenantName>, stop: &Stop) -> Result<Seat<'_>, CompileError> {
         let start = Instant::now();
         let mut state = self.lock();
@@ -79,7 +80,7 @@ impl CompileSeats {
                 state.waiting.retain(|waiting| waiting.ticket != ticket);
                 state.seated += 1;
                 state.tenants.extend(tenant.cloned());
-                // With a second seat free, the one behind may be next as well.
+                // If a second seat is free, the next caller in the queue may take it.
                 self.freed.notify_all();
                 return Ok(Seat { seats: self, tenant: tenant.cloned() });
             }
@@ -89,11 +90,11 @@ impl CompileSeats {
                 self.freed.notify_all();
                 return Err(error);
             }
-            state = self.freed.wait_timeout(state, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.freed.wait_timeout(state, CHECK_EVERY).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Why a caller waits no longer, if so.
+    /// The reason why a caller stops waiting, or `None` if it continues.
     fn end_of_wait(&self, tenant: Option<&TenantName>, start: Instant, stop: &Stop) -> Option<CompileError> {
         if stop.is_set() {
             return Some(CompileError::Stopped);
@@ -110,7 +111,8 @@ impl CompileSeats {
 }
 
 impl State {
-    /// The first caller whose tenant has no seat gets the free one, so a tenant with many components delays no other tenant.
+    /// Whether the caller gets the free seat. It goes to the first caller whose tenant has none, so a tenant with many
+    /// components delays no other tenant.
     fn is_next(&self, ticket: u64, seats_max: usize) -> bool {
         let may_sit = |waiting: &&Waiting| waiting.tenant.as_ref().is_none_or(|tenant| !self.tenants.contains(tenant));
         self.seated < seats_max && self.waiting.iter().find(may_sit).is_some_and(|next| next.ticket == ticket)
@@ -161,7 +163,7 @@ mod tests {
         thread::scope(|scope| {
             let second = scope.spawn(|| drop(seats.take(Some(&a), &Stop::default()).unwrap()));
             wait_until(&seats, 1);
-            // The tenant's second component is ahead in the queue, and the seat is free all the same.
+            // The tenant's second component is ahead in the queue, but the free seat goes to the other tenant.
             drop(seats.take(Some(&b), &Stop::default()).unwrap());
             assert!(!second.is_finished());
             drop(first);

@@ -1,4 +1,4 @@
-//! What the host asks of a compiler, and what it allows one to use. How a compiler is run is not known here.
+//! The host's interface to compilers, and the bounds of their use. How a compiler runs is not known here.
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -12,12 +12,12 @@ use super::{CompileSeats, UploadCounts, Uploaded};
 
 /// Turns a component into machine code.
 pub trait Compiler: Debug + Send + Sync {
-    /// Blocks until the code is there. Returns early when `job.stop` is set.
+    /// Blocks until the code is complete. Returns early when `job.stop` is set.
     ///
     /// The code must be what `polder_sandbox::compile` of this program returned: it is run without further checks.
     ///
     /// # Errors
-    /// When the component is refused, a limit is reached, or the job is stopped.
+    /// Fails when the component is refused, a limit is reached, or the job is stopped.
     fn compile(&self, job: CompileJob<'_>) -> Result<Vec<u8>, CompileError>;
 }
 
@@ -39,31 +39,32 @@ impl Compilers {
 #[derive(Debug)]
 pub struct CompileJob<'a> {
     pub component: &'a Uploaded,
-    /// For files that have no name.
+    /// The folder for temporary files, which have no name.
     pub folder: &'a Path,
-    /// The compiler's memory. It grows before the compiler does, so that the host's budget counts it.
+    /// The compiler's memory. It must be reserved before the compiler allocates it, so that the host's budget counts
+    /// it.
     pub memory: &'a mut MemoryReservation,
     pub stop: &'a Stop,
 }
 
-/// Why there is no machine code.
+/// The reason why there is no machine code.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompileError {
-    /// The author fixes the component.
+    /// The author must fix the component.
     #[error("{0}")]
     Refused(String),
-    /// The author makes the component smaller or simpler.
+    /// The author must make the component smaller or simpler.
     #[error("compiling the component takes more than {value} {unit} (limit {limit})")]
     Limit { limit: &'static str, value: u64, unit: &'static str },
-    /// The caller tries again later.
+    /// The caller should retry later.
     #[error("compilers are busy: {what} (limit {limit}, {value})")]
     Busy { what: &'static str, limit: &'static str, value: u64 },
-    #[error("the compiler finds no memory: {0}")]
+    #[error("there is no memory for the compiler: {0}")]
     Memory(#[from] MemoryExhausted),
     #[error("compiling was stopped, because the client has left or the host stops")]
     Stopped,
-    /// The operator looks after the host.
+    /// The operator must look into the host.
     #[error("the compiler cannot run: {0}")]
     Failed(String),
 }
@@ -74,11 +75,11 @@ impl From<Refusal> for CompileError {
     }
 }
 
-/// Ends work that nobody waits for any more. Clones share it.
+/// Ends work whose caller has left. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
     own: Arc<AtomicBool>,
-    /// Of the host as a whole.
+    /// Set when the host stops.
     host: Arc<AtomicBool>,
 }
 
@@ -106,7 +107,8 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Compiles in this process, without limits of its own: for tests, benchmarks, and tools that run the author's own components.
+/// Compiles in this process and without limits. It is meant for tests, benchmarks, and tools that run the author's own
+/// components.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CompilerInProcess;
 

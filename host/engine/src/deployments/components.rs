@@ -1,5 +1,5 @@
-//! The folder of components by revision: what was uploaded, byte for byte, and its compiled form. A revision that is in use is in
-//! memory once, however many tenants use it.
+//! The folders of components by revision: the uploaded bytes, and the compiled form. A revision in use is in memory
+//! once, however many tenants use it.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -15,9 +15,9 @@ use polder_sandbox::{Component, Origin, Sandbox};
 
 use super::{CompileError, CompileJob, Compilers, Stop, Upload, UploadError, Uploaded, Uploads};
 
-/// Keeps components for all hosts that have a journal in common.
+/// Stores components for all hosts that share a journal.
 pub trait Depot: Send + Sync {
-    /// Durable when it returns.
+    /// Stores a component. It is durable when this returns.
     fn keep(&self, revision: Revision, bytes: &[u8]) -> io::Result<()>;
 
     fn find(&self, revision: Revision) -> io::Result<Option<Vec<u8>>>;
@@ -26,21 +26,23 @@ pub trait Depot: Send + Sync {
 }
 
 pub(crate) struct Components {
-    /// `None`: this host is the only one.
+    /// `None` if this host shares its journal with no other.
     depot: Option<Arc<dyn Depot>>,
     uploaded: PathBuf,
     compiled: PathBuf,
     in_use: Mutex<HashMap<Revision, Weak<Component>>>,
+    /// Two threads that store the same revision would write the same unfinished file.
+    storing: Mutex<()>,
     uploads: Uploads,
     compilers: Compilers,
     memory: MemoryBudget,
     stopping: Arc<AtomicBool>,
     compilations: AtomicU64,
-    /// Knows how much of the disk is left.
+    /// Checks that there is room on the disk.
     reader: Reader,
 }
 
-/// Why an active revision cannot be had back.
+/// The reason why the component of an active revision cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ComponentError {
     #[error("cannot read {}: {source}", path.display())]
@@ -52,13 +54,13 @@ pub(crate) enum ComponentError {
 }
 
 impl ComponentError {
-    /// What callers may know of it.
+    /// The reason as a text for callers, without details of the host.
     pub(crate) fn public(&self) -> &'static str {
         match self {
             Self::Read { .. } => "its component is missing here or cannot be read: deploy it again",
             Self::Damaged { .. } => "its component is damaged here: deploy it again",
             Self::NotLoaded(CompileError::Refused(_)) => {
-                "this version of polder does not take its component: deploy it anew"
+                "this version of polder does not accept its component: deploy it again"
             }
             Self::NotLoaded(CompileError::Limit { .. }) => {
                 "compiling its component takes more than this host allows: deploy a smaller one"
@@ -67,7 +69,7 @@ impl ComponentError {
                 "its component could not be compiled when the host started: deploy it again"
             }
             Self::NotLoaded(CompileError::Failed(_)) => {
-                "the host cannot compile its component: the operator looks after it"
+                "the host cannot compile its component: the operator has to look into it"
             }
         }
     }
@@ -86,6 +88,7 @@ impl Components {
             uploaded: data_dir.join("components"),
             compiled: data_dir.join("compiled"),
             in_use: Mutex::default(),
+            storing: Mutex::default(),
             uploads: Uploads::open(data_dir, Arc::clone(&compilers.uploads))?,
             compilers,
             memory,
@@ -98,12 +101,12 @@ impl Components {
         Ok(components)
     }
 
-    /// Several hosts have the journal in common.
+    /// Whether several hosts share the journal.
     pub(crate) fn is_shared(&self) -> bool {
         self.depot.is_some()
     }
 
-    /// From here on nothing is compiled, and what is being compiled ends.
+    /// Ends running compilations and refuses new ones.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
@@ -113,13 +116,13 @@ impl Components {
         self.uploads.begin(tenant)
     }
 
-    /// For work that may be given up before the host stops.
+    /// A stop for work that may be cancelled before the host stops.
     pub(crate) fn new_stop(&self) -> Stop {
         Stop::within(&self.stopping)
     }
 
-    /// Checks and compiles a component for a tenant, or for the host itself; stores nothing but the compiled form. Waits for a compiler, and
-    /// blocks until it has ended or `stop` is set.
+    /// Checks and compiles a component for a tenant, or for the host itself. Stores only the compiled form. Waits for a
+    /// compiler, and blocks until it has ended or `stop` is set.
     pub(crate) fn load(
         &self,
         sandbox: &Sandbox,
@@ -133,12 +136,13 @@ impl Components {
         }
     }
 
-    /// How often code was compiled since the host started.
+    /// Number of compilations since the host started.
     pub(crate) fn compilations(&self) -> u64 {
         self.compilations.load(Ordering::Relaxed)
     }
 
-    /// Durable when it returns: the event that names the revision must never be there without it.
+    /// Stores an uploaded component. It is durable when this returns, because the event that names the revision must
+    /// never exist without it.
     pub(crate) fn store(&self, component: &Uploaded) -> io::Result<()> {
         let bytes = component.bytes()?;
         if let Some(depot) = &self.depot {
@@ -149,7 +153,8 @@ impl Components {
 
     fn store_here(&self, revision: Revision, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(revision);
-        // One that is damaged is mended by uploading it again.
+        let _storing = self.storing.lock().unwrap_or_else(PoisonError::into_inner);
+        // A damaged file is repaired by uploading the component again.
         if fs::read(&path).is_ok_and(|kept| kept == bytes) {
             return Ok(());
         }
@@ -169,7 +174,7 @@ impl Components {
         Ok(self.load_anew(sandbox, None, &component, &self.new_stop())?)
     }
 
-    /// Byte for byte as it came.
+    /// The component, byte for byte as it was uploaded.
     pub(crate) fn uploaded(&self, revision: Revision) -> Result<Vec<u8>, ComponentError> {
         let path = self.path(revision);
         let read = |source| ComponentError::Read { path: path.clone(), source };
@@ -187,7 +192,7 @@ impl Components {
         Ok(bytes)
     }
 
-    /// Both forms, from the disk. Whoever runs it goes on.
+    /// Removes the uploaded and the compiled form from the disk. Instances that run the component continue.
     pub(crate) fn remove(&self, revision: Revision) -> io::Result<()> {
         if let Some(depot) = &self.depot {
             depot.remove(revision)?;
@@ -216,11 +221,12 @@ impl Components {
         stop: &Stop,
     ) -> Result<Arc<Component>, CompileError> {
         let _seat = self.compilers.seats.take(tenant, stop)?;
-        // Another caller may have loaded the same component meanwhile.
+        // Another caller may have loaded the same component in the meantime.
         if let Some(component) = self.in_use(component.revision()) {
             return Ok(component);
         }
-        // Held until the component is loaded: it grows with the compiler, which holds more than the code that comes out of it.
+        // Held until the component is loaded. It grows with the compiler, which uses more memory than the code that it
+        // produces.
         let mut memory = self.memory.try_reserve(MemoryPurpose::Compilers, 0)?;
         let compile = || {
             let job = CompileJob { component, folder: self.uploads.folder(), memory: &mut memory, stop };

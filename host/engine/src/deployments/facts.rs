@@ -1,5 +1,5 @@
-//! What is recorded of deployments, and what follows for each domain: the active revision, those before it, those that may not come
-//! back.
+//! The facts recorded of deployments, and the resulting status of each domain: its active revision, the earlier ones,
+//! and those in quarantine.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use crate::gate::Verdict;
 use crate::system::{Book, Fact, Noted};
 
-/// How many activations of a domain are remembered to go back to.
+/// Activations of a domain that are remembered, to go back to. Older ones are forgotten.
 const ACTIVATIONS_KEPT_MAX: usize = 100;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum DeploymentFact {
-    /// A component that the sandbox would run is kept here.
+    /// A component was stored that the sandbox accepts.
     RevisionUploaded {
         tenant: TenantName,
         domain: DomainName,
@@ -46,7 +46,7 @@ pub(crate) enum DeploymentFact {
         cause: String,
         verdict: Verdict,
     },
-    /// It may not be activated until it is released.
+    /// The revision may not be activated until it is released.
     RevisionQuarantined {
         tenant: TenantName,
         domain: DomainName,
@@ -60,22 +60,22 @@ pub(crate) enum DeploymentFact {
     },
 }
 
-/// Where the domains stand.
+/// The deployments of all domains.
 #[derive(Debug, Default)]
 pub(crate) struct Deployments {
     domains: BTreeMap<(TenantName, DomainName), Standing>,
 }
 
-/// Where one domain stands.
+/// The deployments of one domain.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Standing {
-    /// In order; the last one is active.
+    /// Activated revisions in order; the last one is active.
     activated: Vec<Revision>,
     pub(crate) uploaded: BTreeSet<Revision>,
     pub(crate) quarantined: BTreeMap<Revision, String>,
 }
 
-/// A domain whose revision is active.
+/// A domain with its active revision.
 #[derive(Debug, Clone)]
 pub(crate) struct Activation {
     pub(crate) tenant: TenantName,
@@ -130,13 +130,13 @@ impl Book for Deployments {
 }
 
 impl Deployments {
-    /// Every revision that one of these tenants ever had.
+    /// All revisions that one of these tenants ever had.
     pub(crate) fn revisions_of(&self, is_wanted: impl Fn(&TenantName) -> bool) -> BTreeSet<Revision> {
         let wanted = self.domains.iter().filter(|((tenant, _), _)| is_wanted(tenant));
         wanted.flat_map(|(_, standing)| &standing.uploaded).copied().collect()
     }
 
-    /// Every revision that is active in a domain of one of these tenants, or that the domain may go back to.
+    /// All revisions that are active in a domain of one of these tenants, or that the domain may go back to.
     pub(crate) fn returning(&self, is_wanted: impl Fn(&TenantName) -> bool) -> BTreeSet<Revision> {
         let wanted = self.domains.iter().filter(|((tenant, _), _)| is_wanted(tenant));
         wanted.flat_map(|(_, standing)| standing.returning()).collect()
@@ -150,7 +150,7 @@ impl Deployments {
         self.domains.iter().filter_map(active)
     }
 
-    /// `None`: nothing is recorded of it.
+    /// The deployments of a domain; `None` if nothing is recorded of it.
     pub(crate) fn standing(&self, tenant: &TenantName, domain: &DomainName) -> Option<&Standing> {
         self.domains.get(&(tenant.clone(), domain.clone()))
     }
@@ -161,21 +161,21 @@ impl Standing {
         self.activated.last().copied()
     }
 
-    /// The one that was active before and may be again.
+    /// The revision that was active before and may be activated again.
     pub(crate) fn before(&self) -> Option<Revision> {
         let active = self.active()?;
         let may_return = |revision: &&Revision| **revision != active && !self.quarantined.contains_key(*revision);
         self.activated.iter().rev().find(may_return).copied()
     }
 
-    /// The active one, and those that may be active again without being deployed anew. What a revision in quarantine has saved is not to be
-    /// trusted, also when it is released.
+    /// The active revision, and those that may become active again without a new deployment. Revisions in quarantine
+    /// are left out: snapshots that they have saved cannot be trusted, even after a release.
     fn returning(&self) -> impl Iterator<Item = Revision> {
         let quarantined = |revision: &&Revision| self.quarantined.contains_key(*revision);
         self.activated.iter().filter(move |revision| !quarantined(revision)).copied()
     }
 
-    /// Those that were active once and whose digits begin so.
+    /// The revisions that were active once and whose digits begin with `digits`.
     pub(crate) fn activated_like(&self, digits: &str) -> BTreeSet<Revision> {
         self.activated.iter().filter(|revision| revision.to_string().starts_with(digits)).copied().collect()
     }
@@ -188,7 +188,7 @@ impl Standing {
         }
     }
 
-    /// What came after it is no longer something to go back to.
+    /// Goes back to a former revision. Revisions activated after it are no longer candidates to go back to.
     fn go_back(&mut self, revision: Revision) {
         let active = self.activated.pop();
         match self.activated.iter().rposition(|earlier| *earlier == revision) {
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_quarantine_is_passed_over() {
+    fn revisions_in_quarantine_are_skipped() {
         let mut standing = standing(&["a", "b", "c"]);
         standing.quarantined.insert(revision("b"), "bad".into());
         assert_eq!(standing.before(), Some(revision("a")));
@@ -236,18 +236,18 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_come_back_is_not_kept_for() {
+    fn revisions_that_cannot_come_back_are_not_kept() {
         let mut standing = standing(&["a", "b", "c"]);
         let returning = |standing: &Standing| standing.returning().collect::<BTreeSet<_>>();
         assert_eq!(returning(&standing), ["a", "b", "c"].map(revision).into());
         standing.go_back(revision("b"));
-        assert_eq!(returning(&standing), ["a", "b"].map(revision).into(), "c was given up");
+        assert_eq!(returning(&standing), ["a", "b"].map(revision).into(), "c was replaced by going back");
         standing.quarantined.insert(revision("a"), "bad".into());
         assert_eq!(returning(&standing), ["b"].map(revision).into());
     }
 
     #[test]
-    fn few_activations_are_remembered() {
+    fn a_bounded_number_of_activations_is_remembered() {
         let names: Vec<String> = (0..3 * ACTIVATIONS_KEPT_MAX).map(|number| number.to_string()).collect();
         let standing = standing(&names.iter().map(String::as_str).collect::<Vec<_>>());
         assert_eq!(standing.activated.len(), ACTIVATIONS_KEPT_MAX);

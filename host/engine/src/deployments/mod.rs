@@ -1,5 +1,5 @@
-//! Which revision of which domain is active. Deployments are facts in the host's own history, so a restart comes back to
-//! exactly the same revisions, and who deployed what can be read like any other history.
+//! The active revision of each domain. Deployments are facts in the host's own history. So a restart activates exactly
+//! the same revisions, and the history of deployments, with their actors, can be read like any other.
 
 mod compile_seats;
 mod compiling;

@@ -1,38 +1,39 @@
-//! What whoever deploys or goes back may ask for.
+//! Options of deployments and rollbacks.
 
 use polder_core::DomainName;
 use tokio::sync::watch;
 
 use crate::gate::{GateProgress, ReplayScope};
 
-/// What holds for everything that changes the active revision.
+/// Options of every change of the active revision.
 #[derive(Debug, Clone, Default)]
 pub struct GateOptions {
-    /// Who does it, for the record.
+    /// Name of the actor, for the record.
     pub actor: Option<String>,
-    /// Judge, and change and record nothing.
+    /// Only check the revision; change and record nothing.
     pub dry_run: bool,
-    /// States may come out otherwise than before. Faults are never accepted.
+    /// Accept states that differ from those of the revision before. Faults are never accepted.
     pub accept_changes: bool,
-    /// The revision's views take the place of those before also when they set aside events that those have applied.
+    /// Let the revision's views replace the former ones even if they set aside events that the former views have
+    /// applied.
     pub accept_set_aside: bool,
     pub replay: ReplayScope,
-    /// Told how far the gate is.
+    /// Receives the progress of the gate.
     pub progress: Option<watch::Sender<GateProgress>>,
 }
 
 #[derive(Debug, Clone, Default)]
 pub struct DeployOptions {
     pub gate: GateOptions,
-    /// Refuse unless the component describes this domain.
+    /// Refuse a component that describes another domain than this one.
     pub domain: Option<DomainName>,
-    /// Also a revision that was put into quarantine.
+    /// Also deploy a revision that is in quarantine, and release it.
     pub release_quarantine: bool,
 }
 
 #[derive(Debug, Clone, Default)]
 pub struct RollBackOptions {
     pub gate: GateOptions,
-    /// The first digits of a revision that was active once; by default the one before.
+    /// The first digits of a revision that was active once. Without it, the domain goes back to the revision before.
     pub to: Option<String>,
 }

@@ -1,4 +1,6 @@
-//! The revisions of a domain as people ask for them: what was deployed when and by whom, and what became of it.
+//! The revisions of a domain as a list for people: the time, actor and status of each deployment.
+
+use std::collections::HashMap;
 
 use polder_core::{Position, Revision, TimestampMs};
 use serde::Serialize;
@@ -7,37 +9,41 @@ use super::DeploymentFact;
 use crate::gate::Verdict;
 use crate::system::{Book, Noted};
 
-/// One deployment of one revision, or a way back to it.
+/// One deployment of a revision, or a rollback to it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RevisionInfo {
     pub revision: Revision,
     pub status: RevisionStatus,
     pub at_ms: TimestampMs,
-    /// `None`: nobody was named.
+    /// `None` if no actor was named.
     pub actor: Option<String>,
-    /// Why the domain went back to it, or why it is in quarantine.
+    /// Why the domain went back to the revision, or why it is in quarantine.
     pub cause: Option<String>,
     pub verdict: Option<Verdict>,
-    /// Of the event that told it, in the host's own history.
+    /// Position of the event that recorded it, in the host's own history.
     pub position: Position,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RevisionStatus {
-    /// Kept here, and neither activated nor refused: the host was stopped before.
+    /// Stored, but neither activated nor refused, because the host was stopped before.
     Uploaded,
     Active,
     WasActive,
     Refused,
-    /// The domain went back to another.
+    /// The domain went back to another revision.
     RolledBack,
-    /// As `RolledBack` or `WasActive`, and it may not be activated again.
+    /// The revision was active, and may not be activated again until it is released.
     Quarantined,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Revisions(pub(crate) Vec<RevisionInfo>);
+pub(crate) struct Revisions {
+    pub(crate) list: Vec<RevisionInfo>,
+    /// What a revision in quarantine was before, and is again once it is released.
+    before_quarantine: HashMap<Revision, RevisionStatus>,
+}
 
 impl Book for Revisions {
     type Fact = DeploymentFact;
@@ -60,12 +66,15 @@ impl Book for Revisions {
             }
             DeploymentFact::RevisionQuarantined { revision, cause, .. } => {
                 if let Some(info) = self.latest(revision) {
-                    (info.status, info.cause) = (RevisionStatus::Quarantined, Some(cause));
+                    let before = std::mem::replace(&mut info.status, RevisionStatus::Quarantined);
+                    info.cause = Some(cause);
+                    self.before_quarantine.insert(revision, before);
                 }
             }
             DeploymentFact::QuarantineReleased { revision, .. } => {
-                if let Some(info) = self.latest(revision) {
-                    info.status = RevisionStatus::RolledBack;
+                let before = self.before_quarantine.remove(&revision);
+                if let (Some(info), Some(before)) = (self.latest(revision), before) {
+                    info.status = before;
                 }
             }
         }
@@ -81,19 +90,19 @@ impl Revisions {
         verdict: Option<Verdict>,
         noted: &Noted,
     ) {
-        // An upload is the first half of a deployment.
-        self.0.pop_if(|last| last.status == RevisionStatus::Uploaded && last.revision == revision);
+        // An upload is the first step of a deployment, so the deployment replaces its entry.
+        self.list.pop_if(|last| last.status == RevisionStatus::Uploaded && last.revision == revision);
         let (at_ms, actor, position) = (noted.at_ms, noted.actor.clone(), noted.position);
-        self.0.push(RevisionInfo { revision, status, at_ms, actor, cause, verdict, position });
+        self.list.push(RevisionInfo { revision, status, at_ms, actor, cause, verdict, position });
     }
 
-    /// The active one gives way.
+    /// Gives the active revision another status.
     fn replaced(&mut self, status: RevisionStatus) {
-        let active = self.0.iter_mut().rfind(|info| info.status == RevisionStatus::Active);
+        let active = self.list.iter_mut().rfind(|info| info.status == RevisionStatus::Active);
         active.into_iter().for_each(|info| info.status = status);
     }
 
     fn latest(&mut self, revision: Revision) -> Option<&mut RevisionInfo> {
-        self.0.iter_mut().rfind(|info| info.revision == revision && info.status != RevisionStatus::Refused)
+        self.list.iter_mut().rfind(|info| info.revision == revision && info.status != RevisionStatus::Refused)
     }
 }

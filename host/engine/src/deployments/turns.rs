@@ -1,4 +1,4 @@
-//! Who deploys one domain at a time: the next one waits, and nobody else does.
+//! One lock per domain: its deployments run one at a time, and those of other domains are not delayed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,11 +12,11 @@ type Locks = HashMap<(TenantName, DomainName), Arc<tokio::sync::Mutex<()>>>;
 pub(crate) struct Turns(Mutex<Locks>);
 
 impl Turns {
-    /// Waits for its turn, which lasts until it is dropped.
+    /// Waits for the domain's lock. It is held until the guard is dropped.
     pub(crate) async fn take(&self, tenant: &TenantName, domain: &DomainName) -> OwnedMutexGuard<()> {
         let lock = {
             let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            // Nobody holds or awaits those that only the map knows.
+            // A lock that only the map refers to is neither held nor awaited.
             locks.retain(|_, lock| Arc::strong_count(lock) > 1);
             Arc::clone(locks.entry((tenant.clone(), domain.clone())).or_default())
         };

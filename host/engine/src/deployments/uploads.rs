@@ -1,4 +1,5 @@
-//! Components on their way to the host: in files without a name, a bounded number at a time. What is not finished goes away with its caller.
+//! Components on their way to the host, in temporary files without a name and in bounded number. An unfinished upload
+//! is removed when its caller goes away.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,18 +15,18 @@ use polder_journal::disk::create_private_folder;
 use polder_sandbox::COMPONENT_BYTES_MAX;
 use tokio::io::AsyncWriteExt as _;
 
-/// Uploads of one tenant at a time.
+/// Uploads of one tenant that may be in progress at a time. More are refused.
 pub const UPLOADS_PER_TENANT_MAX: usize = 4;
-/// Uploads of all tenants at a time. Each is a file of at most [`COMPONENT_BYTES_MAX`] bytes.
+/// Uploads of all tenants that may be in progress at a time. Each is a file of at most [`COMPONENT_BYTES_MAX`] bytes.
 pub const UPLOADS_MAX: usize = 16;
 
 const FOLDER: &str = "uploads";
 
-/// Why a component does not arrive.
+/// The reason why an upload fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UploadError {
-    #[error("{value} components are on their way already (limit {limit}): try again when one has arrived")]
+    #[error("{value} uploads are in progress already (limit {limit}): try again when one has ended")]
     Busy { limit: &'static str, value: u64 },
     #[error(
         "the component has more than {COMPONENT_BYTES_MAX} bytes (limit component_bytes_max); `polder build` builds without debug \
@@ -52,14 +53,14 @@ pub(crate) struct Counts {
     by_tenant: HashMap<TenantName, usize>,
 }
 
-/// A place among the uploads, until it is dropped.
+/// A place among the uploads in progress. Dropping it frees the place.
 #[derive(Debug)]
 struct Place {
     tenant: TenantName,
     counts: UploadCounts,
 }
 
-/// A component that is arriving. Dropping it removes what has come so far.
+/// An upload in progress. Dropping it removes the bytes received so far.
 #[derive(Debug)]
 pub struct Upload {
     file: tokio::fs::File,
@@ -68,7 +69,7 @@ pub struct Upload {
     place: Place,
 }
 
-/// A whole component, not looked into yet. Clones share it.
+/// A complete component that was not checked yet. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Uploaded(Arc<Whole>);
 
@@ -97,7 +98,7 @@ impl Uploads {
         Ok(Upload { file, hasher: RevisionHasher::default(), bytes: 0, place })
     }
 
-    /// For other files that have no name.
+    /// The folder for other temporary files.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -133,10 +134,10 @@ impl Drop for Place {
 }
 
 impl Upload {
-    /// Adds the next piece.
+    /// Appends the next piece.
     ///
     /// # Errors
-    /// When the component becomes too large, or the disk refuses it. The upload cannot go on then.
+    /// Fails when the component becomes too large, or when the disk refuses the piece. The upload cannot continue then.
     pub async fn write(&mut self, piece: &[u8]) -> Result<(), UploadError> {
         self.bytes += piece.len() as u64;
         if self.bytes > COMPONENT_BYTES_MAX as u64 {
@@ -146,10 +147,10 @@ impl Upload {
         Ok(self.file.write_all(piece).await?)
     }
 
-    /// The component is whole.
+    /// Completes the upload.
     ///
     /// # Errors
-    /// When the disk refuses the rest.
+    /// Fails when the disk refuses the last bytes.
     pub async fn finish(self) -> Result<Uploaded, UploadError> {
         let Self { mut file, hasher, bytes, place } = self;
         file.flush().await?;
@@ -167,10 +168,10 @@ impl Uploaded {
         self.0.bytes
     }
 
-    /// All of it, in memory.
+    /// Reads the whole component into memory.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// Fails when the file cannot be read.
     pub fn bytes(&self) -> io::Result<Bytes> {
         match &self.0.content {
             Content::Memory(bytes) => Ok(bytes.clone()),
@@ -182,10 +183,11 @@ impl Uploaded {
         }
     }
 
-    /// The component as a file at its beginning, with a position of its own. What is in memory is written to `folder` first, without a name.
+    /// Opens the component as a file at its beginning, with a position of its own. A component in memory is first
+    /// written to a temporary file in `folder`.
     ///
     /// # Errors
-    /// When the file cannot be opened or written.
+    /// Fails when the file cannot be opened or written.
     pub fn file(&self, folder: &Path) -> io::Result<File> {
         match &self.0.content {
             Content::File(file) => reopened(file),
@@ -199,7 +201,8 @@ impl Uploaded {
     }
 }
 
-/// Another handle would share the position; the kernel's name for it gives a new one, also where the file has no name.
+/// Opens the file again. A cloned handle would share the position; opening the kernel's path for it gives a new one,
+/// even if the file has no name.
 fn reopened(file: &File) -> io::Result<File> {
     File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }

@@ -1,4 +1,5 @@
-//! Which states a chart has lost from one revision to the next, and which aggregates are in one of them. Pure.
+//! Finds the states that a chart has lost from one revision to the next, and the aggregates that are in such a state.
+//! Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,13 +12,13 @@ use super::verdict::{GateRefusal, LostState};
 pub(super) struct LostStates(BTreeMap<String, Lost>);
 
 struct Lost {
-    /// Where a state shows its place in the chart.
+    /// The field of a state that contains its place in the chart.
     field: String,
     states: BTreeSet<String>,
 }
 
 impl LostStates {
-    /// A revision without a chart has lost nothing: it allows everything.
+    /// A new revision without a chart has lost no states, because it allows all of them.
     pub(super) fn between(old: &Descriptor, new: &Descriptor) -> Self {
         let lost = old.aggregates.iter().filter_map(|(name, aggregate)| {
             let (chart, next) = (aggregate.chart.as_ref()?, new.aggregates.get(name)?.chart.as_ref()?);
@@ -31,7 +32,7 @@ impl LostStates {
         self.0.is_empty()
     }
 
-    /// The lost state that an aggregate is in, as the old revision shows it.
+    /// The lost state that an aggregate is in, read from its state under the old revision.
     pub(super) fn of(&self, aggregate: &str, shown: &Value) -> Option<String> {
         let lost = self.0.get(aggregate)?;
         let state = shown.get(&lost.field)?.as_str()?;
@@ -39,7 +40,7 @@ impl LostStates {
     }
 }
 
-/// One refusal for each kind of aggregate.
+/// One refusal for each aggregate type.
 pub(super) fn refusals<'a>(found: impl Iterator<Item = &'a (String, String)>) -> Vec<GateRefusal> {
     let mut counts: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
     for (aggregate, state) in found {
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn only_states_that_are_gone_count() {
+    fn only_removed_states_count() {
         let lost = LostStates::between(&descriptor(&["new", "draft", "sent"]), &descriptor(&["new", "sent", "paid"]));
         assert_eq!(lost.of("order", &json!({ "status": "draft" })), Some("draft".into()));
         for shown in [json!({ "status": "sent" }), json!({}), json!({ "status": 1 }), json!(null)] {
@@ -82,15 +83,15 @@ mod tests {
     }
 
     #[test]
-    fn they_are_counted() {
+    fn lost_states_are_counted() {
         let found =
             [("order", "draft"), ("order", "sent"), ("order", "draft")].map(|(a, s)| (a.to_owned(), s.to_owned()));
-        let told: Vec<String> = refusals(found.iter()).iter().map(ToString::to_string).collect();
-        let [told] = told.as_slice() else { panic!("one for each kind of aggregate: {told:?}") };
+        let texts: Vec<String> = refusals(found.iter()).iter().map(ToString::to_string).collect();
+        let [text] = texts.as_slice() else { panic!("one for each aggregate type: {texts:?}") };
         assert!(
-            told.starts_with("the chart of order has lost states that are in use: draft (2), sent (1); "),
-            "{told}"
+            text.starts_with("the chart of order has lost states that are in use: draft (2), sent (1); "),
+            "{text}"
         );
-        assert!(told.contains("#[serde(rename = \"draft\")]"), "it says the way out: {told}");
+        assert!(text.contains("#[serde(rename = \"draft\")]"), "it names a fix: {text}");
     }
 }

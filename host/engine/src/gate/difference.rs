@@ -1,25 +1,26 @@
-//! Compares two states as JSON and says in a few lines where they differ. Pure.
+//! Compares two states as JSON and lists the places where they differ. Pure.
 
 use polder_core::Sequence;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Places of one aggregate that are told.
+/// Differing places listed for one aggregate. More places than this are left out.
 const CHANGES_MAX: usize = 8;
-/// What is shown of one value, in characters.
+/// Length of a listed value, in characters. The rest is cut off.
 const VALUE_CHARS_MAX: usize = 120;
 
-/// An aggregate that comes out otherwise.
+/// An aggregate whose state differs between the two revisions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     pub aggregate: String,
     pub id: String,
     pub sequence: Sequence,
-    /// The first few places that differ.
+    /// The first differing places.
     pub changes: Vec<Change>,
 }
 
-/// One place in a state, by its path with dots, and what stands there: JSON, shortened. `None`: nothing.
+/// One place in a state, as a path with dots, and the values there as shortened JSON. `None` means that the place does
+/// not exist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     pub path: String,
@@ -27,7 +28,7 @@ pub struct Change {
     pub after: Option<String>,
 }
 
-/// Where the two differ; empty when they do not.
+/// The places where the two states differ; empty if they are equal.
 pub(super) fn changes(before: &Value, after: &Value) -> Vec<Change> {
     let mut found = Vec::new();
     compare("", Some(before), Some(after), &mut found);
@@ -73,20 +74,20 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn told(before: &Value, after: &Value) -> Vec<(String, String, String)> {
+    fn listed(before: &Value, after: &Value) -> Vec<(String, String, String)> {
         let text = |value: Option<String>| value.unwrap_or_default();
         changes(before, after).into_iter().map(|c| (c.path, text(c.before), text(c.after))).collect()
     }
 
     #[test]
-    fn what_is_the_same_is_not_told() {
+    fn equal_places_are_not_listed() {
         let state = json!({ "a": 1, "b": [1, { "c": null }] });
         assert_eq!(changes(&state, &state.clone()), []);
         assert_eq!(changes(&json!({ "a": 1, "b": 2 }), &json!({ "b": 2, "a": 1 })), []);
     }
 
     #[test]
-    fn each_place_is_named() {
+    fn each_differing_place_is_listed() {
         let before = json!({ "total": 5, "lines": { "TEA": { "price": 1 } }, "tags": ["a", "b"], "gone": true });
         let after = json!({ "total": 7, "lines": { "TEA": { "price": 2 } }, "tags": ["a"], "new": "x" });
         let place = |path: &str, before: &str, after: &str| (path.to_owned(), before.to_owned(), after.to_owned());
@@ -97,8 +98,8 @@ mod tests {
             place("total", "5", "7"),
             place("new", "", "\"x\""),
         ];
-        assert_eq!(told(&before, &after), expected);
-        assert_eq!(told(&json!(1), &json!([1])), [place("", "1", "[1]")]);
+        assert_eq!(listed(&before, &after), expected);
+        assert_eq!(listed(&json!(1), &json!([1])), [place("", "1", "[1]")]);
     }
 
     #[test]

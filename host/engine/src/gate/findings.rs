@@ -1,4 +1,4 @@
-//! What a replay has found so far.
+//! The findings of a replay so far.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -9,23 +9,23 @@ use serde_json::Value;
 use super::difference::Difference;
 use super::places::{self, DifferingPlace, PlaceSets};
 
-/// Differences that are told.
-const DIFFERENCES_TOLD_MAX: usize = 3;
-/// Places where states differ that are told.
-const PLACES_TOLD_MAX: usize = 20;
+/// Example differences in a report.
+const DIFFERENCES_SHOWN_MAX: usize = 3;
+/// Differing places in a report.
+const PLACES_SHOWN_MAX: usize = 20;
 
 #[derive(Default)]
 pub(super) struct Findings {
-    /// What was folded, and how far.
+    /// The aggregates that were folded, with their last sequence.
     aggregates: HashMap<AggregateKey, Sequence, BuildDigestHasher>,
-    /// With the number of the set of places where it differs.
+    /// Aggregates that differ, with the number of the set of places where they differ.
     differing: HashMap<AggregateKey, u32, BuildDigestHasher>,
     places: PlaceSets,
-    /// With where the aggregate's history ends.
+    /// Example differences, each with the position of the aggregate's last event.
     examples: Vec<(AggregateKey, Position, Difference)>,
-    /// Aggregates in a state that a chart has lost: which kind of aggregate, and which state.
+    /// Aggregates in a state that a chart has lost, with the aggregate type and that state.
     lost: HashMap<AggregateKey, (String, String), BuildDigestHasher>,
-    /// Aggregates over which the old revision fails.
+    /// Aggregates that the old revision cannot fold.
     uncompared: HashSet<AggregateKey, BuildDigestHasher>,
 }
 
@@ -34,7 +34,7 @@ impl Findings {
         self.aggregates.insert(key, until);
     }
 
-    /// What was found of the aggregate before holds no longer.
+    /// Drops earlier findings about the aggregate, because it was compared again.
     pub(super) fn forget(&mut self, key: AggregateKey) {
         self.differing.remove(&key);
         self.examples.retain(|(example, ..)| *example != key);
@@ -45,7 +45,7 @@ impl Findings {
         self.lost.insert(key, (aggregate.to_owned(), state));
     }
 
-    /// `state`: of which kind of aggregate, before and after.
+    /// Records a difference. The tuple holds the aggregate type and the states before and after.
     pub(super) fn differs(
         &mut self,
         key: AggregateKey,
@@ -54,7 +54,7 @@ impl Findings {
         difference: impl FnOnce() -> Difference,
     ) {
         self.differing.insert(key, self.places.number_of(aggregate, before, after));
-        if self.examples.len() < DIFFERENCES_TOLD_MAX {
+        if self.examples.len() < DIFFERENCES_SHOWN_MAX {
             self.examples.push((key, position, difference()));
         }
     }
@@ -72,7 +72,7 @@ impl Findings {
     }
 }
 
-/// Of all parts.
+/// The findings of all parts together.
 #[derive(Default)]
 pub(super) struct Summary {
     pub(super) aggregates: u64,
@@ -97,9 +97,9 @@ impl Summary {
             summary.uncompared += findings.uncompared.len() as u64;
         }
         examples.sort_unstable_by_key(|(_, position, _)| *position);
-        examples.truncate(DIFFERENCES_TOLD_MAX);
+        examples.truncate(DIFFERENCES_SHOWN_MAX);
         summary.differences = examples.into_iter().map(|(.., difference)| difference.clone()).collect();
-        summary.places = places::told(counts, PLACES_TOLD_MAX);
+        summary.places = places::most_frequent(counts, PLACES_SHOWN_MAX);
         summary
     }
 }

@@ -1,5 +1,5 @@
-//! What the history of one domain holds: which events, in which versions, how often; and which aggregates are the newest, which the
-//! longest. Grows with the history, so that only what is new has to be read again.
+//! An inventory of one domain's history: the events with their versions and counts, and the newest and the longest
+//! aggregates. It grows with the history, so only new records need to be read.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,19 +8,19 @@ use polder_journal::{AggregateKey, BuildDigestHasher, ReadError, Reader, RecordV
 
 use super::verdict::{EventPlace, UnreadableEvents};
 
-/// History read at a time, in bytes.
+/// Bytes of history per read.
 const READ_BYTES: usize = 4 * 1024 * 1024;
-/// Aggregates that are remembered as the newest, as many as the longest, and as many others.
+/// Aggregates remembered as the newest; as many are remembered as the longest, and as many others.
 const REMEMBERED_MAX: usize = 20_000;
-/// Names and versions that cannot be read, of those that are told.
-const UNREADABLE_TOLD_MAX: usize = 50;
+/// Unreadable event names and versions in a report.
+const UNREADABLE_SHOWN_MAX: usize = 50;
 
 #[derive(Debug, Default)]
 pub(crate) struct Inventory {
-    /// Everything up to here is in it.
+    /// The position up to which the history is counted.
     pub(super) position: Position,
     pub(super) events: u64,
-    /// By aggregate, event and version.
+    /// Counts by aggregate, event and version.
     kinds: BTreeMap<String, BTreeMap<String, BTreeMap<u32, Tally>>>,
     newest: Highest,
     longest: Highest,
@@ -33,11 +33,11 @@ struct Tally {
     first: EventPlace,
 }
 
-/// An aggregate, and how many events it has.
+/// An aggregate and its number of events.
 pub(super) type Sized = (AggregateKey, u64);
 
 impl Inventory {
-    /// Reads on to the end of the history; `progress` is told each position that was reached.
+    /// Reads on to the end of the history. Calls `progress` with each position that it reaches.
     pub(super) fn grow(
         &mut self,
         reader: &Reader,
@@ -82,7 +82,7 @@ impl Inventory {
         self.others.add(key, number_of(key), sequence);
     }
 
-    /// What a revision that describes itself so could not read, in order of its first appearance.
+    /// The events that a revision with this descriptor cannot read, in the order of their first appearance.
     pub(super) fn unreadable(&self, descriptor: &Descriptor) -> Vec<UnreadableEvents> {
         let reads = |aggregate: &str, event: &str, version: u32| {
             let event = descriptor.aggregates.get(aggregate).and_then(|aggregate| aggregate.events.get(event));
@@ -98,17 +98,17 @@ impl Inventory {
             }
         }
         unreadable.sort_by_key(|events| events.first.position);
-        unreadable.truncate(UNREADABLE_TOLD_MAX);
+        unreadable.truncate(UNREADABLE_SHOWN_MAX);
         unreadable
     }
 
-    /// Those with the latest events, the latest first.
+    /// The aggregates with the latest events, the latest first.
     pub(super) fn newest(&self) -> Vec<Sized> {
         self.newest.best()
     }
 
-    /// Aggregates with about so many events in all: a third of them the newest, a third the longest, the rest from everywhere.
-    /// The very newest and the very longest are always among them.
+    /// Aggregates with about `events_max` events in total: a third of them the newest, a third the longest, the rest
+    /// from all others. The very newest and the very longest are always included.
     pub(super) fn sample(&self, events_max: u64) -> Vec<AggregateKey> {
         let mut chosen: HashMap<AggregateKey, (), BuildDigestHasher> = HashMap::default();
         let (mut keys, mut events) = (Vec::new(), 0);
@@ -129,15 +129,15 @@ impl Inventory {
     }
 }
 
-/// A number that is as good as random, and always the same for an aggregate.
+/// A number that is evenly distributed, and always the same for an aggregate.
 pub(super) fn number_of(key: AggregateKey) -> u64 {
     let mut tail = [0; 8];
     tail.copy_from_slice(&key.0[8..16]);
     u64::from_le_bytes(tail)
 }
 
-/// The aggregates with the highest ranks among those seen. A rank may rise and never falls. Forgets the others now and then, so that
-/// adding one costs the same however many there are.
+/// Keeps the aggregates with the highest ranks. The rank of an aggregate may rise but never falls. Now and then the
+/// others are dropped, so that the cost of adding one does not depend on their number.
 #[derive(Debug, Default)]
 struct Highest {
     /// Rank and number of events.
@@ -154,7 +154,7 @@ impl Highest {
         }
     }
 
-    /// The highest first.
+    /// The aggregates with the highest ranks, the highest first.
     fn best(&self) -> Vec<Sized> {
         let mut all: Vec<_> = self.ranks.iter().map(|(key, (rank, events))| (*rank, *key, *events)).collect();
         all.sort_unstable_by_key(|(rank, ..)| std::cmp::Reverse(*rank));
@@ -175,13 +175,13 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_are_kept_however_many_come() {
+    fn the_highest_ranks_are_kept_among_many() {
         let mut highest = Highest::default();
         let count = 5 * REMEMBERED_MAX as u64;
         for rank in 0..count {
             highest.add(key(rank), rank, 1);
         }
-        // One that was forgotten comes again.
+        // A dropped aggregate comes again.
         highest.add(key(3), count, 2);
         let best = highest.best();
         assert_eq!((best.len(), best[0]), (REMEMBERED_MAX, (key(3), 2)));
@@ -200,7 +200,7 @@ mod tests {
         let sample = inventory.sample(300);
         assert_eq!(sample[..2], [key(999), key(998)]);
         assert!(sample.contains(&key(500)) && sample.len() < 40, "{}", sample.len());
-        // Less than the longest one alone: still that, and the newest.
+        // Even with less room than the longest one needs, both it and the newest are included.
         assert_eq!(inventory.sample(0)[..2], [key(999), key(500)]);
         assert_eq!(inventory.sample(u64::MAX).len(), 1_000);
     }

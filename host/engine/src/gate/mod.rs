@@ -1,6 +1,11 @@
-//! What a revision has to pass before it takes a domain over: it must read what the history holds, fold it without a fault, and come
-//! out with the states there were before, unless changes are wanted. Works beside the write path and never stops it: what is
-//! recorded meanwhile is judged too, and what is recorded until the very switch is judged right after it.
+//! The checks that a revision must pass before it takes over a domain:
+//!
+//! 1. It must be able to read all events of the history.
+//! 2. It must fold the history without a fault.
+//! 3. It must arrive at the same states as the revision before, unless changes are accepted.
+//!
+//! The gate works beside the write path and never stops it. Events that are recorded meanwhile are checked too, and
+//! those recorded until the switch are checked right after it.
 
 mod charts;
 mod difference;
@@ -35,18 +40,20 @@ use findings::Summary;
 use inventory::Inventory;
 use replay::{Replay, Stop, Subject};
 
-/// Domains with more events than this are replayed in a sample of about so many, unless asked otherwise.
+/// Domains with more events than this are checked with a sample of about this many events, unless the caller asks for
+/// another scope.
 pub const REPLAY_EVENTS_MAX: u64 = 1_000_000;
-/// Catching up goes on for so many rounds, should events come as fast as they are replayed; what is left is judged after the switch.
+/// Rounds of catching up before the switch. The bound matters when events are recorded as fast as they are replayed;
+/// the rest is checked after the switch.
 const CATCH_UP_ROUNDS_MAX: usize = 100;
-/// What is known of histories is kept for so many domains; of the others it is read again.
+/// Domains whose inventory is kept in memory. The inventories of others are read again.
 const INVENTORIES_KEPT_MAX: usize = 16;
 
-/// How much of the history is folded by both revisions.
+/// The part of the history that both revisions fold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplayScope {
     All,
-    /// All while there are no more events than this; else a sample of about so many.
+    /// All events if there are at most this many, otherwise a sample of about this many.
     Events(u64),
 }
 
@@ -56,7 +63,7 @@ impl Default for ReplayScope {
     }
 }
 
-/// What the gate is doing, and how far it is.
+/// The stage of a check, and its progress.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct GateProgress {
     pub stage: GateStage,
@@ -67,41 +74,41 @@ pub struct GateProgress {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GateStage {
-    /// Is the component checked and compiled.
+    /// The component is checked and compiled.
     #[default]
     Checking,
-    /// Which events the history holds.
+    /// The events of the history are counted.
     Reading,
     Replaying,
-    /// States are built by the new revision, so that the switch finds them.
+    /// The new revision builds the states that will be needed right after the switch.
     Preparing,
 }
 
-/// Who is judged, and on what.
+/// The revision to check, with everything the check depends on.
 pub(crate) struct Candidate {
     pub(crate) tenant: TenantName,
     pub(crate) domain: DomainName,
     pub(crate) limits: Limits,
-    /// Active until now.
+    /// The revision that is active until now.
     pub(crate) old: Option<Arc<dyn Rules>>,
     pub(crate) new: Arc<dyn Rules>,
     pub(crate) scope: ReplayScope,
     pub(crate) accept_changes: bool,
-    /// To start the new one.
+    /// Memory that an instance of the new revision needs to start.
     pub(crate) memory_bytes_needed: u64,
 }
 
 pub(crate) type Progress<'a> = &'a (dyn Fn(GateProgress) + Send + Sync);
 
-/// Remembers what the histories of domains hold.
+/// Checks revisions, and remembers the inventories of domains between checks.
 pub(crate) struct Gate {
     reader: Reader,
-    /// The one used last at the end.
+    /// The most recently used one is at the end.
     inventories: Mutex<VecDeque<Kept>>,
     is_stopping: Arc<AtomicBool>,
 }
 
-/// Why there is no verdict.
+/// The reason why there is no verdict.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GateError {
     #[error(transparent)]
@@ -127,7 +134,7 @@ struct Kept {
     inventory: Inventory,
 }
 
-/// A verdict, and all that is needed to judge what comes after it.
+/// A verdict, with everything needed to check later events.
 pub(crate) struct Judged {
     pub(crate) verdict: Verdict,
     candidate: Candidate,
@@ -140,12 +147,12 @@ impl Gate {
         Self { reader, inventories: Mutex::default(), is_stopping: Arc::default() }
     }
 
-    /// Gives up what is under way: a host that stops waits for no verdict.
+    /// Aborts running checks, because a host that stops does not wait for a verdict.
     pub(crate) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Takes a while, on a thread of its own.
+    /// Checks a candidate. This can take long, so call it on a thread of its own.
     pub(crate) fn judge(&self, candidate: Candidate, progress: Progress<'_>) -> Result<Judged, GateError> {
         let began = Instant::now();
         let inventory = self.take(&candidate.tenant, &candidate.domain);
@@ -166,7 +173,7 @@ impl Gate {
         Ok(judged)
     }
 
-    /// Keeps what was learnt of the history for the next time.
+    /// Keeps the inventory of the history for the next check.
     pub(crate) fn keep(&self, judged: Judged) {
         let Judged { candidate: Candidate { tenant, domain, .. }, inventory, .. } = judged;
         let mut inventories = self.inventories.lock().unwrap_or_else(PoisonError::into_inner);
@@ -176,7 +183,7 @@ impl Gate {
         }
     }
 
-    /// What is known of a tenant's histories goes.
+    /// Drops the inventories of a tenant.
     pub(crate) fn forget(&self, tenant: &TenantName) {
         self.inventories.lock().unwrap_or_else(PoisonError::into_inner).retain(|kept| kept.tenant != *tenant);
     }
@@ -185,7 +192,7 @@ impl Gate {
         let mut inventories = self.inventories.lock().unwrap_or_else(PoisonError::into_inner);
         let place = inventories.iter().position(|kept| kept.tenant == *tenant && kept.domain == *domain);
         let kept = place.and_then(|place| inventories.remove(place)).map(|kept| kept.inventory);
-        // A history only grows; one that is shorter is another tenant's of the same name.
+        // A history only grows. A shorter one belongs to another tenant of the same name.
         kept.filter(|inventory| inventory.position <= self.reader.last_position(tenant)).unwrap_or_default()
     }
 }
@@ -193,7 +200,7 @@ impl Gate {
 impl Judged {
     fn judge(&mut self, reader: &Reader, progress: Progress<'_>) -> Result<(), GateError> {
         let tenant = self.candidate.tenant.clone();
-        let tell = |stage, done: Position| {
+        let report = |stage, done: Position| {
             let total = reader.last_position(&tenant).0.max(done.0);
             progress(GateProgress { stage, done: done.0, total });
         };
@@ -202,10 +209,10 @@ impl Judged {
             let what = "bytes of memory to start with (limit memory_bytes_max)".to_owned();
             self.verdict.refusals.push(GateRefusal::TooLarge { what, needed, allowed });
         }
-        self.read_on(reader, &mut |position| tell(GateStage::Reading, position))?;
+        self.read_on(reader, &mut |position| report(GateStage::Reading, position))?;
         if self.verdict.passed() {
             let began = Instant::now();
-            match self.replay_all(reader, &|position| tell(GateStage::Replaying, position)) {
+            match self.replay_all(reader, &|position| report(GateStage::Replaying, position)) {
                 Ok(()) => {}
                 Err(Stop::Refused(refusal)) => self.verdict.refusals.push(refusal),
                 Err(Stop::Gate(error)) => return Err(error),
@@ -215,7 +222,7 @@ impl Judged {
         Ok(())
     }
 
-    /// What the history holds by now, and what of it the revision cannot read.
+    /// Adds the new records to the inventory, and refuses if the revision cannot read one of the events.
     fn read_on(&mut self, reader: &Reader, progress: &mut dyn FnMut(Position)) -> Result<(), GateError> {
         let Candidate { tenant, domain, new, .. } = &self.candidate;
         let mut pace = Pace::new(reader.clone(), SHORT_REST);
@@ -261,8 +268,8 @@ impl Judged {
         }
     }
 
-    /// The states of the aggregates that were used last, as the new revision has them: so that the switch need not fold their
-    /// histories while their callers wait. A revision that fails over one of them is refused.
+    /// Builds the states of the most recently used aggregates under the new revision, so that after the switch their
+    /// histories need not be folded while callers wait. If the revision fails over one of them, it is refused.
     pub(crate) fn make_ready(
         &mut self,
         reader: &Reader,
@@ -287,7 +294,7 @@ impl Judged {
         Ok(making)
     }
 
-    /// Judges what was recorded since, as if it had been there before.
+    /// Checks the events recorded since, as if they had been there before.
     pub(crate) fn judge_rest(&mut self, reader: &Reader) -> Result<(), GateError> {
         self.read_on(reader, &mut |_| ())?;
         while self.verdict.passed() {

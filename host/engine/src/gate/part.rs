@@ -1,6 +1,6 @@
-//! One part of the aggregates that a replay folds and compares. An aggregate always falls to the same part, and each part has instances of
-//! its own, so that parts go side by side. Where the states do not all fit, the part takes its aggregates in turns, each of which needs
-//! the history streamed once more.
+//! One part of the aggregates that a replay folds and compares. An aggregate always belongs to the same part, and each
+//! part has its own instances, so that the parts run in parallel. When the states do not all fit into memory, the part
+//! takes its aggregates in several passes. Each pass streams the history once.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,38 +23,38 @@ use crate::pace::{Pace, SHORT_REST};
 use crate::rules::Rules;
 use crate::stretch::{Group, group_of, groups};
 
-/// Records of one aggregate read at a time.
+/// Records of one aggregate per read.
 const RECORDS_PER_READ: usize = 1_024;
-/// Share of a guest's memory that states may fill in all parts together, in percent.
+/// Percentage of a guest's memory that the states of all parts together may fill.
 const MEMORY_PERCENT_MAX: u64 = 75;
-/// States held at a time, in all parts together: well below the handles that an instance may give out.
+/// States held at a time in all parts together: well below the number of handles that an instance may give out.
 const STATES_MAX: usize = 200_000;
-/// When the old revision's instance has ended over so many aggregates, it is not asked any more.
+/// When the old revision's instance has failed over this many aggregates, it is not used any more.
 const OLD_ENDED_MAX: usize = 8;
 
 pub(super) struct Part {
     subject: Arc<Subject>,
     number: usize,
-    /// Of all parts.
+    /// Number of all parts.
     count: usize,
     old: Option<Side>,
     new: Side,
     lost_states: Arc<LostStates>,
     pace: Pace,
-    /// `None`: all have had their turn.
+    /// The aggregates of the current pass; `None` when all aggregates have been processed.
     turn: Option<Turn>,
-    /// States were lost that the turn needs.
+    /// Whether states were lost that the pass needs.
     is_spoilt: bool,
     held: HashMap<AggregateKey, Held, BuildDigestHasher>,
-    /// Held and not compared since their last event, in order.
+    /// The held aggregates that were not compared since their last event, in order.
     touched: Vec<AggregateKey>,
     old_ended: usize,
-    /// Memory of the fuller guest when some states were last put away. It does not shrink, but is used again.
+    /// Memory of the fuller guest after states were last discarded. Guest memory does not shrink, but it is reused.
     memory_bytes_narrowed: u64,
     findings: Findings,
 }
 
-/// What has been seen of an aggregate that is held.
+/// What is known of an aggregate whose state is held.
 struct Held {
     aggregate: String,
     id: String,
@@ -63,12 +63,12 @@ struct Held {
     is_touched: bool,
 }
 
-/// Within a turn.
+/// The reason why a pass cannot continue.
 enum Trouble {
     Stop(Stop),
-    /// States were lost that the turn needs: begin it again.
+    /// States were lost that the pass needs: start it again.
     Again,
-    /// Too many states at once for the guest.
+    /// The guest cannot hold this many states at once.
     Full,
 }
 
@@ -78,11 +78,11 @@ impl<E: Into<Stop>> From<E> for Trouble {
     }
 }
 
-/// Which aggregates have their turn.
+/// The aggregates of one pass, as a range of [`number_of`].
 #[derive(Clone, Copy)]
 struct Turn {
     first: u64,
-    /// Itself not in it.
+    /// The exclusive end; `None` for no end.
     end: Option<u64>,
 }
 
@@ -122,12 +122,13 @@ impl Part {
         number_of(key) as usize % self.count == self.number
     }
 
-    /// There are aggregates that have not had their turn.
+    /// Whether there are aggregates that were not processed yet.
     pub(super) fn has_turn(&self) -> bool {
         self.turn.is_some()
     }
 
-    /// Folds the events after a position of those that have their turn: fewer in the end when they are too many.
+    /// Folds the events after a position into the aggregates of the pass. The pass is narrowed when there are too many
+    /// states.
     pub(super) fn fold_stretch(&mut self, batch: &TenantBatch, after: Position) -> Result<(), Stop> {
         let Some(mut turn) = self.turn.filter(|_| !self.is_spoilt) else { return Ok(()) };
         self.go_on()?;
@@ -148,7 +149,7 @@ impl Part {
     fn try_fold_stretch(&mut self, turn: &mut Turn, batch: &TenantBatch, after: Position) -> Result<(), Trouble> {
         let subject = Arc::clone(&self.subject);
         for group in groups(batch, subject.domain.as_str(), after, |key| self.owns(key) && turn.holds(key)) {
-            // Narrowed meanwhile.
+            // The pass may have been narrowed since.
             if turn.holds(group.key) {
                 self.pace.rest();
                 self.fold(&group)?;
@@ -160,7 +161,7 @@ impl Part {
         Ok(())
     }
 
-    /// The history was streamed to its end.
+    /// Ends a pass after the history was streamed to its end.
     pub(super) fn end_turn(&mut self) -> Result<(), Stop> {
         let Some(turn) = self.turn.filter(|_| !std::mem::take(&mut self.is_spoilt)) else { return Ok(()) };
         self.compare_touched()?;
@@ -176,7 +177,7 @@ impl Part {
         self.is_spoilt = true;
     }
 
-    /// Folds and compares these whole histories, one after the other.
+    /// Folds and compares the whole histories of these aggregates, one after the other.
     pub(super) fn fold_sample(
         &mut self,
         keys: &[AggregateKey],
@@ -193,7 +194,7 @@ impl Part {
         Ok(())
     }
 
-    /// Folds and compares what came after a position.
+    /// Folds and compares the events recorded after a position.
     pub(super) fn fold_tails(
         &mut self,
         batch: &TenantBatch,
@@ -216,7 +217,7 @@ impl Part {
         if held >= group.sequence {
             return Ok(());
         }
-        // Otherwise the state is not held any more, or was folded further than its stretch of history went.
+        // Otherwise the state is not held any more, or it was already folded beyond this part of the history.
         if group.events.first().is_some_and(|event| event.sequence == held.0 + 1) {
             match self.fold(group) {
                 Ok(()) => return Ok(()),
@@ -228,7 +229,7 @@ impl Part {
         self.fold_whole(group.key, until)
     }
 
-    /// Folds and compares one aggregate's whole history, by the index.
+    /// Folds and compares the whole history of one aggregate, by indexed reads.
     fn fold_whole(&mut self, key: AggregateKey, until: Position) -> Result<(), Stop> {
         let mut after = Sequence::ZERO;
         loop {
@@ -240,7 +241,8 @@ impl Part {
             match self.fold(&group) {
                 Ok(()) => after = group.sequence,
                 Err(Trouble::Stop(stop)) => return Err(stop),
-                // Once more from the beginning: without the old revision if that has failed, alone if the guest was full.
+                // Start again from the beginning: without the old revision if it has failed, or with this state alone
+                // if the guest was full.
                 Err(Trouble::Again | Trouble::Full) => {
                     self.clear();
                     after = Sequence::ZERO;
@@ -287,7 +289,7 @@ impl Part {
         Ok(())
     }
 
-    /// Finds the event that the new revision fails over: alone with it, one event after the other.
+    /// Finds the event over which the new revision fails, by folding this aggregate alone, event by event.
     fn new_failed(&mut self, group: &Group<'_>, error: &CallError) -> Trouble {
         if let Some(exhausted) = error.host_memory() {
             return Trouble::Stop(Stop::Gate(exhausted.clone().into()));
@@ -322,7 +324,7 @@ impl Part {
             }
             after = history.sequence;
         }
-        // Alone it does well: what it failed over may have been the other states beside it.
+        // The aggregate alone folds well, so the failure may be caused by the other states in the instance.
         if error.instance_lost && self.held.len() > 1 {
             return Trouble::Full;
         }
@@ -363,7 +365,7 @@ impl Part {
         if old == new && self.lost_states.is_empty() {
             return Ok(());
         }
-        // The sandbox has seen to it that both are JSON.
+        // The sandbox has checked that both are JSON.
         let (before, after): (Value, Value) =
             (serde_json::from_str(&old).unwrap_or_default(), serde_json::from_str(&new).unwrap_or_default());
         let Some(Held { aggregate, id, sequence, position, .. }) = self.held.get(&key) else { return Ok(()) };
@@ -396,12 +398,12 @@ impl Part {
             || (memory_bytes >= allowed && memory_bytes > self.memory_bytes_narrowed)
     }
 
-    /// Of the fuller one.
+    /// Memory of the fuller instance, in bytes.
     fn memory_bytes(&self) -> u64 {
         self.new.memory_bytes().max(self.old.as_ref().map_or(0, Side::memory_bytes))
     }
 
-    /// Puts half of the states away; they have their turn later.
+    /// Discards half of the states; their aggregates are left to a later pass.
     fn narrow(&mut self, turn: &mut Turn) {
         let mut numbers: Vec<u64> = self.held.keys().map(|key| number_of(*key)).collect();
         if numbers.len() > 1 {
@@ -418,7 +420,8 @@ impl Part {
         if self.subject.is_stopping.load(Ordering::Relaxed) { Err(Stop::Gate(GateError::Stopping)) } else { Ok(()) }
     }
 
-    /// States that were compared are held only for what comes after them.
+    /// Makes room for more states, if necessary. Compared states are only held to fold later events, so they can be
+    /// dropped.
     fn make_room(&mut self) -> Result<(), Stop> {
         if self.is_full() {
             self.compare_touched()?;

@@ -1,34 +1,34 @@
-//! Where states differ, summed over many of them, so that a few real differences do not drown among thousands that all have one
-//! reason. Pure.
+//! Counts the places where states differ over many states, so that a few real differences stand out among thousands
+//! with one common cause. Pure.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Places of one state that are looked at, and sets of places that are told apart.
+/// Places that are compared in one state, and sets of places that are counted separately.
 const PLACES_MAX: usize = 32;
 const SETS_MAX: usize = 1_000;
-/// What places beyond those count as.
+/// The name for all further places.
 const OTHERS: &str = "other places";
 
-/// One place and how many states differ there. A field that only has another name is `old → new`.
+/// A place and the number of states that differ there. A field that was only renamed is shown as `old → new`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DifferingPlace {
     pub aggregate: String,
-    /// With dots; `*` stands for any element of a list.
+    /// The path with dots; `*` stands for any element of a list.
     pub path: String,
     pub aggregates: u64,
 }
 
-/// Of one kind of aggregate.
+/// Places where states of one aggregate type differ.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PlaceSet {
     aggregate: String,
     places: Vec<String>,
 }
 
-/// Sets of places, each with a number: most states that differ do so in the same places.
+/// Numbered sets of places. Most states that differ do so in the same places.
 #[derive(Default)]
 pub(super) struct PlaceSets {
     numbers: BTreeMap<PlaceSet, u32>,
@@ -52,7 +52,7 @@ impl PlaceSets {
         })
     }
 
-    /// Adds the places of a state with such a set.
+    /// Adds the places of a state with this set to the counts.
     pub(super) fn count(&self, number: u32, counts: &mut BTreeMap<(String, String), u64>) {
         let PlaceSet { aggregate, places } = &self.sets[number as usize];
         for place in places {
@@ -61,16 +61,16 @@ impl PlaceSets {
     }
 }
 
-/// The most frequent first, so many at most.
-pub(super) fn told(counts: BTreeMap<(String, String), u64>, told_max: usize) -> Vec<DifferingPlace> {
+/// The most frequent places, at most `count_max`, the most frequent first.
+pub(super) fn most_frequent(counts: BTreeMap<(String, String), u64>, count_max: usize) -> Vec<DifferingPlace> {
     let place = |((aggregate, path), aggregates)| DifferingPlace { aggregate, path, aggregates };
     let mut places: Vec<_> = counts.into_iter().map(place).collect();
     places.sort_by_key(|place| std::cmp::Reverse(place.aggregates));
-    places.truncate(told_max);
+    places.truncate(count_max);
     places
 }
 
-/// Each place once.
+/// The differing places, without duplicates.
 fn places(before: &Value, after: &Value) -> Vec<String> {
     let mut found = Vec::new();
     compare("", before, after, &mut found);
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_named_once_each() {
+    fn each_place_is_listed_once() {
         for (before, after, expected) in [
             (json!({ "a": 1 }), json!({ "a": 1 }), vec![]),
             (json!({ "seriousness": "high" }), json!({ "level": "high" }), vec!["seriousness → level"]),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_summed_and_a_real_difference_stands_out() {
+    fn a_rare_difference_stands_out_from_a_common_one() {
         let (mut sets, mut counts) = (PlaceSets::default(), BTreeMap::new());
         for number in 0..4_577 {
             let status = if number % 1_600 == 0 { "gone" } else { "open" };
@@ -152,13 +152,14 @@ mod tests {
             let set = sets.number_of("report", &before, &after);
             sets.count(set, &mut counts);
         }
-        let told: Vec<_> = told(counts, 10).into_iter().map(|place| (place.path, place.aggregates)).collect();
-        assert_eq!(told, [("seriousness → level".to_owned(), 4_577), ("status".to_owned(), 3)]);
+        let listed: Vec<_> =
+            most_frequent(counts, 10).into_iter().map(|place| (place.path, place.aggregates)).collect();
+        assert_eq!(listed, [("seriousness → level".to_owned(), 4_577), ("status".to_owned(), 3)]);
         assert_eq!(sets.sets.len(), 2);
     }
 
     #[test]
-    fn a_bounded_number_of_places_is_told_apart() {
+    fn the_number_of_places_and_sets_is_bounded() {
         let wide = |value: u64| Value::Object((0..100).map(|name| (format!("f{name}"), json!(value))).collect());
         let found = places(&wide(1), &wide(2));
         assert_eq!((found.len(), found.last().map(String::as_str)), (PLACES_MAX + 1, Some(OTHERS)));

@@ -1,5 +1,6 @@
-//! Folds real histories by two revisions and compares what comes out. The history is streamed, once for all parts of the aggregates; the
-//! states are held in guest memory. Memory stays bounded, and nothing is left out.
+//! Folds real histories with two revisions and compares the resulting states. The history is streamed once for all
+//! parts of the aggregates, and the states are held in guest memory. Memory stays bounded, and no aggregate is left
+//! out.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,12 +17,12 @@ use super::part::Part;
 use super::verdict::GateRefusal;
 use crate::rules::Rules;
 
-/// History read at a time, in bytes. The more, the more events of one aggregate are folded in one call.
+/// Bytes of history per read. A larger value means that more events of one aggregate are folded in one call.
 const READ_BYTES: usize = 8 * 1024 * 1024;
-/// Parts that go side by side at most: each has a guest's memory of each revision.
+/// Parts that run in parallel. Each has an instance of each revision, with its memory.
 const PARTS_MAX: usize = 4;
 
-/// What is replayed of, and by whom.
+/// The history that is replayed, and the revisions that fold it.
 pub(super) struct Subject {
     pub(super) reader: Reader,
     pub(super) tenant: TenantName,
@@ -36,12 +37,12 @@ pub(super) struct Replay {
     subject: Arc<Subject>,
     needs_all: bool,
     parts: Vec<Part>,
-    /// `None`: all.
+    /// The aggregates of the sample; `None` for all aggregates.
     sample: Option<HashSet<AggregateKey, BuildDigestHasher>>,
     position: Position,
 }
 
-/// Why a replay goes no further.
+/// The reason why a replay ends early.
 #[derive(Debug)]
 pub(super) enum Stop {
     Refused(GateRefusal),
@@ -61,7 +62,8 @@ impl From<GateError> for Stop {
 }
 
 impl Stop {
-    /// The one that is told when several parts stop: what hinders the gate, else what lies first in the history.
+    /// Chooses the reason to report when several parts stop: an error of the gate, otherwise the fault that is first in
+    /// the history.
     fn first(stops: impl Iterator<Item = Self>) -> Option<Self> {
         stops.min_by_key(|stop| match stop {
             Self::Refused(GateRefusal::Fault { place, .. }) => place.position,
@@ -89,7 +91,7 @@ impl Replay {
         self.needs_all
     }
 
-    /// Folds and compares every history up to a position.
+    /// Folds and compares all histories up to a position.
     pub(super) fn run_all(&mut self, until: Position, progress: &(dyn Fn(Position) + Sync)) -> Result<(), Stop> {
         while self.parts.iter().any(Part::has_turn) {
             self.stream(until, progress)?;
@@ -99,7 +101,7 @@ impl Replay {
         Ok(())
     }
 
-    /// As [`run_all`](Self::run_all), for these aggregates only.
+    /// Like [`run_all`](Self::run_all), for these aggregates only.
     pub(super) fn run_sample(
         &mut self,
         keys: Vec<AggregateKey>,
@@ -107,17 +109,17 @@ impl Replay {
         progress: &(dyn Fn(Position) + Sync),
     ) -> Result<(), Stop> {
         let folded = AtomicUsize::new(0);
-        let tell = || {
+        let report = || {
             let folded = folded.fetch_add(1, Ordering::Relaxed) + 1;
             progress(Position(until.0 * folded as u64 / keys.len() as u64));
         };
-        self.side_by_side(|part| part.fold_sample(&keys, until, tell), || ())?;
+        self.side_by_side(|part| part.fold_sample(&keys, until, report), || ())?;
         self.sample = Some(keys.into_iter().collect());
         self.position = until;
         Ok(())
     }
 
-    /// One aggregate more, where not all are judged.
+    /// Adds one aggregate to a sample, and folds and compares it.
     pub(super) fn include(&mut self, key: AggregateKey) -> Result<(), Stop> {
         let Some(sample) = &mut self.sample else { return Ok(()) };
         if !sample.insert(key) {
@@ -127,13 +129,13 @@ impl Replay {
         self.side_by_side(|part| part.fold_sample(&[key], until, || ()), || ())
     }
 
-    /// Streams the history once, for the aggregates that have their turn.
+    /// Streams the history once, for the aggregates of the current passes.
     fn stream(&mut self, until: Position, progress: &(dyn Fn(Position) + Sync)) -> Result<(), Stop> {
         let subject = Arc::clone(&self.subject);
         let read = |after| subject.reader.tenant_batch(&subject.tenant, after, READ_BYTES);
         let mut cursor = Position::ZERO;
         let mut batch = read(cursor)?;
-        // The last one may go beyond; what it brings is folded then.
+        // The last batch may extend beyond `until`; all of its events are folded.
         while !batch.is_empty() && cursor < until {
             let (after, last) = (cursor, batch.last());
             let next = self.side_by_side(|part| part.fold_stretch(&batch, after), || read(last))?;
@@ -143,7 +145,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Folds what was recorded since. `false`: there is more.
+    /// Folds the events recorded since. Returns `false` if there are more.
     pub(super) fn catch_up(&mut self) -> Result<bool, Stop> {
         let subject = Arc::clone(&self.subject);
         let batch: TenantBatch = subject.reader.tenant_batch(&subject.tenant, self.position, READ_BYTES)?;
@@ -158,7 +160,7 @@ impl Replay {
         Ok(self.position >= subject.reader.last_position(&subject.tenant))
     }
 
-    /// Each part on a thread, and something else meanwhile on this one.
+    /// Runs `work` for each part on a thread of its own, and `meanwhile` on this one.
     fn side_by_side<T>(
         &mut self,
         work: impl Fn(&mut Part) -> Result<(), Stop> + Sync,

@@ -1,4 +1,4 @@
-//! One of the two revisions that a replay compares: an instance, and the states it has folded so far.
+//! One of the two revisions that a replay compares: an instance, with the states that it has folded so far.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,8 +26,7 @@ impl Side {
         &self.rules
     }
 
-    /// Folds events that follow those it has seen of the aggregate. On an error the state is gone; all are when the error says that
-    /// the instance is.
+    /// Folds the next events of an aggregate. On an error its state is lost; if the instance is lost, all states are.
     pub(super) fn fold(
         &mut self,
         key: AggregateKey,
@@ -70,12 +69,12 @@ impl Side {
         Some(inspected)
     }
 
-    /// Frees the aggregate's state.
+    /// Frees the memory of the aggregate's state.
     pub(super) fn discard(&mut self, key: AggregateKey) {
         if let (Some(state), Some(instance)) = (self.states.remove(&key), &mut self.instance)
             && instance.discard(state).is_err()
         {
-            // It ended with this, and so did its states: they are folded anew when they are asked for.
+            // The instance has failed, and its states are lost. They are folded again when they are needed.
             self.clear();
         }
     }

@@ -1,5 +1,5 @@
-//! The gate on histories in a real journal, with rules that need no sandbox: they count the events of an aggregate, see to it that each
-//! comes once and in order, and fail where they are told to.
+//! Tests of the gate on histories in a real journal, with rules that need no sandbox. The rules count the events of an
+//! aggregate, check that each event comes once and in order, and fail at configured events.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::rules::{Handled, RulesInstance, StateSlot};
 
 const DOMAIN: &str = "counts";
 const AGGREGATE: &str = "count";
-/// What a state takes of the guest's memory.
+/// Guest memory of a state, in bytes.
 const STATE_BYTES: u64 = 1_000;
 
-/// A history that grows.
+/// A history that tests add events to.
 struct History {
     _folder: TempDir,
     writer: Writer,
@@ -35,7 +35,7 @@ impl History {
         Self { _folder: folder, writer, reader, heads: HashMap::new() }
     }
 
-    /// `aggregates` histories of `length` events each, and then one of a hundred.
+    /// Creates `aggregates` histories of `length` events each, and then one of a hundred events.
     fn filled(aggregates: usize, length: usize) -> Self {
         let mut history = Self::new();
         for _ in 0..length {
@@ -94,11 +94,11 @@ fn tenant() -> TenantName {
     TenantName::new("main").unwrap()
 }
 
-/// What is counted, and where it fails.
+/// Rules that add `step` for each event, and may fail.
 struct Counting {
     descriptor: Descriptor,
     step: u64,
-    /// Of this aggregate, at this sequence; and whether the instance ends with it.
+    /// The aggregate and sequence at which they fail, and whether the instance is lost then.
     fails_at: Option<(&'static str, u64, bool)>,
 }
 
@@ -131,7 +131,7 @@ struct Instance {
     /// Id, sequence and count.
     states: HashMap<u32, (String, u64, u64)>,
     made: u32,
-    /// Does not shrink, as in a guest.
+    /// Guest memory in use; as in a guest, it does not shrink.
     bytes: u64,
     is_dead: bool,
 }
@@ -156,7 +156,7 @@ impl RulesInstance for Instance {
     }
 
     fn load(&mut self, _: &str, _: &str, _: &[u8]) -> Result<StateSlot, CallError> {
-        unreachable!("a replay begins at the beginning")
+        unreachable!("a replay starts without snapshots")
     }
 
     fn evolve(&mut self, state: StateSlot, events: &[GuestEvent<'_>]) -> Result<StateSlot, CallError> {
@@ -165,7 +165,7 @@ impl RulesInstance for Instance {
         for event in events {
             assert_eq!((event.aggregate_id, event.sequence), (id.as_str(), sequence + 1), "each event once, in order");
             if let Some((_, _, is_end)) = self.fails_at.filter(|(at, when, _)| (*at, *when) == (&*id, event.sequence)) {
-                let kind = CallErrorKind::Fault("told to".into());
+                let kind = CallErrorKind::Fault("on purpose".into());
                 return Err(match is_end {
                     true => self.end(kind),
                     false => CallError { kind, instance_lost: false, notes: Vec::new() },
@@ -178,7 +178,7 @@ impl RulesInstance for Instance {
     }
 
     fn handle(&mut self, _: StateSlot, _: &GuestCommand<'_>) -> Result<Handled, CallError> {
-        unreachable!("a replay asks for nothing")
+        unreachable!("a replay decides no commands")
     }
 
     fn save(&mut self, state: &StateSlot) -> Result<Vec<u8>, CallError> {
@@ -220,17 +220,17 @@ fn everything_is_folded_once_and_compared() {
     let judged = history.judge(&counting(1, None), &counting(2, None), ReplayScope::All);
     assert_eq!(
         refusals(&judged),
-        ["51 of 51 states come out otherwise than before; accept the changes if they are wanted"]
+        ["51 of 51 states differ from those of the revision before; accept the changes if they are intended"]
     );
-    let told = &judged.verdict.replay.differences;
-    assert_eq!((told.len(), told[0].id.as_str(), told[0].sequence), (3, "c-0", Sequence(3)));
-    let change = &told[0].changes[0];
+    let differences = &judged.verdict.replay.differences;
+    assert_eq!((differences.len(), differences[0].id.as_str(), differences[0].sequence), (3, "c-0", Sequence(3)));
+    let change = &differences[0].changes[0];
     assert_eq!((&*change.path, change.before.as_deref(), change.after.as_deref()), ("count", Some("3"), Some("6")));
 }
 
-/// Far fewer states fit into memory than there are: aggregates take turns, and none is left out.
+/// Far fewer states fit into memory than there are. Aggregates are folded in several passes, and none is left out.
 #[test]
-fn states_that_do_not_fit_take_turns() {
+fn states_that_do_not_fit_are_folded_in_several_passes() {
     let history = History::filled(200, 3);
     for states_max in [3, 10, 60] {
         let limits = Limits { memory_bytes_max: states_max * STATE_BYTES, ..Limits::DEFAULT };
@@ -256,16 +256,16 @@ fn the_event_of_a_fault_is_named() {
             assert_eq!(
                 refusals(&judged),
                 [
-                    "it failed over counted version 1 of count long at sequence 77, position 227: the domain reported a fault: told to"
+                    "it failed over counted version 1 of count long at sequence 77, position 227: the domain reported a fault: on purpose"
                 ]
             );
         }
     }
 }
 
-/// The revision before may be the reason why there is a new one.
+/// Such a fault may be the reason for the new revision.
 #[test]
-fn what_the_old_revision_fails_over_is_not_compared() {
+fn aggregates_that_the_old_revision_cannot_fold_are_not_compared() {
     let history = History::filled(50, 3);
     for is_end in [false, true] {
         let judged = history.judge(&counting(1, Some(("c-7", 2, is_end))), &counting(2, None), ReplayScope::All);
@@ -275,19 +275,19 @@ fn what_the_old_revision_fails_over_is_not_compared() {
 }
 
 #[test]
-fn a_sample_is_taken_of_many_events_only() {
+fn a_sample_is_only_taken_of_many_events() {
     let history = History::filled(50, 3);
     let judge = |events_max| history.judge(&counting(1, None), &counting(1, None), ReplayScope::Events(events_max));
     let whole = judge(250).verdict.replay;
     assert_eq!((whole.is_sample, whole.aggregates), (false, 51));
     let sample = judge(200).verdict.replay;
     assert!(sample.is_sample && sample.aggregates < 51, "{sample:?}");
-    // The newest and the longest are the same here; one of the others is always with them.
+    // The newest and the longest aggregate are the same here; one other aggregate is always included.
     assert_eq!(judge(1).verdict.replay.aggregates, 2);
 }
 
 #[test]
-fn what_cannot_be_read_is_told_with_its_first_place() {
+fn unreadable_events_are_reported_with_their_first_place() {
     let mut history = History::filled(5, 1);
     history.add("c-3", "counted", 2);
     history.add("c-4", "forgotten", 1);
@@ -300,12 +300,12 @@ fn what_cannot_be_read_is_told_with_its_first_place() {
           forgotten version 1, 1 event, first for count c-4 at sequence 2, position 107"
         ]
     );
-    assert_eq!(judged.verdict.replay, ReplayReport::default(), "there is no use in replaying it");
+    assert_eq!(judged.verdict.replay, ReplayReport::default(), "there is no point in replaying it");
 }
 
-/// Events go on while a verdict is made and used.
+/// Events are recorded while a verdict is made and used.
 #[test]
-fn what_is_recorded_later_is_judged_too() {
+fn events_recorded_later_are_judged_too() {
     let mut history = History::filled(5, 2);
     let failing = counting(1, Some(("c-3", 4, true)));
     let mut judged = history.judge(&counting(1, None), &failing, ReplayScope::All);
@@ -332,12 +332,12 @@ fn states_are_made_ready_for_the_switch() {
     let ready = judged.make_ready(&history.reader, Reclaimed::nothing(1), &|_| ()).unwrap().finish();
     assert_eq!(ready.saved(0, key("long")).unwrap(), (Sequence(100), b"200".to_vec()));
     assert_eq!(ready.saved(0, key("c-1")).unwrap(), (Sequence(2), b"4".to_vec()));
-    assert_eq!(ready.saved(0, key("nobody")), None);
+    assert_eq!(ready.saved(0, key("unknown")), None);
 }
 
-/// By their count it can be told that they were not built anew.
+/// The counts show that the states were not rebuilt.
 #[test]
-fn states_that_were_kept_go_on_with_what_came_since() {
+fn kept_states_continue_with_later_events() {
     let mut history = History::filled(5, 2);
     let make_ready = |history: &History, step, reclaimed| {
         let rules = counting(step, None);
@@ -345,7 +345,7 @@ fn states_that_were_kept_go_on_with_what_came_since() {
         judged.make_ready(&history.reader, reclaimed, &|_| ()).unwrap().finish()
     };
     let kept = make_ready(&history, 1_000, Reclaimed::nothing(1));
-    // Missing in the state though it lies before: no command has asked for it while it was in use.
+    // The kept state lacks this event although it is before `kept_at`: no command used the state after it was recorded.
     history.add("c-1", "counted", 1);
     let kept_at = history.reader.last_position(&tenant());
     ["c-1", "c-2", "new"].iter().for_each(|id| history.add(id, "counted", 1));
@@ -357,9 +357,9 @@ fn states_that_were_kept_go_on_with_what_came_since() {
     }
 }
 
-/// A share of other limits: an instance that was made with them is of no use.
+/// An instance that was made with a share of other limits cannot be used.
 #[test]
-fn what_was_kept_under_other_limits_is_built_anew() {
+fn states_kept_under_other_limits_are_rebuilt() {
     let history = History::filled(5, 2);
     let rules = counting(1, None);
     let mut judged = history.judge(&rules, &rules, ReplayScope::All);
@@ -373,7 +373,7 @@ fn what_was_kept_under_other_limits_is_built_anew() {
 }
 
 #[test]
-fn a_host_that_stops_waits_for_no_verdict() {
+fn a_stopping_host_does_not_wait_for_a_verdict() {
     let history = History::filled(5, 2);
     let gate = Gate::new(history.reader.clone());
     gate.stop();

@@ -1,4 +1,4 @@
-//! What the gate found, as it is recorded with the deployment and told to whoever deploys.
+//! The result of the gate. It is recorded with the deployment and returned to its caller.
 
 use std::fmt;
 
@@ -8,59 +8,59 @@ use serde::{Deserialize, Serialize};
 use super::difference::Difference;
 use super::places::DifferingPlace;
 
-/// Everything that the gate found out. A revision passes when nothing is refused.
+/// All results of the gate. A revision passes when there are no refusals.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// The tenant's history was looked at up to here.
+    /// The position up to which the tenant's history was checked.
     pub position: Position,
-    /// How many events of the domain there are up to there.
+    /// Number of events of the domain up to that position.
     pub events: u64,
     pub replay: ReplayReport,
-    /// Differing states were said to be wanted.
+    /// Whether the caller accepted changed states.
     pub changes_accepted: bool,
-    /// Why the revision may not take over; empty when it may.
+    /// The reasons why the revision may not take over; empty if it may.
     pub refusals: Vec<GateRefusal>,
     pub took_ms: u64,
 }
 
-/// What was folded by both revisions, and what came out.
+/// The extent of the replay, and its results.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReplayReport {
-    /// Not all histories: the newest, the longest, and some of the others.
+    /// Whether only a sample was replayed: the newest and the longest histories, and some others.
     pub is_sample: bool,
     pub aggregates: u64,
     pub events: u64,
-    /// Aggregates that come out otherwise than with the revision before.
+    /// Number of aggregates whose state differs from that of the revision before.
     pub differing: u64,
-    /// Where they differ, with how many of them do so there: the most frequent places first.
+    /// The places where they differ, with the number of aggregates, the most frequent places first.
     #[serde(default)]
     pub places: Vec<DifferingPlace>,
-    /// The first few of them.
+    /// The first few differing aggregates.
     pub differences: Vec<Difference>,
-    /// Aggregates whose history the revision before cannot fold itself, so that there is nothing to compare with.
+    /// Aggregates that the revision before cannot fold itself, so that there is no state to compare with.
     pub uncompared: u64,
     pub took_ms: u64,
 }
 
-/// Why a revision may not take over. The author's to fix.
+/// The reason why a revision may not take over. The author has to fix it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum GateRefusal {
-    /// The sandbox would not have it at all.
+    /// The sandbox refused the component.
     NotAdmitted { problem: String },
-    /// It could not even start within the tenant's limits.
+    /// The revision cannot start within the tenant's limits.
     TooLarge { what: String, needed: u64, allowed: u64 },
-    /// The history holds what its descriptor does not say it reads.
+    /// The history holds events that the descriptor does not list as readable.
     UnreadableEvents { events: Vec<UnreadableEvents> },
-    /// It failed over a history.
+    /// The revision failed while it folded a history.
     Fault { place: EventPlace, event: String, version: u32, problem: String },
-    /// States come out otherwise, and nobody said that this is wanted.
+    /// States differ, and the caller has not accepted changes.
     DifferingStates { differing: u64, aggregates: u64 },
-    /// Its chart has no place for where some aggregates are.
+    /// Some aggregates are in a state that the new chart does not have.
     LostStates { aggregate: String, states: Vec<LostState> },
 }
 
-/// Events of one name and version that the history holds and the revision cannot read.
+/// Events of one name and version that are in the history and that the revision cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnreadableEvents {
     pub event: String,
@@ -69,7 +69,7 @@ pub struct UnreadableEvents {
     pub first: EventPlace,
 }
 
-/// Where an event is.
+/// The place of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventPlace {
     pub aggregate: String,
@@ -78,7 +78,7 @@ pub struct EventPlace {
     pub position: Position,
 }
 
-/// A state of a chart that is gone, and how many aggregates are in it.
+/// A removed state of a chart, and the number of aggregates in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostState {
     pub state: String,
@@ -119,7 +119,7 @@ impl fmt::Display for GateRefusal {
             Self::DifferingStates { differing, aggregates } => {
                 write!(
                     f,
-                    "{differing} of {aggregates} states come out otherwise than before; accept the changes if they are wanted"
+                    "{differing} of {aggregates} states differ from those of the revision before; accept the changes if they are intended"
                 )
             }
             Self::LostStates { aggregate, states } => {
@@ -143,7 +143,7 @@ fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// In a line: why not, or what was looked at.
+/// One line: the refusals, or what was checked.
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, refusal) in self.refusals.iter().enumerate() {
@@ -162,7 +162,7 @@ impl fmt::Display for Verdict {
             more => write!(f, "{more} states differ, accepted")?,
         }
         if *uncompared > 0 {
-            write!(f, "; {uncompared} could not be compared, as the revision before fails over them")?;
+            write!(f, "; {uncompared} could not be compared, because the revision before fails over them")?;
         }
         Ok(())
     }

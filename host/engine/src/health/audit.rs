@@ -1,7 +1,8 @@
-//! Runs samples of live commands again, on a thread that gets next to nothing of a busy machine, and rests when it took more than its
-//! share of one: where it does not keep up, samples are dropped and counted, and no command waits.
+//! Runs samples of live commands again, on a thread of low priority that pauses when it has used more than its share of
+//! the CPU. When it cannot keep up, samples are dropped and counted; commands never wait for it.
 //!
-//! That thread may have no turn while thousands of commands come. So of each instance one sample is run by its worker, at once.
+//! On a busy machine that thread may not run while thousands of commands are decided. Therefore the worker itself
+//! audits one sample of each instance at once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,23 +19,23 @@ use super::sample::{Finding, Sample};
 use super::{Condemned, Ground, Withdrawals};
 use crate::pipeline::priority;
 
-/// In the long run the audit takes one in so many seconds of one processor …
+/// In the long run the audit uses one CPU second in this many seconds …
 const CPU_SHARE: u32 = 200;
-/// … and at once no more than this: a revision that was just activated is looked at closely.
+/// … and this much in one go, so that a revision that was just activated is examined closely.
 const CPU_SAVED_MAX: Duration = Duration::from_millis(100);
-/// Samples that wait. Each has at most one state and one command in it.
+/// Samples that may wait. Each holds at most one state and one command.
 const QUEUE_MAX: usize = 64;
-/// A longer state is not kept for comparison, in bytes; events are compared all the same.
+/// States longer than this, in bytes, are not kept for comparison; their events are still compared.
 pub(crate) const STATE_BYTES_MAX: usize = 256 * 1024;
 
-/// To the audit. Its thread ends with the last of them.
+/// Sends samples to the audit. The audit's thread ends when all clones are dropped.
 #[derive(Clone)]
 pub(crate) struct Audit {
     to: SyncSender<Box<Sample>>,
     conclusions: Conclusions,
 }
 
-/// What becomes of findings.
+/// Acts on findings.
 #[derive(Clone)]
 struct Conclusions {
     withdrawals: Withdrawals,
@@ -50,7 +51,8 @@ pub(crate) struct AuditCounts {
 }
 
 impl Audit {
-    /// What waits when the host stops is not run any more. The thread has the journal's reader: who closes the journal waits for it.
+    /// Starts the audit's thread. Samples that wait when the host stops are not run. The thread owns a reader of the
+    /// journal, so join it before the journal is closed.
     pub(crate) fn start(
         reader: Reader,
         withdrawals: Withdrawals,
@@ -68,7 +70,8 @@ impl Audit {
         Arc::clone(&self.conclusions.counts)
     }
 
-    /// On the calling thread. What does not end within these limits is offered. The command has to be durable.
+    /// Audits a sample on the calling thread. If the second run exceeds `limits`, the sample is offered to the audit's
+    /// thread instead. The command must be durable.
     pub(crate) fn run_now(&self, sample: Box<Sample>, reader: &Reader, limits: &Limits) {
         match run_again(&sample, reader, limits) {
             Finding::Inconclusive(_) => self.offer(sample),
@@ -76,7 +79,7 @@ impl Audit {
         }
     }
 
-    /// What came before the sampled command has to be durable.
+    /// Offers a sample to the audit's thread. All events before the sampled command must be durable.
     pub(crate) fn offer(&self, sample: Box<Sample>) {
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.to.try_send(sample) {
             self.conclusions.counts.dropped.fetch_add(1, Ordering::Relaxed);
@@ -97,7 +100,7 @@ impl Auditor {
         let (mut cpu_time, mut allowance) = (CpuTime::now(), Allowance::new(Instant::now()));
         for sample in &self.samples {
             self.rest(allowance.debt(Instant::now()));
-            // Only of what still takes commands is there something to find.
+            // Revisions that take no commands any more need no audit.
             let is_in_use =
                 sample.domain.active().revision == sample.active.revision && !sample.active.health.is_shut();
             if self.stopping.is_set() || !is_in_use {
@@ -110,7 +113,7 @@ impl Auditor {
         }
     }
 
-    /// Who stops the host wakes the thread.
+    /// Pauses for `debt`. The thread that stops the host wakes this one.
     fn rest(&self, debt: Duration) {
         let until = Instant::now() + debt;
         while !self.stopping.is_set() {
@@ -139,11 +142,12 @@ impl Conclusions {
                 let command = &sample.command;
                 let cause = format!(
                     "it remembers what is in no event: command {} ({}) to {} {}, run again in a fresh instance after sequence {}, \
-                     went otherwise: {what}. A HashMap or HashSet does that, by its order: use BTreeMap and BTreeSet. So does a static or thread-local",
+                     had another result: {what}. A HashMap or HashSet causes this by its order: use BTreeMap and BTreeSet. A static or thread-local causes it too",
                     command.name, command.id, command.aggregate, command.aggregate_id, sample.sequence_before
                 );
                 let Sample { tenant, domain, active, .. } = sample;
-                // From here on it decides nothing more, however long going back takes; and one of several samples condemns it.
+                // The revision decides nothing more from here on, however long the withdrawal takes. The first of
+                // several samples condemns it.
                 if active.health.shut(&cause) {
                     self.withdrawals.condemn(Condemned { tenant, domain, active, cause, ground: Ground::Impure });
                 }
@@ -155,7 +159,7 @@ impl Conclusions {
     }
 }
 
-/// What the audit may take of a processor: saved up while it takes less, up to a point.
+/// CPU time that the audit may use. Unused time is saved up, up to [`CPU_SAVED_MAX`].
 struct Allowance {
     saved: Duration,
     owed: Duration,
@@ -173,7 +177,7 @@ impl Allowance {
         self.owed += cpu_time - covered;
     }
 
-    /// How long to rest for what was used beyond what was saved up.
+    /// How long to pause for the CPU time used beyond what was saved up.
     fn debt(&mut self, now: Instant) -> Duration {
         let earned = now.saturating_duration_since(self.looked) / CPU_SHARE;
         self.looked = now;
@@ -189,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_saved_is_used_at_once_and_more_is_waited_for() {
+    fn saved_time_is_used_at_once_and_more_time_must_be_waited_for() {
         let began = Instant::now();
         let mut allowance = Allowance::new(began);
         allowance.used(CPU_SAVED_MAX);
@@ -199,18 +203,18 @@ mod tests {
         assert_eq!(
             allowance.debt(began + Duration::from_millis(1) * CPU_SHARE),
             Duration::from_millis(2) * CPU_SHARE,
-            "a part of it has passed"
+            "a part of the pause has passed"
         );
         let later = began + Duration::from_millis(5) * CPU_SHARE;
         assert_eq!(allowance.debt(later), Duration::ZERO);
         allowance.used(Duration::from_millis(2));
-        assert_eq!(allowance.debt(later), Duration::ZERO, "what was not used is saved");
+        assert_eq!(allowance.debt(later), Duration::ZERO, "unused time is saved");
         allowance.debt(began + CPU_SAVED_MAX * CPU_SHARE * 9);
         allowance.used(CPU_SAVED_MAX * 2);
         assert_eq!(
             allowance.debt(began + CPU_SAVED_MAX * CPU_SHARE * 9),
             CPU_SAVED_MAX * CPU_SHARE,
-            "but not for ever"
+            "but only up to the bound"
         );
     }
 }

@@ -1,35 +1,36 @@
-//! Whether a revision's calls fail too often, and what follows: a new revision goes back where it came from; one that was good
-//! for long is kept from its callers for a while and then tried again, with one command now and then.
+//! Decides whether too many calls of a revision fail, and what follows. A new revision is withdrawn. A revision that
+//! was good for long gets a circuit breaker: it takes no commands for a while, and then a few trial commands.
 //!
-//! One caller or one aggregate cannot take a revision away from the others: failures count against the revision only as far as they remain
-//! when those of the caller with most failures are left out, and those of the aggregate with most failures.
+//! One caller or one aggregate cannot take a revision away from the others. Failures only count against the revision as
+//! far as they remain after leaving out those of the caller with most failures and those of the aggregate with most
+//! failures.
 //!
-//! Counts and times come in, sentences come out; what is to be done about them is others' business.
+//! This module takes counts and times and returns actions. Other modules carry them out.
 
 use std::time::Duration;
 
 use super::origins::{Origin, Origins};
 
-/// For so long after its activation a revision is new: it goes when it fails.
+/// A revision is new for this long after its activation. A new revision is withdrawn when it fails.
 pub(crate) const PROBATION: Duration = Duration::from_secs(5 * 60);
-/// More faults than this, in percent of the calls, are too many.
+/// Faults in percent of the calls. A higher share is too much.
 pub(crate) const FAULT_PERCENT_MAX: u64 = 20;
-/// But fewer faults than this say nothing.
+/// With fewer faults than this no conclusion is drawn.
 pub(crate) const FAULTS_MIN: u64 = 10;
-/// And fewer than this that are not one caller's, or not one aggregate's, say nothing of the revision.
+/// Nor with fewer faults than this outside the worst caller and the worst aggregate.
 pub(crate) const FAULTS_OF_OTHERS_MIN: u64 = 3;
-/// Faults are counted together with the calls of so long a time, which begins with a fault.
+/// Faults and calls are counted in windows of this length. A window begins with a fault.
 pub(crate) const WINDOW: Duration = Duration::from_secs(60);
-/// How long a circuit is open the first time; twice as long each time the trial fails.
+/// How long a circuit stays open the first time. The time doubles with each failed trial.
 pub(crate) const OPEN_MIN: Duration = Duration::from_secs(5);
-/// And at most.
+/// The longest time that a circuit stays open.
 pub(crate) const OPEN_MAX: Duration = Duration::from_secs(5 * 60);
-/// While a circuit is half open, one command passes each so often.
+/// Interval between trial commands while a circuit is half open.
 pub(crate) const TRIAL_EVERY: Duration = Duration::from_secs(1);
-/// So many good calls close it.
+/// Number of good calls that close a half-open circuit.
 pub(crate) const TRIALS_MIN: u64 = 5;
 
-/// Times are those since the revision became active.
+/// The judgement of one revision. All times are measured from its activation.
 #[derive(Debug)]
 pub(crate) struct Judgement {
     window: Option<Window>,
@@ -39,11 +40,11 @@ pub(crate) struct Judgement {
 #[derive(Debug)]
 struct Window {
     began: Duration,
-    /// Calls that had ended before.
+    /// Number of calls that had ended before the window.
     calls_before: u64,
     faults: Origins,
-    /// It was said that the faults are one caller's, or one aggregate's.
-    is_told: bool,
+    /// Whether it was reported that the faults concern one caller or one aggregate.
+    is_reported: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,25 +58,25 @@ enum Circuit {
         next: Duration,
         good: u64,
         length: Duration,
-        /// Who met the first trial that failed.
+        /// The origin of the first trial that failed.
         failed: Option<Origin>,
     },
 }
 
-/// What the host is to do.
+/// The action that the host must take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Sentence {
-    /// A new revision is bad.
+    /// A new revision is bad: withdraw it.
     Withdraw { cause: String },
-    /// One that was good for long is bad now: its callers are told to come again later.
+    /// A revision that was good for long is bad now: its callers are asked to retry later.
     Break { cause: String },
-    /// Much fails, but for one caller or one aggregate alone: the revision stays, and the operator is told.
+    /// Many calls fail, but only for one caller or one aggregate: the revision stays, and the operator is informed.
     Spare { cause: String },
-    /// It is good again.
+    /// The revision works again.
     Mend,
 }
 
-/// The state of the circuit, for people.
+/// State of the circuit, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CircuitState {
     Closed,
@@ -88,7 +89,7 @@ impl Judgement {
         Self { window: None, circuit: Circuit::Closed }
     }
 
-    /// Whether a command may come in; if not, when to try again.
+    /// Admits a command, or returns how long the caller should wait.
     pub(crate) fn admit(&mut self, now: Duration) -> Result<(), Duration> {
         let next = now + TRIAL_EVERY;
         match self.circuit {
@@ -106,7 +107,7 @@ impl Judgement {
         }
     }
 
-    /// So many calls have ended well since the last report.
+    /// Reports that this many calls have ended well since the last report.
     pub(crate) fn ended_well(&mut self, calls: u64) -> Option<Sentence> {
         let Circuit::HalfOpen { next, good, length, failed } = self.circuit else { return None };
         let good = good + calls;
@@ -118,13 +119,13 @@ impl Judgement {
         })
     }
 
-    /// A call has failed for `origin`. `calls` have ended in all, with this one.
+    /// Reports a failed call of `origin`. `calls` is the number of all calls that have ended, including this one.
     pub(crate) fn failed(&mut self, now: Duration, origin: Origin, calls: u64) -> Option<Sentence> {
         match self.circuit {
             Circuit::Closed => self.judge(now, origin, calls),
-            // A late answer of a command that had come in before.
+            // A late failure of a command that was admitted before.
             Circuit::Open { .. } => None,
-            // One caller, or one aggregate, keeps it from nobody.
+            // A single caller or aggregate cannot keep the circuit open for the others.
             Circuit::HalfOpen { next, good, length, failed: None } => {
                 self.circuit = Circuit::HalfOpen { next, good, length, failed: Some(origin) };
                 None
@@ -138,7 +139,7 @@ impl Judgement {
         }
     }
 
-    /// There was nothing to go back to: then it is treated as one that was good for long.
+    /// Opens the circuit of a new revision that has no predecessor to go back to.
     pub(crate) fn break_circuit(&mut self, now: Duration) {
         self.circuit = Circuit::Open { until: now + OPEN_MIN, length: OPEN_MIN };
     }
@@ -151,7 +152,7 @@ impl Judgement {
             began: now,
             calls_before: total - 1,
             faults: Origins::default(),
-            is_told: false,
+            is_reported: false,
         });
         window.faults.add(origin);
         let (faults, calls) = (window.faults.count(), total - window.calls_before);
@@ -163,14 +164,14 @@ impl Judgement {
         let (callers, aggregates) = (window.faults.callers(), window.faults.aggregates());
         let cause = format!(
             "{faults} of its {calls} calls within {seconds} s failed, for {callers} and {aggregates}; \
-             {FAULT_PERCENT_MAX} % may, and {FAULTS_MIN} are too many then"
+             the limits are {FAULT_PERCENT_MAX} % and {FAULTS_MIN} faults"
         );
         let left_out = window.faults.of_one_caller_or_one_aggregate();
         let (faults, calls) = (faults - left_out, calls - left_out);
         if faults < FAULTS_OF_OTHERS_MIN || !is_too_many(faults, calls) {
-            return (!std::mem::replace(&mut window.is_told, true)).then_some(Sentence::Spare { cause });
+            return (!std::mem::replace(&mut window.is_reported, true)).then_some(Sentence::Spare { cause });
         }
-        // Judged once: who goes on failing while something is done about it begins anew.
+        // Each window is judged once. Failures during the withdrawal start a new window.
         self.window = None;
         if now < PROBATION {
             return Some(Sentence::Withdraw { cause });
@@ -200,7 +201,7 @@ mod tests {
         Origin { caller, aggregate }
     }
 
-    /// A revision on trial, with its count of calls.
+    /// A revision under test, with its count of calls.
     struct Trial {
         judgement: Judgement,
         total: u64,
@@ -221,7 +222,8 @@ mod tests {
             self.judgement.failed(at(second), origin, self.total)
         }
 
-        /// One fault each second from `from` on, each for another caller and aggregate and among `calls`: when it was sentenced, and to what.
+        /// Reports one fault each second from `from` on, each for another caller and aggregate and among `calls` calls.
+        /// Returns when an action followed, and which.
         fn sentenced(&mut self, from: u64, calls: u64) -> Option<(u64, Sentence)> {
             self.sentenced_for(from, calls, |number| origin(number, number))
         }
@@ -244,12 +246,13 @@ mod tests {
     #[test]
     fn a_new_revision_that_fails_is_withdrawn() {
         let (second, sentence) = Trial::new().sentenced(0, 1).unwrap();
-        let cause = "10 of its 10 calls within 9 s failed, for 10 callers and 10 aggregates; 20 % may, and 10 are too many then";
+        let cause =
+            "10 of its 10 calls within 9 s failed, for 10 callers and 10 aggregates; the limits are 20 % and 10 faults";
         assert_eq!((second, sentence), (9, Sentence::Withdraw { cause: cause.to_owned() }));
     }
 
     #[test]
-    fn few_faults_among_many_calls_are_borne() {
+    fn few_faults_among_many_calls_are_tolerated() {
         assert_eq!(Trial::new().sentenced(0, 5), None, "20 % are not more than 20 %");
         assert!(Trial::new().sentenced(0, 4).is_some());
     }
@@ -262,19 +265,19 @@ mod tests {
     }
 
     #[test]
-    fn faults_that_lie_far_apart_do_not_add_up() {
+    fn faults_that_are_far_apart_do_not_add_up() {
         let mut trial = Trial::new();
         assert!((0..100).all(|number| trial.fault(number * 7, origin(number, number)).is_none()));
     }
 
     #[test]
-    fn one_caller_or_one_aggregate_alone_takes_no_revision_away() {
+    fn one_caller_or_one_aggregate_cannot_cause_a_withdrawal() {
         let one_caller = |number| origin(7, number);
         let one_aggregate = |number| origin(number, 7);
         for from in [0, 1_000] {
             assert_eq!(Trial::new().sentenced_for(from, 1, one_caller), None);
             assert_eq!(Trial::new().sentenced_for(from, 1, one_aggregate), None);
-            // With an accident of another's now and then.
+            // Now and then a fault of another caller is among them.
             let and_accidents = |number: u64| origin(if number.is_multiple_of(50) { number } else { 7 }, number);
             assert_eq!(Trial::new().sentenced_for(from, 1, and_accidents), None);
         }
@@ -282,11 +285,11 @@ mod tests {
     }
 
     #[test]
-    fn what_one_caller_meets_is_told_once() {
+    fn faults_of_one_caller_are_reported_once() {
         let mut trial = Trial::new();
-        let told: Vec<_> = (0..50).filter_map(|number| trial.fault(1, origin(7, number))).collect();
-        assert_eq!(told.len(), 1);
-        assert!(matches!(&told[0], Sentence::Spare { cause } if cause.contains("for 1 caller and 10 aggregates")));
+        let reports: Vec<_> = (0..50).filter_map(|number| trial.fault(1, origin(7, number))).collect();
+        assert_eq!(reports.len(), 1);
+        assert!(matches!(&reports[0], Sentence::Spare { cause } if cause.contains("for 1 caller and 10 aggregates")));
     }
 
     #[test]
@@ -303,7 +306,7 @@ mod tests {
         let mut trial = Trial::broken();
         assert_eq!(trial.judgement.circuit(), CircuitState::Open);
         assert_eq!(trial.judgement.admit(at(1_010)), Err(at(4)));
-        assert_eq!(trial.fault(1_010, origin(1, 1)), None, "it came in before");
+        assert_eq!(trial.fault(1_010, origin(1, 1)), None, "it was admitted before");
         for second in 1_014..1_018 {
             assert_eq!(trial.judgement.admit(at(second)), Ok(()));
             assert_eq!(trial.judgement.admit(at(second)), Err(at(1)), "one at a time");
@@ -316,12 +319,12 @@ mod tests {
     }
 
     #[test]
-    fn trials_that_fail_make_the_wait_longer() {
+    fn failed_trials_lengthen_the_wait() {
         let mut trial = Trial::broken();
         let mut second = 1_014;
         for wait in [10, 20, 40, 80, 160, 300, 300] {
             assert_eq!(trial.judgement.admit(at(second)), Ok(()));
-            assert_eq!(trial.fault(second, origin(1, 1)), None, "it may be this caller's alone");
+            assert_eq!(trial.fault(second, origin(1, 1)), None, "it may concern this caller only");
             second += 1;
             assert_eq!(trial.judgement.admit(at(second)), Ok(()));
             assert!(matches!(trial.fault(second, origin(2, 2)), Some(Sentence::Break { .. })));

@@ -1,4 +1,4 @@
-//! What is known of each revision, in Prometheus's text format. Domains that nobody has used are left out.
+//! Metrics of each active revision, in Prometheus's text format. Domains without calls are left out.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,13 +24,13 @@ pub(crate) fn write(text: &mut String, tenants: &[Arc<Tenant>], audits: Option<&
             line(text, &format!("{name}{labels}"), value(active));
         }
     };
-    each("polder_domain_calls_total", "counter", "Commands that the active revision was asked to decide.", |active| {
+    each("polder_domain_calls_total", "counter", "Commands that the active revision decided or failed on.", |active| {
         active.health.calls()
     });
-    each("polder_domain_faults_total", "counter", "Of these, those in which it failed.", |active| {
+    each("polder_domain_faults_total", "counter", "Commands on which the active revision failed.", |active| {
         active.health.faults()
     });
-    each("polder_domain_circuit", "gauge", "0: takes commands. 1: one now and then. 2: none.", |active| {
+    each("polder_domain_circuit", "gauge", "0: takes commands. 1: takes trial commands. 2: takes none.", |active| {
         match active.health.circuit() {
             CircuitState::Closed => 0,
             CircuitState::HalfOpen => 1,
@@ -38,7 +38,7 @@ pub(crate) fn write(text: &mut String, tenants: &[Arc<Tenant>], audits: Option<&
         }
     });
     let Some(audits) = audits else { return };
-    head(text, "polder_audits_total", "counter", "Commands run a second time, by what came of it.");
+    head(text, "polder_audits_total", "counter", "Commands run a second time, by result.");
     let results = [
         ("same", &audits.same),
         ("different", &audits.different),

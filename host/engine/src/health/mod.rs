@@ -1,14 +1,14 @@
-//! Whether what is deployed does what it should, and what is done when it does not.
+//! Checks whether deployed revisions work as they should, and acts when they do not.
 //!
-//! - **Faults** ([`judgement`]): a revision that is new and fails too often is withdrawn: the domain goes back to the one before, and
-//!   this one goes into quarantine. One that was good for long gets a broken circuit: its callers are told to come again
-//!   later, and now and then one command is let through to see whether it is well again. What fails for one caller or one
-//!   aggregate alone, and what is only larger than a limit allows, does neither.
-//! - **Purity** ([`audit`]): a sample of live commands runs a second time, in a fresh instance and on a state folded from the
-//!   journal. Where events or state differ, the guest remembers what is in no event; it is withdrawn. What was
-//!   acknowledged stays: what happened, happened.
+//! - **Faults** ([`judgement`]): a new revision that fails too often is withdrawn: the domain goes back to the revision
+//!   before, and the bad one is quarantined. A revision that was good for long gets a circuit breaker: its callers are
+//!   asked to retry later, and now and then one command is admitted to test whether it works again. Failures that
+//!   concern one caller or one aggregate only, and commands that exceed a limit, have neither effect.
+//! - **Purity** ([`audit`]): a sample of live commands runs a second time, in a fresh instance and on a state folded
+//!   from the journal. If events or state differ, the guest depends on something that is in no event, and it is
+//!   withdrawn. Acknowledged commands stand: recorded events are never changed.
 //!
-//! Only what was deployed is judged; rules that a benchmark attaches are not.
+//! Only deployed revisions are judged; rules that a benchmark attaches are not.
 
 mod audit;
 mod judgement;

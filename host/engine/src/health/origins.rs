@@ -1,4 +1,4 @@
-//! Whom faults befell: counts them by caller and by aggregate. Knows hashes only, and a bounded number of them.
+//! Counts faults by caller and by aggregate. Keeps hashes only, and a bounded number of them.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -6,10 +6,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use polder_core::Command;
 use polder_journal::AggregateKey;
 
-/// Callers, and aggregates, that are told apart. Where there are more, no single one matters.
+/// Callers, and aggregates, that are counted separately. If there are more, no single one matters.
 const ORIGINS_MAX: usize = 256;
 
-/// Whose call it was, and of which aggregate.
+/// The caller of a call and the aggregate it was for, as hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(super) caller: u64,
@@ -17,12 +17,12 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Callers without a name count as one.
+    /// The origin of a command. All callers without a name count as one.
     pub(crate) fn of(command: &Command, key: AggregateKey) -> Self {
         Self { caller: hash(command.actor.as_deref().unwrap_or_default()), aggregate: hash(key.0) }
     }
 
-    /// Neither the caller nor the aggregate is the same.
+    /// Whether both the caller and the aggregate differ.
     pub(super) fn is_apart(self, other: Self) -> bool {
         self.caller != other.caller && self.aggregate != other.aggregate
     }
@@ -50,12 +50,12 @@ impl Origins {
         count(&mut self.by_both, (origin.caller, origin.aggregate));
     }
 
-    /// Of all faults.
+    /// Number of all faults.
     pub(super) fn count(&self) -> u64 {
         self.count
     }
 
-    /// The faults that befell the caller with most of them, or the aggregate with most of them. Both may be at fault at a time.
+    /// Number of faults that concern the caller with most faults, or the aggregate with most faults, or both.
     pub(super) fn of_one_caller_or_one_aggregate(&self) -> u64 {
         let (caller, of_caller) = most(&self.by_caller);
         let (aggregate, of_aggregate) = most(&self.by_aggregate);
@@ -64,11 +64,11 @@ impl Origins {
     }
 
     pub(super) fn callers(&self) -> String {
-        told(&self.by_caller, "caller")
+        described(&self.by_caller, "caller")
     }
 
     pub(super) fn aggregates(&self) -> String {
-        told(&self.by_aggregate, "aggregate")
+        described(&self.by_aggregate, "aggregate")
     }
 }
 
@@ -82,7 +82,7 @@ fn most(counts: &HashMap<u64, u64>) -> (u64, u64) {
     counts.iter().map(|(name, count)| (*name, *count)).max_by_key(|(_, count)| *count).unwrap_or_default()
 }
 
-fn told(counts: &HashMap<u64, u64>, noun: &str) -> String {
+fn described(counts: &HashMap<u64, u64>, noun: &str) -> String {
     match counts.len() {
         1 => format!("1 {noun}"),
         ORIGINS_MAX => format!("{ORIGINS_MAX} {noun}s or more"),
@@ -102,7 +102,10 @@ mod tests {
         }
         assert_eq!((origins.by_caller.len(), origins.by_aggregate.len()), (ORIGINS_MAX, 1));
         assert_eq!(origins.by_both.len(), ORIGINS_MAX);
-        assert_eq!((origins.count(), origins.of_one_caller_or_one_aggregate()), (10 * ORIGINS_MAX as u64, origins.count()));
+        assert_eq!(
+            (origins.count(), origins.of_one_caller_or_one_aggregate()),
+            (10 * ORIGINS_MAX as u64, origins.count())
+        );
         assert_eq!((origins.callers(), origins.aggregates()), ("256 callers or more".into(), "1 aggregate".into()));
     }
 

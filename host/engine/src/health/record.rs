@@ -1,4 +1,4 @@
-//! What is known of one revision while it is active: how its calls went, and whether commands are let in.
+//! The health of one revision while it is active: how its calls ended, and whether it takes commands.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use super::judgement::{CircuitState, Judgement, PROBATION, Sentence};
 use super::origins::Origin;
 
-/// How a revision came to be active.
+/// How a revision became active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// Just now.
+    /// It was activated by a deployment.
     New,
-    /// It was when the host stopped.
+    /// It was active before, at the host's last stop or before a rollback.
     Proven,
-    /// Without being deployed: nobody judges it.
+    /// It was attached without a deployment, so it is not judged.
     Attached,
 }
 
@@ -22,18 +22,18 @@ pub(crate) struct Health {
     standing: Standing,
     since: Instant,
     judgement: Mutex<Judgement>,
-    /// The circuit is not closed. The one thing asked for at each command.
+    /// Whether the circuit is not closed, or the revision is shut. It is the only field that every command reads.
     is_watched: AtomicBool,
-    /// For good, and why.
+    /// Why the revision is shut permanently, if it is.
     shut: OnceLock<String>,
     calls: AtomicU64,
     faults: AtomicU64,
 }
 
-/// A command is not let in.
+/// The refusal of a command by a revision that is out of service.
 pub(crate) struct OutOfService {
     pub(crate) reason: String,
-    /// `None`: not before another revision is active.
+    /// `None` if a retry only makes sense once another revision is active.
     pub(crate) retry_after: Option<Duration>,
 }
 
@@ -58,12 +58,12 @@ impl Health {
             return Err(OutOfService { reason: cause.clone(), retry_after: None });
         }
         self.judgement().admit(self.age()).map_err(|retry_after| OutOfService {
-            reason: "too many of its calls failed; it is tried again now and then".into(),
+            reason: "too many of its calls failed; it takes a trial command now and then".into(),
             retry_after: Some(retry_after),
         })
     }
 
-    /// So many calls ended well since the last report.
+    /// Reports that this many calls ended well since the last report.
     pub(crate) fn ended_well(&self, calls: u64) -> Option<Sentence> {
         self.calls.fetch_add(calls, Ordering::Relaxed);
         if self.standing == Standing::Attached || !self.is_watched.load(Ordering::Relaxed) {
@@ -72,7 +72,7 @@ impl Health {
         self.judge(|judgement| judgement.ended_well(calls))
     }
 
-    /// A call failed for `origin`.
+    /// Reports a failed call of `origin`.
     pub(crate) fn failed(&self, origin: Origin) -> Option<Sentence> {
         self.faults.fetch_add(1, Ordering::Relaxed);
         let calls = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
@@ -89,14 +89,14 @@ impl Health {
         sentence
     }
 
-    /// There was nothing to go back to.
+    /// Opens the circuit of a revision that has no predecessor to go back to.
     pub(crate) fn break_circuit(&self) {
         let mut judgement = self.judgement();
         judgement.break_circuit(self.age());
         self.watch(&judgement);
     }
 
-    /// Lets no command in any more. Gives whether it did until now: the first cause stays.
+    /// Shuts the revision permanently. Returns whether it was open until now; otherwise the first cause stays.
     pub(crate) fn shut(&self, cause: &str) -> bool {
         let was_open = self.shut.set(cause.to_owned()).is_ok();
         self.watch(&self.judgement());
@@ -115,7 +115,7 @@ impl Health {
         self.faults.load(Ordering::Relaxed)
     }
 
-    /// Open also when it is shut for good.
+    /// The state of the circuit. It is open, too, when the revision is shut.
     pub(crate) fn circuit(&self) -> CircuitState {
         if self.is_shut() { CircuitState::Open } else { self.judgement().circuit() }
     }
@@ -125,7 +125,7 @@ impl Health {
         self.is_watched.store(!is_closed, Ordering::Relaxed);
     }
 
-    /// Since it became active; one that was active before the host started is no longer new.
+    /// Time since the activation. A revision that was active before the host started counts as no longer new.
     fn age(&self) -> Duration {
         let before = if self.standing == Standing::Proven { PROBATION } else { Duration::ZERO };
         before + self.since.elapsed()
@@ -145,14 +145,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_attached_is_not_judged() {
+    fn an_attached_revision_is_not_judged() {
         let health = Health::new(Standing::Attached);
         assert_eq!(fail(&health, 100), None);
         assert_eq!((health.calls(), health.faults()), (100, 100));
     }
 
     #[test]
-    fn what_was_active_before_is_not_withdrawn() {
+    fn a_proven_revision_is_not_withdrawn() {
         assert!(matches!(fail(&Health::new(Standing::New), 10), Some(Sentence::Withdraw { .. })));
         let proven = Health::new(Standing::Proven);
         assert!(matches!(fail(&proven, 10), Some(Sentence::Break { .. })));
@@ -160,11 +160,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shut_stays_shut() {
+    fn a_shut_revision_stays_shut() {
         let health = Health::new(Standing::New);
         assert!(health.admit().is_ok());
         assert!(health.shut("it forgets"));
-        assert!(!health.shut("it lies"), "once is enough");
+        assert!(!health.shut("it lies"), "the first cause stays");
         health.ended_well(100);
         let closed = health.admit().unwrap_err();
         assert_eq!((closed.reason.as_str(), closed.retry_after), ("it forgets", None));

@@ -1,4 +1,4 @@
-//! One live command as it went, to be run again; and what differs when it goes otherwise.
+//! A live command with its result, to be run again, and the comparison of the two results.
 
 use std::sync::Arc;
 
@@ -13,10 +13,12 @@ use crate::pipeline::{FoldError, Wanted, fold_history};
 use crate::rules::DecidedEvent;
 use crate::tenant::Tenant;
 
-/// Of an instance's commands one in so many is run again, and of its first ones more: the 2nd, the 4th, the 8th, and so on.
+/// One in this many commands of an instance is run again. Of its first commands more are: the 2nd, the 4th, the 8th,
+/// and so on.
 const AUDITED_SHARE: u64 = 1_024;
 
-/// `number`: of the command in its instance, from 1. A first command says little, as its instance is as fresh as the audit's.
+/// Whether the command with this number in its instance, counted from 1, is sampled. The first command is not, because
+/// its instance is as fresh as that of the audit.
 pub(crate) fn is_sampled(number: u64) -> bool {
     number.is_multiple_of(AUDITED_SHARE) || (number > 1 && number.is_power_of_two())
 }
@@ -30,7 +32,7 @@ pub(crate) struct Sample {
     pub(crate) sequence_before: Sequence,
     pub(crate) command: SampledCommand,
     pub(crate) decision: Result<Vec<DecidedEvent>, Reason>,
-    /// As JSON, after the command. `None` when it is too long to be kept.
+    /// The state after the command, as JSON. `None` if it is too long to be kept.
     pub(crate) state: Option<String>,
 }
 
@@ -44,18 +46,18 @@ pub(crate) struct SampledCommand {
     pub(crate) actor: Option<String>,
 }
 
-/// How the second run went.
+/// Result of the second run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
     Same,
-    /// In a few words.
+    /// The runs differ; the text describes how.
     Differs(String),
-    /// It could not be run to its end.
+    /// The second run could not be completed.
     Inconclusive(String),
 }
 
 impl Sample {
-    /// Runs it again, on what the journal says came before.
+    /// Runs the command again, on the state that the journal has before it.
     pub(crate) fn run_again(&self, reader: &Reader, limits: &Limits) -> Finding {
         match self.try_again(reader, limits) {
             Ok(None) => Finding::Same,
@@ -95,7 +97,8 @@ impl Sample {
     }
 }
 
-/// What the budget ends may end elsewhere in an instance whose memory lies otherwise, and the host may be busy.
+/// Whether an error counts as a difference. Errors by resource limits do not: they may occur elsewhere in an instance
+/// with another memory layout, or because the host is busy.
 fn is_the_guests(kind: &CallErrorKind) -> bool {
     !matches!(
         kind,
@@ -136,7 +139,7 @@ fn decisions_differ(
     }
 }
 
-/// The order of an object's fields says nothing.
+/// Compares JSON values. The order of an object's fields does not matter.
 fn is_same_json(one: &[u8], other: &[u8]) -> bool {
     let parsed = |bytes| serde_json::from_slice::<Value>(bytes).ok();
     one == other || parsed(one).is_some_and(|one| Some(one) == parsed(other))
@@ -164,21 +167,21 @@ mod tests {
     }
 
     #[test]
-    fn the_first_ones_and_one_in_many_are_sampled() {
+    fn the_first_commands_and_one_in_many_are_sampled() {
         let sampled: Vec<u64> = (1..=4_096).filter(|number| is_sampled(*number)).collect();
         assert_eq!(sampled, [2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 3_072, 4_096]);
     }
 
     #[test]
-    fn the_same_is_the_same() {
+    fn equal_results_do_not_differ() {
         let live = Ok(vec![event("a", r#"{"x":1,"y":2}"#)]);
         assert_eq!(decisions_differ(&live, &Ok(vec![event("a", r#"{"y":2, "x":1}"#)])), None);
-        assert!(!is_same_json(b"[1,2]", b"[2,1]"), "the order in a list does say something");
-        assert!(!is_same_json(b"x", b"y"), "what is no JSON is compared as it is");
+        assert!(!is_same_json(b"[1,2]", b"[2,1]"), "the order in a list matters");
+        assert!(!is_same_json(b"x", b"y"), "texts that are no JSON are compared as bytes");
     }
 
     #[test]
-    fn what_differs_is_named() {
+    fn a_difference_is_described() {
         let reason = |code: &str| Reason { code: code.into(), message: String::new() };
         let live = || Ok(vec![event("a", r#"{"x":1}"#)]);
         let cases = [

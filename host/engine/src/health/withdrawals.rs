@@ -1,5 +1,5 @@
-//! Carries out what was judged, on a thread of its own: going back to another revision takes a replay and a record, and whoever
-//! finds a revision bad has commands to decide.
+//! Carries out withdrawals on a thread of its own. Going back to another revision takes a replay and a record, and the
+//! worker that finds a revision bad has commands to decide.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use crate::domain::{Active, Domain};
 use crate::tenant::Tenant;
 
-/// A revision that has to go.
+/// A revision that must be withdrawn.
 pub(crate) struct Condemned {
     pub(crate) tenant: Arc<Tenant>,
     pub(crate) domain: Arc<Domain>,
@@ -18,13 +18,14 @@ pub(crate) struct Condemned {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ground {
-    /// Its calls fail. With nothing to go back to, it is tried again now and then.
+    /// Its calls fail. If there is no revision to go back to, its circuit breaker admits a trial command now and then.
     Faults,
-    /// What it decides cannot be trusted: it is shut already. With nothing to go back to, the domain takes no commands.
+    /// Its decisions cannot be trusted, and it is shut already. If there is no revision to go back to, the domain takes
+    /// no commands.
     Impure,
 }
 
-/// To whoever carries it out.
+/// Sends condemned revisions to the thread that withdraws them.
 #[derive(Clone)]
 pub(crate) struct Withdrawals {
     to: Sender<Condemned>,
@@ -37,12 +38,12 @@ impl Withdrawals {
     }
 
     pub(crate) fn condemn(&self, condemned: Condemned) {
-        // Nobody is there when the host shuts down. The revision is judged again after the next start.
+        // There is no receiver while the host shuts down. The revision is judged again after the next start.
         drop(self.to.send(condemned));
     }
 }
 
-/// Until nobody is left to condemn. `withdraw` says why when it could not.
+/// Withdraws each condemned revision until all senders are dropped. `withdraw` returns the reason when it failed.
 pub(crate) fn carry_out(
     condemned: Receiver<Condemned>,
     withdraw: impl Fn(&Condemned) -> Result<(), String> + Send + 'static,

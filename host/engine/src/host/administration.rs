@@ -1,4 +1,4 @@
-//! Administrative acts: one at a time for the whole host, each recorded in the host's own history.
+//! Administrative acts: they run one at a time for the whole host, and each is recorded in the host's own history.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,9 +7,9 @@ use crate::SubmitError;
 use crate::system::{Book, SystemStream};
 
 impl Inner {
-    /// Runs an act once no other is under way. It runs to its end whatever becomes of the caller, so that nothing is recorded
-    /// and not done. Others wait meanwhile: what takes long (checking, compiling, replaying) is done before, and what it relied on
-    /// is looked at again inside.
+    /// Runs an act when no other one is running. It runs to its end even if the caller goes away, so that nothing is
+    /// recorded without being put into effect. Other acts wait meanwhile. Long work, such as checking, compiling and
+    /// replaying, is therefore done before, and its preconditions are checked again inside the act.
     pub(super) async fn administer<T: Send + 'static>(
         self: &Arc<Self>,
         act: impl FnOnce(&Arc<Self>, &mut SystemStream) -> T + Send + 'static,
@@ -19,7 +19,7 @@ impl Inner {
         blocking(move || act(&inner, &mut stream)).await
     }
 
-    /// Makes a fact durable, then folds it into its book. Blocks; for use within an act.
+    /// Makes a fact durable, then folds it into its book. Blocks; call it only within an act.
     pub(super) fn record<B: Book>(
         &self,
         stream: &mut SystemStream,

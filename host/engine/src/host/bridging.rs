@@ -1,4 +1,4 @@
-//! Sets the rules of a tenant's context bridge, and tells which hold.
+//! Sets the rules of a tenant's context bridge, and returns the current ones.
 
 use std::sync::{Arc, PoisonError};
 
@@ -22,7 +22,8 @@ impl Host {
         })
     }
 
-    /// These take the place of all rules there are, for events that are not recorded yet. Nothing changes when they are the same.
+    /// Replaces all rules of the tenant, for events that are not recorded yet. Changes nothing when the rules are the
+    /// same.
     pub async fn set_bridge_rules(
         &self,
         tenant: &TenantName,
@@ -39,15 +40,16 @@ impl Host {
         Ok(BridgeChanged { changed, bridge })
     }
 
-    /// Tells a tenant's history from every other one, also from that of a tenant of the same name elsewhere.
+    /// An id that distinguishes a tenant's history from all others, even from that of a tenant of the same name on
+    /// another host.
     pub fn history_id(&self, tenant: &TenantName) -> Result<String, ReadError> {
         let id = self.inner.reader.keys().history_id(tenant);
         id.ok_or_else(|| ReadError::UnknownTenant(tenant.clone()))
     }
 
-    /// What is to be published of a tenant.
+    /// What a publisher needs of a tenant: its position and its bridge rules, as they change.
     pub fn outflow(&self, tenant: &TenantName) -> Result<Outflow, ReadError> {
-        // Also of one that is out of service: its publishing waits, and nobody else's.
+        // A tenant that is out of service has one too: only its own publishing waits.
         let tenant = self.inner.tenant(tenant).ok_or_else(|| ReadError::UnknownTenant(tenant.clone()))?;
         Ok(Outflow { positions: tenant.positions.subscribe(), bridge: tenant.bridge.subscribe() })
     }
@@ -69,21 +71,23 @@ impl Inner {
         if is_same {
             return Ok(false);
         }
-        // From here until the rules are durable nothing is published beyond this position: which rules hold there is not known.
+        // From here until the rules are durable, nothing beyond this position is published, because it is not known
+        // which rules hold there.
         let mut after = *tenant.positions.borrow();
         tenant.bridge.send_modify(|bridge| {
             after = *tenant.positions.borrow();
             bridge.held_at = Some(after);
         });
         let fact = BridgeFact::BridgeRulesSet { tenant: name.clone(), after, rules };
-        // When this fails they may be durable or not. It stays held then, until this host has read again what is.
+        // If this fails, the rules may be durable or not. Publishing stays held until this host has read the recorded
+        // rules again.
         let recorded = self.record(stream, &self.bridges, fact, actor);
         recorded.map_err(|error| BridgeError::ReadOnly(error.to_string()))?;
         self.bridge_as_recorded(name);
         Ok(true)
     }
 
-    /// Once all that is recorded was read.
+    /// Puts the recorded rules into effect. Call it when all records have been read.
     pub(super) fn bridge_as_recorded(&self, name: &TenantName) {
         let Some(tenant) = self.tenant(name) else { return };
         let sets = self.bridges.lock().unwrap_or_else(PoisonError::into_inner).of(name);

@@ -1,4 +1,4 @@
-//! Puts components on a host, and goes back to earlier ones.
+//! Deploys components, and rolls back to earlier revisions.
 
 use std::sync::{Arc, PoisonError};
 
@@ -24,7 +24,7 @@ use crate::system::{SYSTEM_TENANT, read_facts};
 use crate::tenant::{Tenant, Unloadable};
 use crate::{DeployError, ReadError};
 
-/// A component that was checked and compiled, and is not deployed yet.
+/// A component that is checked and compiled, but not deployed yet.
 pub struct Described {
     component: Arc<Component>,
     uploaded: Uploaded,
@@ -37,14 +37,14 @@ impl Described {
 }
 
 impl Host {
-    /// Begins to take in a component for the tenant. Whether the tenant is there is not looked at.
+    /// Begins an upload of a component for the tenant. Does not check whether the tenant exists.
     pub fn begin_upload(&self, tenant: &TenantName) -> Result<Upload, UploadError> {
         self.inner.components.begin_upload(tenant)
     }
 
-    /// Checks and compiles a component, and says what it describes. Ends with its caller: when this is dropped, the compiler stops.
+    /// Checks and compiles a component. When the returned future is dropped, the compiler stops.
     ///
-    /// A refusal is recorded when the component was meant for a domain that is there, unless nothing is to be recorded.
+    /// A refusal is recorded if the component was meant for an existing domain, except in a dry run.
     pub async fn described(
         &self,
         tenant: &TenantName,
@@ -66,8 +66,8 @@ impl Host {
         Err(error.into())
     }
 
-    /// Checks and compiles a component, judges it by the tenant's history, records and activates it. Once it is compiled, this goes on to its
-    /// end also when the caller goes away.
+    /// Checks and compiles a component, checks it against the tenant's history, records it and activates it. Once it is
+    /// compiled, the deployment runs to its end even if the caller goes away.
     pub async fn deploy(
         &self,
         tenant: &TenantName,
@@ -78,7 +78,7 @@ impl Host {
         self.deploy_described(tenant, described, options).await
     }
 
-    /// As [`deploy`](Self::deploy), for a component that is compiled already.
+    /// Like [`deploy`](Self::deploy), for a component that is compiled already.
     pub async fn deploy_described(
         &self,
         tenant: &TenantName,
@@ -89,7 +89,7 @@ impl Host {
         joined(tokio::spawn(async move { inner.deploy(tenant, described, options).await })).await
     }
 
-    /// Makes a revision active again that was active before. It passes the gate like any other.
+    /// Activates a former revision again. It must pass the gate like any other revision.
     pub async fn roll_back(
         &self,
         tenant: &TenantName,
@@ -101,7 +101,7 @@ impl Host {
         joined(tokio::spawn(async move { inner.roll_back(tenant, domain, options).await })).await
     }
 
-    /// Everything that was deployed of a domain, in order.
+    /// All revisions of a domain, in the order of their deployment.
     pub async fn revisions(&self, tenant: &TenantName, domain: &DomainName) -> Result<Vec<RevisionInfo>, ReadError> {
         let tenant = self.inner.tenant_to_read(tenant)?;
         let unknown = || ReadError::UnknownDomain {
@@ -113,12 +113,12 @@ impl Host {
         let (reader, id) = (self.inner.reader.clone(), DeploymentFact::id_of(&tenant.name, domain));
         let revisions = blocking(move || {
             let mut revisions = Revisions::default();
-            read_facts(&reader, &id, &mut revisions).map(|()| revisions.0)
+            read_facts(&reader, &id, &mut revisions).map(|()| revisions.list)
         });
         revisions.await.map_err(|error| ReadError::Storage(error.to_string()))
     }
 
-    /// A component as it was uploaded, of a revision that the tenant has or had.
+    /// A component as it was uploaded. The tenant must have the revision, or must have had it.
     pub async fn component(&self, tenant: &TenantName, revision: Revision) -> Result<Vec<u8>, ReadError> {
         let tenant = self.tenant(tenant)?.tenant;
         let inner = Arc::clone(&self.inner);
@@ -132,7 +132,7 @@ impl Host {
         .await
     }
 
-    /// A component's rules alone, for [`Host::attach`].
+    /// Compiles a component and returns only its rules, for [`Host::attach`].
     pub fn load(&self, component: &[u8]) -> Result<Arc<dyn Rules>, DeployError> {
         let components = &self.inner.components;
         let component = Uploaded::from(component.to_vec());
@@ -140,8 +140,8 @@ impl Host {
         Ok(Arc::new(GuestRules::new(loaded, Arc::clone(&self.inner.system.notes))))
     }
 
-    /// Puts rules in place without recording it and without projections: for benchmarks of the write side alone, and for
-    /// the native floor they compare with.
+    /// Activates rules without recording them and without projections, for benchmarks of the write side and for the
+    /// native rules that they are compared with.
     pub fn attach(&self, tenant: &TenantName, rules: Arc<dyn Rules>) -> Result<(), DeployError> {
         let tenant = self.inner.tenant_to_deploy(tenant)?;
         put_in_place(&tenant, rules, health::Standing::Attached, Ready::default());
@@ -183,8 +183,8 @@ impl Inner {
         self.take_over(Takeover { tenant, component, why, gate }).await
     }
 
-    /// Takes a revision out of use that has shown to be bad: the domain goes back to the one before, and this one goes into
-    /// quarantine. Does nothing when another is active by now.
+    /// Withdraws a bad revision: the domain goes back to the revision before, and the bad one is quarantined. Does
+    /// nothing if another revision is active by now.
     pub(crate) async fn withdraw(
         self: &Arc<Self>,
         tenant: Arc<Tenant>,
@@ -198,7 +198,8 @@ impl Inner {
         }
         let target = self.target_of(&tenant, domain, None)?;
         let component = self.restored(target).await?;
-        // What it made of states is not to be kept; what it recorded has to be readable.
+        // The states that the bad revision computed need not be preserved, but the events that it recorded must be
+        // readable.
         let gate = GateOptions { actor: Some("polder".into()), accept_changes: true, ..GateOptions::default() };
         let why = Why::RolledBack { cause, is_withdrawn: true };
         self.take_over(Takeover { tenant, component, why, gate }).await.map(Some)
@@ -229,7 +230,7 @@ impl Inner {
         restored.map_err(|error| DeployError::Storage(error.to_string()))
     }
 
-    /// Records a refusal of what is no component at all, where there is a domain that it was meant for.
+    /// Records the refusal of a component that is not valid, if it was meant for an existing domain.
     async fn not_admitted(
         self: &Arc<Self>,
         tenant: &Arc<Tenant>,
@@ -256,7 +257,8 @@ impl Inner {
         recorded.await.map_err(|error| DeployError::ReadOnly(error.to_string()))
     }
 
-    /// A bad revision that there is none to go back from stays in place, and nobody may use it: also after a restart.
+    /// Quarantines an active revision that has no predecessor. It stays active but takes no commands, even after a
+    /// restart.
     pub(super) async fn quarantine_active(
         self: &Arc<Self>,
         tenant: &Tenant,
@@ -290,7 +292,8 @@ impl Inner {
         }
     }
 
-    /// What is recorded as active is active. Nothing happens where it is already. What cannot be loaded is out of service, and nothing else is.
+    /// Activates every revision that is recorded as active and is not active yet. A domain whose component cannot be
+    /// loaded is out of service; the others are not affected.
     pub(super) fn restore_all(&self) {
         let active: Vec<_> = self.deployments.lock().unwrap_or_else(PoisonError::into_inner).active().collect();
         active.into_iter().for_each(|activation| self.restore(activation));
@@ -298,7 +301,7 @@ impl Inner {
 
     fn restore(&self, activation: Activation) {
         let Activation { tenant, domain, revision } = activation;
-        // Removed since then, or nothing of it can be read.
+        // The tenant was removed since then, or its records cannot be read.
         let Some(owner) = self.tenant(&tenant).filter(|owner| owner.unavailable().is_none()) else { return };
         let active = owner.domain(&domain).map(|domain| domain.active().revision);
         if active != Some(revision) {
@@ -312,7 +315,7 @@ impl Inner {
                 None => self.projections.expect(&owner, &component),
                 Some(_) => {
                     if let Err(problem) = self.build_views(&owner, &component, None) {
-                        tracing::error!(%tenant, %domain, problem, "the views of a new revision cannot be built; it is tried again");
+                        tracing::error!(%tenant, %domain, problem, "the views of a new revision cannot be built; the host will try again");
                     }
                 }
             }
@@ -323,8 +326,8 @@ impl Inner {
         }
     }
 
-    /// Its projections are built beside those of the revision before, which readers see until then. Nothing happens for those that
-    /// are built already.
+    /// Builds the projections of a new revision. Until they are built, readers see those of the revision before.
+    /// Projections that exist already are not built again.
     pub(super) fn build_views(
         &self,
         tenant: &Arc<Tenant>,
@@ -335,31 +338,32 @@ impl Inner {
     }
 }
 
-/// The component of the active revision is missing or damaged, or the sandbox does not take it any more. Deploying it again brings the domain
-/// back.
+/// Takes a domain out of service whose component is missing, damaged, or no longer accepted by the sandbox. Deploying
+/// the component again brings the domain back.
 fn not_loaded(tenant: &Tenant, domain: &DomainName, revision: Revision, error: &ComponentError) {
     tracing::error!(tenant = %tenant.name, %domain, %revision, %error, "a domain is out of service: its component cannot be loaded");
     let reason = error.public().to_owned();
     if let Some(domain) = tenant.domain(domain) {
-        // Another revision is there, which must not go on deciding.
+        // Another revision is still active, and must not go on deciding.
         domain.active().health.shut(&reason);
     }
     tenant.set_unloadable(domain, Unloadable { revision, reason });
 }
 
-/// For views that live until those of the next revision have caught up.
+/// Loads former revisions, for views that are served until those of the next revision have caught up.
 pub(super) fn old_revisions(sandbox: &Arc<Sandbox>, components: &Arc<Components>) -> Arc<Restore> {
     let (sandbox, components) = (Arc::clone(sandbox), Arc::clone(components));
     Arc::new(move |revision| match components.restore(&sandbox, revision) {
         Ok(component) => Some(component),
         Err(error) => {
-            tracing::warn!(%revision, %error, "an old revision cannot be loaded; its views stand still until they are rebuilt");
+            tracing::warn!(%revision, %error, "an old revision cannot be loaded; its views do not advance until they are rebuilt");
             None
         }
     })
 }
 
-/// From here on every command meets these rules. Gives those that may still meet the rules before.
+/// Makes these rules active for all later commands. Returns the commands in flight that may still meet the rules
+/// before.
 pub(super) fn put_in_place(
     tenant: &Tenant,
     rules: Arc<dyn Rules>,

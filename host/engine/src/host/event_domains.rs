@@ -1,4 +1,4 @@
-//! Which domains a tenant's history can have events of.
+//! The domains of which a tenant's history can have events.
 
 use polder_core::{DomainName, TenantName};
 
@@ -7,8 +7,10 @@ use crate::ReadError;
 use crate::system::KINDS;
 
 impl Host {
+    /// Checks that the tenant's history can have events of the domain.
+    ///
     /// # Errors
-    /// When the tenant has no such domain: its history has no event of it, and never will while that stays so.
+    /// Fails when the tenant has no such domain: as long as that is so, its history has no events of it.
     pub fn check_event_domain(&self, tenant: &TenantName, domain: &DomainName) -> Result<(), ReadError> {
         let tenant = self.inner.tenant_to_read(tenant)?;
         let known: Vec<DomainName> = if tenant.name == self.inner.system.name {

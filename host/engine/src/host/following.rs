@@ -1,5 +1,5 @@
-//! One of several hosts that have a journal in common. One of them owns it and decides; the others take over what it recorded, frame by
-//! frame, and answer every question from there. Which host owns it is not decided here.
+//! A host that shares its journal with other hosts. One of them owns the journal and decides. The others take over its
+//! records, frame by frame, and answer reads from them. This module does not choose the owner.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -15,8 +15,8 @@ use crate::tenant::Tenant;
 use crate::{HostOptions, OpenError, SubmitError};
 
 impl Host {
-    /// Serves a copy of a journal that another host may own. Takes no commands until it [leads](Self::lead); components come from the
-    /// depot where they are not here.
+    /// Serves a copy of a journal that another host may own. The host takes no commands until it [leads](Self::lead).
+    /// Components that it does not have come from the depot.
     pub fn open_following(
         reader: Reader,
         report: OpenReport,
@@ -28,10 +28,11 @@ impl Host {
         Ok(host)
     }
 
-    /// The journal has grown by records of these tenants, by another host's hand. Blocks.
+    /// Puts records into effect that another host has appended to the journal. `names` are the tenants of these
+    /// records. Blocks.
     pub fn followed(&self, names: &[TenantName]) -> Result<(), OpenError> {
         let inner = &self.inner;
-        // First: it may tell of a tenant.
+        // The host's own history comes first, because it may contain a new tenant.
         if names.contains(&inner.system.name) {
             inner.follow_facts()?;
             inner.system.reached(inner.reader.last_position(&inner.system.name));
@@ -43,7 +44,7 @@ impl Host {
         Ok(())
     }
 
-    /// From now on this host owns the journal and takes commands. Blocks.
+    /// Makes this host the owner of the journal: from now on it takes commands. Blocks.
     pub fn lead(&self, mut writer: Writer) -> Result<(), OpenError> {
         let inner = &self.inner;
         let one_at_a_time = inner.stopping.lock().unwrap_or_else(PoisonError::into_inner);
@@ -52,7 +53,7 @@ impl Host {
         }
         inner.make_first_key(&mut writer)?;
         inner.check_keys();
-        // Of a tenant whose key came with the journal nothing was loaded before.
+        // A tenant whose key arrived with the journal could not be loaded before.
         inner.restore_all();
         let weak = Arc::downgrade(inner);
         let grown = Box::new(move |tenant: &Tenant| {
@@ -67,31 +68,32 @@ impl Host {
         let pipeline = Pipeline::start(options, writer, reader, &inner.clock, &inner.metrics, grown, withdrawals);
         inner.pipeline.store(Some(Arc::new(pipeline.map_err(folder)?)));
         drop(one_at_a_time);
-        // Everything that is recorded was taken over by now.
+        // All records have been taken over by now.
         self.tenant_names().iter().for_each(|name| inner.bridge_as_recorded(name));
         inner.finish_removals();
         inner.forget_snapshots();
         Ok(())
     }
 
-    /// From now on this host takes no commands; what was not durable is refused. Gives what appended, to follow with. Blocks.
+    /// Stops taking commands, and refuses those that are not durable yet. Returns the journal's writer, for following.
+    /// Blocks.
     pub fn step_down(&self) -> Option<Writer> {
         self.inner.pipeline.swap(None)?.retire()
     }
 
-    /// The number of the journal's last frame that is to be seen here: see [`Reader::last_frame`].
+    /// Number of the last frame of the journal that this host can read: see [`Reader::last_frame`].
     pub fn last_frame(&self) -> u64 {
         self.inner.reader.last_frame()
     }
 
-    /// Whether this host takes commands itself, were it not for a failure.
+    /// Whether this host owns the journal, even if a failure keeps it from taking commands.
     pub fn is_leading(&self) -> bool {
         self.inner.pipeline.load().is_some()
     }
 }
 
 impl Inner {
-    /// Why there is nothing to append with.
+    /// The refusal of a command when this host has no pipeline.
     pub(super) fn no_pipeline(&self) -> SubmitError {
         match self.is_stopped.load(Ordering::SeqCst) {
             true => SubmitError::ShuttingDown,
@@ -99,13 +101,13 @@ impl Inner {
         }
     }
 
-    /// The tenant's history has: views are to be fed.
+    /// Reacts to new records in the tenant's history: its views are fed.
     fn grown(&self, tenant: &Tenant) {
         tenant.takes(self.reader.record_bytes(&tenant.name));
         self.projections.wake(&tenant.name);
     }
 
-    /// Reads on in the host's own history, and puts into effect what it tells.
+    /// Reads the new facts of the host's own history and puts them into effect.
     fn follow_facts(self: &Arc<Self>) -> Result<(), OpenError> {
         let problem = |problem: String| OpenError::History { what: "the host's own history", problem };
         {
@@ -131,34 +133,34 @@ impl Inner {
         for tenant in gone {
             let mut tenants = HashMap::clone(&self.tenants.load());
             tenants.remove(&tenant.name);
-            self.tenants.store(Arc::new(tenants));
+            self.set_tenants(tenants);
             self.forget(&tenant.name);
         }
         Ok(())
     }
 
-    /// Of tenants that were removed while this host was away.
+    /// Removes the local data of tenants that were removed while this host was away.
     fn forget_removed(&self) {
         let removed: Vec<TenantName> = self.with_tenants(|book| book.removed().cloned().collect());
         removed.iter().for_each(|name| self.forget(name));
     }
 
-    /// What is left of it here: its key was destroyed for all hosts by the one that removed it.
+    /// Removes what this host has of a tenant. Its key was destroyed for all hosts by the host that removed it.
     fn forget(&self, name: &TenantName) {
         self.gate.forget(name);
         self.reader.keys().forget(name);
         if let Err(error) = self.projections.remove(name) {
-            tracing::error!(tenant = %name, %error, "views of a removed tenant are still here; it is tried again at the next start");
+            tracing::error!(tenant = %name, %error, "views of a removed tenant could not be deleted; the host tries again at the next start");
         }
     }
 
-    pub(super) fn with_tenants<T>(&self, look: impl FnOnce(&crate::tenants::Tenants) -> T) -> T {
-        look(&self.tenant_book.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn with_tenants<T>(&self, read: impl FnOnce(&crate::tenants::Tenants) -> T) -> T {
+        read(&self.tenant_book.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// On threads that may block.
+    /// Locks the stream of the host's own history. Call it only on threads that may block.
     pub(super) fn lock_stream(&self) -> tokio::sync::MutexGuard<'_, crate::system::SystemStream> {
-        // At start nobody else has it, and the thread may be one that must not block.
+        // At the start the lock is free, and the thread may be one that must not block.
         self.stream.try_lock().unwrap_or_else(|_| self.stream.blocking_lock())
     }
 }

@@ -1,4 +1,4 @@
-//! What becomes of a revision that was found bad.
+//! Carries out the withdrawal of revisions that were found bad.
 
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Weak};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use super::Inner;
 use crate::health::{Condemned, Ground, carry_out};
 
-/// Takes revisions out of use as they are condemned, for as long as the host is there.
+/// Withdraws revisions as they are condemned, until the host shuts down.
 pub(super) fn start(inner: &Arc<Inner>, condemned: Receiver<Condemned>) -> std::io::Result<()> {
     let inner: Weak<Inner> = Arc::downgrade(inner);
     carry_out(condemned, move |condemned| match inner.upgrade() {
@@ -16,7 +16,7 @@ pub(super) fn start(inner: &Arc<Inner>, condemned: Receiver<Condemned>) -> std::
 }
 
 impl Inner {
-    /// On this thread: it is there for nothing else.
+    /// Withdraws the revision and waits for it. This thread has no other work.
     fn go_back(self: &Arc<Self>, condemned: &Condemned) -> Result<(), String> {
         let Condemned { tenant, domain, active, cause, ground } = condemned;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -31,7 +31,7 @@ impl Inner {
         Err(problem)
     }
 
-    /// It stays in place, and its callers are kept from it. Gives the reason.
+    /// Handles a revision that could not be withdrawn: its circuit breaker keeps callers from it. Returns the reason.
     fn stays(condemned: &Condemned, problem: &dyn std::fmt::Display) -> String {
         if condemned.ground == Ground::Faults {
             condemned.active.health.break_circuit();

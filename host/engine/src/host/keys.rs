@@ -1,4 +1,4 @@
-//! The keys that tokens are signed with: made known, revoked, listed.
+//! The keys that access tokens are signed with: added, revoked, listed.
 
 use std::sync::{Arc, PoisonError};
 
@@ -10,12 +10,12 @@ use crate::system::SystemStream;
 use crate::{AccessKey, KeyError};
 
 impl Host {
-    /// Every key that was ever made known, also those that were revoked, by id.
+    /// All keys that were ever added, by id, including revoked ones.
     pub fn keys(&self) -> Vec<AccessKey> {
         self.inner.keys.lock().unwrap_or_else(PoisonError::into_inner).all().cloned().collect()
     }
 
-    /// Makes a key known. `public_key` is kept as it is written.
+    /// Adds a key. `public_key` is stored as it is given.
     pub async fn add_key(
         &self,
         id: &AggregateId,
@@ -33,7 +33,8 @@ impl Host {
         self.inner.administer(act).await
     }
 
-    /// From now on the key does not count. Nothing happens to one that was revoked before.
+    /// Revokes a key: from now on tokens signed with it are not accepted. Changes nothing if the key was revoked
+    /// before.
     pub async fn revoke_key(&self, id: &AggregateId, actor: Option<&str>) -> Result<AccessKey, KeyError> {
         let (id, actor) = (id.clone(), actor.map(str::to_owned));
         let act = move |inner: &Arc<Inner>, stream: &mut SystemStream| {

@@ -1,4 +1,4 @@
-//! What is asked of a host: states, histories, events, documents. Nothing here changes anything.
+//! The queries of a host: states, histories, events, documents. Nothing here changes any data.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::read::{self, Asked, Patience, ReadStop, ReadTurn, StateRead};
 use crate::system::KINDS;
 use crate::tenant::{Tenant, Unloadable};
 
-/// A question that names no position waits so long for a view that is built for the first time, in milliseconds.
+/// How long a query without a position waits for a view that is being built for the first time, in milliseconds.
 const FIRST_BUILD_WAIT_MS: u64 = 2_000;
 
 impl Host {
@@ -53,8 +53,8 @@ impl Host {
         inner.reads.run(&name, Patience::Bounded, work).await
     }
 
-    /// One aggregate's events from sequence `from` on, at most `limit`, and no more than a page holds. There are no more when a page
-    /// is empty.
+    /// One aggregate's events from sequence `from` on: at most `limit`, and at most one page. An empty page means that
+    /// there are no more.
     pub async fn history(
         &self,
         tenant: &TenantName,
@@ -67,7 +67,8 @@ impl Host {
         self.history_page(tenant, (domain, aggregate, id), from, limit, Patience::Bounded).await
     }
 
-    /// As [`history`](Self::history), for a further page of an answer that has begun: it is not refused when there are many reads.
+    /// Like [`history`](Self::history), for a further page of an answer that has begun: it is not refused when too many
+    /// reads are waiting.
     pub async fn further_history(
         &self,
         tenant: &TenantName,
@@ -98,8 +99,8 @@ impl Host {
         self.inner.reads.run(&name, patience, work).await
     }
 
-    /// The tenant's events after a position, at most `limit`, and no more than a page holds. A page may be empty before the end; the
-    /// end is reached when `next` no longer moves.
+    /// The tenant's events after a position: at most `limit`, and at most one page. A page may be empty before the end
+    /// of the history; the end is reached when `next` no longer advances.
     pub async fn events(
         &self,
         tenant: &TenantName,
@@ -111,8 +112,9 @@ impl Host {
         self.inner.reads.run(&tenant, Patience::Bounded, work).await
     }
 
-    /// As [`events`](Self::events), for a further page of an answer that has begun: it is not refused when there are many reads.
-    /// `is_searching`: the page before was empty. The search goes on where the machine has time left.
+    /// Like [`events`](Self::events), for a further page of an answer that has begun: it is not refused when too many
+    /// reads are waiting. `is_searching` means that the page before was empty. Such a search continues on the slow
+    /// lane.
     pub async fn further_events(
         &self,
         tenant: &TenantName,
@@ -128,7 +130,7 @@ impl Host {
         }
     }
 
-    /// The tenant's newest durable position, as it moves. What a reader that follows waits on.
+    /// The tenant's newest durable position, as a watch channel. Readers that follow the history wait on it.
     pub fn positions(&self, tenant: &TenantName) -> Result<watch::Receiver<Position>, ReadError> {
         Ok(self.inner.tenant_to_read(tenant)?.positions.subscribe())
     }
@@ -146,7 +148,8 @@ impl Host {
         let (domain, asked, wanted) = (domain.clone(), projection.clone(), key.to_owned());
         let ask = move |views: &ViewsReader, turn: &ReadTurn<'_>| views.document(&domain, &asked, &wanted, turn);
         let FoundDocument { document, set_aside, position } = self.ask(tenant, Some(projection), ask).await?;
-        // The checkpoint is written with documents only; the feed may have seen more that concerned none.
+        // The checkpoint is only written together with documents; the feed may be further, past events that changed no
+        // document.
         let position = position.max(reached);
         match document {
             Some(document) => Ok(DocumentAnswer { position, ..document }),
@@ -175,7 +178,7 @@ impl Host {
         Ok(DocumentPage { position: page.position.max(reached), ..page })
     }
 
-    /// What the domain's projections asked for, after a place in their order.
+    /// The effects that the domain's projections requested, after a cursor in their order.
     pub async fn effects(
         &self,
         tenant: &TenantName,
@@ -189,7 +192,7 @@ impl Host {
         self.ask(tenant, None, ask).await
     }
 
-    /// Asks the tenant's views, as one of its reads.
+    /// Runs a query on the tenant's views, as one of the tenant's reads.
     async fn ask<T: Send + 'static>(
         &self,
         tenant: &TenantName,
@@ -205,14 +208,14 @@ impl Host {
                 (Err(ReadFailure::Stop(stop)), _) => Err(stop),
                 (Err(ReadFailure::Sqlite(error)), _) => Err(read::storage(error).into()),
                 (Err(ReadFailure::Damaged), Some(projection)) => {
-                    // Opening them again makes them anew.
+                    // Opening the views again rebuilds them.
                     inner.projections.reader(&name).map_err(read::storage)?;
                     let newest = inner.tenant(&name).map_or(Position::ZERO, |tenant| *tenant.positions.borrow());
                     let projection = projection.clone();
                     Err(ReadError::BeingBuilt { projection, reached: Position::ZERO, newest }.into())
                 }
                 (Err(ReadFailure::Damaged), None) => {
-                    Err(read::storage("the read models were damaged and are being built anew").into())
+                    Err(read::storage("the read models were damaged and are being rebuilt").into())
                 }
             }
         };
@@ -227,7 +230,7 @@ impl Host {
         Ok(self.inner.tenant_to_read(tenant)?.limits())
     }
 
-    /// `None` when nothing moves it.
+    /// The view's position as it advances; `None` when nothing feeds the view.
     async fn reached(
         &self,
         tenant: &TenantName,
@@ -242,7 +245,7 @@ impl Host {
         blocking(move || inner.projections.position(&tenant, &domain, &projection)).await.map_err(read::storage)
     }
 
-    /// How far the view is, once it is as far as asked, and has been built.
+    /// Waits until the view has reached the wanted position and has been built, and returns its position.
     async fn wait(
         &self,
         tenant: &TenantName,
@@ -254,9 +257,9 @@ impl Host {
         let timeout_ms = wait.map_or(FIRST_BUILD_WAIT_MS, |wait| wait.timeout_ms);
         let deadline = tokio::time::Instant::now() + Duration::from_millis(timeout_ms);
         loop {
-            // Asked for anew each time: a rebuilt view may have taken the place of the one that was waited for.
+            // The view is looked up in each round, because a rebuilt view may have replaced it.
             let Some(mut view) = self.reached(tenant, domain, projection).await? else {
-                // Nothing moves it: what is asked for will not come.
+                // Nothing feeds this view, so the position will not be reached.
                 return match asked > Position::ZERO {
                     true => Err(ReadError::Behind { asked, reached: Position::ZERO, why: None }),
                     false => Ok(Position::ZERO),
@@ -281,7 +284,7 @@ impl Host {
 }
 
 impl Inner {
-    /// Whose events they are, and the work of reading a page of them.
+    /// The tenant that owns the events, and the closure that reads a page of them.
     #[allow(clippy::type_complexity, reason = "a closure's type has no name that could be shorter")]
     fn event_page(
         &self,
@@ -309,7 +312,7 @@ impl Inner {
         }
     }
 
-    /// Whose history an aggregate's events are in.
+    /// The tenant whose history contains the aggregate's events.
     fn find_history(
         &self,
         tenant: &TenantName,
@@ -355,7 +358,7 @@ impl Inner {
         Ok(found)
     }
 
-    /// The schema of its documents.
+    /// The schema of a projection's documents.
     fn find_projection(
         &self,
         tenant: &TenantName,

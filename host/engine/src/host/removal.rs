@@ -1,5 +1,5 @@
-//! Removes tenants. The fact comes first: from there on the tenant is gone for everyone, and what it left behind is removed, now or, if
-//! the host ends in the middle, at its next start. Every step may be taken again.
+//! Removes tenants. The fact is recorded first: from then on the tenant is gone for all callers. Then its data is
+//! deleted, now or, if the host ends before that is done, at its next start. Every step can be repeated.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
@@ -15,7 +15,7 @@ use crate::tenant::Tenant;
 use crate::tenants::TenantFact;
 
 impl Host {
-    /// Removes a tenant with all it has. `confirmed` has to be its name again. Its name is never used again.
+    /// Removes a tenant with all its data. `confirmed` must repeat its name. The name cannot be used again.
     pub async fn remove_tenant(
         &self,
         name: &TenantName,
@@ -26,13 +26,14 @@ impl Host {
             return Err(TenantError::Unconfirmed { tenant: name.clone(), given: confirmed.to_owned() });
         }
         let (inner, name, actor) = (Arc::clone(&self.inner), name.clone(), actor.map(str::to_owned));
-        // To its end, also when the caller goes away.
+        // The removal runs to its end even if the caller goes away.
         joined(tokio::spawn(async move { inner.remove(name, actor).await })).await
     }
 }
 
 impl Inner {
-    /// Other administrative acts go on while the tenant's last calls end and its views are removed.
+    /// Removes the tenant. Other administrative acts can run while the tenant's last calls end and its views are
+    /// deleted.
     async fn remove(self: &Arc<Self>, name: TenantName, actor: Option<String>) -> Result<(), TenantError> {
         let _one_at_a_time = self.removals.lock().await;
         let (taken, taker) = (name.clone(), actor.clone());
@@ -52,19 +53,22 @@ impl Inner {
         self.administer(move |inner, stream| inner.erase(stream, &name, actor.as_deref())).await
     }
 
-    /// When it begins to own its journal: what a crash or a failing disk left undone.
+    /// Finishes the removals that a crash or a failing disk interrupted. Called when this host begins to own its
+    /// journal.
     pub(super) fn finish_removals(&self) {
         let mut stream = self.lock_stream();
         let half_removed = self.tenant_book.lock().unwrap_or_else(PoisonError::into_inner).half_removed();
         for name in half_removed {
             match self.erase(&mut stream, &name, None) {
                 Ok(()) => tracing::info!(tenant = %name, "the removal of a tenant is finished"),
-                Err(error) => tracing::error!(tenant = %name, %error, "a tenant's data is not gone; it is tried again"),
+                Err(error) => {
+                    tracing::error!(tenant = %name, %error, "a removed tenant's data could not be deleted; the host will try again")
+                }
             }
         }
     }
 
-    /// From here on nobody finds it.
+    /// Records the removal. From then on lookups do not find the tenant.
     fn take_away(
         &self,
         stream: &mut SystemStream,
@@ -92,7 +96,7 @@ impl Inner {
         self.projections.remove(name)?;
         self.gate.forget(name);
         let own: Vec<Revision> = self.revisions_of(|tenant| tenant == name);
-        // Which snapshots are the tenant's is known from its records: while they can be read.
+        // The tenant's snapshots are found by its records, so this must come before the key is destroyed.
         if self.reader.keys().has(name) {
             self.reader.remove_snapshots(name, &own)?;
         }
@@ -101,12 +105,12 @@ impl Inner {
         for revision in own.iter().filter(|revision| !others.contains(revision)) {
             self.components.remove(*revision)?;
         }
-        // Last, since a removal that is taken up again reads the records. From here on nobody does.
+        // The key is destroyed last: a removal that is resumed reads the records, which needs the key.
         Ok(self.reader.keys().destroy(name)?)
     }
 
-    /// Snapshots are made for one revision and of no use to another: those of revisions that cannot come back go. On a thread of its own, as
-    /// there may be many.
+    /// Removes snapshots of revisions that cannot come back. A snapshot belongs to one revision and is useless to
+    /// others. Runs on a thread of its own, because there may be many.
     pub(super) fn forget_snapshots(self: &Arc<Self>) {
         let inner = Arc::downgrade(self);
         let forgetting = move || {
@@ -119,16 +123,16 @@ impl Inner {
                 Ok(0) => {}
                 Ok(count) => tracing::info!(count, "snapshots of revisions that cannot come back are removed"),
                 Err(error) => {
-                    tracing::warn!(%error, "snapshots of revisions that are gone cannot be removed; it is tried again")
+                    tracing::warn!(%error, "snapshots of revisions that cannot come back could not be removed; the host will try again")
                 }
             }
         };
         if let Err(error) = std::thread::Builder::new().name("snapshots".to_owned()).spawn(forgetting) {
-            tracing::warn!(%error, "snapshots of revisions that are gone are not removed now");
+            tracing::warn!(%error, "snapshots of revisions that cannot come back are not removed now");
         }
     }
 
-    /// Those that were not removed.
+    /// The tenants that were not removed.
     fn present_tenants(&self) -> BTreeSet<TenantName> {
         self.with_tenants(|book| book.present().map(|(name, _)| name.clone()).collect())
     }

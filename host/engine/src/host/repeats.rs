@@ -1,5 +1,6 @@
-//! A command that is refused now may have been taken before: whoever asks again with the id of an acknowledged command gets the first
-//! acknowledgement, also where the active revision knows no such command any more, or the tenant or its domain takes none for now.
+//! Answers repeated commands that are refused now but were acknowledged before. A caller that repeats the id of an
+//! acknowledged command gets the first acknowledgement, even if the active revision does not know such commands any
+//! more, or the tenant or its domain takes no commands at present.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use super::{Inner, blocking};
 use crate::SubmitError;
 use crate::pipeline::repeat;
 
-/// A command that was not taken.
+/// A command that was refused, with the reason.
 pub(super) struct Refused {
     pub(super) error: SubmitError,
     pub(super) command: Command,
@@ -27,7 +28,8 @@ impl Inner {
         answer
     }
 
-    /// `None` when there was no such command, or it is of no matter.
+    /// The answer to the earlier command of the same id. `None` when there was none, or when the refusal stands in any
+    /// case.
     async fn acknowledged_before(
         self: &Arc<Self>,
         error: &SubmitError,
@@ -35,7 +37,8 @@ impl Inner {
     ) -> Option<Result<CommandAck, SubmitError>> {
         let is_final = matches!(
             error,
-            // Nothing is known there, or cannot be read, or another host knows more, or the caller is to wait.
+            // In these cases the earlier command is unknown or cannot be read here, another host knows more, or the
+            // caller has to wait.
             SubmitError::SystemTenant
                 | SubmitError::UnknownTenant(_)
                 | SubmitError::TenantUnavailable(_)
@@ -46,7 +49,7 @@ impl Inner {
         );
         let id = command.id.clone().filter(|_| !is_final)?;
         let tenant = self.tenant(&command.tenant)?;
-        // Looking it up takes a place, as the command itself would.
+        // The lookup takes one of the tenant's places, as the command itself would.
         let place = match tenant.take_place(&tenant.limits()) {
             Ok(place) => place,
             Err(busy) => return Some(Err(busy)),

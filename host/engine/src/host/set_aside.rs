@@ -1,4 +1,4 @@
-//! Events that projections could not apply: shows them, has them tried again, gives them up.
+//! Events that projections could not apply: lists them, retries them, discards them.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::answers::{EventFilter, ParkedChanged, ParkedDetail, ParkedFilter, Par
 use crate::projections::page_of;
 use crate::read;
 
-/// Views that may set the same event aside, when one event is shown.
+/// Views listed for one event. More views than this that have set the same event aside are not listed.
 const VIEWS_SHOWN_MAX: usize = 1_000;
 
 impl Host {
@@ -30,7 +30,7 @@ impl Host {
         .await
     }
 
-    /// What is set aside of the event at a position, with the event.
+    /// The parked entries of the event at a position, with the event.
     pub async fn parked_event(
         &self,
         tenant: &TenantName,
@@ -50,7 +50,8 @@ impl Host {
         }
     }
 
-    /// Tries events again, each with those that stand before it. Returns at once; the views go on by themselves.
+    /// Retries events, each with the events before it that concern the same documents. Returns at once; the views then
+    /// continue in the background.
     pub async fn retry_parked(&self, tenant: &TenantName, filter: ParkedFilter) -> Result<ParkedChanged, ReadError> {
         self.inner.tenant_to_read(tenant)?;
         let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
@@ -61,13 +62,13 @@ impl Host {
         .await
     }
 
-    /// Gives events up: their documents go on without them.
+    /// Discards parked events: their documents continue without them.
     pub async fn discard_parked(&self, tenant: &TenantName, filter: ParkedFilter) -> Result<ParkedChanged, ReadError> {
         self.inner.tenant_to_read(tenant)?;
         let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
         blocking(move || {
             let events = inner.projections.discard_parked(&tenant, &filter).map_err(read::storage)?;
-            tracing::info!(%tenant, events, "events that were set aside are given up");
+            tracing::info!(%tenant, events, "parked events were discarded");
             Ok(ParkedChanged { events })
         })
         .await

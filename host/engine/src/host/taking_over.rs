@@ -1,5 +1,6 @@
-//! One revision takes a domain over from another: is judged, recorded, switched to, and judged once more by what was recorded until
-//! the very switch. Whether it is new or comes back makes no difference here.
+//! Replaces the active revision of a domain by another one. The new revision is checked against the history, recorded
+//! and activated, and then checked against what was recorded until the switch. It makes no difference here whether the
+//! revision is new or comes back.
 
 use std::sync::Arc;
 use std::thread;
@@ -21,7 +22,7 @@ use crate::projections::Asked;
 use crate::rules::Rules;
 use crate::tenant::Tenant;
 
-/// Whoever makes one has its domain's turn.
+/// A change of a domain's active revision. The caller must hold the domain's turn.
 pub(super) struct Takeover {
     pub(super) tenant: Arc<Tenant>,
     pub(super) component: Arc<Component>,
@@ -34,7 +35,7 @@ pub(super) enum Why {
         uploaded: Uploaded,
         release_quarantine: bool,
     },
-    /// `is_withdrawn`: the one before is bad, and goes into quarantine.
+    /// `is_withdrawn` means that the revision before is bad and is quarantined.
     RolledBack {
         cause: String,
         is_withdrawn: bool,
@@ -52,7 +53,7 @@ impl Inner {
         let answer = |status, verdict| Deployed { status, domain: domain.clone(), revision, previous, checks, verdict };
         let releases = self.check_quarantine(&tenant, &domain, revision, &why)?;
         if previous == Some(revision) && !releases {
-            // The views may have failed to open when it was activated.
+            // Opening the views may have failed when the revision was activated.
             self.open_views(&tenant, &component, asked).await?;
             return Ok(answer(DeployStatus::AlreadyActive, None));
         }
@@ -85,7 +86,7 @@ impl Inner {
         Ok(answer(facts.1, Some(verdict)))
     }
 
-    /// Whether the revision is in quarantine, and is to be released.
+    /// Whether the revision is quarantined and is to be released. Fails if it is quarantined and is not to be released.
     fn check_quarantine(
         &self,
         tenant: &Tenant,
@@ -103,7 +104,7 @@ impl Inner {
         }
     }
 
-    /// Keeps the component, and records it when it is new to the domain.
+    /// Stores the component, and records it if it is new to the domain.
     async fn keep(
         self: &Arc<Self>,
         tenant: &Tenant,
@@ -122,7 +123,7 @@ impl Inner {
         };
         self.reader.check_room()?;
         let recorded = self.administer(move |inner, stream| {
-            // Removed meanwhile: nothing of it may be left behind.
+            // The tenant may have been removed in the meantime. Then nothing must be stored for it.
             inner.tenant(&tenant).ok_or(DeployError::UnknownTenant(tenant))?;
             inner.components.store(&kept).map_err(|error| DeployError::Storage(error.to_string()))?;
             if is_known {
@@ -134,7 +135,7 @@ impl Inner {
         recorded.await
     }
 
-    /// By the history, on a thread of its own.
+    /// Checks the revision against the history, on a thread of its own.
     async fn judge(
         self: &Arc<Self>,
         tenant: &Tenant,
@@ -149,7 +150,7 @@ impl Inner {
             tenant: tenant.name.clone(),
             domain: component.descriptor.domain.clone(),
             limits,
-            // A bad revision's states are no measure, and folding them could take long.
+            // States of a bad revision are not a reference, and folding them could take long.
             old: old.filter(|_| !is_withdrawn),
             new: Arc::new(GuestRules::new(Arc::clone(component), Arc::clone(&tenant.notes))),
             scope: gate.replay,
@@ -157,32 +158,32 @@ impl Inner {
             memory_bytes_needed: component.memory_bytes_needed,
         };
         let (inner, progress, dry_run) = (Arc::clone(self), gate.progress.clone(), gate.dry_run);
-        // What was in quarantine is trusted with nothing that it kept.
+        // The states that a quarantined revision left behind are not reused.
         let is_released = matches!(why, Why::Deployed { release_quarantine: true, .. });
         let kept_of = tenant.domain(&component.descriptor.domain).filter(|_| !is_released);
         let revision = component.revision;
         let judged = beside("gate", move || {
-            let tell = |now: GateProgress| {
+            let report = |now: GateProgress| {
                 if let Some(progress) = &progress {
                     progress.send_replace(now);
                 }
             };
-            let mut judged = inner.gate.judge(candidate, &tell)?;
+            let mut judged = inner.gate.judge(candidate, &report)?;
             if !judged.verdict.passed() || dry_run {
                 return Ok((judged, None));
             }
             let pipeline = inner.pipeline.load_full();
             let reclaimed = pipeline.map(|pipeline| pipeline.reclaim(kept_of.as_ref(), revision));
             let Some(reclaimed) = reclaimed else { return Ok((judged, None)) };
-            let ready = judged.make_ready(&inner.reader, reclaimed, &tell)?;
+            let ready = judged.make_ready(&inner.reader, reclaimed, &report)?;
             judged.judge_rest(&inner.reader)?;
             Ok((judged, Some(ready)))
         });
         judged.await?.map_err(|error: GateError| error.into())
     }
 
-    /// Records it, and from then on every command meets the new revision; waits until those that may have met the old one are
-    /// durable.
+    /// Records the switch and activates the new revision for all later commands. Then waits until the commands that may
+    /// have met the old revision are durable.
     async fn switch(
         self: &Arc<Self>,
         tenant: &Arc<Tenant>,
@@ -192,7 +193,7 @@ impl Inner {
         actor: Option<String>,
     ) -> Result<(), DeployError> {
         let (tenant, component) = (Arc::clone(tenant), Arc::clone(component));
-        // What a domain goes back to has been good before.
+        // A revision that a domain goes back to has been good before.
         let goes_back = facts.iter().any(|fact| matches!(fact, DeploymentFact::RevisionRolledBack { .. }));
         let standing = if goes_back { Standing::Proven } else { Standing::New };
         let switched = self.administer(move |inner, stream| {
@@ -214,12 +215,13 @@ impl Inner {
         if let Some(passed) = switched.await? {
             passed.wait().await;
         }
-        // Nobody decides with the old one any more, and so nobody saves its states.
+        // No worker decides with the old revision any more, so none saves its states again.
         self.forget_snapshots();
         Ok(())
     }
 
-    /// What the old revision recorded after the verdict: if the new one would have been refused for it, the domain goes back.
+    /// Checks what the old revision recorded after the verdict. If the new revision would have been refused for it, the
+    /// domain goes back.
     async fn judge_rest(
         self: &Arc<Self>,
         tenant: &Arc<Tenant>,
@@ -263,7 +265,7 @@ impl Inner {
     }
 }
 
-/// What is recorded of the switch, and what it is called.
+/// The facts to record of the switch, and its status in the answer.
 fn facts(
     tenant: &Tenant,
     domain: &DomainName,
@@ -295,17 +297,17 @@ fn facts(
     }
 }
 
-/// With what was recorded until now. Whatever cannot be made ready is built by the workers.
+/// Prepared states, caught up with what was recorded until now. If they cannot be prepared, the workers build them.
 fn ready(making: Option<MakeReady>) -> Ready {
     let Some(mut making) = making else { return Ready::default() };
     if let Err(error) = making.catch_up() {
-        tracing::warn!(%error, "states could not be made ready for a switch; they are built when they are asked for");
+        tracing::warn!(%error, "states could not be made ready for a switch; they are built at their first use");
         return Ready::default();
     }
     making.finish()
 }
 
-/// Long work that nobody's command waits for: not on the threads that short work waits for.
+/// Runs long work on a thread of its own, so that it does not occupy the threads for short work.
 async fn beside<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<T, DeployError> {
     let (done, answer) = oneshot::channel();
     let spawned = thread::Builder::new().name(name.into()).spawn(move || drop(done.send(work())));
@@ -313,7 +315,7 @@ async fn beside<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send +
     answer.await.map_err(|_| DeployError::Storage("the gate has panicked: see the log".into()))
 }
 
-/// What the sandbox made sure of before the component was let in.
+/// The checks that the sandbox made before it accepted the component.
 fn checks_of(component: &Component) -> Vec<String> {
     let descriptor = &component.descriptor;
     let code = match &component.origin {

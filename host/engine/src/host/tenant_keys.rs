@@ -1,5 +1,5 @@
-//! Makes sure of the tenants' keys before anything is sealed or opened with them. A tenant whose key is missing, damaged or another's is out
-//! of service, and nobody else is.
+//! Checks the tenants' keys before anything is encrypted or decrypted with them. A tenant whose key is missing, damaged
+//! or wrong is out of service; other tenants are not affected.
 
 use std::io;
 use std::sync::PoisonError;
@@ -12,7 +12,7 @@ use crate::OpenError;
 use crate::tenants::{Entry, TenantFact};
 
 impl Inner {
-    /// Compares each tenant's key with the check value that was recorded of it. Blocks where keys are kept elsewhere.
+    /// Compares each tenant's key with its recorded check value. Blocks where keys are kept elsewhere.
     pub(super) fn check_keys(&self) {
         let present = self.present();
         let keys = self.reader.keys();
@@ -36,7 +36,7 @@ impl Inner {
         if keys.has(name) || self.is_without_key(name, entry) {
             return None;
         }
-        // Another host may have made it.
+        // Another host may have made the key.
         match keys.look_for(name) {
             Ok(true) => None,
             Ok(false) => {
@@ -47,13 +47,14 @@ impl Inner {
         }
     }
 
-    /// The tenant that every host begins with, before its first start.
+    /// Whether the tenant is the one that every host begins with, before its first start.
     fn is_without_key(&self, name: &TenantName, entry: &Entry) -> bool {
         let has_records = self.reader.record_bytes(name) > 0 || self.report.sealed.contains(name);
         entry.added.is_none() && entry.key.is_none() && !has_records && self.reader.keys().problem(name).is_none()
     }
 
-    /// The tenant that every host begins with gets its key at the first start. The check value is recorded before anything is sealed.
+    /// Makes the key of the tenant that every host begins with, at its first start. The check value is recorded before
+    /// anything is encrypted.
     pub(super) fn make_first_key(&self, writer: &mut Writer) -> Result<(), OpenError> {
         let folder = |source| OpenError::Folder { path: self.options.data_dir.join(TENANT_KEYS_FOLDER), source };
         for (name, entry) in self.present().iter().filter(|(_, entry)| entry.key.is_none()) {
@@ -63,7 +64,7 @@ impl Inner {
             if let Some(key) = self.reader.keys().check_of(name) {
                 let fact = TenantFact::TenantKeyMade { tenant: name.clone(), key };
                 if let Err(error) = self.record_first(writer, fact) {
-                    // The writer is of no use any more, and so the host takes no commands and says why.
+                    // The writer cannot be used any more, so the host takes no commands and reports why.
                     tracing::error!(tenant = %name, %error, "the check value of a key cannot be recorded");
                 }
             }
@@ -71,7 +72,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Before there is a pipeline.
+    /// Records a fact before there is a pipeline.
     fn record_first(&self, writer: &mut Writer, fact: TenantFact) -> Result<(), AppendError> {
         let mut stream = self.lock_stream();
         let (record, proposal) = stream.propose(&fact, self.clock.now(), None);

@@ -1,4 +1,4 @@
-//! Adds tenants, changes what they may, suspends and resumes them; tells which there are. Knows nothing of what they own.
+//! Adds and lists tenants, changes their limits, suspends and resumes them. Knows nothing of what they own.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
@@ -14,7 +14,7 @@ use crate::tenants::{Entry, RESERVED_NAMES, TenantFact};
 use crate::{ReadError, TenantError};
 
 impl Host {
-    /// Makes a tenant with nothing in it. Nothing changes when it is there already.
+    /// Adds an empty tenant. Changes nothing if it exists already.
     pub async fn add_tenant(&self, name: &TenantName, actor: Option<&str>) -> Result<TenantChanged, TenantError> {
         if RESERVED_NAMES.contains(&name.as_str()) {
             return Err(TenantError::Reserved(name.clone()));
@@ -23,7 +23,7 @@ impl Host {
             Some(entry) if entry.removed.is_some() => Err(TenantError::Removed(name.clone())),
             Some(_) => Ok(None),
             None => {
-                // First, as nothing of the tenant may be recorded without it.
+                // The key is made first, because nothing of the tenant may be recorded without it.
                 let keys = inner.reader.keys();
                 let created = keys
                     .create(name)
@@ -49,7 +49,7 @@ impl Host {
         .await
     }
 
-    /// From here on its commands are refused; reads go on.
+    /// Suspends a tenant: its commands are refused, reads are still answered.
     pub async fn suspend(&self, name: &TenantName, actor: Option<&str>) -> Result<TenantChanged, TenantError> {
         self.change(name, actor, |inner, name| {
             let is_suspended = inner.known_entry(name)?.suspended.is_some();
@@ -74,17 +74,17 @@ impl Host {
         infos
     }
 
-    /// Without the host's own history.
+    /// The names of all tenants, without that of the host's own history.
     pub fn tenant_names(&self) -> BTreeSet<TenantName> {
         self.inner.tenants.load().keys().cloned().collect()
     }
 
-    /// Those that are gone for good.
+    /// The tenants that were removed.
     pub fn removed_tenants(&self) -> Vec<TenantName> {
         self.inner.tenant_book.lock().unwrap_or_else(PoisonError::into_inner).removed().cloned().collect()
     }
 
-    /// Told whenever a tenant came or went.
+    /// Notified when a tenant was added or removed.
     pub fn tenants_changed(&self) -> watch::Receiver<()> {
         self.inner.tenants_changed.subscribe()
     }
@@ -94,7 +94,7 @@ impl Host {
         Ok(self.inner.info(&tenant))
     }
 
-    /// Records what `decide` says is to be recorded, if anything, and puts it into effect.
+    /// Records the fact that `decide` returns, if any, and puts it into effect.
     async fn change(
         &self,
         name: &TenantName,
@@ -118,7 +118,7 @@ impl Host {
 }
 
 impl Inner {
-    /// After each decision about the tenant.
+    /// Puts the recorded limits and suspension of a tenant into effect. Called after each change.
     pub(super) fn put_into_effect(&self, name: &TenantName) {
         let Some(entry) = self.entry(name) else { return };
         let terms = terms(&entry, self.limits);

@@ -1,10 +1,11 @@
-//! The way to the disk, shared by all workers. Whoever decides hands its records over and goes on; a thread of its own makes all that
-//! came meanwhile durable, in one frame with one sync, and tells who waits for it. Someone with nothing else to do appends himself: that
-//! saves waking a thread, which for one caller alone is a good part of what a sync takes.
+//! The way to the disk, shared by all workers. A worker passes its records to the appender and goes on deciding. The
+//! appender's thread makes all records that have gathered durable, in one frame with one sync, and notifies the
+//! workers. A worker with nothing else to do appends on its own thread. This saves waking another thread, which matters
+//! next to the duration of a sync when there is only one caller.
 //!
-//! Where there is no room for records for now, nothing of them is in the journal. Then all is refused that was decided on states with them in it:
-//! the generation counts such refusals, and what is handed over says in which generation it was decided. Meanwhile the thread looks
-//! whether there is room again.
+//! When there is no room for records, none of them is in the journal, and all decisions that were made on states
+//! containing them must be refused too. `generation` counts such refusals, and each batch carries the generation in
+//! which it was decided. Meanwhile the thread tries at intervals whether there is room again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,60 +19,62 @@ use polder_journal::{AppendError, EncodedRecord, LogError, Writer};
 
 use super::not_appended::{NotAppended, with_causes};
 
-/// Records wait no longer than this for what others still decide, to share a sync with it: a sync costs as much as deciding on dozens
-/// of commands. Counted from the first of them, so that none waits longer than a sync or so for the next to begin.
+/// How long records wait for other workers that are still deciding, to share a sync with them. A sync costs as much as
+/// deciding dozens of commands. Counted from the first record, so that no record waits longer than about one sync
+/// before its own sync begins.
 const GATHERING_MAX: Duration = Duration::from_micros(500);
 
-/// How long it is waited, while there is no room, before it is looked again.
+/// Interval between two attempts to make room in a full journal.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
 pub(crate) struct Appender {
-    /// `None` once closed. Held by whoever appends.
+    /// `None` once closed. Held during an append.
     writer: Mutex<Option<Writer>>,
     gathered: Mutex<Gathered>,
-    /// There is something for the thread to do.
+    /// Signals that the thread has something to do.
     changed: Condvar,
     halted: OnceLock<String>,
-    /// There is no room for now.
+    /// Why the journal has no room at present, or `None` while it has.
     stalled: ArcSwapOption<NotAppended>,
     generation: AtomicU64,
 }
 
 #[derive(Default)]
 struct Gathered {
-    /// In the order they came in, in which they are appended.
+    /// Batches in the order of their arrival, which is the order in which they are appended.
     handed: Vec<Handed>,
-    /// When the first of them came.
+    /// When the first of them arrived.
     since: Option<Instant>,
-    /// So many have more to decide, and will hand it over soon.
+    /// Workers that have more to decide and will pass it on soon.
     deciding: usize,
     thread: Thread,
     is_ending: bool,
-    /// When it was looked last whether there is room again.
+    /// When the thread last tried whether there is room again.
     retried: Option<Instant>,
 }
 
-/// What the appender's thread is doing.
+/// State of the appender's thread.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Thread {
     #[default]
     Working,
-    /// Waits for anything to come.
+    /// Waits for the first records.
     Idle,
-    /// Waits for more to come.
+    /// Waits for more records to share the sync with.
     Gathering,
 }
 
-/// Records on their way to the disk. They are appended in one piece, and so have positions that follow each other.
+/// A batch of records on its way to the disk. They are appended in one piece, so their positions are consecutive.
 pub(crate) struct Handed {
     pub(crate) records: Vec<EncodedRecord>,
-    /// In which they were decided; `None` where they rely on nothing that is not durable.
+    /// The generation in which they were decided; `None` if they do not depend on records that are not durable yet.
     pub(crate) generation: Option<u64>,
-    pub(crate) tell: Tell,
+    pub(crate) notify: Notify,
 }
 
-/// Told the tenant's position after each record, once all of them are durable; or why none may be acknowledged.
-pub(crate) type Tell = Box<dyn FnOnce(Result<&[Position], &NotAppended>) + Send>;
+/// Called with the tenant's position after each record once all of them are durable, or with the reason why none of
+/// them may be acknowledged.
+pub(crate) type Notify = Box<dyn FnOnce(Result<&[Position], &NotAppended>) + Send>;
 
 const PANICKED: &str = "a thread of the write path has panicked: see the log, and start the host again";
 
@@ -91,21 +94,21 @@ impl Appender {
         Self { writer: Mutex::new(Some(writer)), gathered, changed, halted, stalled, generation }
     }
 
-    /// Appends what is left to the thread, until [`end`](Self::end).
+    /// Appends the batches that are left to this thread, until [`end`](Self::end).
     pub(crate) fn run(&self) {
         while self.gather() {
             let appending = catch_unwind(AssertUnwindSafe(|| {
-                self.look_for_room();
+                self.retry_stalled();
                 self.append_all(lock(&self.writer));
             }));
             if appending.is_err() {
-                // Who is still to come is told, by this thread.
+                // Batches that come later are refused, by this thread.
                 self.halted.get_or_init(|| PANICKED.to_owned());
             }
         }
     }
 
-    /// Waits for records, and for a while for more of them. False when none will come.
+    /// Waits for records, then for a short time for more of them. Returns false when no more will come.
     fn gather(&self) -> bool {
         let mut gathered = lock(&self.gathered);
         gathered.thread = Thread::Idle;
@@ -119,7 +122,7 @@ impl Appender {
         }
         gathered.thread = Thread::Gathering;
         let waited_for = gathered.since.map_or(Duration::ZERO, |since| since.elapsed());
-        // Somebody else may append what is there, too.
+        // Another thread may also append these batches while this one waits.
         let others_decide = |gathered: &mut Gathered| gathered.deciding > 0 && !gathered.handed.is_empty();
         let left = GATHERING_MAX.saturating_sub(waited_for);
         let waited = self.changed.wait_timeout_while(gathered, left, others_decide);
@@ -128,7 +131,7 @@ impl Appender {
         !gathered.is_ending || !gathered.handed.is_empty()
     }
 
-    /// The caller has much to decide and hands it over bit by bit, until it says that it has [`decided`](Self::decided).
+    /// Announces that the calling worker will pass on more records, until it calls [`decided`](Self::decided).
     pub(crate) fn decide(&self) {
         lock(&self.gathered).deciding += 1;
     }
@@ -137,7 +140,7 @@ impl Appender {
         lock(&self.gathered).deciding -= 1;
     }
 
-    /// Leaves the records to the thread.
+    /// Leaves the batch to the appender's thread.
     pub(crate) fn leave(&self, handed: Handed) {
         let mut gathered = lock(&self.gathered);
         gathered.push(handed);
@@ -148,8 +151,8 @@ impl Appender {
         }
     }
 
-    /// Appends on the calling thread, with all that others left. Leaves the records to the thread when somebody is at it already, or
-    /// others will soon have more.
+    /// Appends the batch on the calling thread, with all batches that are left to the appender's thread. Leaves it to
+    /// that thread when another thread is appending already, or when other workers will soon have more.
     pub(crate) fn append(&self, handed: Handed) {
         let others_decide = {
             let mut gathered = lock(&self.gathered);
@@ -167,35 +170,36 @@ impl Appender {
         }
     }
 
-    /// As [`append`](Self::append), and blocks until the records are durable.
+    /// Like [`append`](Self::append), but blocks until the records are durable.
     pub(crate) fn append_and_wait(&self, records: Vec<EncodedRecord>) -> Result<Vec<Position>, NotAppended> {
-        let (told, answer) = channel();
-        let tell = move |appended: Result<&[Position], &NotAppended>| {
-            // Who asked waits below.
-            drop(told.send(appended.map(<[_]>::to_vec).map_err(NotAppended::clone)));
+        let (result, answer) = channel();
+        let notify = move |appended: Result<&[Position], &NotAppended>| {
+            // The receiver waits below.
+            drop(result.send(appended.map(<[_]>::to_vec).map_err(NotAppended::clone)));
         };
-        self.append(Handed { records, generation: None, tell: Box::new(tell) });
-        // Gone without an answer only when a panic ended the turn that took it along.
+        self.append(Handed { records, generation: None, notify: Box::new(notify) });
+        // The channel closes without an answer only when the thread that took the batch panicked.
         answer.recv().unwrap_or_else(|_| Err(NotAppended::HalfWay(PANICKED.to_owned())))
     }
 
-    /// Appends nothing more when its thread panics before it is dropped.
+    /// Returns a guard. If its thread panics before the guard is dropped, nothing more is appended.
     pub(crate) fn halt_on_panic(&self) -> HaltOnPanic<'_> {
         HaltOnPanic(&self.halted)
     }
 
-    /// Why nothing is appended, for good or for now.
+    /// Why nothing is appended, permanently or at present.
     pub(crate) fn trouble(&self) -> Option<NotAppended> {
         let halted = self.halted.get().map(|reason| NotAppended::Halted(reason.clone()));
         halted.or_else(|| self.stalled.load().as_deref().cloned())
     }
 
-    /// Nothing is appended any more.
+    /// Whether nothing will be appended any more.
     pub(crate) fn is_halted(&self) -> bool {
         self.halted.get().is_some()
     }
 
-    /// States from before another generation may hold what is not in the journal.
+    /// Counts the refusals for lack of room. States of an earlier generation may hold changes that are not in the
+    /// journal.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
@@ -204,22 +208,22 @@ impl Appender {
         self.stalled.load().is_some()
     }
 
-    /// Lets the thread finish what was left to it, and no more.
+    /// Lets the thread finish the batches left to it, and no more.
     pub(crate) fn end(&self) {
         lock(&self.gathered).is_ending = true;
         self.changed.notify_one();
     }
 
-    /// Appends nothing more. What still comes is refused.
+    /// Ends appending and returns the writer. Later batches are refused.
     pub(crate) fn retire(&self) -> Option<Writer> {
         lock(&self.writer).take()
     }
 
-    /// Ends the journal in order. What still comes is refused.
+    /// Closes the journal cleanly. Later batches are refused.
     pub(crate) fn close(&self) {
         let Some(writer) = lock(&self.writer).take() else { return };
         if let Err(error) = writer.close() {
-            // Every acknowledgement stands; the next start takes a moment longer.
+            // All acknowledgements stand. The next start takes a little longer.
             tracing::warn!(%error, "the journal was not closed cleanly");
         }
     }
@@ -230,46 +234,46 @@ impl Appender {
             return;
         }
         let generation = self.generation();
-        let (mut records, mut told, mut outdated) = (Vec::new(), Vec::with_capacity(handed.len()), Vec::new());
-        for Handed { records: more, generation: decided_in, tell } in handed {
+        let (mut records, mut waiting, mut outdated) = (Vec::new(), Vec::with_capacity(handed.len()), Vec::new());
+        for Handed { records: more, generation: decided_in, notify } in handed {
             if decided_in.is_some_and(|decided_in| decided_in != generation) {
-                outdated.push(tell);
+                outdated.push(notify);
                 continue;
             }
-            told.push((more.len(), tell));
-            // Often the only ones: then nothing is moved.
+            waiting.push((more.len(), notify));
+            // Often there is only one batch: then no record is moved.
             if records.is_empty() { records = more } else { records.extend(more) }
         }
         let (positions, refused) = self.try_append(writer.as_mut(), &records);
-        // The next may begin while these are told.
+        // The next append may begin while these batches are notified.
         drop(writer);
         let mut rest = positions.as_slice();
-        for (count, tell) in told {
+        for (count, notify) in waiting {
             match &refused {
-                // What relies on nothing that was recorded now may rely on what was not.
+                // A batch without records may depend on records that were refused, so it is refused too.
                 Some(refused) if count == 0 || count > rest.len() => {
                     // The records at the front are in the journal, in a frame of their own.
                     let partly = (!rest.is_empty()).then(|| NotAppended::Partly(refused.to_string()));
                     rest = &[];
-                    tell(Err(partly.as_ref().unwrap_or(refused)));
+                    notify(Err(partly.as_ref().unwrap_or(refused)));
                 }
                 _ => {
                     let (own, others) = rest.split_at(count);
-                    tell(Ok(own));
+                    notify(Ok(own));
                     rest = others;
                 }
             }
         }
         if !outdated.is_empty() {
             let why = self.trouble().or(refused).unwrap_or_else(|| NotAppended::NoRoom {
-                reason: "what came before was not recorded, as there was no room for it: try again".to_owned(),
+                reason: "earlier records were not written, because the journal had no room: try again".to_owned(),
                 is_disk_full: false,
             });
-            outdated.into_iter().for_each(|tell| tell(Err(&why)));
+            outdated.into_iter().for_each(|notify| notify(Err(&why)));
         }
     }
 
-    /// The positions of the records at the front that are durable, and why the others are not.
+    /// Returns the positions of the leading records that are durable, and why the others are not.
     fn try_append(
         &self,
         writer: Option<&mut Writer>,
@@ -287,7 +291,7 @@ impl Appender {
             Ok(appended) => (appended.last_positions, None),
             Err(error) => match NotAppended::for_now(&error) {
                 Some(refused) => {
-                    // While the writer is locked: nobody appends what was decided before.
+                    // The writer is locked here, so no thread appends decisions of the old generation in between.
                     self.generation.fetch_add(1, Ordering::AcqRel);
                     if let AppendError::NoRoom { .. } = error {
                         self.stall(&refused);
@@ -305,15 +309,15 @@ impl Appender {
     fn stall(&self, why: &NotAppended) {
         let was_stalled = self.stalled.swap(Some(Arc::new(why.clone()))).is_some();
         if !was_stalled {
-            tracing::error!(reason = %why, "no commands are taken until there is room for the journal; it is looked for");
+            tracing::error!(reason = %why, "the journal has no room: no commands are taken until there is; the host tries again at intervals");
         }
-        // The thread may be waiting for records alone.
+        // The thread may be waiting for records only, without a timeout.
         drop(lock(&self.gathered));
         self.changed.notify_one();
     }
 
-    /// Whether commands can be taken again.
-    fn look_for_room(&self) {
+    /// Takes commands again if there is room.
+    fn retry_stalled(&self) {
         if !self.is_stalled() || self.is_halted() {
             return;
         }
@@ -327,7 +331,7 @@ impl Appender {
         match made {
             Ok(()) => {
                 self.stalled.store(None);
-                tracing::info!("there is room for the journal again; commands are taken");
+                tracing::info!("the journal has room again: commands are taken");
             }
             Err(error) => match NotAppended::for_now(&error) {
                 Some(why) => self.stall(&why),
@@ -339,12 +343,12 @@ impl Appender {
     fn halt(&self, error: &AppendError) -> NotAppended {
         let reason = with_causes(error);
         match error {
-            // Several hosts have it in common, and it goes on with another one, or with this one later.
+            // Several hosts share the journal. It continues on another host, or on this one later.
             AppendError::Log(LogError::Overtaken { .. }) => {
                 tracing::info!(%reason, "another host owns the journal now");
             }
             AppendError::Log(LogError::Unavailable { .. }) => {
-                tracing::warn!(%reason, "the servers that keep the journal took no frame; it is given up");
+                tracing::warn!(%reason, "the servers that keep the journal took no frame; this host stops appending");
             }
             _ => {
                 tracing::error!(%reason, "the journal failed; no more commands are taken until the host is started again");
@@ -367,7 +371,7 @@ impl Gathered {
     }
 }
 
-/// What is behind these locks is whole between any two statements, also where a panic ended someone's turn.
+/// The data behind these locks is consistent between any two statements, even if a panic ended its last user.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -44,7 +44,7 @@ fn append_one(appender: &Appender, number: u64) -> Result<Vec<Position>, NotAppe
 }
 
 #[test]
-fn everyone_gets_the_positions_of_their_own_records() {
+fn each_caller_gets_the_positions_of_its_own_records() {
     let (_folder, appender, reader) = open();
     let appender = &appender;
     let mut positions: Vec<u64> = std::thread::scope(|scope| {
@@ -61,65 +61,67 @@ fn everyone_gets_the_positions_of_their_own_records() {
         appender.end();
         positions
     });
-    assert!(positions.chunks(2).all(|own| own[1] == own[0] + 1), "what comes together stays together");
+    assert!(positions.chunks(2).all(|own| own[1] == own[0] + 1), "the records of one batch stay together");
     positions.sort_unstable();
     assert_eq!(positions, (1..=2 * THREADS * APPENDS).collect::<Vec<_>>(), "each position is given once");
     assert_eq!(reader.last_position(&TenantName::new("main").unwrap()).0, 2 * THREADS * APPENDS);
 }
 
 #[test]
-fn what_comes_during_a_sync_shares_the_next() {
+fn batches_that_arrive_during_a_sync_share_the_next_sync() {
     let (_folder, appender, reader) = open();
-    let (told, answers) = channel();
+    let (sender, answers) = channel();
     let under_way = lock(&appender.writer);
     for number in 0..5 {
-        let told = told.clone();
-        let tell = move |appended: Result<&[Position], &NotAppended>| told.send(appended.unwrap().to_vec()).unwrap();
-        appender.append(Handed { records: vec![record(number)], generation: None, tell: Box::new(tell) });
+        let sender = sender.clone();
+        let notify =
+            move |appended: Result<&[Position], &NotAppended>| sender.send(appended.unwrap().to_vec()).unwrap();
+        appender.append(Handed { records: vec![record(number)], generation: None, notify: Box::new(notify) });
     }
     assert!(answers.try_recv().is_err());
     drop(under_way);
     std::thread::scope(|scope| {
         scope.spawn(|| appender.run());
         let positions: Vec<_> = answers.iter().take(5).flatten().map(|position| position.0).collect();
-        assert_eq!(positions, [1, 2, 3, 4, 5], "in the order they came in");
+        assert_eq!(positions, [1, 2, 3, 4, 5], "in the order of arrival");
         appender.end();
     });
     assert_eq!(reader.statistics().frames, 1);
 }
 
 #[test]
-fn who_has_more_to_decide_is_waited_for_and_not_for_ever() {
+fn the_appender_waits_for_deciding_workers_but_not_for_ever() {
     let (_folder, appender, reader) = open();
-    let (told, answers) = channel();
-    let hand_over = |number| {
-        let told = told.clone();
-        let tell = move |appended: Result<&[Position], &NotAppended>| told.send(appended.unwrap().to_vec()).unwrap();
-        appender.append(Handed { records: vec![record(number)], generation: None, tell: Box::new(tell) });
+    let (sender, answers) = channel();
+    let append = |number| {
+        let sender = sender.clone();
+        let notify =
+            move |appended: Result<&[Position], &NotAppended>| sender.send(appended.unwrap().to_vec()).unwrap();
+        appender.append(Handed { records: vec![record(number)], generation: None, notify: Box::new(notify) });
     };
     appender.decide();
-    hand_over(1);
+    append(1);
     assert!(answers.try_recv().is_err(), "more will come");
     appender.decided();
-    hand_over(2);
-    assert_eq!(answers.try_iter().count(), 2, "nobody decides: by the one who came");
+    append(2);
+    assert_eq!(answers.try_iter().count(), 2, "no worker decides: appended on the calling thread");
     assert_eq!(reader.statistics().frames, 1);
     appender.decide();
-    hand_over(3);
+    append(3);
     std::thread::scope(|scope| {
         scope.spawn(|| appender.run());
-        assert_eq!(answers.recv().unwrap(), [Position(3)], "by the thread, though somebody still decides");
+        assert_eq!(answers.recv().unwrap(), [Position(3)], "appended by the thread, although a worker still decides");
         appender.end();
     });
 }
 
 #[test]
-fn who_ends_the_thread_has_what_was_left_finished() {
+fn ending_the_thread_finishes_the_batches_left_to_it() {
     let (_folder, appender, reader) = open();
     appender.leave(Handed {
         records: vec![record(1)],
         generation: None,
-        tell: Box::new(|appended| assert!(appended.is_ok())),
+        notify: Box::new(|appended| assert!(appended.is_ok())),
     });
     appender.end();
     appender.run();
@@ -143,18 +145,22 @@ fn after_a_panic_nothing_is_appended() {
 }
 
 #[test]
-fn a_panic_while_telling_ends_the_work_and_not_the_thread() {
+fn a_panic_while_notifying_halts_the_journal_but_not_the_thread() {
     let (_folder, appender, _reader) = open();
     std::thread::scope(|scope| {
-        appender.leave(Handed { records: vec![record(1)], generation: None, tell: Box::new(|_| panic!("on purpose")) });
+        appender.leave(Handed {
+            records: vec![record(1)],
+            generation: None,
+            notify: Box::new(|_| panic!("on purpose")),
+        });
         scope.spawn(|| appender.run());
         while !appender.is_halted() {
             std::thread::yield_now();
         }
-        let (told, answer) = channel();
-        let tell = move |appended: Result<&[Position], &NotAppended>| told.send(appended.is_err()).unwrap();
-        appender.leave(Handed { records: vec![record(2)], generation: None, tell: Box::new(tell) });
-        assert!(answer.recv().unwrap(), "it is told that nothing came of it");
+        let (sender, answer) = channel();
+        let notify = move |appended: Result<&[Position], &NotAppended>| sender.send(appended.is_err()).unwrap();
+        appender.leave(Handed { records: vec![record(2)], generation: None, notify: Box::new(notify) });
+        assert!(answer.recv().unwrap(), "the batch is refused");
         appender.end();
     });
 }
@@ -168,9 +174,9 @@ fn a_closed_journal_takes_nothing() {
     assert_eq!(reader.last_position(&TenantName::new("main").unwrap()).0, 1);
 }
 
-/// What is decided on states that hold what was not recorded may not be recorded either.
+/// A decision on a state with refused records in it must be refused too.
 #[test]
-fn what_was_decided_before_there_was_no_room_is_refused_and_then_it_goes_on() {
+fn decisions_from_before_a_full_disk_are_refused_and_later_ones_are_appended() {
     let disk = FaultyDisk::new(1);
     let opened = Journal::open_on(Arc::new(disk.clone()), Keyring::default(), OpenOptions::default()).unwrap();
     let appender = Appender::new(opened.0);
@@ -180,27 +186,27 @@ fn what_was_decided_before_there_was_no_room_is_refused_and_then_it_goes_on() {
     assert!(appender.trouble().is_some() && !appender.is_halted());
     let calls = disk.calls();
     assert!(append_one(&appender, 2).is_err());
-    assert_eq!(disk.calls(), calls, "it is not tried for each command");
+    assert_eq!(disk.calls(), calls, "the disk is not tried for each command");
     std::thread::scope(|scope| {
         scope.spawn(|| appender.run());
         while appender.trouble().is_some() {
             std::thread::yield_now();
         }
-        let (told, answers) = channel();
+        let (sender, answers) = channel();
         for (number, generation) in [(3, decided_in), (4, appender.generation())] {
-            let told = told.clone();
-            let tell = move |appended: Result<&[Position], &NotAppended>| {
-                told.send((number, appended.is_ok())).unwrap();
+            let sender = sender.clone();
+            let notify = move |appended: Result<&[Position], &NotAppended>| {
+                sender.send((number, appended.is_ok())).unwrap();
             };
             appender.leave(Handed {
                 records: vec![record(number)],
                 generation: Some(generation),
-                tell: Box::new(tell),
+                notify: Box::new(notify),
             });
         }
-        let mut told: Vec<_> = answers.iter().take(2).collect();
-        told.sort_unstable();
-        assert_eq!(told, [(3, false), (4, true)]);
+        let mut results: Vec<_> = answers.iter().take(2).collect();
+        results.sort_unstable();
+        assert_eq!(results, [(3, false), (4, true)]);
         appender.end();
     });
     assert_eq!(opened.1.last_position(&TenantName::new("main").unwrap()).0, 1);

@@ -1,4 +1,4 @@
-//! What a worker has decided and not yet made durable, with the callers who wait for it.
+//! The decisions of a worker that are not durable yet, with their callers.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::passage::OnPassage;
 use crate::tenant::{Admission, Tenant};
 
-/// Commands that their callers may repeat.
+/// Keys of commands that carry an id, so that callers may repeat them.
 pub(super) type Repeatable = HashSet<CommandKey, BuildDigestHasher>;
 
 #[derive(Default)]
@@ -23,18 +23,19 @@ pub(super) struct Batch {
     replies: Vec<Waiting>,
     repeatable: Repeatable,
     bytes: usize,
-    /// The earliest in which something of it was decided.
+    /// The earliest generation in which one of the decisions was made.
     generation: Option<u64>,
 }
 
 struct Waiting {
     reply: Reply,
-    /// Index of its record; without one there is nothing to keep. The reply waits all the same: it may tell of what came before.
+    /// Index of the record, or `None` if there is nothing to record. Such a reply waits too, because it may reveal
+    /// earlier decisions of the batch.
     record: Option<usize>,
 }
 
 pub(super) struct Reply {
-    /// An acknowledgement lacks its position until the record has one.
+    /// An acknowledgement without its position, which is known once the record is durable.
     pub(super) answer: Result<CommandAck, SubmitError>,
     pub(super) to: ReplySender,
     pub(super) admission: Admission,
@@ -46,12 +47,12 @@ impl Batch {
         self.replies.is_empty()
     }
 
-    /// Of its records.
+    /// Size of the records.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The command is among those decided here.
+    /// Whether the command was decided in this batch.
     pub(super) fn holds(&self, command: &CommandKey) -> bool {
         self.repeatable.contains(command)
     }
@@ -60,7 +61,7 @@ impl Batch {
         self.generation
     }
 
-    /// `generation`: in which it was decided.
+    /// `generation` is the one in which the decision was made.
     pub(super) fn push(
         &mut self,
         reply: Reply,
@@ -86,7 +87,7 @@ impl Batch {
         std::mem::take(&mut self.repeatable)
     }
 
-    /// Everything in it is durable: tells the callers. One who has gone away misses the answer, no more.
+    /// Answers the callers, once the whole batch is durable. A caller that is gone misses its answer.
     pub(super) fn durable(
         self,
         positions: &[Position],
@@ -105,13 +106,13 @@ impl Batch {
             };
             let answer = answer.map(|ack| CommandAck { position, ..ack });
             metrics.answered(&answer);
-            // The caller's next command finds a place free.
+            // The place is free before the caller sends its next command.
             drop(admission);
             drop(to.send(answer));
         }
     }
 
-    /// How far the history of each tenant in it reaches now.
+    /// The last position of each tenant in the batch.
     fn last_positions(&self, positions: &[Position]) -> Vec<(Arc<Tenant>, Position)> {
         let mut last: Vec<(Arc<Tenant>, Position)> = Vec::new();
         for waiting in &self.replies {
@@ -125,14 +126,14 @@ impl Batch {
         last
     }
 
-    /// Nothing of it may be told.
+    /// Refuses all commands of the batch: none of the decisions may be revealed.
     pub(super) fn lost(self, why: &NotAppended, metrics: &Metrics) {
         for Waiting { reply, record } in self.replies {
             let answer = Err(match (why, record, reply.answer) {
                 (NotAppended::HalfWay(reason) | NotAppended::Partly(reason), Some(_), Ok(ack)) => {
                     SubmitError::OutcomeUnknown { command_id: Some(ack.command_id), reason: reason.clone() }
                 }
-                // Nothing of it was to be recorded.
+                // There was nothing to record.
                 (NotAppended::HalfWay(reason) | NotAppended::Partly(reason), ..) => {
                     SubmitError::ReadOnly(reason.clone())
                 }

@@ -1,4 +1,4 @@
-//! Builds a state from the journal: the newest snapshot of the revision, and the events after it.
+//! Builds a state from the journal: loads the newest snapshot of the revision and folds the events after it.
 
 use polder_core::{AggregateId, AggregateName, ContentId, Revision, Sequence};
 use polder_journal::{AggregateKey, Reader, RecordBuf};
@@ -7,14 +7,14 @@ use polder_sandbox::{CallError, GuestEvent};
 use crate::rules::{RulesInstance, StateSlot};
 use crate::stretch::guest_event;
 
-/// How many records are read at a time.
+/// Records per read.
 const RECORDS_PER_READ: usize = 1_024;
-/// How many bytes of records are read at a time; one record may have more.
+/// Bytes of records per read. A single record may be larger.
 const BYTES_PER_READ: usize = 1024 * 1024;
-/// How many events one guest call folds: few enough for a slice of the first lane.
+/// Events that one guest call folds: few enough for a slice of the fast lane.
 pub(crate) const EVENTS_PER_CALL: usize = 256;
 
-/// Which aggregate, for which revision.
+/// An aggregate and the revision that its state is for.
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     pub(crate) key: AggregateKey,
@@ -27,7 +27,7 @@ pub(crate) struct Folded {
     pub(crate) state: StateSlot,
     pub(crate) sequence: Sequence,
     pub(crate) head: ContentId,
-    /// Where the snapshot that was used stands; 0 without one.
+    /// Sequence of the snapshot that was used; 0 without one.
     pub(crate) saved: Sequence,
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn fold_history(
     fold_on(instance, reader, wanted.key, folded, sequence_max)
 }
 
-/// Folds what follows.
+/// Folds all further events up to `sequence_max`.
 pub(super) fn fold_on(
     instance: &mut dyn RulesInstance,
     reader: &Reader,
@@ -70,7 +70,7 @@ pub(super) fn fold_on(
     }
 }
 
-/// Folds a part of what follows, and says whether that was all.
+/// Folds some of the further events, and returns whether these were the last ones.
 pub(crate) fn fold_part(
     instance: &mut dyn RulesInstance,
     reader: &Reader,
@@ -93,7 +93,7 @@ pub(crate) fn fold_part(
     Ok((folded, has_ended || part.is_end))
 }
 
-/// The newest snapshot, or the start.
+/// Loads the newest snapshot, or the start state.
 pub(crate) fn begin(
     instance: &mut dyn RulesInstance,
     reader: &Reader,

@@ -1,7 +1,9 @@
-//! Where a domain's commands belong: with the others, or on the slow lane because some of them took too long of late.
+//! Decides on which lane a domain's commands run: the fast lane, or the slow lane if some of them took too long
+//! recently.
 //!
-//! On the first lane a call has a short slice. A domain that overruns it spends some time on the slow lane, twice as long each
-//! time it happens again soon, so that a guest which loops now and then cannot take a slice from the others each time.
+//! On the fast lane a call has a short slice. A domain that exceeds it spends some time on the slow lane, and twice as
+//! long each time it soon does so again. A guest that loops now and then thus cannot take a slice from the other
+//! tenants each time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -10,18 +12,19 @@ use std::time::{Duration, Instant};
 use polder_core::Limits;
 use polder_sandbox::CallErrorKind;
 
-/// Instructions, about, that a call on the first lane may spend: a few milliseconds, a thousand times what a rule takes.
+/// Fuel of a call on the fast lane, in instructions: a few milliseconds, and a thousand times what a rule needs.
 const SLICE_FUEL: u64 = 5_000_000;
-/// How long a call on the first lane may keep the processor, for what fuel does not see. The watchdog counts in ticks of this length.
+/// CPU time of a call on the fast lane, in milliseconds, for work that fuel does not count. The watchdog counts ticks
+/// of this length.
 pub(super) const SLICE_MS: u64 = polder_sandbox::TICK_MS;
-/// How long a domain stays on the slow lane the first time.
+/// Duration of a domain's first stay on the slow lane.
 const SLOW_MIN: Duration = Duration::from_millis(100);
-/// And at most.
+/// Longest stay on the slow lane.
 const SLOW_MAX: Duration = Duration::from_secs(30);
-/// After so many times its last stay it begins with [`SLOW_MIN`] again.
+/// A domain that has behaved for this many times its last stay starts with [`SLOW_MIN`] again.
 const FORGIVEN_AFTER_STAYS: u32 = 10;
 
-/// What a call on the first lane may use.
+/// The tenant's limits, reduced to what a call on the fast lane may use.
 pub(crate) fn slice_of(limits: &Limits) -> Limits {
     Limits {
         fuel_per_call_max: limits.fuel_per_call_max.min(SLICE_FUEL),
@@ -30,7 +33,7 @@ pub(crate) fn slice_of(limits: &Limits) -> Limits {
     }
 }
 
-/// The call ended because its slice did, not because of the tenant's limits.
+/// Whether the call ended because of its slice and not because of the tenant's limits.
 pub(crate) fn overran_slice(kind: &CallErrorKind, limits: &Limits) -> bool {
     match kind {
         CallErrorKind::OutOfFuel { fuel_max } => *fuel_max < limits.fuel_per_call_max,
@@ -39,10 +42,11 @@ pub(crate) fn overran_slice(kind: &CallErrorKind, limits: &Limits) -> bool {
     }
 }
 
-/// One domain's, on all workers.
+/// The lane policy of one domain, shared by all workers.
 pub(crate) struct Conduct {
     since: Instant,
-    /// Slow until then, in nanoseconds since `since`; 0 when it never was. The one thing asked for at each command.
+    /// The domain is slow until this time, in nanoseconds since `since`; 0 if it never was. It is the only field that
+    /// every command reads.
     slow_until_ns: AtomicU64,
     stay: Mutex<Stay>,
 }
@@ -73,7 +77,7 @@ impl Conduct {
     }
 }
 
-/// On the slow lane.
+/// A stay on the slow lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Stay {
     length: Duration,
@@ -96,7 +100,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn who_overruns_again_and_again_stays_longer() {
+    fn repeated_overruns_lengthen_the_stay() {
         let mut stay = Stay::default();
         for length_ms in [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000] {
             let now = stay.until + SECOND / 10;
@@ -106,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn who_behaves_for_long_begins_anew() {
+    fn long_good_behaviour_resets_the_stay() {
         let stay = Stay { length: SECOND, until: 5 * SECOND };
         assert_eq!(stay.longer(15 * SECOND).length, 2 * SECOND);
         assert_eq!(stay.longer(16 * SECOND).length, SLOW_MIN);
@@ -123,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_is_told_from_a_slice() {
+    fn the_end_of_a_slice_differs_from_the_tenants_limit() {
         let small = Limits { fuel_per_call_max: 1_000, call_wall_ms_max: 1, ..Limits::DEFAULT };
         for (limits, is_slice) in [(Limits::DEFAULT, true), (small, false)] {
             let slice = slice_of(&limits);

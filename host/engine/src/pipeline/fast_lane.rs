@@ -1,6 +1,7 @@
-//! A thread that owns aggregates. It takes the commands that have come, fairly between tenants, and decides them; each call has a short
-//! slice. A domain that overruns it is lent to the slow lane: its commands go there one by one, and what was
-//! decided comes back here to be made durable, so that each aggregate's records are appended by one thread only.
+//! A worker thread that owns aggregates. It takes commands from its inbox, fairly between tenants, and decides them;
+//! each call has a short slice. A domain that exceeds the slice is lent to the slow lane: its commands go there one by
+//! one, and the decisions come back to this thread to be made durable. So only one thread appends the records of an
+//! aggregate.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
@@ -16,12 +17,12 @@ use super::worker::{Shared, Worker, address_of};
 use crate::SubmitError;
 use crate::domain::Domain;
 
-/// After the last command a worker looks for the next one for so long before it goes to sleep: a caller that comes again at once is
-/// served without the time that waking a thread takes.
-const LOOKING_OUT: Duration = Duration::from_micros(50);
-/// How often it is looked whether a domain's instance is still used. One that is not goes after at most twice this time.
+/// How long a worker polls for the next command before it sleeps. A caller that sends its next command at once does not
+/// wait until the thread is woken.
+const POLL_TIME: Duration = Duration::from_micros(50);
+/// Interval between checks for unused instances. An unused instance is released after at most twice this time.
 pub(super) const REST_EVERY: Duration = Duration::from_secs(30);
-/// Commands of one tenant before it is looked who has used the least.
+/// Commands that a worker takes from one tenant before it looks again for the tenant that has used the least CPU time.
 const COMMANDS_PER_TURN: usize = 16;
 
 pub(super) struct FastLane {
@@ -32,7 +33,7 @@ pub(super) struct FastLane {
     queue: FairQueue<Box<Job>>,
     loans: Loans<Domain, Box<Job>>,
     worker: Worker,
-    /// Lent commands whose decision is in the batch.
+    /// Domains of lent commands whose decision is in the batch.
     lent_in_batch: Vec<(Arc<Domain>, Durable)>,
     rested: Instant,
     is_stopping: bool,
@@ -51,14 +52,14 @@ impl FastLane {
         Self { number, inbox, to_self, slow_lane, queue, loans, worker, lent_in_batch, rested, is_stopping }
     }
 
-    /// Until it is told to stop and nothing is left to do.
+    /// Runs until the worker is stopped and nothing is left to do.
     pub(super) fn run(mut self) {
         loop {
             if self.queue.is_empty() {
                 if self.is_stopping && self.loans.is_nothing_outstanding() {
                     break;
                 }
-                if let Some(message) = self.look_out() {
+                if let Some(message) = self.poll() {
                     self.receive(message);
                 }
             }
@@ -73,7 +74,7 @@ impl FastLane {
         self.worker.save_all();
     }
 
-    /// Decides a few commands of the tenant that has used the least.
+    /// Decides a few commands of the tenant that has used the least CPU time.
     fn take_turn(&mut self) {
         self.receive_all();
         self.queue.begin_turn();
@@ -95,14 +96,14 @@ impl FastLane {
         }
     }
 
-    /// The next message; `None` when it is time to rest.
-    fn look_out(&self) -> Option<Message> {
-        let until = Instant::now() + LOOKING_OUT;
+    /// Waits for the next message; `None` when it is time to release unused instances.
+    fn poll(&self) -> Option<Message> {
+        let until = Instant::now() + POLL_TIME;
         loop {
             match self.inbox.try_recv() {
                 Ok(message) => return Some(message),
                 Err(TryRecvError::Empty) if Instant::now() < until => std::thread::yield_now(),
-                // Nothing wakes a host that has nothing to do.
+                // An idle host has no timeouts, so that nothing wakes it.
                 Err(_) if self.worker.is_at_rest() && self.loans.is_empty() => return self.inbox.recv().ok(),
                 Err(_) => return self.inbox.recv_timeout(REST_EVERY).ok(),
             }
@@ -116,7 +117,7 @@ impl FastLane {
             Message::Switched(tenant, domain) => self.worker.switch((&tenant, &domain)),
             Message::Reclaim(domain, revision, to) => {
                 if let Some(kept) = self.worker.reclaim(&domain, revision) {
-                    // Whoever asked waits for it.
+                    // The receiver waits for it.
                     drop(to.send(kept));
                 }
             }
@@ -129,7 +130,7 @@ impl FastLane {
 
     fn route(&mut self, job: Box<Job>) {
         if job.tenant().is_closing() {
-            // The removal of the tenant waits for it.
+            // The removal of the tenant waits until its commands are answered.
             let refusal = SubmitError::UnknownTenant(job.tenant().name.clone());
             drop(job.reply.send(Err(refusal)));
             return;
@@ -143,12 +144,14 @@ impl FastLane {
             Route::Own(job) => self.decide(*job),
             Route::Lend { item: job, loan, is_new } => {
                 if is_new {
-                    // The slow lane builds the states from the journal.
+                    // The slow lane builds its states from the journal, so this worker's decisions must be durable
+                    // first.
                     self.worker.give_up(address_of(&domain));
                 }
                 self.worker.metrics().went_slow();
                 let ticket = Ticket::new(&domain, &self.to_self);
-                // If its thread is gone, the ticket comes back at once, and the caller learns of it by his reply's end.
+                // If the slow lane's thread is gone, the ticket comes back at once, and the caller's reply channel
+                // closes.
                 drop(self.slow_lane.send(Lent { job, loan, lender: self.number, ticket }));
             }
             Route::Held => {}
@@ -159,7 +162,7 @@ impl FastLane {
         match self.worker.rule(job) {
             Ok(Some(ruling)) => self.worker.keep(ruling),
             Ok(None) => {}
-            // Guests are pure: what ran for a slice and was cut off may run again from the start.
+            // Guests are pure, so a call that was cut off may run again from the start.
             Err(job) => self.route(job),
         }
     }
@@ -174,7 +177,7 @@ impl FastLane {
         }
     }
 
-    /// Of what was decided: to be made durable, and told.
+    /// Passes the batch to the appender. If it contains decisions of lent commands, waits until they are durable.
     fn hand_over(&mut self) {
         self.receive_all();
         if self.lent_in_batch.is_empty() {
@@ -187,7 +190,7 @@ impl FastLane {
         }
     }
 
-    /// What waited for it has its turn again, with the tenant's other commands.
+    /// Queues the commands that waited for a lent command, with the tenant's other commands.
     fn done(&mut self, domain: &Arc<Domain>) {
         for job in self.loans.returned(domain) {
             self.queue.push(Arc::as_ptr(job.tenant()).addr(), job);

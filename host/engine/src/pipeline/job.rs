@@ -1,4 +1,4 @@
-//! A command on its way: to its worker, and from there to the slow lane and back.
+//! A command on its way to its worker, and from there to the slow lane and back.
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -22,7 +22,7 @@ pub(crate) struct Job {
     pub(crate) reply: ReplySender,
 }
 
-/// Where the command goes, found before it is handed to a worker.
+/// Destination of a command, determined before it is sent to a worker.
 pub(crate) struct Target {
     pub(crate) domain: Arc<Domain>,
     pub(crate) key: AggregateKey,
@@ -36,28 +36,28 @@ impl Job {
     }
 }
 
-/// What a worker's thread is told.
+/// Messages to the thread of a worker.
 pub(super) enum Message {
     Command(Box<Job>),
-    /// A command that was lent to the slow lane is done with there.
+    /// The slow lane is done with a lent command.
     Returned(Box<Returned>),
-    /// The domain has another revision.
+    /// The domain has a new active revision.
     Switched(Arc<Tenant>, Arc<Domain>),
-    /// What was kept of a revision of the domain is wanted.
+    /// Asks for what was kept of a revision of the domain.
     Reclaim(Arc<Domain>, Revision, Sender<(ReadySeat, Position)>),
-    /// The host has no memory left: guest memory that is not in use is to be given back.
+    /// The host has no memory left: the worker releases unused guest memory.
     GiveMemoryBack,
-    /// Nothing else comes, apart from what is lent.
+    /// No more messages follow, except for returned commands.
     Stop,
 }
 
 pub(super) struct Returned {
     pub(super) domain: Arc<Domain>,
-    /// To be made durable and told to its caller; `None` when the caller has his answer, or will get none.
+    /// A decision to make durable and to answer. `None` if the caller has its answer already, or gets none.
     pub(super) unsettled: Option<(Unsettled, Durable)>,
 }
 
-/// Dropped once the decision is durable, or never will be.
+/// Dropped once the decision is durable, or once it is certain that it will not be.
 pub(super) struct Durable {
     pub(super) _signal: Sender<()>,
 }
@@ -65,13 +65,13 @@ pub(super) struct Durable {
 /// A command on the slow lane.
 pub(super) struct Lent {
     pub(super) job: Box<Job>,
-    /// States of an earlier loan are out of date.
+    /// Number of the loan. States of an earlier loan are out of date.
     pub(super) loan: u64,
     pub(super) lender: usize,
     pub(super) ticket: Ticket,
 }
 
-/// Comes back to the lender whatever becomes of the command, also when the slow lane's thread panics.
+/// Returns to the lender in every case, even when the slow lane's thread panics.
 pub(super) struct Ticket {
     returned: Option<Returned>,
     to: Sender<Message>,
@@ -92,7 +92,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(returned) = self.returned.take() {
-            // A lender that is gone has panicked: the host takes no more commands, and the callers learn of it.
+            // A lender that is gone has panicked. The host takes no more commands, and the callers see closed channels.
             drop(self.to.send(Message::Returned(Box::new(returned))));
         }
     }

@@ -1,6 +1,6 @@
-//! The seats of revisions before, which a worker keeps for a while after a switch: should such a revision come back – a deployment is taken
-//! back, an author goes to and fro – only what was recorded since has to be folded in. They count against the tenant like seats that
-//! are in use, and are the first to go.
+//! Seats of former revisions, which a worker keeps for a while after a switch. If such a revision comes back, because a
+//! deployment is rolled back or an author alternates between two revisions, only the events recorded since need to be
+//! folded in. They count against the tenant like seats in use, and are evicted first.
 
 use std::sync::Arc;
 
@@ -11,20 +11,20 @@ use super::ready::ReadySeat;
 use super::seat::Seat;
 use crate::tenant::Tenant;
 
-/// One for each domain at most, by the domain's address.
+/// At most one seat for each domain, keyed by the domain's address.
 #[derive(Default)]
 pub(super) struct KeptSeats(HashMap<usize, KeptSeat>);
 
 struct KeptSeat {
     /// All its states are durable.
     seat: Seat,
-    /// What was recorded later is in none of them.
+    /// The position up to which its states are current.
     position: Position,
-    /// Somebody has looked since it was put here.
+    /// Whether [`KeptSeats::age`] has seen this seat before.
     is_old: bool,
 }
 
-/// What the workers had kept of a revision, by worker.
+/// The seats that the workers kept of a revision, by worker.
 pub(crate) struct Reclaimed(pub(super) Vec<Option<(ReadySeat, Position)>>);
 
 impl Reclaimed {
@@ -38,34 +38,34 @@ impl KeptSeats {
         self.0.is_empty()
     }
 
-    /// Drops all of them, at once. Returns whether there were any.
+    /// Drops all seats on this thread. Returns whether there were any.
     pub(super) fn clear(&mut self) -> bool {
         let had_any = !self.0.is_empty();
         self.0.clear();
         had_any
     }
 
-    /// In place of what was kept of the domain. All states of the seat are those of `position`, and durable.
+    /// Replaces what was kept of the domain. All states of `seat` are durable and current up to `position`.
     pub(super) fn replace(&mut self, domain: usize, seat: Option<Seat>, position: Position) {
         let older = self.0.remove(&domain);
         self.0.extend(seat.map(|seat| (domain, KeptSeat { seat, position, is_old: false })));
         older.into_iter().for_each(KeptSeat::drop_beside);
     }
 
-    /// For the revision that comes back.
+    /// Removes and returns the seat of the revision that comes back, with the position up to which it is current.
     pub(super) fn reclaim(&mut self, domain: usize, revision: Revision) -> Option<(ReadySeat, Position)> {
         self.0.get(&domain).filter(|kept| kept.seat.states.revision == revision)?;
         let KeptSeat { seat, position, .. } = self.0.remove(&domain)?;
         Some((seat.into_ready(), position))
     }
 
-    /// Those that were here already when this was called last go.
+    /// Drops the seats that were already here at the previous call.
     pub(super) fn age(&mut self) {
         let is_old = |kept: &mut KeptSeat| std::mem::replace(&mut kept.is_old, true);
         self.0.extract_if(|_, kept| is_old(kept)).for_each(|(_, kept)| kept.drop_beside());
     }
 
-    /// The tenant's go when it would have more than its share with them: beside the states and the bytes that it has in use.
+    /// Drops the tenant's kept seats if they, with the states and bytes that it has in use, exceed its share.
     pub(super) fn hold_to_share(&mut self, tenant: &Arc<Tenant>, in_use: impl FnOnce() -> (u64, u64), share: &Limits) {
         let is_own = |kept: &KeptSeat| Arc::ptr_eq(&kept.seat.tenant, tenant);
         let sum = |(states, bytes): (u64, u64), more: (u64, u64)| (states + more.0, bytes + more.1);
@@ -80,7 +80,8 @@ impl KeptSeats {
 }
 
 impl KeptSeat {
-    /// Thousands of states: it takes longer than a caller should wait. Without a thread it is done here.
+    /// Drops the seat on a thread of its own: freeing thousands of states takes longer than a caller should wait. If no
+    /// thread can be started, it is dropped here.
     fn drop_beside(self) {
         drop(std::thread::Builder::new().name("old-revision".into()).spawn(move || drop(self)));
     }
@@ -106,7 +107,7 @@ mod tests {
     const STATES: u64 = 3;
     const BYTES: u64 = 1_000;
 
-    /// Has memory, and nothing else is asked of it.
+    /// An instance that only has memory. The test calls nothing else.
     struct Idle;
 
     impl RulesInstance for Idle {
@@ -177,7 +178,7 @@ mod tests {
         Some(Seat::from_ready((tenant, &domain), &active, ready, None))
     }
 
-    /// One tenant's seat of the revision "one".
+    /// A tenant with one kept seat, of the revision "one".
     fn kept() -> (Arc<Tenant>, KeptSeats) {
         let (tenant, mut kept) = (tenant("acme"), KeptSeats::default());
         kept.replace(DOMAIN, seat(&tenant, "one"), POSITION);
@@ -188,7 +189,7 @@ mod tests {
     fn the_revision_that_comes_back_finds_its_states() {
         let (_tenant, mut kept) = kept();
         assert!(kept.reclaim(OTHER_DOMAIN, revision("one")).is_none());
-        assert!(kept.reclaim(DOMAIN, revision("two")).is_none(), "it is another's");
+        assert!(kept.reclaim(DOMAIN, revision("two")).is_none(), "it belongs to another revision");
         let (mut ready, position) = kept.reclaim(DOMAIN, revision("one")).unwrap();
         assert_eq!((ready.states.len() as u64, position), (STATES, POSITION));
         assert!(ready.states.take(AggregateKey([0; 16])).unwrap().is_behind);
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_domain_the_last_one_is_kept() {
+    fn a_domain_keeps_only_its_last_seat() {
         let (tenant, mut kept) = kept();
         kept.replace(DOMAIN, seat(&tenant, "two"), POSITION);
         assert!(kept.reclaim(DOMAIN, revision("one")).is_none());
@@ -205,10 +206,10 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_come_back_for_long_is_not_waited_for() {
+    fn a_seat_that_is_not_reclaimed_in_time_is_dropped() {
         let (tenant, mut kept) = kept();
         kept.age();
-        assert!(!kept.is_empty(), "it may have come a moment ago");
+        assert!(!kept.is_empty(), "it may have arrived a moment ago");
         kept.replace(OTHER_DOMAIN, seat(&tenant, "two"), POSITION);
         kept.age();
         assert!(kept.reclaim(DOMAIN, revision("one")).is_none());
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_the_first_to_go_at_the_limits() {
+    fn kept_seats_are_evicted_first_at_the_limits() {
         let roomy = Limits { warm_states_max: 2 * STATES, guest_memory_bytes_max: 2 * BYTES, ..Limits::DEFAULT };
         let few_states = Limits { warm_states_max: 2 * STATES - 1, ..roomy };
         let little_memory = Limits { guest_memory_bytes_max: 2 * BYTES - 1, ..roomy };
@@ -231,8 +232,8 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_kept_nothing_is_counted() {
+    fn nothing_is_counted_where_no_seat_is_kept() {
         let mut kept = KeptSeats::default();
-        kept.hold_to_share(&tenant("acme"), || unreachable!("it is done at every look"), &Limits::DEFAULT);
+        kept.hold_to_share(&tenant("acme"), || unreachable!("the check runs often"), &Limits::DEFAULT);
     }
 }

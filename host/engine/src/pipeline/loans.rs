@@ -1,15 +1,18 @@
-//! Which domains a worker has lent to the slow lane, and when their commands come back to it.
+//! Keeps track of the domains that a worker has lent to the slow lane, and of when their commands run on the worker
+//! again.
 //!
-//! A domain's aggregates belong to one worker whoever runs their commands: the worker lends the domain, passes its commands on, and
-//! takes it back when the domain has behaved for long enough and nothing of it is under way on the other lane. Commands
-//! that come between the two wait, so that no command is ever decided beside another of the same aggregate.
+//! A domain's aggregates belong to one worker, whichever thread runs their commands. The worker lends the domain and
+//! passes its commands on. It takes the domain back when the domain has behaved for long enough and none of its
+//! commands is on the slow lane. Commands that arrive before that wait, so two commands of one aggregate are never
+//! decided at the same time.
 //!
-//! A table without threads or clocks: it is told what comes and what came back.
+//! This is a table without threads or clocks: its caller reports each command that arrives and each that comes back.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-/// `D`: a domain, known by its address, which the loan keeps from being given to another. `T`: a command.
+/// `D` is a domain, known by its address; the loan keeps the domain alive, so the address is not reused. `T` is a
+/// command.
 pub(super) struct Loans<D, T> {
     loans: HashMap<usize, Loan<D, T>>,
     made: u64,
@@ -18,9 +21,9 @@ pub(super) struct Loans<D, T> {
 struct Loan<D, T> {
     _domain: Arc<D>,
     number: u64,
-    /// Passed on and not back yet.
+    /// Commands passed on that are not back yet.
     outstanding: u64,
-    /// Until what is outstanding is back.
+    /// Commands that wait until the outstanding ones are back.
     held: VecDeque<T>,
 }
 
@@ -29,10 +32,10 @@ struct Loan<D, T> {
 pub(super) enum Route<T> {
     /// Run it here.
     Own(T),
-    /// Pass it on. On a new loan, what the worker itself has decided for the domain has to be durable first, and its states
-    /// given up.
+    /// Pass it on. If the loan is new, the worker's own decisions for the domain must become durable first, and its
+    /// states must be dropped.
     Lend { item: T, loan: u64, is_new: bool },
-    /// It was kept, and comes out of [`Loans::returned`].
+    /// The command was kept. [`Loans::returned`] returns it later.
     Held,
 }
 
@@ -43,7 +46,7 @@ impl<D, T> Default for Loans<D, T> {
 }
 
 impl<D, T> Loans<D, T> {
-    /// `is_slow`: the domain belongs on the slow lane for now.
+    /// Decides where a command runs. `is_slow`: the domain belongs on the slow lane at present.
     pub(super) fn route(&mut self, domain: &Arc<D>, is_slow: bool, item: T) -> Route<T> {
         let address = Arc::as_ptr(domain).addr();
         match self.loans.get_mut(&address) {
@@ -69,19 +72,20 @@ impl<D, T> Loans<D, T> {
         }
     }
 
-    /// A command that was passed on is done with: answered, or durable. Gives those that waited for it, to be routed anew.
+    /// Reports that a command that was passed on is answered or durable. Returns the commands that waited for it, to be
+    /// routed again.
     pub(super) fn returned(&mut self, domain: &Arc<D>) -> VecDeque<T> {
         let loan = self.loans.get_mut(&Arc::as_ptr(domain).addr()).expect("what comes back was lent");
         loan.outstanding -= 1;
         if loan.outstanding == 0 { std::mem::take(&mut loan.held) } else { VecDeque::new() }
     }
 
-    /// Ends the loans of which nothing is under way: they would otherwise last until the domain's next command.
+    /// Ends the loans without outstanding commands. Otherwise they would last until the domain's next command.
     pub(super) fn forget_quiet(&mut self) {
         self.loans.retain(|_, loan| loan.outstanding > 0);
     }
 
-    /// Then every domain that is not slow runs here.
+    /// Whether there are no loans. Then every domain that is not slow runs on this worker.
     pub(super) fn is_empty(&self) -> bool {
         self.loans.is_empty()
     }
@@ -98,22 +102,22 @@ mod tests {
     const SLOW: bool = true;
 
     #[test]
-    fn a_good_domain_stays() {
+    fn a_fast_domain_is_not_lent() {
         let mut loans = Loans::default();
         assert_eq!(loans.route(&Arc::new(()), !SLOW, 1), Route::Own(1));
         assert!(loans.is_empty() && loans.is_nothing_outstanding());
     }
 
     #[test]
-    fn a_slow_one_is_lent_until_it_is_back() {
+    fn a_slow_domain_is_lent_until_its_commands_are_back() {
         let (mut loans, domain, other) = (Loans::default(), Arc::new("a"), Arc::new("b"));
         assert_eq!(loans.route(&domain, SLOW, 1), Route::Lend { item: 1, loan: 1, is_new: true });
         assert_eq!(loans.route(&domain, SLOW, 2), Route::Lend { item: 2, loan: 1, is_new: false });
         assert_eq!(loans.route(&other, !SLOW, 3), Route::Own(3));
-        // It behaves again, but two of its commands are still over there.
+        // The domain behaves again, but two of its commands are still on the slow lane.
         assert_eq!(loans.route(&domain, !SLOW, 4), Route::Held);
         assert!(loans.returned(&domain).is_empty());
-        assert_eq!(loans.route(&domain, SLOW, 5), Route::Held, "not past the one that waits");
+        assert_eq!(loans.route(&domain, SLOW, 5), Route::Held, "it must not overtake the waiting command");
         assert!(!loans.is_nothing_outstanding());
         let held = loans.returned(&domain);
         assert_eq!(held, [4, 5]);

@@ -1,25 +1,26 @@
-//! The write path: workers decide, and hand what they decided to the appender, which makes it durable and tells the callers. While a
-//! sync is under way they decide what goes with the next.
+//! The write path. Workers decide commands and pass the records to the appender, which makes them durable and answers
+//! the callers. During a sync, workers already decide the commands of the next batch.
 //!
 //! ```text
-//! caller ─ command ─> fast lane (owns states, runs rules) ─ a batch of records ─> appender ─ one frame, one sync ─> journal
-//!        <─ acknowledgement, once it is durable <─────────────────────────────────────┘
+//! caller ─ command ─> fast lane (owns states, runs rules) ─ batch of records ─> appender ─ frame, sync ─> journal
+//!        <─ acknowledgement, once it is durable <────────────────────────────────┘
 //!                   │ ^
 //!   commands of a   v │ decisions
-//!   slow domain   slow lane (runs rules where the machine has time left)
+//!   slow domain   slow lane (runs rules on CPU time that no other thread needs)
 //! ```
 //!
-//! **No tenant waits for another's guest.** Three things see to it:
+//! **No tenant waits for another tenant's guest.** Three mechanisms ensure this:
 //!
-//! - A worker serves the tenants that wait fairly, by the CPU time their commands took ([`queue`]).
-//! - A call on the fast lane has a slice of a few milliseconds ([`conduct`]): so long may a looping guest hold up its worker, once. The call
-//!   is cut off, and runs again from the start on the slow lane with all that the tenant's limits allow; guests are pure, so
-//!   nothing is lost by it, and the verdict is the same as ever.
-//! - The domain stays on the slow lane for a while, longer each time ([`loans`]). Its thread gives way to every other, and so takes
-//!   from nobody what he could use ([`slow_lane`]).
+//! - A worker serves its waiting tenants fairly, by the CPU time that their commands used ([`queue`]).
+//! - A call on the fast lane has a time slice of a few milliseconds ([`conduct`]). A looping guest delays its worker by
+//!   one slice, once. The call is cut off and runs again from the start on the slow lane, with the full limits of the
+//!   tenant. Guests are pure, so the second run gives the verdict that the first would have given.
+//! - The domain stays on the slow lane for a while, longer each time ([`loans`]). The slow lane's thread has the lowest
+//!   priority, so it only uses CPU time that no other thread needs ([`slow_lane`]).
 //!
-//! The worker that owns an aggregate appends all of its records, whichever lane they come from: the lanes hand a domain
-//! over through the journal, when nothing of it is undecided or not durable.
+//! The worker that owns an aggregate appends all of its records, whichever lane decided them. The lanes hand a domain
+//! over through the journal, at a moment when none of its commands is undecided and none of its records is not yet
+//! durable.
 
 mod appender;
 mod batch;
@@ -70,10 +71,11 @@ use job::Message;
 use slow_lane::SlowLane;
 use worker::{Peers, Shared};
 
-/// Told after each append which tenants' histories grew.
+/// Called after each append, once for each tenant whose history grew.
 pub(crate) type Grown = Box<dyn Fn(&crate::tenant::Tenant) + Send + Sync>;
 
-/// So many workers share a thread of the slow lane. More would not help: all they may use is what nobody else needs.
+/// Workers per thread of the slow lane. More threads would not help: the slow lane only uses CPU time that no other
+/// thread needs.
 const WORKERS_PER_SLOW_LANE: usize = 2;
 
 /// The threads of the write path.
@@ -103,7 +105,8 @@ impl Pipeline {
     ) -> std::io::Result<Self> {
         let worker_count = options.workers.max(1);
         let stopping = Interrupt::default();
-        // For threads that give way: nobody is to wait for a lock that they hold.
+        // The slow lane's threads have low priority and may be paused at any point. They use a reader of their own, so
+        // that no other thread waits for a lock that they hold.
         let aside = reader.aside()?;
         let (audit, auditing) = match options.is_audited {
             true => Some(Audit::start(aside.clone(), withdrawals.clone(), &stopping)?).unzip(),
@@ -142,12 +145,12 @@ impl Pipeline {
             pipeline.spawn(format!("worker-{number}"), move || fast_lane.run())?;
             pipeline.workers.push(to_worker);
         }
-        shared.peers.are(pipeline.workers.clone());
+        shared.peers.set(pipeline.workers.clone());
         let appending = Arc::clone(&pipeline.appender);
         let appending = thread::Builder::new().name("appender".to_owned()).spawn(move || appending.run())?;
         let mut threads = pipeline.lock_threads();
         threads.appending = Some(appending);
-        // Last: it ends when the others have.
+        // The audit is joined last: it ends when the other threads have ended.
         threads.deciding.extend(auditing);
         drop(threads);
         Ok(pipeline)
@@ -156,7 +159,7 @@ impl Pipeline {
     fn spawn(&self, name: String, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
         let halting = Arc::clone(&self.appender);
         let thread = thread::Builder::new().name(name).spawn(move || {
-            // One worker less would leave some commands without an answer; then rather none are taken.
+            // Without this worker some commands would never be answered. The host therefore stops taking commands.
             let _halting = halting.halt_on_panic();
             run();
         })?;
@@ -168,15 +171,15 @@ impl Pipeline {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands the job to the worker that owns its aggregate; its reply comes by the job's own channel, which closes
-    /// unanswered when the worker is gone.
+    /// Sends the job to the worker that owns its aggregate. The reply arrives on the job's own channel, which closes
+    /// without an answer when the worker is gone.
     pub(crate) fn submit(&self, job: Job) {
         let worker = worker_of(job.target.key, self.workers.len());
-        // A worker that is gone drops the job, and with it the reply: that is how the caller learns of it.
+        // A worker that is gone drops the job and the reply sender with it: the caller sees a closed channel.
         drop(self.workers[worker].send(Message::Command(Box::new(job))));
     }
 
-    /// For a decision that no worker makes: the host's own. Blocks until it is durable.
+    /// Appends a record that the host decided itself, without a worker. Blocks until it is durable.
     pub(crate) fn append(&self, record: EncodedRecord) -> Result<Position, SubmitError> {
         match self.appender.append_and_wait(vec![record]) {
             Ok(positions) => Ok(positions[0]),
@@ -184,24 +187,25 @@ impl Pipeline {
         }
     }
 
-    /// `None` when nothing is audited.
+    /// The audit's counters, or `None` when the host does not audit.
     pub(crate) fn audit_counts(&self) -> Option<&AuditCounts> {
         self.audit_counts.as_deref()
     }
 
-    /// Why no commands are taken, when none are.
+    /// Why no commands are taken, or `None` while they are taken.
     pub(crate) fn trouble(&self) -> Option<NotAppended> {
         self.appender.trouble()
     }
 
-    /// Lets every worker finish what it has, the slow lanes what they are at, then closes the journal. Commands that come later have no
-    /// answer: their replies are dropped.
+    /// Lets every worker finish its queue and each slow lane its current call, then closes the journal. Commands that
+    /// come later get no answer: their replies are dropped.
     pub(crate) fn stop(&self) {
         self.end();
         self.appender.close();
     }
 
-    /// As [`stop`](Self::stop), and leaves the journal as it is, for another host to go on with.
+    /// Like [`stop`](Self::stop), but leaves the journal open and returns its writer, so that another host can continue
+    /// it.
     pub(crate) fn retire(&self) -> Option<Writer> {
         self.end();
         self.appender.retire()
@@ -210,12 +214,12 @@ impl Pipeline {
     fn end(&self) {
         self.stopping.set();
         for worker in &self.workers {
-            // One that is gone has stopped already.
+            // A worker that is gone has stopped already.
             drop(worker.send(Message::Stop));
         }
         let Threads { deciding, appending } = std::mem::take(&mut *self.lock_threads());
         for thread in deciding {
-            // It may be resting.
+            // The thread may be parked.
             thread.thread().unpark();
             joined(thread);
         }
@@ -223,13 +227,13 @@ impl Pipeline {
         appending.into_iter().for_each(joined);
     }
 
-    /// What the workers kept of a revision of the domain; nothing of a domain that is not there yet.
+    /// What the workers kept of a former revision of the domain. Nothing is kept of a domain that does not exist yet.
     pub(crate) fn reclaim(&self, domain: Option<&Arc<Domain>>, revision: Revision) -> Reclaimed {
         let Some(domain) = domain else { return Reclaimed::nothing(self.workers.len()) };
         let asked: Vec<_> = (self.workers.iter())
             .map(|worker| {
                 let (to, reclaimed) = channel();
-                // One that is gone has kept nothing.
+                // A worker that is gone has kept nothing.
                 drop(worker.send(Message::Reclaim(Arc::clone(domain), revision, to)));
                 reclaimed
             })
@@ -237,17 +241,18 @@ impl Pipeline {
         Reclaimed(asked.into_iter().map(|reclaimed| reclaimed.recv().ok()).collect())
     }
 
-    /// The domain has another revision: workers for which states were [made ready](Ready) take them over now.
+    /// Informs all workers of the domain's new active revision. Workers that have states [made ready](Ready) for it
+    /// start to use them now.
     pub(crate) fn switched(&self, tenant: &Arc<Tenant>, domain: &Arc<Domain>) {
         for worker in &self.workers {
-            // One that is gone takes no commands either.
+            // A worker that is gone takes no commands either.
             drop(worker.send(Message::Switched(Arc::clone(tenant), Arc::clone(domain))));
         }
     }
 }
 
 fn worker_of(key: AggregateKey, worker_count: usize) -> usize {
-    // The key is a hash already: any of its bytes spread well.
+    // The key is a hash already: any of its bytes are spread evenly.
     let mut head = [0; 8];
     head.copy_from_slice(&key.0[..8]);
     (u64::from_le_bytes(head) % worker_count.max(1) as u64) as usize

@@ -1,4 +1,4 @@
-//! Why records are not in the journal, as the write path tells it.
+//! The reasons why records are not in the journal.
 
 use polder_journal::AppendError;
 
@@ -6,22 +6,24 @@ use crate::SubmitError;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotAppended {
-    /// Nothing is appended any more: the journal failed before, or the host shuts down. Nothing of the records was written.
+    /// Nothing is appended any more: the journal failed before, or the host shuts down. None of the records was
+    /// written.
     #[error("{0}")]
     Halted(String),
-    /// The journal failed while the records were written: some of them may turn out to be durable. Nothing is appended any more.
+    /// The journal failed while the records were written: some of them may be durable. Nothing is appended any more.
     #[error("{0}")]
     HalfWay(String),
-    /// Nothing is appended for now. Of the records nothing is in the journal, and states that they were decided on are to be built anew.
+    /// Nothing is appended at present. None of the records is in the journal, and the states that they were decided on
+    /// must be rebuilt.
     #[error("{reason}")]
     NoRoom { reason: String, is_disk_full: bool },
-    /// As `NoRoom`, and some of the records are in the journal.
+    /// Like `NoRoom`, but some of the records are in the journal.
     #[error("{0}")]
     Partly(String),
 }
 
 impl NotAppended {
-    /// `None` for a failure after which nothing more can be appended.
+    /// Classifies an error after which appending may work again; `None` for other errors.
     pub(super) fn for_now(error: &AppendError) -> Option<Self> {
         match error {
             AppendError::NoRoom { source, .. } => {
@@ -46,7 +48,7 @@ impl From<NotAppended> for SubmitError {
     }
 }
 
-/// The error with all that lies behind it.
+/// The text of the error with all its causes.
 pub(super) fn with_causes(error: &AppendError) -> String {
     let mut reason = error.to_string();
     let mut source = std::error::Error::source(error);

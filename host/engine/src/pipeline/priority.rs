@@ -1,25 +1,26 @@
-//! How threads that do what nobody waits for are kept from those that do.
+//! Low priorities for threads whose work no caller waits for.
 
 use thread_priority::{
     NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
 };
 
-/// From now on the calling thread runs only where no other of the machine wants to, and makes room at once when one does. There is
-/// no way back: a thread that may not raise its priority could be stopped while others wait for what it holds, so it
-/// must hold nothing that they need.
+/// Gives the calling thread the idle policy: it runs only when no other thread of the machine wants to, and is
+/// preempted at once when one does. This cannot be undone, because a thread may not raise its own priority. The thread
+/// may be paused while it holds a lock, so it must hold none that other threads need.
 pub(crate) fn give_way() {
-    set(NormalThreadSchedulePolicy::Idle, "slow guests will be noticed");
+    set(NormalThreadSchedulePolicy::Idle, "slow guests will delay other tenants");
 }
 
-/// From now on the calling thread gets as little as a thread can get, a hundredth or so, but gets that also on a busy machine.
+/// Gives the calling thread the lowest normal priority: about a hundredth of the CPU time, but that also on a busy
+/// machine.
 pub(crate) fn stand_back() {
-    set(NormalThreadSchedulePolicy::Other, "audits take more than they should");
+    set(NormalThreadSchedulePolicy::Other, "audits and slow reads will take more CPU time than they should");
 }
 
 fn set(policy: NormalThreadSchedulePolicy, consequence: &str) {
     let policy = ThreadSchedulePolicy::Normal(policy);
     if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy) {
-        tracing::warn!(?error, "the system does not let a thread give way to others; {consequence}");
+        tracing::warn!(?error, "the system does not allow a thread to lower its priority; {consequence}");
     }
 }
 

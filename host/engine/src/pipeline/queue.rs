@@ -1,10 +1,11 @@
-//! Whose command is next: fair between tenants by the time their commands took, not by their number.
+//! Chooses the next command, fairly between tenants by the CPU time that their commands used, not by their number.
 //!
-//! Each tenant that waits has a line of its own and an account of what it has used. The one with the least has the next turn, of
-//! a few commands, and is charged for the turn as a whole: so a clock is read per turn, not per command. A tenant that was
-//! away comes back with what the least-served one has by then; time that nobody asked for is saved up by nobody.
+//! Each waiting tenant has a queue of its own and an account of the time it has used. The tenant with the least has the
+//! next turn, of a few commands, and is charged for the turn as a whole; so the clock is read once per turn, not once
+//! per command. A tenant that was away continues with the account of the least-served tenant, so it cannot save up
+//! time.
 //!
-//! Knows neither clocks nor commands: who takes the turns tells what they cost.
+//! This module has no clock and does not know commands: its caller measures the turns.
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
@@ -12,16 +13,16 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use foldhash::HashMap;
 
-/// Lines that are empty are forgotten when there are this many more of them than of the others.
+/// Empty queues are dropped when there are this many more of them than of the others.
 const EMPTY_LINES_MAX: usize = 64;
 
 pub(super) struct FairQueue<T> {
-    /// All but the one whose turn it is.
+    /// All queues, except that of the tenant that has the turn.
     lines: HashMap<usize, Line<T>>,
-    /// Lines that hold something: by what they have used, then in the order they came.
+    /// Queues that hold something, ordered by the time used, then by arrival.
     next: BinaryHeap<Reverse<(u64, u64, usize)>>,
     turn: Option<(usize, Line<T>)>,
-    /// What the least-served one has used, of those that waited when the last turn began.
+    /// Time used by the least-served tenant among those that waited when the last turn began.
     used_min: u64,
     arrivals: u64,
 }
@@ -56,7 +57,7 @@ impl<T> FairQueue<T> {
         line.items.push_back(item);
     }
 
-    /// Gives the turn to the one who has used the least. Without effect when nobody waits.
+    /// Gives the turn to the tenant that has used the least. Does nothing when no tenant waits.
     pub(super) fn begin_turn(&mut self) {
         debug_assert!(self.turn.is_none(), "one turn at a time");
         let Some(Reverse((used, _, tenant))) = self.next.pop() else { return };
@@ -64,12 +65,12 @@ impl<T> FairQueue<T> {
         self.turn = self.lines.remove_entry(&tenant);
     }
 
-    /// The next of the one whose turn it is.
+    /// The next item of the tenant that has the turn.
     pub(super) fn pop(&mut self) -> Option<T> {
         self.turn.as_mut().and_then(|(_, line)| line.items.pop_front())
     }
 
-    /// Charges the turn to the one who had it.
+    /// Charges the turn to the tenant that had it.
     pub(super) fn end_turn(&mut self, used: u64) {
         let Some((tenant, mut line)) = self.turn.take() else { return };
         line.used = line.used.saturating_add(used);
@@ -77,12 +78,12 @@ impl<T> FairQueue<T> {
             self.arrivals += 1;
             self.next.push(Reverse((line.used, self.arrivals, tenant)));
         } else if self.next.is_empty() {
-            // Nobody waits: what was used was taken from nobody.
+            // No other tenant waits, so the time was not taken from any of them.
             self.used_min = self.used_min.max(line.used);
         }
         self.lines.insert(tenant, line);
         if self.lines.len() > 2 * self.next.len() + EMPTY_LINES_MAX {
-            // Who has used more than the least-served one must not come back as if he had not.
+            // A tenant that has used more than the least-served one keeps its account.
             let used_min = self.used_min;
             self.lines.retain(|_, line| !line.items.is_empty() || line.used > used_min);
         }
@@ -97,7 +98,7 @@ impl<T> FairQueue<T> {
 mod tests {
     use super::*;
 
-    /// Lets the queue run until `total` is used up; an item is what it costs. Gives what each tenant got of it.
+    /// Runs the queue until `total` is used up; each item is its own cost. Returns what each tenant used.
     fn run(queue: &mut FairQueue<u64>, total: u64, items_per_turn: usize) -> HashMap<usize, u64> {
         let mut got = HashMap::default();
         let mut used = 0;
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn one_alone_gets_everything_in_its_order() {
+    fn a_single_tenant_gets_all_the_time_in_order() {
         let mut queue = FairQueue::default();
         for number in 0..100 {
             queue.push(7, number);
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_during_a_turn_belongs_to_it() {
+    fn items_that_arrive_during_a_turn_belong_to_it() {
         let mut queue = FairQueue::default();
         queue.push(1, 1);
         queue.begin_turn();
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_away_has_saved_nothing_up() {
+    fn a_tenant_that_was_away_has_no_time_saved_up() {
         let mut queue = FairQueue::default();
         for _ in 0..10_000 {
             queue.push(1, 10);
@@ -173,12 +174,12 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_does_not_wipe_out_what_was_used() {
+    fn a_pause_does_not_reset_the_account() {
         let mut queue = FairQueue::default();
         for _ in 0..100 {
             queue.push(2, 1);
         }
-        // It comes, uses much, is gone, comes again: always when it has nothing waiting.
+        // The tenant arrives, uses much, leaves and arrives again, so its queue is always empty when it leaves.
         let mut got = HashMap::default();
         for _ in 0..10 {
             queue.push(1, 20);
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_away_is_forgotten_in_time() {
+    fn tenants_that_are_away_are_forgotten_in_time() {
         let mut queue = FairQueue::default();
         for tenant in 0..10_000 {
             queue.push(tenant, 1);

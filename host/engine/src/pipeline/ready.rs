@@ -1,6 +1,6 @@
-//! States of a revision that is about to become active, built beside the workers that will own them: at the switch a worker goes on with
-//! them, instead of building thousands anew while their callers wait. They come from the journal like all states; what was
-//! recorded since they were built is folded in when they are asked for.
+//! States of a revision that is about to become active, built outside the workers that will own them. After the switch
+//! a worker uses them at once, instead of rebuilding thousands of states while callers wait. They come from the journal
+//! like all states; events recorded after they were built are folded in at their first use.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,16 +20,16 @@ use crate::pace::{Pace, SHORT_REST};
 use crate::rules::{Rules, RulesInstance};
 use crate::stretch::{Group, groups};
 
-/// History read at a time, in bytes.
+/// Bytes of history per read.
 const READ_BYTES: usize = 4 * 1024 * 1024;
-/// What an event costs that is looked for, in events that are passed.
+/// Cost of folding one event of an aggregate by indexed reads, in events streamed past.
 const ALONE_COSTS: u64 = 8;
-/// So few events may be missing in the end: they take less time than a caller notices.
+/// Events that may be missing when the states are used: folding them takes less time than a caller notices.
 const EVENTS_BEHIND_MAX: u64 = 200;
-/// Should events come as fast as they are folded in.
+/// Rounds of catching up. The bound matters when events are recorded as fast as they are folded in.
 const ROUNDS_MAX: usize = 20;
 
-/// By worker. Each takes its own once.
+/// Prepared seats by worker. Each worker takes its own once.
 #[derive(Default)]
 pub(crate) struct Ready(Vec<Mutex<Option<ReadySeat>>>);
 
@@ -47,7 +47,7 @@ impl Ready {
 
 #[cfg(test)]
 impl Ready {
-    /// Where the state stands, and its bytes.
+    /// The sequence of a state and its bytes.
     pub(crate) fn saved(&self, worker: usize, key: AggregateKey) -> Option<(Sequence, Vec<u8>)> {
         let mut seat = self.0[worker].lock().unwrap();
         let ReadySeat { instance, states, .. } = seat.as_mut()?;
@@ -56,7 +56,7 @@ impl Ready {
         Some((warm.sequence, instance.save(&warm.state).unwrap()))
     }
 
-    /// As workers give it back that have kept it there.
+    /// The seats as workers return them that kept them up to `position`.
     pub(crate) fn reclaimed(self, position: Position) -> Reclaimed {
         Reclaimed(self.0.into_iter().map(|seat| Some((seat.into_inner().unwrap()?, position))).collect())
     }
@@ -69,24 +69,24 @@ pub(crate) struct MakeReady {
     rules: Arc<dyn Rules>,
     limits: Limits,
     seats: Vec<Making>,
-    /// What was recorded until here is in every state.
+    /// The position up to which all states are current.
     position: Position,
     failed: Vec<AggregateKey>,
 }
 
-/// In a state that is being built.
+/// The events that a state under construction lacks.
 #[derive(Clone)]
 struct Missing {
     key: AggregateKey,
     events: u64,
-    /// The first of them lies behind this.
+    /// The first of them lies behind this position.
     after: Position,
 }
 
 enum Making {
     NotBegun,
     Begun(ReadySeat),
-    /// Its instance ended: its states are built when they are asked for.
+    /// The instance failed: these states are built at their first use.
     GivenUp,
 }
 
@@ -111,7 +111,7 @@ impl MakeReady {
         Self { reader, tenant, domain, rules, limits, seats, position, failed: Vec::new() }
     }
 
-    /// Builds the states of these aggregates, as far as there is room, in short turns.
+    /// Builds the states of these aggregates, as far as there is room, with pauses for other threads.
     pub(crate) fn build(&mut self, keys: &[AggregateKey], progress: &dyn Fn(usize)) -> Result<(), ReadError> {
         let mut pace = Pace::new(self.reader.clone(), SHORT_REST);
         let (end, mut all_missing) = (self.reader.last_position(&self.tenant), Vec::new());
@@ -135,7 +135,7 @@ impl MakeReady {
         self.catch_up()
     }
 
-    /// Folds in what was recorded since, until next to nothing is missing.
+    /// Folds in the events recorded since, until at most [`EVENTS_BEHIND_MAX`] are missing.
     pub(crate) fn catch_up(&mut self) -> Result<(), ReadError> {
         let mut pace = Pace::new(self.reader.clone(), Duration::ZERO);
         for _ in 0..ROUNDS_MAX {
@@ -148,7 +148,8 @@ impl MakeReady {
         Ok(())
     }
 
-    /// A stretch of the history, into the states that there are; and others are built `with_others`.
+    /// Reads one part of the history and folds it into the existing states. With `with_others`, also builds the states
+    /// of the other aggregates in it.
     fn fold_stretch(&mut self, pace: &mut Pace, with_others: bool) -> Result<(), ReadError> {
         let batch = self.reader.tenant_batch(&self.tenant, self.position, READ_BYTES)?;
         let domain = self.domain.clone();
@@ -168,7 +169,8 @@ impl MakeReady {
         matches!(&self.seats[worker_of(key, self.seats.len())], Making::Begun(seat) if seat.states.holds(key))
     }
 
-    /// Its state as it was saved last, or as it starts, if there is room; and what is missing in it.
+    /// Puts the last snapshot of a state, or its start state, into the instance if there is room. Returns what it
+    /// lacks.
     fn begin(&mut self, key: AggregateKey) -> Result<Option<Missing>, ReadError> {
         let worker = worker_of(key, self.seats.len());
         if matches!(self.seats[worker], Making::NotBegun) {
@@ -187,12 +189,12 @@ impl MakeReady {
         self.with_seat(key, ReadySeat::begin)
     }
 
-    /// The rest of the aggregate's history, by the index.
+    /// Folds the rest of the aggregate's history, by indexed reads.
     fn fold_alone(&mut self, key: AggregateKey) -> Result<(), ReadError> {
         self.with_seat(key, ReadySeat::fold_alone)
     }
 
-    /// What was long to fold need not be folded again.
+    /// Saves states that took long to fold, so that they need not be folded again.
     fn save_due(&mut self, pace: &mut Pace) -> Result<(), ReadError> {
         for number in 0..self.seats.len() {
             let Making::Begun(seat) = &self.seats[number] else { continue };
@@ -204,12 +206,12 @@ impl MakeReady {
         Ok(())
     }
 
-    /// Over which the guest failed since this was asked last.
+    /// The aggregates over which the guest failed since the previous call.
     pub(crate) fn take_failed(&mut self) -> Vec<AggregateKey> {
         std::mem::take(&mut self.failed)
     }
 
-    /// Only what is wrong with the journal is an error here: a guest that fails leaves less that is ready.
+    /// Returns only errors of the journal. If the guest fails, fewer states are ready.
     fn with_seat<T: Default>(
         &mut self,
         key: AggregateKey,
@@ -270,7 +272,7 @@ impl ReadySeat {
         Ok(())
     }
 
-    /// Of the events those that follow; where there are others between, these too.
+    /// Folds in the events of the group that follow the state. If events between them are missing, reads those too.
     fn fold(&mut self, reader: &Reader, group: &Group<'_>) -> Result<(), FoldError> {
         let Some(mut warm) = self.states.take(group.key) else { return Ok(()) };
         let known = group.events.partition_point(|event| event.sequence <= warm.sequence.0);
@@ -292,8 +294,8 @@ impl ReadySeat {
     }
 }
 
-/// Where to stream the history from, so that it and folding those alone that begin before it cost the least. Sorts them by where
-/// they begin.
+/// Chooses the position from which to stream the history. Aggregates whose missing events begin before it are folded
+/// one by one; the position minimises the total cost. Sorts `all_missing` by where they begin.
 fn where_streaming_pays(all_missing: &mut [Missing], end: Position) -> Position {
     all_missing.sort_unstable_by_key(|missing| missing.after);
     let mut alone = 0;
@@ -315,15 +317,19 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_close_together_is_streamed() {
+    fn events_that_are_close_together_are_streamed() {
         let from = |mut all: Vec<Missing>| where_streaming_pays(&mut all, Position(10_000)).0;
         assert_eq!(from(vec![]), 10_000);
-        assert_eq!(from(vec![missing(10, 3)]), 10_000, "three events are found faster than ten thousand are passed");
+        assert_eq!(
+            from(vec![missing(10, 3)]),
+            10_000,
+            "reading three events by index costs less than streaming ten thousand"
+        );
         let mut busy: Vec<_> = (0..100).map(|number| missing(9_000 + number, 9)).collect();
         assert_eq!(from(busy.clone()), 9_000);
         busy.push(missing(10, 20));
         assert_eq!(from(busy.clone()), 9_000, "the old one is folded alone");
         busy.push(missing(11, 5_000));
-        assert_eq!(from(busy), 10, "then the old one costs nothing more");
+        assert_eq!(from(busy), 10, "then the old one costs nothing extra");
     }
 }

@@ -1,4 +1,4 @@
-//! One domain's place on one worker: the instance that runs its active revision, and the states warm in it.
+//! One domain's place on one worker: the instance that runs its active revision, and the warm states in it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use polder_sandbox::{CallError, GuestCommand};
 
 use super::cold::{EVENTS_PER_CALL, FoldError, Folded, Wanted, fold_history, fold_on};
 use super::ready::ReadySeat;
-use super::share::commands_per_look;
+use super::share::commands_per_check;
 use super::snapshots;
 use super::warm::{Warm, WarmStates};
 use crate::domain::{Active, Domain};
@@ -17,52 +17,52 @@ use crate::health::{self, Sample, Sentence};
 use crate::rules::{DecidedEvent, RulesInstance};
 use crate::tenant::Tenant;
 
-/// An instance is replaced when its memory reaches this share of what it may have, in percent: guest memory never
-/// shrinks, and running into the limit would cost the next caller a fault.
+/// Percentage of its memory limit at which an instance is replaced. Guest memory never shrinks, and reaching the limit
+/// would cause the next command to fail.
 const MEMORY_PERCENT_MAX: u64 = 75;
-/// Looking at states for samples may take this share of the time that commands take, in percent …
+/// Percentage of the commands' time that inspecting states for samples may take.
 const SAMPLING_PERCENT_MAX: u128 = 1;
-/// … of which each is taken to need so many nanoseconds …
+/// Assumed duration of a command for that calculation, in nanoseconds.
 const COMMAND_NS: u128 = 3_000;
-/// … from this command on: of the few samples before, none is left out.
+/// Number of the command from which that bound applies. Before it there are few samples, and all are taken.
 const SAMPLED_FREELY: u64 = 256;
 
 pub(super) struct Seat {
-    /// Both kept alive, so that their addresses stay keys.
+    /// Tenant and domain are kept alive, so that their addresses stay valid as keys.
     pub(super) tenant: Arc<Tenant>,
     domain: Arc<Domain>,
     active: Arc<Active>,
     limits: Limits,
     instance: Box<dyn RulesInstance>,
     pub(super) states: WarmStates,
-    /// Since somebody last looked.
+    /// Whether the seat was used since the last check for unused instances.
     pub(super) was_used: bool,
-    /// By the worker's count of commands.
+    /// The worker's command counter at the last use.
     pub(super) used: u64,
     commands: u64,
-    /// Since the last report of its revision's health.
+    /// Calls since the last report on the health of the revision.
     pub(super) calls_unreported: u64,
-    /// Before this command no other is sampled: looking at a large state takes long.
+    /// No command before this number is sampled, because inspecting a large state takes long.
     sampled_next: u64,
-    /// No command has left anything behind in its instance.
+    /// Whether no command has run in the instance yet.
     pub(super) is_fresh: bool,
-    /// One of its commands was run a second time by its worker.
+    /// Whether the worker has audited one of the seat's commands itself.
     was_audited: bool,
 }
 
-/// Why a state is not at hand.
+/// Why a state could not be taken.
 pub(super) enum TakeError {
     Fold(FoldError),
-    /// The guest ended while it saved the state for a snapshot, which the command itself does not need.
+    /// The guest failed while it saved the state for a snapshot, which the command itself does not need.
     Saving(CallError),
 }
 
-/// What has to happen to the seat after a command.
+/// The maintenance that a seat needs after a command.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Upkeep {
     Nothing,
-    /// It is time to look at what its tenant keeps.
-    Look,
+    /// It is time to check what its tenant keeps in memory.
+    Check,
     /// Its memory is nearly used up.
     Replace,
 }
@@ -78,7 +78,8 @@ impl Seat {
         Ok(Self { is_fresh: true, ..Self::from_ready((tenant, domain), active, ready, None) })
     }
 
-    /// Goes on with states that were built before; `before` is the seat it takes the place of, all of whose states are durable.
+    /// Creates a seat with states that were built before. `before` is the seat it replaces; all states of that seat are
+    /// durable.
     pub(super) fn from_ready(
         (tenant, domain): (&Arc<Tenant>, &Arc<Domain>),
         active: &Arc<Active>,
@@ -106,19 +107,19 @@ impl Seat {
         }
     }
 
-    /// Its states, for when its revision comes back; all of them are durable.
+    /// The seat's instance and states, for when its revision comes back. All states must be durable.
     pub(super) fn into_ready(self) -> ReadySeat {
         let Self { limits, instance, mut states, .. } = self;
         states.leave_behind();
         ReadySeat { limits, instance, states }
     }
 
-    /// It runs this revision under these limits.
+    /// Whether the seat runs this revision under these limits.
     pub(super) fn suits(&self, active: &Active, limits: &Limits) -> bool {
         self.states.revision == active.revision && self.limits == *limits
     }
 
-    /// The aggregate's state, out of the warm ones or built from the journal.
+    /// Takes the aggregate's state out of the warm states, or builds it from the journal.
     pub(super) fn take(
         &mut self,
         reader: &Reader,
@@ -131,7 +132,8 @@ impl Seat {
             if warm.is_behind {
                 warm = catch_up(&mut *self.instance, reader, key, warm).map_err(TakeError::Fold)?;
             }
-            // Here and not after the command: by now the aggregate's last decision is likely to be durable.
+            // Saving here and not after the command has a reason: by now the aggregate's last decision is likely to be
+            // durable.
             if snapshots::due_in_use(&warm) && warm.batch <= durable {
                 self.save(reader, key, &mut warm).map_err(TakeError::Saving)?;
             }
@@ -154,20 +156,20 @@ impl Seat {
         Ok((warm, handled.decision))
     }
 
-    /// Puts the state back, after the worker's so manieth command.
+    /// Puts the state back. `used` is the worker's command counter, for LRU eviction.
     pub(super) fn put(&mut self, key: AggregateKey, warm: Warm, used: u64) -> Upkeep {
         self.states.put(key, Warm { used, ..warm });
         (self.was_used, self.used) = (true, used);
         self.calls_unreported += 1;
         self.commands += 1;
-        match self.commands.is_multiple_of(commands_per_look(&self.limits)) {
+        match self.commands.is_multiple_of(commands_per_check(&self.limits)) {
             false => Upkeep::Nothing,
             true if is_nearly_full(&*self.instance, &self.limits) => Upkeep::Replace,
-            true => Upkeep::Look,
+            true => Upkeep::Check,
         }
     }
 
-    /// The tenant's limits, as they hold for this worker.
+    /// The tenant's limits for this worker.
     pub(super) fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -176,30 +178,31 @@ impl Seat {
         &self.domain
     }
 
-    /// How many states, and how much guest memory in bytes.
+    /// Number of states, and guest memory in bytes.
     pub(super) fn keeps(&self) -> (u64, u64) {
         (self.states.len() as u64, self.instance.memory_bytes())
     }
 
-    /// The command that is being decided is to be run a second time.
+    /// Whether the command that is being decided is sampled for the audit.
     pub(super) fn is_sampled(&self) -> bool {
         let number = self.commands + 1;
         health::is_sampled(number) && (number < SAMPLED_FREELY || number >= self.sampled_next)
     }
 
-    /// The sample is to be run again at once: it is the instance's first that can be within a slice.
+    /// Whether the worker must audit the sample itself, at once. This is so for the instance's first sample that fits
+    /// into a slice.
     pub(super) fn is_audited_now(&mut self, sample: &Sample) -> bool {
         let is_first = !self.was_audited && sample.sequence_before.0 <= EVENTS_PER_CALL as u64;
         self.was_audited |= is_first;
         is_first
     }
 
-    /// The state as JSON, for a sample; `None` when it is too long.
+    /// The state as JSON, for a sample; `None` when it is too long or cannot be shown.
     pub(super) fn inspected(&mut self, warm: &Warm) -> Result<Option<String>, CallError> {
         let began = Instant::now();
         let state = match self.instance.inspect(&warm.state) {
             Ok(state) => state,
-            // It cannot be shown, and goes on all the same.
+            // The state cannot be shown, but the instance is intact.
             Err(error) if !error.instance_lost => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -211,21 +214,21 @@ impl Seat {
     pub(super) fn report_calls(&mut self) {
         let calls = std::mem::take(&mut self.calls_unreported);
         if self.active.health.ended_well(calls) == Some(Sentence::Mend) {
-            tracing::info!(domain = %self.domain.name, "a domain is well again, and takes all commands");
+            tracing::info!(domain = %self.domain.name, "a domain works again, and takes all commands");
         }
     }
 
-    /// Saves what is worth saving, before the seat is given up in good order. All its states are durable.
+    /// Saves the states that are worth it, before the seat is released. All its states must be durable.
     pub(super) fn save_all(&mut self, reader: &Reader) {
         for (key, mut warm) in self.states.drain().collect::<Vec<_>>() {
             if snapshots::due_when_leaving(&warm) && self.save(reader, key, &mut warm).is_err() {
-                // With the guest all its states have ended.
+                // The guest failed, and all its states are lost.
                 return;
             }
         }
     }
 
-    /// Puts a state away, which is durable.
+    /// Removes a state from guest memory, after saving it if that is worth it. The state must be durable.
     pub(super) fn evict(&mut self, reader: &Reader, key: AggregateKey) -> Result<(), CallError> {
         let Some(mut warm) = self.states.take(key) else { return Ok(()) };
         if snapshots::due_when_leaving(&warm) {
@@ -240,7 +243,7 @@ impl Seat {
     }
 }
 
-/// Folds in what was recorded since.
+/// Folds in the events recorded since the state was current.
 pub(super) fn catch_up(
     instance: &mut dyn RulesInstance,
     reader: &Reader,

@@ -1,9 +1,9 @@
-//! What a tenant may keep in guest memory on one worker. Aggregates spread evenly over the workers, so each holds its tenants to an even
-//! share of their limits and asks no other.
+//! What a tenant may keep in guest memory on one worker. Aggregates are spread evenly over the workers, so each worker
+//! enforces an even share of the tenant's limits without asking the others.
 
 use polder_core::Limits;
 
-/// The limits on what is kept warm, as they hold on one of so many workers.
+/// The limits on warm states and guest memory for one of `worker_count` workers.
 pub(super) fn share_of(limits: Limits, worker_count: usize) -> Limits {
     let count = worker_count.max(1) as u64;
     Limits {
@@ -13,17 +13,17 @@ pub(super) fn share_of(limits: Limits, worker_count: usize) -> Limits {
     }
 }
 
-/// When there are too many states: one in so many leaves, so that this does not happen at each command.
+/// When there are too many states, one in this many is evicted, so that this does not happen at every command.
 const LEAVING_SHARE: u64 = 8;
-/// Commands of a seat between two looks at what its tenant keeps, at most.
-const COMMANDS_PER_LOOK_MAX: u64 = 64;
+/// Upper bound of the commands between two checks.
+const COMMANDS_PER_CHECK_MAX: u64 = 64;
 
-/// A seat looks each so many commands, and oftener when little is allowed.
-pub(super) fn commands_per_look(share: &Limits) -> u64 {
-    (share.warm_states_max / LEAVING_SHARE).clamp(1, COMMANDS_PER_LOOK_MAX)
+/// Commands of a seat between two checks of its tenant's memory; fewer when the limit on states is small.
+pub(super) fn commands_per_check(share: &Limits) -> u64 {
+    (share.warm_states_max / LEAVING_SHARE).clamp(1, COMMANDS_PER_CHECK_MAX)
 }
 
-/// How many of the tenant's states have to leave.
+/// Number of the tenant's states to evict.
 pub(super) fn states_leaving(states: u64, share: &Limits) -> usize {
     let kept = share.warm_states_max - share.warm_states_max / LEAVING_SHARE;
     let leaving = if states > share.warm_states_max { states - kept } else { 0 };
@@ -35,21 +35,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_is_never_nothing() {
+    fn a_share_is_never_zero() {
         let limits = Limits { warm_states_max: 1, guest_memory_bytes_max: 100, ..Limits::DEFAULT };
         let share = share_of(limits, 8);
         assert_eq!((share.warm_states_max, share.guest_memory_bytes_max), (1, 13));
-        assert_eq!((share.memory_bytes_max, commands_per_look(&share)), (limits.memory_bytes_max, 1));
+        assert_eq!((share.memory_bytes_max, commands_per_check(&share)), (limits.memory_bytes_max, 1));
         assert_eq!(share_of(limits, 1), limits);
     }
 
     #[test]
-    fn an_eighth_leaves_at_once() {
+    fn an_eighth_of_the_states_is_evicted_at_once() {
         let share = |warm_states_max| Limits { warm_states_max, ..Limits::DEFAULT };
         let cases = [(1, 1, 0), (2, 1, 1), (8, 8, 0), (9, 8, 2), (8_001, 8_000, 1_001), (9_000, 8_000, 2_000)];
         for (states, max, leaving) in cases {
             assert_eq!(states_leaving(states, &share(max)), leaving, "{states} of {max}");
         }
-        assert_eq!([1, 8, 80, 8_000].map(|max| commands_per_look(&share(max))), [1, 1, 10, 64]);
+        assert_eq!([1, 8, 80, 8_000].map(|max| commands_per_check(&share(max))), [1, 1, 10, 64]);
     }
 }

@@ -1,9 +1,9 @@
-//! The thread for domains whose calls take long. It gives way to every other thread of the machine, so that however long a guest runs,
-//! those on the first lane do not notice; and it serves its tenants fairly, one call at a time, each with the whole of
-//! what the tenant's limits allow.
+//! The thread for domains whose calls take long. It has the lowest priority on the machine, so the fast lane's threads
+//! are not slowed down however long a guest runs. It serves its tenants fairly, one call at a time, each call with the
+//! full limits of the tenant.
 //!
-//! It holds no lock while others wait for the disk, as it may be stopped anywhere: a decision goes back to the lender, which makes
-//! it durable. Only then does it go on.
+//! It may be paused at any point, so it holds no lock that a thread needs which waits for the disk. A decision goes
+//! back to the lender, which makes it durable; only then does this thread go on.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ use super::queue::FairQueue;
 use super::worker::{Shared, Worker, address_of};
 use crate::SubmitError;
 
-/// More CPU time than this is more than a slice, in nanoseconds.
+/// CPU time of a slice, in nanoseconds. A call that takes more counts as an overrun.
 const SLICE_NS: u64 = SLICE_MS * 1_000_000;
 
 pub(super) struct SlowLane {
     inbox: Receiver<Lent>,
     queue: FairQueue<Lent>,
-    /// By lender: a domain's states are those of the lender's aggregates.
+    /// One for each lender, because the states of a domain are those of the lender's aggregates.
     desks: Vec<Desk>,
     rested: Instant,
     stopping: Interrupt,
@@ -46,7 +46,7 @@ impl SlowLane {
         Self { inbox, queue, desks, rested, stopping: stopping.clone() }
     }
 
-    /// Until there is nobody left to lend.
+    /// Runs until all lenders are gone.
     pub(super) fn run(mut self) {
         priority::give_way();
         loop {
@@ -69,14 +69,14 @@ impl SlowLane {
                 self.queue.end_turn(used_ns);
             }
         }
-        // The host stops: a state whose saving takes long is built again from the journal instead.
+        // The host stops. A state whose saving takes long is not saved, and is rebuilt from the journal.
         let desks = &mut self.desks;
         self.stopping.scope(|| desks.iter_mut().for_each(|desk| desk.worker.save_all()));
     }
 
     fn wait(&self) -> Result<Lent, RecvTimeoutError> {
         if self.desks.iter().all(|desk| desk.worker.is_at_rest()) {
-            // Nothing wakes a host that has nothing to do.
+            // An idle host has no timeouts, so that nothing wakes it.
             return self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected);
         }
         self.inbox.recv_timeout(REST_EVERY)
@@ -95,10 +95,10 @@ impl SlowLane {
         self.queue.push(Arc::as_ptr(lent.job.tenant()).addr(), lent);
     }
 
-    /// Gives the CPU time it took, in nanoseconds.
+    /// Runs one lent command and returns the CPU time it took, in nanoseconds.
     fn run_one(&mut self, lent: Lent) -> u64 {
         let Lent { mut job, loan, lender, ticket } = lent;
-        // Each may take as long as a call may: neither a host that shuts down nor the removal of a tenant waits for that.
+        // Each command may take the full time of a call. Neither shutdown nor the removal of a tenant waits for that.
         let refusal = match (self.stopping.is_set(), job.tenant().is_closing()) {
             (true, _) => Some(SubmitError::ShuttingDown),
             (false, true) => Some(SubmitError::UnknownTenant(job.tenant().name.clone())),
@@ -118,7 +118,7 @@ impl SlowLane {
             let ruled = self.stopping.scope(|| tenant.ended().scope(|| desk.worker.rule(*job)));
             match ruled {
                 Ok(ruling) => break ruling,
-                // The tenant was given more while this ran with less.
+                // The tenant's limits were raised while the command ran with the former ones.
                 Err(again) => job = again,
             }
         };
@@ -131,7 +131,7 @@ impl SlowLane {
             let (unsettled, decided_on) = ruling.split();
             let (signal, durable) = channel();
             ticket.give_back(unsettled, Durable { _signal: signal });
-            // Nothing is ever sent: it ends when the lender lets go of its half.
+            // Nothing is ever sent on this channel. It closes when the lender drops its half.
             let _ = durable.recv();
             desk.worker.put_back_durable(decided_on);
         }

@@ -1,4 +1,5 @@
-//! When a state is worth saving, and saving it. A snapshot is only ever a shortcut: failing to write one is logged, no more.
+//! Decides when a state is worth saving, and saves it. A snapshot is only a shortcut: a failure to write one is logged
+//! and otherwise ignored.
 
 use polder_core::Revision;
 use polder_journal::{AggregateKey, Reader, Snapshot};
@@ -10,7 +11,7 @@ use crate::rules::RulesInstance;
 /// A state that leaves guest memory is saved when at least this many events happened since its last snapshot: folding
 /// fewer costs less than reading a snapshot back saves.
 const SNAPSHOT_EVENTS_MIN: u64 = 32;
-/// A state in constant use is saved each so many events, so that a restart has little to fold.
+/// A state in constant use is saved every this many events, so that a restart has few events to fold.
 const SNAPSHOT_EVENTS_HOT: u64 = 1_000;
 
 pub(super) fn due_when_leaving(warm: &Warm) -> bool {
@@ -21,10 +22,10 @@ pub(super) fn due_in_use(warm: &Warm) -> bool {
     unsaved(warm) >= SNAPSHOT_EVENTS_HOT
 }
 
-/// Only for states that are durable: nothing may outlive the events it was made from.
+/// Writes a snapshot. The state must be durable: a snapshot must not contain events that are lost in a crash.
 ///
 /// # Errors
-/// When the guest ended over it, and all its states with it.
+/// Returns an error when the guest failed and all its states are lost.
 pub(super) fn save(
     instance: &mut dyn RulesInstance,
     reader: &Reader,
@@ -33,7 +34,7 @@ pub(super) fn save(
     warm: &mut Warm,
     state_bytes_max: u64,
 ) -> Result<(), CallError> {
-    // Also after a failure: trying again at each command would cost more than the snapshot saves.
+    // Set after a failure too: a new attempt at each command would cost more than the snapshot saves.
     warm.saved = warm.sequence;
     let state = match instance.save(&warm.state) {
         Ok(state) if state.len() as u64 <= state_bytes_max => state,

@@ -1,4 +1,5 @@
-//! What a worker has handed over and what is not durable yet: as long as it is not, the journal does not tell of it.
+//! Batches that a worker has passed to the appender and that are not durable yet. Until then they cannot be read from
+//! the journal.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use polder_journal::CommandKey;
 
 use super::batch::Repeatable;
 
-/// How far a worker's batches are durable. Batches count from 1.
+/// The number of a worker's last durable batch. Batches count from 1.
 #[derive(Clone, Default)]
 pub(super) struct Progress(Arc<AtomicU64>);
 
@@ -36,12 +37,12 @@ struct HandedOver {
 }
 
 impl Undurable {
-    /// To be told of what became durable.
+    /// Shared with the appender's callback, which reports durable batches to it.
     pub(super) fn progress(&self) -> Progress {
         self.progress.clone()
     }
 
-    /// The last batch that is durable, with all before it.
+    /// The last durable batch. All batches before it are durable too.
     pub(super) fn durable(&self) -> u64 {
         self.progress.durable()
     }
@@ -52,7 +53,7 @@ impl Undurable {
         self.batches.push_back(HandedOver { number, repeatable, bytes });
     }
 
-    /// The command was decided here and may not be in the journal yet.
+    /// Whether the command was decided here and may not be in the journal yet.
     pub(super) fn holds(&mut self, command: &CommandKey) -> bool {
         self.forget_durable();
         self.batches.iter().any(|batch| batch.repeatable.contains(command))
@@ -63,12 +64,12 @@ impl Undurable {
         self.batches.is_empty()
     }
 
-    /// Of the records.
+    /// Size of the records in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// All of it was told of, and nothing more will be.
+    /// Forgets all batches. Call it only when the appender has answered for all of them.
     pub(super) fn forget_all(&mut self) {
         self.batches.clear();
         self.bytes = 0;
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_durable_is_forgotten() {
+    fn durable_batches_are_forgotten() {
         let mut undurable = Undurable::default();
         let [first, second] = [1, 2].map(|number| CommandKey([number; 16]));
         undurable.push(1, [first].into_iter().collect(), 10);
@@ -97,7 +98,7 @@ mod tests {
         assert!(!undurable.holds(&first) && undurable.holds(&second));
         assert_eq!((undurable.bytes(), undurable.durable()), (20, 1));
         undurable.progress().reached(2);
-        // Of two batches the later may be told of first.
+        // The appender may report the later of two batches first.
         undurable.progress().reached(1);
         assert!(undurable.is_empty());
         assert_eq!((undurable.bytes(), undurable.durable()), (0, 2));

@@ -1,4 +1,5 @@
-//! What becomes of a decision: its record for the journal, and the acknowledgement of its command. Knows neither lanes nor threads.
+//! Turns a decision into its record for the journal and the acknowledgement of its command. Knows neither lanes nor
+//! threads.
 
 use polder_core::{
     Command, CommandAck, CommandId, CommandStatus, CorrelationId, Fingerprint, Position, Reason, Sequence, TimestampMs,
@@ -17,7 +18,7 @@ pub(super) struct Verdict {
     pub(super) answer: Result<CommandAck, SubmitError>,
 }
 
-/// Writes the decision down and builds its acknowledgement.
+/// Encodes the decision as a record and builds its acknowledgement.
 pub(super) fn record(
     key: AggregateKey,
     active: &Active,
@@ -33,7 +34,7 @@ pub(super) fn record(
     };
     let subject = active.stream_subject(&command.aggregate).unwrap_or_default().to_owned();
     let mut ack = acknowledgement(subject, &command, status, id.clone(), correlation_id, reason);
-    // Nobody can repeat a command whose id the host made up; without events it leaves nothing worth keeping.
+    // A command whose id was made by the host cannot be repeated. Without events there is nothing worth recording.
     let is_kept = !events.is_empty() || command.id.is_some();
     let record = is_kept.then(|| {
         let decision = Decision {
@@ -63,7 +64,8 @@ pub(super) fn record(
     Verdict { record, answer: Ok(ack) }
 }
 
-/// The acknowledgement that a command was given when it was handled, whether or not the active revision still knows such commands.
+/// The acknowledgement that a command got when it was handled, even if the active revision does not know such commands
+/// any more.
 pub(crate) fn repeat(command: &Command, id: &CommandId, record: &RecordBuf) -> CommandAck {
     let view = record.view();
     let reason = view.reason();
@@ -74,7 +76,7 @@ pub(crate) fn repeat(command: &Command, id: &CommandId, record: &RecordBuf) -> C
     CommandAck { sequence: view.sequence(), position: view.position(), repeated: true, ..ack }
 }
 
-/// Ordered by time, so that ids made up one after the other lie close together in indexes.
+/// A new command id. Ids are ordered by time, so that consecutive ids lie close together in indexes.
 pub(super) fn new_command_id(at_ms: TimestampMs) -> CommandId {
     // Not `now_v7`, which panics while the machine's clock is before 1970.
     let (seconds, nanoseconds) = (at_ms.0 / 1_000, (at_ms.0 % 1_000) as u32 * 1_000_000);
@@ -84,7 +86,7 @@ pub(super) fn new_command_id(at_ms: TimestampMs) -> CommandId {
         .expect("a UUID is a good command id")
 }
 
-/// As far as it is known before the decision has its place.
+/// The acknowledgement without its sequence and position, which are set later.
 fn acknowledgement(
     stream_subject: String,
     command: &Command,

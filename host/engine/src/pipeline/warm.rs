@@ -1,4 +1,4 @@
-//! The states a worker keeps in guest memory, and which of them goes first when there are too many.
+//! The states that a worker keeps in guest memory, with the data for choosing which ones to evict.
 
 use std::collections::HashMap;
 
@@ -9,19 +9,20 @@ use super::cold::Folded;
 use super::snapshots;
 use crate::rules::StateSlot;
 
-/// An aggregate whose state is at hand. The truth stays the journal: this may be dropped at any command boundary.
+/// An aggregate's state in guest memory. It may be dropped between any two commands, because it can be rebuilt from the
+/// journal.
 pub(super) struct Warm {
     pub(super) state: StateSlot,
     pub(super) sequence: Sequence,
     /// Content id of the last event.
     pub(super) head: ContentId,
-    /// The worker's last batch with a decision about it; the state is durable once that is.
+    /// The worker's last batch that contains a decision on this aggregate. The state is durable once that batch is.
     pub(super) batch: u64,
-    /// Up to where a snapshot exists.
+    /// Sequence of the latest snapshot.
     pub(super) saved: Sequence,
-    /// More may have been recorded since.
+    /// Whether more events may have been recorded since.
     pub(super) is_behind: bool,
-    /// By the worker's count of commands.
+    /// The worker's command counter at the last use.
     pub(super) used: u64,
 }
 
@@ -59,7 +60,7 @@ impl WarmStates {
         self.states.remove(&key)
     }
 
-    /// Those that stand where the same aggregates stood in `current` are not behind.
+    /// Marks the states as current that have the same sequence as in `current`.
     pub(super) fn compare(&mut self, current: &Self) {
         for (key, warm) in &mut self.states {
             if current.states.get(key).is_some_and(|current| current.sequence == warm.sequence) {
@@ -68,7 +69,7 @@ impl WarmStates {
         }
     }
 
-    /// From now on more may be recorded than they know of. All of them are durable.
+    /// Marks all states as behind: more events may be recorded from now on. All of them must be durable.
     pub(super) fn leave_behind(&mut self) {
         for warm in self.states.values_mut() {
             (warm.is_behind, warm.batch) = (true, 0);
@@ -83,7 +84,7 @@ impl WarmStates {
         self.states.drain()
     }
 
-    /// When each durable one was used last.
+    /// The last use of each durable state.
     pub(super) fn ages(&self, durable: u64) -> impl Iterator<Item = (u64, AggregateKey)> + '_ {
         self.states.iter().filter(move |(_, warm)| warm.batch <= durable).map(|(key, warm)| (warm.used, *key))
     }
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stands_where_the_other_stood_is_not_behind() {
+    fn states_with_the_current_sequence_are_not_behind() {
         let [mut ready, mut current] = [(); 2].map(|()| WarmStates::new(Revision::of(b"x")));
         let key = |n: u8| AggregateKey([n; 16]);
         for (n, sequence) in [(1, 5), (2, 5), (3, 5)] {
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn only_durable_ones_have_an_age() {
+    fn only_durable_states_have_an_age() {
         let mut states = WarmStates::new(Revision::of(b"x"));
         let key = |n: u8| AggregateKey([n; 16]);
         for n in 0..4 {

@@ -1,6 +1,7 @@
-//! What a lane's thread does with a command: runs the rules on the warm state, collects what was decided, and hands it over to the
-//! appender, which makes it durable and then tells the callers. Meanwhile it decides on states that are not durable yet; nothing
-//! is told, and nothing read from the journal, before they are.
+//! Decides commands on a lane's thread. A worker runs the rules on the warm state, collects the decisions in a batch,
+//! and passes the batch to the appender, which makes it durable and then answers the callers. Meanwhile the worker
+//! decides on states that are not durable yet. Until they are durable, no caller is answered, and the worker does not
+//! read the journal.
 
 mod failures;
 
@@ -36,7 +37,7 @@ use crate::metrics::Metrics;
 use crate::rules::DecidedEvent;
 use crate::tenant::Tenant;
 
-/// A worker that has handed over so many bytes that are not durable yet waits until they are.
+/// Bytes that a worker may have passed to the appender without their being durable yet. At this bound it waits.
 const UNDURABLE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What all workers share.
@@ -47,27 +48,27 @@ pub(super) struct Shared {
     pub(super) clock: Arc<Clock>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) grown: Arc<Grown>,
-    /// `None`: nothing is run a second time.
+    /// `None` when no commands are audited.
     pub(super) audit: Option<Audit>,
     pub(super) withdrawals: Withdrawals,
     pub(super) worker_count: usize,
     pub(super) peers: Peers,
 }
 
-/// All workers of the fast lane, for what one needs of the others.
+/// All workers of the fast lane, for requests from one worker to the others.
 #[derive(Clone, Default)]
 pub(super) struct Peers(Arc<OnceLock<Vec<Sender<Message>>>>);
 
 impl Peers {
-    pub(super) fn are(&self, workers: Vec<Sender<Message>>) {
+    pub(super) fn set(&self, workers: Vec<Sender<Message>>) {
         assert!(self.0.set(workers).is_ok(), "the workers are started once");
     }
 
-    /// Asks all workers but this one to give guest memory back.
+    /// Asks all other workers to release unused guest memory.
     fn ask_for_memory(&self, asking: Option<usize>) {
         for (number, peer) in self.0.get().into_iter().flatten().enumerate() {
             if Some(number) != asking {
-                // One that is gone holds none.
+                // A worker that is gone holds no memory.
                 drop(peer.send(Message::GiveMemoryBack));
             }
         }
@@ -75,7 +76,7 @@ impl Peers {
 }
 
 pub(super) struct Worker {
-    /// `None` on the slow lane, for which nothing is made ready.
+    /// `None` on the slow lane, for which no states are made ready.
     number: Option<usize>,
     appender: Arc<Appender>,
     reader: Reader,
@@ -87,26 +88,26 @@ pub(super) struct Worker {
     allowance: fn(&Limits) -> Limits,
     worker_count: usize,
     peers: Peers,
-    /// Commands whose states were put back.
+    /// Counts the states put back. It serves as the clock of LRU eviction.
     commands: u64,
-    /// By the address of the domain, which the seat keeps alive.
+    /// Keyed by the address of the domain. The seat keeps the domain alive, so the address stays valid.
     seats: HashMap<usize, Seat>,
     kept: KeptSeats,
     batch: Batch,
-    /// The appender knows that more will come.
+    /// Whether the appender was informed that more records will come.
     is_deciding: bool,
-    /// Of the batch that is being decided.
+    /// Number of the batch that is being decided.
     batch_number: u64,
-    /// Of the states: see [`Appender::generation`].
+    /// The generation in which the states were built: see [`Appender::generation`].
     generation: u64,
     undurable: Undurable,
-    /// Taken of decisions in the batch.
+    /// Samples of the decisions in the batch, for the audit.
     samples: Vec<Sample>,
-    /// Seats whose calls are not reported yet, by their address.
+    /// Addresses of the seats whose calls are not reported yet.
     unreported: Vec<usize>,
 }
 
-/// What a domain decided, with the state it decided on.
+/// A domain's decision, with the state it was made on.
 pub(super) struct Ruling {
     target: Target,
     to: ReplySender,
@@ -127,7 +128,7 @@ impl Ruling {
     }
 }
 
-/// Whose state has to be put back.
+/// The state of a decision, to be put back into its seat.
 pub(super) struct DecidedOn {
     domain: Arc<Domain>,
     key: AggregateKey,
@@ -143,30 +144,30 @@ pub(super) struct Unsettled {
     generation: u64,
 }
 
-/// How often a command's rules were run, it is the same command.
+/// Identity and time of a command. They stay the same if its rules run more than once.
 pub(super) struct Asked {
     pub(super) id: CommandId,
     pub(super) at_ms: TimestampMs,
 }
 
-/// What the rules say.
+/// The result of running the rules.
 enum Attempt {
     Decided(Warm, Decision, Option<Box<Sample>>),
-    /// They were not asked: the aggregate stands elsewhere.
+    /// The rules were not called: the aggregate is at another sequence than the caller expects.
     Conflict(Warm, SubmitError),
 }
 
 pub(super) type Decision = Result<Vec<DecidedEvent>, Reason>;
 
-/// Why there is no verdict.
+/// Why there is no decision.
 enum Failure {
     Refused(SubmitError),
-    /// The call was ended by its slice. Nothing came of it.
+    /// The call exceeded its slice and was cut off, without effect.
     Overran(Box<Command>),
 }
 
 impl Worker {
-    /// `allowance`: what a call may use, of what the tenant's limits give it.
+    /// `allowance` reduces the tenant's limits to what one call may use on this lane.
     pub(super) fn new(shared: Shared, number: Option<usize>, allowance: fn(&Limits) -> Limits) -> Self {
         let Shared { appender, reader, clock, metrics, grown, audit, withdrawals, worker_count, peers } = shared;
         let generation = appender.generation();
@@ -199,7 +200,7 @@ impl Worker {
         &self.metrics
     }
 
-    /// Before the thread ends: what was in constant use is cheap to start with again.
+    /// Saves the states that are worth it before the thread ends, so that the next start need not rebuild them.
     pub(super) fn save_all(&mut self) {
         self.settle();
         for seat in self.seats.values_mut() {
@@ -207,7 +208,7 @@ impl Worker {
         }
     }
 
-    /// Instances that no command has used since this was called last are given back, with their memory.
+    /// Releases the instances, with their memory, that no command has used since the previous call.
     pub(super) fn rest(&mut self) {
         self.settle();
         let reader = &self.reader;
@@ -225,15 +226,16 @@ impl Worker {
         self.seats.contains_key(&address)
     }
 
-    /// There is nothing to give back.
+    /// Whether the worker holds no instance that it could release.
     pub(super) fn is_at_rest(&self) -> bool {
         self.seats.is_empty() && self.kept.is_empty()
     }
 
-    /// Decides and answers what can be answered at once.
+    /// Decides a command. Answers at once if the answer does not depend on records that are not durable yet; otherwise
+    /// returns the decision.
     ///
     /// # Errors
-    /// The job itself, when its call was ended by its slice.
+    /// Returns the job itself when its call exceeded its slice.
     pub(super) fn rule(&mut self, job: Job) -> Result<Option<Ruling>, Box<Job>> {
         if self.is_outdated() {
             self.settle();
@@ -241,7 +243,7 @@ impl Worker {
         let Job { command, target, reply } = job;
         let repeatable = command.id.as_ref().map(|id| CommandKey::of(target.key, id));
         if repeatable.as_ref().is_some_and(|command| self.batch.holds(command) || self.undurable.holds(command)) {
-            // The first of the two has to be in the journal, where the answer is read from.
+            // The first command must be in the journal, because the answer to the second is read from there.
             self.settle();
         }
         let answer = match self.earlier(&command, repeatable) {
@@ -256,9 +258,9 @@ impl Worker {
             },
             Err(error) => Err(error),
         };
-        // This says nothing of what is not durable yet, and so need not wait.
+        // This answer does not depend on records that are not durable yet, so it need not wait.
         self.metrics.answered(&answer);
-        // The caller may have gone away; the answer is then nobody's.
+        // The caller may be gone. Then the answer is dropped.
         drop(reply.send(answer));
         Ok(None)
     }
@@ -272,7 +274,7 @@ impl Worker {
         let asked = Asked { id: command.id.clone().unwrap_or_else(|| new_command_id(at_ms)), at_ms };
         let mut tried = self.attempt(target, &active, &command, &asked);
         if tried.as_ref().is_err_and(|error| self.may_be_worn_out(target, error)) {
-            tracing::info!(domain = %target.domain.name, "a guest ended; its command is run once more, in a fresh instance");
+            tracing::info!(domain = %target.domain.name, "a guest instance failed; its command is run once more, in a fresh instance");
             self.metrics.ran_again();
             self.give_up(address_of(&target.domain));
             tried = self.attempt(target, &active, &command, &asked);
@@ -289,7 +291,7 @@ impl Worker {
         Ok((verdict, warm, sample))
     }
 
-    /// Nothing comes of it but the state.
+    /// Runs the rules once. The decision is not recorded yet.
     fn attempt(
         &mut self,
         target: &Target,
@@ -318,7 +320,7 @@ impl Worker {
         Ok(Attempt::Decided(warm, decision, sample))
     }
 
-    /// The first acknowledgement of a command that was handled before.
+    /// The first acknowledgement of a command that was handled before, or `None` for a new command.
     fn earlier(&self, command: &Command, repeatable: Option<CommandKey>) -> Result<Option<CommandAck>, SubmitError> {
         let (Some(id), Some(key)) = (&command.id, repeatable) else { return Ok(None) };
         let record = match self.reader.decision(key) {
@@ -336,18 +338,18 @@ impl Worker {
         Ok(Some(repeat(command, id, &record)))
     }
 
-    /// Puts the decision into the batch, and the state back.
+    /// Adds the decision to the batch and puts the state back.
     pub(super) fn keep(&mut self, ruling: Ruling) {
         let (unsettled, decided_on) = ruling.split();
         self.keep_unsettled(unsettled);
-        // In this order: putting the state back may give all states up, and what they decided has to be durable then.
+        // The order matters: putting the state back may drop all states, and then their decisions must be durable.
         self.put_back(decided_on);
     }
 
-    /// Puts back the state of a decision that others have made durable.
+    /// Puts back the state of a decision that another thread has made durable.
     pub(super) fn put_back_durable(&mut self, mut decided_on: DecidedOn) {
         if self.is_outdated() {
-            // It may hold what is not in the journal.
+            // The state may hold changes that are not in the journal.
             return self.begin_anew();
         }
         decided_on.warm.batch = 0;
@@ -363,15 +365,16 @@ impl Worker {
         self.batch.push(reply, record, repeatable, generation);
     }
 
-    /// Has the batch made durable and its callers told. With `has_more` to decide, by another thread; it may have been left to one
-    /// in any case.
+    /// Passes the batch to the appender, which makes it durable and answers its callers. With `has_more` the appender's
+    /// thread does it, because this worker has more to decide. Without it this thread appends, unless the appender
+    /// leaves it to its own thread.
     pub(super) fn hand_over(&mut self, has_more: bool) {
-        // Without a decision the appender has to learn that none will come.
+        // With an empty batch there is still one reason to go on: the appender waits for records that were announced.
         if self.batch.is_empty() && (has_more || !self.is_deciding) {
             return;
         }
         let handed = self.take_batch(None);
-        self.say_whether_deciding(has_more);
+        self.announce(has_more);
         if has_more {
             self.appender.leave(handed);
         } else {
@@ -382,14 +385,15 @@ impl Worker {
         }
     }
 
-    /// Blocks until everything decided is durable.
+    /// Blocks until all decisions of this worker are durable.
     pub(super) fn settle(&mut self) {
         if !self.batch.is_empty() || !self.undurable.is_empty() {
             let (signal, done) = channel();
             let handed = self.take_batch(Some(signal));
-            self.say_whether_deciding(false);
+            self.announce(false);
             self.appender.append(handed);
-            // Nothing is ever sent: it ends when the batch is told, and then all before it are durable.
+            // Nothing is ever sent on this channel. It closes when the batch is durable, and so are all batches before
+            // it.
             let _ = done.recv();
         }
         if self.is_outdated() {
@@ -397,12 +401,13 @@ impl Worker {
         }
     }
 
-    /// Something was not recorded since the states were begun, which they may hold.
+    /// Whether the states may hold changes that are not in the journal, because an append failed since they were built.
     fn is_outdated(&self) -> bool {
         self.appender.is_halted() || self.appender.generation() != self.generation
     }
 
-    /// Once everything that was handed over is told of. The states are built anew, from what is in the journal.
+    /// Drops all states, so that they are rebuilt from the journal. Call it only when the appender has answered for
+    /// every batch.
     fn begin_anew(&mut self) {
         self.seats.clear();
         self.unreported.clear();
@@ -411,7 +416,7 @@ impl Worker {
         self.generation = self.appender.generation();
     }
 
-    fn say_whether_deciding(&mut self, is_deciding: bool) {
+    fn announce(&mut self, is_deciding: bool) {
         match (std::mem::replace(&mut self.is_deciding, is_deciding), is_deciding) {
             (false, true) => self.appender.decide(),
             (true, false) => self.appender.decided(),
@@ -428,13 +433,13 @@ impl Worker {
         self.batch_number += 1;
         let (progress, audit) = (self.undurable.progress(), self.audit.clone().filter(|_| !samples.is_empty()));
         let (reader, grown, metrics) = (self.reader.clone(), Arc::clone(&self.grown), Arc::clone(&self.metrics));
-        let tell = move |appended: Result<&[Position], &NotAppended>| {
+        let notify = move |appended: Result<&[Position], &NotAppended>| {
             match appended {
                 Ok(positions) => {
                     progress.reached(number);
                     batch.durable(positions, |tenant| reader.last_position(tenant), &grown, &metrics);
                     for sample in samples {
-                        // Taken only where there is an audit.
+                        // Samples are only taken where there is an audit.
                         if let Some(audit) = &audit {
                             audit.offer(Box::new(sample));
                         }
@@ -444,7 +449,7 @@ impl Worker {
             }
             drop(signal);
         };
-        Handed { records, generation, tell: Box::new(tell) }
+        Handed { records, generation, notify: Box::new(notify) }
     }
 
     fn warm(&mut self, target: &Target, active: &Arc<Active>, command: &Command) -> Result<Warm, FoldError> {
@@ -452,7 +457,7 @@ impl Worker {
             match self.taken(target, active, command) {
                 Ok(warm) => return Ok(warm),
                 Err(TakeError::Fold(error)) => return Err(error),
-                // The next round builds the state anew, and a state that was just built is not saved.
+                // The next round builds the state again, and a state that was just built needs no saving.
                 Err(TakeError::Saving(error)) if overran_slice(&error.kind, &limits_of(target)) => {
                     return Err(error.into());
                 }
@@ -483,7 +488,7 @@ impl Worker {
         seat.take(&self.reader, durable, target.key, &command.aggregate, &command.aggregate_id)
     }
 
-    /// When the host has no memory for it, seats are given back first, those used least before the others.
+    /// Creates a seat. When the host has no memory left for it, releases seats first, least recently used first.
     fn new_seat(
         &mut self,
         owner: (&Arc<Tenant>, &Arc<Domain>),
@@ -498,8 +503,8 @@ impl Worker {
         }
     }
 
-    /// As [`give_own_memory_back`](Self::give_own_memory_back). When this worker holds none, the others are asked, for the next
-    /// command's sake.
+    /// Like [`give_own_memory_back`](Self::give_own_memory_back). If this worker holds no memory, it asks the others to
+    /// release some, which helps the next command.
     fn give_memory_back(&mut self) -> bool {
         let had_any = self.give_own_memory_back();
         if !had_any {
@@ -508,7 +513,7 @@ impl Worker {
         had_any
     }
 
-    /// Gives back guest memory that is not in use: what is kept of earlier revisions, else the seat that was used least. Returns
+    /// Releases unused guest memory: the seats kept of former revisions, else the least recently used seat. Returns
     /// whether there was any.
     pub(super) fn give_own_memory_back(&mut self) -> bool {
         if self.kept.clear() {
@@ -544,17 +549,17 @@ impl Worker {
         self.samples.extend(sample);
         match upkeep {
             Upkeep::Nothing => {}
-            Upkeep::Look => self.hold_to_share(address),
+            Upkeep::Check => self.hold_to_share(address),
             Upkeep::Replace => {
-                tracing::info!(domain = %domain.name, "the guest's memory is nearly full; its states are built anew");
+                tracing::info!(domain = %domain.name, "the guest's memory is nearly full; its states are rebuilt");
                 self.leave(address);
             }
         }
-        // Last, as it may give all states up.
+        // This is the last step, because it may drop all states.
         audited_now.into_iter().for_each(|sample| self.audit_now(sample));
     }
 
-    /// The thread that audits may have no turn while a thousand commands come; this one runs a sample before it goes on.
+    /// Audits a sample on this thread. On a busy machine the audit's own thread may not run for a thousand commands.
     fn audit_now(&mut self, sample: Sample) {
         self.settle();
         if let Some(audit) = self.audit.as_ref().filter(|_| self.appender.trouble().is_none()) {
@@ -563,7 +568,8 @@ impl Worker {
         }
     }
 
-    /// What a tenant keeps in guest memory beyond its share goes, what was used least first; the seat in use stays.
+    /// Evicts the states and seats with which a tenant exceeds its share of guest memory, least recently used first.
+    /// The seat in use stays.
     fn hold_to_share(&mut self, address: usize) {
         let seat = &self.seats[&address];
         let (tenant, share) = (Arc::clone(&seat.tenant), *seat.limits());
@@ -601,7 +607,7 @@ impl Worker {
         }
     }
 
-    /// Gives a seat up in good order.
+    /// Saves a seat's states and releases it.
     fn leave(&mut self, address: usize) {
         self.settle();
         if let Some(mut seat) = self.seats.remove(&address) {
@@ -610,7 +616,7 @@ impl Worker {
     }
 
     fn could_not_put_away(&mut self, address: usize, domain: &Domain, error: &CallError) {
-        tracing::warn!(domain = %domain.name, %error, "a state could not be put away; all are built anew");
+        tracing::warn!(domain = %domain.name, %error, "a state could not be put back or saved; all states of the domain are rebuilt");
         if let CallErrorKind::OutOfFuel { .. } | CallErrorKind::OutOfTime { .. } = error.kind {
             domain.conduct.overran();
         }
@@ -625,14 +631,14 @@ impl Worker {
         }
     }
 
-    /// Goes on with the states that were made ready for the domain's new revision, if any.
+    /// Switches to the states that were made ready for the domain's new revision, if there are any.
     pub(super) fn switch(&mut self, (tenant, domain): (&Arc<Tenant>, &Arc<Domain>)) {
         self.take_ready((tenant, domain), &domain.active());
     }
 
     fn take_ready(&mut self, (tenant, domain): (&Arc<Tenant>, &Arc<Domain>), active: &Arc<Active>) {
         let Some(ready) = self.number.and_then(|number| active.ready.take(number)) else { return };
-        // What the revision before decided has to be in the journal, where states that are behind find it.
+        // The decisions of the former revision must be in the journal, where states that are behind read them.
         self.settle();
         let address = address_of(domain);
         let before = self.seats.remove(&address);
@@ -642,20 +648,20 @@ impl Worker {
         self.kept.replace(address, before, position);
     }
 
-    /// What was kept of this revision.
+    /// The seat kept of this revision, with the position up to which it is current.
     pub(super) fn reclaim(&mut self, domain: &Arc<Domain>, revision: Revision) -> Option<(ReadySeat, Position)> {
         self.kept.reclaim(address_of(domain), revision)
     }
 
-    /// Drops a seat with all its states. The decisions they made stand, and have to be in the journal when the states are
-    /// built again.
+    /// Drops a seat with all its states. Their decisions stand, and are made durable first, because the states are
+    /// rebuilt from the journal.
     pub(super) fn give_up(&mut self, address: usize) {
         self.settle();
         self.seats.remove(&address);
     }
 }
 
-/// What is needed to run it again; its state is added when it is put back.
+/// What the audit needs to run the command again. The state is added when it is put back.
 fn sample(
     target: &Target,
     active: &Arc<Active>,

@@ -1,7 +1,9 @@
-//! What a turn of a feed may use of a thread, how much history the next turn reads, and how long a projection that fails rests. Pure.
+//! The bounds of a feed's turn, the amount of history that the next turn reads, and the pause of a failing projection.
+//! Pure.
 //!
-//! On the fast lane a guest call has a slice, and a turn a budget of CPU time: so long may one projection keep a thread from the others. A
-//! projection that overruns either goes on on the slow lane, where calls have all that the tenant's limits allow.
+//! On the fast lane a guest call has a slice, and a turn has a budget of CPU time, so that one projection does not keep
+//! a thread from the others for longer. A projection that exceeds either continues on the slow lane, where calls have
+//! the full limits of the tenant.
 
 use std::time::Duration;
 
@@ -13,17 +15,18 @@ pub(super) const CALL_SLICE_MS: u64 = 50;
 const TURN_CPU_MAX: Duration = Duration::from_millis(100);
 /// CPU time after which a turn on the slow lane reads no further.
 const SLOW_TURN_CPU_MAX: Duration = Duration::from_millis(1_000);
-/// A stretch that takes this many times its turn's budget is given up, and read again in smaller parts.
+/// A part of the history that takes this many times its turn's budget is aborted, and read again in smaller parts.
 const GIVEN_UP_FACTOR: u32 = 4;
 
-/// History read at first, in bytes.
+/// Bytes of history of the first read.
 const STRETCH_BYTES_FIRST: usize = 1024 * 1024;
-/// History read per turn at most, in bytes. The more, the more events of one document are folded in one call.
+/// Bytes of history that a turn reads at most. A larger value means that more events of one document are folded in one
+/// call.
 pub(super) const STRETCH_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// History read per turn at least, in bytes: also what is read while events go one by one.
+/// Bytes of history that a turn reads at least. This is also the amount while events are folded one by one.
 pub(super) const STRETCH_BYTES_MIN: usize = 32 * 1024;
 
-/// A projection whose events fail one after the other rests this many times as long as they took, at most.
+/// A projection whose events fail one after the other pauses at most this many times as long as they took.
 const REST_FACTOR_MAX: u32 = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,13 +50,13 @@ impl Lane {
         }
     }
 
-    /// A stretch that took this long is given up.
+    /// CPU time after which a part of the history is aborted.
     pub(super) fn stretch_cpu_max(self) -> Duration {
         self.turn_cpu_max() * GIVEN_UP_FACTOR
     }
 }
 
-/// How much history the next turn reads: as much as fits into its budget.
+/// The amount of history that the next turn reads: as much as fits into its budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stretch {
     bytes: usize,
@@ -70,7 +73,7 @@ impl Stretch {
         self.bytes
     }
 
-    /// After a stretch that was folded to its end.
+    /// Adapts the amount after a part that was folded completely.
     pub(super) fn folded(&mut self, used: Duration, lane: Lane) {
         let bytes = match used {
             used if used > lane.turn_cpu_max() => self.bytes / 2,
@@ -80,7 +83,8 @@ impl Stretch {
         self.bytes = bytes.clamp(STRETCH_BYTES_MIN, STRETCH_BYTES_MAX);
     }
 
-    /// After a stretch that was given up. `false`: it cannot become smaller; its events have to go one by one.
+    /// Reduces the amount after a part that was aborted. Returns `false` if it cannot become smaller; then the events
+    /// must be folded one by one.
     pub(super) fn given_up(&mut self) -> bool {
         let can_shrink = self.bytes > STRETCH_BYTES_MIN;
         self.bytes = (self.bytes / 8).max(STRETCH_BYTES_MIN);
@@ -88,7 +92,7 @@ impl Stretch {
     }
 }
 
-/// Events that failed one after the other.
+/// Counts events that failed one after the other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Failures {
     in_a_row: u32,
@@ -99,14 +103,14 @@ impl Failures {
         self.in_a_row = 0;
     }
 
-    /// How long the projection rests after an event whose failing took this much CPU time.
+    /// Counts a failure that took this much CPU time. Returns how long the projection must pause.
     pub(super) fn failed(&mut self, used: Duration) -> Duration {
         self.in_a_row = self.in_a_row.saturating_add(1);
         used * (self.in_a_row - 1).min(REST_FACTOR_MAX)
     }
 }
 
-/// How long to wait after so many turns in a row that got nowhere.
+/// Wait before the next turn, after this many turns in a row without progress.
 pub(super) fn retry_after(stuck_in_a_row: u32) -> Duration {
     const RETRY_MIN: Duration = Duration::from_secs(1);
     const DOUBLINGS_MAX: u32 = 4;
@@ -133,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stretch_that_is_given_up_again_and_again_comes_one_by_one() {
+    fn a_part_that_is_aborted_repeatedly_is_folded_one_by_one() {
         let mut stretch = Stretch { bytes: STRETCH_BYTES_MAX };
         let shrunk = std::iter::repeat_with(|| stretch.given_up()).take_while(|can_shrink| *can_shrink).count();
         assert_eq!((shrunk, stretch.bytes()), (3, STRETCH_BYTES_MIN));
@@ -148,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_in_a_row_rest_longer_and_one_success_ends_it() {
+    fn failures_in_a_row_lengthen_the_pause_until_a_success() {
         let (mut failures, second) = (Failures::default(), Duration::from_secs(1));
         let rests: Vec<u64> = (0..11).map(|_| failures.failed(second).as_secs()).collect();
         assert_eq!(rests, [0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 8]);
@@ -157,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn turns_that_get_nowhere_are_tried_again_less_and_less_often() {
+    fn turns_without_progress_are_retried_less_and_less_often() {
         let waits: Vec<u64> = (1..8).map(|stuck| retry_after(stuck).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 16, 16]);
     }

@@ -1,11 +1,11 @@
-//! Chooses whose task has the next turn: fair between tenants by the CPU time that their turns took, not by the number of their tasks.
-//! Knows neither clocks nor threads; several threads may have a turn at a time.
+//! Chooses the next task, fairly between tenants by the CPU time that their turns took, not by the number of their
+//! tasks. It has no clock and no threads; several threads may take turns at a time.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-/// A turn under way counts this much until its end, in nanoseconds, so that one tenant does not get every thread at once.
+/// Nanoseconds that a running turn counts until its end, so that one tenant does not get all threads at once.
 const EXPECTED_NS: u64 = 20_000_000;
-/// Lines that are empty are forgotten when there are this many more of them than of the others.
+/// Empty queues are dropped when there are this many more of them than of the others.
 const EMPTY_LINES_MAX: usize = 64;
 
 /// A tenant, by its address; 0 for the host's own work.
@@ -13,9 +13,10 @@ pub(super) type Owner = usize;
 
 pub(super) struct FairLines<T> {
     lines: HashMap<Owner, Line<T>>,
-    /// The lines that hold something: by what they have used, then in the order they came.
+    /// The queues that hold something, ordered by the time used, then by arrival.
     waiting: BTreeSet<(u64, u64, Owner)>,
-    /// What the owner of the last turn had used before it. An owner that was away has saved nothing below it.
+    /// Time that the owner of the last turn had used before it. An owner that was away starts at least here, so it
+    /// cannot save up time.
     floor_ns: u64,
     arrivals: u64,
 }
@@ -45,7 +46,8 @@ impl<T> FairLines<T> {
         }
     }
 
-    /// The next task of the owner that has used the least. Its turn ends with [`charge`](Self::charge).
+    /// Takes the next task of the owner that has used the least time. The caller must end the turn with
+    /// [`charge`](Self::charge).
     pub(super) fn pop(&mut self) -> Option<(Owner, T)> {
         let (used_ns, _, owner) = self.waiting.pop_first()?;
         self.floor_ns = self.floor_ns.max(used_ns);
@@ -56,19 +58,19 @@ impl<T> FairLines<T> {
         Some((owner, task))
     }
 
-    /// Ends a turn of the owner's.
+    /// Ends a turn of the owner and charges its time.
     pub(super) fn charge(&mut self, owner: Owner, used_ns: u64) {
         let Some(line) = self.lines.get_mut(&owner) else { return };
         self.waiting.remove(&(line.used_ns, line.arrival, owner));
         line.used_ns = line.used_ns.saturating_sub(EXPECTED_NS).saturating_add(used_ns);
         let (used_ns, is_alone) = (line.used_ns, line.tasks.is_empty() && self.waiting.is_empty());
         if is_alone {
-            // No other waits: what was used was taken from no other.
+            // No other owner waits, so the time was not taken from any of them.
             self.floor_ns = self.floor_ns.max(used_ns);
         }
         self.place(owner);
         if self.lines.len() > 2 * self.waiting.len() + EMPTY_LINES_MAX {
-            // An owner that has used more than others must not come back as if it had not.
+            // An owner that has used more than the others keeps its account.
             let floor_ns = self.floor_ns;
             self.lines.retain(|_, line| !line.tasks.is_empty() || line.used_ns > floor_ns);
         }
@@ -86,7 +88,8 @@ impl<T> FairLines<T> {
 mod tests {
     use super::*;
 
-    /// Runs turns until `total_ns` are used; a task is what it costs and comes again. Gives the order of the turns.
+    /// Runs turns until `total_ns` are used. Each task is its own cost and is queued again. Returns the owners of the
+    /// turns in order.
     fn run(lines: &mut FairLines<u64>, total_ns: u64) -> Vec<Owner> {
         let (mut used_ns, mut owners) = (0, Vec::new());
         while used_ns < total_ns {
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenant_that_comes_has_the_next_turn() {
+    fn a_tenant_that_arrives_has_the_next_turn() {
         let mut lines = FairLines::default();
         (0..50).for_each(|_| lines.push(1, 100_000_000));
         run(&mut lines, 3_000_000_000);
@@ -132,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn tasks_of_one_tenant_come_in_their_order_and_end() {
+    fn tasks_of_one_tenant_run_in_order_and_end() {
         let mut lines = FairLines::default();
         (0..10).for_each(|number| lines.push(7, number));
         let mut seen = Vec::new();

@@ -1,8 +1,8 @@
-//! One view being fed: reads on in the history, folds events into documents, writes documents and checkpoint together.
+//! Feeds one view: reads the history, folds its events into documents, and writes documents and checkpoint together.
 //!
-//! A guest that fails costs what was not written yet: the feed goes back to the checkpoint and comes again event by event
-//! ([`careful`]), so that exactly the event that cannot be applied is set aside, with its reason. Later events of its document
-//! queue behind it; other documents go on.
+//! If a guest fails, only unwritten changes are lost. The feed goes back to the checkpoint and folds the events again
+//! one by one ([`careful`]). So exactly the event that cannot be applied is set aside, with its reason. Later events of
+//! its document are queued behind it; other documents continue.
 
 mod careful;
 mod folding;
@@ -23,7 +23,8 @@ use crate::pipeline::overran_slice;
 use crate::stretch::guest_event;
 use crate::tenant::Tenant;
 
-/// History read per turn for a view that nobody reads yet, while commands come: it rests within its turn, and live views need the thread.
+/// Bytes of history per turn for a view that no reader uses yet, while commands arrive. Such a turn contains pauses,
+/// and live views need the thread.
 const STRETCH_BYTES_BESIDE: usize = 512 * 1024;
 
 pub(super) struct Feed {
@@ -31,36 +32,36 @@ pub(super) struct Feed {
     view: View,
     component: Arc<Component>,
     readable: Readable,
-    /// What the instance is held to.
+    /// The limits of the instance.
     limits: Limits,
     lane: Lane,
-    /// The tenant's own limits, as they were when it was looked last whether events that are set aside are to be tried again.
+    /// The tenant's limits at the last check of whether parked events should be retried.
     tried_with: Option<Limits>,
-    /// Everything up to here is folded in, though perhaps not written.
+    /// The position up to which events are folded in, though perhaps not written.
     cursor: Position,
-    /// Everything up to here is written.
+    /// The position up to which changes are written.
     written: Position,
-    /// The last event that was read.
+    /// Position and content id of the last event that was read.
     newest: Option<(Position, ContentId)>,
     instance: Option<Instance>,
     documents: HashMap<String, OpenDocument>,
-    /// Their keys.
+    /// Keys of the changed documents.
     changed: Vec<String>,
     effects: Vec<NewEffect>,
     blocked: HashSet<Line>,
-    /// Lines whose first event is to be tried again.
+    /// Lines whose first event must be retried.
     due: Vec<Line>,
-    /// Up to here events go one by one, because something among them failed.
+    /// The position up to which events are folded one by one, because one of them failed.
     careful_until: Position,
-    /// The event that the revision cannot read: the view stands before it.
+    /// The event that the revision cannot read. The view stays before it.
     stopped_before: Option<Position>,
     stretch: Stretch,
     failures: Failures,
     cpu_time: CpuTime,
     pace: Option<Pace>,
-    /// Until it is begun to be built.
+    /// Delays the first build; `None` once it has begun.
     held_back: Option<HeldBack>,
-    /// Events in the journal at the last turn.
+    /// Number of events in the journal at the last turn.
     recorded: u64,
 }
 
@@ -72,20 +73,20 @@ struct OpenDocument {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     More,
-    /// Commands go first.
+    /// Commands have priority: try again after this time.
     NotYet(Duration),
-    /// One event after the other has failed.
+    /// Several events in a row have failed: pause for this time.
     Resting(Duration),
     CaughtUp,
     /// The revision cannot read this event.
     StoppedBefore(Position),
-    /// A call or a turn took more than the fast lane allows.
+    /// A call or a turn exceeded the bounds of the fast lane.
     Overran,
     /// The view is retired, or the host stops.
     Interrupted,
 }
 
-/// Why a turn got nowhere: try again later.
+/// The reason why a turn made no progress. It is retried later.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FeedError {
     #[error("the history cannot be read: {0}")]
@@ -107,9 +108,9 @@ impl From<WriteError> for FeedError {
     }
 }
 
-/// Within a turn: the guest's failures are dealt with, the others end the turn.
+/// A problem within a turn. Failures of the guest are handled; the others end the turn.
 enum Trouble {
-    /// What failed, and over which document, where that is known.
+    /// A failure of the guest, with the key of the document, if known.
     Guest(CallError, Option<String>),
     Feed(FeedError),
     /// The turn took too long.
@@ -124,9 +125,9 @@ impl From<CallError> for Trouble {
 }
 
 impl Trouble {
-    /// `document`: over which the guest failed, where that is known.
+    /// A failure of the guest. `document` is the key of the document that it failed on, if known.
     fn guest(error: CallError, document: Option<String>) -> Self {
-        // That the host has no memory left is not the fault of any event, as with an instance that cannot be made.
+        // A lack of host memory is not the fault of an event, and neither is an instance that cannot be created.
         match error.host_memory().is_some() {
             true => Self::Feed(FeedError::Guest(error)),
             false => Self::Guest(error, document),
@@ -182,20 +183,21 @@ impl Feed {
         }
     }
 
-    /// Everything up to here can be read.
+    /// The position that readers may see.
     pub(super) fn position(&self) -> Position {
-        // With nothing waiting to be written, the documents are those of the cursor.
+        // If there are no unwritten changes, the documents are those of the cursor.
         if self.changed.is_empty() { self.cursor } else { self.written }
     }
 
-    /// What is set aside has changed by another hand.
+    /// Reads the parked events again after an operator has changed them.
     pub(super) fn read_parked(&mut self, store: &ViewStore) -> Result<(), FeedError> {
         self.blocked = store.blocked(self.view.id)?;
         self.due = store.due(self.view.id)?;
         Ok(())
     }
 
-    /// Tries due events again, else folds the next stretch of history. `is_beside`: nobody waits for the view, and commands go first.
+    /// Retries due events, or else folds the next part of the history. `is_beside` means that no reader waits for the
+    /// view, so commands have priority.
     pub(super) fn turn(
         &mut self,
         (reader, store): (&Reader, &ViewStore),
@@ -230,7 +232,7 @@ impl Feed {
         self.end_turn(folded, end, reader)
     }
 
-    /// What becomes of the view after a turn that read the history up to `end`.
+    /// Decides how the view continues after a turn that read the history up to `end`.
     fn end_turn(&mut self, folded: Result<Turn, Trouble>, end: Position, reader: &Reader) -> Result<Turn, FeedError> {
         match folded {
             Ok(Turn::More) if !self.due.is_empty() => Ok(Turn::More),
@@ -253,7 +255,7 @@ impl Feed {
             Trouble::Guest(error, _) if error.kind == CallErrorKind::Interrupted => Ok(Turn::Interrupted),
             Trouble::Guest(error, _) if overran_slice(&error.kind, &self.tenant.limits()) => Ok(Turn::Overran),
             Trouble::Guest(error, _) => {
-                tracing::warn!(projection = %self.view.projection, %error, "a projection failed; its last events come again, one by one");
+                tracing::warn!(projection = %self.view.projection, %error, "a projection failed; its last events are folded again, one by one");
                 self.careful_until = end.max(self.cursor);
                 Ok(Turn::More)
             }
@@ -280,13 +282,13 @@ impl Feed {
         let own = self.tenant.limits();
         let limits = lane.limits(&own);
         if limits != self.limits {
-            // The instance was made with the limits before.
+            // The instance has the former limits.
             self.start_over();
             self.limits = limits;
         }
         self.lane = lane;
         if self.tried_with != Some(own) {
-            if store.retry_with_limits(self.view.id, &told(&own))? {
+            if store.retry_with_limits(self.view.id, &as_text(&own))? {
                 self.due = store.due(self.view.id)?;
             }
             self.tried_with = Some(own);
@@ -304,24 +306,24 @@ impl Feed {
         }
     }
 
-    /// Back to what is written.
+    /// Goes back to what is written.
     pub(super) fn start_over(&mut self) {
         self.close_documents();
         self.effects.clear();
         self.cursor = self.written;
     }
 
-    /// With the instance all its documents go at once.
+    /// Drops the instance, and with it all its documents.
     fn close_documents(&mut self) {
         self.documents.clear();
         self.changed.clear();
         self.instance = None;
     }
 
-    /// The domain's events up to the first that the revision cannot read, and the position up to which they go.
+    /// The domain's events up to the first that the revision cannot read, and the position up to which they extend.
     fn events_of<'a>(&mut self, batch: &'a TenantBatch) -> (Vec<GuestEvent<'a>>, Position) {
         let domain = self.view.domain.as_str();
-        // As many at most: others' may be among them.
+        // An upper bound: there may be events of other domains among them.
         let mut events = Vec::with_capacity((batch.last().0 - self.cursor.0) as usize);
         for (record, event) in batch.events().filter(|(record, _)| record.domain() == domain) {
             if !self.readable.can_read(record.aggregate(), event.name, event.version) {
@@ -334,6 +336,6 @@ impl Feed {
     }
 }
 
-fn told(limits: &Limits) -> String {
+fn as_text(limits: &Limits) -> String {
     serde_json::to_string(limits).expect("numbers always serialize")
 }

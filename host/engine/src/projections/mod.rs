@@ -1,11 +1,12 @@
-//! The read path: views fed from the journal, and what is asked of them.
+//! The read path: views that are fed from the journal, and the queries on them.
 //!
 //! ```text
-//! journal ─ batches ─> feed (routes and folds in the guest) ─ documents + checkpoint, one transaction ─> SQLite ─> readers
+//! journal ─ batches ─> feed (routes and folds in the guest) ─ documents + checkpoint ─> SQLite ─> readers
+//!                                                              in one transaction
 //! ```
 //!
-//! A tenant's views are open while there is something to fold or someone asks, and closed when that was a while ago: a tenant that
-//! rests costs the names of its domains and no more.
+//! A tenant's views are open while there is something to fold or a reader uses them, and are closed some time later. An
+//! inactive tenant costs no more memory than the names of its domains.
 
 mod allowance;
 mod evidence;
@@ -42,8 +43,8 @@ pub(crate) use set_aside::page_of;
 use tenant_views::TenantViews;
 pub(crate) use tenant_views::ViewsError;
 
-/// Tenants whose views are open at a time, each with three to nine descriptors. Beyond, those that were not used for the longest time are
-/// closed as soon as they have nothing to fold.
+/// Tenants whose views may be open at a time, each with three to nine file descriptors. Beyond this, the views that
+/// were not used for longest are closed as soon as they have nothing to fold.
 const OPEN_TENANTS_MAX: usize = 64;
 
 pub(crate) struct Projections {
@@ -56,7 +57,7 @@ pub(crate) struct Projections {
 
 type Tenants = RwLock<HashMap<TenantName, Arc<TenantViews>>>;
 
-/// Gives a revision's component back, if it can still be had.
+/// Loads the component of a revision, if it is still available.
 pub(crate) type Restore = dyn Fn(Revision) -> Option<Arc<Component>> + Send + Sync;
 
 impl Projections {
@@ -74,15 +75,15 @@ impl Projections {
         Ok(Self { folder, tenants, restore, reader: reader.clone(), scheduler })
     }
 
-    /// At start: these are the component's projections, and what they have missed is folded in when nothing is more urgent.
+    /// At the start, registers the component's projections. Missed events are folded in when nothing is more urgent.
     pub(crate) fn expect(&self, tenant: &Arc<Tenant>, component: &Arc<Component>) {
         let views = self.views_or_new(tenant);
         views.expect(component);
         self.scheduler.queue().look(views);
     }
 
-    /// Makes the component's projections the ones to be: a view of another revision stays in place until the new one has
-    /// caught up.
+    /// Makes the component's projections the current ones. A view of another revision remains in place until the new
+    /// one has caught up.
     pub(crate) fn activate(
         &self,
         tenant: &Arc<Tenant>,
@@ -93,7 +94,8 @@ impl Projections {
         views.activate(component, asked, self.scheduler.queue())
     }
 
-    /// How far the tenant's views had come before the start: that far its history reached. Reads from the disk.
+    /// The position that the tenant's views had reached before the start. The history must reach at least as far. Reads
+    /// from the disk.
     pub(crate) fn seen(&self, tenant: &TenantName) -> Option<Position> {
         evidence::seen(&self.folder.join(format!("{tenant}.sqlite")))
     }
@@ -102,14 +104,14 @@ impl Projections {
         &self.folder
     }
 
-    /// The tenant's history has grown.
+    /// Wakes the tenant's views after its history has grown.
     pub(crate) fn wake(&self, tenant: &TenantName) {
         if let Some(views) = self.views(tenant) {
             views.wake(self.scheduler.queue());
         }
     }
 
-    /// The tenant has other limits.
+    /// Applies the tenant's new limits to its views.
     pub(crate) fn limits_changed(&self, tenant: &TenantName) {
         if let Some(views) = self.views(tenant) {
             views.limits_changed(self.scheduler.queue());
@@ -121,13 +123,13 @@ impl Projections {
         Ok(views.open(self.scheduler.queue())?.info(domain))
     }
 
-    /// As [`info`](Self::info); empty while the tenant's views are closed.
+    /// Like [`info`](Self::info), but returns nothing while the tenant's views are closed.
     pub(crate) fn info_if_open(&self, tenant: &TenantName, domain: &DomainName) -> Vec<ProjectionInfo> {
         let open = self.views(tenant).and_then(|views| views.opened());
         open.map(|open| open.info(domain)).unwrap_or_default()
     }
 
-    /// How far the documents that readers see have come, as it moves. Blocks when the views are closed; see
+    /// The position of the documents that readers see, as it advances. Blocks when the views are closed; see
     /// [`position_if_open`](Self::position_if_open).
     pub(crate) fn position(
         &self,
@@ -151,31 +153,31 @@ impl Projections {
         if open.are_damaged() { None } else { open.position(domain, projection) }
     }
 
-    /// Wakes the view's feeds for a reader, who has subscribed to its position already.
+    /// Wakes the view's feeds for a reader that has subscribed to its position already.
     pub(crate) fn hurry(&self, tenant: &TenantName, domain: &DomainName, projection: &ProjectionName) {
         if let Some(open) = self.views(tenant).and_then(|views| views.opened()) {
             open.hurry(domain, projection, self.scheduler.queue());
         }
     }
 
-    /// For reading.
+    /// Opens the tenant's views for reading.
     pub(crate) fn reader(&self, tenant: &TenantName) -> Result<Option<ViewsReader>, ViewsError> {
         let Some(views) = self.views(tenant) else { return Ok(None) };
         views.open(self.scheduler.queue()).map(ViewsReader).map(Some)
     }
 
-    /// How many tenants' views are open.
+    /// Number of tenants whose views are open.
     pub(crate) fn open_count(&self) -> usize {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
         tenants.values().filter(|views| views.is_open()).count()
     }
 
-    /// How many tenants' views have not been looked after since the start.
+    /// Number of tenants whose views were not checked yet since the start.
     pub(crate) fn unseen_count(&self) -> usize {
         self.scheduler.queue().unseen_count()
     }
 
-    /// Its documents are gone when this returns, also from the disk. A turn under way is ended.
+    /// Removes the tenant's views. Its documents are gone from the disk when this returns. A running turn is ended.
     pub(crate) fn remove(&self, tenant: &TenantName) -> std::io::Result<()> {
         let views = self.tenants.write().unwrap_or_else(PoisonError::into_inner).remove(tenant);
         match views {
@@ -202,7 +204,7 @@ impl Projections {
     }
 }
 
-/// One tenant's views, open for as long as it is held.
+/// A tenant's views for reading. They stay open while this is held.
 pub(crate) struct ViewsReader(Arc<OpenViews>);
 
 fn turn(queue: &Queue, task: &Task, lane: Lane, tenants: &Tenants, reader: &Reader) -> Turned {
@@ -224,22 +226,22 @@ fn turn(queue: &Queue, task: &Task, lane: Lane, tenants: &Tenants, reader: &Read
     }
 }
 
-/// The feed that found the damage ends with the file; those of the new file go on.
+/// Rebuilds a damaged file. The feed that found the damage ends with the old file; the feeds of the new file continue.
 fn renewed(views: &Arc<TenantViews>, damaged: &Arc<OpenViews>, queue: &Queue) -> Turned {
     damaged.note_damage();
     match views.make_anew(damaged).and_then(|()| views.open(queue)) {
         Ok(_) => Turned::Done,
         Err(error) => {
-            tracing::error!(%error, "damaged read models cannot be built anew yet; it is tried again");
+            tracing::error!(%error, "damaged read models cannot be rebuilt yet; the host will try again");
             Turned::Stuck
         }
     }
 }
 
-/// Closes views that were left alone, and of those that are open beyond [`OPEN_TENANTS_MAX`] the ones that were not used for longest.
+/// Closes views that were not used for a while, and, beyond [`OPEN_TENANTS_MAX`], those that were not used for longest.
 fn sweep(queue: &Queue, tenants: &Tenants) -> Turned {
     let all: Vec<_> = tenants.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-    // Each is looked at, so that those left alone are closed.
+    // All views are checked, so that each unused one is closed.
     let mut open: Vec<_> = all.into_iter().filter(|views| !views.close_if_left_alone(queue)).collect();
     open.sort_by_cached_key(|views| Reverse(views.idle_ms()));
     let beyond = open.len().saturating_sub(OPEN_TENANTS_MAX);

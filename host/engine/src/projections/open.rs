@@ -1,4 +1,4 @@
-//! A tenant's views while they are open: the store, and the feeds that fold the history into it.
+//! A tenant's open views: the store, and the feeds that fold the history into it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,21 +21,21 @@ use crate::tenant::Tenant;
 pub(super) struct OpenViews {
     pub(super) store: ViewStore,
     feeds: RwLock<Vec<Arc<FeedSlot>>>,
-    /// The file is damaged, or gone: nothing is read from it any more.
+    /// Whether the file is damaged or gone. Then nothing is read from it any more.
     is_damaged: AtomicBool,
-    /// Held while views are added, switched or dropped: a rebuilt view either takes the place of the old one or makes
-    /// room for a newer revision's, never both.
+    /// Held while views are added, switched or dropped. So a rebuilt view either replaces the old one or is dropped for
+    /// a newer revision, never both.
     changing: Mutex<()>,
 }
 
-/// What an operator asks for who deploys a revision.
+/// Options of a deployment that concern views.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Asked {
-    /// The new views take the place of those before, whatever they set aside.
+    /// Let the new views replace the former ones, whatever they set aside.
     pub(crate) accept_set_aside: bool,
 }
 
-/// Why a tenant's read models cannot be opened.
+/// The reason why a tenant's read models cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OpenViewsError {
     #[error(transparent)]
@@ -51,7 +51,7 @@ impl From<rusqlite::Error> for OpenViewsError {
 }
 
 impl OpenViewsError {
-    /// The file has to be made anew.
+    /// Whether the file must be rebuilt.
     pub(super) fn is_damage(&self) -> bool {
         matches!(self, Self::Store(error) if error.is_damage())
     }
@@ -66,8 +66,8 @@ impl OpenViews {
         Ok(Self { store, feeds, is_damaged: AtomicBool::new(false), changing })
     }
 
-    /// Makes the component's projections the ones to be: a view of another revision stays in place until the new one has
-    /// caught up.
+    /// Makes the component's projections the current ones. A view of another revision remains in place until the new
+    /// one has caught up.
     pub(super) fn activate(
         &self,
         tenant: &Arc<Tenant>,
@@ -105,18 +105,18 @@ impl OpenViews {
         self.feeds.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Nobody works on them, and nothing is left to be folded in.
+    /// Whether no thread works on the feeds and nothing is left to fold in.
     pub(super) fn are_idle(&self) -> bool {
         let feeds = self.feeds.read().unwrap_or_else(PoisonError::into_inner);
         !feeds.iter().any(|feed| feed.queued.load(Ordering::SeqCst) || feed.is_behind())
     }
 
-    /// Something up to there is not folded in.
+    /// Whether a feed has not reached `position`.
     pub(super) fn are_behind(&self, position: Position) -> bool {
         self.feeds().iter().any(|feed| *feed.position.borrow() < position)
     }
 
-    /// The file can be used no more: it is made anew before anything else is read.
+    /// Whether the file is unusable. It must be rebuilt before anything else is read.
     pub(super) fn are_damaged(&self) -> bool {
         self.is_damaged.load(Ordering::Acquire) || self.store.is_gone()
     }
@@ -159,12 +159,14 @@ impl OpenViews {
         Some(Reached { positions, feed })
     }
 
-    /// Wakes the feeds for a waiting reader. Subscribe to the position first, or a turn that ends in between misses the subscriber.
+    /// Wakes the feeds for a waiting reader. Subscribe to the position first, or a turn that ends in between misses the
+    /// subscriber.
     pub(super) fn hurry(&self, domain: &DomainName, projection: &ProjectionName, queue: &Queue) {
         let feeds = self.feeds();
         let own = feeds.iter().filter(|feed| feed.view.domain == *domain && feed.view.projection == *projection);
         let own: Vec<_> = own.collect();
-        // A view that can go no further waits for the one that is being built, which does not hold back then.
+        // A view that cannot advance waits for the one that is being built, so that one must not leave the CPU to the
+        // commands.
         let is_stopped = own.iter().any(|feed| feed.live.load(Ordering::Acquire) && feed.is_stopped());
         for feed in own {
             if is_stopped {
@@ -174,7 +176,7 @@ impl OpenViews {
         }
     }
 
-    /// What is set aside was changed, or other limits hold.
+    /// Wakes all feeds after parked events or limits have changed.
     pub(super) fn retry(&self, queue: &Queue) {
         for feed in self.feeds() {
             feed.note_parked_changed();
@@ -190,7 +192,7 @@ impl OpenViews {
         feed.turn((reader, &self.store), lane, &|| self.caught_up(feed))
     }
 
-    /// Nothing is written any more once this returns.
+    /// Ends all feeds. Nothing is written after this returns.
     pub(super) fn end(&self) {
         let feeds = self.feeds();
         feeds.iter().for_each(|feed| feed.retire());
@@ -229,7 +231,8 @@ impl OpenViews {
         Ok(Switch::Done)
     }
 
-    /// The view has caught up: it takes the place of the one before, unless it sets aside what that one has applied.
+    /// Replaces the former view, which this one has caught up with, unless this one sets aside events that the former
+    /// has applied.
     fn go_live(&self, feed: &FeedSlot) -> StoreResult<Switch> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if feed.live.load(Ordering::Acquire) || feed.retired.is_set() {
@@ -243,7 +246,7 @@ impl OpenViews {
             }
             if let Some(aside) = self.store.set_aside_beyond(view)? {
                 feed.withhold(Some(format!(
-                    "it sets aside {} events that the view before has applied, the first at position {}; see the events set aside, \
+                    "it sets aside {} events that the view before has applied, the first at position {}; see the parked events, \
                      or deploy the revision again and accept that",
                     aside.events, aside.first
                 )));
@@ -272,26 +275,27 @@ impl OpenViews {
     }
 }
 
-/// How far the documents that readers see have come, as it moves.
+/// The position of the documents that readers see, as it advances.
 pub(crate) struct Reached {
     pub(crate) positions: watch::Receiver<Position>,
     feed: Arc<FeedSlot>,
 }
 
 impl Reached {
-    /// The view has folded the whole history at some time.
+    /// Whether the view has ever folded the whole history.
     pub(crate) fn is_built(&self) -> bool {
         self.feed.is_built.load(Ordering::Acquire)
     }
 
-    /// Why it does not advance, when it does not.
+    /// Why the view does not advance, or `None` if it does.
     pub(crate) fn stalled(&self) -> Option<String> {
         self.feed.stalled()
     }
 }
 
-/// Where an older copy of the journal was put in place, views may have come further than it goes, or by another way: what they
-/// hold beyond that did not happen, and what happens now would be skipped. All of them are built anew, and effects asked for again.
+/// Drops views that belong to another history. If an older copy of the journal was restored, views may be ahead of it
+/// or on another branch: their content beyond that copy never happened, and new events would be skipped. All views are
+/// rebuilt, and effects are requested again.
 fn forget_another_history(store: &ViewStore, tenant: &TenantName, reader: &Reader) -> Result<(), OpenViewsError> {
     for view in store.views()? {
         if !is_of_this_history(&view, tenant, reader)? {
@@ -299,7 +303,7 @@ fn forget_another_history(store: &ViewStore, tenant: &TenantName, reader: &Reade
             tracing::warn!(
                 %tenant, projection = %view.projection, %checkpoint, %last,
                 "the read models are of another history than the journal, as when an older copy of it was restored; they are \
-                 built anew, and effects are asked for again"
+                 rebuilt, and effects are requested again"
             );
             store.drop_all()?;
             break;

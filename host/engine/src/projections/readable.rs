@@ -1,5 +1,5 @@
-//! Which events a revision can read, by its descriptor. A view stops before the first one that it cannot read: the view of a later revision,
-//! which is being built beside it, can. Pure.
+//! Knows from a descriptor which events a revision can read. A view stops before the first event that it cannot read;
+//! the view of a later revision, which is being built beside it, can read it. Pure.
 
 use std::collections::HashMap;
 
@@ -7,9 +7,9 @@ use polder_core::{AggregateName, Descriptor, ProjectionName};
 
 #[derive(Debug, Default)]
 pub(super) struct Readable {
-    /// By the kind of aggregate, then by the event's name: the versions.
+    /// Versions, by aggregate type and event name.
     versions: HashMap<String, HashMap<String, Vec<u32>>>,
-    /// The kinds of aggregates that the projection reads; `None`: only the component knows.
+    /// The aggregate types that the projection reads; `None` if only the component knows them.
     aggregates: Option<Vec<AggregateName>>,
 }
 
@@ -24,7 +24,7 @@ impl Readable {
         Self { versions, aggregates }
     }
 
-    /// `true` also for an event that the projection passes over whatever is in it.
+    /// Whether the projection can read the event. This is also `true` for an event that the projection ignores.
     pub(super) fn can_read(&self, aggregate: &str, event: &str, version: u32) -> bool {
         let is_passed_over =
             self.aggregates.as_ref().is_some_and(|read| !read.iter().any(|name| name.as_str() == aggregate));

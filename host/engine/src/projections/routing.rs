@@ -1,9 +1,9 @@
-//! Sorts events by the document they belong to, so that each document is folded in one call. Pure.
+//! Groups events by the document they belong to, so that each document is folded in one call. Pure.
 
 use std::collections::HashMap;
 
-/// For each document, the indexes of its events, in order. Documents in the order of their first event, so that the same
-/// history always gives the same effects in the same order.
+/// For each document, the indexes of its events in order. Documents are in the order of their first event, so that the
+/// same history always gives the same effects in the same order.
 #[derive(Debug, Default)]
 pub(crate) struct ByDocument {
     places: HashMap<String, usize>,
@@ -11,7 +11,7 @@ pub(crate) struct ByDocument {
 }
 
 impl ByDocument {
-    /// `first`: the index of the event that the first list of keys is about.
+    /// Adds events with their documents. `first` is the index of the first event.
     pub(crate) fn add(&mut self, first: usize, keys_by_event: Vec<Vec<String>>) {
         for (offset, keys) in keys_by_event.into_iter().enumerate() {
             for key in keys {

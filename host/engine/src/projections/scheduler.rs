@@ -1,5 +1,5 @@
-//! Gives the feeds their turns: a small pool of threads for the fast lane, one for the slow lane, and a fair queue for each. A feed that has
-//! nothing to do costs nothing; one that cannot go on is tried again after a while.
+//! Gives the feeds their turns: a small pool of threads for the fast lane, one thread for the slow lane, and a fair
+//! queue for each. A feed with nothing to do costs nothing. A feed that cannot continue is retried after a while.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,10 +16,10 @@ use super::slot::FeedSlot;
 use super::tenant_views::TenantViews;
 use crate::pipeline::priority;
 
-/// After a turn that got nowhere.
+/// Pause after a turn that made no progress.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// A view that has caught up and that nobody waits for folds what comes in this time in one turn: a transaction costs as much as
-/// dozens of events.
+/// A view that has caught up and that no reader waits for collects the events of this period and folds them in one
+/// turn, because a transaction costs as much as dozens of events.
 const COLLECTING: Duration = Duration::from_millis(20);
 
 pub(super) struct Scheduler {
@@ -27,11 +27,11 @@ pub(super) struct Scheduler {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// What is to be done, and who waits for it.
+/// The tasks of both lanes, and the threads that wait for them.
 #[derive(Default)]
 pub(super) struct Queue {
     tasks: Mutex<Tasks>,
-    /// The fast lane has a task, or the time of one that waits is to be watched.
+    /// Signals a task on the fast lane, or a new time to wait for.
     changed: Condvar,
     slow_changed: Condvar,
     is_sweeping: AtomicBool,
@@ -44,32 +44,32 @@ struct Tasks {
     fast: FairLines<Task>,
     slow: FairLines<Task>,
     later: Vec<(Instant, Task)>,
-    /// Done when nothing else is to do.
+    /// Tasks to run when there are no others.
     unhurried: VecDeque<Task>,
 }
 
 #[derive(Clone)]
 pub(super) enum Task {
     Feed(Arc<FeedSlot>),
-    /// History has come for views that are closed.
+    /// New events have arrived for views that are closed.
     Open(Arc<TenantViews>),
-    /// After the start: something may have been missed.
+    /// Checks views after the start, because they may have missed events.
     Look(Arc<TenantViews>),
-    /// Close what is left alone.
+    /// Closes views that are not used.
     Sweep,
 }
 
-/// How a turn went.
+/// Result of a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turned {
     More,
-    /// It goes on after this time.
+    /// The task continues after this time.
     Later(Duration),
     Done,
-    /// There is nothing left, and nobody waits for more.
+    /// Nothing is left to do, and no reader waits for more.
     Unhurried,
     Stuck,
-    /// The file of the read models cannot be used any more.
+    /// The file of the read models is unusable.
     Damaged,
 }
 
@@ -93,7 +93,7 @@ impl Scheduler {
         &self.queue
     }
 
-    /// Guest calls of turns under way are ended; what they had not written is folded again at the next start.
+    /// Ends the guest calls of running turns. Unwritten changes are folded again at the next start.
     pub(super) fn stop(&self) {
         self.queue.stopping.set();
         drop(self.queue.lock());
@@ -108,14 +108,14 @@ impl Scheduler {
 }
 
 impl Queue {
-    /// The feed may have something to do. Cheap when it is queued already.
+    /// Queues a feed that may have something to do. Cheap if it is queued already.
     pub(super) fn wake(&self, feed: &Arc<FeedSlot>) {
         if !feed.queued.swap(true, Ordering::SeqCst) {
             self.push(Task::Feed(Arc::clone(feed)));
         }
     }
 
-    /// Somebody waits for the view: it collects no longer.
+    /// Runs a postponed feed at once, because a reader waits for its view.
     pub(super) fn hurry(&self, feed: &Arc<FeedSlot>) {
         let mut tasks = self.lock();
         let is_it = |task: &Task| matches!(task, Task::Feed(other) if Arc::ptr_eq(feed, other));
@@ -147,7 +147,7 @@ impl Queue {
         }
     }
 
-    /// What becomes of a task after its turn.
+    /// Decides how a task continues after its turn.
     pub(super) fn after(&self, task: Task, turned: Turned) {
         match turned {
             Turned::More => self.push(task),
@@ -156,8 +156,8 @@ impl Queue {
             Turned::Unhurried => self.put_off(task, COLLECTING),
             Turned::Done => match &task {
                 Task::Feed(feed) => {
-                    // A feed counts as queued during its turn, so that one thread at a time has it. What arrived since
-                    // its last look has woken nobody, so look once more after lowering the flag.
+                    // A feed counts as queued during its turn, so that only one thread works on it. Events that arrived
+                    // since its last check have not queued it, so check once more after lowering the flag.
                     feed.queued.store(false, Ordering::SeqCst);
                     if feed.is_behind() {
                         self.wake(feed);
@@ -170,7 +170,7 @@ impl Queue {
         }
     }
 
-    /// It counts as queued meanwhile, so that what comes wakes nobody.
+    /// Postpones a task. It counts as queued meanwhile, so that new events do not queue it again.
     fn put_off(&self, task: Task, wait: Duration) {
         self.lock().later.push((Instant::now() + wait, task));
     }
@@ -205,7 +205,7 @@ impl Queue {
             let cpu_time = CpuTime::now();
             let turned = catch_unwind(AssertUnwindSafe(|| self.stopping.scope(|| turn(self, &task, lane))));
             let turned = turned.unwrap_or_else(|_| {
-                tracing::error!(of = task.name(), "a turn of the projections panicked; it is tried again");
+                tracing::error!(of = task.name(), "a turn of the projections panicked; it will be tried again");
                 Turned::Stuck
             });
             self.lock().lines(lane).charge(owner, cpu_time.elapsed_ns());
@@ -226,7 +226,7 @@ impl Queue {
         }
     }
 
-    /// Waits for a task; `None` when the scheduler stops.
+    /// Waits for a task; returns `None` when the scheduler stops.
     fn next(&self) -> Option<(Owner, Task)> {
         let mut tasks = self.lock();
         loop {
@@ -239,7 +239,7 @@ impl Queue {
             }
             if let Some(task) = tasks.next() {
                 if !tasks.later.is_empty() {
-                    // While this thread works, another has to watch the clock.
+                    // While this thread works, another one must watch the times of postponed tasks.
                     self.changed.notify_one();
                 }
                 return Some(task);
@@ -272,7 +272,7 @@ impl Tasks {
         }
     }
 
-    /// Those whose time has come.
+    /// The postponed tasks that are due.
     fn due(&mut self, now: Instant) -> Vec<Task> {
         self.later.extract_if(.., |(at, _)| *at <= now).map(|(_, task)| task).collect()
     }

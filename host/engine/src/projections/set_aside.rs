@@ -1,4 +1,4 @@
-//! What operators ask about events that are set aside: to see them, to have them tried again, to give them up.
+//! Operations on parked events: list, retry, discard.
 
 use polder_core::{Position, TenantName};
 
@@ -17,7 +17,7 @@ impl Projections {
         self.with_views(tenant, |open| open.store.parked(filter, limit))
     }
 
-    /// Gives how many events stand in the lines that are tried again.
+    /// Returns the number of events in the lines that are retried.
     pub(crate) fn retry_parked(&self, tenant: &TenantName, filter: &ParkedFilter) -> Result<u64, ViewsError> {
         self.with_views(tenant, |open| {
             let count = open.store.retry(filter)?;
@@ -26,7 +26,7 @@ impl Projections {
         })
     }
 
-    /// The views go on without them. Gives how many there were.
+    /// Discards events, so that the views continue without them. Returns the number of these events.
     pub(crate) fn discard_parked(&self, tenant: &TenantName, filter: &ParkedFilter) -> Result<u64, ViewsError> {
         self.with_views(tenant, |open| {
             let count = open.store.discard(filter)?;
@@ -46,8 +46,8 @@ impl Projections {
     }
 }
 
-/// Where the next page begins, and of these the ones that this page shows: a position is not divided between two pages, as far as the
-/// page has room for it.
+/// Cuts a list of events to one page, and returns the position after which the next page begins. A position is not
+/// divided between two pages, unless its events do not fit into one page.
 pub(crate) fn page_of(mut parked: Vec<ParkedEvent>, limit: usize) -> (Vec<ParkedEvent>, Option<Position>) {
     if parked.len() <= limit {
         return (parked, None);

@@ -1,4 +1,4 @@
-//! A feed with what others may see of it while a thread works on it.
+//! A feed, with the fields that other threads read while one works on it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,36 +16,37 @@ use super::store::{StoreResult, View, ViewStore, is_damage};
 use crate::pipeline::Conduct;
 use crate::tenant::Tenant;
 
-/// A rebuilt view waits for the view before to come as far, so that what the two set aside can be compared.
+/// Interval at which a rebuilt view checks whether the former view has advanced as far, so that their parked events can
+/// be compared.
 const SWITCH_WAIT: Duration = Duration::from_millis(100);
 
-/// What becomes of a view that has caught up.
+/// Result of a switch between views.
 pub(super) enum Switch {
     Done,
-    /// It is asked again soon.
+    /// The switch is tried again soon.
     Wait,
 }
 
 pub(super) struct FeedSlot {
     pub(super) tenant: Arc<Tenant>,
     pub(super) view: View,
-    /// Readers see this view.
+    /// Whether readers see this view.
     pub(super) live: AtomicBool,
-    /// Waits in the scheduler's queue, or has its turn.
+    /// Whether the feed waits in the scheduler's queue or has a turn.
     pub(super) queued: AtomicBool,
-    /// Another view took its place, or it is closed.
+    /// Set when another view has replaced this one, or when it is closed.
     pub(super) retired: Interrupt,
-    /// Readers wait for this view, which is being built: it does not leave the machine to the commands.
+    /// Whether readers wait for this view while it is built. It then does not leave the CPU to the commands.
     pub(super) is_awaited: AtomicBool,
-    /// Whether it belongs on the slow lane.
+    /// Decides whether the feed runs on the slow lane.
     pub(super) conduct: Conduct,
-    /// How far the documents have come.
+    /// The position of the documents.
     pub(super) position: watch::Sender<Position>,
-    /// The event that its revision cannot read, before which the view stands; 0: none.
+    /// The event that the revision cannot read, and before which the view stays; 0 for none.
     stopped_before: AtomicU64,
-    /// It has folded the whole history at some time.
+    /// Whether the view has ever folded the whole history.
     pub(super) is_built: AtomicBool,
-    /// What is set aside was changed by an operator.
+    /// Whether an operator has changed the parked events.
     parked_changed: AtomicBool,
     stuck_in_a_row: AtomicU32,
     stalled: Mutex<Option<String>>,
@@ -74,12 +75,12 @@ impl FeedSlot {
         }
     }
 
-    /// Why it does not advance, when it does not.
+    /// Why the view does not advance, or `None` if it does.
     pub(super) fn stalled(&self) -> Option<String> {
         self.stalled.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Why it does not take the place of the view before, when it does not.
+    /// Why the view does not replace the former one, or `None` if nothing prevents it.
     pub(super) fn withheld(&self) -> Option<String> {
         self.withheld.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -87,28 +88,28 @@ impl FeedSlot {
     pub(super) fn withhold(&self, reason: Option<String>) {
         let mut withheld = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
         if reason.is_some() && *withheld != reason {
-            tracing::error!(projection = %self.view.projection, revision = %self.view.revision.short(), reason, "a rebuilt view is not switched in");
+            tracing::error!(projection = %self.view.projection, revision = %self.view.revision.short(), reason, "a rebuilt view does not replace the former one");
         }
         *withheld = reason;
     }
 
-    /// To be called before the feed is woken.
+    /// Notes that parked events have changed. Call it before waking the feed.
     pub(super) fn note_parked_changed(&self) {
         self.parked_changed.store(true, Ordering::SeqCst);
     }
 
-    /// It stands before an event that its revision cannot read, and goes no further.
+    /// Whether the view stays before an event that its revision cannot read.
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped_before.load(Ordering::Acquire) != 0
     }
 
-    /// The tenant's history goes beyond what is folded in, and the view can follow.
+    /// Whether the feed has something to do that it can do.
     pub(super) fn is_behind(&self) -> bool {
         let is_further = || !self.is_stopped() && *self.position.borrow() < *self.tenant.positions.borrow();
         !self.retired.is_set() && (self.parked_changed.load(Ordering::SeqCst) || is_further())
     }
 
-    /// One turn, and once everything is folded in, the switch from the view before.
+    /// Runs one turn. When everything is folded in, switches readers to this view.
     pub(super) fn turn(
         &self,
         source: (&Reader, &ViewStore),
@@ -116,13 +117,14 @@ impl FeedSlot {
         caught_up: &dyn Fn() -> StoreResult<Switch>,
     ) -> Turned {
         let mut feed = self.feed.lock().unwrap_or_else(|poisoned| {
-            // A turn panicked halfway: what it had not written is not to be trusted.
+            // A turn panicked. Its unwritten changes cannot be trusted.
             let mut feed = poisoned.into_inner();
             feed.start_over();
             self.feed.clear_poison();
             feed
         });
-        // Only now: whoever retires it waits for this lock, and nothing is written after that.
+        // This check comes after locking: the thread that retires the feed waits for this lock, and nothing may be
+        // written after that.
         if self.retired.is_set() {
             return Turned::Done;
         }
@@ -168,20 +170,20 @@ impl FeedSlot {
         }
     }
 
-    /// It may not have a turn now; it is tried again.
+    /// Records why the feed may not have a turn now. It is retried later.
     pub(super) fn hold_up(&self, reason: String) -> Turned {
         *self.stalled.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
         Turned::Stuck
     }
 
-    /// Takes no more turns; the guest call of one that is under way is ended.
+    /// Prevents further turns, and ends the guest call of a running one.
     pub(super) fn retire(&self) {
         self.retired.set();
-        // Who waits for it has to look for the view that took its place.
+        // Wakes the waiting readers, which must look up the view that has replaced this one.
         self.position.send_modify(|_| ());
     }
 
-    /// Waits for a turn that is under way, and gives the guest and its documents up.
+    /// Waits for a running turn, and drops the guest with its documents.
     pub(super) fn finish(&self) {
         self.feed.lock().unwrap_or_else(PoisonError::into_inner).start_over();
     }
@@ -192,7 +194,7 @@ impl FeedSlot {
                 self.stopped_before.store(event.0, Ordering::Release);
                 let revision = self.view.revision.short();
                 Some(format!(
-                    "it stands before event {event}, which revision {revision} cannot read; it waits for a view that can"
+                    "it stays before event {event}, which revision {revision} cannot read, until a view of another revision replaces it"
                 ))
             }
             Ok(_) => None,

@@ -1,5 +1,5 @@
-//! One tenant's views, open or closed. Opens them when there is something to fold or someone asks; closes them when nothing was
-//! to do for a while. Knows nothing of how they are fed.
+//! One tenant's views, open or closed. Opens them when there is something to fold or a reader needs them; closes them
+//! after a period without use. Knows nothing of how they are fed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::open::{Asked, OpenViews, OpenViewsError};
 use super::scheduler::{Queue, Task, Turned};
 use crate::tenant::Tenant;
 
-/// Views that were left alone for so long are closed.
+/// Views that were not used for this long are closed.
 const LEFT_ALONE_MAX: Duration = Duration::from_secs(5);
 
 pub(super) struct TenantViews {
@@ -27,19 +27,19 @@ pub(super) struct TenantViews {
     restore: Arc<Restore>,
     reader: Reader,
     began: Instant,
-    /// When they were used last, in milliseconds since `began`; 0 when nobody has used them.
+    /// Time of the last use, in milliseconds since `began`; 0 if they were never used.
     used_ms: AtomicU64,
-    /// Waits to be opened.
+    /// Whether the views are queued to be opened.
     pub(super) queued: AtomicBool,
-    /// Looked at by workers after each append, so without a lock.
+    /// Read by workers after each append, and therefore without a lock.
     open: ArcSwapOption<OpenViews>,
-    /// Whose projections are to be fed. Locked while the views are opened, closed or changed.
+    /// The components whose projections are fed. Locked while the views are opened, closed or changed.
     wanted: Mutex<Wanted>,
 }
 
 type Wanted = BTreeMap<DomainName, Arc<Component>>;
 
-/// Why a tenant's views cannot be used.
+/// The reason why a tenant's views cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use the read models of tenant {tenant}: {problem}")]
 pub(crate) struct ViewsError {
@@ -62,14 +62,15 @@ impl TenantViews {
         }
     }
 
-    /// For when they are opened. At start they may be open already, for a domain that was expected a moment before.
+    /// Registers a component for when the views are opened. At the start they may be open already, for a domain that
+    /// was registered a moment before.
     pub(super) fn expect(&self, component: &Arc<Component>) {
         let mut wanted = self.wanted();
         wanted.insert(component.descriptor.domain.clone(), Arc::clone(component));
         if let Some(open) = self.open.load_full()
             && open.activate(&self.tenant, component, &*self.restore, None).is_err()
         {
-            // Whoever opens them next is told why.
+            // The next caller that opens them gets the reason.
             self.open.store(None);
             open.end();
         }
@@ -94,7 +95,7 @@ impl TenantViews {
         Ok(())
     }
 
-    /// The history has grown. Never blocks: views that are closed are opened by a thread of the scheduler.
+    /// Wakes the feeds after the history has grown. Never blocks: closed views are opened by a thread of the scheduler.
     pub(super) fn wake(self: &Arc<Self>, queue: &Queue) {
         match &*self.open.load() {
             Some(open) => self.feed(open, queue),
@@ -102,7 +103,7 @@ impl TenantViews {
         }
     }
 
-    /// For whoever asks: opens them when they are closed.
+    /// Returns the open views for a reader, and opens them if they are closed.
     pub(super) fn open(&self, queue: &Queue) -> Result<Arc<OpenViews>, ViewsError> {
         if let Some(open) = self.opened() {
             self.used();
@@ -116,7 +117,7 @@ impl TenantViews {
         Ok(open)
     }
 
-    /// `None` when they are closed. Does not count as a use: who only watches must not keep them open.
+    /// The views if they are open. This does not count as a use, so that monitoring does not keep them open.
     pub(super) fn opened(&self) -> Option<Arc<OpenViews>> {
         self.open.load_full()
     }
@@ -133,7 +134,8 @@ impl TenantViews {
         }
     }
 
-    /// Folds in what was missed while the host was down, and closes them again unless someone has come meanwhile.
+    /// Folds in the events missed while the host was down, and closes the views again if no reader has used them in the
+    /// meantime.
     pub(super) fn look(self: &Arc<Self>, queue: &Queue) -> Turned {
         let open = match self.opened_or_open() {
             Ok(open) => open,
@@ -143,7 +145,7 @@ impl TenantViews {
         let cpu_time = CpuTime::now();
         for feed in open.feeds() {
             if u128::from(cpu_time.elapsed_ns()) > Lane::Fast.turn_cpu_max().as_nanos() {
-                // Others' tasks come between.
+                // Let the tasks of other tenants run in between.
                 queue.wake(&feed);
             } else if !feed.queued.swap(true, Ordering::SeqCst) {
                 let turned = open.turn(&feed, &self.reader, Lane::Fast);
@@ -157,13 +159,14 @@ impl TenantViews {
         Turned::Done
     }
 
-    /// `true` when they are closed. What is in use, or has something to fold, stays open.
+    /// Closes the views if they were not used for a while. Views in use, or with something to fold, stay open. Returns
+    /// whether they are closed.
     pub(super) fn close_if_left_alone(self: &Arc<Self>, queue: &Queue) -> bool {
         let idle_ms = self.idle_ms();
         if idle_ms >= LEFT_ALONE_MAX.as_millis() as u64 { self.close_if_idle(queue) } else { !self.is_open() }
     }
 
-    /// For how long they were not used, in milliseconds.
+    /// Time since the last use, in milliseconds.
     pub(super) fn idle_ms(&self) -> u64 {
         match self.used_ms.load(Ordering::Relaxed) {
             0 => u64::MAX,
@@ -171,7 +174,7 @@ impl TenantViews {
         }
     }
 
-    /// `true` when they are closed. What has something to fold stays open.
+    /// Closes the views unless they have something to fold. Returns whether they are closed.
     pub(super) fn close_if_idle(self: &Arc<Self>, queue: &Queue) -> bool {
         let wanted = self.wanted();
         let Some(open) = self.open.load_full() else { return true };
@@ -180,17 +183,18 @@ impl TenantViews {
         }
         self.open.store(None);
         let reached = *self.tenant.positions.borrow();
-        // Whoever found them open just before may still fold: that is waited for, so that two never fold the same view.
+        // A thread that got the open views just before may still fold. Waiting for it ensures that a view is never
+        // folded by two threads.
         open.end();
         drop(wanted);
         if open.are_behind(reached.max(*self.tenant.positions.borrow())) {
-            // What came meanwhile has woken feeds that have ended.
+            // Events that arrived meanwhile have woken feeds that have ended.
             queue.open(self);
         }
         true
     }
 
-    /// Other limits hold: what was set aside may be applied now, and what was full may not be any more.
+    /// Applies new limits: parked events may be accepted now, and views that were full may have room.
     pub(super) fn limits_changed(self: &Arc<Self>, queue: &Queue) {
         match self.opened() {
             Some(open) => open.retry(queue),
@@ -198,14 +202,14 @@ impl TenantViews {
         }
     }
 
-    /// Removes a file that cannot be used any more, so that the views are built anew from the journal. Nothing happens when that was
-    /// done since `damaged` was opened.
+    /// Removes a file that is unusable, so that the views are rebuilt from the journal. Does nothing if this was done
+    /// since `damaged` was opened.
     pub(super) fn make_anew(&self, damaged: &Arc<OpenViews>) -> Result<(), ViewsError> {
         let wanted = self.wanted();
         if self.open.load().as_ref().is_none_or(|open| !Arc::ptr_eq(open, damaged)) {
             return Ok(());
         }
-        tracing::error!(tenant = %self.tenant.name, "the file of the read models is damaged or gone; they are built anew");
+        tracing::error!(tenant = %self.tenant.name, "the file of the read models is damaged or gone; they are rebuilt");
         self.open.store(None);
         damaged.end();
         remove_files(&self.path).map_err(|error| self.failed(error))?;
@@ -213,7 +217,7 @@ impl TenantViews {
         Ok(())
     }
 
-    /// Nothing is folded any more, and the files are gone.
+    /// Ends the feeds and removes the files.
     pub(super) fn remove(&self) -> std::io::Result<()> {
         let mut wanted = self.wanted();
         wanted.clear();
@@ -244,7 +248,7 @@ impl TenantViews {
         let open = match self.try_open(wanted) {
             Err(error) if error.is_damage() => {
                 let tenant = &self.tenant.name;
-                tracing::error!(%tenant, %error, "the file of the read models cannot be used; they are built anew");
+                tracing::error!(%tenant, %error, "the file of the read models is unusable; they are rebuilt");
                 remove_files(&self.path).map_err(|error| self.failed(error))?;
                 self.try_open(wanted)
             }
@@ -264,7 +268,7 @@ impl TenantViews {
     }
 
     fn not_fed(&self, error: &ViewsError) -> Turned {
-        tracing::error!(%error, "views are not fed; it is tried again");
+        tracing::error!(%error, "views are not fed; the host will try again");
         Turned::Stuck
     }
 
@@ -276,7 +280,7 @@ impl TenantViews {
         self.used_ms.store(self.now_ms(), Ordering::Relaxed);
     }
 
-    /// From 1: 0 stands for never.
+    /// The time since `began`, starting at 1, because 0 stands for never.
     fn now_ms(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
     }
@@ -286,7 +290,7 @@ impl TenantViews {
     }
 }
 
-/// With what SQLite keeps beside it.
+/// Removes the file and the files that SQLite keeps beside it.
 pub(super) fn remove_files(path: &Path) -> std::io::Result<()> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let mut file = path.as_os_str().to_owned();

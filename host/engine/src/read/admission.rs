@@ -1,5 +1,5 @@
-//! The one place that admits reads. Bounds how many are under way, per tenant and in all, and how long one waits for its first turn; runs
-//! them on the threads of [`Lanes`]; ends a read when its caller goes away.
+//! The one place that admits reads. It bounds how many reads are under way, per tenant and in total, and how long a
+//! read waits for its first turn. It runs them on the threads of [`Lanes`], and ends a read when its caller goes away.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,19 +14,20 @@ use super::lanes::{Lane, Lanes, Run, Task};
 use super::turn::{ReadStop, ReadTurn};
 use crate::ReadError;
 
-/// Reads of one tenant that run or wait at a time, without the further pages of streams.
+/// Reads of one tenant that may run or wait at a time, without the further pages of streams. More are refused.
 pub(crate) const READS_PER_TENANT_MAX: usize = 1_024;
-/// Reads of all tenants that run or wait at a time, without the further pages of streams.
+/// Reads of all tenants that may run or wait at a time, without the further pages of streams. More are refused.
 pub(crate) const READS_MAX: usize = 8_192;
-/// How long a read waits for its first turn.
+/// How long a read waits for its first turn, in milliseconds. After that it is refused.
 pub(crate) const READ_WAIT_MS_MAX: u64 = 10_000;
 
-/// What a read does when there are many others.
+/// How a read behaves under load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// It is refused when there are too many, or when it waited too long.
+    /// It is refused when there are too many reads, or when it has waited too long.
     Bounded,
-    /// A further page of a stream that was admitted: it has its place, and waits. There are no more of these than streams.
+    /// A further page of a stream that was admitted. It is not refused, and waits as long as necessary. There are never
+    /// more of these reads than streams.
     Stream,
 }
 
@@ -42,7 +43,7 @@ struct Shared {
     refused: AtomicU64,
 }
 
-/// Reads that run or wait.
+/// The number of reads that run or wait.
 #[derive(Default)]
 struct Admitted {
     count: usize,
@@ -61,11 +62,12 @@ impl ReadAdmission {
         Self { shared: Arc::new(shared), threads: Mutex::new(threads), wait_max }
     }
 
-    /// Runs `work` on a read thread, turn by turn, until it has an answer. A turn that ends with [`ReadStop::NextTurn`] is followed by one
-    /// on the slow lane; what the work holds stays with it.
+    /// Runs `work` on a read thread, turn by turn, until it has an answer. A turn that ends with [`ReadStop::NextTurn`]
+    /// is followed by one on the slow lane. The closure keeps its progress between turns.
     ///
     /// # Errors
-    /// What the work refuses; and when the tenant or the host has too many reads, or this one waited too long.
+    /// Returns the error of the work, or a refusal when the tenant or the host has too many reads, or this one waited
+    /// too long.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         tenant: &TenantName,
@@ -75,7 +77,7 @@ impl ReadAdmission {
         self.run_on(Lane::Fast, tenant, patience, work).await
     }
 
-    /// As [`run`](Self::run), for work that is known to take long.
+    /// Like [`run`](Self::run), but starts on the slow lane, for work that is known to take long.
     pub(crate) async fn run_slowly<T: Send + 'static>(
         &self,
         tenant: &TenantName,
@@ -130,15 +132,16 @@ impl ReadAdmission {
         ReadError::Busy { tenant: tenant.clone(), limit, value }
     }
 
-    /// The work was dropped: by a stop, or by a panic that the log tells of.
+    /// The error of a read whose work was dropped, either because the host stops or because of a panic, which is in the
+    /// log.
     fn without_answer(&self) -> ReadError {
         if self.shared.lanes.is_stopping() {
             return ReadError::ShuttingDown;
         }
-        ReadError::Storage("the read ended without an answer; the log says more".into())
+        ReadError::Storage("the read ended without an answer; see the log".into())
     }
 
-    /// What waits is refused, what runs is ended. Blocks until it has.
+    /// Refuses the waiting reads, ends the running ones, and blocks until the threads have ended.
     pub(crate) fn stop(&self) {
         self.shared.lanes.stop();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
@@ -149,7 +152,8 @@ impl ReadAdmission {
         }
     }
 
-    /// Reads that run or wait, that came to the slow lane so far, and that were refused so far.
+    /// Returns the number of reads that run or wait, and the totals of reads moved to the slow lane and of refused
+    /// reads.
     pub(crate) fn counts(&self) -> (u64, u64, u64) {
         let shared = &self.shared;
         let (slow, refused) = (shared.lanes.slow_count.load(Ordering::Relaxed), shared.refused.load(Ordering::Relaxed));
@@ -157,7 +161,7 @@ impl ReadAdmission {
     }
 }
 
-/// The threads end also when nobody stops them in order.
+/// Ends the threads if `stop` was not called.
 impl Drop for ReadAdmission {
     fn drop(&mut self) {
         self.shared.lanes.stop();
@@ -170,7 +174,7 @@ impl Shared {
     }
 }
 
-/// A read's place among those under way. Dropping it, answered or not, ends the read.
+/// A read's place among the reads under way. Dropping it ends the read, whether or not it was answered.
 struct Place {
     shared: Arc<Shared>,
     tenant: TenantName,
@@ -214,13 +218,13 @@ fn run<T: Send + 'static>(
         let answer = match turn.check().and_then(|()| work(turn)) {
             Ok(answer) => Ok(answer),
             Err(ReadStop::NextTurn) => return false,
-            // A call that was ended for that reason looks as if it had taken too long.
+            // A call that was ended because its caller is gone looks like one that took too long.
             Err(_) if turn.is_gone() => return true,
             Err(ReadStop::Gone) => return true,
             Err(ReadStop::Refused(error)) => Err(error),
         };
         if let Some(reply) = reply.take() {
-            // The caller may have gone away; the answer is then nobody's.
+            // The caller may be gone. Then the answer is dropped.
             drop(reply.send(answer));
         }
         true
@@ -241,7 +245,7 @@ mod tests {
         Arc::new(ReadAdmission::start(MemoryBudget::unlimited()).unwrap())
     }
 
-    /// Uses up slices until its client goes away.
+    /// Work that uses up slices until its client goes away.
     fn endless(turn: &ReadTurn<'_>) -> Result<(), ReadStop> {
         loop {
             turn.check()?;
@@ -249,7 +253,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_read_that_takes_long_goes_on_with_what_it_has_on_the_slow_lane() {
+    async fn a_long_read_continues_with_its_progress_on_the_slow_lane() {
         let admission = admission();
         let mut lanes = Vec::new();
         let work = move |turn: &ReadTurn<'_>| {
@@ -261,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reads_that_never_end_keep_nobody_else_waiting_and_end_with_their_callers() {
+    async fn endless_reads_do_not_delay_other_tenants_and_end_with_their_callers() {
         let admission = admission();
         let (begun, has_begun) = mpsc::channel();
         let hostile: Vec<_> = (0..50)
@@ -280,7 +284,7 @@ mod tests {
         for _ in 0..20 {
             assert_eq!(admission.run(&tenant("good"), Patience::Bounded, |_| Ok(7)).await.unwrap(), 7);
         }
-        // One thread of the slow lane is always there for others.
+        // One thread of the slow lane always remains for other tenants.
         assert_eq!(admission.run_slowly(&tenant("good"), Patience::Bounded, |_| Ok(8)).await.unwrap(), 8);
         assert_eq!(admission.counts().0, 50);
         hostile.iter().for_each(tokio::task::JoinHandle::abort);
@@ -290,11 +294,11 @@ mod tests {
         assert_eq!(admission.counts().0, 0);
         admission.stop();
         drop(begun);
-        assert!(has_begun.iter().count() >= 50, "each has had a turn");
+        assert!(has_begun.iter().count() >= 50, "each read has had a turn");
     }
 
     #[tokio::test]
-    async fn a_tenant_with_too_many_reads_is_told_the_limit_and_others_are_not() {
+    async fn a_tenant_with_too_many_reads_is_refused_with_the_limit_and_others_are_not() {
         let admission = admission();
         let places: Vec<_> =
             (0..READS_PER_TENANT_MAX).map(|_| admission.admit(&tenant("a"), Patience::Bounded).unwrap()).collect();
@@ -307,7 +311,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_host_with_too_many_reads_says_so() {
+    async fn a_host_with_too_many_reads_refuses_more() {
         let admission = admission();
         let of = |number: usize| tenant(&format!("t-{}", number / READS_PER_TENANT_MAX));
         let places: Vec<_> =
@@ -326,18 +330,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_read_that_panics_costs_no_thread() {
+    async fn a_panicking_read_does_not_end_its_thread() {
         let admission = admission();
         for _ in 0..10 {
             let work = |_: &ReadTurn<'_>| -> Result<(), ReadStop> { panic!("on purpose") };
-            let told = admission.run(&tenant("a"), Patience::Bounded, work).await.unwrap_err();
-            assert!(matches!(told, ReadError::Storage(_)), "{told:?}");
+            let error = admission.run(&tenant("a"), Patience::Bounded, work).await.unwrap_err();
+            assert!(matches!(error, ReadError::Storage(_)), "{error:?}");
         }
         admission.run(&tenant("a"), Patience::Bounded, |_| Ok(())).await.unwrap();
     }
 
     #[tokio::test]
-    async fn what_waits_when_the_host_stops_is_told() {
+    async fn reads_are_refused_when_the_host_stops() {
         let admission = admission();
         let (begun, has_begun) = mpsc::channel();
         let (running, other) = (Arc::clone(&admission), Arc::clone(&admission));

@@ -1,4 +1,4 @@
-//! A tenant's events, page by page. A page looks at one stretch of the history: it may be empty while there is more.
+//! Pages of a tenant's events. A page covers one part of the history, so it may be empty although more events follow.
 
 use polder_core::{Position, TenantName};
 use polder_journal::{Reader, RecordView};
@@ -41,7 +41,7 @@ fn passes(filter: &EventFilter, record: &RecordView<'_>, name: &str) -> bool {
         && filter.correlation_id.as_ref().is_none_or(|wanted| wanted.as_str() == record.correlation_id())
 }
 
-/// About the tenant itself, or about something of it: `acme:orders`.
+/// Whether the record is about the tenant itself or something that belongs to it, such as `acme:orders`.
 fn is_about(record: &RecordView<'_>, tenant: &TenantName) -> bool {
     let rest = record.aggregate_id().strip_prefix(tenant.as_str());
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))

@@ -1,4 +1,5 @@
-//! One aggregate's events, page by page. A page goes on within a record, and reads no more records than it shows.
+//! Pages of one aggregate's events. A page may begin in the middle of a record, and reads no more records than it
+//! returns.
 
 use polder_core::{Event, Sequence};
 use polder_journal::Reader;
@@ -6,11 +7,11 @@ use polder_journal::Reader;
 use super::{Asked, EVENT_OVERHEAD_BYTES, EVENT_PAGE_BYTES_MAX, READ_BYTES, ReadStop, ReadTurn, damaged, storage};
 use crate::HistoryPage;
 
-/// Records of one aggregate read at a time.
+/// Records of one aggregate per read.
 const RECORDS_PER_READ: usize = 256;
 
-/// Events after a sequence, at most `limit`, and no more bytes than a page may have. An aggregate without any is missing; that is
-/// looked at when `is_first`.
+/// Events from a sequence on: at most `limit`, and at most the bytes of a page. With `is_first`, fails if the aggregate
+/// has no events at all.
 pub(crate) fn history(
     reader: &Reader,
     turn: &ReadTurn<'_>,

@@ -1,4 +1,4 @@
-//! The threads that reads run on: a few for those that are soon over, and two that give way to everything else for the others.
+//! The threads that reads run on: a few for short reads, and two of the lowest priority for long ones.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,13 +12,13 @@ use super::queue::ReadQueue;
 use super::turn::ReadTurn;
 use crate::pipeline::priority;
 
-/// Threads for reads that are over within a slice.
+/// Threads for reads that end within a slice.
 const FAST_THREADS: usize = 3;
-/// Of these a tenant has so many at a time.
+/// Fast threads that one tenant may occupy at a time.
 const FAST_PER_TENANT_MAX: usize = 2;
-/// Threads, of the lowest priority, for reads that take longer.
+/// Threads of the lowest priority, for reads that take longer.
 const SLOW_THREADS: usize = 2;
-/// Of these a tenant has so many at a time.
+/// Slow threads that one tenant may occupy at a time.
 const SLOW_PER_TENANT_MAX: usize = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,16 +29,16 @@ pub(crate) enum Lane {
 
 pub(super) struct Task {
     pub(super) tenant: TenantName,
-    /// The client went away. One for each read, so it tells them apart too.
+    /// Set when the client is gone. Each read has its own flag, so the flag also identifies the read.
     pub(super) is_gone: Arc<AtomicBool>,
-    /// It has had a turn.
+    /// Set when the read has had its first turn.
     pub(super) has_begun: Arc<AtomicBool>,
     /// CPU time of its turns so far, in nanoseconds.
     pub(super) used_ns: u64,
     pub(super) run: Run,
 }
 
-/// Runs for a turn. `true`: it is over, and answered if it has an answer.
+/// Runs the read for one turn. Returns `true` when the read has ended; then it is answered, if it has an answer.
 pub(super) type Run = Box<dyn FnMut(&ReadTurn<'_>) -> bool + Send>;
 
 pub(super) struct Lanes {
@@ -46,14 +46,14 @@ pub(super) struct Lanes {
     fast: Condvar,
     slow: Condvar,
     memory: MemoryBudget,
-    /// Reads that came to the slow lane.
+    /// Counts the reads that were moved to the slow lane or started there.
     pub(super) slow_count: AtomicU64,
 }
 
 struct Queues {
     fast: ReadQueue<Task>,
     slow: ReadQueue<Task>,
-    /// The flags of those that have a turn now.
+    /// The flags of the reads that have a turn now.
     running: Vec<Arc<AtomicBool>>,
     is_stopping: bool,
 }
@@ -91,7 +91,7 @@ impl Lanes {
         Ok(threads)
     }
 
-    /// Without effect once the lanes stop: the task is dropped, and its caller learns of it.
+    /// Queues a task. Once the lanes stop, the task is dropped instead, and its caller sees a closed channel.
     pub(super) fn push(&self, lane: Lane, task: Task) {
         if lane == Lane::Slow {
             self.slow_count.fetch_add(1, Ordering::Relaxed);
@@ -104,13 +104,13 @@ impl Lanes {
         }
     }
 
-    /// Takes a read of which nobody wants the answer out of the queues.
+    /// Removes a read whose caller is gone from the queues.
     pub(super) fn forget(&self, tenant: &TenantName, is_gone: &Arc<AtomicBool>) {
         let is_it = |task: &Task| Arc::ptr_eq(&task.is_gone, is_gone);
         let mut queues = self.lock();
         let forgotten = queues.fast.remove(tenant, is_it).or_else(|| queues.slow.remove(tenant, is_it));
         drop(queues);
-        // It may hold a guest's memory, which takes time to unmap.
+        // The task may own a guest's memory, which takes time to unmap, so it is dropped outside the lock.
         drop(forgotten);
     }
 
@@ -118,7 +118,7 @@ impl Lanes {
         self.lock().is_stopping
     }
 
-    /// What waits gets no turn any more; what has begun ends at its next step.
+    /// Drops the waiting reads. Running reads end at their next step.
     pub(super) fn stop(&self) {
         let mut queues = self.lock();
         queues.is_stopping = true;
@@ -146,7 +146,7 @@ impl Lanes {
             let (is_over, used_ns) = self.run(lane, &mut task);
             task.used_ns += used_ns;
             let over = if is_over { Some(task) } else { self.go_on_later(lane, task) };
-            // Outside of the lock, as above.
+            // Dropped outside the lock, as in `forget`.
             drop(over);
             queues = self.lock();
             queues.running.retain(|running| !Arc::ptr_eq(running, &is_gone));
@@ -162,12 +162,13 @@ impl Lanes {
         let cpu_time = CpuTime::now();
         let (is_gone, used_ns, memory) = (&task.is_gone, task.used_ns, &self.memory);
         let turn = ReadTurn { lane, is_gone, cpu_time: CpuTime::now(), used_ns, memory };
-        // A thread less would make all others wait. The caller learns of it, as the task is dropped without an answer.
+        // A panic must not end the thread, because all other reads would wait longer. The task is dropped without an
+        // answer, so the caller sees a closed channel.
         let is_over = catch_unwind(AssertUnwindSafe(|| (task.run)(&turn))).unwrap_or(true);
         (is_over, cpu_time.elapsed_ns())
     }
 
-    /// Gives the task back when the lanes stop.
+    /// Queues the task for its next turn. Returns it when the lanes stop.
     fn go_on_later(&self, lane: Lane, task: Task) -> Option<Task> {
         if lane == Lane::Fast {
             self.slow_count.fetch_add(1, Ordering::Relaxed);
@@ -178,7 +179,7 @@ impl Lanes {
         }
         let tenant = task.tenant.clone();
         match lane {
-            // It begins there with the whole of its limits.
+            // On the slow lane it starts with the full limits of the tenant.
             Lane::Fast => queues.slow.push(&tenant, task),
             Lane::Slow => queues.slow.push_first(&tenant, task),
         }

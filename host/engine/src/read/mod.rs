@@ -1,9 +1,10 @@
-//! Reads: states, histories, pages of events. All of them are admitted by one [`ReadAdmission`] and run on its threads, never on the
-//! write path's; their answers hold memory of the host's budget until the client has taken them.
+//! Reads of states, histories and pages of events. All of them are admitted by one [`ReadAdmission`] and run on its
+//! threads, never on those of the write path. Their answers hold memory of the host's budget until the client has
+//! received them.
 //!
 //! ```text
-//! request ─ admitted, or refused by name ─> queue, fair by tenant ─> read thread: a slice of 10 ms ─ done ─> answer, with its reservation
-//!                                                                          └ more to do ─> slow lane: low priority, slice by slice
+//! request ─ admitted ─> queue, fair by tenant ─> read thread, slice of 10 ms ─ done ─> answer, with reserved memory
+//!         └ refused, with the limit                                         └ more ─> slow lane, low priority, slices
 //! ```
 
 mod admission;
@@ -26,14 +27,14 @@ use polder_journal::{AggregateKey, RecordError};
 use crate::ReadError;
 use crate::tenant::Tenant;
 
-/// History read at a time, in bytes.
+/// Bytes of history per read.
 const READ_BYTES: usize = 256 * 1024;
-/// Events of one page, in bytes: a page ends with the event that reaches this.
+/// Size of a page in bytes, including [`EVENT_OVERHEAD_BYTES`] per event. A page ends with the event that reaches it.
 pub(crate) const EVENT_PAGE_BYTES_MAX: usize = 128 * 1024;
-/// What an event in memory takes beside its payload, in bytes.
+/// Memory of an event beside its payload, in bytes.
 const EVENT_OVERHEAD_BYTES: usize = 512;
 
-/// The aggregate that is asked about.
+/// The aggregate that a read is about.
 pub(crate) struct Asked<'a> {
     pub(crate) tenant: &'a Tenant,
     pub(crate) domain: &'a DomainName,
@@ -51,12 +52,12 @@ impl Asked<'_> {
     }
 }
 
-/// Makes the reservation what a page of `bytes` and the text made of it take.
+/// Adjusts the reservation to the memory of a page of `bytes` and its serialized text.
 fn hold(turn: &ReadTurn<'_>, reserved: &mut MemoryReservation, bytes: usize) -> Result<(), ReadError> {
     let bytes = 2 * bytes as u64;
     reserved.shrink_to(bytes);
     if reserved.bytes() < bytes {
-        // One large event.
+        // A single large event may need more than was reserved.
         *reserved = turn.reserve(bytes)?;
     }
     Ok(())

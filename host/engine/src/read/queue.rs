@@ -1,21 +1,22 @@
-//! Decides whose read is next: fair between tenants by the CPU time their reads took. Serves several threads, and no tenant has all of
-//! them. Knows neither clocks nor threads.
+//! Chooses the next read, fairly between tenants by the CPU time that their reads took. It serves several threads, and
+//! one tenant never occupies all of them. It has no clock and no threads of its own.
 
 use std::collections::VecDeque;
 
 use foldhash::HashMap;
 use polder_core::TenantName;
 
-/// Tenants without a read are forgotten when the queue knows more than this many.
+/// Tenants without reads are forgotten when the queue knows more tenants than this.
 const QUIET_TENANTS_MAX: usize = 256;
 
 pub(super) struct ReadQueue<T> {
     lines: HashMap<TenantName, Line<T>>,
-    /// Reads of one tenant that run at a time.
+    /// Reads of one tenant that may run at a time.
     running_per_tenant_max: usize,
     /// Reads that wait or run.
     count: usize,
-    /// What the tenant that was served last had used by then. A tenant that comes begins with this: it has saved nothing up.
+    /// Time used by the tenant that was served last, at that moment. A new tenant starts with this value, so it cannot
+    /// save up time.
     used_min: u64,
 }
 
@@ -34,12 +35,12 @@ impl<T> ReadQueue<T> {
         self.line(tenant).items.push_back(item);
     }
 
-    /// Before the tenant's other reads: what has begun holds memory.
+    /// Queues a read before the tenant's other reads, because a read that has begun holds memory.
     pub(super) fn push_first(&mut self, tenant: &TenantName, item: T) {
         self.line(tenant).items.push_front(item);
     }
 
-    /// Of the tenant, for one more read.
+    /// The tenant's queue, counted for one more read.
     fn line(&mut self, tenant: &TenantName) -> &mut Line<T> {
         self.count += 1;
         let used_min = self.used_min;
@@ -51,37 +52,37 @@ impl<T> ReadQueue<T> {
         line
     }
 
-    /// The next read. [`finished`](Self::finished) has to follow.
+    /// Takes the next read. The caller must call [`finished`](Self::finished) after its turn.
     pub(super) fn pop(&mut self) -> Option<T> {
         let running_max = self.running_per_tenant_max;
         let waits = |line: &Line<T>| !line.items.is_empty() && line.running < running_max;
         let waiting = self.lines.values_mut().filter(|line| waits(line));
-        // One that runs already has used what nobody has counted yet.
+        // The time of a running read is not counted yet, so tenants with fewer running reads go first.
         let next = waiting.min_by_key(|line| (line.used, line.running))?;
         self.used_min = self.used_min.max(next.used);
         next.running += 1;
         next.items.pop_front()
     }
 
-    /// A read that was popped has had its turn, which took `used` of CPU time.
+    /// Reports the end of a turn, which took `used` of CPU time.
     pub(super) fn finished(&mut self, tenant: &TenantName, used: u64) {
         if let Some(line) = self.lines.get_mut(tenant) {
             line.running -= 1;
             line.used = line.used.saturating_add(used);
             self.count -= 1;
             if self.count == 0 {
-                // Nobody waits: what was used was taken from nobody.
+                // No read waits, so the time was not taken from any other tenant.
                 self.used_min = self.used_min.max(line.used);
             }
         }
         if self.lines.len() > QUIET_TENANTS_MAX {
-            // A tenant that has used more than the least must not come back as if it had not.
+            // A tenant that has used more than the least-served one keeps its account.
             let used_min = self.used_min;
             self.lines.retain(|_, line| !line.items.is_empty() || line.running > 0 || line.used > used_min);
         }
     }
 
-    /// Takes out the first of the tenant's reads for which this is true.
+    /// Removes and returns the first of the tenant's reads that matches.
     pub(super) fn remove(&mut self, tenant: &TenantName, is_it: impl FnMut(&T) -> bool) -> Option<T> {
         let items = &mut self.lines.get_mut(tenant)?.items;
         let place = items.iter().position(is_it)?;
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_begun_goes_on_before_others_of_its_tenant_begin() {
+    fn a_read_that_has_begun_goes_before_others_of_its_tenant() {
         let a = tenant("a");
         let mut queue = ReadQueue::new(1);
         queue.push(&a, 1);
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenant_that_comes_late_has_saved_nothing_up() {
+    fn a_tenant_that_arrives_late_has_no_time_saved_up() {
         let (a, b) = (tenant("a"), tenant("b"));
         let mut queue = ReadQueue::new(1);
         for _ in 0..10 {

@@ -1,5 +1,5 @@
-//! An aggregate's state, now or at any time before: folded from the journal in an instance of its own. On the fast lane with a slice of the
-//! tenant's limits; on the slow lane with all of them, part by part.
+//! An aggregate's state, at present or at an earlier time. It is folded from the journal in an instance of its own: on
+//! the fast lane with a slice of the tenant's limits, on the slow lane with all of them, part by part.
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ use crate::pipeline::{FoldError, Folded, Wanted, begin, fold_part, overran_slice
 use crate::rules::RulesInstance;
 use crate::{AsOf, ReadError, StateAnswer};
 
-/// One question, with how far its answer is.
+/// One read of a state, with its progress.
 pub(crate) struct StateRead {
     reader: Reader,
     active: Arc<Active>,
     as_of: AsOf,
-    /// Not before the first turn.
+    /// `None` before the first turn.
     sequence_max: Option<Sequence>,
     folding: Option<Folding>,
 }
 
-/// Lives in an instance whose limits are those of a lane.
+/// The progress of folding. The instance has the limits of the lane that it was made on.
 struct Folding {
     instance: Box<dyn RulesInstance>,
     is_slow: bool,
@@ -37,11 +37,11 @@ impl StateRead {
         Self { reader, active, as_of, sequence_max: None, folding: None }
     }
 
-    /// Goes on for a turn.
+    /// Continues the read for one turn.
     pub(crate) fn turn(&mut self, turn: &ReadTurn<'_>, asked: &Asked<'_>) -> Result<StateAnswer, ReadStop> {
         let answer = self.go_on(turn, asked);
         if answer.is_err() && !turn.is_slow() {
-            // The slow lane begins anew, with the whole of the limits.
+            // The slow lane starts again, with the full limits.
             self.folding = None;
         }
         answer
@@ -69,7 +69,8 @@ impl StateRead {
         }
         let Folding { mut instance, folded, .. } = folding;
         let state = instance.inspect(&folded.state).map_err(|error| self.failed(&error, asked, &limits, turn))?;
-        // Before the answer is copied or waits for anyone, and while the guest's memory is still reserved too.
+        // The memory is reserved before the answer is copied or sent, and while the guest's memory is still reserved
+        // too.
         let reserved = reserve(turn, state.len())?;
         drop(instance);
         let state = RawValue::from_string(state)
@@ -122,6 +123,9 @@ impl StateRead {
         if let Some(exhausted) = error.host_memory() {
             return ReadError::MemoryExhausted(exhausted.clone()).into();
         }
+        if turn.is_gone() {
+            return ReadStop::Gone;
+        }
         if !turn.is_slow() && overran_slice(&error.kind, limits) {
             return ReadStop::NextTurn;
         }
@@ -133,12 +137,13 @@ impl StateRead {
     }
 }
 
-/// For the state and the text that is made of it for the client.
+/// Reserves memory for the state and for its serialized text.
 fn reserve(turn: &ReadTurn<'_>, bytes: usize) -> Result<MemoryReservation, ReadError> {
     turn.reserve(2 * bytes as u64)
 }
 
-/// The aggregate's last event that was recorded by then: by bisection, as times never go down.
+/// The aggregate's last event that was recorded at `time` or before. A bisection finds it, because times never
+/// decrease.
 fn sequence_at(
     reader: &Reader,
     turn: &ReadTurn<'_>,
@@ -146,7 +151,7 @@ fn sequence_at(
     newest: Sequence,
     time: TimestampMs,
 ) -> Result<Sequence, ReadStop> {
-    // Everything up to `at` was recorded by then, and nothing after `until`.
+    // Everything up to `at` was recorded by that time, and nothing after `until`.
     let (mut at, mut until) = (Sequence::ZERO, newest);
     while at < until {
         turn.check()?;

@@ -1,4 +1,4 @@
-//! One turn of a read on a thread: whether it may go on, and what it may use.
+//! One turn of a read on a thread: whether it may continue, and what it may use.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,17 +12,18 @@ use crate::pipeline::slice_of;
 
 /// CPU time of a turn on the fast lane, in milliseconds.
 const FAST_SLICE_MS: u64 = 10;
-/// CPU time of a turn on the slow lane, in milliseconds: then other tenants' reads have theirs.
+/// CPU time of a turn on the slow lane, in milliseconds. After it, other tenants' reads have a turn.
 const SLOW_SLICE_MS: u64 = 200;
-/// CPU time of one read in all its turns, in milliseconds.
+/// CPU time of one read in all its turns, in milliseconds. A read that needs more is refused.
 pub(crate) const READ_CPU_MS_MAX: u64 = 30_000;
 
 /// Why a turn ended without an answer.
 #[derive(Debug)]
 pub(crate) enum ReadStop {
-    /// The slice is used up, or the call needs more than a slice: it goes on, or begins again, on the slow lane.
+    /// The slice is used up, or the call needs more than a slice: the read continues, or starts again, on the slow
+    /// lane.
     NextTurn,
-    /// The client went away.
+    /// The client is gone.
     Gone,
     Refused(ReadError),
 }
@@ -37,16 +38,16 @@ pub(crate) struct ReadTurn<'a> {
     pub(super) lane: Lane,
     pub(super) is_gone: &'a Arc<AtomicBool>,
     pub(super) cpu_time: CpuTime,
-    /// In the turns before, in nanoseconds.
+    /// CPU time of the former turns, in nanoseconds.
     pub(super) used_ns: u64,
     pub(super) memory: &'a MemoryBudget,
 }
 
 impl ReadTurn<'_> {
-    /// To be asked between two steps, each of which is short.
+    /// Checks whether the read may continue. Call it between two steps, each of which must be short.
     ///
     /// # Errors
-    /// When the read must not go on now, or at all.
+    /// Returns the reason why the read must end this turn, or end altogether.
     pub(crate) fn check(&self) -> Result<(), ReadStop> {
         if self.is_gone() {
             return Err(ReadStop::Gone);
@@ -59,7 +60,7 @@ impl ReadTurn<'_> {
         if turn_ms >= slice_ms { Err(ReadStop::NextTurn) } else { Ok(()) }
     }
 
-    /// Nobody waits for the answer any more.
+    /// Whether the caller is gone.
     pub(crate) fn is_gone(&self) -> bool {
         self.is_gone.load(Ordering::Relaxed)
     }
@@ -68,20 +69,20 @@ impl ReadTurn<'_> {
         self.lane == Lane::Slow
     }
 
-    /// What a guest call of this turn may use, of what the tenant's limits give it.
+    /// The tenant's limits, reduced to what a guest call of this turn may use.
     pub(crate) fn allowance(&self, limits: &Limits) -> Limits {
         if self.is_slow() { *limits } else { slice_of(limits) }
     }
 
-    /// As [`is_gone`](Self::is_gone), for what runs without looking at the turn.
+    /// The flag behind [`is_gone`](Self::is_gone), for code that does not have the turn.
     pub(crate) fn gone(&self) -> Arc<AtomicBool> {
         Arc::clone(self.is_gone)
     }
 
-    /// Memory of the answer, from now until the client has taken it.
+    /// Reserves memory for the answer, until the client has received it.
     ///
     /// # Errors
-    /// When the host has none left.
+    /// Fails when the host has no memory left.
     pub(crate) fn reserve(&self, bytes: u64) -> Result<MemoryReservation, ReadError> {
         self.memory.try_reserve(MemoryPurpose::Reads, bytes).map_err(ReadError::MemoryExhausted)
     }
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slice_is_used_up_by_the_time_of_the_processor() {
+    fn a_slice_is_measured_in_cpu_time() {
         let (is_gone, memory) = (Arc::default(), MemoryBudget::unlimited());
         let turn =
             ReadTurn { lane: Lane::Fast, is_gone: &is_gone, cpu_time: CpuTime::now(), used_ns: 0, memory: &memory };

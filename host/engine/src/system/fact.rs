@@ -1,4 +1,5 @@
-//! What a fact of the host's own history is made of, and what reads it back. Knows nothing of where it is kept.
+//! The format of facts in the host's own history, and the trait for reading them. Knows nothing of where they are
+//! stored.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +8,19 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-/// The facts of one domain of the host's own history: an enum that derives `Serialize` and `Deserialize`. Each variant has named fields,
-/// which are the event's payload; serde's name of the variant is the event's: `revision-activated`. Version 2 of an event
-/// is a variant named `revision-activated@2`; both stay readable for ever.
+/// The facts of one domain of the host's own history: an enum that derives `Serialize` and `Deserialize`. Each variant
+/// has named fields, which are the event's payload. Serde's name of the variant is the name of the event:
+/// `revision-activated`. Version 2 of an event is a variant named `revision-activated@2`; both remain readable for
+/// ever.
 pub(crate) trait Fact: Serialize + DeserializeOwned {
     const DOMAIN: &'static str;
     const AGGREGATE: &'static str;
 
-    /// Whom it is about.
+    /// The aggregate that the fact is about.
     fn aggregate_id(&self) -> AggregateId;
 }
 
-/// When and by whom a fact was recorded, and its place.
+/// Time, actor and place of a recorded fact.
 #[derive(Debug, Clone)]
 #[allow(dead_code, reason = "each book takes what it needs")]
 pub(crate) struct Noted {
@@ -26,26 +28,26 @@ pub(crate) struct Noted {
     pub(crate) sequence: Sequence,
     pub(crate) id: ContentId,
     pub(crate) at_ms: TimestampMs,
-    /// `None`: nobody was named.
+    /// `None` if no actor was named.
     pub(crate) actor: Option<String>,
 }
 
-/// What follows from the facts of one domain.
+/// The state that follows from the facts of one domain.
 pub(crate) trait Book {
     type Fact: Fact;
 
     fn fold(&mut self, fact: Self::Fact, noted: &Noted);
 }
 
-/// A book of whatever facts, as the one who reads the stream needs it.
+/// A book of any fact type, as readers of the stream use it.
 pub(crate) trait ReadFacts {
     fn domain(&self) -> &'static str;
 
-    /// Refuses what this version does not know, with what it would know.
+    /// Reads a fact. Fails if this version does not know the fact; the error names the known ones.
     fn read(&mut self, event: &Written<'_>, noted: &Noted) -> serde_json::Result<()>;
 }
 
-/// A fact as it is kept.
+/// A fact as it is stored.
 pub(crate) struct Written<'a> {
     pub(crate) name: &'a str,
     pub(crate) version: u32,
@@ -129,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_refused() {
+    fn unknown_facts_are_refused() {
         let error = read("snow-fell", 1, "{}").unwrap_err().to_string();
         assert!(error.contains("`snow-fell`") && error.contains("`rain-fell`"), "{error}");
         assert!(read("rain-fell", 3, "{}").unwrap_err().to_string().contains("rain-fell@3"));

@@ -1,8 +1,9 @@
-//! The host's own history, in tenant `system`: every administrative act is a fact in it, with who did it and when. A restart reads it
-//! and comes back to the same tenants and revisions; people read it like any other history, and nobody sends commands to it.
+//! The host's own history, in tenant `system`. Every administrative act is a fact in it, with its actor and time. A
+//! restart reads it and restores the same tenants and revisions. It can be read like any other history, but takes no
+//! commands.
 //!
-//! Whoever has facts to add writes an enum of them (see [`Fact`]), a [`Book`] that says what follows from them, names the enum in
-//! [`KINDS`], and hands the book to [`SystemStream::read`] at start. New facts are recorded by `Inner::record`.
+//! To add a kind of facts: write an enum of them (see [`Fact`]) and a [`Book`] that folds them, add the enum to
+//! [`KINDS`], and pass the book to [`SystemStream::read`] at the start. `Inner::record` records new facts.
 
 mod fact;
 mod stream;
@@ -17,10 +18,10 @@ use crate::bridges::BridgeFact;
 use crate::deployments::DeploymentFact;
 use crate::tenants::TenantFact;
 
-/// Owns the host's own history. No tenant of this name can be made.
+/// The tenant of the host's own history. No other tenant can have this name.
 pub const SYSTEM_TENANT: &str = "system";
 
-/// The domains of the host's own history, each with its kind of aggregate: what can be asked for its events.
+/// The domains of the host's own history, each with its aggregate type. Their events can be queried.
 pub(crate) const KINDS: &[(&str, &str)] =
     &[kind::<TenantFact>(), kind::<DeploymentFact>(), kind::<KeyFact>(), kind::<BridgeFact>()];
 

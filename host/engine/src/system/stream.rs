@@ -1,4 +1,5 @@
-//! Reads the host's own history at start and keeps where each of its aggregates stands, so that the next fact goes behind the last.
+//! Reads the host's own history at the start, and keeps the last sequence of each of its aggregates, so that new facts
+//! are appended after them.
 
 use std::collections::HashMap;
 
@@ -13,24 +14,24 @@ use polder_journal::{
 use super::fact::{ReadFacts, Written, written};
 use super::{Book, Fact, Noted, system_tenant};
 
-/// How much of the stream is read at a time, in bytes.
+/// Bytes of the stream per read.
 const READ_BYTES: usize = 1024 * 1024;
-/// Records of one aggregate read at a time.
+/// Records of one aggregate per read.
 const RECORDS_PER_READ: usize = 256;
-/// No revision of a domain decided this: the host did.
+/// The revision mark of facts, which are decided by the host and not by a revision of a domain.
 const HOST_MARK: [u8; REVISION_MARK_BYTES] = [0; REVISION_MARK_BYTES];
-/// What every fact was recorded by.
+/// The command name in the records of facts.
 const COMMAND: &str = "record";
 
-/// Where each aggregate of the host's own history stands. Whoever holds it may record: one administrative act at a time.
+/// The last sequence of each aggregate of the host's own history. The holder may record facts; there is one at a time.
 #[derive(Debug, Default)]
 pub(crate) struct SystemStream {
     heads: HashMap<AggregateKey, (Sequence, ContentId)>,
-    /// Everything up to here was read or written.
+    /// The position up to which the history was read or written.
     position: Position,
 }
 
-/// The history holds something this host does not understand.
+/// The host's own history cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StreamError {
     #[error(transparent)]
@@ -41,7 +42,7 @@ pub(crate) enum StreamError {
     Damaged(#[from] RecordError),
 }
 
-/// A fact on its way into the journal.
+/// A fact that is being recorded.
 pub(crate) struct Proposal {
     key: AggregateKey,
     sequence: Sequence,
@@ -51,14 +52,14 @@ pub(crate) struct Proposal {
 }
 
 impl SystemStream {
-    /// Hands every fact to the book of its domain, in order. Each book has another domain.
+    /// Passes each fact to the book of its domain, in order. Each book must be of another domain.
     pub(crate) fn read(reader: &Reader, books: &mut [&mut dyn ReadFacts]) -> Result<Self, StreamError> {
         let mut stream = Self::default();
         stream.read_on(reader, books)?;
         Ok(stream)
     }
 
-    /// What another host has recorded since.
+    /// Passes the facts that another host has recorded since to the books.
     pub(crate) fn read_on(&mut self, reader: &Reader, books: &mut [&mut dyn ReadFacts]) -> Result<(), StreamError> {
         loop {
             let batch = reader.tenant_batch(&system_tenant(), self.position, READ_BYTES)?;
@@ -71,12 +72,12 @@ impl SystemStream {
                 record.check_content(&head.1)?;
                 *head = (event.sequence, event.id);
                 let book = books.iter_mut().find(|book| book.domain() == record.domain());
-                hand_over(&record, &event, book.map(|book| &mut **book))?;
+                read_into(&record, &event, book.map(|book| &mut **book))?;
             }
         }
     }
 
-    /// The record of a fact, behind the last one about the same aggregate.
+    /// Encodes a fact as a record after the last one of the same aggregate.
     pub(crate) fn propose<F: Fact>(
         &self,
         fact: &F,
@@ -112,7 +113,7 @@ impl SystemStream {
         (record, Proposal { key, sequence: sequence.plus(1), id, at_ms, actor: decision.actor })
     }
 
-    /// Once the proposal is durable.
+    /// Advances the stream. Call it once the proposal is durable.
     pub(crate) fn accept(&mut self, proposal: Proposal, position: Position) -> Noted {
         let Proposal { key, sequence, id, at_ms, actor } = proposal;
         self.heads.insert(key, (sequence, id));
@@ -121,7 +122,7 @@ impl SystemStream {
     }
 }
 
-/// Hands the facts about one aggregate to a book, in order.
+/// Passes the facts about one aggregate to a book, in order.
 pub(crate) fn read_facts<B: Book>(reader: &Reader, id: &AggregateId, book: &mut B) -> Result<(), StreamError> {
     let domain = DomainName::new(B::Fact::DOMAIN).expect("a good name");
     let aggregate = AggregateName::new(B::Fact::AGGREGATE).expect("a good name");
@@ -134,21 +135,21 @@ pub(crate) fn read_facts<B: Book>(reader: &Reader, id: &AggregateId, book: &mut 
         for record in &records {
             let view = record.view();
             for event in view.events() {
-                hand_over(&view, &event, Some(book))?;
+                read_into(&view, &event, Some(book))?;
             }
         }
     }
 }
 
-/// Hands the facts of one record to the book of their domain; another domain's are passed over.
+/// Passes the facts of one record to the book of their domain. Ignores records of other domains.
 pub(crate) fn read_record<B: Book>(record: &RecordView<'_>, book: &mut B) -> Result<(), StreamError> {
     if record.domain() != B::Fact::DOMAIN {
         return Ok(());
     }
-    record.events().try_for_each(|event| hand_over(record, &event, Some(book)))
+    record.events().try_for_each(|event| read_into(record, &event, Some(book)))
 }
 
-fn hand_over<R: ReadFacts + ?Sized>(
+fn read_into<R: ReadFacts + ?Sized>(
     record: &RecordView<'_>,
     event: &EventView<'_>,
     book: Option<&mut R>,

@@ -1,4 +1,5 @@
-//! How many commands a second: a bucket that holds a second's worth and fills evenly, kept as one number that all threads share.
+//! Limits the commands per second with a token bucket. The bucket holds one second's commands and fills evenly. It is
+//! one number that all threads share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -7,7 +8,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 pub(super) struct Rate {
     began: Instant,
-    /// When the bucket is full again, in nanoseconds since `began`.
+    /// Time at which the bucket is full again, in nanoseconds since `began`.
     full_ns: AtomicU64,
 }
 
@@ -16,7 +17,7 @@ impl Rate {
         Self { began: Instant::now(), full_ns: AtomicU64::new(0) }
     }
 
-    /// Takes one command out of the bucket, or says for how many milliseconds it stays empty.
+    /// Takes one command out of the bucket. If it is empty, returns the milliseconds until there is one.
     pub(super) fn take(&self, per_second_max: u64) -> Result<(), u64> {
         let now_ns = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let mut wait_ns = 0;
@@ -27,7 +28,7 @@ impl Rate {
     }
 }
 
-/// When the bucket will be full with one command less in it; or how long until there is one.
+/// Returns the time at which the bucket will be full after one more command, or how long it takes until there is one.
 fn take_one(full_ns: u64, now_ns: u64, per_second_max: u64) -> Result<u64, u64> {
     let per_command_ns = SECOND_NS / per_second_max.clamp(1, SECOND_NS);
     let next_ns = full_ns.max(now_ns) + per_command_ns;
@@ -41,14 +42,14 @@ fn take_one(full_ns: u64, now_ns: u64, per_second_max: u64) -> Result<u64, u64> 
 mod tests {
     use super::*;
 
-    /// How many of `asked` at once, at a time.
+    /// Takes up to `asked` commands at one moment, and returns how many were allowed.
     fn take(full_ns: &mut u64, now_ns: u64, per_second_max: u64, asked: u64) -> u64 {
         let taken = |full_ns: &mut u64| take_one(*full_ns, now_ns, per_second_max).map(|next| *full_ns = next);
         (0..asked).take_while(|_| taken(full_ns).is_ok()).count() as u64
     }
 
     #[test]
-    fn a_second_of_rest_holds_a_seconds_worth_and_no_more() {
+    fn a_full_bucket_holds_one_second_of_commands() {
         for rest_s in [0, 1, 100] {
             let mut full_ns = 0;
             assert_eq!(take(&mut full_ns, rest_s * SECOND_NS, 50, 1_000), 50);
@@ -56,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_bucket_fills_evenly_and_says_when() {
+    fn an_empty_bucket_fills_evenly_and_returns_the_wait() {
         let mut full_ns = 0;
         assert_eq!(take(&mut full_ns, 0, 10, 100), 10);
         assert_eq!(take_one(full_ns, 0, 10), Err(SECOND_NS / 10));
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_share_it() {
+    fn threads_share_one_bucket() {
         let rate = Rate::new();
         let taken: usize = std::thread::scope(|scope| {
             let count = || (0..1_000).filter(|_| rate.take(1).is_ok()).count();

@@ -1,5 +1,6 @@
-//! Segments in a memory that behaves like a bad disk, from a seed: what was not synced may be kept in part or not at all,
-//! sector by sector and in any order; a call may fail, the space may end, the power may go at any call.
+//! Segments in memory that behave like those on a bad disk, at random from a seed. Unsynced data may be kept in part or
+//! not at all, sector by sector and in any order; a call may fail, the space may run out, the power may fail at any
+//! call.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,18 +13,18 @@ const SECTOR: usize = SECTOR_BYTES as usize;
 /// Errno of an input/output error.
 const EIO: i32 = 5;
 
-/// What happens at a chosen call.
+/// What goes wrong at a chosen call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The call fails. A failed sync makes nothing durable, and later syncs believe there is nothing left to do.
+    /// The call fails. A failed sync makes nothing durable, and later syncs succeed without syncing that data.
     Error,
-    /// The call fails for want of space.
+    /// The call fails for lack of space.
     NoSpace,
-    /// The power goes: this call and all later ones fail. [`FaultyDisk::after_power_loss`] gives what is left.
+    /// The power fails: this call and all later ones fail. [`FaultyDisk::after_power_loss`] returns what is left.
     PowerLoss,
 }
 
-/// A handle; clones share the same disk.
+/// A handle to a disk. Clones share the same disk.
 #[derive(Clone)]
 pub struct FaultyDisk {
     state: Arc<Mutex<State>>,
@@ -32,7 +33,7 @@ pub struct FaultyDisk {
 struct State {
     random: u64,
     files: BTreeMap<u64, File>,
-    /// Calls that change something, counted from 1.
+    /// Number of calls that change something; the first has number 1.
     calls: u64,
     fault: Option<(u64, Fault)>,
     dead: bool,
@@ -41,11 +42,11 @@ struct State {
 
 #[derive(Clone, Default)]
 struct File {
-    /// As reads see it.
+    /// The bytes that reads return.
     now: Vec<u8>,
-    /// As a power loss would leave it at the least.
+    /// The bytes that are certain to survive a power loss.
     durable: Vec<u8>,
-    /// Sectors that a sync still has to make durable. A failed sync forgets them.
+    /// Sectors that the next sync makes durable. A failed sync clears them.
     unsynced: Vec<usize>,
     named: bool,
 }
@@ -56,29 +57,30 @@ impl FaultyDisk {
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    /// How many calls that change something were made so far.
+    /// Number of calls so far that change something.
     pub fn calls(&self) -> u64 {
         self.lock().calls
     }
 
-    /// What it says is left; it does not end there.
+    /// Sets the free space that the disk reports, in bytes. Writes beyond it still succeed.
     pub fn set_free_bytes(&self, free_bytes: u64) {
         self.lock().free_bytes = free_bytes;
     }
 
-    /// The changing call with this number, counted from 1, will go wrong.
+    /// Makes the changing call with this number, counted from 1, fail.
     pub fn fail_at(&self, call: u64, fault: Fault) {
         self.lock().fault = Some((call, fault));
     }
 
-    /// The same bytes for a new process: nothing fails any more, but what no sync made durable still is not.
+    /// The disk after a restart of the process: the same bytes, no faults, and unsynced data is still not durable.
     pub fn after_restart(&self) -> Self {
         let mut state = self.lock();
         let next = State::new(state.next(), state.files.clone());
         Self { state: Arc::new(Mutex::new(next)) }
     }
 
-    /// What a power loss leaves: of all that is not durable, each sector, length and name as it was or as it is.
+    /// The disk after a power loss: each sector, length and name that is not durable is in its old or its new state, at
+    /// random.
     pub fn after_power_loss(&self) -> Self {
         let mut state = self.lock();
         let mut files = state.files.clone();
@@ -90,12 +92,12 @@ impl FaultyDisk {
         Self { state: Arc::new(Mutex::new(next)) }
     }
 
-    /// All bytes of a segment as reads see them.
+    /// All bytes of a segment, as reads return them.
     pub fn bytes(&self, address: u64) -> Vec<u8> {
         self.lock().files.get(&address).map(|file| file.now.clone()).unwrap_or_default()
     }
 
-    /// Replaces a segment, durably: for flipping bits, cutting, and adding what does not belong there.
+    /// Replaces a segment, durably. Tests use it to flip bits, to cut, and to add bytes.
     pub fn set_bytes(&self, address: u64, bytes: Vec<u8>) {
         let file = File { durable: bytes.clone(), now: bytes, unsynced: Vec::new(), named: true };
         self.lock().files.insert(address, file);
@@ -111,7 +113,7 @@ impl State {
         Self { random, files, calls: 0, fault: None, dead: false, free_bytes: u64::MAX }
     }
 
-    /// SplitMix64: small, and good enough to choose sectors.
+    /// The next random number, from SplitMix64: small, and good enough to choose sectors.
     fn next(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut value = self.random;
@@ -124,7 +126,8 @@ impl State {
         if self.dead { Err(io::Error::from_raw_os_error(EIO)) } else { Ok(()) }
     }
 
-    /// Before each call that changes something. `Some`: carry it out as far as the power lasts, then fail.
+    /// Called before each call that changes something. If it returns a fault, the caller makes a part of the change and
+    /// then fails.
     fn change(&mut self) -> io::Result<Option<Fault>> {
         self.alive()?;
         self.calls += 1;
@@ -204,7 +207,7 @@ impl Disk for FaultyDisk {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let length = usize::try_from(length).map_err(|_| io::ErrorKind::InvalidInput)?;
-        // Between making the file and giving it its length much can go wrong.
+        // If the call fails after the file is created, the file has no length yet.
         let length = if fault.is_some() { 0 } else { length };
         let file = File { now: vec![0; length], durable: vec![0; length], unsynced: Vec::new(), named: false };
         state.files.insert(address, file);
@@ -253,7 +256,7 @@ struct FaultySegment {
 }
 
 impl FaultySegment {
-    /// `change` is carried out in full, or when a fault comes as far as `partial` says, which may be not at all.
+    /// Makes `change` completely, or if a fault occurs only `partial`, which may change nothing.
     fn change(&self, change: impl FnOnce(&mut File), partial: impl FnOnce(&mut File, u64)) -> io::Result<()> {
         let mut state = self.disk.lock();
         let fault = state.change()?;

@@ -1,4 +1,5 @@
-//! Segments as files in one folder: `00000000000000000000.seg`, the number being the address of the first byte.
+//! Segments as files in one folder, named `00000000000000000000.seg`. The number is the address of the segment's first
+//! byte.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,14 +12,14 @@ use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate, statvfs};
 use super::{Disk, Segment};
 
 const SUFFIX: &str = ".seg";
-/// The host's user's alone.
+/// Readable and writable only by the host's user.
 const FILE_MODE: u32 = 0o600;
-/// As many as the largest address has.
+/// Number of digits of the largest address.
 const NAME_DIGITS: usize = 20;
-/// Zeros written at a time. What is written in one piece may stay one piece in the system's cache, and is then written to the disk as a
-/// whole again for the smallest frame in it.
+/// Zeros written at a time. A larger write may stay one large unit in the system's cache, and is then written to disk
+/// again as a whole for the smallest frame in it.
 const ZEROS: [u8; 4096] = [0; 4096];
-/// A sync for so many bytes of them: nobody else's sync waits long behind it.
+/// Bytes of zeros between two syncs. Other syncs then wait only briefly behind one of these.
 const ZEROS_PER_SYNC_BYTES: u64 = 128 * 1024;
 
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub struct FileDisk {
 }
 
 impl FileDisk {
-    /// Makes the folder if it is not there.
+    /// Opens the folder, which is created if it is missing.
     pub fn new(folder: &Path) -> io::Result<Self> {
         super::make_folder_private(folder)?;
         if let Some(parent) = folder.parent() {
@@ -37,7 +38,7 @@ impl FileDisk {
         Ok(Self { folder: folder.to_owned(), writable: true })
     }
 
-    /// For looking only: every change is refused.
+    /// Opens the folder for reading only; every change fails.
     pub fn read_only(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), writable: false }
     }
@@ -97,8 +98,8 @@ struct FileSegment(File);
 
 impl FileSegment {
     fn new(file: File) -> io::Result<Self> {
-        // Reading ahead would fill the cache with the unused rest of a segment in large pieces, each of which would then be written
-        // in whole for one frame.
+        // With read-ahead, the cache would hold the unused rest of a segment in large units, and each would be written
+        // as a whole for one frame.
         fadvise(&file, 0, None, Advice::Random)?;
         Ok(Self(file))
     }
@@ -139,8 +140,8 @@ impl Segment for FileSegment {
     }
 
     fn prepare(&self, offset: u64) -> io::Result<u64> {
-        // Space that is only reserved reads as zeros, and has to be marked as written with each frame: then a sync waits for the file
-        // system's own journal, and for all that others had it write.
+        // Space that is only reserved reads as zeros. The file system marks it as written with each frame, so a sync
+        // would wait for the file system's own journal, and for everything that others have in it.
         let end = self.length()?.min(offset + ZEROS_PER_SYNC_BYTES);
         for begin in (offset..end).step_by(ZEROS.len()) {
             self.write_at(begin, &ZEROS[..(end - begin).min(ZEROS.len() as u64) as usize])?;
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_looker_cannot_write() {
+    fn a_read_only_disk_cannot_write() {
         let folder = tempfile::tempdir().unwrap();
         FileDisk::new(folder.path()).unwrap().create(0, 4096).unwrap();
         let segment = FileDisk::read_only(folder.path()).open(0).unwrap();

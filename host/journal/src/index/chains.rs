@@ -1,5 +1,6 @@
-//! The newest part of each aggregate's history, in memory: one list of entries, each of which knows the one before it of its aggregate. So an
-//! aggregate costs no memory of its own, and a list that is emptied can be filled again without asking the system for any.
+//! The newest part of each aggregate's history, in memory. It is one list of entries, each of which points to the
+//! previous entry of its aggregate. So an aggregate needs no allocation of its own, and a cleared list is filled again
+//! without new allocations.
 
 use std::collections::HashMap;
 
@@ -18,18 +19,18 @@ pub(super) struct Chains {
 #[derive(Clone, Copy)]
 struct Ends {
     first: Sequence,
-    /// In `links`.
+    /// Index of the newest entry in `links`.
     newest: u32,
 }
 
 struct Link {
     entry: HistoryEntry,
-    /// In `links`; its own where there is none before.
+    /// Index of the aggregate's previous entry in `links`; the link's own index if there is none.
     before: u32,
 }
 
 impl Chains {
-    /// What follows the aggregate's last entry.
+    /// Adds the entry that follows the aggregate's last one.
     pub(super) fn push(&mut self, key: AggregateKey, entry: HistoryEntry) {
         let own = u32::try_from(self.links.len()).expect("an overlay is written out long before it holds so many");
         let mut before = own;
@@ -38,7 +39,7 @@ impl Chains {
         self.links.push(Link { entry, before });
     }
 
-    /// Where the part that is here begins.
+    /// The aggregate's first sequence in this list.
     pub(super) fn first(&self, key: AggregateKey) -> Option<Sequence> {
         self.ends(key).map(|ends| ends.first)
     }
@@ -47,7 +48,7 @@ impl Chains {
         self.ends(key).map(|ends| self.links[ends.newest as usize].entry)
     }
 
-    /// Entries that reach beyond `after`, in order.
+    /// The aggregate's entries with events after `after`, in order.
     pub(super) fn beyond(&self, key: AggregateKey, after: Sequence) -> Vec<HistoryEntry> {
         self.ends(key).map_or_else(Vec::new, |ends| self.walk(ends, after))
     }
@@ -62,7 +63,7 @@ impl Chains {
         all.into_iter().map(|(key, ends)| (key, self.walk(ends, Sequence::ZERO)))
     }
 
-    /// Keeps its memory.
+    /// Removes all entries and keeps the allocated memory.
     pub(super) fn clear(&mut self) {
         self.ends.iter_mut().for_each(HashMap::clear);
         self.links.clear();
@@ -100,7 +101,7 @@ mod tests {
         AggregateKey([number; 16])
     }
 
-    /// Two events each.
+    /// An entry with two events.
     fn entry(first: u64) -> HistoryEntry {
         let place = Place { address: 100 * first, length: 50 };
         HistoryEntry { first: Sequence(first), last: Sequence(first + 1), place }

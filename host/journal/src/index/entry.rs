@@ -1,15 +1,15 @@
-//! What an index keeps: where things lie in the journal.
+//! The values of an index: where things lie in the journal.
 
 use polder_core::{Position, Sequence, TenantName};
 
 use crate::frame::Link;
 use crate::{AggregateKey, CommandKey};
 
-/// One record.
+/// Where one record lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) address: u64,
-    /// In bytes.
+    /// Length of the record, in bytes.
     pub(crate) length: u32,
 }
 
@@ -21,13 +21,12 @@ pub(crate) struct HistoryEntry {
     pub(crate) place: Place,
 }
 
-/// Whole frames, one behind the other in one segment, that hold all of a tenant's events from `first` on up to the next
-/// stretch.
+/// Consecutive whole frames of one segment that hold all of a tenant's events from `first` up to the next stretch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stretch {
     pub(crate) first: Position,
     pub(crate) address: u64,
-    /// In bytes, up to the end of the last frame's last sector.
+    /// Length up to the end of the last frame's last sector, in bytes.
     pub(crate) length: u64,
     /// The address of the segment.
     pub(crate) segment: u64,
@@ -43,25 +42,25 @@ impl Stretch {
     }
 }
 
-/// How far a tenant's history reaches, and what it takes.
+/// A tenant's last position, and the size of its records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Extent {
     pub(crate) position: Position,
-    /// Of all its records, without what frames add.
+    /// Total size of the tenant's records, in bytes, without frame headers.
     pub(crate) bytes: u64,
 }
 
-/// A frame that is durable.
+/// The place of a durable frame.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DurableFrame {
     pub(crate) link: Link,
     pub(crate) address: u64,
-    /// In whole sectors.
+    /// Length of the frame in bytes, rounded up to whole sectors.
     pub(crate) length: u64,
     pub(crate) segment: u64,
 }
 
-/// What an index needs to know of a record.
+/// The fields of a record that an index needs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IndexedRecord<'a> {
     pub(crate) tenant: &'a TenantName,

@@ -1,5 +1,5 @@
-//! The threads beside the writer: one writes full overlays into the store, so that neither an append nor a reader waits for it; the other
-//! merges what has become many.
+//! The index's background threads. One writes full overlays into the store, so that neither an append nor a reader
+//! waits for that. The other merges runs when there are many.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +10,11 @@ use std::time::Duration;
 use super::runs::REST;
 use super::{Index, Overlay};
 
-/// How long it is waited before writing is tried again, for want of space as a rule.
+/// Pause before a failed write is tried again. Writes fail mostly for lack of space.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Dropping it ends the threads: once what was handed to it is written, and without waiting for a merge.
+/// Dropping the flusher ends its threads. The drop waits for the overlays in the queue to be written, but not for a
+/// merge.
 pub(crate) struct Flusher {
     frozen: Option<Sender<Arc<Overlay>>>,
     is_ending: Arc<AtomicBool>,
@@ -27,7 +28,7 @@ impl Flusher {
             return Self { frozen: None, is_ending, threads: Vec::new() };
         }
         let ((sender, frozen), (written, added)) = (channel(), channel());
-        // Some may be due since the last time.
+        // A merge may have been due already when the index was closed.
         let _ = written.send(());
         let (writing, until) = (Arc::clone(index), Arc::clone(&is_ending));
         let (merging, ending) = (Arc::clone(index), Arc::clone(&is_ending));
@@ -38,12 +39,13 @@ impl Flusher {
         Self { frozen: Some(sender), is_ending, threads }
     }
 
-    /// Hands the newest entries over if they are many.
+    /// Sends the overlay to the thread that writes it, if it is full.
     pub(crate) fn flush_if_full(&self, index: &Index) {
         if let Some(frozen) = index.freeze(index.flush_records)
             && let Some(sender) = &self.frozen
         {
-            // Fails only when the thread has panicked; the entries are then found in memory, and after a restart built again.
+            // The send fails only if that thread has panicked. The entries then stay in memory, and are indexed again
+            // after a restart.
             let _ = sender.send(frozen);
         }
     }
@@ -54,7 +56,7 @@ impl Drop for Flusher {
         self.frozen = None;
         self.is_ending.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
-            // It may be waiting before it tries again.
+            // The thread may be in the pause before another try.
             thread.thread().unpark();
             let _ = thread.join();
         }
@@ -68,12 +70,12 @@ fn write_out(index: &Index, frozen: Receiver<Arc<Overlay>>, written: &Sender<()>
                 return;
             }
             if let Err(error) = index.check() {
-                tracing::warn!(%error, "the index cannot be written; it is tried again");
+                tracing::warn!(%error, "the index cannot be written; this is tried again later");
             }
             std::thread::park_timeout(RETRY_PAUSE);
             frozen = unwritten;
         }
-        // Fails only when that thread has panicked; then there are more runs to ask.
+        // The send fails only if the merging thread has panicked. Lookups then read more runs.
         let _ = written.send(());
     }
 }
@@ -88,7 +90,7 @@ fn merge_all(index: &Index, added: &Receiver<()>, is_ending: &AtomicBool) {
                 Ok(false) => break,
                 Err(_) if !is_wanted() => return,
                 Err(error) => {
-                    // Everything is found all the same. It is tried again when more was written.
+                    // Every entry is still found. The merge is tried again after the next write.
                     tracing::warn!(%error, "parts of the index cannot be merged");
                     break;
                 }

@@ -1,16 +1,17 @@
-//! Keys and values of the store. A run holds every kind of entry, so that writing them out is one atomic piece; the first byte of a
-//! key is the kind. What comes before the numbers at a key's end is its mark: by that a run tells whether it has some of a kind.
+//! Keys and values of the store. A run contains every kind of entry, so that an overlay is written as one atomic file.
+//! The first byte of a key is its kind. A key without its trailing number is the key's mark; a run's filter contains
+//! the marks of its keys.
 //!
 //! | key | value |
 //! |---|---|
 //! | `c` command key | place |
-//! | `h` aggregate key, first sequence | the history entries from there on, 256 at most |
+//! | `h` aggregate key, first sequence | the history entries from there on, at most 256 |
 //! | `m` | number and hash of the last frame in the run |
-//! | `o` tenant | nothing: records of the tenant in the run could not be read, and are not in it |
+//! | `o` tenant | empty: some records of the tenant could not be read, and are missing in the run |
 //! | `p` tenant | last position, bytes of its records |
 //! | `t` tenant, 0, first position | stretch |
 //!
-//! Sequences and positions in keys are big-endian, so that keys sort as they count.
+//! Sequences and positions in keys are big-endian, so that keys sort in numeric order.
 
 use polder_core::{Position, Sequence, TenantName};
 
@@ -20,16 +21,16 @@ use crate::bytes::{Cursor, put_number};
 use crate::frame::Link;
 use crate::{AggregateKey, CommandKey};
 
-/// So that reading the end of a long history does not decode all of it.
+/// Maximum number of history entries per value, so that reading the end of a long history does not decode all of it.
 pub(super) const HISTORY_ENTRIES_PER_VALUE_MAX: usize = 256;
 
 pub(super) const CHECKPOINT_KEY: &[u8] = b"m";
 pub(super) const PASSED_OVER_PREFIX: &[u8] = b"o";
 pub(super) const EXTENT_PREFIX: &[u8] = b"p";
 
-/// How long a history's mark is: the kind, and the aggregate's key.
+/// Length of a history's mark in bytes: the kind and the aggregate's key.
 const HISTORY_MARK_BYTES: usize = 17;
-/// A sequence or a position.
+/// Length of a sequence or a position in bytes.
 const NUMBER_BYTES: usize = 8;
 
 pub(super) fn mark_of(key: &[u8]) -> &[u8] {
@@ -100,7 +101,7 @@ pub(super) fn history_value(entries: &[HistoryEntry]) -> Vec<u8> {
     let mut address = 0;
     for entry in entries {
         put_number(&mut value, entry.last.0 - entry.first.0);
-        // Histories are in the journal's order, so that addresses only grow.
+        // Histories are in the journal's order, so addresses only increase.
         put_number(&mut value, entry.place.address - address);
         put_number(&mut value, u64::from(entry.place.length));
         address = entry.place.address;
@@ -108,7 +109,7 @@ pub(super) fn history_value(entries: &[HistoryEntry]) -> Vec<u8> {
     value
 }
 
-/// `key` gives the sequence the value begins with.
+/// Decodes a history value. Its `key` ends with the sequence of the first entry.
 pub(super) fn read_history(key: &[u8], value: &[u8]) -> Result<Vec<HistoryEntry>, IndexError> {
     let read = || {
         let mut first = u64::from_be_bytes(*key.last_chunk()?);

@@ -1,4 +1,4 @@
-//! Index entries in memory: the newest, not yet in the store.
+//! The newest index entries, in memory. They are not yet in the store.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,14 +16,15 @@ pub(crate) struct Overlay {
     histories: Chains,
     stretches: foldhash::HashMap<TenantName, Vec<Stretch>>,
     extents: foldhash::HashMap<TenantName, Extent>,
-    /// Tenants with records that could not be read, and so are not in here.
+    /// Tenants with records that could not be read, and are therefore missing here.
     passed_over: BTreeSet<TenantName>,
     record_count: usize,
     last_frame: Option<Link>,
 }
 
 impl Overlay {
-    /// Empties it and keeps its memory: where the system has none at hand, new memory takes milliseconds, and the writer would wait.
+    /// Removes all entries and keeps the allocated memory. New memory can take milliseconds to allocate, during which
+    /// the writer would wait.
     pub(crate) fn clear(&mut self) {
         self.commands.iter_mut().for_each(HashMap::clear);
         self.histories.clear();
@@ -33,10 +34,11 @@ impl Overlay {
         (self.record_count, self.last_frame) = (0, None);
     }
 
-    /// `extent` is the tenant's with this record.
+    /// Adds a record. `extent` is the tenant's extent including this record.
     pub(crate) fn add(&mut self, frame: &DurableFrame, record: &IndexedRecord<'_>, extent: Extent) {
         self.record_count += 1;
-        // The newest stays: a command has a second record only where it was rejected, and was sent to be decided again.
+        // The newest record is kept. A command has a second record only if it was rejected first and sent to be decided
+        // again.
         self.commands[part_of(&record.command.0)].insert(record.command, record.place);
         match self.extents.get_mut(record.tenant) {
             Some(known) => *known = extent,
@@ -90,10 +92,10 @@ impl Overlay {
         self.last_frame
     }
 
-    /// How many keys' marks there are.
+    /// Number of distinct marks of the keys.
     pub(crate) fn mark_count(&self) -> usize {
         let commands = self.commands.iter().map(HashMap::len).sum::<usize>();
-        // And the checkpoint's.
+        // The 1 is the checkpoint's mark.
         commands + self.histories.len() + self.stretches.len() + self.extents.len() + self.passed_over.len() + 1
     }
 
@@ -128,7 +130,7 @@ impl Overlay {
     }
 }
 
-/// Adds those that hold events after `after` to `taken`, until `taken` holds `bytes_max`.
+/// Adds the stretches with events after `after` to `taken`, until `taken` holds at least `bytes_max` bytes.
 pub(super) fn take_from(stretches: &[Stretch], after: Position, bytes_max: usize, taken: &mut Vec<Stretch>) {
     let begun = stretches.partition_point(|stretch| stretch.first <= after.plus(1));
     let mut bytes: u64 = taken.iter().map(|stretch| stretch.length).sum();

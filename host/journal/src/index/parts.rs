@@ -1,4 +1,5 @@
-//! A map by digest in many parts. A map that grows moves all that it holds, while the writer waits: this way it is a sixteenth at a time.
+//! A map by digest, divided into parts. A map that grows moves all its entries while the writer waits; this way it
+//! moves a sixteenth at a time.
 
 use std::collections::HashMap;
 
@@ -8,7 +9,7 @@ const PARTS: usize = 16;
 
 pub(super) type Parts<K, V> = [HashMap<K, V, BuildDigestHasher>; PARTS];
 
-/// Digests spread evenly.
+/// The part that holds a digest. Digests spread evenly over the parts.
 pub(super) fn part_of(digest: &[u8; 16]) -> usize {
     usize::from(digest[0]) % PARTS
 }

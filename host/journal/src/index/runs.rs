@@ -1,12 +1,13 @@
-//! Entries on disk: a folder of runs, sorted files that never change. Each holds what the index has of some frames; together they hold that
-//! of all frames, one behind the other. A new run comes at the end, and when there are many, neighbours are merged beside.
+//! Entries on disk: a folder of runs, which are sorted files that never change. Each run holds the index entries of a
+//! range of frames; the ranges follow each other without a gap. New runs are added at the end, and when there are many,
+//! a background thread merges neighbours.
 //!
-//! A reader takes a snapshot of the list and never blocks, because each command asks here whether it was there before. That is why no library
-//! does this: `docs/src/why/differences.md`, "The index".
+//! Readers take a snapshot of the list of runs and never block, because each command checks here whether it was decided
+//! before. For why no library is used see `docs/src/why/differences.md`, "The index".
 //!
-//! A run's name says which frames it covers: `{the last frame before it}-{its last frame}-{level}.run`. What is not finished has another
-//! ending. So a folder needs no list of its files: what a merged run covers besides is left over, and removed.
-
+//! A run's name contains its range of frames: `{the last frame before it}-{its last frame}-{level}.run`. An unfinished
+//! run has another extension. So the folder needs no list of its files: a run whose frames another run covers too is a
+//! leftover of a merge, and is removed.
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,16 +29,17 @@ pub(super) use run::{Entry, RunWriter};
 
 const SUFFIX: &str = ".run";
 const UNFINISHED_SUFFIX: &str = ".new";
-/// As many as the largest frame number has.
+/// Number of digits of the largest frame number.
 const NUMBER_DIGITS: usize = 20;
-/// After each sync of what is written beside others' appends: nobody waits for it.
+/// Pause after each sync in a background thread. Frames that are synced meanwhile wait less, and no caller waits for
+/// the background thread.
 pub(super) const REST: Duration = Duration::from_micros(500);
 
 pub(super) struct Runs {
     folder: PathBuf,
-    /// Oldest first.
+    /// The runs, oldest first.
     list: ArcSwap<Vec<Covering>>,
-    /// Held while the list is exchanged.
+    /// Locked while the list is replaced.
     changing: Mutex<()>,
 }
 
@@ -47,7 +49,7 @@ struct Covering {
     run: Arc<Run>,
 }
 
-/// Frames behind `after` up to `last`.
+/// The frames after `after`, up to and including `last`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Covered {
     after: u64,
@@ -56,7 +58,7 @@ struct Covered {
 }
 
 impl Runs {
-    /// Makes the folder if it is not there.
+    /// Opens the runs in `folder`, which is created if it is missing. Removes unfinished and leftover files.
     pub(super) fn open(folder: &Path) -> Result<Self, IndexError> {
         let problem = |error: io::Error| IndexError(format!("{} cannot be used: {error}", folder.display()));
         fs::create_dir_all(folder).map_err(problem)?;
@@ -90,7 +92,7 @@ impl Runs {
         Ok(None)
     }
 
-    /// The last entry of those with this mark. An entry of a newer run has to come behind those of older ones.
+    /// The last entry with this mark. Entries of newer runs must sort after those of older runs.
     pub(super) fn last(&self, mark: &[u8]) -> Result<Option<Entry>, IndexError> {
         let above = [mark, &[0xff; 9]].concat();
         self.list
@@ -102,8 +104,8 @@ impl Runs {
             .transpose()
     }
 
-    /// Entries with this mark in ascending order, from the last one up to `at` on, or else from the first. As for
-    /// [`last`](Self::last).
+    /// Entries with this mark in ascending order. They begin with the last entry whose key is at most `at`; if there is
+    /// none, with the first entry. The same condition holds as for [`last`](Self::last).
     pub(super) fn from(
         &self,
         mark: &[u8],
@@ -126,7 +128,8 @@ impl Runs {
         Ok(entries.into_iter().flat_map(move |entries| entries.take_while(is_marked.clone())))
     }
 
-    /// All entries with this mark's beginning, those of older runs first: what comes later takes the place of what came before.
+    /// All entries whose keys begin with `beginning`, those of older runs first. A later entry replaces an earlier one
+    /// with the same key.
     pub(super) fn all(&self, beginning: &'static [u8]) -> impl Iterator<Item = Result<Entry, IndexError>> + use<> {
         let runs: Vec<_> = self.list.load().iter().map(|covering| Arc::clone(&covering.run)).collect();
         let begins = move |entry: &Result<Entry, IndexError>| {
@@ -135,8 +138,8 @@ impl Runs {
         runs.into_iter().flat_map(move |run| run.entries(beginning).take_while(begins))
     }
 
-    /// A run of all frames up to `last` that no other covers. Durable, and found by readers, when this returns; nothing of it is there when it
-    /// fails. `rest`: as for [`RunWriter::create`].
+    /// Adds a run of all frames up to `last` that no other run covers. It is durable, and readers find it, when this
+    /// returns. If it fails, nothing is added. For `rest` see [`RunWriter::create`].
     pub(super) fn add(
         &self,
         last: u64,
@@ -151,7 +154,8 @@ impl Runs {
         Ok(())
     }
 
-    /// Merges once, if there are runs enough. `is_wanted` is asked again and again meanwhile.
+    /// Merges one group of runs if enough are due, and returns whether it did. Calls `is_wanted` between entries and
+    /// stops when it returns false.
     pub(super) fn merge(&self, is_wanted: &dyn Fn() -> bool) -> Result<bool, IndexError> {
         let list = self.list.load_full();
         let levels: Vec<u8> = list.iter().map(|covering| covering.frames.level).collect();
@@ -162,10 +166,11 @@ impl Runs {
         let runs: Vec<_> = list[due.clone()].iter().map(|covering| Arc::clone(&covering.run)).collect();
         let marks = runs.iter().map(|run| run.marks()).sum();
         let merged = self.write(frames, marks, REST, |out| merge(&runs, out, is_wanted))?;
-        // Others have only added to the end meanwhile.
+        // Other threads only append to the list, so the indices are still valid.
         self.change(|list| drop(list.splice(due, [merged])));
         for run in runs {
-            // Whoever still reads it has it open. What cannot be removed now is when the folder is opened next.
+            // Readers that still use the run have its file open. A file that cannot be removed now is removed at the
+            // next opening.
             if let Err(error) = fs::remove_file(run.path()) {
                 tracing::warn!(path = %run.path().display(), %error, "a merged part of the index cannot be removed");
             }
@@ -188,7 +193,7 @@ impl Runs {
             .and_then(|()| fs::rename(&unfinished, &path).map_err(unwritable))
             .and_then(|()| File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(unwritable))
             .inspect_err(|_| {
-                // If it stays, it goes when the folder is opened next.
+                // A file that cannot be removed now is removed at the next opening.
                 let _ = fs::remove_file(&unfinished);
             })?;
         Ok(Covering { frames, run: Arc::new(Run::open(&path)?) })
@@ -202,7 +207,7 @@ impl Runs {
     }
 }
 
-/// The last entry with this mark up to the key.
+/// The last entry with this mark whose key is at most `key`.
 fn floor(run: &Run, mark: &[u8], key: &[u8]) -> Result<Option<Entry>, IndexError> {
     if !run.may_hold(mark) {
         return Ok(None);
@@ -210,9 +215,9 @@ fn floor(run: &Run, mark: &[u8], key: &[u8]) -> Result<Option<Entry>, IndexError
     Ok(run.floor(key)?.filter(|entry| entry.key.starts_with(mark)))
 }
 
-/// Those that follow one another, and those that are covered by others besides.
+/// Separates the runs that follow each other without a gap from those that other runs cover too.
 fn in_a_row(mut found: Vec<Covered>) -> Result<(Vec<Covered>, Vec<Covered>), IndexError> {
-    // Of those that begin at one frame, the one that covers the most comes first.
+    // Of several runs with the same first frame, the one with the most frames comes first.
     found.sort_unstable_by_key(|frames| (frames.after, u64::MAX - frames.last));
     let (mut kept, mut covered) = (Vec::<Covered>::new(), Vec::new());
     for frames in found {
@@ -246,7 +251,7 @@ impl Covered {
 mod tests {
     use super::*;
 
-    /// A history key of the aggregate: entries with one mark.
+    /// A history key of the aggregate. All keys of one aggregate have the same mark.
     fn key(aggregate: u8, first: u64) -> Vec<u8> {
         [b"h".as_slice(), &[aggregate; 16], &first.to_be_bytes()].concat()
     }
@@ -255,7 +260,8 @@ mod tests {
         [b"h".as_slice(), &[aggregate; 16]].concat()
     }
 
-    /// One run for each frame, with an entry for each of three aggregates, and one that each run has.
+    /// Adds one run per frame, with one entry for each of three aggregates, and one entry with the same key in each
+    /// run.
     fn add(runs: &Runs, frames: std::ops::RangeInclusive<u64>) {
         for frame in frames {
             runs.add(frame, 4, Duration::ZERO, |out| {
@@ -299,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn merged_or_not_the_same_is_found() {
+    fn the_same_entries_are_found_before_and_after_a_merge() {
         let folder = tempfile::tempdir().unwrap();
         let runs = Runs::open(folder.path()).unwrap();
         assert_eq!(runs.get(b"m").unwrap(), None);
@@ -319,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reads_while_runs_are_merged_reads_on() {
+    fn a_reader_continues_while_runs_are_merged() {
         let folder = tempfile::tempdir().unwrap();
         let runs = Runs::open(folder.path()).unwrap();
         add(&runs, 1..=8);
@@ -340,9 +346,9 @@ mod tests {
         check(&runs, 8);
     }
 
-    /// Wherever the host was killed while it merged or added.
+    /// Covers every moment at which the host may be killed while it merges or adds.
     #[test]
-    fn what_was_not_finished_or_is_left_over_goes_at_the_next_opening() {
+    fn unfinished_and_leftover_files_are_removed_at_the_next_opening() {
         let folder = tempfile::tempdir().unwrap();
         let runs = Runs::open(folder.path()).unwrap();
         add(&runs, 1..=8);

@@ -1,4 +1,5 @@
-//! Saved states on disk, in fjall. They are large and few, written anew and removed: what it is good at.
+//! Saved states on disk, in fjall. There are few of them; they are large, and often rewritten and removed, which fjall
+//! is good at.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,14 +11,14 @@ use super::IndexError;
 use crate::bytes::{Cursor, put_number};
 use crate::{AggregateKey, Snapshot};
 
-/// What a snapshot's key begins with.
+/// Length of the revision at the start of a snapshot's key, in bytes.
 const REVISION_BYTES: usize = 32;
-/// Of what was read, kept in memory, in bytes.
+/// Size of the read cache, in bytes.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
 pub(super) struct Snapshots {
     keyspace: Keyspace,
-    /// Closes last.
+    /// Last field, so that the database is closed last.
     _database: Database,
 }
 
@@ -56,7 +57,7 @@ impl Snapshots {
         Ok(self.keyspace.remove(snapshot_key(key, revision))?)
     }
 
-    /// Removes those of all other revisions. Gives how many those were.
+    /// Removes the snapshots of all other revisions. Returns how many were removed.
     pub(super) fn keep_only(&self, revisions: &BTreeSet<Revision>) -> Result<u64, IndexError> {
         let (mut removed, mut from) = (0, vec![0; REVISION_BYTES]);
         while let Some(next) = self.keyspace.range(from.clone()..).next() {
@@ -78,14 +79,14 @@ impl Snapshots {
         Ok(removed)
     }
 
-    /// What was removed leaves the disk too, rather than when there is so much of it that it pays.
+    /// Erases removed snapshots from the disk now. Without this, compaction erases them at some later time.
     pub(super) fn purge(&self) -> Result<(), IndexError> {
         self.keyspace.rotate_memtable_and_wait()?;
         Ok(self.keyspace.major_compact()?)
     }
 }
 
-/// To the next number of as many bytes; false behind the last.
+/// Increments a big-endian number of fixed length; returns false if it overflows.
 fn step(number: &mut [u8]) -> bool {
     for byte in number.iter_mut().rev() {
         *byte = byte.wrapping_add(1);

@@ -1,6 +1,6 @@
-//! The index on disk: entries in runs, snapshots beside.
+//! The index on disk: entries in runs, and snapshots in a database of their own.
 //!
-//! An overlay goes in as one run. So either all of it is in the store, with the frame it goes up to, or nothing of it.
+//! An overlay is written as one run, so either all of it is in the store, including its last frame, or none of it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,8 +17,8 @@ use super::{IndexError, Overlay};
 use crate::frame::Link;
 use crate::{AggregateKey, CommandKey};
 
-/// What a stretch in the store covers at most, in bytes, unless one frame alone is larger: few entries for many small
-/// frames, and little read in vain.
+/// Maximum length of a stretch in the store, in bytes, unless a single frame is longer. It keeps the number of entries
+/// low for many small frames, and limits how much is read in vain.
 const STRETCH_BYTES_MAX: u64 = 64 * 1024;
 
 pub(crate) struct Store {
@@ -31,11 +31,11 @@ impl Store {
         Ok(Self { runs: Runs::open(&folder.join("runs"))?, snapshots: Snapshots::open(&folder.join("snapshots"))? })
     }
 
-    /// `rest`: as for [`Runs::add`].
+    /// Writes an overlay as one run. For `rest` see [`Runs::add`].
     pub(super) fn write(&self, overlay: &Overlay, rest: Duration) -> Result<(), IndexError> {
         let Some(last_frame) = overlay.last_frame() else { return Ok(()) };
         self.runs.add(last_frame.number, overlay.mark_count(), rest, |run| {
-            // Ascending, as the first bytes of the keys are.
+            // The kinds are in ascending order of their first bytes.
             for (key, place) in overlay.sorted_commands() {
                 run.add(&layout::command_key(key), &layout::place_value(place))?;
             }
@@ -60,7 +60,7 @@ impl Store {
         })
     }
 
-    /// As [`Runs::merge`].
+    /// Does the same as [`Runs::merge`].
     pub(super) fn merge(&self, is_wanted: &dyn Fn() -> bool) -> Result<bool, IndexError> {
         self.runs.merge(is_wanted)
     }
@@ -107,7 +107,7 @@ impl Store {
         Ok(layout::read_history(&entry.key, &entry.value)?.pop())
     }
 
-    /// As many as hold `bytes_max`, one at least; and whether those are all there are.
+    /// As many stretches as hold `bytes_max` bytes, at least one if there is any; and whether these are all.
     pub(crate) fn stretches(
         &self,
         tenant: &TenantName,
@@ -129,7 +129,7 @@ impl Store {
     }
 }
 
-/// Joins neighbours into larger stretches.
+/// Joins adjacent stretches into larger ones.
 fn joined(stretches: &[Stretch]) -> Vec<Stretch> {
     let mut joined: Vec<Stretch> = Vec::new();
     for stretch in stretches {

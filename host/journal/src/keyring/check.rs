@@ -1,5 +1,5 @@
-//! A key's check value: kept beside the key and in the host's own history, so that a damaged or exchanged key is found before anything is
-//! sealed or opened with it.
+//! The check value of a key. It is stored with the key and in the host's own history, so that a damaged or exchanged
+//! key is found before anything is sealed or opened with it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,13 +12,13 @@ use super::Secret;
 pub(super) const CHECK_BYTES: usize = 16;
 const CONTEXT: &str = "polder journal 2026-11-30 check value of one tenant's key";
 
-/// Tells whether a secret is the expected one, and nothing else of it: 128 bits of BLAKE3's key derivation over the secret and the tenant's
-/// name.
+/// Shows whether a secret is the expected one, without revealing anything else about it: 128 bits of BLAKE3's key
+/// derivation over the secret and the tenant's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct KeyCheck(pub(super) [u8; CHECK_BYTES]);
 
-/// A text that is no check value.
+/// The text is not a check value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a key's check value has {} hexadecimal digits", 2 * CHECK_BYTES)]
 pub struct KeyCheckError;
@@ -54,7 +54,7 @@ impl FromStr for KeyCheck {
     }
 }
 
-/// As text in JSON: facts are recorded with it.
+/// Facts contain the check value as text in JSON.
 impl TryFrom<String> for KeyCheck {
     type Error = KeyCheckError;
 

@@ -1,4 +1,4 @@
-//! Keys in a folder, one small file each: the secret, and its check value.
+//! Keys in a folder, one small file per tenant. The file holds the secret and its check value.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -12,9 +12,9 @@ use super::{Kept, KeyCheck, KeyStore, SECRET_BYTES, Secret};
 
 const SUFFIX: &str = ".key";
 const FILE_BYTES: usize = SECRET_BYTES + CHECK_BYTES;
-/// Readable by the host's user alone.
+/// Readable and writable only by the host's user.
 const FILE_MODE: u32 = 0o600;
-/// A file of which any of these bits is set is not the host's user's alone.
+/// Permission bits of other users. A key file must have none of them.
 const OTHERS_MODE: u32 = 0o077;
 
 pub(super) struct KeyFolder(pub(super) PathBuf);
@@ -29,7 +29,7 @@ impl KeyStore for KeyFolder {
         let mut all = Vec::new();
         for entry in entries {
             let name = entry?.file_name();
-            // Anything else is somebody else's, or a key that was never finished.
+            // Any other file belongs to another program, or is a key that was never completed.
             let tenant = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
             let Some(tenant) = tenant.and_then(|tenant| TenantName::new(tenant).ok()) else { continue };
             all.extend(self.find(&tenant)?.map(|kept| (tenant, kept)));
@@ -37,7 +37,7 @@ impl KeyStore for KeyFolder {
         Ok(all)
     }
 
-    /// A file that cannot be read is its tenant's trouble alone.
+    /// An unreadable file is a problem of its tenant, and not an error of the store.
     fn find(&self, tenant: &TenantName) -> io::Result<Option<Kept>> {
         match read(&self.path(tenant)) {
             Ok(bytes) => Ok(Some(bytes.and_then(|bytes| parse(tenant, &bytes)))),
@@ -53,7 +53,7 @@ impl KeyStore for KeyFolder {
         file.sync_all()?;
         fs::rename(&unfinished, &path)?;
         File::open(&self.0)?.sync_all()?;
-        // One host has the folder: nobody can have been faster.
+        // The folder is locked by this host, so no other host can have stored a key first.
         Ok(*secret)
     }
 
@@ -61,7 +61,7 @@ impl KeyStore for KeyFolder {
         let path = self.path(tenant);
         match File::options().write(true).open(&path) {
             Ok(file) => {
-                // Removing a file leaves its bytes where they were.
+                // Removing a file does not erase its bytes from the disk, so overwrite them first.
                 file.write_all_at(&[0; FILE_BYTES], 0)?;
                 file.sync_all()?;
                 fs::remove_file(&path)?;
@@ -83,7 +83,7 @@ impl KeyFolder {
     }
 }
 
-/// At most one byte more than a key has.
+/// Reads at most one byte more than a key has, enough to detect a file that is too long.
 fn read(path: &std::path::Path) -> io::Result<Result<Vec<u8>, String>> {
     let file = File::open(path)?;
     let mode = file.metadata()?.mode() & 0o777;
@@ -97,7 +97,7 @@ fn read(path: &std::path::Path) -> io::Result<Result<Vec<u8>, String>> {
     Ok(Ok(bytes))
 }
 
-/// The secret in a key file of this tenant.
+/// Parses a key file of this tenant and returns the secret.
 pub(super) fn parse(tenant: &TenantName, bytes: &[u8]) -> Kept {
     let Some((secret, check)) = bytes.split_first_chunk::<SECRET_BYTES>() else {
         return Err(wrong_length(bytes.len()));

@@ -1,5 +1,5 @@
-//! Turns a decision into a record's bytes, with the content ids of its events. Runs on many threads at once and knows
-//! neither frames nor the tenant's position.
+//! Encodes a decision as a record, and computes the content ids of its events. It runs on many threads at once and
+//! knows neither frames nor the tenant's position.
 
 use polder_core::{ContentId, EventContent, Position, Sequence, TenantName, TimestampMs};
 
@@ -11,12 +11,12 @@ use super::{
 use crate::bytes::{put_number, put_text};
 use crate::{AggregateKey, CommandKey, Decision, NewEvent, Outcome};
 
-/// Names, ids and numbers of a usual record, without its events.
+/// Typical size of a record's names, ids and numbers, in bytes, without events.
 const HEAD_BYTES_TYPICAL: usize = 192;
-/// Name, version, content id and lengths of a usual event, without its payload.
+/// Typical size of an event's name, version, content id and lengths, in bytes, without the payload.
 const EVENT_HEAD_BYTES_TYPICAL: usize = 64;
 
-/// A record ready to be written, and what a writer needs to know about it without reading it again.
+/// A record ready to be written, with the fields that the writer needs.
 #[derive(Debug, Clone)]
 pub struct EncodedRecord {
     bytes: Vec<u8>,
@@ -29,11 +29,12 @@ pub struct EncodedRecord {
 }
 
 impl EncodedRecord {
-    /// `aggregate` is the key of the decision's aggregate, which whoever decided has at hand; `previous` is the content id of the aggregate's last event, or [`ContentId::NONE`]. Gives the record and the id of
-    /// the aggregate's last event after it: `previous` again when the decision has no events.
+    /// Encodes a decision. `aggregate` is the key of the decision's aggregate, which the caller has already computed.
+    /// `previous` is the content id of the aggregate's last event, or [`ContentId::NONE`]. Returns the record and the
+    /// id of the aggregate's last event after it, which is `previous` if the decision has no events.
     ///
     /// # Panics
-    /// When a record would exceed 4 GiB; the limits of every tenant keep it far below.
+    /// Panics if the record would exceed 4 GiB; the limits of every tenant keep it far below.
     pub fn encode(decision: &Decision, aggregate: AggregateKey, previous: &ContentId) -> (Self, ContentId) {
         let payload_bytes: usize = decision.events.iter().map(|event| event.payload.len()).sum();
         let capacity = HEAD_BYTES_TYPICAL + payload_bytes + EVENT_HEAD_BYTES_TYPICAL * decision.events.len();
@@ -89,13 +90,13 @@ impl EncodedRecord {
         self.at_ms
     }
 
-    /// What the record takes in a frame.
+    /// Size of the record in a frame, in bytes.
     pub fn length(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Adds the record to a frame, with its place in the tenant's history filled in. To be completed by a
-    /// [`Sealer`](super::Sealer).
+    /// Appends the record to a frame, with the tenant's position filled in. A [`Sealer`](super::Sealer) then has to
+    /// complete it.
     pub(crate) fn put(&self, frame: &mut Vec<u8>, position_before: Position) {
         let start = frame.len();
         frame.extend_from_slice(&self.bytes);
@@ -146,7 +147,7 @@ fn put_head(bytes: &mut Vec<u8>, decision: &Decision) {
     }
 }
 
-/// `None` when it says no more than the command's id does.
+/// The correlation id; `None` if it is equal to the command's id.
 fn own_correlation(decision: &Decision) -> Option<&str> {
     let correlation = decision.correlation_id.as_ref()?.as_str();
     (correlation != decision.command_id.as_str()).then_some(correlation)

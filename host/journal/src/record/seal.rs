@@ -1,8 +1,11 @@
-//! Sealing: everything of a record behind its tenant's name is encrypted with the tenant's key, in place and without growing.
+//! Sealing: everything in a record after its tenant's name and the mark is encrypted with the tenant's key, in place
+//! and without growing.
 //!
-//! AES-256 in counter mode (NIST SP 800-38A). The keystream runs along the journal: the counter block of a byte is its writer's mark and the
-//! sixteenth part of its address. So no two bytes share a key and a place in the keystream: an address is written a second time only by a
-//! later writer, who has another mark. Against changes the frame's hash guards, so there is no tag.
+//! The cipher is AES-256 in counter mode (NIST SP 800-38A). The keystream follows the journal: the counter block of a
+//! byte consists of the writer's mark and the byte's address divided by 16. So no two bytes of a journal share a key
+//! and a place in the keystream: a later writer that writes an address again has another mark, and so has the same
+//! writer after a frame that was not written whole and was cut off. There is no authentication tag, because the
+//! frame's hash protects against changes.
 
 use std::sync::Arc;
 
@@ -19,20 +22,21 @@ use crate::keyring::{KeyProblem, Keyring, TenantKey};
 pub(super) const MARK_BYTES: usize = 4;
 const BLOCK_BYTES: usize = 16;
 const BLOCK_NUMBER_AT: usize = 8;
-/// Keystream is made in pieces of at least so many bytes where records follow each other: processors encrypt dozens of blocks in
+/// Minimum size of a block of keystream for consecutive records, in bytes: processors encrypt dozens of AES blocks in
 /// the time of a few.
 const KEYSTREAM_BYTES_MIN: usize = 4_096;
-/// Before each sealed snapshot: as much of its first counter block is random.
+/// Size of the random nonce before each sealed snapshot, in bytes. It is the start of the first counter block.
 const NONCE_BYTES: usize = 12;
 
-/// Whether a record can be read.
+/// The result of opening a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Opened {
-    /// It was never sealed.
+    /// The record was never sealed.
     Plain,
-    /// With its tenant's key. With another key the bytes are noise, so that they do not read as a record.
+    /// The record was decrypted with its tenant's key. If that is not the key it was sealed with, the bytes are noise
+    /// and not a valid record.
     Unsealed,
-    /// Its tenant's key is gone, or cannot be used.
+    /// The tenant's key is missing, or cannot be used.
     Closed,
 }
 
@@ -41,38 +45,39 @@ pub(crate) struct Sealer<'a> {
     keys: &'a Keyring,
     mark: u32,
     keystream: &'a mut Keystream,
-    /// Most often the next record is the same tenant's.
+    /// The key of the last record's tenant, because the next record is mostly of the same tenant.
     last: Option<(&'a TenantName, Option<Arc<TenantKey>>)>,
 }
 
-/// Opens records that follow each other.
+/// Opens consecutive records.
 pub(crate) struct Opener<'a> {
     keys: &'a Keyring,
     keystream: Keystream,
-    /// Most often the next record is the same tenant's.
+    /// The key of the last record's tenant, because the next record is mostly of the same tenant.
     last: Option<(String, Option<Arc<TenantKey>>)>,
 }
 
-/// A piece of keystream that was made ahead, for records that follow each other.
+/// A block of keystream that is computed in advance, for consecutive records.
 #[derive(Default)]
 pub(crate) struct Keystream {
     bytes: Vec<u8>,
-    /// Where in the journal it begins.
+    /// Address in the journal at which the block begins.
     address: u64,
     made_with: Option<(Arc<TenantKey>, u32)>,
 }
 
 impl<'a> Sealer<'a> {
-    /// `mark`: a random number of this writer.
+    /// A sealer for one frame. `mark` is the random number of the writer.
     pub(crate) fn new(keys: &'a Keyring, mark: u32, keystream: &'a mut Keystream) -> Self {
         Self { keys, mark, keystream, last: None }
     }
 
-    /// A record that was put into a frame, and will lie at `address`, is sealed if its tenant has a key. The checksum covers what will be
-    /// on disk.
+    /// Completes a record in a frame, which will lie at `address`: seals it if its tenant has a key, and sets its
+    /// checksum, which covers the bytes as they will be on disk.
     ///
     /// # Errors
-    /// When the tenant has a key that cannot be used: nothing of it may be written, in plain text least of all.
+    /// Fails if the tenant has a key that cannot be used. The record must not be written then, and least of all as
+    /// plain text.
     pub(crate) fn complete(
         &mut self,
         record: &mut [u8],
@@ -106,7 +111,7 @@ impl<'a> Opener<'a> {
         Self { keys, keystream: Keystream::default(), last: None }
     }
 
-    /// As [`open`].
+    /// Does the same as [`open`].
     pub(crate) fn open(&mut self, record: &mut [u8], address: u64) -> Result<Opened, RecordError> {
         let Some(sealed) = Sealed::read(record)? else { return Ok(Opened::Plain) };
         if self.last.as_ref().is_none_or(|(last, _)| last != sealed.tenant) {
@@ -120,7 +125,8 @@ impl<'a> Opener<'a> {
     }
 }
 
-/// Makes the bytes of one record readable in place; its checksum does not hold any more then. What was not sealed stays as it is.
+/// Decrypts one record in place, after which its checksum does not match any more. Leaves a record that is not sealed
+/// as it is.
 pub(crate) fn open(record: &mut [u8], address: u64, keys: &Keyring) -> Result<Opened, RecordError> {
     let Some(sealed) = Sealed::read(record)? else { return Ok(Opened::Plain) };
     let Some(key) = keys.get_by_text(sealed.tenant) else { return Ok(Opened::Closed) };
@@ -133,12 +139,12 @@ pub(crate) fn open(record: &mut [u8], address: u64, keys: &Keyring) -> Result<Op
 struct Sealed<'a> {
     tenant: &'a str,
     mark: u32,
-    /// Where in the record the sealed bytes begin.
+    /// Offset in the record at which the sealed bytes begin.
     at: usize,
 }
 
 impl<'a> Sealed<'a> {
-    /// `None` for a record that is not sealed.
+    /// Reads the head of a record; `None` if it is not sealed.
     fn read(record: &'a [u8]) -> Result<Option<Self>, RecordError> {
         if record.get(FLAGS_AT).is_none_or(|flags| flags & FLAG_SEALED == 0) {
             return Ok(None);
@@ -151,7 +157,7 @@ impl<'a> Sealed<'a> {
 }
 
 impl Keystream {
-    /// The same as [`apply`].
+    /// Does the same as [`apply`], with keystream computed in advance.
     fn apply(&mut self, key: &Arc<TenantKey>, mark: u32, address: u64, bytes: &mut [u8]) {
         let is_same = self.made_with.as_ref().is_some_and(|(made, of)| Arc::ptr_eq(made, key) && *of == mark);
         let offset = address.checked_sub(self.address).and_then(|offset| usize::try_from(offset).ok());
@@ -171,7 +177,7 @@ fn combine(bytes: &mut [u8], keystream: &[u8]) {
     bytes.iter_mut().zip(keystream).for_each(|(byte, key)| *byte ^= key);
 }
 
-/// A state on its way into the index.
+/// Encrypts a snapshot's state for the index.
 pub(crate) fn seal_snapshot(state: &[u8], key: &Aes256Enc) -> std::io::Result<Vec<u8>> {
     let mut nonce = [0; NONCE_BYTES];
     getrandom::fill(&mut nonce).map_err(std::io::Error::other)?;
@@ -193,13 +199,13 @@ fn snapshot_block(nonce: [u8; NONCE_BYTES]) -> [u8; BLOCK_BYTES] {
     block
 }
 
-/// Seals or opens the bytes that lie at the address.
+/// Seals or opens the bytes at `address`; both are the same operation.
 fn apply(key: &Aes256Enc, mark: u32, address: u64, bytes: &mut [u8]) {
     let mut block = [0; BLOCK_BYTES];
     block[..MARK_BYTES].copy_from_slice(&mark.to_be_bytes());
     block[BLOCK_NUMBER_AT..].copy_from_slice(&(address / BLOCK_BYTES as u64).to_be_bytes());
     let mut cipher = cipher(key, block);
-    // Where the address lies in its block.
+    // Skip the part of the first block that precedes the address.
     let mut begun = [0; BLOCK_BYTES];
     cipher.apply_keystream(&mut begun[..(address % BLOCK_BYTES as u64) as usize]);
     cipher.apply_keystream(bytes);
@@ -210,7 +216,7 @@ fn cipher(key: &Aes256Enc, block: [u8; BLOCK_BYTES]) -> Ctr64BE<Aes256Enc> {
     StreamCipherCoreWrapper::from_core(core)
 }
 
-/// The tenant's name, and where the mark behind it lies.
+/// The tenant's name, and the offset of the mark that follows it.
 pub(crate) fn tenant_of(record: &[u8]) -> Result<(&str, usize), RecordError> {
     let read = || {
         let mut cursor = Cursor::new(record.get(TENANT_AT..)?);

@@ -1,5 +1,5 @@
-//! Reads a record's bytes in place. What comes from a disk may be anything: whatever does not fit together is an error,
-//! never a panic.
+//! Reads a record's bytes in place. Bytes from a disk can be anything, so inconsistent bytes cause an error and never a
+//! panic.
 
 use polder_core::{
     AggregateId, AggregateName, CommandId, ContentId, CorrelationId, DomainName, Event, EventContent, EventName,
@@ -15,10 +15,10 @@ use crate::bytes::Cursor;
 use crate::keyring::Keyring;
 use crate::{AggregateKey, CommandKey};
 
-/// The shortest event: name and version of one byte each, no payload.
+/// Minimum size of an event in bytes: name and version of one byte each, no payload.
 const EVENT_BYTES_MIN: u64 = 1 + 1 + 32 + 1;
 
-/// Bytes that are no record of this journal: damaged, or written by something else.
+/// The bytes are not a record of this journal: they are damaged, or not written by it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a record: {0}")]
 pub struct RecordError(pub(crate) String);
@@ -53,8 +53,8 @@ pub struct RecordView<'a> {
 }
 
 impl<'a> RecordView<'a> {
-    /// Reads the record at the start of `bytes`, which is not sealed; more may follow it. Trusts the bytes to be what was written, as
-    /// those of a frame whose hash was checked are.
+    /// Reads the unsealed record at the start of `bytes`; more bytes may follow it. Does not verify the record's
+    /// checksum: use it for bytes that were verified before, as those of a frame with a matching hash.
     pub fn read(bytes: &'a [u8]) -> Result<Self, RecordError> {
         let length = length_of(bytes).ok_or_else(|| bad("its length is missing"))?;
         let bytes = bytes.get(..length).ok_or_else(|| bad("it is cut short"))?;
@@ -63,13 +63,13 @@ impl<'a> RecordView<'a> {
         Ok(view)
     }
 
-    /// As [`read`](Self::read), for bytes that were read before: their events are not looked at again.
+    /// Does the same as [`read`](Self::read), for bytes that were read before; does not check their events again.
     pub(crate) fn read_again(bytes: &'a [u8]) -> Self {
         let length = length_of(bytes).expect("the same bytes were read before");
         Self::fields(&bytes[..length]).expect("the same bytes were read before")
     }
 
-    /// Whether the record at the start of `bytes` is this tenant's; looks at nothing else.
+    /// Whether the record at the start of `bytes` belongs to this tenant. Reads nothing else of it.
     pub(crate) fn is_of(bytes: &[u8], tenant: &TenantName) -> bool {
         let read = || Cursor::new(bytes.get(TENANT_AT..)?).blob();
         read() == Some(tenant.as_str().as_bytes())
@@ -125,7 +125,7 @@ impl<'a> RecordView<'a> {
         })
     }
 
-    /// Once here, so that walking the events cannot fail.
+    /// Checks all events once, so that iterating over them later cannot fail.
     fn check_events(&self) -> Result<(), RecordError> {
         let count = u64::from(self.event_count);
         if self.position_before.0.checked_add(count).is_none() || self.sequence_before.0.checked_add(count).is_none() {
@@ -166,7 +166,7 @@ impl<'a> RecordView<'a> {
         self.command_name
     }
 
-    /// The command's id where the caller gave none.
+    /// The correlation id; the command's id if the caller sent none.
     pub fn correlation_id(&self) -> &'a str {
         self.correlation_id.unwrap_or(self.command_id)
     }
@@ -201,7 +201,7 @@ impl<'a> RecordView<'a> {
         self.sequence_before
     }
 
-    /// Where the aggregate stands after the record.
+    /// The aggregate's sequence after the record.
     pub fn sequence(&self) -> Sequence {
         self.sequence_before.plus(u64::from(self.event_count))
     }
@@ -210,7 +210,7 @@ impl<'a> RecordView<'a> {
         self.position_before
     }
 
-    /// Of the record's last event; without events the tenant's last when it was written.
+    /// Position of the record's last event; if it has no events, the tenant's last position when it was written.
     pub fn position(&self) -> Position {
         self.position_before.plus(u64::from(self.event_count))
     }
@@ -228,7 +228,7 @@ impl<'a> RecordView<'a> {
         }
     }
 
-    /// The content id of the last event.
+    /// The content id of the last event; `None` if there are no events.
     pub fn head(&self) -> Option<ContentId> {
         self.events().last().map(|event| event.id)
     }
@@ -241,7 +241,7 @@ impl<'a> RecordView<'a> {
         CommandKey::of_texts(self.aggregate_key(), self.command_id)
     }
 
-    /// What the event's content id has to cover.
+    /// The content that the event's content id covers.
     pub fn content(&self, event: &EventView<'a>) -> EventContent<'a> {
         EventContent {
             tenant: self.tenant,
@@ -260,7 +260,8 @@ impl<'a> RecordView<'a> {
         }
     }
 
-    /// Computes the content ids of all events again, from the id of the event before; gives the last one.
+    /// Computes the content ids of all events again, starting from the previous event's id, and compares them. Returns
+    /// the last one.
     pub fn check_content(&self, previous: &ContentId) -> Result<ContentId, RecordError> {
         let mut head = *previous;
         for event in self.events() {
@@ -273,7 +274,7 @@ impl<'a> RecordView<'a> {
         Ok(head)
     }
 
-    /// The event as readers outside see it.
+    /// Converts the event to the form that clients see.
     pub fn to_event(&self, event: &EventView<'a>) -> Result<Event, RecordError> {
         let named = |error: polder_core::NameError| RecordError(error.to_string());
         let payload = std::str::from_utf8(event.payload).map_err(|_| bad("a payload is not UTF-8"))?;
@@ -343,7 +344,7 @@ fn next_event<'a>(cursor: &mut Cursor<'a>) -> Option<(&'a str, u32, ContentId, &
     Some((name, version, id, cursor.blob()?))
 }
 
-/// Checks a record's own checksum: for bytes that come without their frame. To be asked before the record is opened.
+/// Verifies a record's own checksum, for bytes that are read without their frame. Call it before the record is opened.
 pub(crate) fn check(record: &[u8]) -> Result<(), RecordError> {
     let length = length_of(record).filter(|length| *length == record.len()).ok_or_else(|| bad("it is cut short"))?;
     let expected = Cursor::new(&record[CHECKSUM_AT..POSITION_AT]).u32();
@@ -353,20 +354,21 @@ pub(crate) fn check(record: &[u8]) -> Result<(), RecordError> {
     Ok(())
 }
 
-/// How long the record at the start of `bytes` says it is.
+/// The length in the header of the record at the start of `bytes`, in bytes; `None` if it is impossible.
 pub(crate) fn length_of(bytes: &[u8]) -> Option<usize> {
     let length = Cursor::new(bytes.get(LENGTH_AT..)?).u32()? as usize;
     (length >= PREFIX_BYTES).then_some(length)
 }
 
-/// A record of its own, whose bytes were checked when it was read.
+/// A record with its own buffer. Its bytes were verified when it was read.
 #[derive(Clone)]
 pub struct RecordBuf {
     bytes: Box<[u8]>,
 }
 
 impl RecordBuf {
-    /// From what lies at `address`; `None` when it is sealed with a key that is gone.
+    /// Verifies and opens the record that lies at `address`; `None` if it is sealed with a key that is missing or
+    /// cannot be used.
     pub(crate) fn new(mut bytes: Box<[u8]>, address: u64, keys: &Keyring) -> Result<Option<Self>, RecordError> {
         check(&bytes)?;
         if open(&mut bytes, address, keys)? == Opened::Closed {

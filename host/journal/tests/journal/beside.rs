@@ -1,4 +1,4 @@
-//! A journal that grows while it is verified is good, wherever the host has come between one read and the next.
+//! Verification of a journal that grows meanwhile succeeds, however far the host has got between two reads.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,8 +10,8 @@ use polder_journal::{Journal, OpenOptions, verify_on};
 
 use crate::support::{Model, accept, keys, small};
 
-/// At first what was written before, and from one read on all that was written in the end. The files are there from the beginning, as those
-/// are that were prepared.
+/// A disk that shows the state `before` for the first `reads_before` reads, and `after` from then on. All files exist
+/// from the beginning, as prepared segments do.
 struct Growing {
     before: FaultyDisk,
     after: FaultyDisk,
@@ -96,7 +96,8 @@ impl Segment for GrowingSegment {
     }
 }
 
-/// `commands` of so many bytes, in segments of at most so many; gives where the journal ends.
+/// Writes `commands` commands of `bytes` bytes each, in segments of at most `segment_bytes`; returns the address of the
+/// journal's last byte.
 fn filled(disk: &FaultyDisk, segment_bytes: u64, commands: u8, bytes: usize) -> u64 {
     let options = OpenOptions { segment_bytes, ..small() };
     let (mut writer, _reader, _) = Journal::open_on(Arc::new(disk.clone()), keys(), options).unwrap();
@@ -108,7 +109,7 @@ fn filled(disk: &FaultyDisk, segment_bytes: u64, commands: u8, bytes: usize) -> 
     last + disk.bytes(last).iter().rposition(|byte| *byte != 0).unwrap() as u64
 }
 
-/// As it was when it had been written up to this address, and no further.
+/// A copy of the disk as it was when it had been written up to this address.
 fn cut(after: &FaultyDisk, address: u64) -> FaultyDisk {
     let before = after.after_restart();
     for segment in before.segments().unwrap() {
@@ -138,13 +139,14 @@ fn grows(segment_bytes: u64, commands: u8, bytes: usize, cuts: u64) {
     }
 }
 
-/// The host goes on to segments that were empty when they were looked at.
+/// The host moves on to segments that were empty when they were opened.
 #[test]
 fn a_host_goes_on_to_other_segments_meanwhile() {
     grows(8 * 1024, 20, 1_500, 40);
 }
 
-/// Segments larger than what is read at a time: a frame may be half read before it is whole, and others behind it after.
+/// The segments are larger than one read. A frame may be half written when it is first read, and other frames may
+/// follow it later.
 #[test]
 fn a_host_goes_on_in_the_segment_that_is_read() {
     grows(16 * 1024 * 1024, 30, 200_000, 4);

@@ -1,5 +1,5 @@
-//! The contract of every back end, on files with an index on disk, on files with the index in memory, on the faulty memory while it behaves, and
-//! on a copy of a journal that is kept elsewhere.
+//! Runs the contract of every back end: on files with an index on disk, on files with the index in memory, on the
+//! faulty memory disk without faults, and on a copy of a journal that is kept elsewhere.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! A key that is damaged, another's or gone is its tenant's trouble: the journal opens, is not called damaged, and holds all of it when the right
-//! key is back.
+//! A key that is damaged, wrong or missing affects its tenant only: the journal opens, is not reported as damaged, and
+//! has all records again when the right key is back.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,15 @@ use polder_journal::{AppendError, Journal, Keyring, ReadError, Reader, verify};
 
 use crate::support::{Model, SEALED, accept, open, small, tenant};
 
-/// The last of them are not in the index yet when the host is killed.
+/// Enough records that the last of them are not in the index on disk when the host is killed.
 const RECORDS: u64 = 43;
 
 fn key_file(dir: &Path) -> PathBuf {
     dir.join("tenant-keys").join(format!("{SEALED}.key"))
 }
 
-/// Two tenants, one with a key and one without, side by side in every frame. `is_closed`: the index has all of it.
+/// A journal with two tenants in every frame, one with a key and one without. If `is_closed`, all records are in the
+/// index on disk.
 fn filled(dir: &Path, is_closed: bool) -> Model {
     let (mut writer, _reader, _) = open(dir);
     let mut model = Model::default();
@@ -33,7 +34,8 @@ fn events_of(reader: &Reader, tenant: &TenantName) -> Result<usize, ReadError> {
     Ok(reader.tenant_batch(tenant, Position::ZERO, 1_000_000)?.events().count())
 }
 
-/// What an operator may find in place of the key. Each says what is to be reported.
+/// What an operator may find in place of the key: a description, the content of the file, and a part of the expected
+/// report.
 fn spoilt() -> Vec<(&'static str, Option<Vec<u8>>, &'static str)> {
     let elsewhere = tempfile::tempdir().unwrap();
     Keyring::open(elsewhere.path()).unwrap().create(&tenant(SEALED)).unwrap();
@@ -52,8 +54,8 @@ fn spoil(dir: &Path, with: Option<&[u8]>) {
     }
 }
 
-/// The journal opens without that tenant, twice; and with the right key nothing is missing.
-fn costs_that_tenant_alone(is_closed: bool, what: &str, with: Option<&[u8]>, said: &str) {
+/// Checks that the journal opens twice without that tenant, and that nothing is missing once the right key is back.
+fn costs_that_tenant_alone(is_closed: bool, what: &str, with: Option<&[u8]>, expected: &str) {
     let folder = tempfile::tempdir().unwrap();
     let model = filled(folder.path(), is_closed);
     let right = fs::read(key_file(folder.path())).unwrap();
@@ -64,13 +66,13 @@ fn costs_that_tenant_alone(is_closed: bool, what: &str, with: Option<&[u8]>, sai
             assert!(round > 0 || report.sealed.contains(&tenant(SEALED)), "{what}: {report:?}");
             assert!(!reader.keys().has(&tenant(SEALED)), "{what}");
             let problem = reader.keys().problem(&tenant(SEALED)).expect(what).to_string();
-            assert!(problem.contains("main.key") && problem.contains(said), "{what}: {problem}");
-            // Nothing is sealed with it, and nothing is written in plain text instead.
+            assert!(problem.contains("main.key") && problem.contains(expected), "{what}: {problem}");
+            // Nothing is sealed with the wrong key, and nothing is written as plain text instead.
             let (refused, _) = Model::default().append(&mut writer, &[accept(SEALED, 1, &[1])]).unwrap_err();
             assert!(matches!(refused, AppendError::Key { .. }), "{what}: {refused:?}");
         }
         assert_eq!(events_of(&reader, &tenant("other")).unwrap(), RECORDS as usize, "{what}");
-        // The index goes on to be written without that tenant's records.
+        // The index is still written, without that tenant's records.
         writer.close().unwrap();
     }
     let report = verify(folder.path()).unwrap();
@@ -88,15 +90,15 @@ fn make_private(file: &Path) {
 
 #[test]
 fn after_a_kill() {
-    for (what, with, said) in spoilt() {
-        costs_that_tenant_alone(false, what, with.as_deref(), said);
+    for (what, with, expected) in spoilt() {
+        costs_that_tenant_alone(false, what, with.as_deref(), expected);
     }
 }
 
 #[test]
 fn after_a_clean_stop() {
-    for (what, with, said) in spoilt() {
-        costs_that_tenant_alone(true, what, with.as_deref(), said);
+    for (what, with, expected) in spoilt() {
+        costs_that_tenant_alone(true, what, with.as_deref(), expected);
     }
 }
 

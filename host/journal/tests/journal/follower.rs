@@ -1,5 +1,5 @@
-//! Frames that were written elsewhere: what is copied reads like the original, what does not continue it is refused, and of several would-be
-//! writers one goes on.
+//! Frames that were written elsewhere: the copy reads like the original, a frame that does not continue the copy is
+//! refused, and of several hosts that want to write only one succeeds.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use polder_journal::{AppendError, FollowError, Follower, FrameCheck, FrameLog, J
 
 use crate::support::{Model, accept, keys, reject, small, tenant};
 
-/// A log in memory that all hosts of a test have in common.
+/// A log in memory that all hosts of a test share.
 #[derive(Clone, Default)]
 pub(crate) struct Frames(Arc<Mutex<Vec<Vec<u8>>>>);
 
@@ -29,7 +29,7 @@ impl FrameLog for Frames {
     }
 }
 
-/// Catches up.
+/// Applies all frames that the follower lacks.
 pub(crate) fn open_from(frames: &Frames, follower: &mut Follower) {
     for frame in frames.from(follower.end().number) {
         follower.apply(&frame).unwrap();
@@ -98,12 +98,12 @@ fn ownership_goes_round() {
 }
 
 #[test]
-fn who_was_overtaken_appends_nothing_more_and_can_follow() {
+fn an_overtaken_writer_appends_nothing_more_and_can_follow() {
     let frames = Frames::default();
     let (follower, old_reader) = copy_on(&FaultyDisk::new(1));
     let mut old = lead(follower, &frames);
     let mut model = Model::default();
-    // Nearly fills the segment, so that the next one of the old owner's would go into another.
+    // This nearly fills the segment, so that the old owner's next frame would need another one.
     model.append(&mut old, &[accept("main", 1, &[5_500])]).unwrap();
     let mut new = lead(copy_on(&FaultyDisk::new(2)).0, &frames);
     let kept = frames.from(0).len();
@@ -119,7 +119,7 @@ fn who_was_overtaken_appends_nothing_more_and_can_follow() {
 }
 
 #[test]
-fn who_has_not_caught_up_cannot_claim() {
+fn a_follower_that_has_not_caught_up_cannot_claim() {
     let frames = Frames::default();
     let mut model = Model::default();
     let mut writer = lead(copy_on(&FaultyDisk::new(1)).0, &frames);
@@ -179,13 +179,13 @@ fn a_damaged_copy_begins_anew() {
     model.check(&reader);
 }
 
-/// A copy is not synced with every frame: a power loss may leave any of its sectors out.
+/// A copy is not synced with every frame, so a power loss may lose any of its sectors.
 #[test]
 fn a_copy_that_lost_power_is_made_good_from_the_log() {
     let frames = Frames::default();
     let mut model = Model::default();
     let mut writer = lead(copy_on(&FaultyDisk::new(99)).0, &frames);
-    // Four in the last segment; those before are synced when they are left.
+    // The last segment holds four of these frames. Earlier segments were synced when the writer moved on.
     for number in 0..11 {
         model.append(&mut writer, &[accept("main", number, &[1_500])]).unwrap();
     }

@@ -1,4 +1,4 @@
-//! The index can be lost, spoiled or exchanged, and is never more than a shortcut.
+//! The index can be lost, damaged or exchanged without any loss of records.
 
 use std::fs;
 use std::path::Path;
@@ -18,9 +18,9 @@ fn filled(folder: &Path, rounds: u8) -> Model {
     model
 }
 
-/// As threads read that give way to all others.
+/// Threads of low priority read in this way.
 #[test]
-fn what_is_looked_up_aside_is_the_same() {
+fn a_reader_with_its_own_index_thread_finds_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let model = filled(folder.path(), 60);
     let (_writer, reader, _) = open(folder.path());
@@ -64,7 +64,7 @@ fn a_deleted_index_is_built_again() {
 }
 
 #[test]
-fn what_the_store_has_is_not_read_again() {
+fn records_in_the_store_are_not_indexed_again() {
     let folder = tempfile::tempdir().unwrap();
     let model = filled(folder.path(), 60);
     let (writer, reader, report) = open(folder.path());
@@ -114,7 +114,7 @@ fn the_index_of_another_journal_is_built_again() {
 fn a_long_history_is_read_in_pages() {
     let folder = tempfile::tempdir().unwrap();
     let mut options = small();
-    // Several values of one aggregate's history in one piece.
+    // Several values of one aggregate's history are written in one run.
     options.index_flush_records = 600;
     let (mut writer, reader, _) = Journal::open(folder.path(), options).unwrap();
     let mut model = Model::default();

@@ -1,4 +1,4 @@
-//! One host at a time, whatever is removed from its folder meanwhile.
+//! Only one host at a time can use a data folder, whatever is removed from the folder meanwhile.
 
 use std::fs;
 use std::path::Path;
@@ -37,7 +37,7 @@ fn a_data_folder_with_another_name_for_the_segments_is_kept_out() {
 }
 
 #[test]
-fn what_is_made_is_the_hosts_users_alone() {
+fn only_the_hosts_user_can_access_the_files() {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();

@@ -1,4 +1,5 @@
-//! The journal from outside: one binary, one module per topic. `POLDER_SEED=n` repeats one random history.
+//! Tests of the journal's public interface: one binary, one module per topic. `POLDER_SEED=n` repeats one random
+//! history.
 
 mod beside;
 mod contract;

@@ -1,5 +1,5 @@
-//! Random histories on a disk that fails, against a plain list: whatever an append returned for is there, in order, once;
-//! of what was being appended when it failed there may be a beginning, and nothing else.
+//! Random histories on a failing disk, compared with a plain list. Every acknowledged record is there, in order, once.
+//! Of the records in a failed append the first ones may be there, and nothing else.
 
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -8,7 +8,7 @@ use polder_journal::{AppendError, OpenError, Reader, Writer, verify_on};
 
 use crate::support::{Model, Remembered, Wish, accept, keys, open_on, reject};
 
-/// As many seeds as one run tries; `POLDER_HISTORIES` asks for more, `POLDER_SEED` for one of them again.
+/// Number of seeds that one run tries. `POLDER_HISTORIES` sets another number, `POLDER_SEED` runs one seed only.
 const HISTORIES: u64 = 400;
 const STEPS: u64 = 24;
 
@@ -25,10 +25,10 @@ fn nothing_acknowledged_is_lost() {
     (first..first + histories).for_each(history);
 }
 
-/// Says which seed it was when a history fails.
-struct SaySeed(u64);
+/// Prints the seed when a history fails.
+struct PrintSeed(u64);
 
-impl Drop for SaySeed {
+impl Drop for PrintSeed {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("failed with POLDER_SEED={}", self.0);
@@ -37,7 +37,7 @@ impl Drop for SaySeed {
 }
 
 fn history(seed: u64) {
-    let _say = SaySeed(seed);
+    let _print = PrintSeed(seed);
     let mut random = Random(seed);
     let mut world = World::new(seed);
     for _ in 0..STEPS {
@@ -58,7 +58,7 @@ fn history(seed: u64) {
 struct World {
     disk: FaultyDisk,
     model: Model,
-    /// What the last append tried that failed.
+    /// The records of the last append that failed.
     maybe: Vec<Remembered>,
     open: Option<(Writer, Reader)>,
 }
@@ -70,7 +70,7 @@ impl World {
         world
     }
 
-    /// Until it succeeds: a fault on the way is the end of one more process.
+    /// Opens the journal, again and again until it succeeds. A fault during opening ends another process.
     fn open(&mut self, random: &mut Random) {
         loop {
             match open_on(&self.disk) {
@@ -92,10 +92,10 @@ impl World {
         if self.maybe.is_empty() {
             self.maybe = maybe;
         } else {
-            // Of these not even a beginning may be there: the model does not hear of them again.
+            // None of these records may be there, so they are not kept in the model.
             assert!(matches!(error, AppendError::Poisoned { .. }), "{error}");
         }
-        // A disk without power cannot be read; one that refused a write can.
+        // A disk without power cannot be read; a disk that only failed a write can.
         if verify_on(&self.disk, &keys()).is_ok() {
             let mut model = self.model.clone();
             model.adopt(reader, self.maybe.clone());
@@ -119,7 +119,7 @@ impl World {
         verify_on(&self.disk, &keys()).unwrap();
     }
 
-    /// What the next process finds, with a fault on its way now and then: opening writes, too.
+    /// Starts the next process, sometimes with a fault ahead, because opening writes too.
     fn next_process(&mut self, power_loss: bool, random: &mut Random) {
         self.disk = if power_loss { self.disk.after_power_loss() } else { self.disk.after_restart() };
         if random.below(3) == 0 {
@@ -133,7 +133,7 @@ impl World {
     }
 }
 
-/// SplitMix64.
+/// A random number generator: SplitMix64.
 struct Random(u64);
 
 impl Random {
@@ -156,7 +156,7 @@ impl Random {
             0..3 => reject(tenant, aggregate),
             3..6 => accept(tenant, aggregate, &[]),
             6..9 => accept(tenant, aggregate, &[self.below(12_000) as usize]),
-            // Larger than a frame; rare, as all of it is compared at every opening.
+            // Larger than a frame. These are rare, because every opening compares all of it.
             9 => accept(tenant, aggregate, &[140_000, 140_000]),
             10..13 => {
                 let sizes: Vec<_> = (0..1 + self.below(5)).map(|_| self.below(300) as usize).collect();

@@ -1,5 +1,5 @@
-//! Anything in place of frames, records and segments: it is refused or passed over, and nothing panics. `POLDER_FUZZ_SECONDS=n` goes on for longer,
-//! with seeds of its own.
+//! Random bytes in place of frames, records and segments are refused or skipped, and nothing panics.
+//! `POLDER_FUZZ_SECONDS=n` runs for n seconds, with other seeds.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,10 @@ use polder_journal::{FrameCheck, OpenError, RecordView, verify_on};
 
 use crate::support::{Model, accept, keys, open_on, reject};
 
-/// Rounds of one run, unless more are asked for.
+/// Number of rounds, unless `POLDER_FUZZ_SECONDS` is set.
 const ROUNDS: u64 = 400;
 
-/// SplitMix64.
+/// A random number generator: SplitMix64.
 struct Random(u64);
 
 impl Random {
@@ -27,7 +27,7 @@ impl Random {
         (self.next() % bound.max(1) as u64) as usize
     }
 
-    /// Flips, cuts, doubles, and overwrites with what lies elsewhere.
+    /// Flips bits, cuts, duplicates, and overwrites some of the bytes.
     fn spoil(&mut self, bytes: &mut Vec<u8>) {
         for _ in 0..=self.below(4) {
             let (at, length) = (self.below(bytes.len()), self.below(64));
@@ -49,7 +49,7 @@ impl Random {
     }
 }
 
-/// Runs each round with a random number of its own, and says which one it was when it fails.
+/// Runs each round with another seed, and reports the seed of a round that fails.
 fn rounds(mut round: impl FnMut(&mut Random)) {
     let seconds =
         std::env::var("POLDER_FUZZ_SECONDS").ok().map(|text| text.parse().expect("POLDER_FUZZ_SECONDS is a number"));
@@ -89,7 +89,7 @@ fn spoilt_segments_are_refused_or_read_as_far_as_they_are_good() {
         spoilt.set_bytes(address, bytes);
         drop(verify_on(&spoilt, &keys()));
         match open_on(&spoilt) {
-            // What it opened it goes on with.
+            // A journal that opens must also take new records.
             Ok((mut writer, reader, _)) => {
                 let mut model = Model::default();
                 model.append(&mut writer, &[accept("third", 1, &[10])]).unwrap();
@@ -113,7 +113,7 @@ fn spoilt_frames_are_refused() {
         let mut spoilt = frame.to_vec();
         random.spoil(&mut spoilt);
         assert!(spoilt == frame || FrameCheck::new(&keys).frame(&spoilt).is_err());
-        // The hash is right, as something else than a writer may have computed it.
+        // Now with a hash that matches, as another program than the writer might compute it.
         if spoilt.len() > 120 {
             let length = (spoilt.len() as u32).to_le_bytes();
             spoilt[..8].copy_from_slice(&frame[..8]);
@@ -139,7 +139,7 @@ fn spoilt_records_are_refused_or_read_within_their_bytes() {
             spoilt[..4].copy_from_slice(&length);
         }
         if let Ok(view) = RecordView::read(&spoilt) {
-            // Everything of it can be looked at.
+            // All fields and events can be read.
             let bytes: usize = view.events().map(|event| event.payload.len() + event.name.len()).sum();
             assert!(bytes <= spoilt.len() && view.events().count() == view.event_count() as usize);
             drop(format!("{view:?}"));

@@ -1,4 +1,4 @@
-//! What an opening may find, case by case.
+//! What opening a journal may find, case by case.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ fn goes_on(disk: &FaultyDisk, mut model: Model) {
     model.check(&open_on(&disk.after_power_loss()).unwrap().1);
 }
 
-/// No frame begins so, and none was ever written there: a frame that was acknowledged may have been.
+/// A crash cannot leave these bytes, so they may have been part of an acknowledged frame.
 #[test]
 fn garbage_behind_the_end_is_refused() {
     for (from, length) in [(0, 1), (1, 700), (511, 1), (512, 8), (513, 4_000)] {
@@ -47,9 +47,9 @@ fn garbage_behind_the_end_is_refused() {
     }
 }
 
-/// A frame whose write was broken off: a beginning of it, or some of its sectors.
+/// A frame whose write was interrupted: its beginning, or some of its sectors.
 #[test]
-fn what_a_crash_leaves_of_a_frame_is_removed() {
+fn the_remains_of_an_interrupted_frame_are_removed() {
     for kept in [[true, false, false], [false, true, false], [true, false, true], [false, true, true]] {
         let disk = FaultyDisk::new(1);
         let mut model = filled(&disk, 1);
@@ -120,7 +120,8 @@ fn a_file_without_its_full_length_is_extended() {
     goes_on(&disk, Model::default());
 }
 
-/// Found by the model: the torn frame was the first of its file, and the next one did not fit into what was left empty.
+/// A bug that the model found: the torn frame was the first of its file, and the next frame did not fit into the space
+/// left.
 #[test]
 fn a_file_that_lost_its_only_frame_is_used_for_a_larger_one() {
     let disk = FaultyDisk::new(1);
@@ -156,7 +157,7 @@ fn other_segment_sizes_follow_each_other() {
     model.check(&open(folder.path()).1);
 }
 
-/// It was whole when it was written: cutting it off would lose what somebody was told.
+/// The frame was complete when it was written. Cutting it off could lose acknowledged records.
 #[test]
 fn a_last_frame_of_a_newer_format_is_refused() {
     let disk = FaultyDisk::new(1);
@@ -200,8 +201,8 @@ fn after_a_failure_nothing_more_is_taken() {
     }
 }
 
-/// A sync failed, the bytes are in the cache only; a new process reads them there. Before it shows them it has to make sure that
-/// the disk has them.
+/// A failed sync leaves the bytes in the cache only, where a new process reads them. The process must make them durable
+/// before readers see them.
 #[test]
 fn a_frame_whose_sync_failed_is_durable_once_it_is_shown() {
     for seed in 0..40 {
@@ -220,7 +221,7 @@ fn a_frame_whose_sync_failed_is_durable_once_it_is_shown() {
     }
 }
 
-/// Nothing behind it says so, but the index was told that the frame is durable.
+/// Nothing in the journal shows that the frame is missing, but the index recorded it as durable.
 #[test]
 fn a_last_frame_that_the_index_remembers_may_not_be_missing() {
     let folder = tempfile::tempdir().unwrap();
@@ -233,7 +234,7 @@ fn a_last_frame_that_the_index_remembers_may_not_be_missing() {
     drop(reader);
     let segment = folder.path().join("journal/00000000000000000000.seg");
     let whole = fs::read(&segment).unwrap();
-    // The closing frame is told to nobody.
+    // The closing frame holds no acknowledged records, so it may be missing.
     File::options().write(true).open(&segment).unwrap().set_len(3 * 512 + 40).unwrap();
     let (writer, reader, report) = open(folder.path());
     assert!(report.torn.is_some() && report.frames == 3);

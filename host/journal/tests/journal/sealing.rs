@@ -1,4 +1,4 @@
-//! What is written of a tenant can be read with the tenant's key alone, and with nothing once that is destroyed.
+//! A tenant's records can be read only with the tenant's key, and not at all once the key is destroyed.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use polder_journal::{Journal, ReadError, Reader, SEGMENTS_FOLDER, Snapshot, salv
 use crate::support::{Model, SEALED, accept, open, small, tenant};
 
 const RECORDS: u64 = 40;
-/// The tests' payloads are JSON texts made of this letter.
+/// The start of every payload in the tests: JSON texts made of this letter.
 const PAYLOAD: &[u8] = b"xxxxxxxxxx";
 
-/// Two tenants, one with a key and one without, side by side in every frame.
+/// A journal with two tenants in every frame, one with a key and one without.
 fn filled(dir: &Path) -> Model {
     let (mut writer, _reader, _) = open(dir);
     let mut model = Model::default();
@@ -26,7 +26,7 @@ fn count(haystack: &[u8], needle: &[u8]) -> usize {
     haystack.windows(needle.len()).filter(|bytes| *bytes == needle).count()
 }
 
-/// All bytes of all files in a folder and below.
+/// All bytes of all files in a folder and in its subfolders.
 fn everything_in(dir: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap() {
@@ -41,7 +41,7 @@ fn events_of(reader: &Reader, tenant: &TenantName) -> Result<usize, ReadError> {
 }
 
 #[test]
-fn nothing_of_a_sealed_record_is_on_disk_but_its_tenants_name() {
+fn only_the_tenants_name_of_a_sealed_record_is_readable_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     filled(folder.path());
     let bytes = everything_in(&folder.path().join(SEGMENTS_FOLDER));
@@ -93,7 +93,7 @@ fn a_snapshot_is_sealed_too() {
     let (_writer, reader, _) = Journal::open(folder.path(), small()).unwrap();
     let (key, revision) = (model.records[0].aggregate, Revision::of(b"one"));
     let last = model.history(key).last().unwrap().clone();
-    let state = b"a state that nobody is to read".to_vec();
+    let state = b"a state that must stay secret".to_vec();
     let snapshot = Snapshot { sequence: last.sequence_before.plus(1), head: last.ids[0], state: state.clone() };
     reader.put_snapshot(key, &revision, &snapshot).unwrap();
     assert_eq!(reader.snapshot(key, &revision).unwrap(), Some(snapshot));

@@ -1,4 +1,5 @@
-//! Space and file descriptors that run out and are there again: nothing of what was refused is in the journal, and the same writer goes on.
+//! Space and file descriptors that run out and become available again: nothing that was refused is in the journal, and
+//! the same writer can be used on.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,11 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use polder_journal::disk::{Disk, Fault, FaultyDisk, Segment};
 use polder_journal::{AppendError, Journal, OpenOptions};
 
-use crate::support::{Model, accept, keys, open_on, small};
+use crate::support::{Model, SEALED, accept, keys, open_on, small};
 
 const FRAMES: u8 = 12;
 
-/// `Some`: which call failed for want of space. The writer has to go on after it, unless it was a sync.
+/// Lets one call fail for lack of space and returns what the writer was doing then, if it was affected. The writer must
+/// be usable afterwards, unless the call was a sync.
 fn runs_out_at(call: u64, seed: u64, bytes: usize) -> Option<&'static str> {
     let disk = FaultyDisk::new(seed);
     let (mut writer, reader, _) = open_on(&disk).unwrap();
@@ -26,12 +28,12 @@ fn runs_out_at(call: u64, seed: u64, bytes: usize) -> Option<&'static str> {
             Err((AppendError::NoRoom { what, .. }, maybe)) => {
                 assert!(maybe.is_empty() && failed.is_none(), "it fails once");
                 failed = Some(what);
-                // Nothing of it is there, and readers see what was acknowledged.
+                // None of the refused records is there, and readers see all acknowledged ones.
                 model.check(&reader);
                 writer.make_room().unwrap();
             }
             Err((AppendError::Io { what, .. }, _)) => {
-                // Whether it is durable is not known: nothing more is taken.
+                // Whether the records are durable is unknown, so the writer accepts nothing more.
                 assert!(what == "sync a frame" || what == "go on to a new segment", "{what}");
                 assert!(matches!(writer.append(&[]), Err(AppendError::Poisoned { .. })));
                 return Some(what);
@@ -65,7 +67,7 @@ fn a_disk_that_is_full_for_a_while() {
 }
 
 #[test]
-fn a_frame_of_which_only_the_cut_fails_ends_the_writing() {
+fn after_a_failed_cut_the_writer_is_poisoned() {
     let disk = FaultyDisk::new(1);
     let (mut writer, _reader, _) = open_on(&disk).unwrap();
     let mut model = Model::default();
@@ -82,7 +84,8 @@ fn a_frame_of_which_only_the_cut_fails_ends_the_writing() {
     assert!(matches!(writer.append(&[]), Err(AppendError::Poisoned { .. })));
 }
 
-/// Opening a file fails, for as long as it is said: as when the process has no file descriptor left.
+/// A disk on which creating, writing or cutting fails while the respective flag is set, as when the process has no file
+/// descriptor left.
 #[derive(Clone)]
 struct Full {
     disk: FaultyDisk,
@@ -204,7 +207,7 @@ fn a_process_without_file_descriptors_takes_records_again_once_it_has_some() {
     }
 }
 
-/// A real file system that is full: a small one in memory, which root alone can mount.
+/// Uses a real, full file system: a small one in memory, which only root can mount.
 #[test]
 fn a_file_system_that_is_full_for_a_while() {
     let folder = tempfile::tempdir().unwrap();
@@ -253,4 +256,25 @@ impl Drop for Unmount {
         let unmounted = std::process::Command::new("umount").arg(&self.0).status();
         assert!(std::thread::panicking() || unmounted.is_ok_and(|status| status.success()), "it is still in use");
     }
+}
+
+/// A frame that is cut off and the next one have the same address, and so would have the same keystream.
+#[test]
+fn a_frame_after_one_that_was_cut_off_takes_another_keystream() {
+    let disk = FaultyDisk::new(1);
+    let (mut writer, _reader, _) = open_on(&disk).unwrap();
+    let mut model = Model::default();
+    let record = [accept(SEALED, 1, &[100])];
+    model.append(&mut writer, &record).unwrap();
+    disk.fail_at(disk.calls() + 1, Fault::NoSpace);
+    let refused = model.append(&mut writer, &record);
+    assert!(matches!(refused, Err((AppendError::NoRoom { .. }, _))), "{refused:?}");
+    model.append(&mut writer, &record).unwrap();
+    // The mark follows the tenant's name.
+    let bytes = disk.bytes(0);
+    let name = SEALED.as_bytes();
+    let places = bytes.windows(name.len()).enumerate().filter(|(_, window)| *window == name);
+    let marks: Vec<_> = places.map(|(place, _)| &bytes[place + name.len()..place + name.len() + 4]).collect();
+    assert_eq!(marks.len(), 2, "one record before, and one after");
+    assert_ne!(marks[0], marks[1]);
 }

@@ -1,5 +1,5 @@
-//! Every byte: a journal cut anywhere in its last frame opens without it; a flipped bit anywhere before is refused, with
-//! file and offset.
+//! Tests of every single byte: a journal cut anywhere in its last frame opens without that frame, and a bit flipped
+//! anywhere before is refused, with file and offset.
 
 use polder_journal::OpenError;
 use polder_journal::disk::{Disk, FaultyDisk};
@@ -9,7 +9,7 @@ use crate::support::{Model, accept, open_on, reject};
 const FRAME_MAGIC: &[u8] = b"\xffpolder\xfe";
 const SECTOR_BYTES: usize = 512;
 
-/// A journal over several segments; the model of what it holds, and of what it held before the last frame.
+/// A journal of several segments, with the model of its content, and of its content before the last frame.
 struct Sample {
     disk: FaultyDisk,
     whole: Model,
@@ -40,7 +40,7 @@ impl Sample {
         self.disk.segments().unwrap().into_iter().map(|address| (address, self.disk.bytes(address))).collect()
     }
 
-    /// Segment and range of the last frame, without what fills its last sector.
+    /// Segment and range of the last frame, without its padding to a whole sector.
     fn last_frame(&self) -> (u64, std::ops::Range<usize>) {
         let segments = self.segments();
         let (address, bytes) = segments.iter().rev().find(|(_, bytes)| !frame_starts(bytes).is_empty()).unwrap();
@@ -49,7 +49,7 @@ impl Sample {
         (*address, start..start + length as usize)
     }
 
-    /// Opens a copy with one segment replaced.
+    /// A copy of the disk with one segment replaced.
     fn with(&self, address: u64, bytes: Vec<u8>) -> FaultyDisk {
         let disk = self.disk.after_restart();
         disk.set_bytes(address, bytes);
@@ -96,22 +96,23 @@ fn zeros_in_place_of_the_end_of_the_last_frame_lose_that_frame_only() {
     }
 }
 
-/// Nothing of it is missing, so no crash left it so: it may well have been acknowledged, and cutting it off would lose it.
+/// No part of the frame is missing, so no crash left it so. It may have been acknowledged, and cutting it off would
+/// lose it.
 #[test]
 fn a_flip_in_the_last_frame_is_refused() {
     let sample = sample(false);
     let (address, frame) = sample.last_frame();
     assert_ne!(sample.disk.bytes(address)[frame.end - 1], 0, "a frame that ends with zeros could be cut short");
-    // A frame that says it is longer than it is looks cut short.
-    let says_its_length = frame.start + 112..frame.start + 116;
-    for offset in frame.clone().filter(|offset| !says_its_length.contains(offset)) {
+    // A frame whose length field is too large looks cut short.
+    let length_field = frame.start + 112..frame.start + 116;
+    for offset in frame.clone().filter(|offset| !length_field.contains(offset)) {
         let mut bytes = sample.disk.bytes(address);
         bytes[offset] ^= 1 << (offset % 8);
         refused_in_frame_of(&sample.with(address, bytes), address, offset, &[frame.start]);
     }
 }
 
-/// Frames, the filling of their last sectors, and the unused ends of full segments.
+/// Covers frames, their padding, and the unused ends of full segments.
 #[test]
 fn a_flip_before_the_last_frame_is_refused() {
     for closed in [false, true] {
@@ -129,7 +130,7 @@ fn a_flip_before_the_last_frame_is_refused() {
     }
 }
 
-/// One frame's header, all of its bits: lengths, numbers, kinds.
+/// Covers every bit of one frame's header: lengths, numbers, kinds.
 #[test]
 fn every_bit_of_a_header_counts() {
     let sample = sample(false);
@@ -143,7 +144,7 @@ fn every_bit_of_a_header_counts() {
     }
 }
 
-/// All sectors of the last segment in use, as they would be on another disk's remains.
+/// All sectors of the last segment hold garbage, like remains of another use of the disk.
 #[test]
 fn a_last_segment_of_garbage_is_refused() {
     let sample = sample(false);

@@ -1,4 +1,4 @@
-//! Verifying and salvaging: what is good passes, what is wrong is named, what lies before it is saved.
+//! Verifying and salvaging: a good journal passes, damage is reported with its place, what precedes it is saved.
 
 use std::fs;
 use std::path::Path;
@@ -53,7 +53,7 @@ fn verifying_changes_nothing() {
     assert_eq!(fs::read(&last).unwrap(), bytes);
 }
 
-/// Whole frames with whole hashes, but what they say does not follow: a host with an error could write that.
+/// The frames and their hashes are valid, but the content is inconsistent. A host with a bug could write that.
 #[test]
 fn content_that_does_not_follow_is_found() {
     type Spoil = fn(&mut polder_journal::Decision, &mut ContentId);

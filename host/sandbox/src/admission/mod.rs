@@ -1,4 +1,5 @@
-//! What is checked of a file before anything is compiled or run: cheap, and bounded by the file's size.
+//! The checks of a file before anything is compiled or run. They are cheap, and their time is bounded by the file's
+//! size.
 
 mod passed_values;
 mod shape;
@@ -13,18 +14,18 @@ pub use passed_values::PASSED_VALUES_MAX;
 pub use shape::{COMPONENT_DEPTH_MAX, DECLARATIONS_MAX, FUNCTION_BYTES_MAX, INSTANTIATIONS_MAX, LOCALS_MAX};
 use shape::{Kind, Shape};
 
-/// Largest file taken, in bytes. At some 2 MB/s this compiles in seconds.
+/// Maximum size of a file, in bytes. At about 2 MB/s it compiles in seconds.
 pub const COMPONENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 const DIAGNOSTICS: &str = "polder:domain/diagnostics@0.2.0";
-/// Imported by every component, but only for its types: it has no functions.
+/// Every component imports this interface, but only for its types: it has no functions.
 const TYPES: &str = "polder:domain/types@0.2.0";
-/// What the name of the section begins with that holds a module's types.
+/// Beginning of the name of the section that contains a module's types.
 const TYPES_SECTION: &str = "component-type";
 const EXPORTS: [&str; 3] =
     ["polder:domain/catalog@0.2.0", "polder:domain/aggregates@0.2.0", "polder:domain/projections@0.2.0"];
 
-/// The component in `bytes`, or the one that the core module in them makes.
+/// Returns the component in `bytes`, or encodes the core module in `bytes` as a component.
 pub(crate) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
     check_size(bytes)?;
     let shape = Shape::of(bytes)?;
@@ -55,7 +56,7 @@ fn check_size(bytes: &[u8]) -> Result<(), Refusal> {
     }
 }
 
-/// Debug information, as far as the file can be read.
+/// Size of the debug information, in bytes, as far as the file can be read.
 fn debug_bytes(bytes: &[u8]) -> u64 {
     let sections = Parser::new(0).parse_all(bytes).map_while(Result::ok);
     let debug = sections.filter_map(|payload| match payload {
@@ -72,14 +73,14 @@ fn check_component(shape: &Shape) -> Result<(), Refusal> {
     if missing.is_empty() { Ok(()) } else { Err(Refusal::WrongWorld(missing)) }
 }
 
-/// Before encoding, which would refuse them too, but in the encoder's words.
+/// Called before encoding, which would refuse the same imports with a less helpful message.
 fn check_module_imports(shape: &Shape) -> Result<(), Refusal> {
-    // How a module asks for handles to the resources that it exports itself.
+    // A module imports these names to get handles to the resources that it exports itself.
     let own = |import: &str| import.strip_prefix("[export]").is_some_and(|name| EXPORTS.contains(&name));
     refuse_imports(&shape.imports, |import| import == DIAGNOSTICS || own(import))
 }
 
-/// The encoder finds the types of a module's functions in a section that the SDK writes.
+/// Checks that the module has the section, written by the SDK, in which the encoder finds the types of functions.
 fn check_module_types(shape: &Shape) -> Result<(), Refusal> {
     if shape.custom_sections.iter().any(|name| name.starts_with(TYPES_SECTION)) {
         return Ok(());

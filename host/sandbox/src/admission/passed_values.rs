@@ -1,21 +1,23 @@
-//! Counts the values that code may pass from block to block and from function to function. A compiler's time and memory grow with them, and
-//! a few bytes of code can make millions of them: many blocks times many local variables.
+//! Counts the values that code may pass from block to block and from function to function. The compiler's time and
+//! memory grow with their number, and a few bytes of code can make millions of them: many blocks times many local
+//! variables.
 
 use wasmparser::{BlockType, FunctionBody, Operator, Payload, TypeRef};
 
-/// Of all functions together: for each of a function's jumps its local variables and what its blocks take and give, and for each call what
-/// it takes and gives. The compiler passes some millions in a second.
+/// Maximum for all functions together. Each jump counts its function's local variables plus the parameters and results
+/// of its blocks; each call counts the parameters and results of the called function. The compiler handles some
+/// millions per second.
 pub const PASSED_VALUES_MAX: u64 = 40_000_000;
 
-/// What is known of the core module that is read.
+/// The facts about the current core module, and the sum for all modules.
 #[derive(Default)]
 pub(super) struct PassedValues {
     total: u64,
-    /// Values that a function of each type takes, and all that it takes and gives.
+    /// Number of values that a function of each type takes, and that it takes and returns.
     types: Vec<Arity>,
-    /// Types of the functions, those that are imported first.
+    /// Types of the functions, imported ones first.
     functions: Vec<u32>,
-    /// The function whose code comes next.
+    /// Index of the function whose code comes next.
     next: usize,
 }
 
@@ -26,7 +28,8 @@ struct Arity {
 }
 
 impl PassedValues {
-    /// Notes types and functions; a new module begins anew. The code itself is for [`add_function`](Self::add_function).
+    /// Records types and functions. The version of a module starts a new module. Code is added with
+    /// [`add_function`](Self::add_function).
     pub(super) fn note(&mut self, payload: &Payload<'_>) -> wasmparser::Result<()> {
         match payload {
             Payload::Version { .. } => *self = Self { total: self.total, ..Self::default() },
@@ -55,7 +58,8 @@ impl PassedValues {
         Ok(())
     }
 
-    /// Adds a function's code, and returns the sum of all. `locals` are those that it declares beside its parameters.
+    /// Adds a function's code, and returns the total of all functions. `locals` is the number of its local variables
+    /// without its parameters.
     pub(super) fn add_function(&mut self, body: &FunctionBody<'_>, locals: u64) -> wasmparser::Result<u64> {
         let own = self.of_function(self.next);
         self.next += 1;
@@ -95,7 +99,7 @@ impl PassedValues {
         self.functions.get(index).map_or_else(Arity::default, |index| self.of_type(*index))
     }
 
-    /// What is not there is refused by the compiler.
+    /// The arity of a type. An index that does not exist counts nothing; the compiler refuses it.
     fn of_type(&self, index: u32) -> Arity {
         self.types.get(index as usize).copied().unwrap_or_default()
     }
@@ -124,7 +128,8 @@ mod tests {
     #[test]
     fn jumps_count_times_the_locals() {
         assert_eq!(total("(module (func (param i32) (local i64 i64)))"), 0, "no jump");
-        // One parameter, two locals and the parameter once more, as what the function takes: for a block and a jump.
+        // One parameter, two locals, and the parameter again because the function takes it: once for the block and once
+        // for the jump.
         assert_eq!(total("(module (func (param i32) (local i64 i64) (block (br 0))))"), 2 * (3 + 1));
         let table = "(module (func (local i64) (block (br_table 0 0 0 0 (i32.const 1)))))";
         assert_eq!(total(table), 1 + 4);

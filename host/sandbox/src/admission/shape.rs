@@ -1,19 +1,21 @@
-//! The outline of a file: what it imports and exports, and whether compiling it could take long. One pass, linear in the file's size.
+//! The outline of a file: its imports and exports, and whether compiling it could take long. Reads the file once, in
+//! linear time.
 
 use wasmparser::{ComponentInstance, FunctionBody, Parser, Payload};
 
 use super::passed_values::{PASSED_VALUES_MAX, PassedValues};
 use crate::Refusal;
 
-/// Components inside each other, counting the outermost.
+/// Maximum nesting of components, including the outermost one.
 pub const COMPONENT_DEPTH_MAX: u64 = 4;
-/// Functions, imports, exports, globals, types, segments and the like, all together.
+/// Maximum number of functions, imports, exports, globals, types, segments and the like together.
 pub const DECLARATIONS_MAX: u64 = 50_000;
-/// Code of one function. Some passes of the compiler take more than twice as long for twice the code.
+/// Maximum size of one function's code, in bytes. Some passes of the compiler take more than linear time.
 pub const FUNCTION_BYTES_MAX: u64 = 256 * 1024;
-/// Local variables of all functions together. A million of them fit into three bytes of file.
+/// Maximum number of local variables in all functions together. A million of them fit into three bytes of a file.
 pub const LOCALS_MAX: u64 = 500_000;
-/// Instances that the outermost component makes. Those within it may make none of components, for these multiply.
+/// Maximum number of instances that the outermost component creates. Inner components must not instantiate components,
+/// because the numbers would multiply.
 pub const INSTANTIATIONS_MAX: u64 = 256;
 
 pub(crate) struct Shape {

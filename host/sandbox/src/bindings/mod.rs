@@ -1,5 +1,5 @@
-//! The guest interface as Rust, generated from `wit/`. Arguments are borrowed, so that a call copies each byte once: into the
-//! guest. The shared records are written by hand in `wire`, where they get the host's names.
+//! The guest interface in Rust, generated from `wit/`. Arguments are borrowed, so that a call copies each byte only
+//! once, into the guest. The shared records are written by hand in `wire`, with the host's names.
 
 #![allow(unreachable_pub, dead_code, reason = "the generated code decides; what leaves the crate is named in lib.rs")]
 

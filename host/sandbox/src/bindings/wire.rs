@@ -1,9 +1,10 @@
-//! The records of `polder:domain/types` as they cross the border. That they match the interface is checked field by field
-//! whenever a component is loaded.
+//! The records of `polder:domain/types` as host and guest exchange them. When a component is loaded, they are compared
+//! with its interface, field by field.
 
 use wasmtime::component::{ComponentType, HasData, Lift, Linker, Lower};
 
-// What the generated code looks for in every interface that a world imports. This one has types only, so nothing is linked.
+// The generated code expects these items for every interface that a world imports. This interface has only types, so
+// nothing is linked.
 pub type PayloadParam<'a> = &'a [u8];
 pub type PayloadResult = Vec<u8>;
 pub trait Host {}
@@ -42,7 +43,7 @@ pub struct Event<'a> {
     pub at_ms: u64,
 }
 
-/// An event as the guest gave it, before any check.
+/// An event as the guest returned it, before any check.
 #[derive(Debug, ComponentType, Lift)]
 #[component(record)]
 pub struct NewEvent {

@@ -1,6 +1,8 @@
-//! Machine code kept between runs, so that a restart compiles nothing. Only what this host wrote on this machine and finds unchanged is
-//! used; anything else in the folder is thrown away. Machine code is never part of a copy: the seal covers which file it is, by its number in the
-//! file system and the moment it was made there, which no copy has and nobody can choose. So a folder from elsewhere brings no code along.
+//! A cache of machine code, so that a restart compiles nothing. The host uses only files that it wrote on this machine
+//! and that are unchanged; it deletes all other files in the folder that it would have used. A copy of a file is never
+//! used: the seal covers the file's identity, which is its number in the file system and the time of its creation
+//! there. A copy has another identity, and no user can choose it. So a folder from another machine brings no code
+//! along.
 
 mod trusted;
 
@@ -18,19 +20,19 @@ use wasmtime::component::Component;
 
 use trusted::VerifiedCode;
 
-/// Changes whenever the file or the checks before compilation change, so that older files are passed over.
+/// Changes whenever the format of the file or the checks before compilation change, so that older files are ignored.
 const MAGIC: &[u8; 16] = b"polder compiled2";
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
-/// Who may do what with a file or folder that is the host's user's alone.
+/// Permission bits of other users. The host's files and folders must have none of them.
 const OTHERS_MODE: u32 = 0o077;
-/// Tells programs that make copies to leave the folder out (the cache directory tagging standard).
+/// Makes backup programs skip the folder (the cache directory tagging standard).
 const COPY_TAG: &str = "CACHEDIR.TAG";
 const COPY_TAG_TEXT: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# Machine code of this machine. Copies are of no use: it is compiled again.\n";
 
 static FILES_BEGUN: AtomicU64 = AtomicU64::new(0);
 
-/// Code that the compiler of this program has just made.
+/// Loads code that the compiler of this program has just made.
 pub(crate) fn fresh(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     trusted::deserialize(engine, &VerifiedCode(code))
 }
@@ -38,7 +40,7 @@ pub(crate) fn fresh(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component>
 pub(crate) struct Cache<'a> {
     folder: &'a Path,
     engine: &'a Engine,
-    /// Tells code apart that this engine, with this set-up, cannot run.
+    /// Identifies the engine and its settings. Code with another value cannot be run.
     compatibility: u64,
 }
 
@@ -53,14 +55,14 @@ impl<'a> Cache<'a> {
         let path = self.path(revision);
         let found = self.trusted(revision, &path);
         if found.is_none() {
-            // Whatever it is, it is of no use. Most often nothing is there.
+            // The file cannot be used, so remove it. Most often there is none.
             let _ = fs::remove_file(&path);
         }
         found
     }
 
     fn trusted(&self, revision: &Revision, path: &Path) -> Option<Component> {
-        // Whoever could have written here could have had any code run as the host.
+        // Another user who could write here could make the host run any code.
         let folder = fs::symlink_metadata(self.folder).ok()?;
         if !folder.is_dir() || !is_ours_alone(&folder) {
             return None;
@@ -92,13 +94,13 @@ impl<'a> Cache<'a> {
         let draft = path.with_extension(format!("{}-{begun}.draft", std::process::id()));
         let written = self.write(&draft, revision, code).and_then(|()| fs::rename(&draft, &path));
         if written.is_err() {
-            // Nothing depends on it; without this a full disk would stay full.
+            // The draft is of no use, and would keep a full disk full.
             let _ = fs::remove_file(&draft);
         }
         written
     }
 
-    /// Not synced: a file that a crash tears fails the check and is written anew.
+    /// Writes the file without a sync: if a crash tears it, the check fails and it is written again.
     fn write(&self, draft: &Path, revision: &Revision, code: &[u8]) -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(draft)?;
         let identity = identity(&file.metadata()?)?;
@@ -119,7 +121,8 @@ impl<'a> Cache<'a> {
         (self.seal(revision, identity, code) == *seal).then_some(VerifiedCode(code))
     }
 
-    /// Covers what the code is for and which file it is in, so that a file under another's name, or from elsewhere, is found out too.
+    /// The seal of a file. It covers what the code is for and which file it is in, so that a renamed or copied file is
+    /// detected too.
     fn seal(&self, revision: &Revision, identity: &Identity, code: &[u8]) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
         hasher.update(revision.as_bytes()).update(&self.compatibility.to_le_bytes());
@@ -135,7 +138,7 @@ impl<'a> Cache<'a> {
     }
 }
 
-/// Device and number of a file, and when it was made there, in nanoseconds.
+/// Device and number of a file, and the time of its creation, in nanoseconds.
 type Identity = [u64; 3];
 
 fn identity(file: &Metadata) -> io::Result<Identity> {
@@ -144,7 +147,7 @@ fn identity(file: &Metadata) -> io::Result<Identity> {
     Ok([file.dev(), file.ino(), made_ns])
 }
 
-/// The host's user owns it, and nobody else can even read it.
+/// Whether the host's user owns the file and no other user has any access to it.
 fn is_ours_alone(file: &Metadata) -> bool {
     file.uid() == rustix::process::geteuid().as_raw() && file.mode() & OTHERS_MODE == 0
 }
@@ -158,18 +161,18 @@ mod tests {
         files.find(|path| path.extension().is_some_and(|ending| ending == "code")).expect("it was kept")
     }
 
-    /// An engine, and a component that was kept in the folder.
+    /// An engine, and the revision of a component that was cached in the folder.
     fn kept(folder: &Path) -> (Engine, Revision) {
         let engine = crate::profile::engine().unwrap();
         let bytes = wat::parse_str("(component)").unwrap();
         let revision = Revision::of(&bytes);
         let machine_code = engine.precompile_component(&bytes).unwrap();
         Cache::new(folder, &engine).keep(&revision, &machine_code).unwrap();
-        assert!(Cache::new(folder, &engine).find(&revision).is_some(), "as it was left");
+        assert!(Cache::new(folder, &engine).find(&revision).is_some(), "an unchanged file is used");
         (engine, revision)
     }
 
-    /// Nothing is loaded from there, and what lay there is gone.
+    /// Checks that a file on which `what` was done is not loaded, and is removed.
     fn is_thrown_away(folder: &Path, what: impl FnOnce(&Path)) {
         let (engine, revision) = kept(folder);
         let path = code(folder);
@@ -182,7 +185,7 @@ mod tests {
     fn code_from_elsewhere_is_thrown_away() {
         let folder = tempfile::tempdir().unwrap();
         is_thrown_away(&folder.path().join("compiled"), |path| {
-            // A copy, byte for byte and with the same modes, as an archive brings it.
+            // A byte-for-byte copy with the same permissions, as from an archive.
             let copy = path.with_extension("copy");
             fs::copy(path, &copy).unwrap();
             fs::remove_file(path).unwrap();
@@ -225,7 +228,7 @@ mod tests {
             let mut bytes = fs::read(path).unwrap();
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
-            // In place: it is the same file still.
+            // Written in place, so the file's identity is the same.
             OpenOptions::new().write(true).open(path).unwrap().write_all(&bytes).unwrap();
         });
     }

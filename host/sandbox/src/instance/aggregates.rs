@@ -1,4 +1,4 @@
-//! The write side: states, and what commands do to them.
+//! The write side: states, and the commands that change them.
 
 use polder_core::Reason;
 
@@ -9,7 +9,7 @@ use crate::call_error::{CallError, CallErrorKind};
 use crate::handles::StateHandle;
 
 impl Instance {
-    /// The state before the first event.
+    /// The state of an aggregate before its first event.
     pub fn start(&mut self, aggregate: &str, id: &str) -> Result<StateHandle, CallError> {
         let index = self.aggregate(aggregate)?;
         let answer = self.call(|store, guest| guest.polder_domain_aggregates().call_start(store, aggregate, id))?;
@@ -17,7 +17,7 @@ impl Instance {
         Ok(StateHandle { place: self.place(resource), aggregate: index })
     }
 
-    /// The state that [`save`](Self::save) gave, by this revision.
+    /// The state from bytes that [`save`](Self::save) of the same revision returned.
     pub fn load(&mut self, aggregate: &str, id: &str, saved: &[u8]) -> Result<StateHandle, CallError> {
         let index = self.aggregate(aggregate)?;
         let answer =
@@ -26,7 +26,7 @@ impl Instance {
         Ok(StateHandle { place: self.place(resource), aggregate: index })
     }
 
-    /// The state after `events`, which follow those it has seen. After an error the state is gone.
+    /// The state after `events`, which follow the events it contains. After an error the state is lost.
     pub fn evolve(&mut self, state: StateHandle, events: &[Event<'_>]) -> Result<StateHandle, CallError> {
         let before = self.resource(&state.place)?;
         let answer = self.call(|store, guest| guest.polder_domain_aggregates().call_evolve(store, before, events))?;
@@ -34,7 +34,7 @@ impl Instance {
         Ok(StateHandle { place: self.place(resource), ..state })
     }
 
-    /// What the domain decides, and the state with the new events folded in. After an error the state is gone.
+    /// The domain's decision, and the state including the new events. After an error the state is lost.
     pub fn handle(
         &mut self,
         state: StateHandle,

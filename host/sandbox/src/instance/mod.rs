@@ -1,4 +1,4 @@
-//! One instance of a domain, for one thread at a time. Its calls either answer or end it.
+//! One instance of a domain, for one thread at a time. A call either returns an answer, or ends the instance.
 
 mod aggregates;
 mod projections;
@@ -18,7 +18,7 @@ use crate::handles::{InstanceNumber, Place};
 use crate::live::{Inside, InstantiateError, Live};
 use crate::notes::Note;
 
-/// What is shown of a fault's message, in bytes.
+/// Maximum length of a fault's message, in bytes. A longer one is cut.
 const FAULT_BYTES_MAX: usize = 4 * 1024;
 
 static INSTANCES_MADE: AtomicU64 = AtomicU64::new(0);
@@ -27,7 +27,7 @@ pub struct Instance {
     loaded: Arc<Loaded>,
     limits: Limits,
     number: InstanceNumber,
-    /// `None` from the first trap on. The store goes at once: it holds the guest's memory.
+    /// `None` after the first trap. The store is dropped at once, because it holds the guest's memory.
     live: Option<Live>,
 }
 
@@ -43,25 +43,25 @@ impl Instance {
         Ok(Self { loaded: Arc::clone(loaded), limits: *limits, number, live: Some(live) })
     }
 
-    /// Whether it can still be called.
+    /// Whether the instance can still be called.
     pub fn is_alive(&self) -> bool {
         self.live.is_some()
     }
 
-    /// The guest's linear memory; 0 when it is dead.
+    /// Size of the guest's linear memory, in bytes; 0 if the instance has ended.
     pub fn memory_bytes(&self) -> u64 {
         self.live.as_ref().map_or(0, Live::memory_bytes)
     }
 
-    /// Ends the call under way, and each later one, at the first tick after this turned true.
+    /// Makes the running call, and each later one, end at the first tick after `is_gone` is set.
     pub fn end_when(&mut self, is_gone: Arc<AtomicBool>) {
         if let Some(live) = &mut self.live {
             live.end_when(is_gone);
         }
     }
 
-    /// What the guest noted during the last call, if that gave an answer; those of a failed call are in its error.
-    /// Costs nothing when nothing was noted. The next call drops what is not taken.
+    /// The guest's notes of the last call, if that call returned an answer; the notes of a failed call are in its
+    /// error. Costs nothing if there are none. The next call drops notes that were not taken.
     pub fn take_notes(&mut self) -> Vec<Note> {
         self.live.as_mut().map(Live::take_notes).unwrap_or_default()
     }
@@ -76,7 +76,7 @@ impl Instance {
         let result = live.call(run);
         result.map_err(|kind| {
             let notes = self.take_notes();
-            // wasmtime may not enter a store again after a trap; nor is there anything in it to trust.
+            // wasmtime must not enter a store again after a trap, and its content cannot be trusted.
             self.live = None;
             CallError { kind, instance_lost: true, notes }
         })
@@ -106,7 +106,8 @@ impl Instance {
         self.failed(CallErrorKind::Fault(message))
     }
 
-    /// As [`failed`](Self::failed), and frees what the guest gave back beside its bad answer.
+    /// Does the same as [`failed`](Self::failed), and drops the resource that the guest returned with its invalid
+    /// answer.
     fn failed_with(&mut self, resource: ResourceAny, kind: CallErrorKind) -> CallError {
         let mut error = self.failed(kind);
         error.instance_lost = self.drop_resource(resource).is_err();

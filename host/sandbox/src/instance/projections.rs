@@ -1,4 +1,4 @@
-//! The read side: which documents an event belongs to, and what it does to them.
+//! The read side: the documents that an event belongs to, and how the event changes them.
 
 use super::Instance;
 use crate::answers::{self, Effect};
@@ -7,7 +7,7 @@ use crate::call_error::CallError;
 use crate::handles::DocumentHandle;
 
 impl Instance {
-    /// For each event the keys of the documents that it belongs to.
+    /// For each event, the keys of the documents that it belongs to.
     pub fn route(&mut self, projection: &str, events: &[Event<'_>]) -> Result<Vec<Vec<String>>, CallError> {
         let answer =
             self.call(|store, guest| guest.polder_domain_projections().call_route(store, projection, events))?;
@@ -15,7 +15,7 @@ impl Instance {
         answers::routes(routes, events.len(), &self.limits).map_err(|problem| self.failed(problem))
     }
 
-    /// The document that was saved, or a new one.
+    /// The document from its saved bytes; a new one if `saved` is `None`.
     pub fn open(&mut self, projection: &str, key: &str, saved: Option<&[u8]>) -> Result<DocumentHandle, CallError> {
         let answer =
             self.call(|store, guest| guest.polder_domain_projections().call_open(store, projection, key, saved))?;
@@ -24,7 +24,7 @@ impl Instance {
         Ok(DocumentHandle { place: self.place(resource), projection })
     }
 
-    /// The document after `events`, and what is to be done. After an error the document is gone.
+    /// The document after `events`, and the effects. After an error the document is lost.
     pub fn apply(
         &mut self,
         document: DocumentHandle,
@@ -39,7 +39,7 @@ impl Instance {
         }
     }
 
-    /// The document as JSON; `None` when it is to be gone.
+    /// The document as JSON; `None` if it is to be deleted.
     pub fn save_document(&mut self, document: &DocumentHandle) -> Result<Option<Vec<u8>>, CallError> {
         let resource = self.resource(&document.place)?;
         let answer =

@@ -1,8 +1,8 @@
-//! Words for imports that a domain may not have: where they come from, and what takes them away.
+//! Explains imports that a domain may not have: where they come from, and how to remove them.
 
-/// Imports that a message names. Of more only the number is given.
+/// Maximum number of imports that a message lists. It only counts the others.
 const LISTED_MAX: usize = 8;
-/// Bytes of a name that a message shows.
+/// Maximum length of an import's name in a message, in bytes.
 const NAME_BYTES_MAX: usize = 100;
 
 pub(super) fn listed(imports: &[String]) -> String {

@@ -1,4 +1,4 @@
-//! The one who asks, once it is known who that is.
+//! The authenticated caller.
 
 use std::sync::Arc;
 
@@ -17,13 +17,13 @@ use crate::problem::Problem;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Caller {
-    /// The host has no keys: whoever reaches it may do everything, and is who they say.
+    /// The host has no keys: every caller may do everything, under any name.
     Anyone,
     Known(Arc<VerifiedToken>),
 }
 
 impl Caller {
-    /// `None`: everything is permitted.
+    /// The caller's grant. `None` means that everything is permitted.
     pub(crate) fn grant(&self) -> Option<&Arc<Grant>> {
         match self {
             Self::Anyone => None,
@@ -41,12 +41,12 @@ impl Caller {
         if is_allowed { Ok(()) } else { Err(not_permitted(wanted)) }
     }
 
-    /// For answers that list only what may be asked for one by one.
+    /// Whether the caller may publish to `subject`. Filters answers that list several resources.
     pub(crate) fn may_publish(&self, subject: &str) -> bool {
         self.grant().is_none_or(|grant| grant.may_publish(subject))
     }
 
-    /// Which events of `space` the caller sees. Refused when it would see none.
+    /// Returns which events of `space` the caller may see. Refused when it may see none.
     pub(crate) fn sight(&self, space: Pattern) -> Result<Sight, Problem> {
         match self.grant() {
             Some(grant) if !grant.may_subscribe_to_all(&space) => {
@@ -57,8 +57,8 @@ impl Caller {
         }
     }
 
-    /// In whose name the request is recorded: the token's, unless its holder may act for others and names one. `realm` is the tenant
-    /// that the request is about, or [`subject::HOST`].
+    /// Returns the actor in whose name the request is recorded: the token's, or the one in the headers if the caller
+    /// may act for others. `realm` is the tenant of the request, or [`subject::HOST`].
     pub(crate) fn actor(&self, headers: &impl Headers, realm: &str) -> Result<Option<String>, Problem> {
         let named = headers::actor(headers)?;
         let Some(grant) = self.grant() else { return Ok(named) };
@@ -82,12 +82,12 @@ fn not_permitted(wanted: &Wanted) -> Problem {
     Problem::new(&kinds::NOT_PERMITTED, detail).with("verb", verb).with("subject", subject)
 }
 
-/// Left by the gate. A route without one lets nobody in.
+/// Taken from the request, where `authenticate` puts it. A route without that layer refuses everyone.
 impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
         let caller = parts.extensions.get::<Self>().cloned();
-        caller.ok_or_else(|| Problem::new(&kinds::NOT_PERMITTED, "nobody is let in here"))
+        caller.ok_or_else(|| Problem::new(&kinds::NOT_PERMITTED, "this route authenticates no callers"))
     }
 }

@@ -1,4 +1,5 @@
-//! What each kind of request needs permission for, from its path alone. Fails only when a part of the path is no name.
+//! The permission that each kind of request needs, from its path alone. Fails only when a part of the path is not a
+//! valid name.
 
 use polder_core::access::Pattern;
 use polder_core::subject;
@@ -11,9 +12,9 @@ pub(crate) type Demand = fn(&Segments) -> Result<Wanted, Problem>;
 #[derive(Debug)]
 pub(crate) enum Wanted {
     Publish(String),
-    /// Something of it; the answer then holds only what is permitted.
+    /// A permission to publish to at least a part of the space. The answer then holds only what is permitted.
     PublishWithin(Pattern),
-    /// As above.
+    /// A permission to subscribe to at least a part of the space. The answer then holds only what is permitted.
     SubscribeWithin(Pattern),
 }
 
@@ -21,7 +22,7 @@ pub(crate) fn command(at: &Segments) -> Result<Wanted, Problem> {
     Ok(at.address()?.wanted())
 }
 
-/// Each command of a batch is looked at by itself.
+/// The batch checks each of its commands by itself.
 pub(crate) fn commands(at: &Segments) -> Result<Wanted, Problem> {
     Ok(Wanted::PublishWithin(subject::commands(&at.tenant()?)))
 }
@@ -61,7 +62,7 @@ pub(crate) fn deploy(at: &Segments) -> Result<Wanted, Problem> {
     Ok(Wanted::Publish(subject::admin(&at.tenant()?, "deploy", &at.domain()?)))
 }
 
-/// The domain is in the component: whether that one is permitted is seen once it is read.
+/// The domain's name is in the component, so the exact permission is checked once it is read.
 pub(crate) fn deploy_any(at: &Segments) -> Result<Wanted, Problem> {
     Ok(Wanted::PublishWithin(subject::admin_of_all(&at.tenant()?, "deploy")))
 }
@@ -70,7 +71,7 @@ pub(crate) fn roll_back(at: &Segments) -> Result<Wanted, Problem> {
     Ok(Wanted::Publish(subject::admin(&at.tenant()?, "rollback", &at.domain()?)))
 }
 
-/// Of some domain; the answer then holds only what is permitted.
+/// A permission for at least one domain. The answer then holds only what is permitted.
 pub(crate) fn show_parked(at: &Segments) -> Result<Wanted, Problem> {
     Ok(Wanted::PublishWithin(subject::admin_of_all(&at.tenant()?, "parked")))
 }

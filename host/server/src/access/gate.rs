@@ -1,4 +1,4 @@
-//! Stands before every handler but the probes: finds out who asks and, where a route demands it, whether they may.
+//! Runs before every handler but the probes: authenticates the caller and checks the route's permission.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -20,16 +20,16 @@ use crate::segments::Segments;
 const AUTHORIZATION: &str = "authorization";
 const SCHEME: &str = "bearer";
 
-/// What a route takes.
+/// What a route requires and accepts.
 #[derive(Clone, Copy)]
 pub(crate) struct Entrance {
     pub(crate) demand: Demand,
-    /// The query parameters that there are.
+    /// The query parameters that the route takes.
     pub(crate) parameters: &'static [&'static str],
     pub(crate) body: BodyType,
 }
 
-/// Lets through a caller who may do what the route demands, and a request that has nothing but what the route knows.
+/// Lets a request pass if its caller has the route's permission and its query and body fit the route.
 pub(crate) async fn permitted(
     State((app, entrance)): State<(Arc<App>, Entrance)>,
     request: Request,
@@ -48,7 +48,8 @@ pub(crate) async fn permitted(
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
-/// Lets through whoever has a good token, whatever it permits: for answers that tell of nothing that is kept here.
+/// Lets a request pass if its caller is authenticated, whatever the token permits. For answers that reveal nothing
+/// stored here.
 pub(crate) async fn authenticated(
     State(app): State<Arc<App>>,
     request: Request,
@@ -58,7 +59,7 @@ pub(crate) async fn authenticated(
     Ok(next.run(request).await)
 }
 
-/// Who asks, by the token among the headers.
+/// Authenticates the caller by the token in the headers.
 pub(crate) fn caller(app: &App, headers: &impl Headers) -> Result<Caller, Problem> {
     if app.verifier.is_open() {
         return Ok(Caller::Anyone);
@@ -82,7 +83,7 @@ fn refused(detail: &str) -> Problem {
     Problem::new(&kinds::NOT_AUTHENTICATED, detail)
 }
 
-/// Since 1970, in seconds. A clock before that is as good as none: every token is then one of the future.
+/// Seconds since 1970. A clock before 1970 counts as 0, so that no token is valid yet.
 pub(super) fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_stands_behind_its_scheme() {
+    fn a_token_follows_its_scheme() {
         let token = |text: &'static str| bearer(text.as_bytes());
         assert_eq!(token("Bearer abc.def"), Some("abc.def"));
         assert_eq!(token("bearer  abc"), Some("abc"));

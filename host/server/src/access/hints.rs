@@ -1,5 +1,4 @@
-//! What a refusal tells of the names that would have been right: those that the caller could ask for something. To others they are not
-//! there.
+//! Filters the names that a refusal suggests: the caller sees only names for which it has some permission.
 
 use polder_core::access::{Grant, Pattern};
 use polder_core::{AggregateName, CommandName, DomainName, ProjectionName, TenantName, subject};
@@ -7,9 +6,9 @@ use polder_engine::{DeployError, ReadError, SubmitError};
 
 use super::Caller;
 
-/// A refusal that may name what is there.
+/// A refusal that may list known names.
 pub(crate) trait Hints {
-    /// With the names that `caller` may know, having asked about this domain.
+    /// Removes the names that `caller` may not know. `tenant` and `domain` are those of the request.
     fn for_caller(self, caller: &Caller, tenant: &TenantName, domain: &DomainName) -> Self;
 }
 
@@ -59,7 +58,7 @@ impl Hints for DeployError {
 }
 
 fn may_know_domain(grant: &Grant, tenant: &TenantName, domain: &DomainName) -> bool {
-    // Commands, states and questions; then what is done to the domain as a whole.
+    // Commands, states and queries; then the actions on the domain as a whole.
     may_publish_within(grant, &format!("{tenant}.*.{domain}.>"))
         || ["deploy", "rollback"].iter().any(|act| grant.may_publish(&subject::admin(tenant, act, domain)))
         || grant.may_subscribe_within(&subject::events(tenant, Some(domain), None, None))

@@ -1,5 +1,5 @@
-//! Who asks, and whether they may: before anything is looked up, so that a refusal is the same whether what was asked for is
-//! there or not.
+//! Authentication and permissions. They are checked before anything is looked up, so that a refusal does not reveal
+//! whether the resource exists.
 
 mod caller;
 pub(crate) mod demand;

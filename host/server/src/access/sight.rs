@@ -1,4 +1,4 @@
-//! Which events a reader sees. What it does not see is left out without a word, and positions stay as they are.
+//! The events that a reader may see. Others are left out, and the positions of the rest do not change.
 
 use std::sync::Arc;
 

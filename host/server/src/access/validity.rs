@@ -1,4 +1,4 @@
-//! How long a caller's right lasts: what is under way for hours ends with it.
+//! How long a caller's permission lasts: long streams end with it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use super::Caller;
 use super::gate::now_s;
 use crate::app::App;
 
-/// The clock is looked at this often at least: it can be set.
+/// The longest pause between two checks of the clock, since the clock can be set.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// Resolves once the caller's key is revoked, the token has expired, or a host that asked nobody has got its first key.
+/// Resolves when the caller's key is revoked, its token expires, or an open host gets its first key.
 pub(crate) async fn ended(app: Arc<App>, caller: Caller) {
     let mut changed = app.keys_changed.subscribe();
     loop {

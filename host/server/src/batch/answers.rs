@@ -1,5 +1,5 @@
-//! The answers to the lines of a batch, written as lines. An acknowledgement and a problem document stand there as over the route of one command,
-//! with the number of their line in front.
+//! Writes the answers to the lines of a batch. An answer is the acknowledgement or problem document of a single
+//! command, with the number of its line as the first member.
 
 use bytes::Bytes;
 use polder_core::CommandAck;
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::problem::Problem;
 
-/// Appends `value`, which is an object with members, as a line that begins with this member.
+/// Appends `value` as a line, with `member` as its first member. `value` must be an object that is not empty.
 fn append(text: &mut Vec<u8>, member: &str, number: u64, value: &impl Serialize) {
     text.extend_from_slice(format!("{{\"{member}\":{number}").as_bytes());
     let brace = text.len();
@@ -24,8 +24,8 @@ pub(crate) fn append_problem(text: &mut Vec<u8>, line: u64, problem: &Problem) {
     append(text, "line", line, &problem.document());
 }
 
-/// The last answer of a batch that did not come to its end. Lines up to `lines_taken` have an answer of their own, and no line after it was
-/// taken.
+/// Appends the last answer of a batch that ended early. Each line up to `lines_taken` has its own answer; no line after
+/// it was taken.
 pub(crate) fn append_early_end(text: &mut Vec<u8>, lines_taken: u64, problem: &Problem) {
     append(text, "lines_taken", lines_taken, &problem.document());
 }
@@ -34,15 +34,15 @@ pub(crate) fn is_early_end(line: &[u8]) -> bool {
     line.starts_with(b"{\"lines_taken\":")
 }
 
-/// What is left of an answer that is too long to be sent: the command was handled as it says, and sending it again under its id gives the
-/// rest.
+/// The short form of an answer that is too long to be sent. The command was handled as `status` shows; sending it again
+/// under the same id returns the full answer.
 #[derive(Serialize)]
 pub(crate) struct Shortened<'a> {
     status: &'a serde_json::Value,
     shortened: bool,
 }
 
-/// Cuts the line that was appended at `start` down to its number and status, and says so.
+/// Replaces the answer that was appended at `start` by its short form.
 pub(crate) fn shorten(text: &mut Vec<u8>, start: usize, line: u64) {
     let whole: serde_json::Value = serde_json::from_slice(&text[start..]).unwrap_or_default();
     text.truncate(start);

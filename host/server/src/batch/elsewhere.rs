@@ -1,4 +1,5 @@
-//! Lines for a journal that another host owns: handed to it in groups, one after the other, so that they keep their order.
+//! Forwards lines for a journal that another host owns. Groups of lines are sent one after the other, so that they keep
+//! their order.
 
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt as _;
@@ -11,13 +12,13 @@ use crate::cluster;
 use crate::kinds;
 use crate::problem::Problem;
 
-/// Lines of one message to another host. Their answers fit into one message as well.
+/// The most lines of one message to another host. Their answers fit into one message as well.
 const GROUP_LINES_MAX: usize = 128;
-/// The same in bytes, unless one line alone is longer.
+/// The most bytes of one message, unless a single line is longer.
 const GROUP_BYTES_MAX: usize = 256 * 1024;
 
 impl Source {
-    /// Another host owns the tenant's journal, as far as this one knows.
+    /// Whether another host owns the tenant's journal, as far as this host knows.
     pub(super) fn is_done_elsewhere(&self) -> bool {
         let part = self.app.parts.of(&self.tenant);
         part.cluster.is_some() && !part.host.is_leading()
@@ -25,7 +26,7 @@ impl Source {
 }
 
 impl Batch {
-    /// This line, and those that have arrived behind it. Gives the number of the last one.
+    /// Forwards this line and the lines that have arrived after it. Returns the number of the last one.
     pub(super) async fn hand_over(&mut self, first: u64, line: Bytes) -> Result<u64, Stop> {
         self.settle().await?;
         let mut group = BytesMut::new();
@@ -40,7 +41,7 @@ impl Batch {
             }
             match self.lines.next().now_or_never() {
                 Some(Ok(Some(Line { number, bytes: Some(bytes) }))) => {
-                    // Empty lines are not given, and would shift the numbers of those behind them.
+                    // The reader skips empty lines. Adds them here, since the owner counts lines by itself.
                     group.extend((last + 1..number).map(|_| b'\n'));
                     (last, next) = (number, Some(bytes));
                 }
@@ -59,6 +60,6 @@ impl Batch {
         self.note_text(&answer);
         self.flush().await?;
         let last_answer = answer.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-        if answers::is_early_end(last_answer) { Err(Stop::Told) } else { Ok(last) }
+        if answers::is_early_end(last_answer) { Err(Stop::Reported) } else { Ok(last) }
     }
 }

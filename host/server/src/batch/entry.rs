@@ -1,7 +1,8 @@
-//! One line of a batch: a command with its address, and what the headers of a single command say. The same over HTTP and NATS.
+//! One line of a batch: a command with its address, and the values that a single command has in headers. The same over
+//! HTTP and NATS.
 //!
 //! ```json
-//! {"address": "orders/order/o-1/draft-order", "command_id": "row-1", "expected_sequence": 0, "payload": {"customer": "c-1"}}
+//! {"address":"orders/order/o-1/draft-order","command_id":"row-1","expected_sequence":0,"payload":{"customer":"c-1"}}
 //! ```
 
 use std::borrow::Cow;
@@ -17,7 +18,7 @@ use crate::headers::{self, Headers};
 use crate::kinds;
 use crate::problem::Problem;
 
-/// What a line may hold beside its payload, in bytes. Addresses, ids and an actor have far fewer.
+/// The most bytes of a line beside its payload. Addresses, ids and an actor are much shorter.
 pub(crate) const LINE_HEAD_BYTES_MAX: u64 = 4 * 1024;
 
 #[derive(Deserialize)]
@@ -40,7 +41,7 @@ struct Entry<'line> {
     payload: Option<&'line RawValue>,
 }
 
-/// What is checked as the header of this name is.
+/// The members that are checked like the header of the same name.
 impl Headers for Entry<'_> {
     const WHAT: &'static str = "member";
 
@@ -54,7 +55,7 @@ impl Headers for Entry<'_> {
     }
 }
 
-/// The command of a line, if the caller may send it. `traceparent` is for lines that have none.
+/// Reads the command of a line, and checks that the caller may send it. `traceparent` is for a line that has none.
 pub(crate) fn read(
     line: &Bytes,
     tenant: &TenantName,
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_a_command_with_all_that_headers_say() {
+    fn a_line_has_all_values_that_headers_have() {
         let read = command(
             r#"{"address":"orders/order/o-1/draft-order","command_id":"c-1","expected_sequence":3,"correlation_id":"k","causation_id":"l",
                "actor":"Jörg","traceparent":"00-1-2-01","retry_rejected":true,"payload":{"customer": "c-1", "n": 1.10}}"#,
@@ -112,7 +113,7 @@ mod tests {
         assert_eq!((read.expected_sequence, read.retry_rejected), (Some(Sequence(3)), true));
         assert_eq!((read.correlation_id.unwrap().as_str(), read.causation_id.unwrap().as_str()), ("k", "l"));
         assert_eq!((read.actor.as_deref(), read.trail.traceparent.as_deref()), (Some("Jörg"), Some("00-1-2-01")));
-        // As it was written, to the last digit.
+        // The payload is kept as written, to the last digit.
         assert_eq!(read.payload, r#"{"customer": "c-1", "n": 1.10}"#);
         let least = command(r#"{"address":"orders/order/o-1/draft-order"}"#).unwrap();
         assert_eq!((least.payload, least.id), (NO_PAYLOAD, None));
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_wrong_is_told_what_would_be_right() {
+    fn a_bad_line_is_answered_with_what_would_be_right() {
         for (line, wanted) in [
             ("", "the line cannot be read"),
             ("{\"address\":\"a/b/c/d\"", "the line cannot be read"),

@@ -1,6 +1,6 @@
-//! Bodies of batches, mangled at random and cut into pieces at random: each line is given as it stands there, or is named as too long.
+//! Bodies of batches, mangled and cut into pieces at random: each line is returned as it is, or reported as too long.
 //!
-//! `POLDER_FUZZ_SECONDS` says for how long, `POLDER_FUZZ_SEED` where to begin; the seed of a failure is printed.
+//! `POLDER_FUZZ_SECONDS` is the duration, `POLDER_FUZZ_SEED` the first seed; a failure prints its seed.
 
 use std::time::{Duration, Instant};
 
@@ -82,7 +82,7 @@ fn check(random: &mut Random) {
 }
 
 #[test]
-fn mangled_batches_give_each_line_as_it_stands_there() {
+fn mangled_batches_return_each_line_unchanged() {
     let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
     let (seconds, mut seed) = (number("POLDER_FUZZ_SECONDS", SECONDS), number("POLDER_FUZZ_SEED", 1));
     let start = Instant::now();

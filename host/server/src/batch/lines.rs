@@ -1,5 +1,5 @@
-//! Lines of a request's body as they arrive, each up to a limit. Holds one line and one piece of the body; a line that is too long is passed over
-//! without being kept.
+//! Splits a request's body into lines as it arrives, each up to a limit. Holds one line and one piece of the body. A
+//! line that is too long is skipped without being stored.
 
 use std::fmt::Display;
 
@@ -10,12 +10,12 @@ use http_body_util::BodyExt as _;
 pub(crate) struct Lines<B> {
     body: B,
     buffer: BytesMut,
-    /// The first bytes of the buffer hold no line end.
+    /// The length of the buffer's part that is known to hold no line end.
     searched: usize,
-    /// Of the line that was given last.
+    /// The number of the line that was returned last.
     number: u64,
     line_bytes_max: usize,
-    /// The rest of a line that was too long comes first.
+    /// Whether the rest of a line that was too long comes first.
     is_skipping: bool,
     is_over: bool,
     put_back: Option<Next>,
@@ -27,7 +27,7 @@ pub(crate) type Next = Result<Option<Line>, String>;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) number: u64,
-    /// `None`: it is too long.
+    /// `None`: the line is too long.
     pub(crate) bytes: Option<Bytes>,
 }
 
@@ -41,15 +41,16 @@ where
         Self { body, buffer, searched: 0, number, line_bytes_max, is_skipping: false, is_over: false, put_back: None }
     }
 
-    /// The number of the line that was given last.
+    /// The number of the line that was returned last.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
-    /// The next line without its end. Lines of nothing but spaces are counted and not given. Nothing is lost when the future is dropped.
+    /// Returns the next line without its line end. Blank lines are counted but not returned. Dropping the future loses
+    /// nothing.
     ///
     /// # Errors
-    /// When the body breaks off.
+    /// Fails when the body breaks off.
     pub(crate) async fn next(&mut self) -> Next {
         if let Some(next) = self.put_back.take() {
             return next;
@@ -64,7 +65,7 @@ where
                 return Ok(None);
             }
             match self.body.frame().await {
-                // Trailers mean nothing here.
+                // Trailers are ignored.
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         self.buffer.extend_from_slice(&data);
@@ -76,12 +77,12 @@ where
         }
     }
 
-    /// It is given again.
+    /// Makes [`Lines::next`] return this again.
     pub(crate) fn put_back(&mut self, next: Next) {
         self.put_back = Some(next);
     }
 
-    /// What the body still holds, so that it can be passed over.
+    /// Returns the unread rest of the body.
     pub(crate) fn into_body(self) -> B {
         self.body
     }
@@ -100,7 +101,7 @@ where
         }
     }
 
-    /// Of a line whose end is not there: nothing yet, unless the body is over or the line too long.
+    /// Handles a line whose end has not arrived. Returns it only if the body is over or the line is too long.
     fn take_rest(&mut self) -> Option<Line> {
         let rest_bytes = self.buffer.len();
         if self.is_skipping {
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_that_is_too_long_is_named_once_and_passed_over() {
+    async fn a_line_that_is_too_long_is_reported_once_and_skipped() {
         for pieces in [&["12345\n123456\n1\n"][..], &["12345\n12345", "6", "78\n", "1\n"], &["12345\n", "123456789\n1"]]
         {
             assert_eq!(read(pieces).await, [good(1, "12345"), (2, None), good(3, "1")], "{pieces:?}");

@@ -1,14 +1,15 @@
-//! `POST /v1/{tenant}/commands`: many commands in one request, a line of JSON each, answered by a line each as they are decided. Lines are taken in
-//! their order, and so decided in it for each aggregate; answers come as they are there, with the number of their line.
+//! `POST /v1/{tenant}/commands`: many commands in one request, one line of JSON each. Each is answered by a line as
+//! soon as it is decided. Lines are taken in order, so the commands of one aggregate are decided in order. Answers come
+//! in any order, with the number of their line.
 //!
-//! A line that is wrong is one problem, and the rest goes on. When the host cannot take a line now, it waits a little and then ends the
-//! answer early, with the number of lines that were taken: nothing after them was done.
+//! A bad line gets a problem as its answer, and the batch goes on. When the host cannot take a line, it waits a little
+//! and then ends the response early, with the number of lines that were taken: no line after these had an effect.
 //!
 //! ```text
 //!   body ─▶ lines ─▶ permitted? ─▶ in flight (bounded) ─▶ answers waiting (bounded) ─▶ client
 //! ```
-//! The body is read while answers are written. A client that sends everything before it reads is served as long as its answers fit into
-//! [`ANSWER_BYTES_WAITING_MAX`] and the connection's own buffers.
+//! The body is read while answers are written. A client may send everything before it reads, as long as the answers fit
+//! into [`ANSWER_BYTES_WAITING_MAX`] and the connection's own buffers.
 
 mod answers;
 mod elsewhere;
@@ -44,11 +45,11 @@ use crate::refusals::memory_exhausted;
 use crate::segments::Segments;
 
 pub(crate) const NDJSON: &str = "application/x-ndjson";
-/// Answers are handed on in pieces of about this many bytes.
+/// The size at which answers are passed on to the response, in bytes.
 const ANSWER_PIECE_BYTES: usize = 16 * 1024;
-/// Answers that a client has not read yet. Beyond, no more lines are taken.
+/// The most answers that a client has not read yet, in bytes. At this bound no more lines are taken.
 const ANSWER_BYTES_WAITING_MAX: usize = 1024 * 1024;
-/// Headers of a single command that stand in each line here.
+/// Headers of a single command that are members of each line in a batch.
 const OF_A_LINE: [(&str, &str); 6] = [
     (headers::IDEMPOTENCY_KEY, "command_id"),
     (headers::IF_MATCH, "expected_sequence"),
@@ -80,7 +81,7 @@ pub(crate) async fn submit(
     let memory = memory.map_err(|exhausted| memory_exhausted(exhausted.to_string(), &exhausted))?;
     let (answers, waiting) = mpsc::channel(ANSWER_BYTES_WAITING_MAX / ANSWER_PIECE_BYTES);
     let source = Source { app, tenant, caller, traceparent, parts, _memory: memory };
-    // A task of its own: it goes on reading lines while the client does not read their answers.
+    // A task of its own, which reads lines even while the client does not read the answers.
     tokio::spawn(Batch::new(source, Lines::new(body, first_line, line_bytes_max), answers).run());
     Ok(respond(waiting))
 }

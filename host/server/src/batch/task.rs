@@ -1,4 +1,5 @@
-//! Takes the lines of one batch and answers them. Bounded: in lines and bytes under way, in answers that wait for the client, and in time.
+//! Takes the lines of one batch and answers them. Bounds the lines and bytes in flight, the answers that wait for the
+//! client, and the time.
 
 use std::future::ready;
 use std::pin::Pin;
@@ -22,22 +23,23 @@ use crate::app::App;
 use crate::kinds;
 use crate::problem::Problem;
 
-/// Lines of one request that are taken and not answered.
+/// The most lines of one request that are taken and not answered.
 pub(super) const LINES_IN_FLIGHT_MAX: usize = 1_024;
-/// Bytes of these lines. One line is taken in any case.
+/// The most bytes of these lines. A single line is taken in any case.
 pub(super) const LINE_BYTES_IN_FLIGHT_MAX: usize = 4 * 1024 * 1024;
-/// How long a line is held back when the tenant has too much in flight or sends too often.
+/// How long a line is retried while the tenant has too much in flight or sends too often.
 const LINE_WAIT_MAX: Duration = Duration::from_secs(10);
-/// Between two attempts to take such a line, at most.
+/// The longest pause between two such attempts.
 const LINE_PAUSE_MAX: Duration = Duration::from_millis(100);
-/// How long a client may read no answer while there are more than are kept for it.
+/// How long the client may read nothing while the buffer for answers is full. Then the batch ends.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
-/// How often it is looked whether the caller is still permitted: its token may expire, and its key may be revoked.
+/// How often the caller's permission is checked again: its token may expire, and its key may be revoked.
 const PERMISSION_INTERVAL: Duration = Duration::from_secs(1);
-/// After an early end, for reading what the client still sends: it would not see the answer otherwise.
+/// How long the rest of the body is read after an early end. Clients that write it to the end would not see the answer
+/// otherwise.
 const DRAIN_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Whose batch it is, and where it goes.
+/// The caller of a batch and its destination.
 pub(super) struct Source {
     pub(super) app: Arc<App>,
     pub(super) tenant: TenantName,
@@ -45,7 +47,7 @@ pub(super) struct Source {
     pub(super) traceparent: Option<String>,
     /// The head of the request.
     pub(super) parts: Parts,
-    /// For the lines under way and the answers that wait.
+    /// The memory of the lines in flight and of the answers that wait.
     pub(super) _memory: MemoryReservation,
 }
 
@@ -54,10 +56,10 @@ pub(super) struct Batch {
     pub(super) lines: Lines<Body>,
     in_flight: FuturesUnordered<Pending>,
     bytes_in_flight: usize,
-    /// Lines up to this one were taken.
+    /// The number of the last line that was taken.
     pub(super) taken: u64,
     permitted_at: Instant,
-    /// Answers that are not handed on yet.
+    /// Answers that are not passed on yet.
     text: Vec<u8>,
     answers: mpsc::Sender<Bytes>,
 }
@@ -72,11 +74,11 @@ struct Answered {
 
 /// Why no more lines are taken.
 pub(super) enum Stop {
-    /// The client is told.
+    /// The client still has to get this problem.
     Early(Problem),
-    /// The client is told already.
-    Told,
-    /// Nobody reads the answers.
+    /// The client has got the reason already.
+    Reported,
+    /// The client has stopped reading answers.
     Gone,
 }
 
@@ -103,7 +105,7 @@ impl Batch {
 
     pub(super) async fn run(mut self) {
         let stopped = self.take_lines().await;
-        // What was taken is answered, also when no more is.
+        // Every line that was taken gets its answer, even after an early end.
         while let Some(answered) = self.in_flight.next().await {
             self.note(answered);
             if self.text.len() >= ANSWER_PIECE_BYTES && self.flush().await.is_err() {
@@ -138,7 +140,7 @@ impl Batch {
         Ok(())
     }
 
-    /// The next line, once there is room for one more. Meanwhile answers are handed on.
+    /// Returns the next line once there is room for one more. Passes on answers meanwhile.
     async fn next_line(&mut self) -> Result<Option<Line>, Stop> {
         let mut closing = self.source.app.closing.clone();
         loop {
@@ -186,7 +188,7 @@ impl Batch {
             match answered.result {
                 Err(problem) if problem.passes() => self.hold_back(problem, start).await?,
                 _ => {
-                    // It never was in flight.
+                    // The line never was in flight.
                     self.bytes_in_flight += answered.bytes;
                     self.note(answered);
                     return Ok(());
@@ -195,7 +197,8 @@ impl Batch {
         }
     }
 
-    /// Waits until the line can be tried again. Only a limit of the tenant's passes by waiting.
+    /// Waits until the line can be tried again. Fails at once unless a limit of the tenant is the cause, since only
+    /// such a limit passes soon.
     async fn hold_back(&mut self, problem: Problem, start: Instant) -> Result<(), Stop> {
         if !problem.is_of(&kinds::BUSY) || start.elapsed() >= LINE_WAIT_MAX {
             return Err(Stop::Early(problem));
@@ -212,10 +215,16 @@ impl Batch {
     fn submit(&self, line: u64, bytes: usize, command: &Command) -> Pending {
         let Source { app, tenant, caller, .. } = &self.source;
         let (caller, tenant, domain) = (caller.clone(), tenant.clone(), command.domain.clone());
-        // On its way when this returns, so that lines are decided in their order.
-        let pending = app.host(&tenant).submit(command.clone());
-        let told = move |error: SubmitError| Problem::from(error.for_caller(&caller, &tenant, &domain));
-        Box::pin(pending.then(move |result| ready(Answered { line, bytes, result: result.map_err(told) })))
+        // The command is under way when this returns, so that lines are decided in order.
+        let submitted = match app.parts.of(&tenant).submit(command.clone()) {
+            Ok(submitted) => submitted,
+            Err(problem) => return Box::pin(ready(Answered { line, bytes, result: Err(problem) })),
+        };
+        let problem_of = move |error: SubmitError| Problem::from(error.for_caller(&caller, &tenant, &domain));
+        Box::pin(submitted.map(move |result| {
+            let result = result.and_then(|decided| decided.map_err(problem_of));
+            Answered { line, bytes, result }
+        }))
     }
 
     fn check_permission(&mut self) -> Result<(), Problem> {
@@ -246,7 +255,8 @@ impl Batch {
         answers::append_problem(&mut self.text, line, problem);
     }
 
-    /// Before what another host does: lines are done in their order.
+    /// Waits for all lines in flight. Called before lines are forwarded to another host, so that lines are decided in
+    /// order.
     pub(super) async fn settle(&mut self) -> Result<(), Stop> {
         while let Some(answered) = self.in_flight.next().await {
             self.note(answered);
@@ -254,7 +264,7 @@ impl Batch {
         self.flush().await
     }
 
-    /// Lines that another host has answered.
+    /// Appends answers of another host.
     pub(super) fn note_text(&mut self, text: &[u8]) {
         self.text.extend_from_slice(text);
     }

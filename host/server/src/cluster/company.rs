@@ -1,4 +1,4 @@
-//! What a host's members have in common, and how they are all asked for something.
+//! What a host's members share, and how all of them are asked to drain or stop.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::division::Division;
 use super::member::{Asked, Member};
 
-/// Clones share it.
+/// The state that all members of a host share. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Company {
     asked: watch::Sender<Asked>,
@@ -16,7 +16,7 @@ pub(crate) struct Company {
     roll: Roll,
 }
 
-/// One for each journal. They end when they are told to.
+/// The threads of a host, one per journal. They end on request.
 pub struct Members {
     company: Company,
     members: Vec<Member>,
@@ -28,9 +28,10 @@ impl Company {
         Self { asked, division, roll }
     }
 
-    /// From now on this host owns no journal, until it is started again: each member gives up what it has. Blocks for a moment.
+    /// From now on this host owns no journal until it is restarted: each member releases its journal. Blocks for a
+    /// moment.
     pub(crate) fn drain(&self) {
-        // First, so that the others plan without this host when its journals are free.
+        // Leave first, so that the other hosts plan without this one when its journals are free.
         self.roll.say(&self.division.leave());
         self.asked.send_modify(|asked| asked.is_draining = true);
     }
@@ -41,12 +42,12 @@ impl Members {
         Self { company, members, durability }
     }
 
-    /// What an acknowledgement is worth.
+    /// The number of servers that keep an acknowledged event, and how soon they sync it.
     pub fn durability(&self) -> &Durability {
         &self.durability
     }
 
-    /// Gives all journals up in order, so that other hosts can have them at once. Blocks.
+    /// Releases all journals in order, so that other hosts can own them at once. Blocks.
     pub fn stop(self) {
         let Self { company, members, .. } = self;
         company.roll.say(&company.division.leave());

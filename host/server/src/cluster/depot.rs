@@ -1,4 +1,4 @@
-//! Components where every host finds them.
+//! A component store that all hosts share.
 
 use std::io;
 

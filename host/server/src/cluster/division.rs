@@ -1,4 +1,5 @@
-//! What this host knows of the others and of who owns which journal, and what follows for each of its members. By its own clock alone.
+//! What this host knows of the other hosts and of the owner of each journal, and which step follows for each of its
+//! members. Uses only its own clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,9 +10,9 @@ use polder_core::{JournalNumber, Journals};
 
 use super::plan::{Step, plan};
 
-/// Whoever has said nothing for so long is not there. Shorter than a lease: when that of a killed host runs out, it is known to whom its journals
-/// fall.
-const SILENCE_MAX: Duration = Duration::from_secs(3);
+/// A host that has been silent this long is gone. Shorter than a lease, so that when the lease of a killed host
+/// expires, the others agree on which host gets its journals.
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(3);
 
 pub(super) struct Division {
     own: Arc<str>,
@@ -25,15 +26,15 @@ struct State {
     is_leaving: bool,
 }
 
-/// A journal, as its member saw it last.
+/// The owner of a journal, as its member last saw it.
 #[derive(Debug, Clone, Default)]
 struct Seen {
     owner: Option<String>,
-    /// When; `None`: not yet.
+    /// When it was seen. `None`: not yet.
     at: Option<Instant>,
-    /// Since when no host that is there owns it.
+    /// Since when no present host owns it.
     free_since: Option<Instant>,
-    /// This host can neither follow nor own it any more.
+    /// Whether this host can neither follow nor own it any more.
     is_lost: bool,
 }
 
@@ -44,7 +45,7 @@ impl Division {
         Self { own: Arc::clone(own), state: Mutex::new(state) }
     }
 
-    /// True: it is a host that this one had not known of, so it may not know of this one.
+    /// Records a heartbeat. Returns true if the host is new to this one, and so may not know this one.
     pub(super) fn heard(&self, word: Word, now: Instant) -> bool {
         if *word.host == *self.own {
             return false;
@@ -59,19 +60,19 @@ impl Division {
         }
     }
 
-    /// What is to be said to the others: nothing, while this host could own no journal.
+    /// The heartbeat to send. `None` while this host could own no journal.
     pub(super) fn word(&self, now: Instant) -> Option<Word> {
         let is_ready = self.lock().is_ready(now);
         is_ready.then(|| Word { host: self.own.to_string(), is_leaving: false })
     }
 
-    /// From now on this host owns nothing. Gives what is to be said.
+    /// From now on this host owns nothing. Returns the message to send to the others.
     pub(super) fn leave(&self) -> Word {
         self.lock().is_leaving = true;
         Word { host: self.own.to_string(), is_leaving: true }
     }
 
-    /// Whether the host has said lately that it is there. A host that owns a journal says so also while it works on a request.
+    /// Whether a host was heard lately. An owner also sends heartbeats while it works on a request.
     pub(super) fn is_heard(&self, host: &str, now: Instant) -> bool {
         let heard = self.lock().heard.get(host).copied();
         heard.is_some_and(|at| now.duration_since(at) < SILENCE_MAX)
@@ -83,13 +84,13 @@ impl Division {
         (seen.owner, seen.at) = (owner.map(str::to_owned), Some(now));
     }
 
-    /// This host has left the others that have the journal in common.
+    /// Records that this host can neither follow nor own the journal any more.
     pub(super) fn lost(&self, journal: JournalNumber) {
         self.lock().journals[journal.index()].is_lost = true;
     }
 
-    /// Whether this host may own the journal, once its lease can be had: because the journal falls to it, or because the host to which it falls has not taken
-    /// it for as long as a lease lasts.
+    /// Whether this host may own the journal once the lease is free. It may if the journal falls to it, or if the host
+    /// to which it falls has not taken it for the duration of a lease.
     pub(super) fn may_take(&self, journal: JournalNumber, now: Instant) -> bool {
         let mut state = self.lock();
         if state.is_leaving {
@@ -100,7 +101,7 @@ impl Division {
         step == Step::Take || state.journals[journal.index()].free_since.is_some_and(is_overdue)
     }
 
-    /// Whether this host owns too many, and this is the one that another is to have.
+    /// Whether this host owns too many journals, and this is the one to release.
     pub(super) fn gives_up(&self, journal: JournalNumber, now: Instant) -> bool {
         self.lock().step(&self.own, journal, now) == Step::GiveUp
     }
@@ -118,7 +119,7 @@ impl State {
             present.insert(own.to_owned());
         }
         for seen in &mut self.journals {
-            // What this host owns it owns, whether it wants more or not.
+            // This host keeps the journals that it owns, even if it wants no more.
             let is_owned = seen.owner.as_ref().is_some_and(|owner| owner == own || present.contains(owner));
             seen.free_since = if is_owned { None } else { seen.free_since.or(Some(now)) };
         }
@@ -126,7 +127,7 @@ impl State {
         plan(own, &present, &owners)[journal.index()]
     }
 
-    /// Whether it wants journals, and can see all there are.
+    /// Whether this host wants journals and can see them all.
     fn is_ready(&self, now: Instant) -> bool {
         let is_seen = |seen: &Seen| !seen.is_lost && seen.at.is_some_and(|at| now.duration_since(at) < LEASE);
         !self.is_leaving && self.journals.iter().all(is_seen)

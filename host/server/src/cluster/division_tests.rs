@@ -1,15 +1,15 @@
-//! Whole sets of hosts that come, leave and are killed, by a clock that is made up: each journal has an owner again in time, all own about as many, and
-//! then nothing moves any more.
+//! Simulates whole sets of hosts that join, leave and are killed, with a simulated clock: each journal has an owner
+//! again in time, all hosts own about equally many, and then nothing moves any more.
 
 use super::*;
 
 const TICK: Duration = Duration::from_millis(100);
-/// Between two looks of a member, and two words of a host, in ticks.
+/// Ticks between two checks of a member, and between two heartbeats of a host.
 const LOOK_TICKS: u64 = 5;
-/// What is promised when a host is killed.
+/// The promised bound of the time to recover from the kill of a host.
 const FAILOVER_MAX: Duration = Duration::from_secs(10);
 
-/// As in the bucket; the revision changes with each renewal.
+/// A lease as in the bucket. The revision changes with each renewal.
 #[derive(Default)]
 struct Lease {
     owner: Option<String>,
@@ -18,13 +18,13 @@ struct Lease {
 
 struct Host {
     division: Division,
-    /// What it saw of each lease, and since when.
+    /// The last revision seen of each lease, and since when it is unchanged.
     unchanged: Vec<(u64, Instant)>,
-    /// When it looks and speaks, relative to the others.
+    /// The offset of its checks and heartbeats, in ticks.
     phase: u64,
-    /// It says that it is there, and does nothing else.
+    /// It sends heartbeats and does nothing else.
     is_stuck: bool,
-    /// Those that it stopped owning, though the servers did not hear of it.
+    /// Journals that it has stopped owning without releasing the lease.
     dropped: BTreeSet<usize>,
 }
 
@@ -34,8 +34,9 @@ struct World {
     ticks: u64,
     leases: Vec<Lease>,
     hosts: BTreeMap<String, Host>,
-    /// How often a journal was given up for another host to have, and how often one got an owner.
+    /// How many times a journal was released for another host.
     given_up: usize,
+    /// How many times a journal got an owner.
     taken: usize,
 }
 
@@ -68,17 +69,17 @@ impl World {
 
     fn leave(&mut self, name: &str) {
         let word = self.hosts[name].division.leave();
-        self.tell(&word);
+        self.broadcast(&word);
     }
 
-    fn tell(&self, word: &Word) {
+    fn broadcast(&self, word: &Word) {
         let mut answers = Vec::new();
         for host in self.hosts.values() {
             if host.division.heard(word.clone(), self.now()) {
                 answers.extend(host.division.word(self.now()));
             }
         }
-        answers.iter().for_each(|answer| self.tell(answer));
+        answers.iter().for_each(|answer| self.broadcast(answer));
     }
 
     fn tick(&mut self) {
@@ -89,7 +90,7 @@ impl World {
             if beat.is_multiple_of(LOOK_TICKS)
                 && let Some(word) = self.hosts[&name].division.word(self.now())
             {
-                self.tell(&word);
+                self.broadcast(&word);
             }
             for number in self.journals.numbers() {
                 if (beat + number.index() as u64).is_multiple_of(LOOK_TICKS) && !self.hosts[&name].is_stuck {
@@ -130,7 +131,7 @@ impl World {
         (0..time.as_millis() / TICK.as_millis()).for_each(|_| self.tick());
     }
 
-    /// How many journals each host that is there owns; the others are owned by nobody.
+    /// How many journals each present host owns.
     fn loads(&self) -> Vec<usize> {
         let load = |name| self.leases.iter().filter(|lease| lease.owner.as_ref() == Some(name)).count();
         self.hosts.iter().filter(|(_, host)| !host.division.lock().is_leaving).map(|(name, _)| load(name)).collect()
@@ -142,7 +143,7 @@ impl World {
         loads.iter().sum::<usize>() == self.journals.count() && is_even
     }
 
-    /// Nothing moves, however long it is watched.
+    /// Checks that nothing moves for a minute.
     #[track_caller]
     fn check_calm(&mut self) {
         assert!(self.is_settled(), "{:?}", self.loads());
@@ -153,7 +154,7 @@ impl World {
 }
 
 #[test]
-fn who_comes_gets_a_share_and_no_more_moves_than_that() {
+fn a_new_host_gets_its_share_and_nothing_else_moves() {
     let mut world = World::new(6);
     world.join("a");
     world.run(Duration::from_secs(1));
@@ -178,7 +179,7 @@ fn hosts_that_start_together_divide_the_journals() {
 }
 
 #[test]
-fn what_a_killed_host_had_is_divided_among_the_others_in_time() {
+fn the_journals_of_a_killed_host_are_divided_among_the_others_in_time() {
     let mut world = World::new(6);
     ["a", "b", "c"].iter().for_each(|name| world.join(name));
     world.run(Duration::from_secs(30));
@@ -193,7 +194,7 @@ fn what_a_killed_host_had_is_divided_among_the_others_in_time() {
 }
 
 #[test]
-fn a_host_that_leaves_owns_nothing_and_the_others_all() {
+fn the_others_own_all_journals_of_a_host_that_leaves() {
     let mut world = World::new(6);
     ["a", "b", "c"].iter().for_each(|name| world.join(name));
     world.run(Duration::from_secs(30));
@@ -205,7 +206,7 @@ fn a_host_that_leaves_owns_nothing_and_the_others_all() {
 }
 
 #[test]
-fn what_falls_to_a_host_that_does_not_take_it_is_taken_by_another() {
+fn a_journal_of_a_stuck_host_is_taken_by_another() {
     let mut world = World::new(2);
     ["a", "b"].iter().for_each(|name| world.join(name));
     world.run(Duration::from_secs(30));
@@ -218,9 +219,9 @@ fn what_falls_to_a_host_that_does_not_take_it_is_taken_by_another() {
     assert_eq!(world.taken, taken, "nothing is given up for it");
 }
 
-/// As when the servers are away: it can append nothing, and cannot give its lease back either.
+/// The situation while the servers are away: the host can neither append nor release its lease.
 #[test]
-fn what_a_host_that_is_there_stopped_owning_is_owned_again_in_time() {
+fn a_journal_that_a_present_host_dropped_has_an_owner_again_in_time() {
     let mut world = World::new(3);
     ["a", "b"].iter().for_each(|name| world.join(name));
     world.run(Duration::from_secs(30));
@@ -236,7 +237,7 @@ fn what_a_host_that_is_there_stopped_owning_is_owned_again_in_time() {
 }
 
 #[test]
-fn what_nobody_takes_anybody_may_after_a_while() {
+fn a_journal_that_is_not_taken_in_time_may_go_to_any_host() {
     let (division, journal, start) = (Division::new(&"b".into(), Journals::ONE), JournalNumber::FIRST, Instant::now());
     let may_take = |after: Duration| {
         let now = start + after;
@@ -252,10 +253,10 @@ fn what_nobody_takes_anybody_may_after_a_while() {
 }
 
 #[test]
-fn whatever_comes_and_goes_all_is_owned_again_and_calm() {
+fn after_any_joins_and_kills_every_journal_has_an_owner_and_nothing_moves() {
     for seed in 1..=200_u64 {
         let mut state = seed;
-        // xorshift: any that is the same everywhere.
+        // xorshift: the same numbers on every machine.
         let mut below = |bound: u64| {
             state ^= state << 13;
             state ^= state >> 7;

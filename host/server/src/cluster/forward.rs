@@ -1,5 +1,5 @@
-//! Hands to the owner of a journal what only it can do, and gives back its answer as it is; questions are answered here. On the owner's side
-//! the request meets the same routes and checks as if it had come by HTTP.
+//! Forwards requests that only a journal's owner can handle, and returns the owner's response unchanged. Queries are
+//! answered here. On the owner's side the request passes the same routes and checks as if it had come by HTTP.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,28 +31,31 @@ use crate::refusals::memory_exhausted;
 use crate::segments::Segments;
 use crate::{body, kinds};
 
-/// What is handed on is a component at most.
+/// The longest body that is forwarded, in bytes: that of a component.
 const FORWARDED_BYTES_MAX: u64 = 32 * 1024 * 1024;
-/// Of a message between hosts, for what stands around the body, in bytes.
+/// The room in a message between hosts for everything but the body, in bytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// Wall time until some host owns the journal again, as long as the servers say that none does.
+/// How long a request waits for a journal without an owner, in wall time, while the servers answer.
 const OWNER_WAIT_MAX: Duration = Duration::from_secs(15);
-/// Wall time of the owner's answer. A deployment replays a history.
+/// How long the owner may take to answer, in wall time. A deployment replays a history.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(600);
-/// Wall time until what was done elsewhere is here.
+/// How long a request waits until the owner's changes have arrived here, in wall time.
 const CATCH_UP_WAIT_MAX: Duration = Duration::from_secs(1);
-/// Wall time, for the answer of a host that has just lost the journal: one that gave it up in order finishes what it had begun.
+/// How long a host that has just lost the journal may still take to answer, in wall time: after an orderly release it
+/// finishes what it has begun.
 const LAST_ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
-/// Between two looks whether the owner is still there.
+/// The pause between two checks that the owner still sends heartbeats.
 const SILENCE_LOOK_INTERVAL: Duration = Duration::from_millis(500);
-/// Between two looks who owns it.
+/// The pause between two checks for a new owner.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
-/// Goes with a request that another host has handed over: should this one not own the journal any more, that host finds the next.
+/// Marks a request that another host has forwarded. If this host does not own the journal any more, the forwarding host
+/// finds the next owner.
 #[derive(Clone, Copy)]
 struct HandedOver;
 
-/// Stands before every route that changes something, but that which asks something of this very host.
+/// Forwards a request to the journal's owner if that is another host. Runs before every route that changes something,
+/// except the routes that act on the receiving host.
 pub(crate) async fn forward(
     State((app, demand)): State<(Arc<App>, Demand)>,
     request: Request,
@@ -65,21 +68,21 @@ pub(crate) async fn forward(
     let segments = Segments::from_request_parts(&mut parts, &app).await;
     let tenant = match &segments {
         Ok(segments) => segments.tenant_if_any(),
-        // It is refused here as well as anywhere, once it is known who asks.
+        // A path that is not valid is refused here as well, after authentication.
         Err(_) => return Ok(next.run(Request::from_parts(parts, sent)).await),
     };
     let part = match tenant {
         Ok(Some(tenant)) => app.parts.of(&tenant),
         Ok(None) => app.parts.first(),
-        // It is refused here as well as anywhere, once it is known who asks.
+        // A tenant name that is not valid is refused here as well, after authentication.
         Err(_) => return Ok(next.run(Request::from_parts(parts, sent)).await),
     };
     let Some(cluster) = &part.cluster else {
         return Ok(next.run(Request::from_parts(parts, sent)).await);
     };
-    // Before a byte is read or kept for the owner. The owner asks again.
+    // Checks the permission before a byte is read or stored for the owner, which checks it again.
     access::caller(&app, &parts.headers)?.check(&demand(&segments?)?)?;
-    let sent = body::read(&app.memory, sent, FORWARDED_BYTES_MAX, "that is handed to another host").await?;
+    let sent = body::read(&app.memory, sent, FORWARDED_BYTES_MAX, "that is forwarded to another host").await?;
     let start = Instant::now();
     loop {
         if part.host.is_leading() {
@@ -90,7 +93,7 @@ pub(crate) async fn forward(
             }
         }
         let role = cluster.role.borrow().clone();
-        let nobody = match role {
+        let reason = match role {
             Role::Following { owner: Some(owner) } if *owner != *cluster.name => {
                 match cluster.hand_over(&owner, &parts, &sent).await? {
                     Some(answer) => return Ok(answer),
@@ -102,7 +105,7 @@ pub(crate) async fn forward(
             _ => "no host owns it at the moment".to_owned(),
         };
         if start.elapsed() > OWNER_WAIT_MAX {
-            return Err(Problem::new(&kinds::NOT_READY, format!("nobody takes changes to the journal: {nobody}")));
+            return Err(Problem::new(&kinds::NOT_READY, format!("no host takes changes to the journal: {reason}")));
         }
         tokio::time::sleep(LOOK_PAUSE).await;
     }
@@ -113,7 +116,7 @@ fn blind() -> Problem {
     Problem::new(&kinds::NOT_READY, detail)
 }
 
-/// Hands lines of a batch to the owner of the part's journal, and gives its answer.
+/// Forwards lines of a batch to the owner of the part's journal, and returns its response.
 pub(crate) async fn hand_over_lines(
     part: &Part,
     parts: &Parts,
@@ -124,12 +127,12 @@ pub(crate) async fn hand_over_lines(
     let cluster = part.cluster.as_ref().ok_or_else(|| not_ready("no other host is known".to_owned()))?;
     let mut parts = parts.clone();
     let uri = format!("{}?first_line={first_line}", parts.uri.path());
-    parts.uri = uri.parse().map_err(|_| not_ready("the path cannot be handed on".to_owned()))?;
+    parts.uri = uri.parse().map_err(|_| not_ready("the path cannot be forwarded".to_owned()))?;
     let start = Instant::now();
     loop {
         let role = cluster.role.borrow().clone();
-        let nobody = match role {
-            // It may have come to own the journal since it was looked at last.
+        let answer = match role {
+            // This host may have become the owner since the check before.
             Role::Leading => cluster.hand_over(&cluster.name, &parts, &lines).await?.ok_or_else(String::new),
             Role::Following { owner: Some(owner) } => {
                 let handed = cluster.hand_over(&owner, &parts, &lines).await?;
@@ -139,10 +142,10 @@ pub(crate) async fn hand_over_lines(
             Role::Blind => return Err(blind()),
             _ => Err("no host owns it at the moment".to_owned()),
         };
-        match nobody {
+        match answer {
             Ok(answer) => return Ok(answer),
-            Err(nobody) if start.elapsed() > OWNER_WAIT_MAX => {
-                return Err(not_ready(format!("nobody takes changes to the journal: {nobody}")));
+            Err(reason) if start.elapsed() > OWNER_WAIT_MAX => {
+                return Err(not_ready(format!("no host takes changes to the journal: {reason}")));
             }
             Err(_) => tokio::time::sleep(LOOK_PAUSE).await,
         }
@@ -150,7 +153,7 @@ pub(crate) async fn hand_over_lines(
 }
 
 impl Cluster {
-    /// `None`: surely nothing was done.
+    /// Sends a request to `owner` and returns its response. `None`: the owner certainly did nothing.
     async fn hand_over(&self, owner: &str, parts: &Parts, sent: &Bytes) -> Result<Option<Response>, Problem> {
         let failed = |problem: String| Problem::new(&kinds::NOT_READY, problem);
         let mut headers = parts.headers.clone();
@@ -161,7 +164,7 @@ impl Cluster {
             let kept = self.objects.keep_parcel(sent).await;
             parcel = Some(kept.map_err(|error| {
                 tracing::warn!(%error, owner, "a request is too large for a message, and cannot be kept for the owner");
-                failed("nothing was done: the request cannot be handed to the journal's owner".to_owned())
+                failed("nothing was done: the request cannot be forwarded to the journal's owner".to_owned())
             })?);
         }
         let inline = if parcel.is_some() { &[][..] } else { sent };
@@ -169,7 +172,7 @@ impl Cluster {
         let mut role = self.role.clone();
         let deposed = async {
             let is_another = |role: &Role| !matches!(role, Role::Following { owner: Some(now) } if now == owner);
-            // Ends early only when the member has ended, and then nothing is known.
+            // Ends early only if the member thread has ended. The owner is then unknown.
             let is_blind = role.wait_for(is_another).await.is_ok_and(|role| *role == Role::Blind);
             if is_blind {
                 return "the servers between the hosts do not answer";
@@ -179,9 +182,9 @@ impl Cluster {
         };
         let silent = async {
             loop {
-                // At first it may not have been heard yet.
+                // A new owner may not have been heard yet.
                 tokio::time::sleep(SILENCE_LOOK_INTERVAL).await;
-                // A host does not hear itself.
+                // A host does not receive its own heartbeats.
                 if *owner != *self.name && !self.division.is_heard(owner, Instant::now()) {
                     return "it is not heard any more";
                 }
@@ -196,7 +199,7 @@ impl Cluster {
         if let Some(parcel) = parcel
             && let Err(error) = self.objects.remove_parcel(&parcel).await
         {
-            tracing::debug!(%error, "a parcel for another host is left behind; it goes away by itself");
+            tracing::debug!(%error, "cannot remove the stored body of a forwarded request; the server deletes it later");
         }
         let answer = match answer {
             Ok(answer) => answer,
@@ -216,14 +219,15 @@ impl Cluster {
                 let (status, headers) = StatusCode::from_u16(status)
                     .ok()
                     .zip(wire::headers(&headers))
-                    .ok_or_else(|| failed(format!("host {owner} gave an answer that is none")))?;
+                    .ok_or_else(|| failed(format!("host {owner} sent an answer that cannot be read")))?;
                 Ok(Some((status, headers, body).into_response()))
             }
-            None => Err(failed(format!("host {owner} gave an answer that is none"))),
+            None => Err(failed(format!("host {owner} sent an answer that cannot be read"))),
         }
     }
 
-    /// The caller reads from this host what its request has changed, unless this host is far behind.
+    /// Waits until the owner's changes are here, so that the caller reads them from this host. Waits no longer than
+    /// [`CATCH_UP_WAIT_MAX`]; a host that is still behind then logs a warning.
     async fn caught_up(&self, frame: u64) {
         let (mut followed, mut role) = (self.followed.clone(), self.role.clone());
         let is_behind = tokio::select! {
@@ -285,7 +289,7 @@ impl Cluster {
     }
 }
 
-/// The body of a request from another host, and the part of the host's memory that it takes.
+/// The body of a request from another host, with its reservation of the host's memory.
 struct Parcelled {
     bytes: Vec<u8>,
     _held: MemoryReservation,
@@ -297,7 +301,7 @@ impl AsRef<[u8]> for Parcelled {
     }
 }
 
-/// Answers what other hosts hand over to this part, for as long as the server is there.
+/// Answers the requests that other hosts forward to this part, until the server ends.
 pub(crate) async fn serve_hosts(part: Arc<Part>, router: Router) {
     let Some(cluster) = part.cluster.clone() else { return };
     let (line, name) = (cluster.line.clone(), Arc::clone(&cluster.name));

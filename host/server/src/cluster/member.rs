@@ -1,5 +1,6 @@
-//! The thread that makes a host one of several: follows a journal, takes it over when it falls to this host, and gives it up when another has taken
-//! it, is to have it, or this host is asked to.
+//! The thread that runs this host's membership in one journal. It follows the journal and takes it over when it falls
+//! to this host. It releases the journal when another host has taken it, when another host should have it, or on
+//! request.
 
 use std::io;
 use std::sync::Arc;
@@ -14,33 +15,38 @@ use tokio::sync::watch;
 
 use super::division::Division;
 
-/// The owner was the owner at most so long ago: requests are not handed to a host that may have lost the journal meanwhile.
+/// How long the owner may stay unconfirmed. After this, no requests are forwarded to it, since it may have lost the
+/// journal.
 const UNKNOWN_MAX: Duration = Duration::from_millis(1_500);
 
-/// Where this host stands.
+/// An owner that is heard and has not renewed its lease for this long cannot write: the servers have lost their
+/// majority. Longer than [`SILENCE_MAX`](super::division::SILENCE_MAX): an owner that has ended is not heard by then.
+const NOT_RENEWED_MAX: Duration = Duration::from_millis(3_500);
+
+/// The role of this host for one journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Role {
     /// It owns the journal.
     Leading,
-    /// It takes no more commands, and other hosts cannot own the journal yet.
+    /// It takes no more commands, but other hosts cannot own the journal yet.
     GivingUp,
-    /// `None`: nobody does, as far as is known.
+    /// `None`: no host owns the journal, as far as this host knows.
     Following { owner: Option<String> },
-    /// The servers do not say who owns it.
+    /// The owner is unknown, since the servers do not answer.
     Blind,
-    /// It can neither follow nor lead any more; what it has can still be read.
+    /// It can neither follow nor lead any more. Its data can still be read.
     Broken(String),
 }
 
-/// What is asked of all members of a host.
+/// What all members of a host are asked to do.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Asked {
-    /// To own no journal any more.
+    /// Members release their journals and take none.
     pub(super) is_draining: bool,
     pub(super) is_stopping: bool,
 }
 
-/// Of one journal. Ends when it is asked to.
+/// The thread of one journal. It ends on request.
 pub(super) struct Member(JoinHandle<()>);
 
 impl Member {
@@ -48,10 +54,10 @@ impl Member {
         thread::Builder::new().name("journal-member".to_owned()).spawn(move || work.run(follower)).map(Self)
     }
 
-    /// Waits until it has ended, and the journal can be another host's.
+    /// Waits until the thread has ended and another host can own the journal.
     pub(super) fn join(self) {
         if self.0.join().is_err() {
-            tracing::error!("a thread that follows a journal had panicked");
+            tracing::error!("a thread that follows a journal panicked");
         }
     }
 }
@@ -78,14 +84,14 @@ impl Work {
     fn run(mut self, follower: Follower) {
         let journal = self.journal;
         if let Err(problem) = self.take_turns(follower) {
-            tracing::error!(%journal, problem, "this host has left the others; what it has can still be read");
+            tracing::error!(%journal, problem, "this host can neither follow nor own the journal any more; its data can still be read");
             self.role.send_replace(Role::Broken(problem));
         }
         self.division.lost(journal);
         self.lease.release();
     }
 
-    /// Until it is to stop.
+    /// Alternates between following and leading until the thread has to stop.
     fn take_turns(&mut self, mut follower: Follower) -> Result<(), String> {
         loop {
             match self.follow(&mut follower)? {
@@ -94,7 +100,7 @@ impl Work {
             }
             match self.link.claim(&mut follower) {
                 Ok(()) => {}
-                // The servers are away; somebody else may be faster when they are back.
+                // The servers are away. Another host may be faster when they are back.
                 Err(JournalError::Unavailable { .. } | JournalError::Append(_)) => {
                     self.release();
                     continue;
@@ -142,11 +148,15 @@ impl Work {
                 Ok(false) => {
                     known = Instant::now();
                     let owner = lease.owner().map(str::to_owned);
-                    role.send_if_modified(|role| replace(role, Role::Following { owner }));
+                    let is_heard = owner.as_ref().is_some_and(|owner| division.is_heard(owner, known));
+                    // A single server still answers what it remembers.
+                    let is_blind = is_heard && lease.unchanged_for() >= NOT_RENEWED_MAX;
+                    let now = if is_blind { Role::Blind } else { Role::Following { owner } };
+                    role.send_if_modified(|role| replace(role, now));
                     return true;
                 }
                 Err(error) => {
-                    tracing::debug!(%journal, %error, "nothing is known of the journal's owner");
+                    tracing::debug!(%journal, %error, "cannot read the journal's owner");
                     if known.elapsed() >= UNKNOWN_MAX {
                         role.send_if_modified(|role| replace(role, Role::Blind));
                     }
@@ -159,35 +169,37 @@ impl Work {
         problem.map_or(Ok(next), Err)
     }
 
-    /// Readers are told of all that came.
+    /// Reports all applied frames to the host and to waiting readers.
     fn caught_up(&self, follower: &Follower) -> Result<(), String> {
         self.host.followed(&self.reader.tenants()).map_err(|error| error.to_string())?;
         self.followed.send_replace(follower.end().number);
         Ok(())
     }
 
-    /// Renews the lease until it is lost, given up, or of no use. Gives what appended, unless the host is to stop.
+    /// Renews the lease until it is lost, released or useless. Returns the journal's writer, or `None` if the thread
+    /// has to stop.
     fn lead(&mut self) -> Result<Option<Writer>, String> {
         let journal = self.journal;
         self.division.saw(journal, self.lease.owner(), Instant::now());
-        let why = loop {
+        let reason = loop {
             thread::sleep(LEASE_LOOK);
             let asked = self.asked.borrow().clone();
-            let why = match self.division.gives_up(journal, Instant::now()) {
+            let reason = match self.division.gives_up(journal, Instant::now()) {
                 _ if asked.is_stopping || asked.is_draining => "it was asked to",
                 true => "another host has fewer journals",
                 false => "",
             };
-            if !why.is_empty() {
+            if !reason.is_empty() {
                 self.role.send_replace(Role::GivingUp);
                 let Some(writer) = self.host.step_down() else { return Ok(None) };
                 if asked.is_stopping {
-                    // Without it the next owner takes this one for killed, which changes nothing but a report.
+                    // Closing marks an orderly stop. If it fails, the next owner reports a kill, and nothing else
+                    // changes.
                     writer.close().or_else(|error| unless_lost(error.into()))?;
                     return Ok(None);
                 }
                 self.release();
-                tracing::info!(%journal, why, "this host does not own the journal any more");
+                tracing::info!(%journal, reason, "this host does not own the journal any more");
                 self.role.send_replace(Role::Following { owner: None });
                 return Ok(Some(writer));
             }
@@ -201,7 +213,7 @@ impl Work {
                 Renewal::Unknown(problem) => tracing::debug!(%journal, problem, "the owner's lease was not renewed"),
             }
         };
-        tracing::info!(%journal, why, "this host does not own the journal any more");
+        tracing::info!(%journal, reason, "this host does not own the journal any more");
         self.role.send_replace(Role::Following { owner: self.lease.owner().map(str::to_owned) });
         let writer = self.host.step_down();
         self.release();
@@ -214,7 +226,7 @@ impl Work {
     }
 }
 
-/// What the servers do not give now they give later.
+/// Ignores errors that are temporary: the servers provide later what they do not provide now.
 fn unless_lost(error: JournalError) -> Result<(), String> {
     match error {
         JournalError::Unavailable { .. } | JournalError::Append(_) => Ok(()),

@@ -1,5 +1,6 @@
-//! Several hosts with journals in common, on JetStream: each journal is owned by one host at a time, which decides what goes into it; each host
-//! answers every request, from its own copies or by handing it to the owner.
+//! Several hosts that share journals, on JetStream. Each journal has one owner at a time, which decides what is
+//! appended to it. Every host answers every request: queries from its own copies, changes by forwarding them to the
+//! owner.
 
 mod company;
 mod depot;
@@ -29,15 +30,15 @@ use member::{Asked, Member, Work};
 
 use crate::parts::{Part, Parts};
 
-/// Below a data folder: a folder for the copy of each journal, and what belongs to it.
+/// The folder below a data folder that holds one folder per journal, with the copy of the journal and its data.
 pub const COPIES_FOLDER: &str = "journals";
 
-/// A frame that waits for so long makes callers wait no longer.
+/// The longest time that a frame may wait for the servers. After it, waiting callers get a refusal.
 const STALLED_AFTER: Duration = Duration::from_millis(1_500);
-/// Between two looks whether one does.
+/// The pause between two checks for stalled frames.
 const STALL_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Why a host cannot be one of several.
+/// Why a host cannot join the others.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
     #[error(transparent)]
@@ -49,13 +50,13 @@ pub enum JoinError {
 }
 
 impl JoinError {
-    /// The servers do not answer: it passes by itself.
+    /// Whether the error is temporary: the servers do not answer.
     pub fn passes(&self) -> bool {
         matches!(self, Self::Journal(error) if error.passes())
     }
 }
 
-/// What the faces of a host know of the others that have a journal in common with it. Clones share it.
+/// What the HTTP and NATS interfaces know of the hosts that share a journal. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Cluster {
     name: Arc<str>,
@@ -64,11 +65,11 @@ pub(crate) struct Cluster {
     division: Arc<Division>,
     objects: Objects,
     role: watch::Receiver<Role>,
-    /// The number of the last frame that this host took over.
+    /// The number of the last frame that this host has applied.
     followed: watch::Receiver<u64>,
 }
 
-/// Opens this machine's copies of the journals, serves them, and goes on as a follower until journals can be owned. Blocks.
+/// Opens this machine's copies of the journals, serves them, and follows until journals can be owned. Blocks.
 ///
 /// # Errors
 /// See [`JoinError`].
@@ -82,7 +83,7 @@ pub fn join(
     let (asked, to_do) = watch::channel(Asked::default());
     let joining = Joining { name, division, asked: to_do, options };
     let (mut parts, mut waiting, mut links) = (Vec::new(), Vec::new(), Vec::new());
-    // The first says whether there are as many as this host was told, before anything is made.
+    // The first link verifies that the number of journals is the configured one, before anything is created.
     for number in journal.journals.numbers() {
         let link = JournalLink::open(connect, journal, number)?;
         let (part, work, follower) = joining.open(&link, number)?;
@@ -103,7 +104,7 @@ pub fn join(
     Ok((parts, Members::new(company, members, first.durability().clone())))
 }
 
-/// What all parts of a host are opened with.
+/// The values that all parts of a host are opened with.
 struct Joining<'a> {
     name: Arc<str>,
     division: Arc<Division>,
@@ -125,17 +126,17 @@ impl Joining<'_> {
         let depot = Arc::new(SharedDepot(objects.clone()));
         let host = Host::open_following(reader.clone(), report, depot, options)?;
         let mut lease = Lease::open(link, name)?;
-        // A host takes journals once it has seen all.
+        // A host may take a journal only after it has seen the leases of all.
         let looked = lease.look(|owner| {
             division.saw(number, owner, Instant::now());
             false
         });
         if let Err(error) = looked {
-            // A bucket that was just made may not answer yet; the member looks again.
-            tracing::debug!(%number, %error, "nothing is known of the journal's owner");
+            // A new bucket may not answer yet. The member tries again.
+            tracing::debug!(%number, %error, "cannot read the journal's owner");
         }
-        let (tell_role, role) = watch::channel(Role::Following { owner: None });
-        let (tell_followed, followed) = watch::channel(follower.end().number);
+        let (role_sender, role) = watch::channel(Role::Following { owner: None });
+        let (followed_sender, followed) = watch::channel(follower.end().number);
         let cluster = Cluster {
             name: Arc::clone(name),
             line: HostLine::new(link),
@@ -152,8 +153,8 @@ impl Joining<'_> {
             host: host.clone(),
             reader,
             lease,
-            role: tell_role,
-            followed: tell_followed,
+            role: role_sender,
+            followed: followed_sender,
             asked: asked.clone(),
         };
         Ok((Part::new(number, host, Some(cluster)), work, follower))
@@ -161,14 +162,14 @@ impl Joining<'_> {
 }
 
 impl Cluster {
-    /// Once this host does not own the journal, and others can.
+    /// Resolves when this host does not own the journal and others can.
     pub(crate) async fn given_up(&self) {
         let mut role = self.role.clone();
-        // Ends early only when the member has ended, and then it owns nothing.
+        // Ends early only if the member thread has ended, and then it owns nothing.
         let _ = role.wait_for(|role| !matches!(role, Role::Leading | Role::GivingUp)).await;
     }
 
-    /// Why no host takes what changes something, as far as this one knows.
+    /// Why no host takes changes, as far as this host knows. `None` if one does.
     pub(crate) fn problem(&self) -> Option<String> {
         match &*self.role.borrow() {
             Role::Leading | Role::Following { owner: Some(_) } => None,
@@ -184,24 +185,25 @@ impl Cluster {
         Servers(self.link.clone())
     }
 
-    /// Told when the host begins to lead, or leads no more.
+    /// A receiver that changes when the host begins or ends to lead.
     pub(crate) fn leading(&self) -> watch::Receiver<Role> {
         self.role.clone()
     }
 }
 
-/// The servers that keep the journal, as this host sees them. Clones share it.
+/// The servers that keep the journal, as this host sees them. Clones share the connection.
 #[derive(Clone)]
 pub(crate) struct Servers(JournalLink);
 
 impl Servers {
-    /// Why what this host has taken is not durable yet, when that has taken too long already. `None`: it owns the journal, and the servers answer.
+    /// Why appended frames are not durable yet, if the oldest has waited too long. `None` if the servers answer, or if
+    /// this host does not own the journal.
     pub(crate) fn stalled(&self) -> Option<String> {
         let waited = self.0.frame_waits_for().filter(|waited| *waited >= STALLED_AFTER)?;
         Some(format!("the servers that keep the journal have not answered for {} ms", waited.as_millis()))
     }
 
-    /// What comes of `pending`, unless the servers that keep the journal do not answer.
+    /// Waits for `pending`. Fails if the servers that keep the journal stop answering.
     pub(crate) async fn answered<T>(&self, pending: impl Future<Output = T>) -> Result<T, String> {
         let mut pending = std::pin::pin!(pending);
         loop {

@@ -1,21 +1,23 @@
-//! Which journals a host is to own, of those that all hosts divide among them. Pure: each host plans for itself, and those that see the same plan
-//! the same, so they need not agree on anything.
+//! Plans how the hosts divide the journals among them. Pure: each host plans for itself, and hosts that see the same
+//! state make the same plan, so they need no agreement.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// With one journal.
+/// What a host does with one journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Stay,
-    /// Nobody that is there owns it, and it falls to this host.
+    /// No present host owns the journal, and it falls to this host.
     Take,
-    /// In order, for a host that has fewer.
+    /// This host releases the journal in order, for a host that has fewer.
     GiveUp,
 }
 
-/// `present` want journals; `owners` has them as their leases say, possibly of hosts that are gone. A journal without an owner falls to the host with
-/// the fewest. Once all have one, the host with the most gives one up if another has at least two fewer: never more than one at a time,
-/// and never when that would only turn the difference round.
+/// Returns the step for each journal. `present` are the hosts that want journals; `owners` are the owners by their
+/// leases, which may be gone.
+/// 1. A journal without a present owner falls to the host with the fewest.
+/// 2. Once all have one, the host with the most releases one if another has at least two fewer.
+/// 3. It never releases more than one at a time, and never one that would only reverse the difference.
 pub(super) fn plan(own: &str, present: &BTreeSet<String>, owners: &[Option<String>]) -> Vec<Step> {
     let mut steps = vec![Step::Stay; owners.len()];
     let mut loads: BTreeMap<&str, usize> = present.iter().map(|host| (host.as_str(), 0)).collect();
@@ -55,12 +57,12 @@ mod tests {
         names.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// A letter for each journal: its owner, or `-`.
+    /// Reads one letter per journal: its owner, or `-`.
     fn owners(text: &str) -> Vec<Option<String>> {
         text.chars().map(|owner| (owner != '-').then(|| owner.to_string())).collect()
     }
 
-    /// What each host plans, as a letter for each journal: `.`, `+` for take, `!` for give up.
+    /// The plan of each host, as one letter per journal: `.` for stay, `+` for take, `!` for give up.
     fn plans(present: &str, owned: &str) -> Vec<String> {
         let letter = |step: Step| match step {
             Step::Stay => '.',
@@ -72,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_owns_falls_to_whoever_has_the_fewest() {
+    fn a_journal_without_an_owner_falls_to_the_host_with_the_fewest() {
         assert_eq!(plans("a", "---"), ["+++"]);
         assert_eq!(plans("a b c", "---"), ["+..", ".+.", "..+"]);
         assert_eq!(plans("a b c", "aab-"), ["....", "....", "...+"]);
@@ -82,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_too_many_gives_up_one_at_a_time() {
+    fn a_host_with_too_many_gives_up_one_at_a_time() {
         assert_eq!(plans("a b", "aaa"), ["..!", "..."]);
         assert_eq!(plans("a b c", "aabb"), ["....", "...!", "...."], "one of them");
         assert_eq!(plans("a b c", "aaa-"), ["....", "...+", "...."], "one is under way");
@@ -91,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_there_itself_takes_nothing_and_keeps_what_it_has() {
+    fn an_absent_host_takes_nothing_and_keeps_what_it_has() {
         assert_eq!(plan("c", &hosts("a b"), &owners("c-a")), [Step::Stay; 3]);
     }
 }

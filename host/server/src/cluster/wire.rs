@@ -1,4 +1,4 @@
-//! Requests and answers of HTTP as one message between hosts: a head in JSON, then the body as it is.
+//! HTTP requests and responses as messages between hosts: the length of the head, the head in JSON, then the body.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::first_key::FirstKeyProven;
 
-/// How long the head is stands before it, in so many bytes.
+/// The size of the head's length, in bytes.
 const LENGTH_BYTES: usize = 4;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -17,9 +17,9 @@ pub(super) struct RequestHead {
     method: String,
     uri: String,
     headers: Vec<(String, Vec<u8>)>,
-    /// The body is in it.
+    /// Where the body is stored, if it is too large for the message.
     pub(super) parcel: Option<Parcel>,
-    /// The host that was asked saw the proof for a first key.
+    /// Whether the forwarding host verified the proof for a first key.
     pub(super) first_key_proven: bool,
 }
 
@@ -28,22 +28,22 @@ pub(super) enum AnswerHead {
     Answer {
         status: u16,
         headers: Vec<(String, Vec<u8>)>,
-        /// What was done is in the journal's frames up to this one.
+        /// The owner's changes are in the journal's frames up to this one.
         frame: u64,
     },
-    /// The host that was asked does not own the journal: nothing was done.
+    /// The receiving host does not own the journal, and did nothing.
     NotOwner,
 }
 
 impl RequestHead {
-    /// `headers` take the place of those of `parts`.
+    /// `headers` replace those of `parts`.
     pub(super) fn new(parts: &Parts, headers: &HeaderMap, parcel: Option<Parcel>) -> Self {
         let (method, uri) = (parts.method.to_string(), parts.uri.to_string());
         let first_key_proven = parts.extensions.get::<FirstKeyProven>().is_some();
         Self { method, uri, headers: listed(headers), parcel, first_key_proven }
     }
 
-    /// `None`: what came is no request.
+    /// Returns the request's parts. `None` if they are not valid HTTP.
     pub(super) fn parts(&self) -> Option<(Method, Uri, HeaderMap)> {
         Some((self.method.parse().ok()?, self.uri.parse().ok()?, headers(&self.headers)?))
     }
@@ -76,7 +76,7 @@ pub(super) fn written(head: &impl Serialize, body: &[u8]) -> Bytes {
     bytes.freeze()
 }
 
-/// `None`: it is no such message.
+/// Splits a message into its head and body. `None` if it is malformed.
 pub(super) fn read<T: DeserializeOwned>(mut bytes: Bytes) -> Option<(T, Bytes)> {
     let length = u32::from_be_bytes(bytes.get(..LENGTH_BYTES)?.try_into().ok()?) as usize;
     let _ = bytes.split_to(LENGTH_BYTES);
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_comes_out_as_it_went_in() {
+    fn a_request_survives_a_round_trip() {
         let mut headers = HeaderMap::new();
         headers.append("actor", HeaderValue::from_bytes("Jörg".as_bytes()).unwrap());
         headers.append("idempotency-key", HeaderValue::from_static("c-1"));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_refused() {
+    fn a_malformed_message_is_refused() {
         for bytes in [&b""[..], b"\0\0\0", b"\0\0\0\x09{}", b"\xff\xff\xff\xff{}", b"\0\0\0\x02[]"] {
             assert!(read::<RequestHead>(Bytes::from_static(bytes)).is_none(), "{bytes:?}");
         }

@@ -1,5 +1,5 @@
-//! `{tenant}.cmds`: many commands in one message, a line of JSON each as over HTTP; the reply has a line for each. Bounded by NATS's own limit of
-//! a message, and in lines.
+//! `{tenant}.cmds`: many commands in one message, one line of JSON each as over HTTP. The reply has a line for each.
+//! Bounded in lines, and by NATS's limit of a message.
 
 use std::pin::Pin;
 
@@ -15,9 +15,9 @@ use crate::headers;
 use crate::kinds;
 use crate::problem::Problem;
 
-/// Lines of one message.
+/// The most lines of one message.
 pub(super) const LINES_MAX: usize = 1_024;
-/// What is left of the answer to a line where the reply would be too long, in bytes.
+/// The room for the short answer to a line in a reply that would be too long, in bytes.
 const SHORT_ANSWER_BYTES_MAX: usize = 96;
 
 enum Taken {
@@ -25,15 +25,16 @@ enum Taken {
     Pending(Pin<Box<dyn Future<Output = Result<CommandAck, Problem>> + Send>>),
 }
 
-/// What became of the lines, by their numbers.
+/// The outcome of each line, by its number.
 struct Batch {
     taken: Vec<(u64, Taken)>,
-    /// Why lines after the first so many were not taken.
+    /// The number of the last line that was taken, and why the next was not. `None` if all were taken.
     early: Option<(u64, Problem)>,
 }
 
-/// Not an async function: all commands are on their way when this returns, so that one caller's are decided in the order in which they were
-/// sent. `reply_bytes_max`: a longer reply would not be sent.
+/// Submits all commands of a message. Not an async function: all commands are under way when this returns, so that the
+/// commands of one caller are decided in the order in which they were sent. A reply longer than `reply_bytes_max` could
+/// not be sent, so its answers are shortened.
 pub(super) fn submit(term: &Term, reply_bytes_max: usize, request: Request) -> impl Future<Output = Reply> + use<> {
     let taken = take(term, &request);
     async move {
@@ -69,12 +70,16 @@ fn take(term: &Term, request: &Request) -> Result<Batch, Problem> {
             }
         };
         let (caller, tenant, domain) = (caller.clone(), tenant.clone(), command.domain.clone());
-        let told = move |error: polder_engine::SubmitError| Problem::from(error.for_caller(&caller, &tenant, &domain));
-        let submitted = term.part.host.submit(command);
-        let mut pending: Pin<Box<dyn Future<Output = _> + Send>> =
-            Box::pin(submitted.map(move |result| result.map_err(told)));
+        let problem =
+            move |error: polder_engine::SubmitError| Problem::from(error.for_caller(&caller, &tenant, &domain));
+        let mut pending: Pin<Box<dyn Future<Output = _> + Send>> = match term.part.submit(command) {
+            Ok(submitted) => {
+                Box::pin(submitted.map(move |result| result.and_then(|decided| decided.map_err(problem))))
+            }
+            Err(problem) => Box::pin(std::future::ready(Err(problem))),
+        };
         let taken = match (&mut pending).now_or_never() {
-            // Nothing can wait here, or messages would be taken in another order than they came in.
+            // Nothing may wait here: messages would be taken out of order.
             Some(Err(problem)) if problem.passes() => {
                 batch.early = Some((number - 1, problem));
                 break;
@@ -90,7 +95,7 @@ fn take(term: &Term, request: &Request) -> Result<Batch, Problem> {
 
 fn lines(payload: &Bytes) -> Vec<Bytes> {
     let mut lines: Vec<Bytes> = payload.split(|byte| *byte == b'\n').map(|line| payload.slice_ref(line)).collect();
-    // A line end at the end begins no line.
+    // A line end at the end starts no new line.
     if lines.last().is_some_and(Bytes::is_empty) {
         lines.pop();
     }
@@ -115,7 +120,7 @@ async fn answered(batch: Batch, reply_bytes_max: usize) -> Vec<u8> {
             Ok(acknowledgement) => append_ack(&mut text, number, &acknowledgement),
             Err(problem) => append_problem(&mut text, number, &problem),
         }
-        // Each line after it has room for a short answer at least.
+        // Each later line has room for a short answer at least.
         if text.len() + left * SHORT_ANSWER_BYTES_MAX + end.len() > reply_bytes_max {
             shorten(&mut text, start, number);
         }
@@ -147,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_line_end_begins_no_line() {
+    fn a_line_end_at_the_end_starts_no_line() {
         let count = |text: &'static str| lines(&Bytes::from_static(text.as_bytes())).len();
         assert_eq!([count(""), count("a"), count("a\n"), count("a\n\nb\n")], [0, 1, 1, 3]);
     }

@@ -1,6 +1,6 @@
-//! `{tenant}.catchup`: a tenant's events to one reader, first what is there and then what comes. What HTTP gives as the lines of one answer
-//! comes here as messages on a subject of the reader's own. The last message of each page asks whether the reader has it, and the next page
-//! is not read before.
+//! `{tenant}.catchup`: sends a tenant's events to one reader, first the recorded ones and then new ones. What HTTP
+//! sends as lines of one response arrives here as messages on a subject of the reader's own. The last message of each
+//! page asks the reader to confirm it. The next page is not read before that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,59 +16,62 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::counts::Counts;
 use super::queries::{QueryAck, result_for};
 use super::{Term, reply};
-use crate::access;
+use crate::access::{self, Caller};
+use crate::app::App;
 use crate::feed::{Feed, Follow, Wanted};
 use crate::incoming_json::parse;
 use crate::kinds;
 use crate::problem::Problem;
 
-/// Readers at a time, of all tenants.
+/// The most readers at a time, of all tenants together.
 pub(super) const READERS_MAX: usize = 1_024;
-/// Wall time until a reader that was asked counts as gone.
+/// How long a reader may take to confirm a page, in wall time. Then it counts as gone.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
-/// When a reader who comes when there are too many may come again, in milliseconds.
+/// Retry hint when there are too many readers, in milliseconds.
 const BUSY_RETRY_MS: u64 = 1_000;
 
 const CORRELATION_ID: &str = "correlation-id";
-/// Of each message, from 1 and without gaps: a reader that misses one knows it.
+/// The header that numbers the messages, from 1 and without gaps, so that a reader notices a lost one.
 const NUMBER: &str = "Polder-Number";
-/// What is no event says so here.
+/// The header that marks messages which are not events.
 const CATCHUP: &str = "Polder-Catchup";
-/// Nothing came for a while; the reader is asked whether it is there.
+/// No event came for a while. The message checks that the reader is still there.
 const QUIET: &str = "quiet";
 const END: &str = "end";
 
-/// What is asked for; nothing at all asks for everything, and goes on for ever.
+/// The payload of a subscription. An empty payload asks for all events and never ends.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct CatchupSubscription {
-    /// Events after this position.
+    /// Only events after this position.
     start_after: u64,
-    /// The last position.
+    /// Only events up to this position.
     end_at: Option<u64>,
-    /// Only events that belong to this.
+    /// Only events with this correlation id.
     correlation_id: Option<CorrelationId>,
-    /// Only events of the aggregate of this id.
+    /// Only events of the aggregate with this id.
     target_id: Option<AggregateId>,
     domain: Option<DomainName>,
     name: Option<EventName>,
 }
 
-/// The last message.
+/// The last message to a reader.
 #[derive(Serialize)]
 struct End {
     ended: &'static str,
-    /// The reader has everything up to here: where to go on.
+    /// The reader has all events up to this position, and can continue after it.
     position: Position,
 }
 
 struct Reading {
     feed: Feed,
-    /// The reader has all up to here.
+    app: Arc<App>,
+    caller: Caller,
+    /// The reader has confirmed all events up to this position.
     taken: Position,
     result: ReplyTo,
     correlation_id: CorrelationId,
-    /// Given back at the end.
+    /// The reader's place, which is freed at the end.
     _place: OwnedSemaphorePermit,
 }
 
@@ -108,25 +111,30 @@ async fn reading(term: &Term, counts: &Counts, request: &Request) -> Result<Read
     let sight = caller.sight(subject::events(&tenant, filter.domain.as_ref(), None, filter.name.as_ref()))?;
     let (correlation_id, result) = result_for(&tenant, request)?;
     let place = Arc::clone(&counts.readers).try_acquire_owned().map_err(|_| {
-        let detail = format!("{READERS_MAX} readers are being told events, and no more are taken: come again later");
+        let detail = format!("{READERS_MAX} readers are subscribed, which is the most allowed: try again later");
         Problem::new(&kinds::BUSY, detail).with("limit", READERS_MAX).with("retry_after_ms", BUSY_RETRY_MS)
     })?;
     let follow = Follow { positions: term.part.host.positions(&tenant)?, closing: term.closing.clone() };
     let (after, end_at) = (Position(asked.start_after), asked.end_at.map(Position));
     let wanted = Wanted { tenant, filter, sight, after, end_at, limit: None };
     let feed = Feed::open(term.part.host.clone(), wanted, Some(follow)).await?;
-    Ok(Reading { feed, taken: after, result, correlation_id, _place: place })
+    Ok(Reading { feed, app: Arc::clone(&term.app), caller, taken: after, result, correlation_id, _place: place })
 }
 
-/// Why it ended before its time.
+/// Why a delivery ended early.
 enum Broken {
     Read(ReadError),
     Sent(NotSent),
 }
 
-/// Gives what is sent last.
+/// Delivers the events and returns the last message.
 async fn deliver(mut reading: Reading, connection: Connection) -> Reply {
-    let reply = match pages(&mut reading, &connection).await {
+    let not_permitted = access::ended(Arc::clone(&reading.app), reading.caller.clone());
+    let ended = tokio::select! {
+        ended = pages(&mut reading, &connection) => ended,
+        () = not_permitted => Ok("the reader is not permitted to read any more"),
+    };
+    let reply = match ended {
         Ok(ended) => {
             let end = reply::good(&End { ended, position: reading.taken });
             end.with_header(CATCHUP, END)
@@ -140,7 +148,7 @@ async fn deliver(mut reading: Reading, connection: Connection) -> Reply {
     reply.with_header(CORRELATION_ID, reading.correlation_id.as_str())
 }
 
-/// Gives why it ended.
+/// Delivers pages until the end, and returns why it ended.
 async fn pages(reading: &mut Reading, connection: &Connection) -> Result<&'static str, Broken> {
     let mut delivery = Delivery::open(connection, reading.result.clone()).await.map_err(Broken::Sent)?;
     while let Some(page) = reading.feed.next().await.map_err(Broken::Read)? {
@@ -165,7 +173,7 @@ async fn pages(reading: &mut Reading, connection: &Connection) -> Result<&'stati
             Taken::Lost => return Ok("the connection to the NATS server broke"),
         }
     }
-    // What was passed over since the last page is no news to the reader.
+    // The events that were filtered out since the last page also count as delivered.
     reading.taken = reading.feed.position();
     Ok(match reading.feed.is_complete() {
         true => "that was all",

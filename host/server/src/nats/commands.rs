@@ -1,4 +1,4 @@
-//! `{tenant}.cmd.{domain}.{aggregate}.{id}.{command}`: hands a command to the host.
+//! `{tenant}.cmd.{domain}.{aggregate}.{id}.{command}`: submits a command to the host.
 
 use polder_bridge::service::{Reply, Request};
 use polder_core::CommandAck;
@@ -11,7 +11,7 @@ use crate::headers::{self, Headers};
 use crate::kinds;
 use crate::problem::Problem;
 
-/// Comes back with the answer, and stands in the log with what failed.
+/// The header for the trace context. The reply repeats it, and the log has it next to a failure.
 const TRACEPARENT: &str = "traceparent";
 
 impl Headers for Request {
@@ -20,8 +20,8 @@ impl Headers for Request {
     }
 }
 
-/// Not an async function: the command is on its way when this returns, so that one caller's commands are decided in the order in which
-/// they were sent.
+/// Submits a command. Not an async function: the command is under way when this returns, so that the commands of one
+/// caller are decided in the order in which they were sent.
 pub(super) fn submit(term: &Term, request: Request) -> impl Future<Output = Reply> + use<> {
     let trace = headers::traceparent(&request).map(|trace| trace.map(str::to_owned));
     let taken = trace.and_then(|trace| Ok((trace, take(term, &request)?)));

@@ -1,4 +1,4 @@
-//! What `/metrics` tells of the NATS face.
+//! The metrics of the NATS interface.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use super::catchup::READERS_MAX;
 use crate::parts::Parts;
 
-/// An id, and two lines of error.
+/// The room for a reply's headers, in bytes: an id and two lines of error.
 const REPLY_HEADERS_BYTES_MAX: usize = 1_024;
 
 pub(crate) struct Counts {
@@ -23,7 +23,7 @@ pub(crate) struct Counts {
     pub(super) batches: Arc<Endpoint>,
     pub(super) queries: Arc<Endpoint>,
     pub(super) catchups: Arc<Endpoint>,
-    /// Places for readers who are told events.
+    /// One permit per reader of events.
     pub(super) readers: Arc<Semaphore>,
     publishing: Mutex<BTreeMap<TenantName, Arc<Progress>>>,
 }
@@ -51,7 +51,7 @@ impl Counts {
         ]
     }
 
-    /// A reply beyond that would not be sent.
+    /// The longest reply that can be sent, in bytes.
     pub(super) fn reply_bytes_max(&self) -> usize {
         self.requests.payload_bytes_max().saturating_sub(REPLY_HEADERS_BYTES_MAX)
     }
@@ -64,19 +64,19 @@ impl Counts {
         self.publishing.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
     }
 
-    /// In Prometheus's text format.
+    /// The metrics in Prometheus's text format.
     pub(crate) fn metrics(&self, parts: &Parts) -> String {
         let mut text = String::new();
         let up = self.requests.is_up() && self.events.is_up();
         one(&mut text, "polder_nats_connected", "gauge", "Whether the NATS server answers.", u64::from(up));
         let reconnects = self.requests.reconnects() + self.events.reconnects();
-        one(&mut text, "polder_nats_reconnects_total", "counter", "Connections made anew.", reconnects);
+        one(&mut text, "polder_nats_reconnects_total", "counter", "Reconnections to the NATS server.", reconnects);
         let dropped = self.requests.slow_consumers() + self.events.slow_consumers();
         one(
             &mut text,
             "polder_nats_dropped_total",
             "counter",
-            "Messages that came faster than they were taken.",
+            "Messages dropped because they arrived faster than they were processed.",
             dropped,
         );
         one(
@@ -99,7 +99,7 @@ impl Counts {
         let help = "Messages with several commands that came over NATS.";
         one(&mut text, "polder_nats_batches_total", "counter", help, batches.requests);
         let queries = self.queries.counts();
-        one(&mut text, "polder_nats_queries_total", "counter", "Questions that came over NATS.", queries.requests);
+        one(&mut text, "polder_nats_queries_total", "counter", "Queries that came over NATS.", queries.requests);
         one(
             &mut text,
             "polder_nats_query_errors_total",
@@ -108,7 +108,7 @@ impl Counts {
             queries.errors,
         );
         let readers = (READERS_MAX - self.readers.available_permits()) as u64;
-        one(&mut text, "polder_nats_readers", "gauge", "Readers who are told events over NATS.", readers);
+        one(&mut text, "polder_nats_readers", "gauge", "Readers that are subscribed to events over NATS.", readers);
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let lag = |tenant: &TenantName, progress: &Progress| {
             let newest = parts.host(tenant).positions(tenant).map_or(0, |positions| positions.borrow().0);
@@ -116,10 +116,10 @@ impl Counts {
         };
         each(&mut text, "polder_nats_lag_events", "gauge", "Events that wait to be published.", &publishing, lag);
         let stalled = |_: &TenantName, progress: &Progress| u64::from(progress.is_stalled());
-        let help = "Whether publishing waits for somebody to look after the stream.";
+        let help = "Whether publishing waits for the operator to repair the stream.";
         each(&mut text, "polder_nats_stalled", "gauge", help, &publishing, stalled);
         let restarts = |_: &TenantName, progress: &Progress| progress.restarts();
-        let help = "How often the end of the stream was looked for.";
+        let help = "How many times the end of the stream was searched.";
         each(&mut text, "polder_nats_publishing_restarts_total", "counter", help, &publishing, restarts);
         text
     }

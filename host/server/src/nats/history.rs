@@ -1,4 +1,4 @@
-//! A tenant's history as publishing reads it.
+//! A tenant's history, as the publisher reads it.
 
 use polder_bridge::events::History;
 use polder_core::translation::{LeftOut, Translation};

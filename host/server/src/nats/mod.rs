@@ -1,5 +1,5 @@
-//! The NATS face: commands by request-reply, events in a stream. What is asked and answered is what HTTP asks and answers, with the same
-//! checks, headers and problem documents; only how it travels is another.
+//! The NATS interface: commands by request-reply, events in a stream. Requests and replies are those of HTTP, with the
+//! same checks, headers and problem documents; only the transport differs.
 
 mod batches;
 mod catchup;
@@ -27,51 +27,51 @@ use crate::parts::Part;
 pub(crate) use counts::Counts;
 use tenants::Tenants;
 
-/// What is under way at shutdown may take this long.
+/// How long requests that are under way at shutdown may still take.
 const DRAIN_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// For a start with a server that answers slowly: what is left goes on in the background.
+/// How long a start waits for a server that answers slowly. The rest of the start goes on in the background.
 const BEGIN_WAIT_MAX: Duration = Duration::from_secs(5);
-/// Between two attempts to begin.
+/// The pause between two attempts to start.
 const START_PAUSE: Duration = Duration::from_secs(1);
 
-/// Connections to NATS that nothing is done with yet.
+/// Open connections to NATS that serve nothing yet.
 pub struct Nats {
     links: Links,
 }
 
 #[derive(Clone)]
 struct Links {
-    /// Callers can break it with messages that are none, so nothing else goes over it.
+    /// Malformed messages of callers can break this connection, so nothing else uses it.
     requests: Connection,
     events: Connection,
     streams: EventStreams,
-    /// Where events are published.
+    /// The runtime that publishes events.
     background: Arc<Background>,
 }
 
-/// What all parts of a host are served by. Clones share it.
+/// The state that all parts of a host share to be served over NATS. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Face {
     app: Arc<App>,
     links: Links,
     counts: Arc<Counts>,
-    /// There while some part is served.
+    /// The NATS service, while at least one part is served.
     service: Arc<Mutex<Weak<Service>>>,
 }
 
-/// One part, for as long as its tenants are served.
+/// The state of one part while its tenants are served.
 struct Term {
     app: Arc<App>,
     part: Arc<Part>,
-    /// Turns true at its end.
+    /// Becomes true at the end of the term.
     closing: watch::Receiver<bool>,
 }
 
-/// A part that is served.
+/// The task that serves a part.
 pub(crate) struct Serving(JoinHandle<()>);
 
-/// Why it is not.
+/// Why serving a part cannot begin.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
     #[error(transparent)]
@@ -81,17 +81,17 @@ enum StartError {
 }
 
 impl Nats {
-    /// A server that is away is waited for in the background.
+    /// Connects to NATS. If the server is away, connects in the background.
     ///
     /// # Errors
-    /// Within seconds, with what to do about it.
+    /// Fails within seconds. The error includes what to do about it.
     pub async fn connect(options: &ConnectOptions, streams: EventStreams) -> Result<Self, ConnectError> {
         let requests = Connection::open_or_wait(options, "polder requests").await?;
         if requests.is_up() {
             match requests.require_jetstream().await {
-                // It may be choosing a leader.
+                // JetStream may be electing a leader.
                 Err(error @ ConnectError::NoJetStreamAnswer { .. }) => {
-                    tracing::warn!(%error, "JetStream is waited for")
+                    tracing::warn!(%error, "waiting for JetStream")
                 }
                 found => found?,
             }
@@ -114,14 +114,14 @@ impl Face {
         Self { app, links: nats.links, counts, service: Arc::default() }
     }
 
-    /// Serves the part until `closing` turns true, from when NATS can be used on. Where it can be used now, requests are answered when this
-    /// returns, but for those of tenants that are in trouble.
+    /// Serves the part until `closing` becomes true, as soon as NATS is usable. If NATS is usable now, requests are
+    /// answered when this returns, except for tenants in trouble.
     pub(crate) async fn serve(&self, part: &Arc<Part>, closing: watch::Receiver<bool>) -> Serving {
         let (begun, has_begun) = oneshot::channel::<()>();
         let term = Term { app: Arc::clone(&self.app), part: Arc::clone(part), closing };
         let serving = Serving(tokio::spawn(self.clone().run(term, begun)));
         if self.links.requests.is_up() && self.links.events.is_up() {
-            // Ends with an error when it has begun: the sender is dropped then.
+            // An error means that serving has begun: the sender is dropped then.
             drop(tokio::time::timeout(BEGIN_WAIT_MAX, has_begun).await);
         }
         serving
@@ -142,17 +142,17 @@ impl Face {
         drop(service);
     }
 
-    /// Tries until NATS can be used.
+    /// Retries until NATS is usable.
     async fn begin(&self, part: &Part) -> Arc<Service> {
-        let mut said = None;
+        let mut reported = None;
         loop {
             let error = match self.try_begin().await {
                 Ok(service) => return service,
                 Err(error) => error.to_string(),
             };
-            if said.as_ref() != Some(&error) {
-                tracing::info!(journal = %part.journal, error, "its tenants are not answered over NATS yet; it is tried again");
-                said = Some(error);
+            if reported.as_ref() != Some(&error) {
+                tracing::info!(journal = %part.journal, error, "cannot serve tenants over NATS yet; retrying");
+                reported = Some(error);
             }
             tokio::time::sleep(START_PAUSE).await;
         }
@@ -164,7 +164,7 @@ impl Face {
         Ok(self.service().await?)
     }
 
-    /// A host is one service, however many of its parts are served.
+    /// Returns the host's one service, which all its parts share.
     async fn service(&self) -> Result<Arc<Service>, NotSent> {
         let mut there = self.service.lock().await;
         if let Some(service) = there.upgrade() {
@@ -182,7 +182,8 @@ impl Face {
     }
 }
 
-/// Of several hosts the one that owns a journal answers over NATS for its tenants, wherever a client is.
+/// Serves the part over NATS while this host owns its journal. Of several hosts only the owner answers, wherever the
+/// client is connected.
 pub(crate) async fn serve_while_leading(face: Face, part: Arc<Part>, mut role: watch::Receiver<Role>) {
     loop {
         if role.wait_for(|role| *role == Role::Leading).await.is_err() {
@@ -190,7 +191,7 @@ pub(crate) async fn serve_while_leading(face: Face, part: Arc<Part>, mut role: w
         }
         let (close, closing) = watch::channel(false);
         let serving = face.serve(&part, closing).await;
-        // Ends early only when the member has.
+        // Ends early only if the member thread has ended.
         let _ = role.wait_for(|role| *role != Role::Leading).await;
         close.send_replace(true);
         serving.end().await;
@@ -198,7 +199,7 @@ pub(crate) async fn serve_while_leading(face: Face, part: Arc<Part>, mut role: w
 }
 
 impl Serving {
-    /// After its term has turned to closing: what is under way is answered.
+    /// Waits for the replies to requests under way, once the term is closing.
     pub(crate) async fn end(self) {
         if tokio::time::timeout(DRAIN_WAIT_MAX, self.0).await.is_err() {
             tracing::warn!("some requests over NATS took longer than {} s and were cut off", DRAIN_WAIT_MAX.as_secs());

@@ -1,5 +1,5 @@
-//! `{tenant}.query.{domain}.{projection}`: a question to a view. Acknowledged at once; what was found appears on a subject of its own, or
-//! comes straight back when a header asks for that.
+//! `{tenant}.query.{domain}.{projection}`: a query of a view. The reply is an acknowledgement, and the result follows
+//! on a subject of its own. With the header `polder-result: reply` the result itself is the reply.
 
 use std::sync::Arc;
 
@@ -18,15 +18,15 @@ use crate::problem::Problem;
 use crate::views;
 use crate::waiting::wait_for;
 
-/// `reply`: the answer itself is the reply. Anything else, or nothing: an acknowledgement is.
+/// The header that asks for the result as the reply. `reply` is its only value.
 const RESULT: &str = "polder-result";
 const CORRELATION_ID: &str = "correlation-id";
 
-/// What is asked; nothing at all asks for the first page.
+/// The payload of a query. An empty payload asks for the first page.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Asked {
-    /// One document. The members below are for pages.
+    /// The key of one document. The members below are for pages.
     key: Option<String>,
     /// `field:value`, as over HTTP.
     r#where: Vec<String>,
@@ -37,12 +37,12 @@ struct Asked {
     timeout_ms: Option<u64>,
 }
 
-/// The question is understood, and being answered.
+/// The query is valid and is being answered.
 #[derive(Serialize)]
 pub(super) struct QueryAck<'a> {
     pub(super) status: &'static str,
     pub(super) correlation_id: &'a CorrelationId,
-    /// Where the answer appears.
+    /// The subject on which the result appears.
     pub(super) result_subject: &'a str,
 }
 
@@ -81,7 +81,7 @@ pub(super) fn ask(term: &Arc<Term>, request: Request) -> impl Future<Output = Re
     }
 }
 
-/// The question, and what its answer is known by and where it goes when it does not come straight back.
+/// Reads a query. The second value is the correlation id and subject of its result, unless the result is the reply.
 fn understood(term: &Term, request: &Request) -> Result<(Question, Option<(CorrelationId, ReplyTo)>), Problem> {
     let caller = access::caller(&term.app, request)?;
     let wanted = Wanted::Publish(request.subject().to_owned());
@@ -101,14 +101,14 @@ fn question(caller: Caller, request: &Request) -> Result<Question, Problem> {
     let tokens: Vec<&str> = request.subject().split('.').collect();
     let &[tenant, _, domain, projection] = &tokens[..] else {
         let detail = format!(
-            "a question's subject has four tokens, this one has {}: {{tenant}}.query.{{domain}}.{{projection}} would be right",
+            "a query's subject has four tokens, this one has {}: {{tenant}}.query.{{domain}}.{{projection}} would be right",
             tokens.len()
         );
         return Err(Problem::new(&kinds::BAD_SUBJECT, detail).with("subject", request.subject()));
     };
     let asked: Asked = match request.payload().as_ref() {
         b"" => Asked::default(),
-        payload => parse(payload, "the question", "{\"key\": \"…\"} or {\"where\": [\"field:value\"]} would be right")?,
+        payload => parse(payload, "the query", "{\"key\": \"…\"} or {\"where\": [\"field:value\"]} would be right")?,
     };
     let page = DocumentQuery {
         filters: asked.r#where.iter().map(|text| views::filter(text)).collect::<Result<_, _>>()?,
@@ -136,7 +136,7 @@ fn question(caller: Caller, request: &Request) -> Result<Question, Problem> {
     })
 }
 
-/// The correlation id, made here where the caller gave none, and the subject that ends with it.
+/// Returns the correlation id, generated if the caller gave none, and the subject that ends with it.
 pub(super) fn result_for(tenant: &TenantName, request: &Request) -> Result<(CorrelationId, ReplyTo), Problem> {
     let given = headers::correlation_id(request)?;
     let id =

@@ -1,4 +1,4 @@
-//! Answers as they go out: JSON, or a problem document with the error headers of NATS's services.
+//! Replies: JSON, or a problem document with the error headers of NATS services.
 
 use polder_bridge::service::Reply;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! Keeps what is served over NATS in step with which tenants there are.
+//! Serves each tenant over NATS from when it is added until it is removed.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -15,19 +15,19 @@ use super::counts::Counts;
 use super::history::TenantHistory;
 use super::{Links, Term, batches, catchup, commands, queries};
 
-/// Until NATS is asked again to delete what a removed tenant has left there.
+/// The pause between two attempts to delete the data of a removed tenant at NATS.
 const REMOVE_PAUSE: Duration = Duration::from_secs(5);
 
 pub(super) struct Tenants {
     term: Arc<Term>,
     links: Links,
     counts: Arc<Counts>,
-    /// Turned true, it ends taking requests once those that have come are answered.
+    /// One sender per served tenant. Sending true stops its requests once those that have arrived are answered.
     served: BTreeMap<TenantName, watch::Sender<bool>>,
     tasks: JoinSet<()>,
 }
 
-/// One tenant's part of it.
+/// The state of one tenant's task.
 struct OneTenant {
     term: Arc<Term>,
     links: Links,
@@ -37,8 +37,8 @@ struct OneTenant {
 }
 
 impl Tenants {
-    /// All that there are now are served when this returns, or in trouble of their own; the task goes on with these, and serves those that
-    /// come.
+    /// Starts serving all present tenants. When this returns, each is served or has failed once. The returned task goes
+    /// on with them and serves tenants that are added.
     pub(super) async fn serve(term: Term, links: Links, counts: &Arc<Counts>) -> JoinHandle<()> {
         let mut tenants = Self {
             term: Arc::new(term),
@@ -54,7 +54,7 @@ impl Tenants {
             tenants.remove(name);
         }
         for begun in begun {
-            // An error says that it has begun.
+            // Ends with an error when serving has begun or has failed once: the sender is dropped then.
             drop(begun.await);
         }
         tokio::spawn(tenants.run(changed))
@@ -94,7 +94,8 @@ impl Tenants {
         }
     }
 
-    /// The receiver ends once requests are answered, or the first attempt has failed.
+    /// Starts to serve a tenant. The receiver ends when its requests are answered, or when the first attempt has
+    /// failed.
     fn take_up(&mut self, name: TenantName) -> oneshot::Receiver<()> {
         let (close, closing) = watch::channel(false);
         let (begun, has_begun) = oneshot::channel();
@@ -105,14 +106,14 @@ impl Tenants {
         has_begun
     }
 
-    /// What a removed tenant has left at NATS can be read there: it goes, however long it takes.
+    /// Deletes the data that a removed tenant has at NATS, where it could still be read. Retries until it is gone.
     fn remove(&mut self, name: TenantName) {
         let Links { events, streams, .. } = self.links.clone();
         let mut closing = self.term.closing.clone();
         self.tasks.spawn(async move {
             let removing = async {
                 while let Err(error) = streams.remove(&events, &name).await {
-                    tracing::warn!(tenant = %name, %error, "a removed tenant's events are still at NATS");
+                    tracing::warn!(tenant = %name, %error, "cannot delete a removed tenant's events at NATS yet; retrying");
                     tokio::time::sleep(REMOVE_PAUSE).await;
                 }
             };
@@ -133,7 +134,8 @@ impl OneTenant {
             _ = closing.wait_for(|closing| *closing) => return,
         };
         let Some(publisher) = claimed else { return };
-        // It ends when this is dropped, and before that when the tenant is removed: it must not make the stream anew.
+        // The publisher ends when this set is dropped, or earlier when the tenant is removed: it must not create the
+        // stream again.
         let mut publishing = JoinSet::new();
         let published = async move {
             tokio::select! {
@@ -147,8 +149,8 @@ impl OneTenant {
         }
     }
 
-    /// Once it is certain that no other history has the tenant's name at these servers: before that its requests are not taken, since they
-    /// may be another host's. `None`: the tenant is gone.
+    /// Waits until no other history can have the tenant's name at these servers. Before that its requests are not
+    /// taken, since they may be for another host. `None`: the tenant is gone.
     async fn claimed(&self, begun: &mut Option<oneshot::Sender<()>>) -> Option<Publisher<TenantHistory>> {
         let host = &self.term.part.host;
         let history = TenantHistory::open(host, &self.name).ok()?;
@@ -162,7 +164,7 @@ impl OneTenant {
             };
             let pause = publisher.troubled(&error);
             if matches!(error, StreamError::Unusable { .. }) {
-                // The stream is the tenant's own: publishing waits, and requests need not.
+                // Only the tenant's own stream is unusable: publishing waits, and requests need not.
                 return Some(publisher);
             }
             drop(begun.take());
@@ -170,7 +172,7 @@ impl OneTenant {
         }
     }
 
-    /// Until it is closed.
+    /// Answers the tenant's requests until it is closed.
     async fn answer(&self, begun: Option<oneshot::Sender<()>>) -> Result<(), NotSent> {
         let (connection, name) = (&self.links.requests, &self.name);
         let to_commands = connection.requests(format!("{name}.cmd.>")).await?;

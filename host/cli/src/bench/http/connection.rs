@@ -1,5 +1,5 @@
-//! One kept connection that sends commands and reads acknowledgements: as little as HTTP/1.1 needs, since the callers share the machine
-//! with the host.
+//! One kept connection that sends commands and reads acknowledgements. It implements only what HTTP/1.1 needs, because
+//! the callers share the machine with the host.
 
 use std::net::SocketAddr;
 
@@ -24,7 +24,7 @@ impl Connection {
         Ok(Self { stream, address, request: Vec::new(), answer: Vec::new() })
     }
 
-    /// Comes back when the command is accepted.
+    /// Sends a command, and returns once it is accepted.
     pub(super) async fn send(&mut self, command: &Command) -> anyhow::Result<()> {
         self.request.clear();
         write(&mut self.request, self.address, command)?;

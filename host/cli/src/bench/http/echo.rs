@@ -1,4 +1,5 @@
-//! The floor of HTTP: the server's own libraries, set up as the host has them, and an answer of the length of an acknowledgement.
+//! The floor of HTTP: the server's own libraries with the host's settings, and an answer as long as an
+//! acknowledgement.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use tokio::runtime::Runtime;
 
 const ANSWER: &[u8] = br#"{"status":"accepted","command_id":"order-1234-56","aggregate_id":"order-1234","sequence":56,"position":567890,"correlation_id":"order-1234-56","stream_subject":"main.orders.order.>"}"#;
 
-/// Answers until it is dropped.
+/// Answers requests until it is dropped.
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     _runtime: Runtime,
@@ -32,7 +33,7 @@ impl Server {
 }
 
 async fn accept(listener: TcpListener) {
-    // Ends with the runtime; a caller whose connection fails says so.
+    // This ends with the runtime. A caller reports a connection that fails.
     while let Ok((stream, _)) = listener.accept().await {
         let _ = stream.set_nodelay(true);
         tokio::spawn(async move {
@@ -42,7 +43,7 @@ async fn accept(listener: TcpListener) {
 }
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    // Read to its end, as a host does.
+    // The body is read to its end, as a host does.
     let _ = request.into_body().collect().await;
     let mut response = Response::new(Full::new(Bytes::from_static(ANSWER)));
     response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("application/json"));

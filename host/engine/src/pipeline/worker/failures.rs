@@ -1,5 +1,5 @@
-//! What becomes of a command whose call gave no answer: it is run once more, goes to the slow lane, or is refused; and whether the revision is
-//! blamed for it.
+//! Handles commands whose call failed. The command is run once more, moved to the slow lane, or refused. This module
+//! also decides whether the failure counts against the revision.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use crate::health::{Condemned, Ground, Origin, Sentence};
 use crate::pipeline::job::Target;
 
 impl Worker {
-    /// Whether another command may have left behind what ended the instance: memory that leaked, say. Guests are pure, so running the
-    /// command again in a fresh one changes nothing but that.
+    /// Whether an earlier command may have caused the instance to fail, for example by leaking memory. Guests are pure,
+    /// so running the command again in a fresh instance only removes that cause.
     pub(super) fn may_be_worn_out(&self, target: &Target, error: &FoldError) -> bool {
         let FoldError::Call(error) = error else { return false };
         let is_ended_by_code = matches!(
@@ -43,7 +43,8 @@ impl Worker {
         if error.instance_lost {
             self.give_up(address_of(&target.domain));
         } else {
-            // This aggregate's state is gone.
+            // This aggregate's state was lost in the call. It is rebuilt from the journal, so its decisions must be
+            // durable.
             self.settle();
         }
         if error.kind == CallErrorKind::Interrupted {
@@ -62,7 +63,7 @@ impl Worker {
             return Failure::Refused(SubmitError::MemoryExhausted(exhausted.clone()));
         }
         if let Some(refused) = over_limit(&error.kind) {
-            // The caller's to mend: the revision is not blamed for what a caller sent.
+            // The caller has to fix the command. It does not count against the revision.
             return Failure::Refused(refused);
         }
         self.metrics.faulted();
@@ -75,7 +76,7 @@ impl Worker {
         })
     }
 
-    /// One more of the revision's calls failed.
+    /// Counts a failed call against the revision, and acts on the result.
     fn blame(&self, target: &Target, active: &Arc<Active>, origin: Origin) {
         let (tenant, domain) = (target.admission.tenant(), &target.domain);
         match active.health.failed(origin) {
@@ -84,7 +85,7 @@ impl Worker {
                 tracing::warn!(tenant = %tenant.name, domain = %domain.name, cause, "a domain fails for one caller or one aggregate");
             }
             Some(Sentence::Break { cause }) => {
-                tracing::error!(tenant = %tenant.name, domain = %domain.name, cause, "a domain takes no commands for now");
+                tracing::error!(tenant = %tenant.name, domain = %domain.name, cause, "a domain takes no commands at present");
             }
             Some(Sentence::Withdraw { cause }) => self.withdrawals.condemn(Condemned {
                 tenant: Arc::clone(tenant),
@@ -97,7 +98,7 @@ impl Worker {
     }
 }
 
-/// The answer to a command that asks for more than a limit allows; `None` for what is a failure.
+/// The refusal of a command that exceeds a limit; `None` if the error is a failure of the guest.
 fn over_limit(kind: &CallErrorKind) -> Option<SubmitError> {
     match kind {
         CallErrorKind::OverLimit(over) => {

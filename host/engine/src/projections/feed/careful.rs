@@ -1,5 +1,5 @@
-//! Events one by one, each a transaction of its own: what fails is known, and what came before is safe. So are events that were set aside
-//! and are tried again.
+//! Folds events one by one, each in its own transaction, so that it is known which event fails, and the events before
+//! it are safe. Parked events are retried in the same way.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,31 +15,33 @@ use crate::pipeline::overran_slice;
 use crate::projections::store::{Line, ViewStore};
 use crate::stretch::guest_event;
 
-/// Documents over which one event may fail. Beyond, it is set aside for all of its documents at once: each failure costs two calls.
+/// Documents that one event may fail on. Beyond this it is set aside for all of its documents at once, because each
+/// failure costs two calls.
 const FAILED_DOCUMENTS_MAX: usize = 4;
-/// CPU time after which an event that has failed over a document is set aside for all of its documents.
+/// CPU time after which an event that has failed on a document is set aside for all of its documents.
 const EVENT_CPU_MAX: Duration = Duration::from_secs(5);
-/// Events of one line that are read at a time, when they are tried again.
+/// Events of one line per read, when they are retried.
 const RETRIED_PER_READ: usize = 64;
 
-/// How an event came to be folded.
+/// The reason why an event is folded.
 #[derive(Clone, Copy)]
 enum Origin<'a> {
-    /// In its place in the history.
+    /// It is next in the history.
     History,
-    /// It was set aside in this line, whose first event it is.
+    /// It is the first event of this line and was set aside before.
     Line(&'a Line),
 }
 
-/// Which documents an event touches.
+/// The documents that an event concerns.
 enum Routed {
     To(Vec<String>),
-    /// The projection failed when it was asked, twice.
+    /// The projection failed twice to route the event.
     Failed(String),
 }
 
 impl Feed {
-    /// Ends early once the turn is over, or when an event was set aside and the projection has to rest.
+    /// Folds the events one by one. Ends early when the turn is over, or when an event was set aside and the projection
+    /// has to pause.
     pub(super) fn fold_carefully(
         &mut self,
         events: &[GuestEvent<'_>],
@@ -64,9 +66,9 @@ impl Feed {
         Ok(Turn::More)
     }
 
-    /// Tries lines whose first event is due, until the turn is over.
+    /// Retries lines whose first event is due, until the turn is over.
     pub(super) fn retry_due(&mut self, reader: &Reader, store: &ViewStore) -> Result<Turn, Trouble> {
-        // What is folded and not written would be lost with a guest that fails.
+        // Folded but unwritten changes would be lost if the guest fails.
         self.write(store, Writing::default())?;
         while let Some(line) = self.due.last().cloned() {
             if self.used() > self.lane.turn_cpu_max() {
@@ -74,7 +76,7 @@ impl Feed {
             }
             let began = self.used();
             let is_mended = self.retry_line(&line, reader, store)?;
-            // Without an answer there is more of it.
+            // `None` means that the line has more events.
             let Some(is_mended) = is_mended else { break };
             self.due.pop();
             if is_mended {
@@ -87,7 +89,8 @@ impl Feed {
         Ok(Turn::More)
     }
 
-    /// `None`: the turn is over, and there are more events in the line.
+    /// Retries the events of a line. Returns whether all of them were applied, or `None` if the turn is over and the
+    /// line has more events.
     fn retry_line(&mut self, line: &Line, reader: &Reader, store: &ViewStore) -> Result<Option<bool>, Trouble> {
         loop {
             let positions = store.line(self.view.id, line, RETRIED_PER_READ)?;
@@ -102,7 +105,8 @@ impl Feed {
                 let batch = reader.tenant_batch(&self.tenant.name, before, 1).map_err(FeedError::from)?;
                 let Some((record, event)) = batch.events().next() else { return Ok(Some(false)) };
                 let is_whole = self.fold_event(&guest_event(&record, event), Origin::Line(line), store)?;
-                // An event that could not be routed has left the line once it is routed, whatever became of it then.
+                // An event that could not be routed leaves the line once it is routed, even if it is then set aside for
+                // a document.
                 if !is_whole && store.line(self.view.id, line, 1)?.first() == Some(&position) {
                     return Ok(Some(false));
                 }
@@ -113,7 +117,7 @@ impl Feed {
         }
     }
 
-    /// Gives whether nothing of it was set aside for a reason of its own.
+    /// Folds one event. Returns false if it was set aside for a failure of its own.
     fn fold_event(&mut self, event: &GuestEvent<'_>, origin: Origin<'_>, store: &ViewStore) -> Result<bool, Trouble> {
         if let Origin::History = origin
             && let Some(line) = self.blocked_aggregate(event)
@@ -144,7 +148,8 @@ impl Feed {
             match self.route(&[*event]) {
                 Ok(keys) => return Ok(Routed::To(keys.into_iter().next().unwrap_or_default())),
                 Err(Trouble::Guest(error, _)) if self.is_verdict(&error) => {
-                    // Once more with a fresh instance: what failed may have been what other events had left behind.
+                    // Retried once in a fresh instance: the failure may be caused by what other events have left
+                    // behind.
                     self.start_over();
                     if is_again {
                         return Ok(Routed::Failed(error.to_string()));
@@ -156,7 +161,7 @@ impl Feed {
         Ok(Routed::To(Vec::new()))
     }
 
-    /// Folds the event into those of its documents that can take it, and sets it aside for the others.
+    /// Folds the event into those of its documents that accept it, and sets it aside for the others.
     fn fold_into(
         &mut self,
         event: &GuestEvent<'_>,
@@ -176,7 +181,7 @@ impl Feed {
             };
             self.start_over();
             if tried.insert(key.clone()) {
-                // Once more with a fresh instance: what failed may have been what other events had left behind.
+                // Retried once in a fresh instance: the failure may be caused by what other events have left behind.
                 continue;
             }
             let reason = error.to_string();
@@ -189,7 +194,8 @@ impl Feed {
             }
         }
         let is_whole = failed.is_empty();
-        // Only now: if writing failed, the event comes again, and is to be set aside for its own reason again.
+        // This comes last: if writing failed, the event is folded again, and must be set aside for its own reason
+        // again.
         self.blocked.extend(failed.into_keys().map(Line::Document));
         Ok(is_whole)
     }
@@ -233,7 +239,7 @@ impl Feed {
         let position = Position(event.position);
         match origin {
             Origin::History => self.cursor = position,
-            // Unless it is set aside again in the same place, which replaces what is there.
+            // The entry is removed, unless the event was set aside again in the same place, which replaces the entry.
             Origin::Line(line) if !writing.parked.iter().any(|parked| parked.key == line.key()) => {
                 writing.mended.push((position, line.key().to_owned()));
             }
@@ -242,7 +248,7 @@ impl Feed {
         self.write(store, writing)
     }
 
-    /// The event's own failure: not that of a slice, and not an interrupted call.
+    /// Whether the failure is the event's own, and not that of a slice or of an interrupted call.
     fn is_verdict(&self, error: &CallError) -> bool {
         error.kind != CallErrorKind::Interrupted && !overran_slice(&error.kind, &self.tenant.limits())
     }

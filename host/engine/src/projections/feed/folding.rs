@@ -1,4 +1,4 @@
-//! Stretches of history are folded into documents, and what has changed is written.
+//! Folds parts of the history into documents, and writes the changes.
 
 use std::time::Duration;
 
@@ -13,17 +13,18 @@ use crate::projections::allowance::Lane;
 use crate::projections::routing::ByDocument;
 use crate::projections::store::{Changes, Line, NewEffect, Parked, View, ViewStore};
 
-/// Events of one guest call.
+/// Events per guest call.
 const EVENTS_PER_CALL: usize = 1_024;
-/// Behind by more than a turn, a feed writes only when this many documents have changed: most change again soon.
+/// A feed that is behind by more than a turn only writes when this many documents have changed, because most of them
+/// change again soon.
 const CHANGED_DOCUMENTS_MAX: usize = 20_000;
 /// Documents kept in guest memory.
 const OPEN_DOCUMENTS_MAX: usize = 40_000;
-/// Share of its memory that the guest may fill before its documents are put away, in percent: running into the limit would
-/// bring the last events back one by one.
+/// Percentage of its memory limit at which the guest's documents are dropped. Reaching the limit would mean that the
+/// last events are folded again one by one.
 const MEMORY_PERCENT_MAX: u64 = 75;
 
-/// What is written beside documents and effects.
+/// Changes that are written in addition to documents and effects.
 #[derive(Default)]
 pub(super) struct Writing {
     pub(super) parked: Vec<Parked>,
@@ -80,7 +81,7 @@ impl Feed {
         Ok(())
     }
 
-    /// Which documents each of the events touches.
+    /// The keys of the documents that each event concerns.
     pub(super) fn route(&mut self, events: &[GuestEvent<'_>]) -> Result<Vec<Vec<String>>, Trouble> {
         let descriptor = self.component.descriptor.projections.get(&self.view.projection);
         if let Some(aggregates) = descriptor.and_then(|projection| projection.per_aggregate.as_ref()) {
@@ -130,20 +131,20 @@ impl Feed {
                 kind: effect.kind,
                 target: effect.target,
                 key: effect.key,
-                // The sandbox has checked that it is JSON, and so UTF-8.
+                // The sandbox has checked that this is JSON, which is UTF-8.
                 payload: String::from_utf8_lossy(&effect.payload).into_owned(),
             });
         }
     }
 
-    /// Documents, effects, events set aside and checkpoint in one transaction.
+    /// Writes documents, effects, parked events and checkpoint in one transaction.
     pub(super) fn write(&mut self, store: &ViewStore, writing: Writing) -> Result<(), Trouble> {
         let newest = self.newest.filter(|(position, _)| *position == self.cursor);
         let head = newest.map(|(_, head)| head);
         let Writing { parked, mended } = writing;
         let mut changes = Changes { parked, mended, checkpoint: self.cursor, head, ..Changes::default() };
         if let Some(instance) = &mut self.instance {
-            // In the order of their keys: neighbours share pages.
+            // Ordered by key, because neighbouring keys share pages.
             self.changed.sort_unstable();
             for key in &self.changed {
                 let Some(open) = self.documents.get(key) else { continue };
@@ -167,7 +168,7 @@ impl Feed {
         Ok(())
     }
 
-    /// Between two calls of the guest.
+    /// Checks between two guest calls whether the turn may continue, and pauses if it must.
     pub(super) fn go_on(&mut self) -> Result<(), Trouble> {
         if let Some(pace) = &mut self.pace {
             pace.rest();
@@ -181,7 +182,7 @@ impl Feed {
         Ok(())
     }
 
-    /// CPU time of the turn.
+    /// CPU time of the turn so far.
     pub(super) fn used(&self) -> Duration {
         Duration::from_nanos(self.cpu_time.elapsed_ns())
     }
@@ -189,7 +190,7 @@ impl Feed {
     pub(super) fn instance(&mut self) -> Result<(&mut Instance, &View), Trouble> {
         if self.instance.is_none() {
             let made = self.component.instantiate(&self.limits);
-            // Not the fault of any event: setting events aside would not help.
+            // This is not the fault of an event, so setting events aside would not help.
             self.instance = Some(made.map_err(|error| match overran_slice(&error.kind, &self.tenant.limits()) {
                 true => Trouble::Guest(error, None),
                 false if error.kind == CallErrorKind::Interrupted => Trouble::Interrupted,
@@ -209,7 +210,8 @@ pub(super) fn aggregate_line(event: &GuestEvent<'_>) -> Line {
     Line::Aggregate { aggregate: event.aggregate.to_owned(), id: event.aggregate_id.to_owned() }
 }
 
-/// `key`: of the document; empty when the event waits for one of its aggregate that could not be routed.
+/// An entry for an event that waits behind another. `key` is that of the document, or empty if the event waits for one
+/// of its aggregate that could not be routed.
 pub(super) fn behind(key: &str, event: &GuestEvent<'_>) -> Parked {
     let what = if key.is_empty() { "aggregate" } else { "document" };
     parked(key, event, ParkedKind::Behind, format!("an earlier event of this {what} is set aside"))

@@ -1,4 +1,4 @@
-//! Reads documents: one by its key, or many by their fields.
+//! Queries documents: one by its key, or many by their fields.
 
 mod number;
 mod time_fields;
@@ -19,23 +19,25 @@ use crate::answers::{EffectCursor, SetAside};
 use crate::read::{ReadStop, ReadTurn};
 use crate::{Direction, Document, DocumentAnswer, DocumentPage, DocumentQuery, EffectPage, ReadError};
 
-/// Documents of an answer when the question names no limit.
+/// Documents in an answer when the query names no limit.
 pub(crate) const DOCUMENTS_PER_PAGE: u32 = 100;
-/// Most documents of one answer.
+/// Largest number of documents in one answer.
 pub(crate) const DOCUMENTS_PER_PAGE_MAX: u32 = 10_000;
-/// Bytes of documents after which a page ends. It holds one document at least, however large.
+/// Bytes of documents at which a page ends. A page holds at least one document, however large.
 pub(crate) const DOCUMENT_BYTES_PER_PAGE_MAX: u64 = 4 * 1024 * 1024;
 
-/// Wall time that one question to a view may take on the fast lane. A question that needs more begins again on the slow lane.
+/// Wall-clock time that one query of a view may take on the fast lane. A query that needs more starts again on the slow
+/// lane.
 const FAST_READ_TIME_MAX: Duration = Duration::from_millis(20);
-/// Wall time that one question to a view may take on the slow lane. Beyond it, the question has to be one that looks at fewer documents.
+/// Wall-clock time that one query of a view may take on the slow lane. A query that needs more is refused; it has to
+/// read fewer documents.
 const READ_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// Why a question to a view has no answer.
+/// The reason why a query has no answer.
 #[derive(Debug)]
 pub(crate) enum ReadFailure {
     Stop(ReadStop),
-    /// The views are made anew; to be asked again.
+    /// The views are rebuilt; the query should be repeated.
     Damaged,
     Sqlite(rusqlite::Error),
 }
@@ -54,12 +56,12 @@ impl From<ReadError> for ReadFailure {
 
 fn too_slow() -> ReadError {
     ReadError::TooSlow(format!(
-        "the question looks at more documents than can be read in {} s: ask for fewer, by key or without an order",
+        "the query reads more documents than is possible in {} s: ask for fewer, by key or without an order",
         READ_TIME_MAX.as_secs()
     ))
 }
 
-/// One document, or why it is not there.
+/// A document, or the reason why it is missing.
 #[derive(Debug)]
 pub(crate) struct FoundDocument {
     pub(crate) document: Option<DocumentAnswer>,
@@ -67,7 +69,7 @@ pub(crate) struct FoundDocument {
     pub(crate) position: Position,
 }
 
-/// A view as one moment shows it.
+/// A live view in a snapshot.
 struct Live {
     id: i64,
     position: Position,
@@ -86,7 +88,8 @@ impl ViewsReader {
                 return Ok(FoundDocument { document: None, set_aside: None, position: Position::ZERO });
             };
             let size = format!("SELECT octet_length(body) FROM documents_{id} WHERE key = ?1");
-            let bytes: Option<u64> = transaction.prepare_cached(&size)?.query_row([key], |row| row.get(0)).optional()?;
+            let bytes: Option<u64> =
+                transaction.prepare_cached(&size)?.query_row([key], |row| row.get(0)).optional()?;
             let reserved = hold(turn, bytes.unwrap_or_default())?;
             let sql = format!("SELECT key, body FROM documents_{id} WHERE key = ?1");
             let found = transaction.prepare_cached(&sql)?.query_row([key], document_of).optional()?;
@@ -127,12 +130,14 @@ impl ViewsReader {
             let reserved = hold(turn, bytes)?;
             let documents = documents_of(transaction, &live, &keys)?;
             let next_offset = query.offset.saturating_add(documents.len() as u32);
+            let set_aside = set_aside(transaction, live.id, None)?;
             Ok(DocumentPage {
                 position: live.position,
                 documents,
                 next_offset: has_more.then_some(next_offset),
-                total: count(transaction, &live, query, schema)?,
-                set_aside: set_aside(transaction, live.id, None)?,
+                set_aside,
+                // Last, because nothing can be read after a count that took too long.
+                total: count(transaction, &live, query, schema, turn)?,
                 reserved: Some(reserved),
             })
         })
@@ -175,12 +180,12 @@ impl ViewsReader {
     }
 }
 
-/// Memory of documents and of the text that is made of them, until the client has taken that.
+/// Reserves memory for documents and their serialized text, until the client has received it.
 fn hold(turn: &ReadTurn<'_>, bytes: u64) -> Result<MemoryReservation, ReadError> {
     turn.reserve(bytes.saturating_mul(2))
 }
 
-/// What is wrong with the question, given the schema of the documents.
+/// Checks a query against the schema of the documents.
 pub(crate) fn check(query: &DocumentQuery, schema: &Value) -> Result<(), String> {
     if let Some(limit) = query.limit
         && !(1..=DOCUMENTS_PER_PAGE_MAX).contains(&limit)
@@ -204,7 +209,7 @@ pub(crate) fn check(query: &DocumentQuery, schema: &Value) -> Result<(), String>
     Ok(())
 }
 
-/// `polder_is(field, wanted, is_time)` and `polder_order(field, is_time)`, on the JSON of a field.
+/// Registers `polder_is(field, wanted, is_time)` and `polder_order(field, is_time)`, which work on the JSON of a field.
 pub(crate) fn register_functions(connection: &Connection) -> StoreResult<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     connection.create_scalar_function("polder_is", 3, flags, |context| {
@@ -216,8 +221,8 @@ pub(crate) fn register_functions(connection: &Connection) -> StoreResult<()> {
     })
 }
 
-/// The keys of a page's documents, the bytes of these documents, and whether more follow. Sorted by keys alone, so that bodies are read only
-/// of the documents that are shown.
+/// The keys of a page's documents, their size in bytes, and whether more follow. Only keys are sorted, so that bodies
+/// are only read of the documents on the page.
 fn keys_of_page(
     transaction: &Transaction<'_>,
     live: &Live,
@@ -258,12 +263,13 @@ fn documents_of(transaction: &Transaction<'_>, live: &Live, keys: &[String]) -> 
     keys.iter().map(document).collect()
 }
 
-/// `None` when it is not asked for, or cannot be counted in time.
+/// The number of matching documents; `None` if it was not requested, or could not be counted in time.
 fn count(
     transaction: &Transaction<'_>,
     live: &Live,
     query: &DocumentQuery,
     schema: &Value,
+    turn: &ReadTurn<'_>,
 ) -> StoreResult<Option<u64>> {
     if !query.count {
         return Ok(None);
@@ -272,7 +278,8 @@ fn count(
     let sql = format!("SELECT count(*) FROM documents_{}{condition}", live.id);
     match transaction.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0)) {
         Ok(total) => Ok(Some(total)),
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => Ok(None),
+        // On the fast lane the whole query begins again, on the slow lane.
+        Err(error) if turn.is_slow() && error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -288,7 +295,7 @@ fn condition(query: &DocumentQuery, schema: &Value) -> (String, Vec<SqlValue>) {
     (sql, values)
 }
 
-/// `customer.city` as SQLite's path `$."customer"."city"`.
+/// Converts `customer.city` to SQLite's path `$."customer"."city"`.
 fn path_of(field: &str) -> String {
     field.split('.').fold("$".to_owned(), |path, part| format!("{path}.\"{part}\""))
 }
@@ -313,7 +320,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn questions_are_checked_against_the_schema() {
+    fn queries_are_checked_against_the_schema() {
         let schema = json!({ "properties": { "customer": {}, "total": {} } });
         let ask = |field: &str, limit| DocumentQuery {
             filters: vec![(field.into(), "x".into())],

@@ -1,16 +1,16 @@
-//! Numbers of JSON as they are written, of any size: compared exactly, with no rounding on the way. Pure.
+//! JSON numbers of any size as they are written, compared exactly and without rounding. Pure.
 
-/// `0.digits × 10^exponent`; zero has no digits.
+/// The number `0.digits × 10^exponent`; zero has no digits.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Number {
     is_negative: bool,
-    /// Without zeros at either end.
+    /// Digits without zeros at either end.
     digits: Vec<u8>,
     exponent: i64,
 }
 
 impl Number {
-    /// `None` for what is no number of JSON.
+    /// Parses a JSON number; `None` for other texts.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (is_negative, text) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -42,24 +42,24 @@ impl Number {
         Some(Self { is_negative, digits: all[zeros..=last].to_vec(), exponent })
     }
 
-    /// Bytes in the order of the numbers.
+    /// Bytes that sort like the numbers.
     pub(super) fn order_key(&self) -> Vec<u8> {
         if self.digits.is_empty() {
             return vec![1];
         }
-        // Moved, so that negative exponents come first.
+        // Shifted, so that negative exponents come first.
         let exponent = (self.exponent as u64) ^ (1 << 63);
         let mut size: Vec<u8> = exponent.to_be_bytes().into_iter().chain(self.digits.iter().copied()).collect();
         if !self.is_negative {
             return [vec![2], size].concat();
         }
-        // The other way round. The end sorts behind every further digit.
+        // Inverted for negative numbers. The end sorts after every further digit.
         size.iter_mut().for_each(|byte| *byte = !*byte);
         [vec![0], size, vec![0xff]].concat()
     }
 }
 
-/// One that is too large for 64 bits is as good as the largest.
+/// The exponent. One that is too large for 64 bits counts as the largest.
 fn power_of(text: &str) -> Option<i64> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_in_their_order_whatever_their_size() {
+    fn numbers_of_any_size_are_in_order() {
         let ascending = [
             "-1e400",
             "-18446744073709551616",
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn one_number_is_written_in_many_ways() {
+    fn one_number_can_be_written_in_many_ways() {
         for (one, other) in [("1e-7", "0.0000001"), ("-0", "0.0"), ("1.50", "1.5"), ("120", "1.2E+2"), ("0e5", "0")] {
             assert_eq!(Number::parse(one), Number::parse(other), "{one}, {other}");
         }
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_none() {
+    fn texts_that_are_no_numbers_are_refused() {
         for text in ["", "-", ".5", "1.", "01", "1e", "1e+", "+1", "0x1", "1 ", "nan", "١"] {
             assert_eq!(Number::parse(text), None, "{text:?}");
         }

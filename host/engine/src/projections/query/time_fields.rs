@@ -1,17 +1,18 @@
-//! Which fields of a document are points in time: those that its schema calls `date-time`, wherever in the schema that is said. Pure.
+//! Finds the fields of a document that are points in time: those that its schema declares as `date-time`, directly or
+//! through references. Pure.
 
 use serde_json::Value;
 
-/// References that are followed for one field: a schema may refer to itself.
+/// References that are followed for one field. The bound is needed because a schema may refer to itself.
 const REFERENCES_MAX: usize = 32;
 
-/// `field`: its path, with dots.
+/// Whether the field is a point in time. `field` is its path with dots.
 pub(super) fn is_time(schema: &Value, field: &str) -> bool {
     let mut found = vec![schema];
     for part in field.split('.') {
         let mut next = Vec::new();
         for at in found {
-            look_through(schema, at, REFERENCES_MAX, &mut |at| {
+            visit(schema, at, REFERENCES_MAX, &mut |at| {
                 let named = at.get("properties").and_then(|properties| properties.get(part));
                 next.extend(named.or_else(|| at.get("additionalProperties")));
             });
@@ -20,24 +21,24 @@ pub(super) fn is_time(schema: &Value, field: &str) -> bool {
     }
     let mut is_time = false;
     for at in found {
-        look_through(schema, at, REFERENCES_MAX, &mut |at| {
+        visit(schema, at, REFERENCES_MAX, &mut |at| {
             is_time |= at.get("format").and_then(Value::as_str) == Some("date-time");
         });
     }
     is_time
 }
 
-/// Shows `at`, and what it refers to or is composed of.
-fn look_through<'a>(root: &'a Value, at: &'a Value, references_left: usize, see: &mut dyn FnMut(&'a Value)) {
+/// Calls `see` with `at`, and with everything that it refers to or is composed of.
+fn visit<'a>(root: &'a Value, at: &'a Value, references_left: usize, see: &mut dyn FnMut(&'a Value)) {
     see(at);
     let Some(references_left) = references_left.checked_sub(1) else { return };
     let reference = at.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
     if let Some(target) = reference.and_then(|pointer| root.pointer(pointer)) {
-        look_through(root, target, references_left, see);
+        visit(root, target, references_left, see);
     }
     for word in ["anyOf", "oneOf", "allOf"] {
         for part in at.get(word).and_then(Value::as_array).into_iter().flatten() {
-            look_through(root, part, references_left, see);
+            visit(root, part, references_left, see);
         }
     }
 }
@@ -48,7 +49,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn points_in_time_are_found_wherever_the_schema_says_so() {
+    fn points_in_time_are_found_through_references() {
         let schema = json!({
             "$defs": {
                 "Timestamp": { "type": "string", "format": "date-time" },
@@ -65,7 +66,7 @@ mod tests {
                 "name": { "type": "string" }
             }
         });
-        for field in ["at", "closed", "opened", "visit.at", "seen.anyone"] {
+        for field in ["at", "closed", "opened", "visit.at", "seen.x"] {
             assert!(is_time(&schema, field), "{field}");
         }
         for field in ["name", "visit.by", "visit", "loop", "loop.at", "nothing", "at.deeper"] {

@@ -1,10 +1,11 @@
-//! How values of fields compare: numbers as numbers, points in time as such where the schema says so, all else as text. Pure.
+//! Compares values of fields: numbers as numbers, points in time as such if the schema declares them, everything else
+//! as text. Pure.
 
 use jiff::Timestamp;
 
 use super::number::Number;
 
-/// Values of different kinds are in this order.
+/// The order of values of different kinds.
 const MISSING: u8 = 0;
 const FALSE: u8 = 1;
 const TRUE: u8 = 2;
@@ -13,7 +14,8 @@ const TIME: u8 = 4;
 const TEXT: u8 = 5;
 const OTHER: u8 = 6;
 
-/// Whether the field holds what a question names. `field`: the JSON of the field; `None` where the document has none.
+/// Whether the field has the value that a query names. `field` is the JSON of the field; `None` if the document does
+/// not have it.
 pub(super) fn is(field: Option<&str>, wanted: &str, is_time: bool) -> bool {
     let Some(field) = field else { return false };
     match text_of(field) {
@@ -22,7 +24,7 @@ pub(super) fn is(field: Option<&str>, wanted: &str, is_time: bool) -> bool {
     }
 }
 
-/// Bytes in the order of the values.
+/// Bytes that sort like the values.
 pub(super) fn order_key(field: Option<&str>, is_time: bool) -> Vec<u8> {
     let of = |kind: u8, rest: &[u8]| [&[kind], rest].concat();
     match field {
@@ -48,7 +50,7 @@ fn is_same_time(one: &str, other: &str) -> bool {
     matches!((time_of(one), time_of(other)), (Some(one), Some(other)) if one == other)
 }
 
-/// Nanoseconds, moved so that times before 1970 come first.
+/// Nanoseconds, shifted so that times before 1970 come first.
 fn time_of(text: &str) -> Option<[u8; 16]> {
     let time: Timestamp = text.parse().ok()?;
     Some(((time.as_nanosecond() as u128) ^ (1 << 127)).to_be_bytes())
@@ -59,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_is_what_it_is_asked_to_be() {
+    fn a_field_is_compared_by_its_kind() {
         let cases = [
             (Some("1e-7"), "0.0000001", false, true),
             (Some("18446744073709551615"), "18446744073709551615", false, true),
@@ -80,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_in_the_order_of_time_and_size() {
+    fn values_are_ordered_by_time_and_size() {
         let ascending = [
             "null",
             "false",

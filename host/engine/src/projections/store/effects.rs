@@ -1,11 +1,12 @@
-//! Effects in the order of their events, in which readers find them.
+//! Effects, in the order of their events, as readers get them.
 //!
-//! A reader goes on from a cursor, so an effect must not appear before one that a reader may have seen. Three rules see to it:
+//! A reader continues from a cursor, so an effect must not appear before one that a reader may have read. Three rules
+//! ensure this:
 //!
-//! 1. Readers see effects up to the position that every view of the domain has reached (*settled*), and no further.
-//! 2. An effect is listed at the position of its event: every view folds only what lies beyond the settled position.
-//! 3. An effect that comes later than that (an event that was set aside and is applied now, a view that is built beside others) is
-//!    listed right after the settled position.
+//! 1. Readers get effects up to the position that every view of the domain has reached (*settled*), and no further.
+//! 2. An effect is listed at the position of its event, because views only fold events after the settled position.
+//! 3. An effect that comes later (from a parked event that is applied now, or from a view that is built beside others)
+//!    is listed right after the settled position.
 
 use polder_core::{DomainName, Position, ProjectionName};
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -14,7 +15,7 @@ use serde_json::value::RawValue;
 use super::{NewEffect, StoreResult, View};
 use crate::answers::{EffectCursor, EffectPage, RecordedEffect};
 
-/// A view that is built for the first time beside views that are built already does not hold the others' effects back.
+/// The settled position. A view that is built for the first time beside existing views does not delay their effects.
 const SETTLED: &str = "SELECT min(checkpoint) FROM views WHERE domain = ?1 AND live = 1 AND (late = 0 OR built = 1)";
 
 fn settled(transaction: &Transaction<'_>, domain: &DomainName) -> StoreResult<u64> {
@@ -28,7 +29,8 @@ pub(super) fn write_effects(transaction: &Transaction<'_>, view: &View, effects:
         return Ok(());
     }
     let settled = settled(transaction, &view.domain)?;
-    // One key may be asked for by several events: the first of them counts, whichever is folded first, as long as no reader has seen it.
+    // Several events may request an effect with the same key. The first event counts, whichever is folded first, as
+    // long as no reader has got the effect.
     let mut statement = transaction.prepare_cached(
         "INSERT INTO effects (domain, projection, key, listed, position, document, ordinal, kind, target, payload)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
@@ -55,7 +57,7 @@ pub(super) fn write_effects(transaction: &Transaction<'_>, view: &View, effects:
     Ok(())
 }
 
-/// Bytes of payloads after which a page of effects ends. It holds one effect at least, however large.
+/// Bytes of payloads at which a page of effects ends. A page holds at least one effect, however large.
 const EFFECT_BYTES_PER_PAGE_MAX: usize = 4 * 1024 * 1024;
 
 pub(crate) fn read_effects(
@@ -65,14 +67,15 @@ pub(crate) fn read_effects(
     limit: usize,
 ) -> StoreResult<EffectPage> {
     let settled = settled(transaction, domain)?;
-    let mut page = EffectPage { effects: Vec::new(), next: after, position: Position(settled), has_more: false, reserved: None };
+    let mut page =
+        EffectPage { effects: Vec::new(), next: after, position: Position(settled), has_more: false, reserved: None };
     let Ok(from) = i64::try_from(after.position.0) else { return Ok(page) };
     let mut statement = transaction.prepare_cached(
         "SELECT listed, projection, kind, target, key, payload, position FROM effects
          WHERE domain = ?1 AND listed >= ?2 AND listed <= ?3
          ORDER BY listed, projection, position, document, ordinal LIMIT ?4 OFFSET ?5",
     )?;
-    // Without an index the cursor stands behind all that is listed at its position.
+    // A cursor without an index is after all effects listed at its position.
     let (from, offset) = match after.index {
         Some(index) => (from, index),
         None => (from.saturating_add(1), 0),

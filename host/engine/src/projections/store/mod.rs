@@ -1,5 +1,5 @@
-//! A tenant's read models in SQLite: documents and checkpoint change in one transaction, never apart. Knows SQL, and nothing
-//! of guests or of the journal.
+//! A tenant's read models in SQLite. Documents and checkpoint always change in one transaction. Knows SQL, but neither
+//! guests nor the journal.
 
 mod effects;
 mod parked;
@@ -21,10 +21,10 @@ use schema::{SCHEMA_VERSION, create, open_reader, open_writer};
 
 /// Idle connections kept for readers.
 const READERS_KEPT_MAX: usize = 2;
-/// SQLite's instructions between two looks at the time.
-const INSTRUCTIONS_PER_LOOK: i32 = 10_000;
+/// SQLite instructions between two checks of the time.
+const INSTRUCTIONS_PER_CHECK: i32 = 10_000;
 
-/// The documents of one projection as one revision makes them.
+/// Identifies the documents of one projection as built by one revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ViewId(pub(crate) i64);
 
@@ -35,34 +35,34 @@ pub(crate) struct View {
     pub(crate) projection: ProjectionName,
     pub(crate) revision: Revision,
     pub(crate) checkpoint: Position,
-    /// The content id of the event there, when it is known.
+    /// Content id of the event at the checkpoint, if known.
     pub(crate) head: Option<ContentId>,
     pub(crate) live: bool,
-    /// It has folded the whole history at some time.
+    /// Whether the view has ever folded the whole history.
     pub(crate) built: bool,
 }
 
-/// What one turn of a projection changes.
+/// Changes of one turn of a projection.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    /// `None`: the document is gone.
+    /// Key and content of changed documents; `None` for a removed document.
     pub(crate) documents: Vec<(String, Option<Vec<u8>>)>,
     pub(crate) effects: Vec<NewEffect>,
     pub(crate) parked: Vec<Parked>,
-    /// Set aside before, and applied now.
+    /// Parked events that are applied now.
     pub(crate) mended: Vec<(Position, String)>,
     pub(crate) checkpoint: Position,
-    /// The content id of the event there. `None` where it is not known, or where the checkpoint stays.
+    /// Content id of the event at the checkpoint. `None` if it is unknown, or if the checkpoint does not change.
     pub(crate) head: Option<ContentId>,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct NewEffect {
-    /// Of the event that it comes from.
+    /// Position of the event that caused the effect.
     pub(crate) position: u64,
-    /// The document's key.
+    /// Key of the document.
     pub(crate) document: String,
-    /// Counts the effects of one event on one document.
+    /// Number of the effect among those of one event on one document.
     pub(crate) ordinal: u32,
     pub(crate) kind: String,
     pub(crate) target: String,
@@ -70,7 +70,7 @@ pub(crate) struct NewEffect {
     pub(crate) payload: String,
 }
 
-/// Why nothing was written.
+/// The reason why nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteError {
     #[error(transparent)]
@@ -81,7 +81,7 @@ pub(crate) enum WriteError {
     Full { bytes: u64, bytes_max: u64 },
 }
 
-/// Why a tenant's read models cannot be opened.
+/// The reason why a tenant's read models cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenStoreError {
     #[error(transparent)]
@@ -91,7 +91,7 @@ pub(crate) enum OpenStoreError {
 }
 
 impl OpenStoreError {
-    /// The file has to be made anew.
+    /// Whether the file must be rebuilt.
     pub(crate) fn is_damage(&self) -> bool {
         match self {
             Self::Sqlite(error) => is_damage(error),
@@ -104,7 +104,7 @@ pub(crate) type StoreResult<T> = Result<T, rusqlite::Error>;
 
 pub(crate) struct ViewStore {
     path: PathBuf,
-    /// Of the file when it was opened.
+    /// Inode of the file when it was opened.
     inode: u64,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
@@ -122,12 +122,13 @@ impl ViewStore {
         Ok(Self { path: path.to_owned(), inode, writer: Mutex::new(writer), readers: Mutex::default() })
     }
 
-    /// The file was removed or replaced while it is open: nothing that is written reaches readers or the next start.
+    /// Whether the file was removed or replaced while it is open. Then neither readers nor the next start see what is
+    /// written.
     pub(crate) fn is_gone(&self) -> bool {
         inode_of(&self.path) != self.inode
     }
 
-    /// What all views take of the disk, in bytes.
+    /// Disk space of all views, in bytes.
     pub(crate) fn bytes(&self) -> StoreResult<u64> {
         bytes(&self.writer())
     }
@@ -139,7 +140,8 @@ impl ViewStore {
         statement.query_map([], view_of)?.collect()
     }
 
-    /// The view of a projection by a revision; made when there is none, live when it is the projection's first.
+    /// The view of a projection as built by a revision. It is created if it does not exist, and is live if it is the
+    /// projection's first.
     pub(crate) fn view(
         &self,
         domain: &DomainName,
@@ -177,7 +179,8 @@ impl ViewStore {
         Ok(body.map(String::into_bytes))
     }
 
-    /// Documents, effects, set-aside events and checkpoint, all or nothing. Gives what all views take of the disk then, in bytes.
+    /// Writes documents, effects, parked events and checkpoint in one transaction. Returns the disk space of all views
+    /// after it, in bytes.
     pub(crate) fn write(&self, view: &View, changes: &Changes, bytes_max: u64) -> Result<u64, WriteError> {
         let mut connection = self.writer();
         let transaction = connection.transaction()?;
@@ -190,7 +193,7 @@ impl ViewStore {
                 "UPDATE views SET head = CASE WHEN checkpoint = ?2 THEN head ELSE ?3 END, checkpoint = ?2 WHERE id = ?1",
             )?
             .execute(params![view.id.0, changes.checkpoint.0, changes.head.map(|head| head.to_string())])?;
-        // Dropped meanwhile: what is left of its last turn must not stay behind.
+        // The view was dropped in the meantime, so its last turn must not be written.
         if updated == 0 {
             return Err(rusqlite::Error::StatementChangedRows(updated).into());
         }
@@ -207,7 +210,7 @@ impl ViewStore {
         self.writer().execute("UPDATE views SET built = 1 WHERE id = ?1", [view.0]).map(drop)
     }
 
-    /// The view takes the place of the one before, whatever it sets aside.
+    /// Allows the view to replace the former one, whatever it sets aside.
     pub(crate) fn accept(&self, view: ViewId) -> StoreResult<()> {
         self.writer().execute("UPDATE views SET accepted = 1 WHERE id = ?1", [view.0]).map(drop)
     }
@@ -216,7 +219,7 @@ impl ViewStore {
         self.writer().query_row("SELECT accepted FROM views WHERE id = ?1", [view.0], |row| row.get(0))
     }
 
-    /// Readers see the new view from here on; the old ones of the projection are dropped.
+    /// Makes the view visible to readers and drops the former views of the projection.
     pub(crate) fn switch_to(&self, view: &View) -> StoreResult<()> {
         let mut connection = self.writer();
         let transaction = connection.transaction()?;
@@ -225,7 +228,7 @@ impl ViewStore {
             .query_map(params![view.domain.as_str(), view.projection.as_str(), view.id.0], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         for id in old {
-            // What was given up of the view before is not held against this one.
+            // Events that were discarded in the former view are discarded in this one too.
             transaction.execute(
                 "UPDATE parked SET kind = 'discarded', due = 0 WHERE view = ?1 AND EXISTS (SELECT 1 FROM parked AS old
                  WHERE old.view = ?2 AND old.kind = 'discarded' AND old.position = parked.position AND old.key = parked.key)",
@@ -244,7 +247,7 @@ impl ViewStore {
         transaction.commit()
     }
 
-    /// All views, and the effects that they asked for. Neither ids of views nor numbers of effects are given again.
+    /// Drops all views and the effects that they requested. Ids of views and numbers of effects are not reused.
     pub(crate) fn drop_all(&self) -> StoreResult<()> {
         let views = self.views()?;
         let mut connection = self.writer();
@@ -254,8 +257,8 @@ impl ViewStore {
         transaction.commit()
     }
 
-    /// Reads from one moment: nothing that is being written shows in part. Ends with
-    /// [`OperationInterrupted`](rusqlite::ErrorCode::OperationInterrupted) after `time_max`, or once `ended` is set.
+    /// Reads a consistent snapshot. Fails with [`OperationInterrupted`](rusqlite::ErrorCode::OperationInterrupted)
+    /// after `time_max`, or once `ended` is set.
     pub(crate) fn read<T, E: From<rusqlite::Error>>(
         &self,
         time_max: Duration,
@@ -269,7 +272,7 @@ impl ViewStore {
         };
         let (until, ended) = (Instant::now() + time_max, Arc::clone(ended));
         let is_over = move || ended.load(Ordering::Relaxed) || Instant::now() >= until;
-        connection.progress_handler(INSTRUCTIONS_PER_LOOK, Some(is_over))?;
+        connection.progress_handler(INSTRUCTIONS_PER_CHECK, Some(is_over))?;
         let transaction = connection.transaction()?;
         let answer = work(&transaction);
         transaction.finish()?;
@@ -282,7 +285,7 @@ impl ViewStore {
     }
 
     fn writer(&self) -> MutexGuard<'_, Connection> {
-        // A panic inside a transaction rolled it back: the connection is sound.
+        // A panic inside a transaction has rolled it back, so the connection is usable.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -299,7 +302,7 @@ fn write_documents(
     let mut remove = transaction.prepare_cached(&format!("DELETE FROM documents_{} WHERE key = ?1", view.0))?;
     for (key, body) in documents {
         match body {
-            // The sandbox has checked that it is JSON, and so UTF-8.
+            // The sandbox has checked that this is JSON, which is UTF-8.
             Some(body) => put.execute(params![key, String::from_utf8_lossy(body)])?,
             None => remove.execute([key])?,
         };
@@ -340,13 +343,13 @@ pub(crate) fn unreadable(column: usize, error: impl std::error::Error + Send + S
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
 }
 
-/// Within a transaction, with what it has written so far.
+/// Disk space in bytes, including the changes of the current transaction.
 fn bytes(connection: &Connection) -> StoreResult<u64> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
     Ok((pragma("page_count")?.saturating_sub(pragma("freelist_count")?)) * pragma("page_size")?)
 }
 
-/// 0 where there is no file.
+/// The inode of a file; 0 if there is no file.
 fn inode_of(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |metadata| metadata.ino())
 }

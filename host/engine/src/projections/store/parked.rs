@@ -1,4 +1,4 @@
-//! Events that are set aside: the projection could not apply them, or they stand behind one that it could not.
+//! Parked events: the projection could not apply them, or they wait behind an event that it could not apply.
 
 use std::collections::HashSet;
 
@@ -8,11 +8,11 @@ use rusqlite::{Connection, Row, ToSql, Transaction, params, params_from_iter};
 use super::{StoreResult, View, ViewId, ViewStore};
 use crate::answers::{ParkedEvent, ParkedFilter, ParkedKind, SetAside};
 
-/// What later events queue behind.
+/// A queue of parked events: those of one document, or of one aggregate.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Line {
     Document(String),
-    /// An event of this aggregate could not be routed, so its document is not known.
+    /// An event of this aggregate could not be routed, so its document is unknown.
     Aggregate {
         aggregate: String,
         id: String,
@@ -20,7 +20,7 @@ pub(crate) enum Line {
 }
 
 impl Line {
-    /// What stands in the column `key`.
+    /// The value of the column `key`.
     pub(crate) fn key(&self) -> &str {
         match self {
             Self::Document(key) => key,
@@ -29,7 +29,7 @@ impl Line {
     }
 }
 
-/// An event set aside.
+/// A parked event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Parked {
     pub(crate) position: Position,
@@ -42,20 +42,21 @@ pub(crate) struct Parked {
     pub(crate) version: u32,
 }
 
-/// The first event of each line; the other columns are those of that event.
+/// The first event of each line; the other columns are those of this event.
 const HEADS: &str = "SELECT key, aggregate, aggregate_id, kind, due, min(position) FROM parked
     WHERE view = ?1 AND kind <> 'discarded'
     GROUP BY key, CASE WHEN key = '' THEN aggregate END, CASE WHEN key = '' THEN aggregate_id END";
 
 impl ViewStore {
-    /// The lines that have an event set aside.
+    /// The lines that have a parked event.
     pub(crate) fn blocked(&self, view: ViewId) -> StoreResult<HashSet<Line>> {
         let connection = self.writer();
         let mut statement = connection.prepare_cached(HEADS)?;
         statement.query_map([view.0], line_of)?.collect()
     }
 
-    /// The lines whose first event is to be tried again. What stood behind an event that is gone is tried without being asked for.
+    /// The lines whose first event must be retried. An event that waited behind one that is gone is retried without a
+    /// request.
     pub(crate) fn due(&self, view: ViewId) -> StoreResult<Vec<Line>> {
         let connection = self.writer();
         let mut statement =
@@ -82,7 +83,8 @@ impl ViewStore {
         self.writer().query_row(sql, [view.0], |row| row.get(0))
     }
 
-    /// Everything that is set aside in the view is tried again when other limits hold now than when it was set aside.
+    /// Marks all parked events of the view as due if the limits have changed since they were set aside. Returns whether
+    /// there were any.
     pub(crate) fn retry_with_limits(&self, view: ViewId, limits: &str) -> StoreResult<bool> {
         let connection = self.writer();
         let before: Option<String> =
@@ -98,10 +100,10 @@ impl ViewStore {
         Ok(mark_due(&self.writer(), view)? > 0)
     }
 
-    /// Has the lines that hold these events tried again. Gives how many events stand in them.
+    /// Marks the lines that contain these events as due. Returns the number of events in these lines.
     pub(crate) fn retry(&self, filter: &ParkedFilter) -> StoreResult<u64> {
         let (condition, values) = condition(filter);
-        // With all of its line: an event cannot be applied before those that stand before it.
+        // The whole line is marked, because an event cannot be applied before those that precede it.
         let sql = format!(
             "UPDATE parked SET due = 1 WHERE kind <> 'discarded' AND EXISTS (
                 SELECT 1 FROM parked AS asked JOIN views ON views.id = asked.view
@@ -113,7 +115,7 @@ impl ViewStore {
         Ok(count as u64)
     }
 
-    /// The view goes on without them.
+    /// Discards these events: the view continues without them.
     pub(crate) fn discard(&self, filter: &ParkedFilter) -> StoreResult<u64> {
         let (condition, values) = condition(filter);
         let sql = format!(
@@ -141,7 +143,7 @@ impl ViewStore {
         statement.query_map(params_from_iter(values), parked_event_of)?.collect()
     }
 
-    /// Events that the view sets aside and the live view of its projection has applied.
+    /// The events that the view sets aside but the live view of its projection has applied.
     pub(crate) fn set_aside_beyond(&self, view: &View) -> StoreResult<Option<SetAside>> {
         let sql = "SELECT min(new.position), count(DISTINCT new.position) FROM parked AS new
             JOIN views AS old ON old.domain = ?2 AND old.projection = ?3 AND old.live = 1 AND old.id <> ?1
@@ -179,7 +181,8 @@ pub(super) fn remove_parked(transaction: &Transaction<'_>, view: ViewId, at: &(P
     Ok(())
 }
 
-/// Of one document, or of the events that could not be routed (`key` is empty then), or of all (`None`).
+/// Summary of the parked events of one document, or of the events that could not be routed (with an empty `key`), or of
+/// all (`None`).
 pub(crate) fn set_aside(transaction: &Transaction<'_>, view: i64, key: Option<&str>) -> StoreResult<Option<SetAside>> {
     let sql = "SELECT min(position), count(DISTINCT position) FROM parked
         WHERE view = ?1 AND kind <> 'discarded' AND (?2 IS NULL OR key = ?2)";
@@ -195,7 +198,7 @@ fn mark_due(connection: &Connection, view: ViewId) -> StoreResult<usize> {
     connection.execute("UPDATE parked SET due = 1 WHERE view = ?1 AND kind <> 'discarded'", [view.0])
 }
 
-/// On `asked` and `views`.
+/// An SQL condition on `asked` and `views`, with its values.
 fn condition(filter: &ParkedFilter) -> (String, Vec<Box<dyn ToSql>>) {
     let (mut sql, mut values): (String, Vec<Box<dyn ToSql>>) = ("1".to_owned(), Vec::new());
     let mut add = |condition: &str, value: Box<dyn ToSql>| {

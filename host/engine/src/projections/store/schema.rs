@@ -1,4 +1,4 @@
-//! The tables of a tenant's read models, and how SQLite is opened.
+//! The tables of a tenant's read models, and the settings of SQLite.
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -12,11 +12,11 @@ use crate::projections::query::register_functions;
 
 /// How long one connection waits for another, in milliseconds.
 const BUSY_TIMEOUT_MS: u64 = 10_000;
-/// When SQLite's log has so many pages (of 4 KiB), they go into the file proper: the log is synced, then the file. Few, since whoever makes
-/// a command durable meanwhile waits behind both.
+/// Pages (of 4 KiB) in SQLite's log at which they are copied into the main file: the log is synced, then the file. The
+/// number is small, because commands that become durable meanwhile wait for both syncs.
 const LOG_PAGES_MAX: u32 = 64;
 const FILE_MODE: u32 = 0o600;
-/// Raised when the tables change.
+/// Must be raised when the tables change.
 pub(super) const SCHEMA_VERSION: i64 = 3;
 
 const SCHEMA: &str = "
@@ -29,20 +29,20 @@ const SCHEMA: &str = "
         head TEXT,
         -- Readers see it.
         live INTEGER NOT NULL DEFAULT 0,
-        -- It has folded the whole history at some time.
+        -- It has ever folded the whole history.
         built INTEGER NOT NULL DEFAULT 0,
-        -- Effects of the domain were listed before the view was there.
+        -- Effects of the domain were listed before the view existed.
         late INTEGER NOT NULL DEFAULT 0,
-        -- It takes the place of the view before, whatever it sets aside.
+        -- It may replace the former view, whatever it sets aside.
         accepted INTEGER NOT NULL DEFAULT 0,
-        -- The tenant's limits when events were set aside last.
+        -- The tenant's limits when events were last set aside.
         limits TEXT,
         UNIQUE (domain, projection, revision)
     );
     CREATE TABLE parked (
         view INTEGER NOT NULL,
         position INTEGER NOT NULL,
-        -- Of the document; empty where the projection could not say which document it is.
+        -- Key of the document; empty if the projection could not route the event.
         key TEXT NOT NULL,
         kind TEXT NOT NULL,
         reason TEXT NOT NULL,
@@ -50,7 +50,7 @@ const SCHEMA: &str = "
         aggregate_id TEXT NOT NULL,
         event TEXT NOT NULL,
         version INTEGER NOT NULL,
-        -- To be tried again.
+        -- It must be retried.
         due INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (view, position, key)
     ) WITHOUT ROWID;
@@ -59,7 +59,7 @@ const SCHEMA: &str = "
         domain TEXT NOT NULL,
         projection TEXT NOT NULL,
         key TEXT NOT NULL,
-        -- Where readers find it: the position of its event, or later where readers had passed that already.
+        -- Position at which readers find it: that of its event, or a later one if readers had passed that already.
         listed INTEGER NOT NULL,
         position INTEGER NOT NULL,
         document TEXT NOT NULL,
@@ -73,13 +73,14 @@ const SCHEMA: &str = "
 ";
 
 pub(super) fn open_writer(path: &Path) -> StoreResult<Connection> {
-    // The host's user's alone, and so is what SQLite keeps beside it: documents lie there in plain text. Where it cannot be made, opening says so.
+    // Only the host's user may read this file and those that SQLite keeps beside it, because documents are stored in
+    // plain text. If the file cannot be created, opening it reports the error.
     let made = File::options().write(true).create(true).truncate(false).mode(FILE_MODE).open(path);
     drop(made.and_then(|file| file.set_permissions(Permissions::from_mode(FILE_MODE))));
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
-    // What a crash may take back is a stretch of whole transactions at the end: each took its checkpoint along, and the
-    // journal has the events. So no sync per transaction.
+    // A crash may lose the last transactions, each as a whole and with its checkpoint, and the journal still has their
+    // events. Therefore transactions are not synced.
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)?;
@@ -101,7 +102,7 @@ pub(super) fn create(connection: &mut Connection) -> StoreResult<()> {
     transaction.commit()
 }
 
-/// What the file holds cannot be used, or the file is gone: it has to be made anew. A full or failing disk is no such case.
+/// Whether the file is unusable or gone, so that it must be rebuilt. A full or failing disk does not count.
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::Error as E;
     match error {

@@ -1,9 +1,9 @@
-//! What is written together, what readers find and in which order.
+//! Tests of transactions, and of the order in which readers find effects.
 
 use super::*;
 use crate::answers::{EffectCursor, ParkedFilter, ParkedKind};
 
-/// No question of these tests takes as long.
+/// No query of these tests takes this long.
 const TIME_MAX: Duration = Duration::from_secs(60);
 
 fn view(store: &ViewStore, revision: &[u8]) -> View {
@@ -11,7 +11,7 @@ fn view(store: &ViewStore, revision: &[u8]) -> View {
     store.view(&domain, &projection, Revision::of(revision)).unwrap()
 }
 
-/// Wherever it stops, nothing of it is there: neither documents without their checkpoint, nor the other way round.
+/// Wherever writing stops, nothing of it is visible: neither documents without their checkpoint, nor the reverse.
 #[test]
 fn documents_and_checkpoint_are_written_together_or_not_at_all() {
     for failing in ["INSERT ON effects", "INSERT ON parked", "UPDATE ON views"] {
@@ -46,7 +46,7 @@ fn documents_and_checkpoint_are_written_together_or_not_at_all() {
     }
 }
 
-/// A last turn of the dropped view would write into the new one's documents.
+/// Otherwise the last turn of the dropped view would write into the documents of the new one.
 #[test]
 fn a_dropped_views_id_is_not_used_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -58,7 +58,7 @@ fn a_dropped_views_id_is_not_used_again() {
 }
 
 #[test]
-fn what_a_dropped_view_still_writes_is_refused() {
+fn a_late_write_of_a_dropped_view_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let store = ViewStore::open(&folder.path().join("main.sqlite")).unwrap();
     let (first, second) = (view(&store, b"1"), view(&store, b"2"));
@@ -114,7 +114,7 @@ fn asks(store: &ViewStore, view: &View, position: u64, key: &str, checkpoint: u6
     store.write(view, &changes, u64::MAX).unwrap();
 }
 
-/// The keys of the effects after a place, the next place, and whether there are more.
+/// The keys of the effects after a cursor, the next cursor, and whether there are more.
 fn effects(store: &ViewStore, after: &str, limit: usize) -> (Vec<String>, String, bool) {
     let (domain, after) = ("orders".parse().unwrap(), after.parse::<EffectCursor>().unwrap());
     let ask = |transaction: &Transaction<'_>| read_effects(transaction, &domain, after, limit);
@@ -122,9 +122,9 @@ fn effects(store: &ViewStore, after: &str, limit: usize) -> (Vec<String>, String
     (page.effects.into_iter().map(|effect| effect.key).collect(), page.next.to_string(), page.has_more)
 }
 
-/// Whichever view is folded first, as after the deletion of what is derived.
+/// The order does not depend on which view is folded first, as after deleting the read models.
 #[test]
-fn effects_stand_in_the_order_of_their_events_and_places_stay() {
+fn effects_are_in_the_order_of_their_events_and_cursors_stay_valid() {
     for order in [[0, 1], [1, 0]] {
         let (_folder, store) = open();
         let views = [named(&store, "summary"), named(&store, "totals")];
@@ -146,7 +146,7 @@ fn effects_stand_in_the_order_of_their_events_and_places_stay() {
 }
 
 #[test]
-fn an_effect_is_shown_once_no_view_can_come_with_an_earlier_one() {
+fn an_effect_is_visible_once_no_view_can_add_an_earlier_one() {
     let (_folder, store) = open();
     let (fast, slow) = (named(&store, "fast"), named(&store, "slow"));
     asks(&store, &fast, 9, "late", 10);
@@ -157,9 +157,9 @@ fn an_effect_is_shown_once_no_view_can_come_with_an_earlier_one() {
     assert_eq!(effects(&store, "5", 9), (vec!["middle".into(), "late".into()], "10".into(), false));
 }
 
-/// An event that was set aside and is applied now.
+/// The effect of a parked event that is applied now.
 #[test]
-fn an_effect_that_comes_late_is_found_by_readers_that_have_passed_its_event() {
+fn a_late_effect_is_found_by_readers_that_have_passed_its_event() {
     let (_folder, store) = open();
     let view = named(&store, "summary");
     asks(&store, &view, 8, "first", 8);
@@ -171,7 +171,7 @@ fn an_effect_that_comes_late_is_found_by_readers_that_have_passed_its_event() {
 }
 
 #[test]
-fn a_view_that_is_new_beside_others_does_not_hold_their_effects_back() {
+fn a_new_view_beside_others_does_not_delay_their_effects() {
     let (_folder, store) = open();
     let old = named(&store, "old");
     asks(&store, &old, 5, "five", 5);
@@ -184,7 +184,7 @@ fn a_view_that_is_new_beside_others_does_not_hold_their_effects_back() {
 }
 
 #[test]
-fn what_would_be_too_much_is_not_written() {
+fn a_write_beyond_the_limit_is_refused() {
     let (_folder, store) = open();
     let view = named(&store, "summary");
     let changes = |bytes: usize| Changes {
@@ -201,7 +201,7 @@ fn what_would_be_too_much_is_not_written() {
 }
 
 #[test]
-fn a_line_is_tried_from_its_first_event_and_goes_on_behind_one_that_is_given_up() {
+fn a_line_is_retried_from_its_first_event_and_continues_after_a_discarded_one() {
     let (_folder, store) = open();
     let view = named(&store, "summary");
     let aside = vec![
@@ -225,19 +225,19 @@ fn a_line_is_tried_from_its_first_event_and_goes_on_behind_one_that_is_given_up(
     assert_eq!(store.line(view.id, &line("o-1"), 9).unwrap(), [Position(1), Position(2)]);
     assert_eq!(store.line(view.id, &unrouted, 9).unwrap(), [Position(3)]);
 
-    // It fails again: then it is no longer due.
+    // It fails again, so it is no longer due.
     let again =
         Changes { parked: vec![parked(1, "o-1", ParkedKind::Failed)], checkpoint: Position(3), ..Changes::default() };
     store.write(&view, &again, u64::MAX).unwrap();
     assert_eq!(store.due(view.id).unwrap(), [line("o-2")]);
     assert_eq!(store.discard(&at(1)).unwrap(), 1);
     assert_eq!(store.line(view.id, &line("o-1"), 9).unwrap(), [Position(2)]);
-    assert!(store.due(view.id).unwrap().contains(&line("o-1")), "what stood behind it goes on by itself");
+    assert!(store.due(view.id).unwrap().contains(&line("o-1")), "the event behind it is retried without a request");
     assert_eq!(store.parked(&ParkedFilter::default(), 9).unwrap().len(), 3);
 }
 
 #[test]
-fn a_rebuilt_view_is_compared_with_what_the_one_before_has_applied() {
+fn a_rebuilt_view_is_compared_with_the_events_that_the_former_has_applied() {
     let (_folder, store) = open();
     let (old, new) = (view(&store, b"1"), view(&store, b"2"));
     let write = |view: &View, positions: &[u64], checkpoint| {
@@ -247,7 +247,7 @@ fn a_rebuilt_view_is_compared_with_what_the_one_before_has_applied() {
     };
     write(&old, &[2], 5);
     write(&new, &[2, 6], 9);
-    assert_eq!(store.set_aside_beyond(&new).unwrap(), None, "the one before has not come to 6");
+    assert_eq!(store.set_aside_beyond(&new).unwrap(), None, "the former view has not reached 6");
     write(&new, &[3, 4], 9);
     let beyond = store.set_aside_beyond(&new).unwrap().unwrap();
     assert_eq!((beyond.first, beyond.events), (Position(3), 2));
@@ -257,11 +257,11 @@ fn a_rebuilt_view_is_compared_with_what_the_one_before_has_applied() {
     store.switch_to(&new).unwrap();
     let positions: Vec<u64> =
         store.parked(&ParkedFilter::default(), 9).unwrap().iter().map(|event| event.position.0).collect();
-    assert_eq!(positions, [2, 4, 6], "what was given up stays given up");
+    assert_eq!(positions, [2, 4, 6], "discarded events stay discarded");
 }
 
 #[test]
-fn limits_that_changed_have_everything_tried_again_once() {
+fn changed_limits_make_all_parked_events_due_once() {
     let (_folder, store) = open();
     let view = named(&store, "summary");
     assert!(!store.retry_with_limits(view.id, "1").unwrap());
@@ -275,11 +275,11 @@ fn limits_that_changed_have_everything_tried_again_once() {
 }
 
 #[test]
-fn damage_is_told_from_a_disk_that_is_full() {
+fn damage_is_distinguished_from_a_full_disk() {
     let (folder, store) = open();
     let path = folder.path().join("main.sqlite");
     drop(store);
-    std::fs::write(&path, b"this is no database, whatever else it may be, and it is long enough to be looked at")
+    std::fs::write(&path, b"this is no database, whatever else it may be, and it is long enough to be checked")
         .unwrap();
     assert!(ViewStore::open(&path).err().unwrap().is_damage());
     let full = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL), None);
@@ -287,7 +287,7 @@ fn damage_is_told_from_a_disk_that_is_full() {
 }
 
 #[test]
-fn a_file_that_is_removed_while_it_is_open_is_noticed() {
+fn a_file_that_is_removed_while_it_is_open_is_detected() {
     let (folder, store) = open();
     assert!(!store.is_gone());
     std::fs::remove_file(folder.path().join("main.sqlite")).unwrap();
@@ -295,16 +295,19 @@ fn a_file_that_is_removed_while_it_is_open_is_noticed() {
 }
 
 #[test]
-fn a_question_ends_with_its_caller_and_in_time() {
+fn a_query_ends_with_its_caller_and_in_time() {
     let (_folder, store) = open();
     let ended = Arc::new(AtomicBool::new(true));
     let long = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
     let ask = |time_max, ended: &Arc<AtomicBool>, sql: &str| -> StoreResult<i64> {
         store.read(time_max, ended, |transaction| transaction.query_row(sql, [], |row| row.get(0)))
     };
-    assert_eq!(ask(TIME_MAX, &ended, long).unwrap_err().sqlite_error_code(), Some(rusqlite::ErrorCode::OperationInterrupted));
+    assert_eq!(
+        ask(TIME_MAX, &ended, long).unwrap_err().sqlite_error_code(),
+        Some(rusqlite::ErrorCode::OperationInterrupted)
+    );
     let too_long = ask(Duration::from_millis(1), &Arc::default(), long).unwrap_err();
     assert_eq!(too_long.sqlite_error_code(), Some(rusqlite::ErrorCode::OperationInterrupted));
-    // The connection is as good as before.
+    // The connection can still be used.
     assert_eq!(ask(TIME_MAX, &Arc::default(), "SELECT 1").unwrap(), 1);
 }

@@ -1,16 +1,16 @@
-//! Tells of most keys that are not in a run that they are not, without reading it.
+//! Detects most keys that are not in a run without reading the run.
 //!
-//! A split block Bloom filter, as Apache Parquet specifies it (github.com/apache/parquet-format, BloomFilter.md; after Putze, Sanders
-//! and Singler, "Cache-, Hash- and Space-Efficient Bloom Filters", 2007): a key sets one bit in each of the eight words of one block, so
-//! that asking touches one line of the processor's cache.
+//! A split block Bloom filter, as specified by Apache Parquet (github.com/apache/parquet-format, BloomFilter.md; after
+//! Putze, Sanders and Singler, "Cache-, Hash- and Space-Efficient Bloom Filters", 2007). A key sets one bit in each of
+//! the eight words of one block, so a lookup touches a single cache line.
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// About one key in two hundred that is not there costs a read.
+/// Bits per key. With 12, about one in two hundred absent keys costs a read in vain.
 const BITS_PER_KEY: usize = 12;
 const WORDS: usize = 8;
 const BLOCK_BYTES: usize = WORDS * size_of::<u32>();
-/// The specification's.
+/// The salts of the specification.
 const SALTS: [u32; WORDS] =
     [0x47b6_137b, 0x4497_4d91, 0x8824_ad5b, 0xa2b7_289d, 0x7054_95c7, 0x2df1_424b, 0x9efc_4947, 0x5c6b_fb31];
 
@@ -20,7 +20,7 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// Empty, with room for so many keys.
+    /// An empty filter with room for `keys` keys.
     pub(super) fn new(keys: usize) -> Self {
         let blocks = (keys * BITS_PER_KEY).div_ceil(8 * BLOCK_BYTES).max(1);
         Self { blocks: vec![[0; WORDS]; blocks] }
@@ -33,7 +33,7 @@ impl Filter {
         }
     }
 
-    /// `false`: it was not added.
+    /// Whether the key may have been added. If this returns `false`, it was not.
     pub(super) fn may_hold(&self, key: &[u8]) -> bool {
         let (block, bits) = self.place(key);
         self.blocks[block].iter().zip(bits).all(|(word, bit)| word & bit != 0)
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_added_is_held_and_little_else() {
+    fn added_keys_are_found_and_few_others() {
         let filter = filled();
         assert!((0..KEYS).all(|key| filter.may_hold(&key.to_be_bytes())));
         let wrong = (KEYS..11 * KEYS).filter(|key| filter.may_hold(&key.to_be_bytes())).count();
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_read_as_it_was_written() {
+    fn a_filter_is_read_as_it_was_written() {
         let filter = filled();
         assert_eq!(Filter::read(&filter.to_bytes()), Some(filter.clone()));
         assert_eq!(Filter::read(&filter.to_bytes()[1..]), None);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_one_holds_nothing() {
+    fn an_empty_filter_holds_nothing() {
         assert!(!Filter::new(0).may_hold(b"key"));
     }
 }

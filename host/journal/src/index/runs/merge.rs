@@ -1,4 +1,4 @@
-//! Many runs become one: which, and how.
+//! Merges several runs into one: which runs, and how.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,11 +9,12 @@ use std::sync::Arc;
 use super::run::{Entry, Run, RunWriter};
 use crate::index::IndexError;
 
-/// So many neighbours of one level become one of the next: each entry is written once for each level, and a command asks at most so
-/// many runs of each whether it was there before.
+/// Number of neighbours of one level that are merged into one run of the next level. Each entry is written once per
+/// level, and the lookup of a command reads fewer than this many runs per level, or as many while a merge is pending.
 pub(super) const MERGED_AT_A_TIME: usize = 8;
 
-/// Of runs with these levels, oldest first: those to be merged next. The smallest go first: they are many, and soon done.
+/// Which runs to merge next, given the levels of all runs, oldest first. The lowest level goes first, because its runs
+/// are the most frequent and the fastest to merge.
 pub(super) fn due(levels: &[u8]) -> Option<Range<usize>> {
     let neighbours = levels.chunk_by(|one, other| one == other);
     let mut begin = 0;
@@ -25,10 +26,11 @@ pub(super) fn due(levels: &[u8]) -> Option<Range<usize>> {
     large.min_by_key(|group| levels[group.start]).map(|group| group.start..group.start + MERGED_AT_A_TIME)
 }
 
-/// Writes all their entries; where several have a key, that of the newest. The runs are in their order, oldest first.
+/// Writes all entries of the runs; of several entries with the same key, only that of the newest run. `runs` are
+/// ordered oldest first.
 ///
 /// # Errors
-/// Also when `is_wanted` says, between two entries, that it is not any more.
+/// Fails also when `is_wanted`, called before each entry, returns false.
 pub(super) fn merge(runs: &[Arc<Run>], out: &mut RunWriter, is_wanted: &dyn Fn() -> bool) -> Result<(), IndexError> {
     let mut sources: Vec<_> = runs.iter().map(|run| run.entries(&[])).collect();
     let mut next = BinaryHeap::with_capacity(sources.len());
@@ -37,7 +39,7 @@ pub(super) fn merge(runs: &[Arc<Run>], out: &mut RunWriter, is_wanted: &dyn Fn()
     let mut take = |age: usize, values: &mut Vec<Vec<u8>>| match sources[age].next() {
         Some(Ok(Entry { key, value })) => {
             values[age] = value;
-            // The newest first among those with one key.
+            // Entries with the same key come out newest first.
             Ok(Some(Reverse((key, Reverse(age)))))
         }
         Some(Err(error)) => Err(error),

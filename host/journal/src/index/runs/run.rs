@@ -1,14 +1,15 @@
 //! One run: sorted entries in a file that never changes.
 //!
 //! ```text
-//! block …    entries, about 4 KiB of them, and their checksum
+//! block …    about 4 KiB of entries, and their checksum
 //! blocks     for each block: its length, its first key
-//! filter     of all keys' marks
-//! trailer    where the two before begin, how many marks, format, checksum of all behind the blocks, magic
+//! filter     the filter of all keys' marks
+//! trailer    offsets of the two parts above, number of marks, format, checksum of all after the blocks, magic
 //! ```
 //!
-//! An entry is the number of bytes that its key shares with the key before it in the block, the rest of its key, its value.
-//! What lies behind the blocks stays in memory while the run is open; a block is read when it is asked for, and checked.
+//! An entry consists of the number of bytes that its key shares with the previous key in the block, the rest of its
+//! key, and its value. What follows the blocks is kept in memory while the run is open. A block is read and verified
+//! when it is needed.
 
 use std::fs::File;
 use std::io;
@@ -24,15 +25,16 @@ use crate::bytes::{Cursor, put_number, put_text};
 use crate::index::IndexError;
 use crate::index::layout::mark_of;
 
-/// Raised when the file's form changes, or that of keys and values, or what they mean: what another format wrote is built again.
+/// Format number. It is raised when the layout of the file, of keys or of values changes, or their meaning. An index in
+/// another format is rebuilt.
 const FORMAT: u64 = 3;
 const MAGIC: [u8; 8] = *b"polderix";
-/// A block ends when it has so many bytes.
+/// Size in bytes at which a block is complete.
 const BLOCK_BYTES: usize = 4_096;
 const CHECKSUM_BYTES: usize = 8;
-/// Six numbers of eight bytes.
+/// Size of the trailer in bytes: six numbers of eight bytes.
 const TRAILER_BYTES: usize = 48;
-/// While a run is written, so many of its bytes are synced at a time: whoever syncs a frame meanwhile waits no longer than for this.
+/// Bytes that are written between two syncs of a run. A frame that is synced meanwhile waits at most for this much.
 const BYTES_PER_SYNC: u64 = 64 * 1024;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,18 +49,18 @@ pub(super) struct Run {
     file: File,
     blocks: Blocks,
     filter: Filter,
-    /// That the filter was made with.
+    /// Number of marks in the filter.
     marks: usize,
 }
 
-/// Where each block lies, and the key it begins with.
+/// The offset and the first key of each block.
 #[derive(Debug, Default)]
 struct Blocks {
-    /// One behind the other.
+    /// The first keys of all blocks, concatenated.
     keys: Vec<u8>,
-    /// Where each block's key begins.
+    /// Offset of each block's key in `keys`.
     keys_at: Vec<u32>,
-    /// Where each block begins, and last where they all end.
+    /// Offset of each block in the file, followed by the end of the last block.
     offsets: Vec<u64>,
 }
 
@@ -74,7 +76,8 @@ pub(crate) struct RunWriter {
 }
 
 impl RunWriter {
-    /// `marks`: as many different ones as will be added, at most. `rest`: after each sync, for those who sync frames meanwhile.
+    /// Creates the file of a run. `marks` is the maximum number of distinct marks that will be added. `rest` is the
+    /// pause after each sync, for the benefit of threads that sync frames.
     pub(super) fn create(path: &Path, marks: usize, rest: Duration) -> io::Result<Self> {
         Ok(Self {
             file: File::create(path)?,
@@ -88,7 +91,7 @@ impl RunWriter {
         })
     }
 
-    /// Keys have to come in ascending order.
+    /// Adds an entry. Keys must be added in ascending order.
     pub(crate) fn add(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
         debug_assert!(self.marks == 0 || self.last_key.as_slice() < key, "keys ascend");
         let mark = mark_of(key);
@@ -110,7 +113,7 @@ impl RunWriter {
         if self.block.len() >= BLOCK_BYTES { self.end_block() } else { Ok(()) }
     }
 
-    /// Durable when this returns.
+    /// Completes the run. It is durable when this returns.
     pub(super) fn finish(mut self) -> io::Result<()> {
         self.end_block()?;
         let blocks_at = self.blocks.end();
@@ -165,7 +168,7 @@ impl Run {
             let number = |index: usize| u64::from_le_bytes(numbers[index]);
             let broken = |what| io::Error::new(io::ErrorKind::InvalidData, what);
             if numbers[5] != MAGIC || number(3) != FORMAT {
-                return Err(broken("it is none of this format"));
+                return Err(broken("it is not in this format"));
             }
             let (blocks_at, filter_at) = (number(0), number(1));
             if blocks_at > filter_at || filter_at > trailer_at {
@@ -195,12 +198,12 @@ impl Run {
         self.marks
     }
 
-    /// `false`: no key has this mark.
+    /// Whether a key may have this mark. If this returns `false`, none has.
     pub(super) fn may_hold(&self, mark: &[u8]) -> bool {
         self.filter.may_hold(mark)
     }
 
-    /// The last entry up to this key.
+    /// The last entry whose key is at most `key`.
     pub(super) fn floor(&self, key: &[u8]) -> Result<Option<Entry>, IndexError> {
         let Some(number) = self.blocks.holding(key) else { return Ok(None) };
         let mut block = Block::new(self.read(number)?);
@@ -215,7 +218,7 @@ impl Run {
         Ok(Some(Entry { key: floor, value: block.bytes[value].to_vec() }))
     }
 
-    /// From the first entry on that is not below this key.
+    /// All entries in ascending order, beginning with the first whose key is at least `from`.
     pub(super) fn entries(self: &Arc<Self>, from: &[u8]) -> Entries {
         let number = self.blocks.holding(from).unwrap_or(0);
         Entries { run: Arc::clone(self), number, block: Block::default(), from: from.to_vec() }
@@ -253,7 +256,7 @@ impl Blocks {
         &self.keys[self.keys_at[number] as usize..end]
     }
 
-    /// The last that does not begin above the key: if the key is there, it is there.
+    /// The last block whose first key is at most `key`. If the run contains the key, it is in this block.
     fn holding(&self, key: &[u8]) -> Option<usize> {
         let (mut below, mut above) = (0, self.keys_at.len());
         while below < above {
@@ -285,7 +288,7 @@ impl Blocks {
     }
 }
 
-/// A block that was read, and how far it was gone through.
+/// A block that was read, and the position of a reader in it.
 #[derive(Default)]
 struct Block {
     bytes: Vec<u8>,
@@ -298,7 +301,7 @@ impl Block {
         Self { bytes, ..Self::default() }
     }
 
-    /// Goes on to the next entry: where its value lies. `None` behind the last.
+    /// Moves to the next entry and returns the range of its value in `bytes`; `None` after the last entry.
     fn next(&mut self) -> io::Result<Option<std::ops::Range<usize>>> {
         if self.at == self.bytes.len() {
             return Ok(None);
@@ -318,7 +321,7 @@ impl Block {
 
 pub(super) struct Entries {
     run: Arc<Run>,
-    /// Of the block that is read next.
+    /// Number of the next block to read.
     number: usize,
     block: Block,
     from: Vec<u8>,
@@ -358,7 +361,7 @@ fn unreadable(path: &Path, why: &dyn std::fmt::Display) -> IndexError {
 mod tests {
     use super::*;
 
-    /// Command keys: each is its own mark.
+    /// A command key. Each command key is its own mark.
     fn key(number: u32) -> Vec<u8> {
         [b"c".as_slice(), &number.to_be_bytes()].concat()
     }
@@ -367,7 +370,7 @@ mod tests {
         vec![number as u8; number as usize % 40]
     }
 
-    /// The even numbers below `end`.
+    /// Writes a run with the even numbers below `end`.
     fn written(folder: &Path, end: u32) -> PathBuf {
         let path = folder.join("a-run");
         let mut writer = RunWriter::create(&path, end as usize, Duration::ZERO).unwrap();
@@ -398,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_one_is_one_too() {
+    fn an_empty_run_can_be_read() {
         let folder = tempfile::tempdir().unwrap();
         let run = Arc::new(Run::open(&written(folder.path(), 0)).unwrap());
         assert_eq!(run.floor(&key(1)).unwrap(), None);
