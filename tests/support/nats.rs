@@ -45,7 +45,7 @@ pub struct NatsServer {
     options: NatsOptions,
     /// The cluster ports of all members; empty for a single server.
     members: Vec<u16>,
-    /// The members reach each other on these ports only, and clients learn of no other server.
+    /// The members reach each other on these ports only, and clients get no addresses of other servers.
     is_wired: bool,
 }
 
@@ -84,8 +84,8 @@ impl NatsServer {
         servers
     }
 
-    /// As [`start_cluster`](Self::start_cluster); each server reaches each other one by a wire of its own: `wires[from][to]`,
-    /// where that of a server to itself leads to itself.
+    /// Works like [`start_cluster`](Self::start_cluster), but each server reaches each other server through a wire of
+    /// its own: `wires[from][to]`. The wire from a server to itself leads to itself.
     #[track_caller]
     pub fn start_wired_cluster(size: usize, options: &NatsOptions) -> (Vec<Self>, Vec<Vec<Wire>>) {
         let mut servers: Vec<Self> =
@@ -101,7 +101,7 @@ impl NatsServer {
         (servers, wires)
     }
 
-    /// Where its clients connect to.
+    /// The port for clients.
     pub fn client_port(&self) -> u16 {
         self.ports.clients
     }
@@ -222,7 +222,7 @@ impl NatsServer {
             let routes: Vec<String> =
                 self.members.iter().map(|port| format!("\"nats-route://127.0.0.1:{port}\"")).collect();
             let routes = routes.join(", ");
-            // No connection comes about at port 1: so none goes round a wire.
+            // Connections to port 1 fail, so no server bypasses a wire.
             let wired = if self.is_wired { "no_advertise: true, advertise: \"127.0.0.1:1\", " } else { "" };
             let listen = format!("listen: \"127.0.0.1:{cluster}\"");
             let _ = writeln!(text, "cluster {{ name: tests, {wired}{listen}, routes: [{routes}] }}");

@@ -1,17 +1,17 @@
-//! A TCP connection between two programs that a test can cut, in one direction or in both. Bytes that are under way when the wire
-//! is cut arrive once it is mended, as packets do that are lost and sent again.
+//! A TCP connection between two programs that a test can cut, in one direction or in both. Bytes that are in flight
+//! when the wire is cut arrive after the repair, like lost packets that TCP sends again.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// In which directions bytes pass.
+/// The directions in which bytes pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flow {
-    /// From the program that connects to the target.
+    /// From the connecting program to the target.
     pub to_target: bool,
-    /// From the target to the program that connects.
+    /// From the target to the connecting program.
     pub from_target: bool,
 }
 
@@ -22,7 +22,7 @@ impl Flow {
     pub const FROM_TARGET_ONLY: Self = Self { to_target: false, from_target: true };
 }
 
-/// Listens on a loopback port and passes bytes on to another. Ends when it is dropped.
+/// Listens on a loopback port and passes bytes on to another port. Ends when it is dropped.
 pub struct Wire {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -40,7 +40,7 @@ struct State {
 }
 
 impl Wire {
-    /// Leads to a port of this machine.
+    /// Makes a wire to a port of this machine.
     pub fn to(target: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound address");
@@ -65,7 +65,7 @@ impl Drop for Wire {
     fn drop(&mut self) {
         self.shared.lock().is_ended = true;
         self.shared.changed.notify_all();
-        // Wakes the thread that accepts. It fails only when that thread has ended already.
+        // Wakes the accepting thread. It fails only when that thread has already ended.
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -92,12 +92,12 @@ impl Shared {
         }
     }
 
-    /// A connection needs both directions to come about.
+    /// A new connection needs both directions.
     fn connect(self: Arc<Self>, source: TcpStream) {
         if !self.wait_until(|flow| flow == Flow::WHOLE) {
             return;
         }
-        // A target that is not there refuses the connection; the source sees its connection end.
+        // A missing target refuses the connection; the source sees its connection end.
         let Ok(target) = TcpStream::connect(("127.0.0.1", self.target)) else { return };
         let (Ok(back_from), Ok(back_to)) = (target.try_clone(), source.try_clone()) else { return };
         let back = Arc::clone(&self);
@@ -118,7 +118,7 @@ impl Shared {
                 break;
             }
         }
-        // The end of a connection is a packet too. Both calls fail only when the connection has ended already.
+        // The end of a connection is a packet too. Both calls fail only when the connection has already ended.
         if self.wait_until(passes) {
             let _ = to.shutdown(Shutdown::Write);
         } else {

@@ -84,8 +84,8 @@ struct Inner {
     metrics: Arc<Metrics>,
     projections: Arc<Projections>,
     reads: ReadAdmission,
-    /// Present while the host owns its journal, absent otherwise and once it shuts down. Read without a lock, so that no
-    /// thread waits for another one that waits for the disk.
+    /// Present while the host owns its journal, absent otherwise and once it shuts down. Read without a lock, so that
+    /// no thread waits for another one that waits for the disk.
     pipeline: ArcSwapOption<Pipeline>,
     withdrawals: Withdrawals,
     /// Held during the removal of a tenant, which runs beside other administrative acts. One removal runs at a time.

@@ -1,5 +1,6 @@
-//! Servers and hosts that cannot reach each other, in one direction or in both, while all of them run. Requests are answered in time, writes go
-//! on while a majority can, and afterwards each acknowledged command is in the history once.
+//! Servers and hosts that cannot reach each other, in one direction or in both, while all of them run. Requests are
+//! answered in time, writes continue while a majority is connected, and afterwards each acknowledged command is in the
+//! history once.
 
 use std::time::{Duration, Instant};
 
@@ -8,19 +9,20 @@ use polder_tests::{Acknowledged, Client, Flow, NatsOptions, NatsServer, Operatio
 use super::hosts::Hosts;
 use super::kills::history;
 
-/// Until writes go on. Ten seconds are promised; the election of the servers on a busy machine may add some.
+/// The longest time until writes continue. The documentation promises ten seconds; the servers' election on a busy
+/// machine may take longer.
 const RESUMED_MAX: Duration = Duration::from_secs(20);
-/// A request is answered within two seconds, whatever the answer; a busy machine may add some.
+/// The longest wait for an answer. The documentation promises two seconds; a busy machine may need more.
 const ANSWERED_MAX: Duration = Duration::from_secs(4);
 const SERVERS: usize = 3;
 const HOSTS: usize = 2;
 
-/// Three servers and two hosts, with a wire between any two of them that speak to each other.
+/// Three servers and two hosts, with a wire between any two that communicate.
 struct Network {
     servers: Vec<NatsServer>,
-    /// `[from][to]`
+    /// The wires between servers, as `[from][to]`.
     between_servers: Vec<Vec<Wire>>,
-    /// `[host][server]`
+    /// The wires from hosts to servers, as `[host][server]`.
     to_servers: Vec<Vec<Wire>>,
     hosts: Hosts,
     operations: Vec<Operation>,
@@ -39,7 +41,7 @@ impl Network {
         Self { servers, between_servers, to_servers, hosts, operations: Vec::new() }
     }
 
-    /// What goes out of the server, and what comes in.
+    /// Sets whether the server's packets leave it and whether others reach it.
     fn set_server(&self, server: usize, sends: bool, receives: bool) {
         for other in (0..SERVERS).filter(|other| *other != server) {
             self.between_servers[server][other].set(Flow { to_target: sends, from_target: receives });
@@ -51,7 +53,8 @@ impl Network {
         self.to_servers[host].iter().for_each(|wire| wire.set(flow));
     }
 
-    /// Sends commands by the host until one is accepted, and returns how long that took. Each request is answered in time.
+    /// Sends commands through the host until one is accepted, and returns the time that this took. Checks that each
+    /// request is answered in time.
     #[track_caller]
     fn write_by(&mut self, host: usize) -> Duration {
         let client = Client::with_timeout(self.hosts.host(host).address(), ANSWERED_MAX);
@@ -77,7 +80,7 @@ impl Network {
         }
     }
 
-    /// What was acknowledged is there once, on both hosts and on each server.
+    /// Checks that each acknowledged command is there once, on both hosts and on each server.
     #[track_caller]
     fn check(self) {
         let last = self.operations.len();
@@ -104,7 +107,7 @@ impl Network {
 #[test]
 fn a_server_that_is_cut_off_from_the_others_stops_nothing_for_long() {
     let mut network = Network::start();
-    // Each once: one of them leads the stream of frames, one all streams.
+    // Each server once: one of them leads the stream of frames, and one all streams.
     for server in 0..SERVERS {
         for (sends, receives) in [(false, false), (true, false), (false, true)] {
             network.set_server(server, sends, receives);
@@ -128,7 +131,7 @@ fn another_host_goes_on_when_the_owner_is_cut_off_from_the_servers() {
         network.set_host(owner, flow);
         let waited = network.write_by(1 - owner);
         println!("owner cut off ({flow:?}): the other host writes after {waited:?}");
-        // The host that is cut off knows it.
+        // The host that is cut off reports it.
         let client = Client::with_timeout(network.hosts.host(owner).address(), ANSWERED_MAX);
         assert_eq!(client.get("/readyz").status, 503, "{}", network.hosts.host(owner).log());
         network.set_host(owner, Flow::WHOLE);

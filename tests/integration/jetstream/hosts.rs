@@ -14,7 +14,7 @@ pub(super) const FAILOVER_MAX: Duration = Duration::from_secs(10);
 pub(super) struct Hosts {
     pub(super) hosts: Vec<Option<Host>>,
     folders: Vec<TempDir>,
-    /// Of each host.
+    /// The options of each host.
     options: Vec<Vec<String>>,
 }
 
@@ -31,7 +31,7 @@ impl Hosts {
         Self::start_at(&vec![urls; count], servers, more)
     }
 
-    /// As [`start_with`](Self::start_with); each host reaches the servers at URLs of its own.
+    /// Works like [`start_with`](Self::start_with); each host reaches the servers at URLs of its own.
     #[track_caller]
     pub(super) fn start_at(urls: &[String], servers: &[NatsServer], more: &[&str]) -> Self {
         let replicas = if servers.len() > 1 { "3" } else { "1" };

@@ -33,7 +33,7 @@ fn without_a_majority_requests_are_refused_at_once_and_go_on_when_it_is_back() {
         }
     }
     assert_eq!(hosts.client(owner).get("/readyz").status, 503);
-    // The other host concludes it from a lease that is not renewed, by an owner that is there.
+    // The other host notices it by a lease that its running owner does not renew.
     let start = Instant::now();
     while hosts.client(1 - owner).get("/readyz").status != 503 {
         assert!(start.elapsed() < FAILOVER_MAX, "{}", hosts.host(1 - owner).log());

@@ -271,12 +271,16 @@ fn a_reader_ends_when_it_is_not_permitted_any_more() {
     site.order("o-1", "draft-order", DRAFT);
     let mut reader = Reader::open(&site, "r-1", &value!({}));
     assert_eq!(reader.event()["position"], 1);
-    // From the first key on, a reader without a token is a stranger.
+    // From the first key on, a reader without a token is refused.
     let proof = site.data.path().join("first-key-proof");
     let key = site.data.path().with_file_name("operators-key");
-    let arguments = ["token", "key", "new", "--first-key-proof", proof.to_str().unwrap(), "--out", key.to_str().unwrap()];
+    let arguments =
+        ["token", "key", "new", "--first-key-proof", proof.to_str().unwrap(), "--out", key.to_str().unwrap()];
     site.host().polder(&arguments).good();
     std::fs::remove_file(&key).unwrap();
     let end = reader.end();
-    assert_eq!((&end["ended"], &end["position"]), (&value!("the reader is not permitted to read any more"), &value!(1)));
+    assert_eq!(
+        (&end["ended"], &end["position"]),
+        (&value!("the reader is not permitted to read any more"), &value!(1))
+    );
 }

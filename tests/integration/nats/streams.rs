@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use async_nats::{HeaderMap, Message};
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::push::OrderedConfig;
 use async_nats::jetstream::stream::Stream;
+use async_nats::{HeaderMap, Message};
 use futures::StreamExt as _;
 use serde_json::Value;
 
@@ -68,7 +68,7 @@ impl Site {
             for message in kept {
                 let mut headers = HeaderMap::new();
                 for (name, values) in message.headers.iter().flat_map(HeaderMap::iter) {
-                    // What asks for a batch has done its work when the message came first.
+                    // The headers of a batch are valid only for the first publication of the message.
                     if !name.to_string().starts_with("Nats-Batch-") {
                         values.iter().for_each(|value| headers.append(name.clone(), value.clone()));
                     }
