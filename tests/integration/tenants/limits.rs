@@ -89,10 +89,9 @@ fn a_full_tenant_is_read_and_takes_no_commands() {
     let used = ["record_bytes", "view_bytes"].map(|name| usage[name].as_u64().unwrap());
     let bytes_max = used[0] + used[1] + 64 * 1_024;
     town.limit("acme", "storage_bytes_max", Some(bytes_max)).json(200);
-    let customer = "c".repeat(2_000);
-    let refused = (0..100).find(|number| town.draft("acme", &format!("o-{number}"), &customer).status != 200);
+    let refused = (0..1_000).find(|number| town.draft("acme", &format!("o-{number}"), "c").status != 200);
     let accepted = refused.expect("64 KiB are full at some time");
-    assert!((2..40).contains(&accepted), "{accepted} commands were accepted");
+    assert!((20..500).contains(&accepted), "{accepted} commands were accepted");
     for reopened in [false, true] {
         if reopened {
             town.reopen();
