@@ -36,8 +36,8 @@ impl Part {
         &self,
         command: Command,
     ) -> Result<impl Future<Output = Result<Result<CommandAck, SubmitError>, Problem>> + use<>, Problem> {
-        let servers = self.cluster.as_ref().map(Cluster::servers);
-        if let Some(problem) = servers.as_ref().and_then(Servers::stalled) {
+        let servers = self.cluster.as_ref().map(|cluster| cluster.servers().clone());
+        if let Some(problem) = servers.as_ref().and_then(Servers::problem) {
             return Err(Problem::new(&kinds::NOT_READY, format!("nothing was done: {problem}")));
         }
         let pending = self.host.submit(command);

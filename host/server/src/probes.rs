@@ -58,8 +58,8 @@ fn problem(app: &App, part: &Part) -> Option<String> {
         // This host forwards commands to the owner, so it is ready if it knows one.
         Some(cluster) if !part.host.is_leading() => cluster.problem()?,
         cluster => {
-            if let Some(stalled) = cluster.as_ref().and_then(|cluster| cluster.servers().stalled()) {
-                return Some(of_journal(app, part, stalled));
+            if let Some(problem) = cluster.as_ref().and_then(|cluster| cluster.servers().problem()) {
+                return Some(of_journal(app, part, problem));
             }
             let health = part.host.health();
             health.reason.or_else(|| (!health.writable).then(|| "no reason is known".to_owned()))?

@@ -11,7 +11,7 @@ use super::kills::history;
 
 /// The longest time until writes continue. The documentation promises ten seconds; the servers' election on a busy
 /// machine may take longer.
-const RESUMED_MAX: Duration = Duration::from_secs(20);
+const RESUMED_MAX: Duration = Duration::from_secs(30);
 /// The longest wait for an answer. The documentation promises two seconds; a busy machine may need more.
 const ANSWERED_MAX: Duration = Duration::from_secs(4);
 const SERVERS: usize = 3;
@@ -94,7 +94,7 @@ impl Network {
         }
         let start = Instant::now();
         loop {
-            let copies: Vec<_> = self.servers.iter().map(|server| server.copy_of("polder-1-frames")).collect();
+            let copies: Vec<_> = self.servers.iter().map(|server| server.copy_of("polder-1-journal")).collect();
             if copies[0].is_some() && copies.iter().all(|copy| *copy == copies[0]) {
                 return;
             }

@@ -75,7 +75,7 @@ async def main(url):
     assert positions == list(range(101, 204)), positions
 
     info = json.loads((await client.request("$SRV.INFO.polder", timeout=10)).data)
-    assert [endpoint["name"] for endpoint in info["endpoints"]] == ["commands", "queries", "catchups"], info
+    assert [endpoint["name"] for endpoint in info["endpoints"]] == ["commands", "batches", "queries", "catchups"], info
     await client.drain()
     print("203 events")
 

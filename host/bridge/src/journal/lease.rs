@@ -127,9 +127,9 @@ impl Lease {
         self.owner.as_deref()
     }
 
-    /// How long ago the holder renewed the lease, by this host's clock. Zero if no host holds it.
-    pub fn unchanged_for(&self) -> Duration {
-        self.watch.unchanged.map_or(Duration::ZERO, |(_, since)| since.elapsed())
+    /// A reader of the same entry, for another thread.
+    pub fn reader(&self) -> LeaseReader {
+        LeaseReader { link: self.link.clone(), bucket: self.bucket.clone() }
     }
 
     /// Reads the entry, and takes the lease if it is free and this host may have it. `may_own` is called with the
@@ -211,18 +211,7 @@ impl Lease {
     }
 
     fn see(&self) -> Result<Option<Seen>, JournalError> {
-        let unavailable = |problem: String| JournalError::unavailable("give the owner's lease", problem);
-        let found = self.link.block_on(async { tokio::time::timeout(READ_WAIT_MAX, self.bucket.entry(KEY)).await });
-        let entry = found
-            .map_err(|_| unavailable(format!("no answer within {READ_WAIT_MAX:?}")))?
-            .map_err(|error| unavailable(error.to_string()))?;
-        let Some(entry) = entry else { return Ok(None) };
-        let holding = match entry.operation {
-            Operation::Put => read(&self.link.own_marks().lease, &entry.value, entry.revision),
-            // No host deletes the entry.
-            Operation::Delete | Operation::Purge => Holding::Strange,
-        };
-        Ok(Some(Seen { revision: entry.revision, holding }))
+        see(&self.link, &self.bucket)
     }
 
     /// Writes the entry. `revision` 0 means that there is none yet. Returns `None` if there is another entry by now.
@@ -234,6 +223,42 @@ impl Lease {
             Err(error) => Err(JournalError::unavailable("keep the owner's lease", error)),
         }
     }
+}
+
+/// Reads the owner's entry and never writes it.
+pub struct LeaseReader {
+    link: JournalLink,
+    bucket: Store,
+}
+
+impl LeaseReader {
+    /// The entry's revision, which grows with each renewal, and the host that holds the lease. `None` if there is no entry.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// Fails if JetStream does not answer.
+    pub fn read(&self) -> Result<Option<(u64, Option<String>)>, JournalError> {
+        let holder = |holding| match holding {
+            Holding::Held(host) => Some(host),
+            Holding::Free | Holding::Strange => None,
+        };
+        Ok(see(&self.link, &self.bucket)?.map(|seen| (seen.revision, holder(seen.holding))))
+    }
+}
+
+fn see(link: &JournalLink, bucket: &Store) -> Result<Option<Seen>, JournalError> {
+    let unavailable = |problem: String| JournalError::unavailable("give the owner's lease", problem);
+    let found = link.block_on(async { tokio::time::timeout(READ_WAIT_MAX, bucket.entry(KEY)).await });
+    let entry = found
+        .map_err(|_| unavailable(format!("no answer within {READ_WAIT_MAX:?}")))?
+        .map_err(|error| unavailable(error.to_string()))?;
+    let Some(entry) = entry else { return Ok(None) };
+    let holding = match entry.operation {
+        Operation::Put => read(&link.own_marks().lease, &entry.value, entry.revision),
+        // No host deletes the entry.
+        Operation::Delete | Operation::Purge => Holding::Strange,
+    };
+    Ok(Some(Seen { revision: entry.revision, holding }))
 }
 
 fn written(key: &[u8; 32], host: Option<&str>, replaces: u64) -> Bytes {

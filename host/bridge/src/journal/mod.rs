@@ -27,7 +27,7 @@ pub use asking::{AskError, HostLine};
 pub use durability::{Durability, SyncInterval};
 pub use error::JournalError;
 pub use frame_log::StreamLog;
-pub use lease::{LEASE, LEASE_LOOK, Lease, Renewal};
+pub use lease::{LEASE, LEASE_LOOK, Lease, LeaseReader, Renewal};
 pub use link::{JournalLink, JournalOptions};
 pub use objects::{Objects, Parcel};
 pub use roll::{Roll, Word};

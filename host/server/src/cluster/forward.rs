@@ -40,7 +40,7 @@ const OWNER_WAIT_MAX: Duration = Duration::from_secs(15);
 /// How long the owner may take to answer, in wall time. A deployment replays a history.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(600);
 /// How long a request waits until the owner's changes have arrived here, in wall time.
-const CATCH_UP_WAIT_MAX: Duration = Duration::from_secs(1);
+const CATCH_UP_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long a host that has just lost the journal may still take to answer, in wall time: after an orderly release it
 /// finishes what it has begun.
 const LAST_ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -92,6 +92,9 @@ pub(crate) async fn forward(
                 return Ok(answer);
             }
         }
+        if let Some(problem) = cluster.servers().problem() {
+            return Err(silent(&problem));
+        }
         let role = cluster.role.borrow().clone();
         let reason = match role {
             Role::Following { owner: Some(owner) } if *owner != *cluster.name => {
@@ -101,7 +104,6 @@ pub(crate) async fn forward(
                 }
             }
             Role::Broken(problem) => problem,
-            Role::Blind => return Err(blind()),
             _ => "no host owns it at the moment".to_owned(),
         };
         if start.elapsed() > OWNER_WAIT_MAX {
@@ -111,9 +113,8 @@ pub(crate) async fn forward(
     }
 }
 
-fn blind() -> Problem {
-    let detail = "nothing was done: the servers that keep the journal do not answer";
-    Problem::new(&kinds::NOT_READY, detail)
+fn silent(problem: &str) -> Problem {
+    Problem::new(&kinds::NOT_READY, format!("nothing was done: {problem}"))
 }
 
 /// Forwards lines of a batch to the owner of the part's journal, and returns its response.
@@ -130,16 +131,21 @@ pub(crate) async fn hand_over_lines(
     parts.uri = uri.parse().map_err(|_| not_ready("the path cannot be forwarded".to_owned()))?;
     let start = Instant::now();
     loop {
+        if let Some(problem) = cluster.servers().problem() {
+            return Err(silent(&problem));
+        }
         let role = cluster.role.borrow().clone();
         let answer = match role {
             // This host may have become the owner since the check before.
-            Role::Leading => cluster.hand_over(&cluster.name, &parts, &lines).await?.ok_or_else(String::new),
+            Role::Leading => cluster
+                .hand_over(&cluster.name, &parts, &lines)
+                .await?
+                .ok_or_else(|| "this host does not own the journal any more".to_owned()),
             Role::Following { owner: Some(owner) } => {
                 let handed = cluster.hand_over(&owner, &parts, &lines).await?;
                 handed.ok_or_else(|| format!("host {owner} does not own the journal, or is not there"))
             }
             Role::Broken(problem) => Err(problem),
-            Role::Blind => return Err(blind()),
             _ => Err("no host owns it at the moment".to_owned()),
         };
         match answer {
@@ -173,10 +179,7 @@ impl Cluster {
         let deposed = async {
             let is_another = |role: &Role| !matches!(role, Role::Following { owner: Some(now) } if now == owner);
             // Ends early only if the member thread has ended. The owner is then unknown.
-            let is_blind = role.wait_for(is_another).await.is_ok_and(|role| *role == Role::Blind);
-            if is_blind {
-                return "the servers between the hosts do not answer";
-            }
+            let _ = role.wait_for(is_another).await;
             tokio::time::sleep(LAST_ANSWER_WAIT_MAX).await;
             "it lost the journal"
         };
@@ -195,6 +198,7 @@ impl Cluster {
             answer = self.line.ask(owner, message, ANSWER_WAIT_MAX) => answer,
             problem = deposed => no_answer(problem),
             problem = silent => no_answer(problem),
+            () = self.servers.silent() => no_answer("the servers between the hosts do not answer"),
         };
         if let Some(parcel) = parcel
             && let Err(error) = self.objects.remove_parcel(&parcel).await
@@ -229,10 +233,10 @@ impl Cluster {
     /// Waits until the owner's changes are here, so that the caller reads them from this host. Waits no longer than
     /// [`CATCH_UP_WAIT_MAX`]; a host that is still behind then logs a warning.
     async fn caught_up(&self, frame: u64) {
-        let (mut followed, mut role) = (self.followed.clone(), self.role.clone());
+        let mut followed = self.followed.clone();
         let is_behind = tokio::select! {
             _ = followed.wait_for(|number| *number >= frame) => false,
-            _ = role.wait_for(|role| *role == Role::Blind) => true,
+            () = self.servers.silent() => true,
             () = tokio::time::sleep(CATCH_UP_WAIT_MAX) => true,
         };
         if is_behind {

@@ -5,7 +5,7 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use polder_bridge::journal::{JournalError, JournalLink, LEASE_LOOK, Lease, Renewal};
 use polder_core::JournalNumber;
@@ -14,14 +14,7 @@ use polder_journal::{Follower, Reader, Writer};
 use tokio::sync::watch;
 
 use super::division::Division;
-
-/// How long the owner may stay unconfirmed. After this, no requests are forwarded to it, since it may have lost the
-/// journal.
-const UNKNOWN_MAX: Duration = Duration::from_millis(1_500);
-
-/// An owner that is heard and has not renewed its lease for this long cannot write: the servers have lost their
-/// majority. Longer than [`SILENCE_MAX`](super::division::SILENCE_MAX): an owner that has ended is not heard by then.
-const NOT_RENEWED_MAX: Duration = Duration::from_millis(3_500);
+use super::servers::Watched;
 
 /// The role of this host for one journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +25,6 @@ pub(crate) enum Role {
     GivingUp,
     /// `None`: no host owns the journal, as far as this host knows.
     Following { owner: Option<String> },
-    /// The owner is unknown, since the servers do not answer.
-    Blind,
     /// It can neither follow nor lead any more. Its data can still be read.
     Broken(String),
 }
@@ -52,6 +43,10 @@ pub(super) struct Member(JoinHandle<()>);
 impl Member {
     pub(super) fn start(work: Work, follower: Follower) -> io::Result<Self> {
         thread::Builder::new().name("journal-member".to_owned()).spawn(move || work.run(follower)).map(Self)
+    }
+
+    pub(super) fn watch(watched: Watched) -> io::Result<Self> {
+        thread::Builder::new().name("journal-servers".to_owned()).spawn(move || watched.run()).map(Self)
     }
 
     /// Waits until the thread has ended and another host can own the journal.
@@ -122,7 +117,6 @@ impl Work {
     fn follow(&mut self, follower: &mut Follower) -> Result<Next, String> {
         let Self { journal, division, link, host, lease, role, followed: heard, asked, .. } = self;
         let (mut looked, mut next, mut problem) = (Instant::now() - LEASE_LOOK, Next::Stop, None);
-        let mut known = Instant::now();
         let followed = link.follow(follower, LEASE_LOOK, |followed| {
             if let Some(frame) = followed {
                 if let Err(error) = host.followed(&frame.tenants) {
@@ -146,20 +140,12 @@ impl Work {
             match lease.look(may_own) {
                 Ok(true) => next = Next::Lead,
                 Ok(false) => {
-                    known = Instant::now();
                     let owner = lease.owner().map(str::to_owned);
-                    let is_heard = owner.as_ref().is_some_and(|owner| division.is_heard(owner, known));
-                    // A single server still answers what it remembers.
-                    let is_blind = is_heard && lease.unchanged_for() >= NOT_RENEWED_MAX;
-                    let now = if is_blind { Role::Blind } else { Role::Following { owner } };
-                    role.send_if_modified(|role| replace(role, now));
+                    role.send_if_modified(|role| replace(role, Role::Following { owner }));
                     return true;
                 }
                 Err(error) => {
                     tracing::debug!(%journal, %error, "cannot read the journal's owner");
-                    if known.elapsed() >= UNKNOWN_MAX {
-                        role.send_if_modified(|role| replace(role, Role::Blind));
-                    }
                     return true;
                 }
             }

@@ -8,10 +8,11 @@ mod division;
 mod forward;
 mod member;
 mod plan;
+mod servers;
 mod wire;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use polder_bridge::ConnectOptions;
 use polder_bridge::journal::{HostLine, JournalError, JournalLink, JournalOptions, LEASE_LOOK, Lease, Objects, Roll};
@@ -27,16 +28,13 @@ use division::Division;
 pub(crate) use forward::{forward, hand_over_lines, serve_hosts};
 pub(crate) use member::Role;
 use member::{Asked, Member, Work};
+pub(crate) use servers::Servers;
+use servers::Watched;
 
 use crate::parts::{Part, Parts};
 
 /// The folder below a data folder that holds one folder per journal, with the copy of the journal and its data.
 pub const COPIES_FOLDER: &str = "journals";
-
-/// The longest time that a frame may wait for the servers. After it, waiting callers get a refusal.
-const STALLED_AFTER: Duration = Duration::from_millis(1_500);
-/// The pause between two checks for stalled frames.
-const STALL_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Why a host cannot join the others.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +59,7 @@ impl JoinError {
 pub(crate) struct Cluster {
     name: Arc<str>,
     line: HostLine,
-    link: JournalLink,
+    servers: Servers,
     division: Arc<Division>,
     objects: Objects,
     role: watch::Receiver<Role>,
@@ -86,9 +84,9 @@ pub fn join(
     // The first link verifies that the number of journals is the configured one, before anything is created.
     for number in journal.journals.numbers() {
         let link = JournalLink::open(connect, journal, number)?;
-        let (part, work, follower) = joining.open(&link, number)?;
+        let (part, work, watched, follower) = joining.open(&link, number)?;
         parts.push(part);
-        waiting.push((work, follower));
+        waiting.push((work, watched, follower));
         links.push(link);
     }
     let first = links.first().expect("there is a first journal");
@@ -96,8 +94,9 @@ pub fn join(
     let (own, others) = (Arc::clone(&division), Arc::clone(&division));
     roll.keep(LEASE_LOOK, move || own.word(Instant::now()), move |word| others.heard(word, Instant::now()))?;
     let mut members = Vec::new();
-    for (work, follower) in waiting {
+    for (work, watched, follower) in waiting {
         members.push(Member::start(work, follower).map_err(JoinError::Thread)?);
+        members.push(Member::watch(watched).map_err(JoinError::Thread)?);
     }
     let company = Company::new(asked, division, roll);
     let parts = Parts::joined(journal.journals, parts, company.clone());
@@ -113,7 +112,7 @@ struct Joining<'a> {
 }
 
 impl Joining<'_> {
-    fn open(&self, link: &JournalLink, number: JournalNumber) -> Result<(Part, Work, Follower), JoinError> {
+    fn open(&self, link: &JournalLink, number: JournalNumber) -> Result<(Part, Work, Watched, Follower), JoinError> {
         let Self { name, division, asked, options } = self;
         let main = TenantName::new(MAIN_TENANT).expect("a good name");
         let options = HostOptions {
@@ -137,10 +136,11 @@ impl Joining<'_> {
         }
         let (role_sender, role) = watch::channel(Role::Following { owner: None });
         let (followed_sender, followed) = watch::channel(follower.end().number);
+        let (watched, servers) = servers::watch(link, lease.reader(), division, name, asked.clone());
         let cluster = Cluster {
             name: Arc::clone(name),
             line: HostLine::new(link),
-            link: link.clone(),
+            servers,
             division: Arc::clone(division),
             objects,
             role,
@@ -157,7 +157,7 @@ impl Joining<'_> {
             followed: followed_sender,
             asked: asked.clone(),
         };
-        Ok((Part::new(number, host, Some(cluster)), work, follower))
+        Ok((Part::new(number, host, Some(cluster)), work, watched, follower))
     }
 }
 
@@ -171,46 +171,24 @@ impl Cluster {
 
     /// Why no host takes changes, as far as this host knows. `None` if one does.
     pub(crate) fn problem(&self) -> Option<String> {
+        if let Some(problem) = self.servers.problem() {
+            return Some(problem);
+        }
         match &*self.role.borrow() {
             Role::Leading | Role::Following { owner: Some(_) } => None,
             Role::GivingUp | Role::Following { owner: None } => {
                 Some("no host owns the journal at the moment".to_owned())
             }
-            Role::Blind => Some("the servers that keep the journal do not answer".to_owned()),
             Role::Broken(problem) => Some(problem.clone()),
         }
     }
 
-    pub(crate) fn servers(&self) -> Servers {
-        Servers(self.link.clone())
+    pub(crate) fn servers(&self) -> &Servers {
+        &self.servers
     }
 
     /// A receiver that changes when the host begins or ends to lead.
     pub(crate) fn leading(&self) -> watch::Receiver<Role> {
         self.role.clone()
-    }
-}
-
-/// The servers that keep the journal, as this host sees them. Clones share the connection.
-#[derive(Clone)]
-pub(crate) struct Servers(JournalLink);
-
-impl Servers {
-    /// Why appended frames are not durable yet, if the oldest has waited too long. `None` if the servers answer, or if
-    /// this host does not own the journal.
-    pub(crate) fn stalled(&self) -> Option<String> {
-        let waited = self.0.frame_waits_for().filter(|waited| *waited >= STALLED_AFTER)?;
-        Some(format!("the servers that keep the journal have not answered for {} ms", waited.as_millis()))
-    }
-
-    /// Waits for `pending`. Fails if the servers that keep the journal stop answering.
-    pub(crate) async fn answered<T>(&self, pending: impl Future<Output = T>) -> Result<T, String> {
-        let mut pending = std::pin::pin!(pending);
-        loop {
-            match tokio::time::timeout(STALL_LOOK_INTERVAL, &mut pending).await {
-                Ok(answer) => return Ok(answer),
-                Err(_) => self.stalled().map_or(Ok(()), Err)?,
-            }
-        }
     }
 }

@@ -73,9 +73,7 @@ fn take(term: &Term, request: &Request) -> Result<Batch, Problem> {
         let problem =
             move |error: polder_engine::SubmitError| Problem::from(error.for_caller(&caller, &tenant, &domain));
         let mut pending: Pin<Box<dyn Future<Output = _> + Send>> = match term.part.submit(command) {
-            Ok(submitted) => {
-                Box::pin(submitted.map(move |result| result.and_then(|decided| decided.map_err(problem))))
-            }
+            Ok(submitted) => Box::pin(submitted.map(move |result| result.and_then(|decided| decided.map_err(problem)))),
             Err(problem) => Box::pin(std::future::ready(Err(problem))),
         };
         let taken = match (&mut pending).now_or_never() {

@@ -94,7 +94,11 @@ impl Worker {
         Ok(None)
     }
 
-    pub(super) fn decide(&mut self, target: &Target, command: Command) -> Result<(Verdict, Warm, Option<Box<Sample>>), Failure> {
+    pub(super) fn decide(
+        &mut self,
+        target: &Target,
+        command: Command,
+    ) -> Result<(Verdict, Warm, Option<Box<Sample>>), Failure> {
         if let Some(trouble) = self.appender.trouble() {
             return Err(Failure::Refused(trouble.into()));
         }

@@ -224,7 +224,11 @@ impl Worker {
     }
 
     /// The seat kept of this revision, with the position up to which it is current.
-    pub(in crate::pipeline) fn reclaim(&mut self, domain: &Arc<Domain>, revision: Revision) -> Option<(ReadySeat, Position)> {
+    pub(in crate::pipeline) fn reclaim(
+        &mut self,
+        domain: &Arc<Domain>,
+        revision: Revision,
+    ) -> Option<(ReadySeat, Position)> {
         self.kept.reclaim(address_of(domain), revision)
     }
 
