@@ -6,7 +6,7 @@ use polder_core::access::{Grant, PATTERNS_MAX, Pattern, Permissions, Scope};
 use serde::{Deserialize, Serialize};
 
 use crate::algorithm::{self, ALGORITHM};
-use crate::keys::{KeyId, PublicKey, SigningKey};
+use crate::signing_keys::{KeyId, PublicKey, SigningKey};
 
 /// The longest token, in bytes. A longer token is refused before it is parsed.
 pub const TOKEN_BYTES_MAX: usize = 16 * 1024;

@@ -6,10 +6,10 @@
 mod algorithm;
 mod claims;
 mod key_file;
-mod keys;
+mod signing_keys;
 mod verifier;
 
 pub use claims::{CLOCK_SKEW_S_MAX, Claims, ClaimsError, LIFETIME_S_MAX, TOKEN_BYTES_MAX, TokenError};
 pub use key_file::{KeyFileError, KeyFolder};
-pub use keys::{KeyError, KeyId, PublicKey, SigningKey};
+pub use signing_keys::{KeyError, KeyId, PublicKey, SigningKey};
 pub use verifier::{KnownKey, TOKENS_CACHED_MAX, VerifiedToken, Verifier};

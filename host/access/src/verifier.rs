@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use polder_core::access::Grant;
 
 use crate::claims::{self, Claims, TOKEN_BYTES_MAX, TokenError};
-use crate::keys::{KeyId, PublicKey};
+use crate::signing_keys::{KeyId, PublicKey};
 
 /// The most verified tokens that are cached. Each takes about as much memory as its text. Tokens that fail are not
 /// cached, so a caller without a key cannot fill the cache.

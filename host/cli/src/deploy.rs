@@ -9,9 +9,9 @@ use reqwest::Method;
 
 use crate::client::Client;
 use crate::failure::Outcome;
-use crate::gate::Gate;
 use crate::guest;
 use crate::output::Output;
+use crate::revision_check::Gate;
 use crate::target::Target;
 
 /// Put a domain on a host; its revision becomes the active one once it has passed the gate.

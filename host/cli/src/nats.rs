@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use polder_bridge::events::EventStreams;
-use polder_bridge::journal::{JOURNAL_NAME, JournalOptions};
-use polder_bridge::{ConnectOptions, Credentials, Tls};
 use polder_core::{JOURNALS_MAX, Journals};
+use polder_nats::events::EventStreams;
+use polder_nats::journal::{JOURNAL_NAME, JournalOptions};
+use polder_nats::{ConnectOptions, Credentials, Tls};
 
 #[derive(Debug, Clone, Args)]
 #[group(id = "nats-options")]

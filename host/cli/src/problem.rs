@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::gate;
+use crate::revision_check;
 
 /// Prefix of the type of every problem that a host reports.
 const KIND_PREFIX: &str = "urn:polder:problem:";
@@ -62,8 +62,8 @@ impl fmt::Display for Problem {
             Some(detail) => f.write_str(detail)?,
             None => write!(f, "the host answered with status {}", self.status)?,
         }
-        if let Some(verdict) = gate::read(&self.document["verdict"]) {
-            f.write_str(&gate::differences(&verdict))?;
+        if let Some(verdict) = revision_check::read(&self.document["verdict"]) {
+            f.write_str(&revision_check::differences(&verdict))?;
         }
         match self.kind() {
             "sequence-conflict" => f.write_str(" (read its state again and decide anew)"),

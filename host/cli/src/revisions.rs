@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::client::{Client, converse};
 use crate::failure::Outcome;
-use crate::gate;
 use crate::output::Output;
+use crate::revision_check;
 use crate::target::Target;
 use crate::times::rfc3339;
 
@@ -41,7 +41,9 @@ fn line(info: &Value) -> String {
     if let Some(cause) = info["cause"].as_str() {
         line.push_str(&format!("  {cause}"));
     }
-    if let Some(verdict) = gate::read(&info["verdict"]).filter(|verdict| verdict.events > 0 || !verdict.passed()) {
+    if let Some(verdict) =
+        revision_check::read(&info["verdict"]).filter(|verdict| verdict.events > 0 || !verdict.passed())
+    {
         line.push_str(&format!("  {verdict}"));
     }
     line

@@ -6,8 +6,8 @@ use reqwest::Method;
 
 use crate::client::Client;
 use crate::failure::Outcome;
-use crate::gate::Gate;
 use crate::output::Output;
+use crate::revision_check::Gate;
 use crate::target::Target;
 
 /// Make an earlier revision of a domain the active one again, once it has passed the gate.

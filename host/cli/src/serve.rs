@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use polder_bridge::ConnectOptions;
-use polder_bridge::journal::JournalOptions;
 use polder_compiler::{ChildCompiler, CompilerLimits};
 use polder_core::{MemoryBudget, TenantName};
 use polder_engine::{Compilers, Host, HostOptions, MAIN_TENANT, MEMORY_BYTES_MAX_LEAST};
 use polder_journal::DISK_RESERVE_BYTES;
-use polder_server::{FIRST_KEY_FILE, FirstKeyProof, Members, Nats, Parts, Server, join, raise_descriptors};
+use polder_nats::ConnectOptions;
+use polder_nats::journal::JournalOptions;
+use polder_server::{FIRST_KEY_FILE, FirstKeyProof, Members, Nats, Partitions, Server, join, raise_descriptors};
 use rustix::fs::Mode;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -106,7 +106,7 @@ impl Serve {
             }
             _ => {
                 folder::check_own(&self.data)?;
-                (Parts::alone(Host::open(options).with_context(cannot)?), None)
+                (Partitions::alone(Host::open(options).with_context(cannot)?), None)
             }
         };
         // This is logged only now: the folder exists and belongs to this host alone.
@@ -146,7 +146,7 @@ impl Serve {
 
     async fn start(
         &self,
-        parts: &Parts,
+        parts: &Partitions,
         nats: Option<Nats>,
         nats_options: Option<&ConnectOptions>,
     ) -> anyhow::Result<(Server, TcpListener)> {
@@ -175,7 +175,7 @@ async fn joined(
     connect: &ConnectOptions,
     journal: &JournalOptions,
     options: &HostOptions,
-) -> anyhow::Result<(Parts, Members)> {
+) -> anyhow::Result<(Partitions, Members)> {
     let mut reported = None;
     loop {
         let (connect, journal, options) = (connect.clone(), journal.clone(), options.clone());

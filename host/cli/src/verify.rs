@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use polder_bridge::journal::{JOURNAL_NAME, JournalLink, verify_stream_with};
 use polder_core::{JournalNumber, TenantName};
 use polder_engine::LivingTenants;
 use polder_journal::{KeyProblem, VerifyReport};
+use polder_nats::journal::{JOURNAL_NAME, JournalLink, verify_stream_with};
 use polder_server::COPIES_FOLDER;
 use serde_json::Value;
 

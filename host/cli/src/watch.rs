@@ -11,9 +11,9 @@ use anyhow::{Context, Result};
 use polder_core::TenantName;
 use polder_engine::{DeployError, DeployOptions, DeployStatus, GateOptions, Host};
 
-use crate::gate::differences;
 use crate::guest::{self, Built};
 use crate::output::Output;
+use crate::revision_check::differences;
 
 /// Interval between two checks for changes. A changed crate is built once it is the same at two checks, because editors
 /// write in steps.

@@ -12,7 +12,7 @@ mod views;
 
 pub use views::*;
 
-use crate::gate::Verdict;
+use crate::revision_check::Verdict;
 pub use crate::tenants::Act;
 
 /// The point in time of an aggregate's state.
@@ -163,7 +163,7 @@ pub struct TenantChanged {
 }
 
 #[derive(Debug, Clone, Serialize)]
-pub struct Health {
+pub struct Writability {
     /// Whether commands are taken.
     pub writable: bool,
     /// Why commands are not taken, if so.

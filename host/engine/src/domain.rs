@@ -6,9 +6,9 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 use polder_core::{AggregateName, DomainName, Revision, TenantName, subject};
 
-use crate::health::{Health, Standing};
-use crate::passage::{Passage, Passed};
-use crate::pipeline::{Conduct, Ready};
+use crate::health::{Health, Probation};
+use crate::in_flight::{Drained, InFlight};
+use crate::pipeline::{LanePolicy, PreparedInstances};
 use crate::rules::Rules;
 
 pub(crate) struct Domain {
@@ -16,8 +16,8 @@ pub(crate) struct Domain {
     /// Read by every thread for every command.
     active: ArcSwap<Active>,
     /// The commands in flight.
-    pub(crate) passage: Passage,
-    pub(crate) conduct: Conduct,
+    pub(crate) in_flight: InFlight,
+    pub(crate) lane_policy: LanePolicy,
 }
 
 /// An active revision.
@@ -28,11 +28,16 @@ pub(crate) struct Active {
     subjects: HashMap<AggregateName, String>,
     pub(crate) health: Health,
     /// States prepared for the workers.
-    pub(crate) ready: Ready,
+    pub(crate) ready: PreparedInstances,
 }
 
 impl Active {
-    pub(crate) fn new(tenant: &TenantName, rules: Arc<dyn Rules>, standing: Standing, ready: Ready) -> Arc<Self> {
+    pub(crate) fn new(
+        tenant: &TenantName,
+        rules: Arc<dyn Rules>,
+        standing: Probation,
+        ready: PreparedInstances,
+    ) -> Arc<Self> {
         let descriptor = rules.descriptor();
         let stream = |aggregate: &AggregateName| subject::stream(tenant, &descriptor.domain, aggregate);
         let subjects = descriptor.aggregates.keys().map(|name| (name.clone(), stream(name))).collect();
@@ -47,7 +52,12 @@ impl Active {
 
 impl Domain {
     pub(crate) fn new(name: DomainName, active: Arc<Active>) -> Arc<Self> {
-        Arc::new(Self { name, active: ArcSwap::new(active), passage: Passage::new(), conduct: Conduct::default() })
+        Arc::new(Self {
+            name,
+            active: ArcSwap::new(active),
+            in_flight: InFlight::new(),
+            lane_policy: LanePolicy::default(),
+        })
     }
 
     /// The active revision. Drop the guard soon; to keep it longer, take a full [`Arc`] out of it.
@@ -56,9 +66,9 @@ impl Domain {
     }
 
     /// Activates a revision. Returns the commands in flight that may still meet the former one.
-    pub(crate) fn activate(&self, active: Arc<Active>) -> Passed {
+    pub(crate) fn activate(&self, active: Arc<Active>) -> Drained {
         self.active.store(active);
         // The order matters: commands that begin later meet the new revision.
-        self.passage.so_far()
+        self.in_flight.so_far()
     }
 }

@@ -10,7 +10,7 @@ use polder_core::{
 
 use crate::answers::SetAside;
 use crate::deployments::CompileError;
-use crate::gate::Verdict;
+use crate::revision_check::Verdict;
 use crate::system::SYSTEM_TENANT;
 
 /// Retry interval for requests that the host had no memory for, in milliseconds.

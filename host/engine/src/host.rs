@@ -1,13 +1,13 @@
 //! The host as its callers see it. Finds the tenant and the domain of a command, checks what can be checked without
 //! running the guest, and passes the command to the pipeline.
 
+mod access_keys;
 mod administration;
 mod bridging;
 mod deploying;
 mod event_domains;
 mod following;
 mod judging;
-mod keys;
 mod queries;
 mod removal;
 mod repeats;
@@ -31,20 +31,20 @@ use tokio::sync::{oneshot, watch};
 
 use crate::access::Keys;
 use crate::answers::*;
-use crate::bridges::Bridges;
 use crate::clock::Clock;
-use crate::deployments::{Components, Deployments, Depot, Turns};
+use crate::deployments::{ComponentStore, Components, Deployments, Turns};
 use crate::domain::Domain;
-use crate::gate::Gate;
 use crate::health::{self, Withdrawals};
 use crate::joined::joined;
 use crate::metrics::{Metrics, head, line, one};
 use crate::pipeline::{Job, Pipeline, Target};
 use crate::projections::Projections;
 use crate::read::ReadAdmission;
+use crate::revision_check::Gate;
 use crate::system::{SYSTEM_TENANT, SystemStream, system_tenant};
 use crate::tenant::{Tenant, Terms, Unloadable};
 use crate::tenants::{Entry, Tenants};
+use crate::translations::Bridges;
 use crate::{HostOptions, OpenError, SubmitError};
 use repeats::Refused;
 
@@ -120,7 +120,7 @@ impl Host {
         options: HostOptions,
         reader: Reader,
         report: OpenReport,
-        depot: Option<Arc<dyn Depot>>,
+        depot: Option<Arc<dyn ComponentStore>>,
     ) -> Result<Self, OpenError> {
         let folder = |source| OpenError::Folder { path: options.data_dir.clone(), source };
         if let Some(torn) = &report.torn {
@@ -221,12 +221,12 @@ impl Host {
         }
     }
 
-    pub fn health(&self) -> Health {
+    pub fn health(&self) -> Writability {
         let reason = match &*self.inner.pipeline.load() {
             Some(pipeline) => pipeline.trouble().map(|trouble| trouble.to_string()),
             None => Some(self.inner.no_pipeline().to_string()),
         };
-        Health { writable: reason.is_none(), reason, degraded: self.inner.degraded() }
+        Writability { writable: reason.is_none(), reason, degraded: self.inner.degraded() }
     }
 
     /// The metrics in Prometheus's text format.
@@ -344,8 +344,8 @@ impl Inner {
         drop(active);
         let admission = tenant.admit(&terms)?;
         let key = AggregateKey::of(&command.tenant, &command.domain, &command.aggregate, &command.aggregate_id);
-        let passage = domain.passage.begin();
-        Ok(Target { domain, key, admission, passage })
+        let in_flight = domain.in_flight.begin();
+        Ok(Target { domain, key, admission, in_flight })
     }
 
     fn stop(&self) {

@@ -13,9 +13,9 @@ use polder_sandbox::Interrupt;
 use tokio::sync::watch;
 
 use crate::SubmitError;
-use crate::bridges::Bridge;
 use crate::domain::Domain;
 use crate::note_log::NoteLog;
+use crate::translations::Bridge;
 use rate::Rate;
 
 /// How long a caller should wait when its tenant has too many commands in flight, in milliseconds.

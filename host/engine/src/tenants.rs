@@ -7,7 +7,7 @@ use polder_journal::KeyCheck;
 use serde::{Deserialize, Serialize};
 
 use crate::MAIN_TENANT;
-use crate::system::{Book, Fact, Noted, SYSTEM_TENANT};
+use crate::system::{Fact, Recorded, Registry, SYSTEM_TENANT};
 
 /// Names that no tenant can have: that of the host's own history, and the first segments of other paths.
 pub(crate) const RESERVED_NAMES: [&str; 4] = [SYSTEM_TENANT, "tenants", "keys", "drain"];
@@ -123,10 +123,10 @@ impl TenantFact {
     }
 }
 
-impl Book for Tenants {
+impl Registry for Tenants {
     type Fact = TenantFact;
 
-    fn fold(&mut self, fact: TenantFact, noted: &Noted) {
+    fn fold(&mut self, fact: TenantFact, noted: &Recorded) {
         let act = Act { at_ms: noted.at_ms, actor: noted.actor.clone() };
         let entry = self.entries.entry(fact.tenant().clone()).or_default();
         match fact {

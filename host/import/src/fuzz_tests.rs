@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::csv_rows::CsvRows;
 use crate::encoding::{as_utf8, by_name};
-use crate::keys::Keys;
 use crate::map::Map;
+use crate::row_ids::Keys;
 use crate::rows::{BadRow, ReadError, Row};
 use crate::xes_rows::XesRows;
 

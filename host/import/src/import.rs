@@ -10,10 +10,10 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::csv_rows::{CsvRows, HeaderError};
 use crate::encoding::{EncodingError, Input, as_utf8};
-use crate::keys::Keys;
 use crate::map::{FileForm, LogKind};
 use crate::plan::PlannedCommand;
 use crate::progress::Progress;
+use crate::row_ids::Keys;
 use crate::rows::{ReadError, Rows};
 use crate::xes_rows::XesRows;
 use crate::{Map, Refusal};

@@ -25,7 +25,6 @@ mod field;
 #[cfg(test)]
 mod fuzz_tests;
 mod import;
-mod keys;
 mod lines;
 mod map;
 mod node;
@@ -33,6 +32,7 @@ mod plan;
 mod progress;
 mod refusal;
 mod report;
+mod row_ids;
 mod rows;
 mod schemas;
 mod time;

@@ -10,9 +10,9 @@ use serde_json::Value;
 use crate::Refusal;
 use crate::escape::escape;
 use crate::field::{Field, is_nothing, word};
-use crate::keys::{KEYS_MAX, Keys};
 use crate::map::{CommandMap, KeyPart, Map};
 use crate::node::Node;
+use crate::row_ids::{KEYS_MAX, Keys};
 use crate::rows::Row;
 
 /// Bytes of a long key that precede its digest in an id, for people to read.

@@ -7,6 +7,7 @@
 
 mod admission;
 mod answers;
+pub mod baseline;
 mod bindings;
 mod call_error;
 mod catalog;
@@ -14,7 +15,6 @@ mod compile;
 mod compiled;
 mod component;
 mod cpu_time;
-pub mod floor;
 mod handles;
 mod instance;
 mod interrupt;

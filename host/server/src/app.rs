@@ -9,10 +9,10 @@ use tokio::sync::watch;
 
 use crate::connections::Connections;
 use crate::nats;
-use crate::parts::Parts;
+use crate::partitions::Partitions;
 
 pub(crate) struct App {
-    pub(crate) parts: Parts,
+    pub(crate) parts: Partitions,
     pub(crate) verifier: Arc<Verifier>,
     /// Wakes streams whose caller's key may have been revoked.
     pub(crate) keys_changed: watch::Sender<()>,

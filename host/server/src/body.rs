@@ -9,8 +9,8 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use polder_core::{MemoryBudget, MemoryExhausted, MemoryPurpose, MemoryReservation};
 
-use crate::kinds;
 use crate::problem::Problem;
+use crate::problem_kinds;
 use crate::refusals::memory_exhausted;
 use crate::sent_body::SentBodyError;
 
@@ -113,7 +113,7 @@ where
 fn broken_off(error: &(dyn Error + 'static)) -> Problem {
     let mut causes = std::iter::successors(Some(error), |error| (**error).source());
     let is_slow = causes.any(|cause| matches!(cause.downcast_ref(), Some(SentBodyError::TooSlow { .. })));
-    let kind = if is_slow { &kinds::TOO_SLOW } else { &kinds::BAD_BODY };
+    let kind = if is_slow { &problem_kinds::TOO_SLOW } else { &problem_kinds::BAD_BODY };
     Problem::new(kind, format!("the body broke off: {error}"))
 }
 
@@ -123,7 +123,7 @@ fn exhausted(error: &MemoryExhausted) -> Problem {
 
 fn too_large(bytes_max: u64, limit: &str) -> Problem {
     let detail = format!("the body has more than {bytes_max} bytes, which is the most allowed here (limit {limit})");
-    Problem::new(&kinds::TOO_LARGE, detail).with("limit", bytes_max).with("limit_name", limit)
+    Problem::new(&problem_kinds::TOO_LARGE, detail).with("limit", bytes_max).with("limit_name", limit)
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use crate::app::App;
 use crate::body;
 use crate::headers::{self, Headers};
 use crate::json::json;
+use crate::path::Segments;
 use crate::problem::Problem;
-use crate::segments::Segments;
 
 /// The payload of a command whose body is empty.
 pub(crate) const NO_PAYLOAD: Bytes = Bytes::from_static(b"{}");

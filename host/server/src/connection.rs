@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::connections::Place;
-use crate::front::Front;
+use crate::fast_path::Front;
 use crate::guarded_stream::{GuardedStream, WAITS};
 
 /// The longest head of a request, in bytes; a longer one is refused with status 431. Also the bound of the write

@@ -4,8 +4,8 @@
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 
-use crate::kinds;
 use crate::problem::Problem;
+use crate::problem_kinds;
 
 /// The content type that a route takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl BodyType {
         };
         let right = self.name();
         let detail = format!("the body's type is {found}; \"content-type: {right}\" would be right");
-        Err(Problem::new(&kinds::WRONG_CONTENT_TYPE, detail).with("expected", right))
+        Err(Problem::new(&problem_kinds::WRONG_CONTENT_TYPE, detail).with("expected", right))
     }
 }
 

@@ -18,10 +18,10 @@ use crate::access::{Caller, Hints, Wanted};
 use crate::app::App;
 use crate::json::json;
 use crate::paging::page;
+use crate::path::Segments;
 use crate::problem::Problem;
 use crate::query::{Query, bad_parameter};
-use crate::segments::Segments;
-use crate::{body, gate_progress};
+use crate::{body, revision_check_progress};
 
 pub(crate) const DEPLOY_PARAMETERS: &[&str] =
     &["dry_run", "accept_changes", "accept_set_aside", "replay", "release_quarantine"];
@@ -64,7 +64,7 @@ async fn put(
     let uploaded = upload(&host, &tenant, sent).await?;
     let options = DeployOptions { gate, domain, release_quarantine };
     let (caller, closing) = (caller.clone(), app.closing.clone());
-    gate_progress::respond(&parts.headers, |progress| async move {
+    revision_check_progress::respond(&parts.headers, |progress| async move {
         let described = until_closed(closing, host.described(&tenant, uploaded, &options)).await?;
         let domain = described.domain().clone();
         if options.domain.is_none() {
@@ -112,7 +112,7 @@ pub(crate) async fn roll_back(
     let gate = gate(&query, caller.actor(&headers, tenant.as_str())?)?;
     let (host, options) =
         (app.host(&tenant).clone(), RollBackOptions { gate, to: query.one("to")?.map(str::to_owned) });
-    gate_progress::respond(&headers, |progress| async move {
+    revision_check_progress::respond(&headers, |progress| async move {
         let gate = GateOptions { progress, ..options.gate };
         let rolled_back = host.roll_back(&tenant, &domain, RollBackOptions { gate, ..options }).await;
         Ok(rolled_back.map_err(|error| error.for_caller(&caller, &tenant, &domain))?)

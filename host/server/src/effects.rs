@@ -11,9 +11,9 @@ use polder_engine::EffectCursor;
 use crate::access::{Caller, Hints};
 use crate::app::App;
 use crate::json::json_held;
+use crate::path::Segments;
 use crate::problem::Problem;
 use crate::query::{Query, bad_parameter};
-use crate::segments::Segments;
 
 /// The most effects of one response, and the default.
 const EFFECTS_PER_PAGE: usize = 1_000;

@@ -10,8 +10,8 @@ use axum::http::{HeaderMap, HeaderValue, Uri};
 
 use crate::connection::HEAD_BYTES_MAX;
 use crate::headers::bad_header;
-use crate::kinds;
 use crate::problem::Problem;
+use crate::problem_kinds;
 
 /// The longest path with query of one request, in bytes. A longer one is refused with status 414.
 const URI_BYTES_MAX: usize = 8 * 1024;
@@ -22,13 +22,17 @@ pub(crate) fn check(head: &Parts, is_open: bool) -> Result<(), Problem> {
     let bytes = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if bytes > URI_BYTES_MAX {
         let detail = format!("path and query have {bytes} bytes; at most {URI_BYTES_MAX} are allowed");
-        return Err(Problem::new(&kinds::URI_TOO_LONG, detail).with("actual", bytes).with("limit", URI_BYTES_MAX));
+        return Err(Problem::new(&problem_kinds::URI_TOO_LONG, detail)
+            .with("actual", bytes)
+            .with("limit", URI_BYTES_MAX));
     }
     // hyper refuses a head that arrives in pieces at the same size.
     let bytes: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if bytes > HEAD_BYTES_MAX {
         let detail = format!("the headers have {bytes} bytes; at most {HEAD_BYTES_MAX} are allowed");
-        return Err(Problem::new(&kinds::HEAD_TOO_LARGE, detail).with("actual", bytes).with("limit", HEAD_BYTES_MAX));
+        return Err(Problem::new(&problem_kinds::HEAD_TOO_LARGE, detail)
+            .with("actual", bytes)
+            .with("limit", HEAD_BYTES_MAX));
     }
     let host = host(&head.headers, &head.uri)?;
     if is_open { check_site(&head.headers, &host) } else { Ok(()) }
@@ -58,11 +62,11 @@ fn check_site(headers: &HeaderMap, host: &Authority) -> Result<(), Problem> {
             "this host has no keys, so it answers only requests to 127.0.0.1, [::1] or localhost, and this one names {host}; \
              make a key to let others in"
         );
-        return Err(Problem::new(&kinds::FOREIGN_HOST, detail).with("host", host.as_str()));
+        return Err(Problem::new(&problem_kinds::FOREIGN_HOST, detail).with("host", host.as_str()));
     }
     let foreign = |what: String| {
         let detail = format!("this host has no keys, so it takes no requests from web pages of other origins: {what}");
-        Problem::new(&kinds::FOREIGN_ORIGIN, detail)
+        Problem::new(&problem_kinds::FOREIGN_ORIGIN, detail)
     };
     if let Some(origin) = headers.get_all(ORIGIN).iter().find(|origin| !is_own(origin, host)) {
         return Err(foreign(format!("the header origin is {:?}, and the host is {host}", shown(origin))));

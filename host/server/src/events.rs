@@ -15,9 +15,9 @@ use crate::app::App;
 use crate::event_stream::{Format, respond};
 use crate::feed::{Feed, Follow, Wanted};
 use crate::headers;
+use crate::path::Segments;
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::segments::Segments;
 
 pub(crate) const PARAMETERS: &[&str] =
     &["after", "end_at", "domain", "aggregate_id", "name", "correlation_id", "follow", "limit"];

@@ -8,7 +8,7 @@ use polder_core::{Event, MemoryReservation, Position, TenantName};
 use polder_engine::{EventFilter, EventPage, Host, ReadError};
 use tokio::sync::watch;
 
-use crate::access::Sight;
+use crate::access::VisibleEvents;
 use crate::event_stream::StreamItem;
 
 /// The most events of one page. The engine ends a page earlier when its events are large.
@@ -42,7 +42,7 @@ pub(crate) struct Page {
 pub(crate) struct Wanted {
     pub(crate) tenant: TenantName,
     pub(crate) filter: EventFilter,
-    pub(crate) sight: Sight,
+    pub(crate) sight: VisibleEvents,
     pub(crate) after: Position,
     /// The last position to send, which the feed may wait for. `None`: there is no last one.
     pub(crate) end_at: Option<Position>,

@@ -17,8 +17,8 @@ use axum::http::{HeaderMap, HeaderValue};
 use polder_core::translation::HOPS_MAX;
 use polder_core::{CommandId, CorrelationId, ID_BYTES_MAX, NameError, Sequence, Trail};
 
-use crate::kinds;
 use crate::problem::Problem;
+use crate::problem_kinds;
 
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 pub(crate) const IF_MATCH: &str = "if-match";
@@ -146,11 +146,11 @@ fn unquoted(text: &str) -> &str {
 
 /// Refuses a header. `problem` continues the text "header x …".
 pub(crate) fn bad_header(name: &'static str, problem: &str) -> Problem {
-    Problem::new(&kinds::BAD_HEADER, format!("header {name} {problem}")).with("header", name)
+    Problem::new(&problem_kinds::BAD_HEADER, format!("header {name} {problem}")).with("header", name)
 }
 
 fn bad<H: Headers>(_: &H, name: &'static str, problem: &str) -> Problem {
-    Problem::new(&kinds::BAD_HEADER, format!("{} {name} {problem}", H::WHAT)).with(H::WHAT, name)
+    Problem::new(&problem_kinds::BAD_HEADER, format!("{} {name} {problem}", H::WHAT)).with(H::WHAT, name)
 }
 
 #[cfg(test)]

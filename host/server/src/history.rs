@@ -9,14 +9,14 @@ use futures::{StreamExt as _, stream};
 use polder_core::{AggregateId, AggregateName, DomainName, Sequence, TenantName, subject};
 use polder_engine::{HistoryPage, Host, ReadError};
 
-use crate::access::{self, Caller, Hints as _, Sight};
+use crate::access::{self, Caller, Hints as _, VisibleEvents};
 use crate::app::App;
 use crate::event_stream::{Format, StreamItem, respond};
 use crate::feed::{EVENTS_PER_PAGE, Page, with_patience};
 use crate::headers;
+use crate::path::Segments;
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::segments::Segments;
 
 struct History {
     host: Host,
@@ -24,7 +24,7 @@ struct History {
     domain: DomainName,
     aggregate: AggregateName,
     id: AggregateId,
-    sight: Sight,
+    sight: VisibleEvents,
     /// The sequence of the next event to read.
     from: Sequence,
     /// How many events may still be sent.

@@ -4,25 +4,25 @@
 use polder_core::{JSON_DEPTH_LIMIT, JSON_DEPTH_MAX, JSON_NUMBER_LIMIT, JsonError, check_json};
 use serde::de::DeserializeOwned;
 
-use crate::kinds;
 use crate::problem::Problem;
+use crate::problem_kinds;
 
 /// Reads `bytes` as a `T`. In messages, `what` names the bytes, and `right` shows what would be right.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], what: &str, right: &str) -> Result<T, Problem> {
     check_json(bytes).map_err(|error| refusal(what, &error))?;
     serde_json::from_slice(bytes)
-        .map_err(|error| Problem::new(&kinds::BAD_BODY, format!("{what} cannot be read: {error}; {right}")))
+        .map_err(|error| Problem::new(&problem_kinds::BAD_BODY, format!("{what} cannot be read: {error}; {right}")))
 }
 
 pub(crate) fn refusal(what: &str, error: &JsonError) -> Problem {
     let problem = |kind| Problem::new(kind, format!("{what} {error}"));
     match error {
-        JsonError::NotUtf8(_) | JsonError::Syntax(_) => problem(&kinds::NOT_JSON),
-        JsonError::TooDeep { depth } => problem(&kinds::JSON_LIMIT)
+        JsonError::NotUtf8(_) | JsonError::Syntax(_) => problem(&problem_kinds::NOT_JSON),
+        JsonError::TooDeep { depth } => problem(&problem_kinds::JSON_LIMIT)
             .with("limit_name", JSON_DEPTH_LIMIT)
             .with("limit", JSON_DEPTH_MAX)
             .with("actual", *depth),
-        JsonError::NumberTooLarge { number } => problem(&kinds::JSON_LIMIT)
+        JsonError::NumberTooLarge { number } => problem(&problem_kinds::JSON_LIMIT)
             .with("limit_name", JSON_NUMBER_LIMIT)
             .with("limit", f64::MAX)
             .with("actual", number.as_str()),

@@ -11,10 +11,10 @@ use polder_engine::ParkedFilter;
 use crate::access::{Caller, Wanted};
 use crate::app::App;
 use crate::json::json;
-use crate::kinds;
+use crate::path::Segments;
 use crate::problem::Problem;
+use crate::problem_kinds;
 use crate::query::{Query, bad_parameter};
-use crate::segments::Segments;
 
 pub(crate) const LIST_PARAMETERS: &[&str] = &["domain", "projection", "key", "after", "limit"];
 pub(crate) const ONE_PARAMETERS: &[&str] = &["domain", "projection", "key"];
@@ -87,7 +87,7 @@ fn chosen(app: &App, caller: &Caller, tenant: &TenantName, act: &str, query: &Qu
     }
     if is_named == query.flag("all")? {
         let detail = "name what is meant by \"domain\", \"projection\", \"key\" or \"position\", or ask for all of it by \"all=true\"";
-        return Err(Problem::new(&kinds::BAD_QUERY, detail));
+        return Err(Problem::new(&problem_kinds::BAD_QUERY, detail));
     }
     filter(app, caller, tenant, act, query)
 }

@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::json::json;
-use crate::kinds;
 use crate::metrics::merged;
-use crate::parts::Part;
+use crate::partitions::Partition;
 use crate::problem::{Problem, without_paths};
+use crate::problem_kinds;
 
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -30,7 +30,7 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Prob
         return Ok(json(StatusCode::OK, &ready(&app)));
     }
     let reason = without_paths(&problems.join("; "));
-    Err(Problem::new(&kinds::NOT_READY, format!("the host takes no commands: {reason}")).with("reason", reason))
+    Err(Problem::new(&problem_kinds::NOT_READY, format!("the host takes no commands: {reason}")).with("reason", reason))
 }
 
 /// The host takes commands, though some tenants or domains may be out of service. The probe needs no token: once there
@@ -53,7 +53,7 @@ struct Ready {
 }
 
 /// Why the part's tenants cannot change anything now. `None` if they can.
-fn problem(app: &App, part: &Part) -> Option<String> {
+fn problem(app: &App, part: &Partition) -> Option<String> {
     let problem = match &part.cluster {
         // This host forwards commands to the owner, so it is ready if it knows one.
         Some(cluster) if !part.host.is_leading() => cluster.problem()?,
@@ -68,7 +68,7 @@ fn problem(app: &App, part: &Part) -> Option<String> {
     Some(of_journal(app, part, problem))
 }
 
-fn of_journal(app: &App, part: &Part, problem: String) -> String {
+fn of_journal(app: &App, part: &Partition, problem: String) -> String {
     if app.parts.is_one() { problem } else { format!("journal {}: {problem}", part.journal) }
 }
 
@@ -77,7 +77,7 @@ fn of_journal(app: &App, part: &Part, problem: String) -> String {
 pub(crate) async fn drain(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let Some(company) = app.parts.company().cloned() else {
         let detail = "no other host could take over: this one keeps its journal in its own folder";
-        return Err(Problem::new(&kinds::READ_ONLY, detail));
+        return Err(Problem::new(&problem_kinds::READ_ONLY, detail));
     };
     joined(tokio::task::spawn_blocking(move || company.drain())).await;
     for cluster in app.parts.all().iter().filter_map(|part| part.cluster.as_ref()) {

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::kinds::{self, Kind};
+use crate::problem_kinds::{self, Kind};
 
 /// Hexadecimal digits of an incident's number.
 const INCIDENT_DIGITS: usize = 12;
@@ -58,7 +58,7 @@ impl Problem {
     /// The host takes no changes. The caller gets the reason without file paths; the log gets all of it.
     pub(crate) fn read_only(detail: &str, reason: &str) -> Self {
         tracing::debug!(reason, "a change was refused");
-        Self::new(&kinds::READ_ONLY, without_paths(detail)).with("reason", without_paths(reason))
+        Self::new(&problem_kinds::READ_ONLY, without_paths(detail)).with("reason", without_paths(reason))
     }
 
     /// Adds a machine-readable member: `known`, `expected`, `actual`, `limit`, …
@@ -186,7 +186,7 @@ mod tests {
 
     #[tokio::test]
     async fn members_are_on_the_top_level_of_the_document() {
-        let problem = Problem::new(&kinds::UNKNOWN_COMMAND, "no such command").with_known(&["a", "b"]);
+        let problem = Problem::new(&problem_kinds::UNKNOWN_COMMAND, "no such command").with_known(&["a", "b"]);
         let (status, retry_after, document) = shown(problem).await;
         assert_eq!(status, StatusCode::NOT_FOUND);
         assert_eq!(retry_after, None);
@@ -211,7 +211,7 @@ mod tests {
     #[tokio::test]
     async fn an_incident_hides_its_cause_from_the_caller() {
         let cause = "disk I/O error in /var/lib/polder/views/main.sqlite";
-        let problem = Problem::internal(&kinds::STORAGE_FAILED, "the host cannot read its data", &cause);
+        let problem = Problem::internal(&problem_kinds::STORAGE_FAILED, "the host cannot read its data", &cause);
         let (status, _, document) = shown(problem).await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         let incident = document["incident"].as_str().unwrap();
@@ -222,7 +222,7 @@ mod tests {
     #[tokio::test]
     async fn retry_after_is_in_whole_seconds_and_never_zero() {
         for (wait_ms, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2")] {
-            let (_, retry_after, _) = shown(Problem::new(&kinds::BUSY, "busy").retry_after_ms(wait_ms)).await;
+            let (_, retry_after, _) = shown(Problem::new(&problem_kinds::BUSY, "busy").retry_after_ms(wait_ms)).await;
             assert_eq!(retry_after.as_deref(), Some(seconds), "{wait_ms} ms");
         }
     }

@@ -8,8 +8,8 @@ use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
 
 use crate::app::App;
-use crate::kinds;
 use crate::problem::Problem;
+use crate::problem_kinds;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Query(Vec<(String, String)>);
@@ -23,7 +23,7 @@ impl Query {
             let (name, value) = (decode(name)?, decode(value)?);
             if !known.contains(&name.as_str()) {
                 let detail = format!("there is no parameter {name:?} here; there are: {}", list(known));
-                return Err(Problem::new(&kinds::BAD_QUERY, detail).with("parameter", name).with_known(known));
+                return Err(Problem::new(&problem_kinds::BAD_QUERY, detail).with("parameter", name).with_known(known));
             }
             parameters.push((name, value));
         }
@@ -70,7 +70,7 @@ impl Query {
 
 /// Refuses a parameter. `problem` continues the text "parameter x …".
 pub(crate) fn bad_parameter(name: &str, problem: &str) -> Problem {
-    Problem::new(&kinds::BAD_QUERY, format!("parameter {name:?} {problem}")).with("parameter", name)
+    Problem::new(&problem_kinds::BAD_QUERY, format!("parameter {name:?} {problem}")).with("parameter", name)
 }
 
 /// Taken from the request, where `permitted` puts it.
@@ -79,7 +79,7 @@ impl FromRequestParts<Arc<App>> for Query {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
         let query = parts.extensions.get::<Self>().cloned();
-        query.ok_or_else(|| Problem::new(&kinds::NOT_PERMITTED, "this route takes no parameters"))
+        query.ok_or_else(|| Problem::new(&problem_kinds::NOT_PERMITTED, "this route takes no parameters"))
     }
 }
 
@@ -89,7 +89,7 @@ fn decode(text: &str) -> Result<String, Problem> {
     match percent_decode_str(&spaced).decode_utf8() {
         Ok(decoded) => Ok(decoded.into_owned()),
         Err(_) => Err(Problem::new(
-            &kinds::BAD_QUERY,
+            &problem_kinds::BAD_QUERY,
             format!("{text:?} is not UTF-8 once its %-escapes are decoded: escape UTF-8 bytes only"),
         )),
     }

@@ -12,16 +12,17 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
-use crate::access::{Demand, Entrance, authenticated, demand, permitted};
+use crate::access::{Entrance, RoutePermission, authenticated, permitted, route_permission};
 use crate::app::App;
 use crate::cluster::forward;
 use crate::content_type::BodyType;
-use crate::kinds;
-use crate::lingering::linger;
+use crate::drain_body::linger;
 use crate::problem::Problem;
+use crate::problem_kinds;
 use crate::query::Query;
 use crate::{
-    batch, bridge, commands, deployments, effects, events, history, keys, paging, parked, probes, state, tenants, views,
+    access_keys, batch, commands, deployments, effects, events, history, paging, parked, probes, state, tenants,
+    translation, views,
 };
 
 /// One method of one path.
@@ -45,8 +46,8 @@ impl Row {
     }
 }
 
-fn row(path: &'static str, method: &'static str, demand: Demand, handler: MethodRouter<Arc<App>>) -> Row {
-    Row { path, method, entrance: Entrance { demand, parameters: &[], body: BodyType::Json }, handler }
+fn row(path: &'static str, method: &'static str, permission: RoutePermission, handler: MethodRouter<Arc<App>>) -> Row {
+    Row { path, method, entrance: Entrance { permission, parameters: &[], body: BodyType::Json }, handler }
 }
 
 pub(crate) const COMMAND: &str = "/v1/{tenant}/{domain}/{aggregate}/{id}/{command}";
@@ -64,18 +65,26 @@ const PROBES: &str = "GET /healthz, GET /readyz";
 fn rows() -> Vec<Row> {
     let rows = [
         vec![
-            row(COMMAND, "POST", demand::command, post(commands::submit)),
-            row(BATCH, "POST", demand::commands, post(batch::submit)).with(batch::PARAMETERS).takes(BodyType::Ndjson),
-            row("/v1/{tenant}/{domain}/{aggregate}/{id}", "GET", demand::state, get(state::get))
+            row(COMMAND, "POST", route_permission::command, post(commands::submit)),
+            row(BATCH, "POST", route_permission::commands, post(batch::submit))
+                .with(batch::PARAMETERS)
+                .takes(BodyType::Ndjson),
+            row("/v1/{tenant}/{domain}/{aggregate}/{id}", "GET", route_permission::state, get(state::get))
                 .with(state::PARAMETERS),
-            row("/v1/{tenant}/{domain}/{aggregate}/{id}/events", "GET", demand::history, get(history::stream))
-                .with(history::PARAMETERS),
-            row("/v1/{tenant}/events", "GET", demand::events, get(events::stream)).with(events::PARAMETERS),
-            row("/v1/{tenant}/{domain}/views/{projection}", "GET", demand::view, get(views::list))
+            row(
+                "/v1/{tenant}/{domain}/{aggregate}/{id}/events",
+                "GET",
+                route_permission::history,
+                get(history::stream),
+            )
+            .with(history::PARAMETERS),
+            row("/v1/{tenant}/events", "GET", route_permission::events, get(events::stream)).with(events::PARAMETERS),
+            row("/v1/{tenant}/{domain}/views/{projection}", "GET", route_permission::view, get(views::list))
                 .with(views::PAGE_PARAMETERS),
-            row("/v1/{tenant}/{domain}/views/{projection}/{key}", "GET", demand::view, get(views::one))
+            row("/v1/{tenant}/{domain}/views/{projection}/{key}", "GET", route_permission::view, get(views::one))
                 .with(views::DOCUMENT_PARAMETERS),
-            row("/v1/{tenant}/{domain}/effects", "GET", demand::effects, get(effects::list)).with(effects::PARAMETERS),
+            row("/v1/{tenant}/{domain}/effects", "GET", route_permission::effects, get(effects::list))
+                .with(effects::PARAMETERS),
         ],
         domain_rows(),
         host_rows(),
@@ -85,45 +94,57 @@ fn rows() -> Vec<Row> {
 
 fn domain_rows() -> Vec<Row> {
     vec![
-        row("/v1/{tenant}/domains", "GET", demand::catalogs, get(deployments::list)).with(paging::PARAMETERS),
-        row("/v1/{tenant}/domains/{domain}", "GET", demand::catalog, get(deployments::one)),
-        row("/v1/{tenant}/domains/{domain}", "PUT", demand::deploy, put(deployments::deploy))
+        row("/v1/{tenant}/domains", "GET", route_permission::catalogs, get(deployments::list)).with(paging::PARAMETERS),
+        row("/v1/{tenant}/domains/{domain}", "GET", route_permission::catalog, get(deployments::one)),
+        row("/v1/{tenant}/domains/{domain}", "PUT", route_permission::deploy, put(deployments::deploy))
             .with(deployments::DEPLOY_PARAMETERS)
             .takes(BodyType::Wasm),
-        row("/v1/{tenant}/domains", "PUT", demand::deploy_any, put(deployments::deploy_any))
+        row("/v1/{tenant}/domains", "PUT", route_permission::deploy_any, put(deployments::deploy_any))
             .with(deployments::DEPLOY_PARAMETERS)
             .takes(BodyType::Wasm),
-        row("/v1/{tenant}/domains/{domain}/rollback", "POST", demand::roll_back, post(deployments::roll_back))
-            .with(deployments::ROLLBACK_PARAMETERS),
-        row("/v1/{tenant}/domains/{domain}/revisions", "GET", demand::catalog, get(deployments::revisions))
+        row(
+            "/v1/{tenant}/domains/{domain}/rollback",
+            "POST",
+            route_permission::roll_back,
+            post(deployments::roll_back),
+        )
+        .with(deployments::ROLLBACK_PARAMETERS),
+        row("/v1/{tenant}/domains/{domain}/revisions", "GET", route_permission::catalog, get(deployments::revisions))
             .with(paging::PARAMETERS),
-        row("/v1/{tenant}/parked", "GET", demand::show_parked, get(parked::list)).with(parked::LIST_PARAMETERS),
-        row("/v1/{tenant}/parked/{position}", "GET", demand::show_parked, get(parked::one))
+        row("/v1/{tenant}/parked", "GET", route_permission::show_parked, get(parked::list))
+            .with(parked::LIST_PARAMETERS),
+        row("/v1/{tenant}/parked/{position}", "GET", route_permission::show_parked, get(parked::one))
             .with(parked::ONE_PARAMETERS),
-        row(RETRY_PARKED, "POST", demand::retry_parked, post(parked::retry)).with(parked::CHANGE_PARAMETERS),
-        row(DISCARD_PARKED, "POST", demand::discard_parked, post(parked::discard)).with(parked::CHANGE_PARAMETERS),
-        row("/v1/{tenant}/bridge", "GET", demand::show_bridge, get(bridge::show)),
-        row("/v1/{tenant}/bridge", "PUT", demand::set_bridge, put(bridge::set)),
+        row(RETRY_PARKED, "POST", route_permission::retry_parked, post(parked::retry)).with(parked::CHANGE_PARAMETERS),
+        row(DISCARD_PARKED, "POST", route_permission::discard_parked, post(parked::discard))
+            .with(parked::CHANGE_PARAMETERS),
+        row("/v1/{tenant}/bridge", "GET", route_permission::show_bridge, get(translation::show)),
+        row("/v1/{tenant}/bridge", "PUT", route_permission::set_bridge, put(translation::set)),
     ]
 }
 
 fn host_rows() -> Vec<Row> {
     vec![
-        row("/v1/tenants", "GET", demand::list_tenants, get(tenants::list)).with(paging::PARAMETERS),
-        row("/v1/tenants/{tenant}", "GET", demand::show_tenant, get(tenants::one)),
-        row("/v1/tenants/{tenant}", "PUT", demand::add_tenant, put(tenants::add)),
-        row("/v1/tenants/{tenant}", "DELETE", demand::remove_tenant, delete(tenants::remove))
+        row("/v1/tenants", "GET", route_permission::list_tenants, get(tenants::list)).with(paging::PARAMETERS),
+        row("/v1/tenants/{tenant}", "GET", route_permission::show_tenant, get(tenants::one)),
+        row("/v1/tenants/{tenant}", "PUT", route_permission::add_tenant, put(tenants::add)),
+        row("/v1/tenants/{tenant}", "DELETE", route_permission::remove_tenant, delete(tenants::remove))
             .with(tenants::REMOVE_PARAMETERS),
-        row("/v1/tenants/{tenant}/facts", "GET", demand::export_tenant, get(tenants::facts)),
-        row("/v1/tenants/{tenant}/components/{revision}", "GET", demand::export_tenant, get(tenants::component)),
-        row("/v1/tenants/{tenant}/limits", "PATCH", demand::limit_tenant, patch(tenants::limits)),
-        row("/v1/tenants/{tenant}/suspend", "POST", demand::suspend_tenant, post(tenants::suspend)),
-        row("/v1/tenants/{tenant}/resume", "POST", demand::resume_tenant, post(tenants::resume)),
-        row("/v1/keys", "GET", demand::list_keys, get(keys::list)).with(paging::PARAMETERS),
-        row("/v1/keys", "POST", demand::add_key, post(keys::add)),
-        row("/v1/keys/{key}", "DELETE", demand::revoke_key, delete(keys::revoke)),
-        row(DRAIN, "POST", demand::drain, post(probes::drain)),
-        row("/metrics", "GET", demand::metrics, get(probes::metrics)),
+        row("/v1/tenants/{tenant}/facts", "GET", route_permission::export_tenant, get(tenants::facts)),
+        row(
+            "/v1/tenants/{tenant}/components/{revision}",
+            "GET",
+            route_permission::export_tenant,
+            get(tenants::component),
+        ),
+        row("/v1/tenants/{tenant}/limits", "PATCH", route_permission::limit_tenant, patch(tenants::limits)),
+        row("/v1/tenants/{tenant}/suspend", "POST", route_permission::suspend_tenant, post(tenants::suspend)),
+        row("/v1/tenants/{tenant}/resume", "POST", route_permission::resume_tenant, post(tenants::resume)),
+        row("/v1/keys", "GET", route_permission::list_keys, get(access_keys::list)).with(paging::PARAMETERS),
+        row("/v1/keys", "POST", route_permission::add_key, post(access_keys::add)),
+        row("/v1/keys/{key}", "DELETE", route_permission::revoke_key, delete(access_keys::revoke)),
+        row(DRAIN, "POST", route_permission::drain, post(probes::drain)),
+        row("/metrics", "GET", route_permission::metrics, get(probes::metrics)),
     ]
 }
 
@@ -140,7 +161,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         described.push(format!("{method} {path}"));
         let mut gated = handler.layer(from_fn_with_state((Arc::clone(&app), entrance), permitted));
         if method != "GET" && path != BATCH && !LOCAL.contains(&path) {
-            gated = gated.layer(from_fn_with_state((Arc::clone(&app), entrance.demand), forward));
+            gated = gated.layer(from_fn_with_state((Arc::clone(&app), entrance.permission), forward));
         }
         let (methods, all) = paths.remove(path).unwrap_or_default();
         paths.insert(path, ([methods, vec![method]].concat(), all.merge(gated)));
@@ -167,12 +188,12 @@ async fn without_parameters(request: Request, next: Next) -> Result<Response, Pr
 
 async fn other_method(method: Method, methods: Arc<str>) -> Problem {
     let detail = format!("this path does not take {method}; it takes {methods}");
-    Problem::new(&kinds::METHOD_NOT_ALLOWED, detail).with("method", method.as_str()).with("expected", &*methods)
+    Problem::new(&problem_kinds::METHOD_NOT_ALLOWED, detail).with("method", method.as_str()).with("expected", &*methods)
 }
 
 async fn unknown_route(method: Method, uri: Uri, there_are: Arc<str>) -> Problem {
     let detail = format!("no route matches {method} {}; there are: {there_are}", uri.path());
-    Problem::new(&kinds::UNKNOWN_ROUTE, detail).with("path", uri.path())
+    Problem::new(&problem_kinds::UNKNOWN_ROUTE, detail).with("path", uri.path())
 }
 
 #[cfg(test)]

@@ -9,15 +9,15 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::access_keys;
 use crate::app::App;
 use crate::cluster;
 use crate::connection;
 use crate::connections::{Bounds, Connections};
 use crate::descriptors::descriptors_max;
-use crate::front::Front;
-use crate::keys;
+use crate::fast_path::Front;
 use crate::nats::{self, Face, Nats};
-use crate::parts::Parts;
+use crate::partitions::Partitions;
 use crate::routes::router;
 
 /// The longest time that requests under way at shutdown may still take.
@@ -39,9 +39,9 @@ impl Server {
     ///
     /// # Errors
     /// Fails when the host's keys cannot be read.
-    pub async fn start(parts: Parts, nats: Option<Nats>) -> io::Result<Self> {
+    pub async fn start(parts: Partitions, nats: Option<Nats>) -> io::Result<Self> {
         let (close, closing) = watch::channel(false);
-        let verifier = Verifier::new(&keys::known(parts.first_host()).map_err(io::Error::other)?);
+        let verifier = Verifier::new(&access_keys::known(parts.first_host()).map_err(io::Error::other)?);
         let counts = nats.as_ref().map(|nats| Arc::new(nats.counts()));
         let memory = parts.first_host().memory().clone();
         let bounds = Bounds::new(descriptors_max(), memory.bytes_max());
@@ -64,7 +64,7 @@ impl Server {
         let mut beside = JoinSet::new();
         let mut serving = None;
         if app.parts.company().is_some() {
-            beside.spawn(keys::follow(Arc::clone(&app)));
+            beside.spawn(access_keys::follow(Arc::clone(&app)));
         }
         for part in app.parts.all() {
             match (&part.cluster, &face) {

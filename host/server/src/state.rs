@@ -12,10 +12,10 @@ use polder_engine::AsOf;
 use crate::access::{Caller, Hints};
 use crate::app::App;
 use crate::json::{json_held, tagged};
-use crate::kinds;
+use crate::path::Segments;
 use crate::problem::Problem;
+use crate::problem_kinds;
 use crate::query::{Query, bad_parameter};
-use crate::segments::Segments;
 
 pub(crate) const PARAMETERS: &[&str] = &["sequence", "at"];
 
@@ -40,7 +40,7 @@ fn as_of(query: &Query) -> Result<AsOf, Problem> {
         (Some(sequence), None) => Ok(AsOf::Sequence(Sequence(sequence))),
         (None, Some(at)) => Ok(AsOf::Time(time(at)?)),
         (Some(_), Some(_)) => {
-            Err(Problem::new(&kinds::BAD_QUERY, "\"sequence\" and \"at\" exclude each other: give one of them"))
+            Err(Problem::new(&problem_kinds::BAD_QUERY, "\"sequence\" and \"at\" exclude each other: give one of them"))
         }
     }
 }

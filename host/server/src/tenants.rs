@@ -11,18 +11,18 @@ use futures::StreamExt as _;
 use polder_core::{LimitChanges, Limits, Position, TenantName, subject};
 use polder_engine::{EventFilter, SYSTEM_TENANT, TenantChanged};
 
-use crate::access::{self, Caller, Sight};
+use crate::access::{self, Caller, VisibleEvents};
 use crate::app::App;
 use crate::body;
 use crate::event_stream::{Format, respond};
 use crate::feed::{Feed, Wanted};
 use crate::incoming_json::parse;
 use crate::json::json;
-use crate::kinds;
 use crate::paging::page;
+use crate::path::Segments;
 use crate::problem::Problem;
+use crate::problem_kinds;
 use crate::query::Query;
-use crate::segments::Segments;
 
 /// The longest body of a change of limits, in bytes. Each limit is named once, so this is ample.
 const CHANGE_BYTES_MAX: u64 = 64 * 1024;
@@ -115,7 +115,8 @@ pub(crate) async fn facts(
     let system = TenantName::new(SYSTEM_TENANT)?;
     let filter = EventFilter { about: Some(tenant), ..EventFilter::default() };
     // A caller that may export the tenant may see all its facts.
-    let wanted = Wanted { tenant: system, filter, sight: Sight::All, after: Position::ZERO, end_at: None, limit: None };
+    let wanted =
+        Wanted { tenant: system, filter, sight: VisibleEvents::All, after: Position::ZERO, end_at: None, limit: None };
     let feed = Feed::open(host, wanted, None).await?;
     let items = feed.into_stream().take_until(Box::pin(access::ended(app, caller)));
     Ok(respond(items, Format::wanted(&headers), |event| event.position.0))
@@ -136,8 +137,9 @@ fn changes(body: &[u8]) -> Result<LimitChanges, Problem> {
     let right = "an object such as {\"fuel_per_call_max\": 5000000} would be right, with whole numbers, or null for the default";
     let asked: BTreeMap<String, Option<u64>> = parse(body, "the change of limits", right)?;
     if asked.is_empty() {
-        return Err(Problem::new(&kinds::BAD_BODY, format!("the body names no limit: {right}")));
+        return Err(Problem::new(&problem_kinds::BAD_BODY, format!("the body names no limit: {right}")));
     }
     let known: Vec<_> = Limits::ALL.iter().map(|limit| limit.name).collect();
-    LimitChanges::try_from(asked).map_err(|error| Problem::new(&kinds::BAD_LIMIT, error.to_string()).with_known(&known))
+    LimitChanges::try_from(asked)
+        .map_err(|error| Problem::new(&problem_kinds::BAD_LIMIT, error.to_string()).with_known(&known))
 }

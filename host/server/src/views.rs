@@ -10,9 +10,9 @@ use polder_engine::{Direction, DocumentQuery};
 use crate::access::{Caller, Hints};
 use crate::app::App;
 use crate::json::json_held;
+use crate::path::Segments;
 use crate::problem::Problem;
 use crate::query::{Query, bad_parameter};
-use crate::segments::Segments;
 use crate::waiting::wait;
 
 pub(crate) const DOCUMENT_PARAMETERS: &[&str] = &["after", "timeout_ms"];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use polder_engine::{Host, HostOptions};
 use polder_journal::disk::{Fault, FaultyDisk};
-use polder_server::{Parts, Server};
+use polder_server::{Partitions, Server};
 use polder_tests::Client;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -75,7 +75,7 @@ impl Served {
         let host = Host::open_on(Arc::new(disk.clone()), HostOptions::new(folder.path())).unwrap();
         let (server, listener) = runtime.block_on(async {
             (
-                Server::start(Parts::alone(host.clone()), None).await.unwrap(),
+                Server::start(Partitions::alone(host.clone()), None).await.unwrap(),
                 TcpListener::bind("127.0.0.1:0").await.unwrap(),
             )
         });

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
-use polder_bridge::journal::{JournalError, JournalLink, JournalOptions};
 use polder_core::{JournalNumber, Journals};
+use polder_nats::journal::{JournalError, JournalLink, JournalOptions};
 use polder_tests::{Client, NatsOptions, NatsServer};
 use serde_json::{Value, json};
 use tempfile::tempdir;

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use async_nats::jetstream;
-use polder_bridge::journal::{JournalError, JournalLink, JournalOptions, JournalSecret, SyncInterval, verify_stream};
 use polder_core::JournalNumber;
 use polder_journal_contract::model::{Model, SEALED, accept, tenant};
+use polder_nats::journal::{JournalError, JournalLink, JournalOptions, JournalSecret, SyncInterval, verify_stream};
 use polder_tests::{NatsOptions, NatsServer};
 use tempfile::tempdir;
 use tokio::runtime::Runtime;

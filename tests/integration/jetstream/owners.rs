@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use polder_bridge::journal::verify_stream;
 use polder_journal::{AppendError, LogError};
 use polder_journal_contract::model::{Model, accept, reject};
+use polder_nats::journal::verify_stream;
 use tempfile::tempdir;
 
 use super::site::{lead, link, open_copy, server};

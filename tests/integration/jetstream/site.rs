@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use polder_bridge::ConnectOptions;
-use polder_bridge::journal::{JournalError, JournalLink, JournalOptions};
 use polder_core::JournalNumber;
 use polder_journal::{Follower, OpenReport, Reader, Writer};
 use polder_journal_contract::model::{SEALED, small, tenant};
+use polder_nats::ConnectOptions;
+use polder_nats::journal::{JournalError, JournalLink, JournalOptions};
 use polder_tests::{NatsOptions, NatsServer};
 
 /// These tests check frames in a stream, not disks: syncing would only make them slow.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::{self, Context};
-use polder_bridge::journal::{
-    JournalError, JournalLink, JournalOptions, JournalSecret, LEASE, Lease, Renewal, verify_stream,
-};
 use polder_core::JournalNumber;
 use polder_journal_contract::model::{Model, SEALED, accept, tenant};
+use polder_nats::journal::{
+    JournalError, JournalLink, JournalOptions, JournalSecret, LEASE, Lease, Renewal, verify_stream,
+};
 use polder_tests::NatsServer;
 use tempfile::tempdir;
 use tokio::runtime::Runtime;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nkeys::KeyPair;
-use polder_bridge::{ConnectError, ConnectOptions, Connection, Credentials, Tls};
+use polder_nats::{ConnectError, ConnectOptions, Connection, Credentials, Tls};
 use polder_tests::{NatsOptions, NatsServer};
 use serde_json::json;
 use tempfile::tempdir;

@@ -32,12 +32,12 @@ pub(crate) const ARROWS: &[Arrow] = &[
     Arrow { folder: "host/sandbox", may_use: &["host/core"] },
     Arrow { folder: "host/import", may_use: &["host/core"] },
     Arrow { folder: "host/cases", may_use: &["host/core", "host/sandbox"] },
-    Arrow { folder: "host/bridge", may_use: &["host/core", "host/journal"] },
+    Arrow { folder: "host/nats", may_use: &["host/core", "host/journal"] },
     Arrow { folder: "host/engine", may_use: &["host/core", "host/journal", "host/sandbox"] },
     Arrow { folder: "host/compiler", may_use: &["host/core", "host/sandbox", "host/engine"] },
     Arrow {
         folder: "host/server",
-        may_use: &["host/core", "host/journal", "host/sandbox", "host/engine", "host/bridge", "host/access"],
+        may_use: &["host/core", "host/journal", "host/sandbox", "host/engine", "host/nats", "host/access"],
     },
     // The command line also measures native rules as the floor of its benchmarks. Therefore it may use the tutorial's
     // guest, and the SDK to run it.
@@ -65,7 +65,7 @@ pub(crate) const ABSENCES: &[Absence] = &[
 
 pub(crate) const EDGES: &[Edge] = &[
     Edge { package: "wasmtime", only: "host/sandbox" },
-    Edge { package: "async-nats", only: "host/bridge" },
+    Edge { package: "async-nats", only: "host/nats" },
     Edge { package: "rusqlite", only: "host/engine" },
     Edge { package: "fjall", only: "host/journal" },
     Edge { package: "jsonwebtoken", only: "host/access" },

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use polder_sandbox::GuestCommand;
-use polder_sandbox::floor::BareGuest;
+use polder_sandbox::baseline::BareGuest;
 
 /// The two commands that the load sends in turn.
 const TURNS: [(&str, &[u8]); 2] = [

@@ -123,7 +123,7 @@ fn alone(folder: &Path, component: &[u8], setup: &Setup) -> anyhow::Result<(Late
         commands.extend(rig.load.run(Amount::Commands(ALONE_COMMANDS))?.times);
         let raw = folder.join(format!("raw-{round}"));
         std::fs::create_dir_all(&raw)?;
-        syncs.extend(polder_journal::floor::append_and_sync(&raw, RECORD_BYTES, 1, ALONE_COMMANDS)?);
+        syncs.extend(polder_journal::baseline::append_and_sync(&raw, RECORD_BYTES, 1, ALONE_COMMANDS)?);
     }
     rig.close();
     Ok((Latency::of(commands), Latency::of(syncs)))
@@ -134,7 +134,7 @@ impl Raw {
         let records_per_sync = (commands_per_sync.round() as usize).max(1);
         let grouped = folder.join("raw-grouped");
         std::fs::create_dir_all(&grouped)?;
-        let group = polder_journal::floor::append_and_sync(&grouped, RECORD_BYTES, records_per_sync, FLOOR_SYNCS)?;
+        let group = polder_journal::baseline::append_and_sync(&grouped, RECORD_BYTES, records_per_sync, FLOOR_SYNCS)?;
         let records_per_second = per_second(records_per_sync * group.len(), group.iter().sum());
         Ok(Self { sync, records_per_sync, records_per_second })
     }

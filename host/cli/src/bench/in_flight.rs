@@ -94,7 +94,7 @@ impl InFlight {
         let records = (component.commands_per_sync.round() as usize).max(1);
         let raw = folder.path().join("raw");
         std::fs::create_dir_all(&raw)?;
-        let syncs = polder_journal::floor::append_and_sync(&raw, RECORD_BYTES, records, FLOOR_SYNCS)?;
+        let syncs = polder_journal::baseline::append_and_sync(&raw, RECORD_BYTES, records, FLOOR_SYNCS)?;
         Ok(Level {
             in_flight: in_flight.get(),
             share_of_native: component.commands_per_second / native_floor.commands_per_second,

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use polder_bridge::ConnectOptions;
-use polder_bridge::journal::JournalOptions;
 use polder_core::TenantName;
 use polder_engine::{Host, HostOptions, MAIN_TENANT};
+use polder_nats::ConnectOptions;
+use polder_nats::journal::JournalOptions;
 use polder_server::join;
 use serde::Serialize;
 

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use clap::Args;
-use polder_bridge::events::EventStreams;
-use polder_bridge::measure::{self, Asked, Span};
-use polder_bridge::{ConnectOptions, Connection};
 use polder_core::TenantName;
 use polder_engine::{Host, HostOptions, MAIN_TENANT};
-use polder_server::{Nats as NatsFace, Parts, Server};
+use polder_nats::events::EventStreams;
+use polder_nats::measure::{self, Asked, Span};
+use polder_nats::{ConnectOptions, Connection};
+use polder_server::{Nats as NatsFace, Partitions, Server};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
@@ -204,7 +204,7 @@ impl Nats {
         let host = self.open(folder)?;
         let face = runtime.block_on(async {
             let nats = NatsFace::connect(&server.options(), EventStreams { replicas: 1 }).await?;
-            anyhow::Ok(Server::start(Parts::alone(host.clone()), Some(nats)).await?)
+            anyhow::Ok(Server::start(Partitions::alone(host.clone()), Some(nats)).await?)
         })?;
         Ok((host, face))
     }

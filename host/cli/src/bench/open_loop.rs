@@ -80,7 +80,7 @@ impl OpenLoop {
         rig.close();
         let raw = folder.path().join("raw");
         std::fs::create_dir_all(&raw)?;
-        let syncs: Vec<Duration> = polder_journal::floor::append_and_sync(&raw, RECORD_BYTES, 1, FLOOR_SYNCS)?;
+        let syncs: Vec<Duration> = polder_journal::baseline::append_and_sync(&raw, RECORD_BYTES, 1, FLOOR_SYNCS)?;
         let report = Report { aggregates: self.aggregates, sync: Latency::of(syncs), runs };
         output.answer(&report, || text(&report))
     }

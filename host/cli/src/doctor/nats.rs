@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use polder_bridge::{ConnectOptions, Connection};
 use polder_core::Limits;
+use polder_nats::{ConnectOptions, Connection};
 use serde_json::Value;
 
 use super::{Finding, Found};

@@ -6,7 +6,7 @@ use polder_core::AggregateId;
 use serde::{Deserialize, Serialize};
 
 use crate::AccessKey;
-use crate::system::{Book, Fact, Noted};
+use crate::system::{Fact, Recorded, Registry};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -35,10 +35,10 @@ impl Fact for KeyFact {
     }
 }
 
-impl Book for Keys {
+impl Registry for Keys {
     type Fact = KeyFact;
 
-    fn fold(&mut self, fact: KeyFact, noted: &Noted) {
+    fn fold(&mut self, fact: KeyFact, noted: &Recorded) {
         let (at_ms, actor) = (noted.at_ms, noted.actor.clone());
         match fact {
             KeyFact::KeyAdded { key: id, public_key } => {

@@ -16,7 +16,7 @@ use polder_sandbox::{Component, Origin, Sandbox};
 use super::{CompileError, CompileJob, Compilers, Stop, Upload, UploadError, Uploaded, Uploads};
 
 /// Stores components for all hosts that share a journal.
-pub trait Depot: Send + Sync {
+pub trait ComponentStore: Send + Sync {
     /// Stores a component. It is durable when this returns.
     fn keep(&self, revision: Revision, bytes: &[u8]) -> io::Result<()>;
 
@@ -27,7 +27,7 @@ pub trait Depot: Send + Sync {
 
 pub(crate) struct Components {
     /// `None` if this host shares its journal with no other.
-    depot: Option<Arc<dyn Depot>>,
+    depot: Option<Arc<dyn ComponentStore>>,
     uploaded: PathBuf,
     compiled: PathBuf,
     in_use: Mutex<HashMap<Revision, Weak<Component>>>,
@@ -78,7 +78,7 @@ impl ComponentError {
 impl Components {
     pub(crate) fn open(
         data_dir: &Path,
-        depot: Option<Arc<dyn Depot>>,
+        depot: Option<Arc<dyn ComponentStore>>,
         compilers: Compilers,
         memory: MemoryBudget,
         reader: Reader,

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use polder_core::{AggregateId, DomainName, Revision, TenantName};
 use serde::{Deserialize, Serialize};
 
-use crate::gate::Verdict;
-use crate::system::{Book, Fact, Noted};
+use crate::revision_check::Verdict;
+use crate::system::{Fact, Recorded, Registry};
 
 /// Activations of a domain that are remembered, to go back to. Older ones are forgotten.
 const ACTIVATIONS_KEPT_MAX: usize = 100;
@@ -63,12 +63,12 @@ pub(crate) enum DeploymentFact {
 /// The deployments of all domains.
 #[derive(Debug, Default)]
 pub(crate) struct Deployments {
-    domains: BTreeMap<(TenantName, DomainName), Standing>,
+    domains: BTreeMap<(TenantName, DomainName), DomainDeployments>,
 }
 
 /// The deployments of one domain.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Standing {
+pub(crate) struct DomainDeployments {
     /// Activated revisions in order; the last one is active.
     activated: Vec<Revision>,
     pub(crate) uploaded: BTreeSet<Revision>,
@@ -110,10 +110,10 @@ impl Fact for DeploymentFact {
     }
 }
 
-impl Book for Deployments {
+impl Registry for Deployments {
     type Fact = DeploymentFact;
 
-    fn fold(&mut self, fact: DeploymentFact, _: &Noted) {
+    fn fold(&mut self, fact: DeploymentFact, _: &Recorded) {
         let (tenant, domain) = fact.place();
         let standing = self.domains.entry((tenant.clone(), domain.clone())).or_default();
         match fact {
@@ -143,7 +143,7 @@ impl Deployments {
     }
 
     pub(crate) fn active(&self) -> impl Iterator<Item = Activation> + '_ {
-        let active = |((tenant, domain), standing): (&(TenantName, DomainName), &Standing)| {
+        let active = |((tenant, domain), standing): (&(TenantName, DomainName), &DomainDeployments)| {
             let revision = standing.active()?;
             Some(Activation { tenant: tenant.clone(), domain: domain.clone(), revision })
         };
@@ -151,12 +151,12 @@ impl Deployments {
     }
 
     /// The deployments of a domain; `None` if nothing is recorded of it.
-    pub(crate) fn standing(&self, tenant: &TenantName, domain: &DomainName) -> Option<&Standing> {
+    pub(crate) fn standing(&self, tenant: &TenantName, domain: &DomainName) -> Option<&DomainDeployments> {
         self.domains.get(&(tenant.clone(), domain.clone()))
     }
 }
 
-impl Standing {
+impl DomainDeployments {
     fn active(&self) -> Option<Revision> {
         self.activated.last().copied()
     }
@@ -209,8 +209,8 @@ mod tests {
         Revision::of(name.as_bytes())
     }
 
-    fn standing(activated: &[&str]) -> Standing {
-        let mut standing = Standing::default();
+    fn standing(activated: &[&str]) -> DomainDeployments {
+        let mut standing = DomainDeployments::default();
         activated.iter().for_each(|name| standing.activate(revision(name)));
         standing
     }
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn revisions_that_cannot_come_back_are_not_kept() {
         let mut standing = standing(&["a", "b", "c"]);
-        let returning = |standing: &Standing| standing.returning().collect::<BTreeSet<_>>();
+        let returning = |standing: &DomainDeployments| standing.returning().collect::<BTreeSet<_>>();
         assert_eq!(returning(&standing), ["a", "b", "c"].map(revision).into());
         standing.go_back(revision("b"));
         assert_eq!(returning(&standing), ["a", "b"].map(revision).into(), "c was replaced by going back");

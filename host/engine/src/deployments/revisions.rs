@@ -6,8 +6,8 @@ use polder_core::{Position, Revision, TimestampMs};
 use serde::Serialize;
 
 use super::DeploymentFact;
-use crate::gate::Verdict;
-use crate::system::{Book, Noted};
+use crate::revision_check::Verdict;
+use crate::system::{Recorded, Registry};
 
 /// One deployment of a revision, or a rollback to it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -45,10 +45,10 @@ pub(crate) struct Revisions {
     before_quarantine: HashMap<Revision, RevisionStatus>,
 }
 
-impl Book for Revisions {
+impl Registry for Revisions {
     type Fact = DeploymentFact;
 
-    fn fold(&mut self, fact: DeploymentFact, noted: &Noted) {
+    fn fold(&mut self, fact: DeploymentFact, noted: &Recorded) {
         match fact {
             DeploymentFact::RevisionUploaded { revision, .. } => {
                 self.push(revision, RevisionStatus::Uploaded, None, None, noted);
@@ -88,7 +88,7 @@ impl Revisions {
         status: RevisionStatus,
         cause: Option<String>,
         verdict: Option<Verdict>,
-        noted: &Noted,
+        noted: &Recorded,
     ) {
         // An upload is the first step of a deployment, so the deployment replaces its entry.
         self.list.pop_if(|last| last.status == RevisionStatus::Uploaded && last.revision == revision);

@@ -16,7 +16,7 @@ use polder_journal::Reader;
 use polder_sandbox::{CpuTime, Interrupt};
 
 use super::sample::{Finding, Sample};
-use super::{Condemned, Ground, Withdrawals};
+use super::{Cause, Withdrawal, Withdrawals};
 use crate::pipeline::priority;
 
 /// In the long run the audit uses one CPU second in this many seconds …
@@ -149,7 +149,7 @@ impl Conclusions {
                 // The revision decides nothing more from here on, however long the withdrawal takes. The first of
                 // several samples condemns it.
                 if active.health.shut(&cause) {
-                    self.withdrawals.condemn(Condemned { tenant, domain, active, cause, ground: Ground::Impure });
+                    self.withdrawals.condemn(Withdrawal { tenant, domain, active, cause, ground: Cause::Impure });
                 }
             }
             Finding::Inconclusive(problem) => {

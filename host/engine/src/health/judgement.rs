@@ -65,7 +65,7 @@ enum Circuit {
 
 /// The action that the host must take.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Sentence {
+pub(crate) enum CircuitAction {
     /// A new revision is bad: withdraw it.
     Withdraw { cause: String },
     /// A revision that was good for long is bad now: its callers are asked to retry later.
@@ -108,19 +108,19 @@ impl Judgement {
     }
 
     /// Reports that this many calls have ended well since the last report.
-    pub(crate) fn ended_well(&mut self, calls: u64) -> Option<Sentence> {
+    pub(crate) fn ended_well(&mut self, calls: u64) -> Option<CircuitAction> {
         let Circuit::HalfOpen { next, good, length, failed } = self.circuit else { return None };
         let good = good + calls;
         self.circuit = Circuit::HalfOpen { next, good, length, failed };
         (good >= TRIALS_MIN).then(|| {
             self.circuit = Circuit::Closed;
             self.window = None;
-            Sentence::Mend
+            CircuitAction::Mend
         })
     }
 
     /// Reports a failed call of `origin`. `calls` is the number of all calls that have ended, including this one.
-    pub(crate) fn failed(&mut self, now: Duration, origin: Origin, calls: u64) -> Option<Sentence> {
+    pub(crate) fn failed(&mut self, now: Duration, origin: Origin, calls: u64) -> Option<CircuitAction> {
         match self.circuit {
             Circuit::Closed => self.judge(now, origin, calls),
             // A late failure of a command that was admitted before.
@@ -134,7 +134,7 @@ impl Judgement {
             Circuit::HalfOpen { length, .. } => {
                 let length = (length * 2).min(OPEN_MAX);
                 self.circuit = Circuit::Open { until: now + length, length };
-                Some(Sentence::Break { cause: "trials failed".into() })
+                Some(CircuitAction::Break { cause: "trials failed".into() })
             }
         }
     }
@@ -144,7 +144,7 @@ impl Judgement {
         self.circuit = Circuit::Open { until: now + OPEN_MIN, length: OPEN_MIN };
     }
 
-    fn judge(&mut self, now: Duration, origin: Origin, total: u64) -> Option<Sentence> {
+    fn judge(&mut self, now: Duration, origin: Origin, total: u64) -> Option<CircuitAction> {
         if self.window.as_ref().is_some_and(|window| now.saturating_sub(window.began) >= WINDOW) {
             self.window = None;
         }
@@ -169,15 +169,15 @@ impl Judgement {
         let left_out = window.faults.of_one_caller_or_one_aggregate();
         let (faults, calls) = (faults - left_out, calls - left_out);
         if faults < FAULTS_OF_OTHERS_MIN || !is_too_many(faults, calls) {
-            return (!std::mem::replace(&mut window.is_reported, true)).then_some(Sentence::Spare { cause });
+            return (!std::mem::replace(&mut window.is_reported, true)).then_some(CircuitAction::Spare { cause });
         }
         // Each window is judged once. Failures during the withdrawal start a new window.
         self.window = None;
         if now < PROBATION {
-            return Some(Sentence::Withdraw { cause });
+            return Some(CircuitAction::Withdraw { cause });
         }
         self.break_circuit(now);
-        Some(Sentence::Break { cause })
+        Some(CircuitAction::Break { cause })
     }
 
     pub(crate) fn circuit(&self) -> CircuitState {
@@ -212,33 +212,38 @@ mod tests {
             Self { judgement: Judgement::new(), total: 0 }
         }
 
-        fn good(&mut self, calls: u64) -> Option<Sentence> {
+        fn good(&mut self, calls: u64) -> Option<CircuitAction> {
             self.total += calls;
             self.judgement.ended_well(calls)
         }
 
-        fn fault(&mut self, second: u64, origin: Origin) -> Option<Sentence> {
+        fn fault(&mut self, second: u64, origin: Origin) -> Option<CircuitAction> {
             self.total += 1;
             self.judgement.failed(at(second), origin, self.total)
         }
 
         /// Reports one fault each second from `from` on, each for another caller and aggregate and among `calls` calls.
         /// Returns when an action followed, and which.
-        fn sentenced(&mut self, from: u64, calls: u64) -> Option<(u64, Sentence)> {
+        fn sentenced(&mut self, from: u64, calls: u64) -> Option<(u64, CircuitAction)> {
             self.sentenced_for(from, calls, |number| origin(number, number))
         }
 
-        fn sentenced_for(&mut self, from: u64, calls: u64, origin: impl Fn(u64) -> Origin) -> Option<(u64, Sentence)> {
+        fn sentenced_for(
+            &mut self,
+            from: u64,
+            calls: u64,
+            origin: impl Fn(u64) -> Origin,
+        ) -> Option<(u64, CircuitAction)> {
             (from..from + 200).find_map(|second| {
                 let sentence = self.good(calls - 1).or_else(|| self.fault(second, origin(second)));
-                Some((second, sentence.filter(|sentence| !matches!(sentence, Sentence::Spare { .. }))?))
+                Some((second, sentence.filter(|sentence| !matches!(sentence, CircuitAction::Spare { .. }))?))
             })
         }
 
         fn broken() -> Self {
             let mut trial = Self::new();
             let (second, sentence) = trial.sentenced(1_000, 1).unwrap();
-            assert!(matches!(sentence, Sentence::Break { .. }) && second == 1_009, "{second}: {sentence:?}");
+            assert!(matches!(sentence, CircuitAction::Break { .. }) && second == 1_009, "{second}: {sentence:?}");
             trial
         }
     }
@@ -248,7 +253,7 @@ mod tests {
         let (second, sentence) = Trial::new().sentenced(0, 1).unwrap();
         let cause =
             "10 of its 10 calls within 9 s failed, for 10 callers and 10 aggregates; the limits are 20 % and 10 faults";
-        assert_eq!((second, sentence), (9, Sentence::Withdraw { cause: cause.to_owned() }));
+        assert_eq!((second, sentence), (9, CircuitAction::Withdraw { cause: cause.to_owned() }));
     }
 
     #[test]
@@ -289,7 +294,9 @@ mod tests {
         let mut trial = Trial::new();
         let reports: Vec<_> = (0..50).filter_map(|number| trial.fault(1, origin(7, number))).collect();
         assert_eq!(reports.len(), 1);
-        assert!(matches!(&reports[0], Sentence::Spare { cause } if cause.contains("for 1 caller and 10 aggregates")));
+        assert!(
+            matches!(&reports[0], CircuitAction::Spare { cause } if cause.contains("for 1 caller and 10 aggregates"))
+        );
     }
 
     #[test]
@@ -314,7 +321,7 @@ mod tests {
             assert_eq!(trial.good(1), None);
         }
         assert_eq!(trial.judgement.admit(at(1_018)), Ok(()));
-        assert_eq!(trial.good(1), Some(Sentence::Mend));
+        assert_eq!(trial.good(1), Some(CircuitAction::Mend));
         assert_eq!((trial.judgement.admit(at(1_018)), trial.judgement.circuit()), (Ok(()), CircuitState::Closed));
     }
 
@@ -327,7 +334,7 @@ mod tests {
             assert_eq!(trial.fault(second, origin(1, 1)), None, "it may concern this caller only");
             second += 1;
             assert_eq!(trial.judgement.admit(at(second)), Ok(()));
-            assert!(matches!(trial.fault(second, origin(2, 2)), Some(Sentence::Break { .. })));
+            assert!(matches!(trial.fault(second, origin(2, 2)), Some(CircuitAction::Break { .. })));
             assert_eq!(trial.judgement.admit(at(second)), Err(at(wait)));
             second += wait;
         }
@@ -340,6 +347,6 @@ mod tests {
             assert_eq!(trial.judgement.admit(at(second)), Ok(()));
             assert_eq!(trial.fault(second, origin(7, second)), None);
         }
-        assert_eq!(trial.good(TRIALS_MIN), Some(Sentence::Mend));
+        assert_eq!(trial.good(TRIALS_MIN), Some(CircuitAction::Mend));
     }
 }

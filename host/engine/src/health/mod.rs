@@ -19,9 +19,9 @@ mod sample;
 mod withdrawals;
 
 pub(crate) use audit::{Audit, AuditCounts, STATE_BYTES_MAX};
-pub(crate) use judgement::{CircuitState, Sentence};
+pub(crate) use judgement::{CircuitAction, CircuitState};
 pub(crate) use metrics::write;
 pub(crate) use origins::Origin;
-pub(crate) use record::{Health, Standing};
+pub(crate) use record::{Health, Probation};
 pub(crate) use sample::{Sample, SampledCommand, is_sampled};
-pub(crate) use withdrawals::{Condemned, Ground, Withdrawals, carry_out};
+pub(crate) use withdrawals::{Cause, Withdrawal, Withdrawals, carry_out};

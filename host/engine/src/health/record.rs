@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::judgement::{CircuitState, Judgement, PROBATION, Sentence};
+use super::judgement::{CircuitAction, CircuitState, Judgement, PROBATION};
 use super::origins::Origin;
 
 /// How a revision became active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Probation {
     /// It was activated by a deployment.
     New,
     /// It was active before, at the host's last stop or before a rollback.
@@ -19,7 +19,7 @@ pub(crate) enum Standing {
 }
 
 pub(crate) struct Health {
-    standing: Standing,
+    probation: Probation,
     since: Instant,
     judgement: Mutex<Judgement>,
     /// Whether the circuit is not closed, or the revision is shut. It is the only field that every command reads.
@@ -38,9 +38,9 @@ pub(crate) struct OutOfService {
 }
 
 impl Health {
-    pub(crate) fn new(standing: Standing) -> Self {
+    pub(crate) fn new(probation: Probation) -> Self {
         Self {
-            standing,
+            probation,
             since: Instant::now(),
             judgement: Mutex::new(Judgement::new()),
             is_watched: AtomicBool::new(false),
@@ -64,25 +64,25 @@ impl Health {
     }
 
     /// Reports that this many calls ended well since the last report.
-    pub(crate) fn ended_well(&self, calls: u64) -> Option<Sentence> {
+    pub(crate) fn ended_well(&self, calls: u64) -> Option<CircuitAction> {
         self.calls.fetch_add(calls, Ordering::Relaxed);
-        if self.standing == Standing::Attached || !self.is_watched.load(Ordering::Relaxed) {
+        if self.probation == Probation::Attached || !self.is_watched.load(Ordering::Relaxed) {
             return None;
         }
         self.judge(|judgement| judgement.ended_well(calls))
     }
 
     /// Reports a failed call of `origin`.
-    pub(crate) fn failed(&self, origin: Origin) -> Option<Sentence> {
+    pub(crate) fn failed(&self, origin: Origin) -> Option<CircuitAction> {
         self.faults.fetch_add(1, Ordering::Relaxed);
         let calls = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        if self.standing == Standing::Attached {
+        if self.probation == Probation::Attached {
             return None;
         }
         self.judge(|judgement| judgement.failed(self.age(), origin, calls))
     }
 
-    fn judge(&self, ended: impl FnOnce(&mut Judgement) -> Option<Sentence>) -> Option<Sentence> {
+    fn judge(&self, ended: impl FnOnce(&mut Judgement) -> Option<CircuitAction>) -> Option<CircuitAction> {
         let mut judgement = self.judgement();
         let sentence = ended(&mut judgement);
         self.watch(&judgement);
@@ -127,7 +127,7 @@ impl Health {
 
     /// Time since the activation. A revision that was active before the host started counts as no longer new.
     fn age(&self) -> Duration {
-        let before = if self.standing == Standing::Proven { PROBATION } else { Duration::ZERO };
+        let before = if self.probation == Probation::Proven { PROBATION } else { Duration::ZERO };
         before + self.since.elapsed()
     }
 
@@ -140,28 +140,28 @@ impl Health {
 mod tests {
     use super::*;
 
-    fn fail(health: &Health, faults: u64) -> Option<Sentence> {
+    fn fail(health: &Health, faults: u64) -> Option<CircuitAction> {
         (0..faults).find_map(|number| health.failed(Origin { caller: number, aggregate: number }))
     }
 
     #[test]
     fn an_attached_revision_is_not_judged() {
-        let health = Health::new(Standing::Attached);
+        let health = Health::new(Probation::Attached);
         assert_eq!(fail(&health, 100), None);
         assert_eq!((health.calls(), health.faults()), (100, 100));
     }
 
     #[test]
     fn a_proven_revision_is_not_withdrawn() {
-        assert!(matches!(fail(&Health::new(Standing::New), 10), Some(Sentence::Withdraw { .. })));
-        let proven = Health::new(Standing::Proven);
-        assert!(matches!(fail(&proven, 10), Some(Sentence::Break { .. })));
+        assert!(matches!(fail(&Health::new(Probation::New), 10), Some(CircuitAction::Withdraw { .. })));
+        let proven = Health::new(Probation::Proven);
+        assert!(matches!(fail(&proven, 10), Some(CircuitAction::Break { .. })));
         assert!(proven.admit().is_err_and(|closed| closed.retry_after.is_some()));
     }
 
     #[test]
     fn a_shut_revision_stays_shut() {
-        let health = Health::new(Standing::New);
+        let health = Health::new(Probation::New);
         assert!(health.admit().is_ok());
         assert!(health.shut("it forgets"));
         assert!(!health.shut("it lies"), "the first cause stays");

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Inner, blocking};
 use crate::SubmitError;
-use crate::system::{Book, SystemStream};
+use crate::system::{Registry, SystemStream};
 
 impl Inner {
     /// Runs an act when no other one is running. It runs to its end even if the caller goes away, so that nothing is
@@ -20,7 +20,7 @@ impl Inner {
     }
 
     /// Makes a fact durable, then folds it into its book. Blocks; call it only within an act.
-    pub(super) fn record<B: Book>(
+    pub(super) fn record<B: Registry>(
         &self,
         stream: &mut SystemStream,
         book: &Mutex<B>,

@@ -7,8 +7,8 @@ use polder_core::{Position, TenantName};
 
 use super::{Host, Inner};
 use crate::answers::{BridgeChanged, BridgeInfo};
-use crate::bridges::{BridgeFact, Outflow, RuleSet};
 use crate::system::SystemStream;
+use crate::translations::{BridgeFact, PublishFeed, RuleSet};
 use crate::{BridgeError, ReadError};
 
 impl Host {
@@ -48,10 +48,10 @@ impl Host {
     }
 
     /// What a publisher needs of a tenant: its position and its bridge rules, as they change.
-    pub fn outflow(&self, tenant: &TenantName) -> Result<Outflow, ReadError> {
+    pub fn publish_feed(&self, tenant: &TenantName) -> Result<PublishFeed, ReadError> {
         // A tenant that is out of service has one too: only its own publishing waits.
         let tenant = self.inner.tenant(tenant).ok_or_else(|| ReadError::UnknownTenant(tenant.clone()))?;
-        Ok(Outflow { positions: tenant.positions.subscribe(), bridge: tenant.bridge.subscribe() })
+        Ok(PublishFeed { positions: tenant.positions.subscribe(), bridge: tenant.bridge.subscribe() })
     }
 }
 

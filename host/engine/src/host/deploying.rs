@@ -9,16 +9,16 @@ use super::taking_over::{Takeover, Why};
 use super::{Host, Inner, blocking, joined};
 use crate::answers::Deployed;
 use crate::deployments::{
-    Activation, CompileError, ComponentError, Components, DeployOptions, DeploymentFact, GateOptions, RevisionInfo,
-    Revisions, RollBackOptions, Standing, StopOnDrop, Upload, UploadError, Uploaded,
+    Activation, CompileError, ComponentError, Components, DeployOptions, DeploymentFact, DomainDeployments,
+    GateOptions, RevisionInfo, Revisions, RollBackOptions, StopOnDrop, Upload, UploadError, Uploaded,
 };
 use crate::domain::{Active, Domain};
-use crate::gate::{GateRefusal, Verdict};
 use crate::guest_rules::GuestRules;
 use crate::health;
-use crate::passage::Passed;
-use crate::pipeline::Ready;
+use crate::in_flight::Drained;
+use crate::pipeline::PreparedInstances;
 use crate::projections::{Asked, Restore};
+use crate::revision_check::{GateRefusal, Verdict};
 use crate::rules::Rules;
 use crate::system::{SYSTEM_TENANT, read_facts};
 use crate::tenant::{Tenant, Unloadable};
@@ -144,7 +144,7 @@ impl Host {
     /// native rules that they are compared with.
     pub fn attach(&self, tenant: &TenantName, rules: Arc<dyn Rules>) -> Result<(), DeployError> {
         let tenant = self.inner.tenant_to_deploy(tenant)?;
-        put_in_place(&tenant, rules, health::Standing::Attached, Ready::default());
+        put_in_place(&tenant, rules, health::Probation::Attached, PreparedInstances::default());
         Ok(())
     }
 }
@@ -276,7 +276,7 @@ impl Inner {
         Ok(())
     }
 
-    pub(super) fn standing(&self, tenant: &Tenant, domain: &DomainName) -> Option<Standing> {
+    pub(super) fn standing(&self, tenant: &Tenant, domain: &DomainName) -> Option<DomainDeployments> {
         let deployments = self.deployments.lock().unwrap_or_else(PoisonError::into_inner);
         deployments.standing(&tenant.name, domain).cloned()
     }
@@ -310,7 +310,7 @@ impl Inner {
                 Err(error) => return not_loaded(&owner, &domain, revision, &error),
             };
             let rules = Arc::new(GuestRules::new(Arc::clone(&component), Arc::clone(&owner.notes)));
-            put_in_place(&owner, rules, health::Standing::Proven, Ready::default());
+            put_in_place(&owner, rules, health::Probation::Proven, PreparedInstances::default());
             match active {
                 None => self.projections.expect(&owner, &component),
                 Some(_) => {
@@ -367,9 +367,9 @@ pub(super) fn old_revisions(sandbox: &Arc<Sandbox>, components: &Arc<Components>
 pub(super) fn put_in_place(
     tenant: &Tenant,
     rules: Arc<dyn Rules>,
-    standing: health::Standing,
-    ready: Ready,
-) -> Option<Passed> {
+    standing: health::Probation,
+    ready: PreparedInstances,
+) -> Option<Drained> {
     let name = rules.descriptor().domain.clone();
     tenant.is_loaded(&name);
     let active = Active::new(&tenant.name, rules, standing, ready);

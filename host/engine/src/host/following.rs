@@ -9,7 +9,7 @@ use polder_core::TenantName;
 use polder_journal::{OpenReport, Reader, Writer};
 
 use super::{Host, Inner};
-use crate::deployments::Depot;
+use crate::deployments::ComponentStore;
 use crate::pipeline::Pipeline;
 use crate::tenant::Tenant;
 use crate::{HostOptions, OpenError, SubmitError};
@@ -20,7 +20,7 @@ impl Host {
     pub fn open_following(
         reader: Reader,
         report: OpenReport,
-        depot: Arc<dyn Depot>,
+        depot: Arc<dyn ComponentStore>,
         options: HostOptions,
     ) -> Result<Self, OpenError> {
         let host = Self::start(options, reader, report, Some(depot))?;

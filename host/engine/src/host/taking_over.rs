@@ -14,11 +14,11 @@ use super::{Inner, blocking};
 use crate::DeployError;
 use crate::answers::{DeployStatus, Deployed};
 use crate::deployments::{DeploymentFact, GateOptions, Uploaded};
-use crate::gate::{Candidate, GateError, GateProgress, Judged, Verdict};
 use crate::guest_rules::GuestRules;
-use crate::health::Standing;
-use crate::pipeline::{MakeReady, Ready};
+use crate::health::Probation;
+use crate::pipeline::{MakeReady, PreparedInstances};
 use crate::projections::Asked;
+use crate::revision_check::{Candidate, GateError, GateProgress, Judged, Verdict};
 use crate::rules::Rules;
 use crate::tenant::Tenant;
 
@@ -195,7 +195,7 @@ impl Inner {
         let (tenant, component) = (Arc::clone(tenant), Arc::clone(component));
         // A revision that a domain goes back to has been good before.
         let goes_back = facts.iter().any(|fact| matches!(fact, DeploymentFact::RevisionRolledBack { .. }));
-        let standing = if goes_back { Standing::Proven } else { Standing::New };
+        let standing = if goes_back { Probation::Proven } else { Probation::New };
         let switched = self.administer(move |inner, stream| {
             inner.tenant(&tenant.name).ok_or_else(|| DeployError::UnknownTenant(tenant.name.clone()))?;
             for fact in facts {
@@ -247,7 +247,7 @@ impl Inner {
         let tenant = Arc::clone(tenant);
         let gone_back = self.administer(move |inner, stream| {
             inner.record(stream, &inner.deployments, fact, None)?;
-            put_in_place(&tenant, old, Standing::Proven, Ready::default());
+            put_in_place(&tenant, old, Probation::Proven, PreparedInstances::default());
             Ok(())
         });
         gone_back.await.map_err(|error: crate::SubmitError| DeployError::ReadOnly(error.to_string()))?;
@@ -298,11 +298,11 @@ fn facts(
 }
 
 /// Prepared states, caught up with what was recorded until now. If they cannot be prepared, the workers build them.
-fn ready(making: Option<MakeReady>) -> Ready {
-    let Some(mut making) = making else { return Ready::default() };
+fn ready(making: Option<MakeReady>) -> PreparedInstances {
+    let Some(mut making) = making else { return PreparedInstances::default() };
     if let Err(error) = making.catch_up() {
         tracing::warn!(%error, "states could not be made ready for a switch; they are built at their first use");
-        return Ready::default();
+        return PreparedInstances::default();
     }
     making.finish()
 }

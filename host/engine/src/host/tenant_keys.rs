@@ -81,7 +81,11 @@ impl Inner {
             return Err(AppendError::Io { what: "record a fact", source: io::ErrorKind::Other.into() });
         };
         let noted = stream.accept(proposal, position);
-        crate::system::Book::fold(&mut *self.tenant_book.lock().unwrap_or_else(PoisonError::into_inner), fact, &noted);
+        crate::system::Registry::fold(
+            &mut *self.tenant_book.lock().unwrap_or_else(PoisonError::into_inner),
+            fact,
+            &noted,
+        );
         self.system.reached(position);
         Ok(())
     }

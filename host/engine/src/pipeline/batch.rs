@@ -10,8 +10,8 @@ use super::Grown;
 use super::job::ReplySender;
 use super::not_appended::NotAppended;
 use crate::SubmitError;
+use crate::in_flight::InFlightGuard;
 use crate::metrics::Metrics;
-use crate::passage::OnPassage;
 use crate::tenant::{Admission, Tenant};
 
 /// Keys of commands that carry an id, so that callers may repeat them.
@@ -39,7 +39,7 @@ pub(super) struct Reply {
     pub(super) answer: Result<CommandAck, SubmitError>,
     pub(super) to: ReplySender,
     pub(super) admission: Admission,
-    pub(super) _passage: OnPassage,
+    pub(super) _in_flight: InFlightGuard,
 }
 
 impl Batch {
@@ -99,7 +99,7 @@ impl Batch {
             tenant.reached(position);
             grown(&tenant);
         }
-        for Waiting { reply: Reply { answer, to, admission, _passage }, record } in self.replies {
+        for Waiting { reply: Reply { answer, to, admission, _in_flight }, record } in self.replies {
             let position = match record {
                 Some(index) => positions[index],
                 None => last_position(&admission.tenant().name),

@@ -4,8 +4,8 @@ use polder_core::{AggregateId, AggregateName, ContentId, Revision, Sequence};
 use polder_journal::{AggregateKey, Reader, RecordBuf};
 use polder_sandbox::{CallError, GuestEvent};
 
+use crate::grouping::guest_event;
 use crate::rules::{RulesInstance, StateSlot};
-use crate::stretch::guest_event;
 
 /// Records per read.
 const RECORDS_PER_READ: usize = 1_024;

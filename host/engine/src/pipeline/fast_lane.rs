@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use polder_sandbox::CpuTime;
 
-use super::conduct::slice_of;
 use super::job::{Durable, Job, Lent, Message, Returned, Ticket};
+use super::lane_policy::slice_of;
 use super::loans::{Loans, Route};
 use super::queue::FairQueue;
 use super::worker::{Shared, Worker, address_of};
@@ -135,7 +135,7 @@ impl FastLane {
             drop(job.reply.send(Err(refusal)));
             return;
         }
-        let is_slow = job.target.domain.conduct.is_slow();
+        let is_slow = job.target.domain.lane_policy.is_slow();
         if !is_slow && self.loans.is_empty() {
             return self.decide(*job);
         }
@@ -160,7 +160,7 @@ impl FastLane {
 
     fn decide(&mut self, job: Job) {
         match self.worker.rule(job) {
-            Ok(Some(ruling)) => self.worker.keep(ruling),
+            Ok(Some(decided)) => self.worker.keep(decided),
             Ok(None) => {}
             // Guests are pure, so a call that was cut off may run again from the start.
             Err(job) => self.route(job),
@@ -168,9 +168,9 @@ impl FastLane {
     }
 
     fn take_back(&mut self, returned: Returned) {
-        match returned.unsettled {
-            Some((unsettled, durable)) => {
-                self.worker.keep_unsettled(unsettled);
+        match returned.pending_reply {
+            Some((pending_reply, durable)) => {
+                self.worker.keep_pending_reply(pending_reply);
                 self.lent_in_batch.push((returned.domain, durable));
             }
             None => self.done(&returned.domain),

@@ -7,11 +7,11 @@ use polder_core::{Command, CommandAck, Position, Revision};
 use polder_journal::AggregateKey;
 use tokio::sync::oneshot;
 
-use super::ready::ReadySeat;
-use super::worker::Unsettled;
+use super::prepared::PreparedInstance;
+use super::worker::PendingReply;
 use crate::SubmitError;
 use crate::domain::Domain;
-use crate::passage::OnPassage;
+use crate::in_flight::InFlightGuard;
 use crate::tenant::{Admission, Tenant};
 
 pub(crate) type ReplySender = oneshot::Sender<Result<CommandAck, SubmitError>>;
@@ -27,7 +27,7 @@ pub(crate) struct Target {
     pub(crate) domain: Arc<Domain>,
     pub(crate) key: AggregateKey,
     pub(crate) admission: Admission,
-    pub(crate) passage: OnPassage,
+    pub(crate) in_flight: InFlightGuard,
 }
 
 impl Job {
@@ -44,7 +44,7 @@ pub(super) enum Message {
     /// The domain has a new active revision.
     Switched(Arc<Tenant>, Arc<Domain>),
     /// Asks for what was kept of a revision of the domain.
-    Reclaim(Arc<Domain>, Revision, Sender<(ReadySeat, Position)>),
+    Reclaim(Arc<Domain>, Revision, Sender<(PreparedInstance, Position)>),
     /// The host has no memory left: the worker releases unused guest memory.
     GiveMemoryBack,
     /// No more messages follow, except for returned commands.
@@ -54,7 +54,7 @@ pub(super) enum Message {
 pub(super) struct Returned {
     pub(super) domain: Arc<Domain>,
     /// A decision to make durable and to answer. `None` if the caller has its answer already, or gets none.
-    pub(super) unsettled: Option<(Unsettled, Durable)>,
+    pub(super) pending_reply: Option<(PendingReply, Durable)>,
 }
 
 /// Dropped once the decision is durable, or once it is certain that it will not be.
@@ -79,12 +79,12 @@ pub(super) struct Ticket {
 
 impl Ticket {
     pub(super) fn new(domain: &Arc<Domain>, to: &Sender<Message>) -> Self {
-        Self { returned: Some(Returned { domain: Arc::clone(domain), unsettled: None }), to: to.clone() }
+        Self { returned: Some(Returned { domain: Arc::clone(domain), pending_reply: None }), to: to.clone() }
     }
 
-    pub(super) fn give_back(mut self, unsettled: Unsettled, durable: Durable) {
+    pub(super) fn give_back(mut self, pending_reply: PendingReply, durable: Durable) {
         if let Some(returned) = &mut self.returned {
-            returned.unsettled = Some((unsettled, durable));
+            returned.pending_reply = Some((pending_reply, durable));
         }
     }
 }

@@ -12,9 +12,9 @@
 //! **No tenant waits for another tenant's guest.** Three mechanisms ensure this:
 //!
 //! - A worker serves its waiting tenants fairly, by the CPU time that their commands used ([`queue`]).
-//! - A call on the fast lane has a time slice of a few milliseconds ([`conduct`]). A looping guest delays its worker by
-//!   one slice, once. The call is cut off and runs again from the start on the slow lane, with the full limits of the
-//!   tenant. Guests are pure, so the second run gives the verdict that the first would have given.
+//! - A call on the fast lane has a time slice of a few milliseconds ([`lane_policy`]). A looping guest delays its
+//!   worker by one slice, once. The call is cut off and runs again from the start on the slow lane, with the full
+//!   limits of the tenant. Guests are pure, so the second run gives the verdict that the first would have given.
 //! - The domain stays on the slow lane for a while, longer each time ([`loans`]). The slow lane's thread has the lowest
 //!   priority, so it only uses CPU time that no other thread needs ([`slow_lane`]).
 //!
@@ -25,16 +25,16 @@
 mod appender;
 mod batch;
 mod cold;
-mod conduct;
 mod fast_lane;
 mod job;
-mod kept;
+mod lane_policy;
 mod loans;
 mod not_appended;
+mod prepared;
 pub(crate) mod priority;
 mod queue;
-mod ready;
-mod seat;
+mod resident;
+mod retired;
 mod share;
 mod slow_lane;
 mod snapshots;
@@ -53,11 +53,11 @@ use polder_sandbox::Interrupt;
 
 use appender::Appender;
 pub(crate) use cold::{EVENTS_PER_CALL, FoldError, Folded, Wanted, begin, fold_history, fold_part};
-pub(crate) use conduct::{Conduct, overran_slice, slice_of};
 pub(crate) use job::{Job, Target};
-pub(crate) use kept::Reclaimed;
+pub(crate) use lane_policy::{LanePolicy, overran_slice, slice_of};
 pub(crate) use not_appended::NotAppended;
-pub(crate) use ready::{MakeReady, Ready};
+pub(crate) use prepared::{MakeReady, PreparedInstances};
+pub(crate) use retired::Reclaimed;
 pub(crate) use verdict::repeat;
 
 use crate::clock::Clock;
@@ -241,8 +241,8 @@ impl Pipeline {
         Reclaimed(asked.into_iter().map(|reclaimed| reclaimed.recv().ok()).collect())
     }
 
-    /// Informs all workers of the domain's new active revision. Workers that have states [made ready](Ready) for it
-    /// start to use them now.
+    /// Informs all workers of the domain's new active revision. Workers that have states [made
+    /// ready](PreparedInstances) for it start to use them now.
     pub(crate) fn switched(&self, tenant: &Arc<Tenant>, domain: &Arc<Domain>) {
         for worker in &self.workers {
             // A worker that is gone takes no commands either.

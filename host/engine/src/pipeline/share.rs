@@ -18,7 +18,7 @@ const LEAVING_SHARE: u64 = 8;
 /// Upper bound of the commands between two checks.
 const COMMANDS_PER_CHECK_MAX: u64 = 64;
 
-/// Commands of a seat between two checks of its tenant's memory; fewer when the limit on states is small.
+/// Commands of a resident between two checks of its tenant's memory; fewer when the limit on states is small.
 pub(super) fn commands_per_check(share: &Limits) -> u64 {
     (share.warm_states_max / LEAVING_SHARE).clamp(1, COMMANDS_PER_CHECK_MAX)
 }

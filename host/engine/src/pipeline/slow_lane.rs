@@ -12,9 +12,9 @@ use std::time::Instant;
 
 use polder_sandbox::{CpuTime, Interrupt};
 
-use super::conduct::SLICE_MS;
 use super::fast_lane::REST_EVERY;
 use super::job::{Durable, Lent};
+use super::lane_policy::SLICE_MS;
 use super::priority;
 use super::queue::FairQueue;
 use super::worker::{Shared, Worker, address_of};
@@ -86,7 +86,7 @@ impl SlowLane {
         for desk in &mut self.desks {
             desk.worker.rest();
             let worker = &desk.worker;
-            desk.loans.retain(|address, _| worker.has_seat(*address));
+            desk.loans.retain(|address, _| worker.has_resident(*address));
         }
         self.rested = Instant::now();
     }
@@ -114,10 +114,10 @@ impl SlowLane {
             desk.worker.give_up(address_of(&domain));
         }
         let mut cpu_time = CpuTime::now();
-        let ruling = loop {
+        let decided = loop {
             let ruled = self.stopping.scope(|| tenant.ended().scope(|| desk.worker.rule(*job)));
             match ruled {
-                Ok(ruling) => break ruling,
+                Ok(decided) => break decided,
                 // The tenant's limits were raised while the command ran with the former ones.
                 Err(again) => job = again,
             }
@@ -125,15 +125,15 @@ impl SlowLane {
         let used_ns = cpu_time.lap_ns();
         tenant.used(used_ns);
         if used_ns > SLICE_NS {
-            domain.conduct.overran();
+            domain.lane_policy.overran();
         }
-        if let Some(ruling) = ruling {
-            let (unsettled, decided_on) = ruling.split();
+        if let Some(decided) = decided {
+            let (pending_reply, state_after) = decided.split();
             let (signal, durable) = channel();
-            ticket.give_back(unsettled, Durable { _signal: signal });
+            ticket.give_back(pending_reply, Durable { _signal: signal });
             // Nothing is ever sent on this channel. It closes when the lender drops its half.
             let _ = durable.recv();
-            desk.worker.put_back_durable(decided_on);
+            desk.worker.put_back_durable(state_after);
         }
         used_ns
     }

@@ -21,12 +21,12 @@ use polder_sandbox::{CallError, CallErrorKind, GuestCommand};
 use super::appender::{Appender, Handed};
 use super::batch::{Batch, Reply};
 use super::cold::FoldError;
-use super::conduct::overran_slice;
 use super::job::{Message, ReplySender, Target};
-use super::kept::KeptSeats;
+use super::lane_policy::overran_slice;
 use super::not_appended::NotAppended;
-use super::ready::ReadySeat;
-use super::seat::{Seat, TakeError, Upkeep};
+use super::prepared::PreparedInstance;
+use super::resident::{ResidentInstance, TakeError, Upkeep};
+use super::retired::RetiredInstances;
 use super::share::{share_of, states_leaving};
 use super::undurable::Undurable;
 use super::verdict::{Verdict, new_command_id, record, repeat};
@@ -40,7 +40,7 @@ use crate::metrics::Metrics;
 use crate::rules::DecidedEvent;
 use crate::tenant::Tenant;
 
-pub(super) use decide::{Asked, DecidedOn, Decision, Ruling, Unsettled};
+pub(super) use decide::{Asked, Decided, Decision, PendingReply, StateAfter};
 
 /// What all workers share.
 #[derive(Clone)]
@@ -92,9 +92,9 @@ pub(super) struct Worker {
     peers: Peers,
     /// Counts the states put back. It serves as the clock of LRU eviction.
     commands: u64,
-    /// Keyed by the address of the domain. The seat keeps the domain alive, so the address stays valid.
-    seats: HashMap<usize, Seat>,
-    kept: KeptSeats,
+    /// Keyed by the address of the domain. The resident keeps the domain alive, so the address stays valid.
+    residents: HashMap<usize, ResidentInstance>,
+    kept: RetiredInstances,
     batch: Batch,
     /// Whether the appender was informed that more records will come.
     is_deciding: bool,
@@ -105,7 +105,7 @@ pub(super) struct Worker {
     undurable: Undurable,
     /// Samples of the decisions in the batch, for the audit.
     samples: Vec<Sample>,
-    /// Addresses of the seats whose calls are not reported yet.
+    /// Addresses of the residents whose calls are not reported yet.
     unreported: Vec<usize>,
 }
 
@@ -134,8 +134,8 @@ impl Worker {
             worker_count,
             peers,
             commands: 0,
-            seats: HashMap::default(),
-            kept: KeptSeats::default(),
+            residents: HashMap::default(),
+            kept: RetiredInstances::default(),
             batch: Batch::default(),
             batch_number: 1,
             generation,

@@ -18,10 +18,10 @@ use polder_sandbox::{CallError, CallErrorKind, Component, CpuTime, DocumentHandl
 use super::allowance::{Failures, Lane, STRETCH_BYTES_MIN, Stretch};
 use super::readable::Readable;
 use super::store::{Line, NewEffect, View, ViewStore, WriteError};
-use crate::pace::{HeldBack, LONG_REST, Pace};
+use crate::grouping::guest_event;
 use crate::pipeline::overran_slice;
-use crate::stretch::guest_event;
 use crate::tenant::Tenant;
+use crate::throttle::{HeldBack, LONG_REST, Pace};
 
 /// Bytes of history per turn for a view that no reader uses yet, while commands arrive. Such a turn contains pauses,
 /// and live views need the thread.

@@ -289,7 +289,7 @@ impl Task {
 
     fn lane(&self) -> Lane {
         match self {
-            Self::Feed(feed) if feed.conduct.is_slow() => Lane::Slow,
+            Self::Feed(feed) if feed.lane_policy.is_slow() => Lane::Slow,
             _ => Lane::Fast,
         }
     }

@@ -13,7 +13,7 @@ use super::allowance::{Lane, retry_after};
 use super::feed::{Feed, FeedError, Turn};
 use super::scheduler::Turned;
 use super::store::{StoreResult, View, ViewStore, is_damage};
-use crate::pipeline::Conduct;
+use crate::pipeline::LanePolicy;
 use crate::tenant::Tenant;
 
 /// Interval at which a rebuilt view checks whether the former view has advanced as far, so that their parked events can
@@ -39,7 +39,7 @@ pub(super) struct FeedSlot {
     /// Whether readers wait for this view while it is built. It then does not leave the CPU to the commands.
     pub(super) is_awaited: AtomicBool,
     /// Decides whether the feed runs on the slow lane.
-    pub(super) conduct: Conduct,
+    pub(super) lane_policy: LanePolicy,
     /// The position of the documents.
     pub(super) position: watch::Sender<Position>,
     /// The event that the revision cannot read, and before which the view stays; 0 for none.
@@ -62,7 +62,7 @@ impl FeedSlot {
             queued: AtomicBool::new(false),
             retired: Interrupt::default(),
             is_awaited: AtomicBool::new(false),
-            conduct: Conduct::default(),
+            lane_policy: LanePolicy::default(),
             position: watch::Sender::new(view.checkpoint),
             stopped_before: AtomicU64::new(0),
             is_built: AtomicBool::new(view.built),
@@ -159,7 +159,7 @@ impl FeedSlot {
             _ if self.retired.is_set() => Turned::Done,
             Ok(Turn::More) => Turned::More,
             Ok(Turn::Overran) => {
-                self.conduct.overran();
+                self.lane_policy.overran();
                 Turned::More
             }
             Ok(Turn::NotYet(wait) | Turn::Resting(wait)) => Turned::Later(*wait),

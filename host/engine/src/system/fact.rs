@@ -23,7 +23,7 @@ pub(crate) trait Fact: Serialize + DeserializeOwned {
 /// Time, actor and place of a recorded fact.
 #[derive(Debug, Clone)]
 #[allow(dead_code, reason = "each book takes what it needs")]
-pub(crate) struct Noted {
+pub(crate) struct Recorded {
     pub(crate) position: Position,
     pub(crate) sequence: Sequence,
     pub(crate) id: ContentId,
@@ -33,10 +33,10 @@ pub(crate) struct Noted {
 }
 
 /// The state that follows from the facts of one domain.
-pub(crate) trait Book {
+pub(crate) trait Registry {
     type Fact: Fact;
 
-    fn fold(&mut self, fact: Self::Fact, noted: &Noted);
+    fn fold(&mut self, fact: Self::Fact, noted: &Recorded);
 }
 
 /// A book of any fact type, as readers of the stream use it.
@@ -44,7 +44,7 @@ pub(crate) trait ReadFacts {
     fn domain(&self) -> &'static str;
 
     /// Reads a fact. Fails if this version does not know the fact; the error names the known ones.
-    fn read(&mut self, event: &Written<'_>, noted: &Noted) -> serde_json::Result<()>;
+    fn read(&mut self, event: &Written<'_>, noted: &Recorded) -> serde_json::Result<()>;
 }
 
 /// A fact as it is stored.
@@ -54,12 +54,12 @@ pub(crate) struct Written<'a> {
     pub(crate) payload: &'a str,
 }
 
-impl<B: Book> ReadFacts for B {
+impl<B: Registry> ReadFacts for B {
     fn domain(&self) -> &'static str {
         B::Fact::DOMAIN
     }
 
-    fn read(&mut self, event: &Written<'_>, noted: &Noted) -> serde_json::Result<()> {
+    fn read(&mut self, event: &Written<'_>, noted: &Recorded) -> serde_json::Result<()> {
         self.fold(event.fact()?, noted);
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! restart reads it and restores the same tenants and revisions. It can be read like any other history, but takes no
 //! commands.
 //!
-//! To add a kind of facts: write an enum of them (see [`Fact`]) and a [`Book`] that folds them, add the enum to
+//! To add a kind of facts: write an enum of them (see [`Fact`]) and a [`Registry`] that folds them, add the enum to
 //! [`KINDS`], and pass the book to [`SystemStream::read`] at the start. `Inner::record` records new facts.
 
 mod fact;
@@ -10,13 +10,13 @@ mod stream;
 
 use polder_core::TenantName;
 
-pub(crate) use fact::{Book, Fact, Noted};
+pub(crate) use fact::{Fact, Recorded, Registry};
 pub(crate) use stream::{SystemStream, read_facts, read_record};
 
 use crate::access::KeyFact;
-use crate::bridges::BridgeFact;
 use crate::deployments::DeploymentFact;
 use crate::tenants::TenantFact;
+use crate::translations::BridgeFact;
 
 /// The tenant of the host's own history. No other tenant can have this name.
 pub const SYSTEM_TENANT: &str = "system";

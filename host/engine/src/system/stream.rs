@@ -12,7 +12,7 @@ use polder_journal::{
 };
 
 use super::fact::{ReadFacts, Written, written};
-use super::{Book, Fact, Noted, system_tenant};
+use super::{Fact, Recorded, Registry, system_tenant};
 
 /// Bytes of the stream per read.
 const READ_BYTES: usize = 1024 * 1024;
@@ -114,16 +114,16 @@ impl SystemStream {
     }
 
     /// Advances the stream. Call it once the proposal is durable.
-    pub(crate) fn accept(&mut self, proposal: Proposal, position: Position) -> Noted {
+    pub(crate) fn accept(&mut self, proposal: Proposal, position: Position) -> Recorded {
         let Proposal { key, sequence, id, at_ms, actor } = proposal;
         self.heads.insert(key, (sequence, id));
         self.position = position;
-        Noted { position, sequence, id, at_ms, actor }
+        Recorded { position, sequence, id, at_ms, actor }
     }
 }
 
 /// Passes the facts about one aggregate to a book, in order.
-pub(crate) fn read_facts<B: Book>(reader: &Reader, id: &AggregateId, book: &mut B) -> Result<(), StreamError> {
+pub(crate) fn read_facts<B: Registry>(reader: &Reader, id: &AggregateId, book: &mut B) -> Result<(), StreamError> {
     let domain = DomainName::new(B::Fact::DOMAIN).expect("a good name");
     let aggregate = AggregateName::new(B::Fact::AGGREGATE).expect("a good name");
     let key = AggregateKey::of(&system_tenant(), &domain, &aggregate, id);
@@ -142,7 +142,7 @@ pub(crate) fn read_facts<B: Book>(reader: &Reader, id: &AggregateId, book: &mut 
 }
 
 /// Passes the facts of one record to the book of their domain. Ignores records of other domains.
-pub(crate) fn read_record<B: Book>(record: &RecordView<'_>, book: &mut B) -> Result<(), StreamError> {
+pub(crate) fn read_record<B: Registry>(record: &RecordView<'_>, book: &mut B) -> Result<(), StreamError> {
     if record.domain() != B::Fact::DOMAIN {
         return Ok(());
     }
@@ -161,7 +161,7 @@ fn read_into<R: ReadFacts + ?Sized>(
         position: event.position,
         problem,
     };
-    let noted = Noted {
+    let noted = Recorded {
         position: event.position,
         sequence: event.sequence,
         id: event.id,

@@ -8,12 +8,12 @@ use polder_access::VerifiedToken;
 use polder_core::access::{Grant, Pattern};
 use polder_core::subject;
 
-use super::Sight;
-use super::demand::Wanted;
+use super::VisibleEvents;
+use super::route_permission::Wanted;
 use crate::app::App;
 use crate::headers::{self, Headers};
-use crate::kinds;
 use crate::problem::Problem;
+use crate::problem_kinds;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Caller {
@@ -47,13 +47,13 @@ impl Caller {
     }
 
     /// Returns which events of `space` the caller may see. Refused when it may see none.
-    pub(crate) fn sight(&self, space: Pattern) -> Result<Sight, Problem> {
+    pub(crate) fn sight(&self, space: Pattern) -> Result<VisibleEvents, Problem> {
         match self.grant() {
             Some(grant) if !grant.may_subscribe_to_all(&space) => {
                 self.check(&Wanted::SubscribeWithin(space))?;
-                Ok(Sight::Some(Arc::clone(grant)))
+                Ok(VisibleEvents::Some(Arc::clone(grant)))
             }
-            _ => Ok(Sight::All),
+            _ => Ok(VisibleEvents::All),
         }
     }
 
@@ -79,7 +79,7 @@ fn not_permitted(wanted: &Wanted) -> Problem {
         Wanted::SubscribeWithin(space) => ("subscribe", space.as_str()),
     };
     let detail = format!("the token does not permit this: it would have to {verb} on {subject}");
-    Problem::new(&kinds::NOT_PERMITTED, detail).with("verb", verb).with("subject", subject)
+    Problem::new(&problem_kinds::NOT_PERMITTED, detail).with("verb", verb).with("subject", subject)
 }
 
 /// Taken from the request, where `authenticate` puts it. A route without that layer refuses everyone.
@@ -88,6 +88,6 @@ impl FromRequestParts<Arc<App>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
         let caller = parts.extensions.get::<Self>().cloned();
-        caller.ok_or_else(|| Problem::new(&kinds::NOT_PERMITTED, "this route authenticates no callers"))
+        caller.ok_or_else(|| Problem::new(&problem_kinds::NOT_PERMITTED, "this route authenticates no callers"))
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use polder_access::CLOCK_SKEW_S_MAX;
 
 use super::Caller;
-use super::gate::now_s;
+use super::authenticate::now_s;
 use crate::app::App;
 
 /// The longest pause between two checks of the clock, since the clock can be set.

@@ -56,7 +56,7 @@ pub(crate) fn taken(text: &mut Vec<u8>) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds;
+    use crate::problem_kinds;
 
     #[test]
     fn answers_begin_with_their_line() {
@@ -66,8 +66,8 @@ mod tests {
         let mut text = Vec::new();
         append_ack(&mut text, 7, &ack);
         let second = text.len();
-        append_problem(&mut text, 8, &Problem::new(&kinds::BAD_LINE, "no \"address\""));
-        append_early_end(&mut text, 8, &Problem::new(&kinds::SHUTTING_DOWN, "bye"));
+        append_problem(&mut text, 8, &Problem::new(&problem_kinds::BAD_LINE, "no \"address\""));
+        append_early_end(&mut text, 8, &Problem::new(&problem_kinds::SHUTTING_DOWN, "bye"));
         let lines: Vec<serde_json::Value> = text
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())

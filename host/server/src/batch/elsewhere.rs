@@ -9,8 +9,8 @@ use super::answers;
 use super::lines::Line;
 use super::task::{Batch, Source, Stop};
 use crate::cluster;
-use crate::kinds;
 use crate::problem::Problem;
+use crate::problem_kinds;
 
 /// The most lines of one message to another host. Their answers fit into one message as well.
 const GROUP_LINES_MAX: usize = 128;
@@ -55,7 +55,7 @@ impl Batch {
         let answer = response.into_body().collect().await.map(|answer| answer.to_bytes()).unwrap_or_default();
         if !is_answered {
             let detail = format!("the journal's owner refused the lines: {}", String::from_utf8_lossy(&answer));
-            return Err(Problem::new(&kinds::NOT_READY, detail).into());
+            return Err(Problem::new(&problem_kinds::NOT_READY, detail).into());
         }
         self.note_text(&answer);
         self.flush().await?;

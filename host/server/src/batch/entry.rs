@@ -15,8 +15,8 @@ use serde_json::value::RawValue;
 use crate::access::Caller;
 use crate::commands::{Address, NO_PAYLOAD};
 use crate::headers::{self, Headers};
-use crate::kinds;
 use crate::problem::Problem;
+use crate::problem_kinds;
 
 /// The most bytes of a line beside its payload. Addresses, ids and an actor are much shorter.
 pub(crate) const LINE_HEAD_BYTES_MAX: u64 = 4 * 1024;
@@ -63,11 +63,11 @@ pub(crate) fn read(
     traceparent: Option<&str>,
 ) -> Result<Command, Problem> {
     let entry: Entry<'_> = serde_json::from_slice(line)
-        .map_err(|error| Problem::new(&kinds::BAD_LINE, format!("the line cannot be read: {error}")))?;
+        .map_err(|error| Problem::new(&problem_kinds::BAD_LINE, format!("the line cannot be read: {error}")))?;
     let parts: Vec<&str> = entry.address.split('/').collect();
     let &[domain, aggregate, id, command] = parts.as_slice() else {
         let rule = "\"domain/aggregate/id/command\" would be right";
-        return Err(Problem::new(&kinds::BAD_LINE, format!("the address has {} parts; {rule}", parts.len())));
+        return Err(Problem::new(&problem_kinds::BAD_LINE, format!("the address has {} parts; {rule}", parts.len())));
     };
     let address = Address::new([tenant.as_str(), domain, aggregate, id, command])?;
     caller.check(&address.wanted())?;

@@ -39,10 +39,10 @@ use task::{Batch, LINE_BYTES_IN_FLIGHT_MAX, Source};
 use crate::access::Caller;
 use crate::app::App;
 use crate::headers::{self, bad_header};
+use crate::path::Segments;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::refusals::memory_exhausted;
-use crate::segments::Segments;
 
 pub(crate) const NDJSON: &str = "application/x-ndjson";
 /// The size at which answers are passed on to the response, in bytes.

@@ -20,8 +20,8 @@ use super::lines::{Line, Lines};
 use super::{ANSWER_PIECE_BYTES, answers, entry};
 use crate::access::{self, Caller, Hints as _};
 use crate::app::App;
-use crate::kinds;
 use crate::problem::Problem;
+use crate::problem_kinds;
 
 /// The most lines of one request that are taken and not answered.
 pub(super) const LINES_IN_FLIGHT_MAX: usize = 1_024;
@@ -129,7 +129,7 @@ impl Batch {
                 Some(bytes) => self.take(number, &bytes).await?,
                 None => {
                     let problem = Problem::new(
-                        &kinds::TOO_LARGE,
+                        &problem_kinds::TOO_LARGE,
                         "the line is longer than a command may be (limit command_bytes_max)",
                     );
                     self.refuse(number, &problem.with("limit_name", "command_bytes_max"));
@@ -145,7 +145,8 @@ impl Batch {
         let mut closing = self.source.app.closing.clone();
         loop {
             if *closing.borrow() {
-                let problem = Problem::new(&kinds::SHUTTING_DOWN, "the host is shutting down; send the rest again");
+                let problem =
+                    Problem::new(&problem_kinds::SHUTTING_DOWN, "the host is shutting down; send the rest again");
                 return Err(Stop::Early(problem));
             }
             self.note_ready();
@@ -200,7 +201,7 @@ impl Batch {
     /// Waits until the line can be tried again. Fails at once unless a limit of the tenant is the cause, since only
     /// such a limit passes soon.
     async fn hold_back(&mut self, problem: Problem, start: Instant) -> Result<(), Stop> {
-        if !problem.is_of(&kinds::BUSY) || start.elapsed() >= LINE_WAIT_MAX {
+        if !problem.is_of(&problem_kinds::BUSY) || start.elapsed() >= LINE_WAIT_MAX {
             return Err(Stop::Early(problem));
         }
         self.flush().await?;
@@ -279,7 +280,7 @@ impl Batch {
 }
 
 fn broken_off(problem: String) -> Stop {
-    Stop::Early(Problem::new(&kinds::BAD_BODY, format!("the body broke off: {problem}")))
+    Stop::Early(Problem::new(&problem_kinds::BAD_BODY, format!("the body broke off: {problem}")))
 }
 
 async fn read_to_end(mut body: Body) {

@@ -14,22 +14,22 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use polder_bridge::journal::AskError;
 use polder_core::{MemoryPurpose, MemoryReservation};
 use polder_engine::Host;
+use polder_nats::journal::AskError;
 use tower::ServiceExt as _;
 
 use super::Cluster;
-use super::member::Role;
+use super::ownership::Role;
 use super::wire::{self, AnswerHead, RequestHead};
-use crate::access::{self, Demand};
+use crate::access::{self, RoutePermission};
 use crate::app::App;
 use crate::first_key::FirstKeyProven;
-use crate::parts::Part;
+use crate::partitions::Partition;
+use crate::path::Segments;
 use crate::problem::{ForOwner, Problem};
 use crate::refusals::memory_exhausted;
-use crate::segments::Segments;
-use crate::{body, kinds};
+use crate::{body, problem_kinds};
 
 /// The longest body that is forwarded, in bytes: that of a component.
 const FORWARDED_BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -57,7 +57,7 @@ struct HandedOver;
 /// Forwards a request to the journal's owner if that is another host. Runs before every route that changes something,
 /// except the routes that act on the receiving host.
 pub(crate) async fn forward(
-    State((app, demand)): State<(Arc<App>, Demand)>,
+    State((app, permission)): State<(Arc<App>, RoutePermission)>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
@@ -81,7 +81,7 @@ pub(crate) async fn forward(
         return Ok(next.run(Request::from_parts(parts, sent)).await);
     };
     // Checks the permission before a byte is read or stored for the owner, which checks it again.
-    access::caller(&app, &parts.headers)?.check(&demand(&segments?)?)?;
+    access::caller(&app, &parts.headers)?.check(&permission(&segments?)?)?;
     let sent = body::read(&app.memory, sent, FORWARDED_BYTES_MAX, "that is forwarded to another host").await?;
     let start = Instant::now();
     loop {
@@ -107,24 +107,27 @@ pub(crate) async fn forward(
             _ => "no host owns it at the moment".to_owned(),
         };
         if start.elapsed() > OWNER_WAIT_MAX {
-            return Err(Problem::new(&kinds::NOT_READY, format!("no host takes changes to the journal: {reason}")));
+            return Err(Problem::new(
+                &problem_kinds::NOT_READY,
+                format!("no host takes changes to the journal: {reason}"),
+            ));
         }
         tokio::time::sleep(LOOK_PAUSE).await;
     }
 }
 
 fn silent(problem: &str) -> Problem {
-    Problem::new(&kinds::NOT_READY, format!("nothing was done: {problem}"))
+    Problem::new(&problem_kinds::NOT_READY, format!("nothing was done: {problem}"))
 }
 
 /// Forwards lines of a batch to the owner of the part's journal, and returns its response.
 pub(crate) async fn hand_over_lines(
-    part: &Part,
+    part: &Partition,
     parts: &Parts,
     first_line: u64,
     lines: Bytes,
 ) -> Result<Response, Problem> {
-    let not_ready = |problem: String| Problem::new(&kinds::NOT_READY, problem);
+    let not_ready = |problem: String| Problem::new(&problem_kinds::NOT_READY, problem);
     let cluster = part.cluster.as_ref().ok_or_else(|| not_ready("no other host is known".to_owned()))?;
     let mut parts = parts.clone();
     let uri = format!("{}?first_line={first_line}", parts.uri.path());
@@ -161,7 +164,7 @@ pub(crate) async fn hand_over_lines(
 impl Cluster {
     /// Sends a request to `owner` and returns its response. `None`: the owner certainly did nothing.
     async fn hand_over(&self, owner: &str, parts: &Parts, sent: &Bytes) -> Result<Option<Response>, Problem> {
-        let failed = |problem: String| Problem::new(&kinds::NOT_READY, problem);
+        let failed = |problem: String| Problem::new(&problem_kinds::NOT_READY, problem);
         let mut headers = parts.headers.clone();
         headers.remove(CONTENT_LENGTH);
         headers.remove(TRANSFER_ENCODING);
@@ -262,14 +265,14 @@ impl Cluster {
                 wire::written(&head, &body.to_bytes())
             }
             Err(error) => {
-                let problem = Problem::new(&kinds::STORAGE_FAILED, format!("the answer broke off: {error}"));
+                let problem = Problem::new(&problem_kinds::STORAGE_FAILED, format!("the answer broke off: {error}"));
                 wire::written(&AnswerHead::new(problem.into_response().status(), &Default::default(), 0), b"")
             }
         }
     }
 
     async fn request(&self, host: &Host, message: Bytes) -> Result<Request, Problem> {
-        let bad = |detail: &str| Problem::new(&kinds::BAD_BODY, detail);
+        let bad = |detail: &str| Problem::new(&problem_kinds::BAD_BODY, detail);
         let (head, mut body) = wire::read::<RequestHead>(message).ok_or_else(|| bad("no request of another host's"))?;
         let (method, uri, headers) = head.parts().ok_or_else(|| bad("no request of HTTP"))?;
         if let Some(parcel) = &head.parcel {
@@ -277,7 +280,7 @@ impl Cluster {
             let mut held = held.map_err(|error| memory_exhausted(error.to_string(), &error))?;
             let found = self.objects.find_parcel(parcel).await.map_err(|error| {
                 tracing::warn!(%error, "the body of a request from another host cannot be read");
-                Problem::new(&kinds::NOT_READY, "nothing was done: the body of the request cannot be read")
+                Problem::new(&problem_kinds::NOT_READY, "nothing was done: the body of the request cannot be read")
             })?;
             let bytes = found.ok_or_else(|| bad("its parcel is not there"))?;
             held.shrink_to(bytes.len() as u64);
@@ -306,7 +309,7 @@ impl AsRef<[u8]> for Parcelled {
 }
 
 /// Answers the requests that other hosts forward to this part, until the server ends.
-pub(crate) async fn serve_hosts(part: Arc<Part>, router: Router) {
+pub(crate) async fn serve_hosts(part: Arc<Partition>, router: Router) {
     let Some(cluster) = part.cluster.clone() else { return };
     let (line, name) = (cluster.line.clone(), Arc::clone(&cluster.name));
     let answered = line.answer(&name, |message| {

@@ -2,11 +2,11 @@
 //! appended to it. Every host answers every request: queries from its own copies, changes by forwarding them to the
 //! owner.
 
-mod company;
-mod depot;
-mod division;
+mod assignment;
+mod cluster_handle;
+mod component_store;
 mod forward;
-mod member;
+mod ownership;
 mod plan;
 mod servers;
 mod wire;
@@ -14,24 +14,24 @@ mod wire;
 use std::sync::Arc;
 use std::time::Instant;
 
-use polder_bridge::ConnectOptions;
-use polder_bridge::journal::{HostLine, JournalError, JournalLink, JournalOptions, LEASE_LOOK, Lease, Objects, Roll};
 use polder_core::{JournalNumber, TenantName};
 use polder_engine::{Host, HostOptions, MAIN_TENANT};
 use polder_journal::Follower;
+use polder_nats::ConnectOptions;
+use polder_nats::journal::{HostLine, JournalError, JournalLink, JournalOptions, LEASE_LOOK, Lease, Objects, Presence};
 use tokio::sync::watch;
 
-pub(crate) use company::Company;
-pub use company::Members;
-use depot::SharedDepot;
-use division::Division;
+use assignment::Assignment;
+pub(crate) use cluster_handle::ClusterHandle;
+pub use cluster_handle::Members;
+use component_store::SharedDepot;
 pub(crate) use forward::{forward, hand_over_lines, serve_hosts};
-pub(crate) use member::Role;
-use member::{Asked, Member, Work};
+pub(crate) use ownership::Role;
+use ownership::{Asked, OwnershipThread, Work};
 pub(crate) use servers::Servers;
 use servers::Watched;
 
-use crate::parts::{Part, Parts};
+use crate::partitions::{Partition, Partitions};
 
 /// The folder below a data folder that holds one folder per journal, with the copy of the journal and its data.
 pub const COPIES_FOLDER: &str = "journals";
@@ -60,7 +60,7 @@ pub(crate) struct Cluster {
     name: Arc<str>,
     line: HostLine,
     servers: Servers,
-    division: Arc<Division>,
+    division: Arc<Assignment>,
     objects: Objects,
     role: watch::Receiver<Role>,
     /// The number of the last frame that this host has applied.
@@ -75,9 +75,9 @@ pub fn join(
     connect: &ConnectOptions,
     journal: &JournalOptions,
     options: &HostOptions,
-) -> Result<(Parts, Members), JoinError> {
+) -> Result<(Partitions, Members), JoinError> {
     let name: Arc<str> = uuid::Uuid::new_v4().simple().to_string().into();
-    let division = Arc::new(Division::new(&name, journal.journals));
+    let division = Arc::new(Assignment::new(&name, journal.journals));
     let (asked, to_do) = watch::channel(Asked::default());
     let joining = Joining { name, division, asked: to_do, options };
     let (mut parts, mut waiting, mut links) = (Vec::new(), Vec::new(), Vec::new());
@@ -90,29 +90,33 @@ pub fn join(
         links.push(link);
     }
     let first = links.first().expect("there is a first journal");
-    let (roll, division) = (Roll::of(first), joining.division);
+    let (roll, division) = (Presence::of(first), joining.division);
     let (own, others) = (Arc::clone(&division), Arc::clone(&division));
     roll.keep(LEASE_LOOK, move || own.word(Instant::now()), move |word| others.heard(word, Instant::now()))?;
     let mut members = Vec::new();
     for (work, watched, follower) in waiting {
-        members.push(Member::start(work, follower).map_err(JoinError::Thread)?);
-        members.push(Member::watch(watched).map_err(JoinError::Thread)?);
+        members.push(OwnershipThread::start(work, follower).map_err(JoinError::Thread)?);
+        members.push(OwnershipThread::watch(watched).map_err(JoinError::Thread)?);
     }
-    let company = Company::new(asked, division, roll);
-    let parts = Parts::joined(journal.journals, parts, company.clone());
+    let company = ClusterHandle::new(asked, division, roll);
+    let parts = Partitions::joined(journal.journals, parts, company.clone());
     Ok((parts, Members::new(company, members, first.durability().clone())))
 }
 
 /// The values that all parts of a host are opened with.
 struct Joining<'a> {
     name: Arc<str>,
-    division: Arc<Division>,
+    division: Arc<Assignment>,
     asked: watch::Receiver<Asked>,
     options: &'a HostOptions,
 }
 
 impl Joining<'_> {
-    fn open(&self, link: &JournalLink, number: JournalNumber) -> Result<(Part, Work, Watched, Follower), JoinError> {
+    fn open(
+        &self,
+        link: &JournalLink,
+        number: JournalNumber,
+    ) -> Result<(Partition, Work, Watched, Follower), JoinError> {
         let Self { name, division, asked, options } = self;
         let main = TenantName::new(MAIN_TENANT).expect("a good name");
         let options = HostOptions {
@@ -157,7 +161,7 @@ impl Joining<'_> {
             followed: followed_sender,
             asked: asked.clone(),
         };
-        Ok((Part::new(number, host, Some(cluster)), work, watched, follower))
+        Ok((Partition::new(number, host, Some(cluster)), work, watched, follower))
     }
 }
 

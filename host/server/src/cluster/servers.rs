@@ -1,16 +1,16 @@
-//! The servers that keep a journal, as this host sees them: whether they answer, and whether they take writes. A server that has
-//! lost the others answers reads from memory, so an answer alone proves little. The owner renews its lease all the time, so a
-//! lease that is not renewed by an owner that runs shows that nothing can be written.
+//! The servers that keep a journal, as this host sees them: whether they answer, and whether they take writes. A
+//! server that has lost the others answers reads from memory, so an answer alone proves little. The owner renews its
+//! lease all the time, so a lease that is not renewed by an owner that runs shows that nothing can be written.
 
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use polder_bridge::journal::{JournalLink, LEASE_LOOK, LeaseReader};
+use polder_nats::journal::{JournalLink, LEASE_LOOK, LeaseReader};
 use tokio::sync::watch;
 
-use super::division::Division;
-use super::member::Asked;
+use super::assignment::Assignment;
+use super::ownership::Asked;
 
 /// The longest time that a frame may wait for the servers. After it, waiting callers get a refusal.
 const STALLED_AFTER: Duration = Duration::from_millis(1_500);
@@ -20,8 +20,8 @@ const STALL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 const SILENT_AFTER: Duration = Duration::from_millis(1_500);
 /// A lease of this host that was not renewed for this long shows that the servers take no writes.
 const OWN_LEASE_UNCHANGED_MAX: Duration = Duration::from_secs(2);
-/// The same for the lease of another host that runs. Longer than [`SILENCE_MAX`](super::division::SILENCE_MAX): a host that has
-/// ended counts as gone by then, and its lease is free for others.
+/// The same for the lease of another host that runs. Longer than [`SILENCE_MAX`](super::assignment::SILENCE_MAX): a
+/// host that has ended counts as gone by then, and its lease is free for others.
 const OTHER_LEASE_UNCHANGED_MAX: Duration = Duration::from_millis(3_500);
 
 /// What this host knows of the servers. Clones share it.
@@ -34,7 +34,7 @@ pub(crate) struct Servers {
 /// What the thread that watches the servers works with.
 pub(super) struct Watched {
     lease: LeaseReader,
-    division: Arc<Division>,
+    division: Arc<Assignment>,
     own_name: Arc<str>,
     asked: watch::Receiver<Asked>,
     is_silent: watch::Sender<bool>,
@@ -43,7 +43,7 @@ pub(super) struct Watched {
 pub(super) fn watch(
     link: &JournalLink,
     lease: LeaseReader,
-    division: &Arc<Division>,
+    division: &Arc<Assignment>,
     own_name: &Arc<str>,
     asked: watch::Receiver<Asked>,
 ) -> (Watched, Servers) {

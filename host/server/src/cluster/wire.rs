@@ -3,7 +3,7 @@
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use bytes::{BufMut as _, Bytes, BytesMut};
-use polder_bridge::journal::Parcel;
+use polder_nats::journal::Parcel;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use polder_bridge::Connection;
-use polder_bridge::events::Progress;
-use polder_bridge::service::Endpoint;
 use polder_core::TenantName;
+use polder_nats::Connection;
+use polder_nats::events::Progress;
+use polder_nats::service::Endpoint;
 use tokio::sync::Semaphore;
 
 use super::catchup::READERS_MAX;
-use crate::parts::Parts;
+use crate::partitions::Partitions;
 
 /// The room for a reply's headers, in bytes: an id and two lines of error.
 const REPLY_HEADERS_BYTES_MAX: usize = 1_024;
@@ -65,7 +65,7 @@ impl Counts {
     }
 
     /// The metrics in Prometheus's text format.
-    pub(crate) fn metrics(&self, parts: &Parts) -> String {
+    pub(crate) fn metrics(&self, parts: &Partitions) -> String {
         let mut text = String::new();
         let up = self.requests.is_up() && self.events.is_up();
         one(&mut text, "polder_nats_connected", "gauge", "Whether the NATS server answers.", u64::from(up));

@@ -1,32 +1,32 @@
 //! A tenant's history, as the publisher reads it.
 
-use polder_bridge::events::History;
 use polder_core::translation::{LeftOut, Translation};
 use polder_core::{Event, Position, TenantName};
-use polder_engine::{EventFilter, Host, Outflow, ReadError};
+use polder_engine::{EventFilter, Host, PublishFeed, ReadError};
+use polder_nats::events::History;
 
 #[derive(Clone)]
 pub(super) struct TenantHistory {
     host: Host,
     tenant: TenantName,
-    outflow: Outflow,
+    publish_feed: PublishFeed,
     id: String,
 }
 
 impl TenantHistory {
     pub(super) fn open(host: &Host, tenant: &TenantName) -> Result<Self, ReadError> {
-        let (outflow, id) = (host.outflow(tenant)?, host.history_id(tenant)?);
-        Ok(Self { host: host.clone(), tenant: tenant.clone(), outflow, id })
+        let (publish_feed, id) = (host.publish_feed(tenant)?, host.history_id(tenant)?);
+        Ok(Self { host: host.clone(), tenant: tenant.clone(), publish_feed, id })
     }
 }
 
 impl History for TenantHistory {
     fn newest(&self) -> Position {
-        self.outflow.newest()
+        self.publish_feed.newest()
     }
 
     async fn moved_beyond(&self, position: Position) -> bool {
-        self.outflow.moved_beyond(position).await
+        self.publish_feed.moved_beyond(position).await
     }
 
     async fn page(&self, mut after: Position) -> Result<Vec<Event>, String> {
@@ -41,7 +41,7 @@ impl History for TenantHistory {
     }
 
     fn translations(&self, event: &Event) -> (Vec<Translation>, Vec<LeftOut>) {
-        self.outflow.translate(event)
+        self.publish_feed.translate(event)
     }
 
     fn id(&self) -> &str {
@@ -49,6 +49,6 @@ impl History for TenantHistory {
     }
 
     fn is_translated(&self) -> bool {
-        self.outflow.is_translated()
+        self.publish_feed.is_translated()
     }
 }

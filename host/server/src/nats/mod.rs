@@ -14,16 +14,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use polder_bridge::events::EventStreams;
-use polder_bridge::service::{Description, Service};
-use polder_bridge::{Background, ConnectError, ConnectOptions, Connection, NotSent};
 use polder_engine::joined;
+use polder_nats::events::EventStreams;
+use polder_nats::service::{Description, Service};
+use polder_nats::{Background, ConnectError, ConnectOptions, Connection, NotSent};
 use tokio::sync::{Mutex, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::cluster::Role;
-use crate::parts::Part;
+use crate::partitions::Partition;
 pub(crate) use counts::Counts;
 use tenants::Tenants;
 
@@ -63,7 +63,7 @@ pub(crate) struct Face {
 /// The state of one part while its tenants are served.
 struct Term {
     app: Arc<App>,
-    part: Arc<Part>,
+    part: Arc<Partition>,
     /// Becomes true at the end of the term.
     closing: watch::Receiver<bool>,
 }
@@ -116,7 +116,7 @@ impl Face {
 
     /// Serves the part until `closing` becomes true, as soon as NATS is usable. If NATS is usable now, requests are
     /// answered when this returns, except for tenants in trouble.
-    pub(crate) async fn serve(&self, part: &Arc<Part>, closing: watch::Receiver<bool>) -> Serving {
+    pub(crate) async fn serve(&self, part: &Arc<Partition>, closing: watch::Receiver<bool>) -> Serving {
         let (begun, has_begun) = oneshot::channel::<()>();
         let term = Term { app: Arc::clone(&self.app), part: Arc::clone(part), closing };
         let serving = Serving(tokio::spawn(self.clone().run(term, begun)));
@@ -143,7 +143,7 @@ impl Face {
     }
 
     /// Retries until NATS is usable.
-    async fn begin(&self, part: &Part) -> Arc<Service> {
+    async fn begin(&self, part: &Partition) -> Arc<Service> {
         let mut reported = None;
         loop {
             let error = match self.try_begin().await {
@@ -184,7 +184,7 @@ impl Face {
 
 /// Serves the part over NATS while this host owns its journal. Of several hosts only the owner answers, wherever the
 /// client is connected.
-pub(crate) async fn serve_while_leading(face: Face, part: Arc<Part>, mut role: watch::Receiver<Role>) {
+pub(crate) async fn serve_while_leading(face: Face, part: Arc<Partition>, mut role: watch::Receiver<Role>) {
     loop {
         if role.wait_for(|role| *role == Role::Leading).await.is_err() {
             return;

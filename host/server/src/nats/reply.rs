@@ -1,6 +1,6 @@
 //! Replies: JSON, or a problem document with the error headers of NATS services.
 
-use polder_bridge::service::Reply;
+use polder_nats::service::Reply;
 use serde::Serialize;
 
 use crate::problem::Problem;

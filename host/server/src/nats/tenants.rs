@@ -5,9 +5,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polder_bridge::NotSent;
-use polder_bridge::events::{Publisher, StreamError};
 use polder_core::{DomainName, TenantName, subject};
+use polder_nats::NotSent;
+use polder_nats::events::{Publisher, StreamError};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 

@@ -8,7 +8,7 @@
 use super::*;
 
 /// A domain's decision, with the state it was made on.
-pub(in crate::pipeline) struct Ruling {
+pub(in crate::pipeline) struct Decided {
     pub(super) target: Target,
     pub(super) to: ReplySender,
     pub(super) verdict: Verdict,
@@ -18,18 +18,18 @@ pub(in crate::pipeline) struct Ruling {
     pub(super) sample: Option<Box<Sample>>,
 }
 
-impl Ruling {
-    pub(in crate::pipeline) fn split(self) -> (Unsettled, DecidedOn) {
+impl Decided {
+    pub(in crate::pipeline) fn split(self) -> (PendingReply, StateAfter) {
         let Self { target, to, verdict, repeatable, generation, warm, sample } = self;
-        let Target { domain, key, admission, passage } = target;
-        let reply = Reply { answer: verdict.answer, to, admission, _passage: passage };
-        let unsettled = Unsettled { reply, record: verdict.record, repeatable, generation };
-        (unsettled, DecidedOn { domain, key, warm, sample })
+        let Target { domain, key, admission, in_flight } = target;
+        let reply = Reply { answer: verdict.answer, to, admission, _in_flight: in_flight };
+        let pending_reply = PendingReply { reply, record: verdict.record, repeatable, generation };
+        (pending_reply, StateAfter { domain, key, warm, sample })
     }
 }
 
-/// The state of a decision, to be put back into its seat.
-pub(in crate::pipeline) struct DecidedOn {
+/// The state of a decision, to be put back into its resident.
+pub(in crate::pipeline) struct StateAfter {
     pub(super) domain: Arc<Domain>,
     pub(super) key: AggregateKey,
     pub(super) warm: Warm,
@@ -37,7 +37,7 @@ pub(in crate::pipeline) struct DecidedOn {
 }
 
 /// A decision on its way to the journal.
-pub(in crate::pipeline) struct Unsettled {
+pub(in crate::pipeline) struct PendingReply {
     pub(super) reply: Reply,
     pub(super) record: Option<EncodedRecord>,
     pub(super) repeatable: Option<CommandKey>,
@@ -65,7 +65,7 @@ impl Worker {
     ///
     /// # Errors
     /// Returns the job itself when its call exceeded its slice.
-    pub(in crate::pipeline) fn rule(&mut self, job: Job) -> Result<Option<Ruling>, Box<Job>> {
+    pub(in crate::pipeline) fn rule(&mut self, job: Job) -> Result<Option<Decided>, Box<Job>> {
         if self.is_outdated() {
             self.settle();
         }
@@ -80,7 +80,7 @@ impl Worker {
             Ok(None) => match self.decide(&target, command) {
                 Ok((verdict, warm, sample)) => {
                     let generation = self.generation;
-                    return Ok(Some(Ruling { target, to: reply, verdict, repeatable, generation, warm, sample }));
+                    return Ok(Some(Decided { target, to: reply, verdict, repeatable, generation, warm, sample }));
                 }
                 Err(Failure::Overran(command)) => return Err(Box::new(Job { command: *command, target, reply })),
                 Err(Failure::Refused(error)) => Err(error),
@@ -147,8 +147,8 @@ impl Worker {
             actor: command.actor.as_deref(),
         };
         let decision;
-        (warm, decision) = self.seat(target).handle(warm, &guest_command)?;
-        let is_sampled = self.audit.is_some() && self.seat(target).is_sampled();
+        (warm, decision) = self.resident(target).handle(warm, &guest_command)?;
+        let is_sampled = self.audit.is_some() && self.resident(target).is_sampled();
         let sample = is_sampled.then(|| sample(target, active, command, asked, warm.sequence, &decision));
         Ok(Attempt::Decided(warm, decision, sample))
     }

@@ -9,7 +9,7 @@ use polder_sandbox::CallErrorKind;
 use super::{Failure, FoldError, Worker, address_of, limits_of, overran_slice};
 use crate::SubmitError;
 use crate::domain::Active;
-use crate::health::{Condemned, Ground, Origin, Sentence};
+use crate::health::{Cause, CircuitAction, Origin, Withdrawal};
 use crate::pipeline::job::Target;
 
 impl Worker {
@@ -24,8 +24,8 @@ impl Worker {
                 | CallErrorKind::TooManyHandles { .. }
                 | CallErrorKind::Misbehaved(_)
         );
-        let seat = self.seats.get(&address_of(&target.domain));
-        error.instance_lost && is_ended_by_code && seat.is_some_and(|seat| !seat.is_fresh)
+        let resident = self.residents.get(&address_of(&target.domain));
+        error.instance_lost && is_ended_by_code && resident.is_some_and(|resident| !resident.is_fresh)
     }
 
     pub(super) fn failed(
@@ -55,7 +55,7 @@ impl Worker {
             });
         }
         if overran_slice(&error.kind, &limits_of(target)) {
-            target.domain.conduct.overran();
+            target.domain.lane_policy.overran();
             return Failure::Overran(Box::new(command));
         }
         if let Some(exhausted) = error.host_memory() {
@@ -80,19 +80,19 @@ impl Worker {
     fn blame(&self, target: &Target, active: &Arc<Active>, origin: Origin) {
         let (tenant, domain) = (target.admission.tenant(), &target.domain);
         match active.health.failed(origin) {
-            None | Some(Sentence::Mend) => {}
-            Some(Sentence::Spare { cause }) => {
+            None | Some(CircuitAction::Mend) => {}
+            Some(CircuitAction::Spare { cause }) => {
                 tracing::warn!(tenant = %tenant.name, domain = %domain.name, cause, "a domain fails for one caller or one aggregate");
             }
-            Some(Sentence::Break { cause }) => {
+            Some(CircuitAction::Break { cause }) => {
                 tracing::error!(tenant = %tenant.name, domain = %domain.name, cause, "a domain takes no commands at present");
             }
-            Some(Sentence::Withdraw { cause }) => self.withdrawals.condemn(Condemned {
+            Some(CircuitAction::Withdraw { cause }) => self.withdrawals.condemn(Withdrawal {
                 tenant: Arc::clone(tenant),
                 domain: Arc::clone(domain),
                 active: Arc::clone(active),
                 cause,
-                ground: Ground::Faults,
+                ground: Cause::Faults,
             }),
         }
     }

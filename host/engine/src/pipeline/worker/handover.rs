@@ -1,5 +1,5 @@
-//! Decisions on their way to the appender. A worker decides on states that are not durable yet. It reads nothing from the
-//! journal that depends on them, and answers no caller, before they are.
+//! Decisions on their way to the appender. A worker decides on states that are not durable yet. It reads nothing from
+//! the journal that depends on them, and answers no caller, before they are.
 
 use super::*;
 
@@ -8,29 +8,29 @@ const UNDURABLE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 impl Worker {
     /// Adds the decision to the batch and puts the state back.
-    pub(in crate::pipeline) fn keep(&mut self, ruling: Ruling) {
-        let (unsettled, decided_on) = ruling.split();
-        self.keep_unsettled(unsettled);
+    pub(in crate::pipeline) fn keep(&mut self, decided: Decided) {
+        let (pending_reply, state_after) = decided.split();
+        self.keep_pending_reply(pending_reply);
         // The order matters: putting the state back may drop all states, and then their decisions must be durable.
-        self.put_back(decided_on);
+        self.put_back(state_after);
     }
 
     /// Puts back the state of a decision that another thread has made durable.
-    pub(in crate::pipeline) fn put_back_durable(&mut self, mut decided_on: DecidedOn) {
+    pub(in crate::pipeline) fn put_back_durable(&mut self, mut state_after: StateAfter) {
         if self.is_outdated() {
             // The state may hold changes that are not in the journal.
             return self.begin_anew();
         }
-        decided_on.warm.batch = 0;
-        self.put_back(decided_on);
+        state_after.warm.batch = 0;
+        self.put_back(state_after);
         self.report_calls();
         if let Some(audit) = &self.audit {
             self.samples.drain(..).for_each(|sample| audit.offer(Box::new(sample)));
         }
     }
 
-    pub(in crate::pipeline) fn keep_unsettled(&mut self, unsettled: Unsettled) {
-        let Unsettled { reply, record, repeatable, generation } = unsettled;
+    pub(in crate::pipeline) fn keep_pending_reply(&mut self, pending_reply: PendingReply) {
+        let PendingReply { reply, record, repeatable, generation } = pending_reply;
         self.batch.push(reply, record, repeatable, generation);
     }
 
@@ -78,7 +78,7 @@ impl Worker {
     /// Drops all states, so that they are rebuilt from the journal. Call it only when the appender has answered for
     /// every batch.
     fn begin_anew(&mut self) {
-        self.seats.clear();
+        self.residents.clear();
         self.unreported.clear();
         self.samples.clear();
         self.undurable.forget_all();
@@ -123,8 +123,8 @@ impl Worker {
 
     fn report_calls(&mut self) {
         for address in self.unreported.drain(..) {
-            if let Some(seat) = self.seats.get_mut(&address) {
-                seat.report_calls();
+            if let Some(resident) = self.residents.get_mut(&address) {
+                resident.report_calls();
             }
         }
     }

@@ -1,5 +1,5 @@
-//! The instances of a worker that are resident in memory, with the states they hold: taken for a command, put back after
-//! it, limited to the tenant's share, saved and given back.
+//! The instances of a worker that are resident in memory, with the states they hold: taken for a command, put back
+//! after it, limited to the tenant's share, saved and given back.
 
 use super::*;
 
@@ -7,8 +7,8 @@ impl Worker {
     /// Saves the states that are worth it before the thread ends, so that the next start need not rebuild them.
     pub(in crate::pipeline) fn save_all(&mut self) {
         self.settle();
-        for seat in self.seats.values_mut() {
-            seat.save_all(&self.reader);
+        for resident in self.residents.values_mut() {
+            resident.save_all(&self.reader);
         }
     }
 
@@ -16,23 +16,23 @@ impl Worker {
     pub(in crate::pipeline) fn rest(&mut self) {
         self.settle();
         let reader = &self.reader;
-        self.seats.retain(|_, seat| {
-            let was_used = std::mem::take(&mut seat.was_used);
+        self.residents.retain(|_, resident| {
+            let was_used = std::mem::take(&mut resident.was_used);
             if !was_used {
-                seat.save_all(reader);
+                resident.save_all(reader);
             }
             was_used
         });
         self.kept.age();
     }
 
-    pub(in crate::pipeline) fn has_seat(&self, address: usize) -> bool {
-        self.seats.contains_key(&address)
+    pub(in crate::pipeline) fn has_resident(&self, address: usize) -> bool {
+        self.residents.contains_key(&address)
     }
 
     /// Whether the worker holds no instance that it could release.
     pub(in crate::pipeline) fn is_at_rest(&self) -> bool {
-        self.seats.is_empty() && self.kept.is_empty()
+        self.residents.is_empty() && self.kept.is_empty()
     }
 
     pub(super) fn warm(&mut self, target: &Target, active: &Arc<Active>, command: &Command) -> Result<Warm, FoldError> {
@@ -56,30 +56,31 @@ impl Worker {
         let address = address_of(&target.domain);
         let limits = share_of((self.allowance)(&limits_of(target)), self.worker_count);
         let owner = (target.admission.tenant(), &target.domain);
-        if self.seats.get(&address).is_none_or(|seat| !seat.suits(active, &limits)) {
+        if self.residents.get(&address).is_none_or(|resident| !resident.suits(active, &limits)) {
             self.take_ready(owner, active);
         }
-        if self.seats.get(&address).is_some_and(|seat| !seat.suits(active, &limits)) {
+        if self.residents.get(&address).is_some_and(|resident| !resident.suits(active, &limits)) {
             self.give_up(address);
         }
-        if !self.seats.contains_key(&address) {
-            let seat = self.new_seat(owner, active, limits).map_err(|error| TakeError::Fold(error.into()))?;
-            self.seats.insert(address, seat);
+        if !self.residents.contains_key(&address) {
+            let resident = self.new_resident(owner, active, limits).map_err(|error| TakeError::Fold(error.into()))?;
+            self.residents.insert(address, resident);
         }
         let durable = self.undurable.durable();
-        let seat = self.seats.get_mut(&address).expect("put there above when it was missing");
-        seat.take(&self.reader, durable, target.key, &command.aggregate, &command.aggregate_id)
+        let resident = self.residents.get_mut(&address).expect("put there above when it was missing");
+        resident.take(&self.reader, durable, target.key, &command.aggregate, &command.aggregate_id)
     }
 
-    /// Creates a seat. When the host has no memory left for it, releases seats first, least recently used first.
-    fn new_seat(
+    /// Creates a resident. When the host has no memory left for it, releases residents first, least recently used
+    /// first.
+    fn new_resident(
         &mut self,
         owner: (&Arc<Tenant>, &Arc<Domain>),
         active: &Arc<Active>,
         limits: Limits,
-    ) -> Result<Seat, CallError> {
+    ) -> Result<ResidentInstance, CallError> {
         loop {
-            match Seat::new(owner, active, limits) {
+            match ResidentInstance::new(owner, active, limits) {
                 Err(error) if error.host_memory().is_some() && self.give_memory_back() => {}
                 made => return made,
             }
@@ -96,37 +97,37 @@ impl Worker {
         had_any
     }
 
-    /// Releases unused guest memory: the seats kept of former revisions, else the least recently used seat. Returns
-    /// whether there was any.
+    /// Releases unused guest memory: the residents kept of former revisions, else the least recently used resident.
+    /// Returns whether there was any.
     pub(in crate::pipeline) fn give_own_memory_back(&mut self) -> bool {
         if self.kept.clear() {
             return true;
         }
-        let oldest = self.seats.iter().min_by_key(|(_, seat)| seat.used).map(|(&address, _)| address);
+        let oldest = self.residents.iter().min_by_key(|(_, resident)| resident.used).map(|(&address, _)| address);
         oldest.into_iter().for_each(|address| self.leave(address));
         oldest.is_some()
     }
 
-    pub(super) fn seat(&mut self, target: &Target) -> &mut Seat {
-        self.seats.get_mut(&address_of(&target.domain)).expect("a warm state was taken out of it")
+    pub(super) fn resident(&mut self, target: &Target) -> &mut ResidentInstance {
+        self.residents.get_mut(&address_of(&target.domain)).expect("a warm state was taken out of it")
     }
 
-    pub(super) fn put_back(&mut self, decided_on: DecidedOn) {
-        let DecidedOn { domain, key, warm, sample } = decided_on;
+    pub(super) fn put_back(&mut self, state_after: StateAfter) {
+        let StateAfter { domain, key, warm, sample } = state_after;
         let address = address_of(&domain);
         self.commands += 1;
-        let seat = self.seats.get_mut(&address).expect("the warm state was taken out of it");
-        if seat.calls_unreported == 0 {
+        let resident = self.residents.get_mut(&address).expect("the warm state was taken out of it");
+        if resident.calls_unreported == 0 {
             self.unreported.push(address);
         }
-        let state = sample.as_ref().map(|_| seat.inspected(&warm)).transpose();
-        let upkeep = seat.put(key, warm, self.commands);
+        let state = sample.as_ref().map(|_| resident.inspected(&warm)).transpose();
+        let upkeep = resident.put(key, warm, self.commands);
         let sample = match state {
             Ok(state) => sample.map(|sample| Sample { state: state.flatten(), ..*sample }),
             Err(error) => return self.could_not_put_away(address, &domain, &error),
         };
         let (sample, audited_now) = match sample {
-            Some(sample) if self.number.is_some() && seat.is_audited_now(&sample) => (None, Some(sample)),
+            Some(sample) if self.number.is_some() && resident.is_audited_now(&sample) => (None, Some(sample)),
             sample => (sample, None),
         };
         self.samples.extend(sample);
@@ -151,21 +152,21 @@ impl Worker {
         }
     }
 
-    /// Evicts the states and seats with which a tenant exceeds its share of guest memory, least recently used first.
-    /// The seat in use stays.
+    /// Evicts the states and residents with which a tenant exceeds its share of guest memory, least recently used
+    /// first. The resident in use stays.
     fn hold_to_share(&mut self, address: usize) {
-        let seat = &self.seats[&address];
-        let (tenant, share) = (Arc::clone(&seat.tenant), *seat.limits());
+        let resident = &self.residents[&address];
+        let (tenant, share) = (Arc::clone(&resident.tenant), *resident.limits());
         let in_use = || {
-            let own = self.seats.values().filter(|seat| Arc::ptr_eq(&seat.tenant, &tenant));
-            own.map(Seat::keeps).fold((0, 0), |(states, bytes), more| (states + more.0, bytes + more.1))
+            let own = self.residents.values().filter(|resident| Arc::ptr_eq(&resident.tenant, &tenant));
+            own.map(ResidentInstance::keeps).fold((0, 0), |(states, bytes), more| (states + more.0, bytes + more.1))
         };
         self.kept.hold_to_share(&tenant, in_use, &share);
         let (states, memory_bytes) = in_use();
-        let own = || self.seats.iter().filter(|(_, seat)| Arc::ptr_eq(&seat.tenant, &tenant));
+        let own = || self.residents.iter().filter(|(_, resident)| Arc::ptr_eq(&resident.tenant, &tenant));
         if memory_bytes > share.guest_memory_bytes_max {
             let others = own().filter(|(other, _)| **other != address);
-            if let Some((&oldest, _)) = others.min_by_key(|(_, seat)| seat.used) {
+            if let Some((&oldest, _)) = others.min_by_key(|(_, resident)| resident.used) {
                 return self.leave(oldest);
             }
         }
@@ -175,33 +176,33 @@ impl Worker {
         }
         let durable = self.undurable.durable();
         let mut ages: Vec<_> = own()
-            .flat_map(|(address, seat)| seat.states.ages(durable).map(|(used, key)| (used, *address, key)))
+            .flat_map(|(address, resident)| resident.states.ages(durable).map(|(used, key)| (used, *address, key)))
             .collect();
         if ages.len() > leaving {
             ages.select_nth_unstable(leaving);
             ages.truncate(leaving);
         }
         for (_, address, key) in ages {
-            let Some(seat) = self.seats.get_mut(&address) else { continue };
-            if let Err(error) = seat.evict(&self.reader, key) {
-                let domain = Arc::clone(seat.domain());
+            let Some(resident) = self.residents.get_mut(&address) else { continue };
+            if let Err(error) = resident.evict(&self.reader, key) {
+                let domain = Arc::clone(resident.domain());
                 self.could_not_put_away(address, &domain, &error);
             }
         }
     }
 
-    /// Saves a seat's states and releases it.
+    /// Saves a resident's states and releases it.
     pub(super) fn leave(&mut self, address: usize) {
         self.settle();
-        if let Some(mut seat) = self.seats.remove(&address) {
-            seat.save_all(&self.reader);
+        if let Some(mut resident) = self.residents.remove(&address) {
+            resident.save_all(&self.reader);
         }
     }
 
     fn could_not_put_away(&mut self, address: usize, domain: &Domain, error: &CallError) {
         tracing::warn!(domain = %domain.name, %error, "a state could not be put back or saved; all states of the domain are rebuilt");
         if let CallErrorKind::OutOfFuel { .. } | CallErrorKind::OutOfTime { .. } = error.kind {
-            domain.conduct.overran();
+            domain.lane_policy.overran();
         }
         self.give_up(address);
     }
@@ -216,26 +217,26 @@ impl Worker {
         // The decisions of the former revision must be in the journal, where states that are behind read them.
         self.settle();
         let address = address_of(domain);
-        let before = self.seats.remove(&address);
-        self.seats.insert(address, Seat::from_ready((tenant, domain), active, ready, before.as_ref()));
+        let before = self.residents.remove(&address);
+        self.residents.insert(address, ResidentInstance::from_ready((tenant, domain), active, ready, before.as_ref()));
         let position = self.reader.last_position(&tenant.name);
         let before = before.filter(|before| before.states.revision != active.revision);
         self.kept.replace(address, before, position);
     }
 
-    /// The seat kept of this revision, with the position up to which it is current.
+    /// The resident kept of this revision, with the position up to which it is current.
     pub(in crate::pipeline) fn reclaim(
         &mut self,
         domain: &Arc<Domain>,
         revision: Revision,
-    ) -> Option<(ReadySeat, Position)> {
+    ) -> Option<(PreparedInstance, Position)> {
         self.kept.reclaim(address_of(domain), revision)
     }
 
-    /// Drops a seat with all its states. Their decisions stand, and are made durable first, because the states are
+    /// Drops a resident with all its states. Their decisions stand, and are made durable first, because the states are
     /// rebuilt from the journal.
     pub(in crate::pipeline) fn give_up(&mut self, address: usize) {
         self.settle();
-        self.seats.remove(&address);
+        self.residents.remove(&address);
     }
 }

@@ -11,9 +11,9 @@ use polder_sandbox::{CallError, CallErrorKind, GuestEvent, is_interrupted};
 use super::folding::{Writing, aggregate_line, behind, parked};
 use super::{Feed, FeedError, Trouble, Turn};
 use crate::answers::ParkedKind;
+use crate::grouping::guest_event;
 use crate::pipeline::overran_slice;
 use crate::projections::store::{Line, ViewStore};
-use crate::stretch::guest_event;
 
 /// Documents that one event may fail on. Beyond this it is set aside for all of its documents at once, because each
 /// failure costs two calls.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use polder_core::access::Grant;
 use polder_core::{Event, TenantName, subject};
 
-pub(crate) enum Sight {
+pub(crate) enum VisibleEvents {
     All,
     Some(Arc<Grant>),
 }
 
-impl Sight {
+impl VisibleEvents {
     pub(crate) fn filter(&self, tenant: &TenantName, events: &mut Vec<Event>) {
         let Self::Some(grant) = self else { return };
         events.retain(|event| {

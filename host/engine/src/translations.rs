@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::Act;
-use crate::system::{Book, Fact, Noted};
+use crate::system::{Fact, Recorded, Registry};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -42,10 +42,10 @@ pub(crate) struct RuleSet {
 #[derive(Debug, Default)]
 pub(crate) struct Bridges(BTreeMap<TenantName, Arc<Vec<RuleSet>>>);
 
-impl Book for Bridges {
+impl Registry for Bridges {
     type Fact = BridgeFact;
 
-    fn fold(&mut self, fact: BridgeFact, noted: &Noted) {
+    fn fold(&mut self, fact: BridgeFact, noted: &Recorded) {
         let BridgeFact::BridgeRulesSet { tenant, after, rules } = fact;
         let set = Act { at_ms: noted.at_ms, actor: noted.actor.clone() };
         Arc::make_mut(self.0.entry(tenant).or_default()).push(RuleSet { after, rules, set });
@@ -70,12 +70,12 @@ pub(crate) struct Bridge {
 
 /// The publishable part of a tenant's history, with the translation of its events.
 #[derive(Clone)]
-pub struct Outflow {
+pub struct PublishFeed {
     pub(crate) positions: watch::Receiver<Position>,
     pub(crate) bridge: watch::Receiver<Bridge>,
 }
 
-impl Outflow {
+impl PublishFeed {
     /// The position up to which all applicable rules are known. It never decreases.
     pub fn newest(&self) -> Position {
         // Read while the bridge is borrowed: rules that are set later apply from a later position on.
@@ -143,8 +143,8 @@ mod tests {
         let sets = vec![set(2, "a.a.a.v1"), set(4, "b.b.b.v1"), set(4, "c.c.c.v1"), set(6, "")];
         let (_positions, positions) = watch::channel(Position(9));
         let (_bridge, bridge) = watch::channel(Bridge { sets: Arc::new(sets), held_at: None });
-        let outflow = Outflow { positions, bridge };
-        let made = |position| outflow.translate(&event(position)).0.first().map(|made| made.kind.to_string());
+        let publish_feed = PublishFeed { positions, bridge };
+        let made = |position| publish_feed.translate(&event(position)).0.first().map(|made| made.kind.to_string());
         let expected = [None, Some("a.a.a.v1"), Some("a.a.a.v1"), Some("c.c.c.v1"), Some("c.c.c.v1"), None];
         let found: Vec<_> = (2..=7).map(made).collect();
         assert_eq!(found.iter().map(Option::as_deref).collect::<Vec<_>>(), expected);
@@ -154,17 +154,17 @@ mod tests {
     async fn nothing_is_published_beyond_rules_that_are_being_set() {
         let (sender, positions) = watch::channel(Position(5));
         let (holding, bridge) = watch::channel(Bridge { sets: Arc::default(), held_at: Some(Position(5)) });
-        let outflow = Outflow { positions, bridge };
+        let publish_feed = PublishFeed { positions, bridge };
         sender.send_replace(Position(8));
-        assert_eq!(outflow.newest(), Position(5));
-        let waiting = outflow.clone();
+        assert_eq!(publish_feed.newest(), Position(5));
+        let waiting = publish_feed.clone();
         let waiting = tokio::spawn(async move { waiting.moved_beyond(Position(5)).await });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
         holding.send_modify(|bridge| bridge.held_at = None);
         assert!(waiting.await.unwrap());
-        assert_eq!(outflow.newest(), Position(8));
+        assert_eq!(publish_feed.newest(), Position(8));
         drop(sender);
-        assert!(!outflow.moved_beyond(Position(8)).await);
+        assert!(!publish_feed.moved_beyond(Position(8)).await);
     }
 }

@@ -17,7 +17,7 @@ struct Lease {
 }
 
 struct Host {
-    division: Division,
+    division: Assignment,
     /// The last revision seen of each lease, and since when it is unchanged.
     unchanged: Vec<(u64, Instant)>,
     /// The offset of its checks and heartbeats, in ticks.
@@ -52,7 +52,7 @@ impl World {
     }
 
     fn join(&mut self, name: &str) {
-        let division = Division::new(&name.into(), self.journals);
+        let division = Assignment::new(&name.into(), self.journals);
         let now = self.now();
         for (number, lease) in self.journals.numbers().zip(&self.leases) {
             division.saw(number, lease.owner.as_deref(), now);
@@ -72,7 +72,7 @@ impl World {
         self.broadcast(&word);
     }
 
-    fn broadcast(&self, word: &Word) {
+    fn broadcast(&self, word: &Heartbeat) {
         let mut answers = Vec::new();
         for host in self.hosts.values() {
             if host.division.heard(word.clone(), self.now()) {
@@ -238,10 +238,11 @@ fn a_journal_that_a_present_host_dropped_has_an_owner_again_in_time() {
 
 #[test]
 fn a_journal_that_is_not_taken_in_time_may_go_to_any_host() {
-    let (division, journal, start) = (Division::new(&"b".into(), Journals::ONE), JournalNumber::FIRST, Instant::now());
+    let (division, journal, start) =
+        (Assignment::new(&"b".into(), Journals::ONE), JournalNumber::FIRST, Instant::now());
     let may_take = |after: Duration| {
         let now = start + after;
-        division.heard(Word { host: "a".to_owned(), is_leaving: false }, now);
+        division.heard(Heartbeat { host: "a".to_owned(), is_leaving: false }, now);
         division.saw(journal, None, now);
         division.may_take(journal, now)
     };

@@ -8,8 +8,8 @@ use polder_core::{AggregateId, AggregateName, DomainName, Position, ProjectionNa
 
 use crate::app::App;
 use crate::commands::Address;
-use crate::kinds;
 use crate::problem::Problem;
+use crate::problem_kinds;
 
 pub(crate) struct Segments(RawPathParams);
 
@@ -49,7 +49,7 @@ impl Segments {
         let digits = self.get("revision");
         digits.parse().map_err(|_| {
             Problem::new(
-                &kinds::BAD_NAME,
+                &problem_kinds::BAD_NAME,
                 format!("{digits:?} is no revision: its 64 hexadecimal digits would be right"),
             )
         })
@@ -68,7 +68,10 @@ impl Segments {
     pub(crate) fn position(&self) -> Result<Position, Problem> {
         let digits = self.get("position");
         digits.parse().map(Position).map_err(|_| {
-            Problem::new(&kinds::BAD_NAME, format!("{digits:?} is no position: a whole number from 1 would be right"))
+            Problem::new(
+                &problem_kinds::BAD_NAME,
+                format!("{digits:?} is no position: a whole number from 1 would be right"),
+            )
         })
     }
 
@@ -84,7 +87,7 @@ impl FromRequestParts<Arc<App>> for Segments {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         RawPathParams::from_request_parts(parts, app).await.map(Self).map_err(|_| {
             Problem::new(
-                &kinds::BAD_PATH,
+                &problem_kinds::BAD_PATH,
                 "the path is not UTF-8 once its %-escapes are decoded: escape UTF-8 bytes only",
             )
         })

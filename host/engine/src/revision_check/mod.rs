@@ -33,9 +33,9 @@ pub use places::DifferingPlace;
 pub use verdict::{EventPlace, GateRefusal, LostState, ReplayReport, UnreadableEvents, Verdict};
 
 use crate::DeployError;
-use crate::pace::{Pace, SHORT_REST};
 use crate::pipeline::{MakeReady, Reclaimed};
 use crate::rules::Rules;
+use crate::throttle::{Pace, SHORT_REST};
 use findings::Summary;
 use inventory::Inventory;
 use replay::{Replay, Stop, Subject};

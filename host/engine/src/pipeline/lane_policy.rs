@@ -43,7 +43,7 @@ pub(crate) fn overran_slice(kind: &CallErrorKind, limits: &Limits) -> bool {
 }
 
 /// The lane policy of one domain, shared by all workers.
-pub(crate) struct Conduct {
+pub(crate) struct LanePolicy {
     since: Instant,
     /// The domain is slow until this time, in nanoseconds since `since`; 0 if it never was. It is the only field that
     /// every command reads.
@@ -51,13 +51,13 @@ pub(crate) struct Conduct {
     stay: Mutex<Stay>,
 }
 
-impl Default for Conduct {
+impl Default for LanePolicy {
     fn default() -> Self {
         Self { since: Instant::now(), slow_until_ns: AtomicU64::new(0), stay: Mutex::default() }
     }
 }
 
-impl Conduct {
+impl LanePolicy {
     pub(crate) fn is_slow(&self) -> bool {
         match self.slow_until_ns.load(Ordering::Relaxed) {
             0 => false,
@@ -118,12 +118,12 @@ mod tests {
 
     #[test]
     fn slow_ends_by_itself() {
-        let conduct = Conduct::default();
-        assert!(!conduct.is_slow());
-        conduct.overran();
-        assert!(conduct.is_slow());
-        conduct.slow_until_ns.store(1, Ordering::Relaxed);
-        assert!(!conduct.is_slow());
+        let lane_policy = LanePolicy::default();
+        assert!(!lane_policy.is_slow());
+        lane_policy.overran();
+        assert!(lane_policy.is_slow());
+        lane_policy.slow_until_ns.store(1, Ordering::Relaxed);
+        assert!(!lane_policy.is_slow());
     }
 
     #[test]

@@ -9,16 +9,16 @@ use polder_core::{AggregateId, AggregateName, DomainName, Limits, Position, Sequ
 use polder_journal::{AggregateKey, ReadError, Reader};
 
 use super::cold::begin;
-use super::conduct::slice_of;
-use super::kept::Reclaimed;
-use super::seat::{catch_up, is_nearly_full};
+use super::lane_policy::slice_of;
+use super::resident::{catch_up, is_nearly_full};
+use super::retired::Reclaimed;
 use super::share::share_of;
 use super::snapshots;
 use super::warm::{Warm, WarmStates};
 use super::{EVENTS_PER_CALL, FoldError, Wanted, worker_of};
-use crate::pace::{Pace, SHORT_REST};
+use crate::grouping::{Group, groups};
 use crate::rules::{Rules, RulesInstance};
-use crate::stretch::{Group, groups};
+use crate::throttle::{Pace, SHORT_REST};
 
 /// Bytes of history per read.
 const READ_BYTES: usize = 4 * 1024 * 1024;
@@ -29,36 +29,36 @@ const EVENTS_BEHIND_MAX: u64 = 200;
 /// Rounds of catching up. The bound matters when events are recorded as fast as they are folded in.
 const ROUNDS_MAX: usize = 20;
 
-/// Prepared seats by worker. Each worker takes its own once.
+/// Prepared residents by worker. Each worker takes its own once.
 #[derive(Default)]
-pub(crate) struct Ready(Vec<Mutex<Option<ReadySeat>>>);
+pub(crate) struct PreparedInstances(Vec<Mutex<Option<PreparedInstance>>>);
 
-pub(super) struct ReadySeat {
+pub(super) struct PreparedInstance {
     pub(super) limits: Limits,
     pub(super) instance: Box<dyn RulesInstance>,
     pub(super) states: WarmStates,
 }
 
-impl Ready {
-    pub(super) fn take(&self, worker: usize) -> Option<ReadySeat> {
+impl PreparedInstances {
+    pub(super) fn take(&self, worker: usize) -> Option<PreparedInstance> {
         self.0.get(worker)?.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 #[cfg(test)]
-impl Ready {
+impl PreparedInstances {
     /// The sequence of a state and its bytes.
     pub(crate) fn saved(&self, worker: usize, key: AggregateKey) -> Option<(Sequence, Vec<u8>)> {
-        let mut seat = self.0[worker].lock().unwrap();
-        let ReadySeat { instance, states, .. } = seat.as_mut()?;
+        let mut resident = self.0[worker].lock().unwrap();
+        let PreparedInstance { instance, states, .. } = resident.as_mut()?;
         let warm = states.take(key)?;
         assert!(warm.is_behind, "more may be recorded until it is used");
         Some((warm.sequence, instance.save(&warm.state).unwrap()))
     }
 
-    /// The seats as workers return them that kept them up to `position`.
+    /// The residents as workers return them that kept them up to `position`.
     pub(crate) fn reclaimed(self, position: Position) -> Reclaimed {
-        Reclaimed(self.0.into_iter().map(|seat| Some((seat.into_inner().unwrap()?, position))).collect())
+        Reclaimed(self.0.into_iter().map(|resident| Some((resident.into_inner().unwrap()?, position))).collect())
     }
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct MakeReady {
     domain: DomainName,
     rules: Arc<dyn Rules>,
     limits: Limits,
-    seats: Vec<Making>,
+    residents: Vec<Making>,
     /// The position up to which all states are current.
     position: Position,
     failed: Vec<AggregateKey>,
@@ -85,7 +85,7 @@ struct Missing {
 
 enum Making {
     NotBegun,
-    Begun(ReadySeat),
+    Begun(PreparedInstance),
     /// The instance failed: these states are built at their first use.
     GivenUp,
 }
@@ -100,15 +100,15 @@ impl MakeReady {
     ) -> Self {
         let limits = share_of(slice_of(limits), reclaimed.len());
         let mut position = reader.last_position(&tenant);
-        let begun = |reclaimed: Option<(ReadySeat, Position)>| match reclaimed {
-            Some((seat, kept_at)) if seat.limits == limits => {
+        let begun = |reclaimed: Option<(PreparedInstance, Position)>| match reclaimed {
+            Some((resident, kept_at)) if resident.limits == limits => {
                 position = position.min(kept_at);
-                Making::Begun(seat)
+                Making::Begun(resident)
             }
             _ => Making::NotBegun,
         };
-        let seats = reclaimed.into_iter().map(begun).collect();
-        Self { reader, tenant, domain, rules, limits, seats, position, failed: Vec::new() }
+        let residents = reclaimed.into_iter().map(begun).collect();
+        Self { reader, tenant, domain, rules, limits, residents, position, failed: Vec::new() }
     }
 
     /// Builds the states of these aggregates, as far as there is room, with pauses for other threads.
@@ -156,7 +156,7 @@ impl MakeReady {
         for group in groups(&batch, domain.as_str(), self.position, |key| with_others || self.holds(key)) {
             pace.rest();
             if self.holds(group.key) {
-                self.with_seat(group.key, |seat, reader, _| seat.fold(reader, &group))?;
+                self.with_seat(group.key, |resident, reader, _| resident.fold(reader, &group))?;
             } else if self.begin(group.key)?.is_some() {
                 self.fold_alone(group.key)?;
             }
@@ -166,16 +166,16 @@ impl MakeReady {
     }
 
     fn holds(&self, key: AggregateKey) -> bool {
-        matches!(&self.seats[worker_of(key, self.seats.len())], Making::Begun(seat) if seat.states.holds(key))
+        matches!(&self.residents[worker_of(key, self.residents.len())], Making::Begun(resident) if resident.states.holds(key))
     }
 
     /// Puts the last snapshot of a state, or its start state, into the instance if there is room. Returns what it
     /// lacks.
     fn begin(&mut self, key: AggregateKey) -> Result<Option<Missing>, ReadError> {
-        let worker = worker_of(key, self.seats.len());
-        if matches!(self.seats[worker], Making::NotBegun) {
-            self.seats[worker] = match self.rules.instantiate(&self.limits) {
-                Ok(instance) => Making::Begun(ReadySeat {
+        let worker = worker_of(key, self.residents.len());
+        if matches!(self.residents[worker], Making::NotBegun) {
+            self.residents[worker] = match self.rules.instantiate(&self.limits) {
+                Ok(instance) => Making::Begun(PreparedInstance {
                     limits: self.limits,
                     instance,
                     states: WarmStates::new(self.rules.revision()),
@@ -186,21 +186,21 @@ impl MakeReady {
                 }
             };
         }
-        self.with_seat(key, ReadySeat::begin)
+        self.with_seat(key, PreparedInstance::begin)
     }
 
     /// Folds the rest of the aggregate's history, by indexed reads.
     fn fold_alone(&mut self, key: AggregateKey) -> Result<(), ReadError> {
-        self.with_seat(key, ReadySeat::fold_alone)
+        self.with_seat(key, PreparedInstance::fold_alone)
     }
 
     /// Saves states that took long to fold, so that they need not be folded again.
     fn save_due(&mut self, pace: &mut Pace) -> Result<(), ReadError> {
-        for number in 0..self.seats.len() {
-            let Making::Begun(seat) = &self.seats[number] else { continue };
-            for key in seat.states.due_when_leaving() {
+        for number in 0..self.residents.len() {
+            let Making::Begun(resident) = &self.residents[number] else { continue };
+            for key in resident.states.due_when_leaving() {
                 pace.rest();
-                self.with_seat(key, ReadySeat::save)?;
+                self.with_seat(key, PreparedInstance::save)?;
             }
         }
         Ok(())
@@ -215,33 +215,33 @@ impl MakeReady {
     fn with_seat<T: Default>(
         &mut self,
         key: AggregateKey,
-        work: impl FnOnce(&mut ReadySeat, &Reader, AggregateKey) -> Result<T, FoldError>,
+        work: impl FnOnce(&mut PreparedInstance, &Reader, AggregateKey) -> Result<T, FoldError>,
     ) -> Result<T, ReadError> {
-        let worker = worker_of(key, self.seats.len());
-        let Making::Begun(seat) = &mut self.seats[worker] else { return Ok(T::default()) };
-        let error = match work(seat, &self.reader, key) {
+        let worker = worker_of(key, self.residents.len());
+        let Making::Begun(resident) = &mut self.residents[worker] else { return Ok(T::default()) };
+        let error = match work(resident, &self.reader, key) {
             Ok(done) => return Ok(done),
             Err(FoldError::Journal(error)) => return Err(error),
             Err(error) => error,
         };
         tracing::warn!(%error, "a state could not be made ready for a switch; it is built when it is asked for");
         if matches!(&error, FoldError::Call(error) if error.instance_lost) {
-            self.seats[worker] = Making::GivenUp;
+            self.residents[worker] = Making::GivenUp;
         }
         self.failed.push(key);
         Ok(T::default())
     }
 
-    pub(crate) fn finish(self) -> Ready {
+    pub(crate) fn finish(self) -> PreparedInstances {
         let finished = |making| match making {
-            Making::Begun(seat) => Mutex::new(Some(seat)),
+            Making::Begun(resident) => Mutex::new(Some(resident)),
             Making::NotBegun | Making::GivenUp => Mutex::default(),
         };
-        Ready(self.seats.into_iter().map(finished).collect())
+        PreparedInstances(self.residents.into_iter().map(finished).collect())
     }
 }
 
-impl ReadySeat {
+impl PreparedInstance {
     fn begin(&mut self, reader: &Reader, key: AggregateKey) -> Result<Option<Missing>, FoldError> {
         if self.states.len() as u64 >= self.limits.warm_states_max || is_nearly_full(&*self.instance, &self.limits) {
             return Ok(None);

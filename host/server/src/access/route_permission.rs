@@ -4,10 +4,10 @@
 use polder_core::access::Pattern;
 use polder_core::subject;
 
+use crate::path::Segments;
 use crate::problem::Problem;
-use crate::segments::Segments;
 
-pub(crate) type Demand = fn(&Segments) -> Result<Wanted, Problem>;
+pub(crate) type RoutePermission = fn(&Segments) -> Result<Wanted, Problem>;
 
 #[derive(Debug)]
 pub(crate) enum Wanted {

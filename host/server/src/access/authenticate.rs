@@ -8,14 +8,14 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http_body::Body as _;
 
-use super::{Caller, Demand};
+use super::{Caller, RoutePermission};
 use crate::app::App;
 use crate::content_type::BodyType;
 use crate::headers::Headers;
-use crate::kinds;
+use crate::path::Segments;
 use crate::problem::Problem;
+use crate::problem_kinds;
 use crate::query::Query;
-use crate::segments::Segments;
 
 const AUTHORIZATION: &str = "authorization";
 const SCHEME: &str = "bearer";
@@ -23,7 +23,7 @@ const SCHEME: &str = "bearer";
 /// What a route requires and accepts.
 #[derive(Clone, Copy)]
 pub(crate) struct Entrance {
-    pub(crate) demand: Demand,
+    pub(crate) permission: RoutePermission,
     /// The query parameters that the route takes.
     pub(crate) parameters: &'static [&'static str],
     pub(crate) body: BodyType,
@@ -38,7 +38,7 @@ pub(crate) async fn permitted(
     let (mut parts, body) = request.into_parts();
     let caller = caller(&app, &parts.headers)?;
     let segments = Segments::from_request_parts(&mut parts, &app).await?;
-    caller.check(&(entrance.demand)(&segments)?)?;
+    caller.check(&(entrance.permission)(&segments)?)?;
     let query = Query::parse(parts.uri.query(), entrance.parameters)?;
     if !body.is_end_stream() {
         entrance.body.check(&parts.headers)?;
@@ -80,7 +80,7 @@ fn bearer(value: &[u8]) -> Option<&str> {
 }
 
 fn refused(detail: &str) -> Problem {
-    Problem::new(&kinds::NOT_AUTHENTICATED, detail)
+    Problem::new(&problem_kinds::NOT_AUTHENTICATED, detail)
 }
 
 /// Seconds since 1970. A clock before 1970 counts as 0, so that no token is valid yet.

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use polder_bridge::journal::{JournalError, JournalLink, LEASE_LOOK, Lease, Renewal};
 use polder_core::JournalNumber;
 use polder_engine::Host;
 use polder_journal::{Follower, Reader, Writer};
+use polder_nats::journal::{JournalError, JournalLink, LEASE_LOOK, Lease, Renewal};
 use tokio::sync::watch;
 
-use super::division::Division;
+use super::assignment::Assignment;
 use super::servers::Watched;
 
 /// The role of this host for one journal.
@@ -38,9 +38,9 @@ pub(super) struct Asked {
 }
 
 /// The thread of one journal. It ends on request.
-pub(super) struct Member(JoinHandle<()>);
+pub(super) struct OwnershipThread(JoinHandle<()>);
 
-impl Member {
+impl OwnershipThread {
     pub(super) fn start(work: Work, follower: Follower) -> io::Result<Self> {
         thread::Builder::new().name("journal-member".to_owned()).spawn(move || work.run(follower)).map(Self)
     }
@@ -59,7 +59,7 @@ impl Member {
 
 pub(super) struct Work {
     pub(super) journal: JournalNumber,
-    pub(super) division: Arc<Division>,
+    pub(super) division: Arc<Assignment>,
     pub(super) link: JournalLink,
     pub(super) host: Host,
     pub(super) reader: Reader,

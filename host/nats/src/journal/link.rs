@@ -15,10 +15,10 @@ use tokio::runtime::Runtime;
 
 use super::durability::{self, Durability};
 use super::error::JournalError;
-use super::keys::KeyStream;
 use super::objects;
 use super::secret::{JournalSecret, Marks};
 use super::settings::{self, JOURNAL_NAME, Names};
+use super::tenant_keys::KeyStream;
 use crate::throttle::Throttle;
 use crate::{ConnectOptions, Connection};
 

@@ -232,8 +232,8 @@ pub struct LeaseReader {
 }
 
 impl LeaseReader {
-    /// The entry's revision, which grows with each renewal, and the host that holds the lease. `None` if there is no entry.
-    /// Blocks.
+    /// The entry's revision, which grows with each renewal, and the host that holds the lease. `None` if there is no
+    /// entry. Blocks.
     ///
     /// # Errors
     /// Fails if JetStream does not answer.

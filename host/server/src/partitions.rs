@@ -5,31 +5,31 @@ use std::sync::Arc;
 use polder_core::{Command, CommandAck, JournalNumber, Journals, TenantName};
 use polder_engine::{Host, SYSTEM_TENANT, SubmitError};
 
-use crate::cluster::{Cluster, Company, Servers};
+use crate::cluster::{Cluster, ClusterHandle, Servers};
 use crate::first_key::FirstKeyProof;
-use crate::kinds;
 use crate::problem::Problem;
+use crate::problem_kinds;
 
 /// All parts of a host. Clones share them.
 #[derive(Clone)]
-pub struct Parts {
+pub struct Partitions {
     journals: Journals,
     /// The parts, indexed by journal number.
-    parts: Arc<[Arc<Part>]>,
+    parts: Arc<[Arc<Partition>]>,
     /// The other hosts that share the journals, if there are any.
-    company: Option<Company>,
+    company: Option<ClusterHandle>,
     /// What the caller must present to add the first key, while the host has no keys.
     first_key: Option<FirstKeyProof>,
 }
 
-pub(crate) struct Part {
+pub(crate) struct Partition {
     pub(crate) journal: JournalNumber,
     pub(crate) host: Host,
     /// `None`: no other host shares the journal.
     pub(crate) cluster: Option<Cluster>,
 }
 
-impl Part {
+impl Partition {
     /// Submits a command: it is under way when this returns. Refuses at once if the servers that keep the journal do
     /// not answer; the future resolves early with a refusal if they stop answering.
     pub(crate) fn submit(
@@ -38,7 +38,7 @@ impl Part {
     ) -> Result<impl Future<Output = Result<Result<CommandAck, SubmitError>, Problem>> + use<>, Problem> {
         let servers = self.cluster.as_ref().map(|cluster| cluster.servers().clone());
         if let Some(problem) = servers.as_ref().and_then(Servers::problem) {
-            return Err(Problem::new(&kinds::NOT_READY, format!("nothing was done: {problem}")));
+            return Err(Problem::new(&problem_kinds::NOT_READY, format!("nothing was done: {problem}")));
         }
         let pending = self.host.submit(command);
         Ok(async move {
@@ -47,7 +47,7 @@ impl Part {
                 let detail = format!(
                     "{problem}; the command may have been recorded: send it again, with the same Idempotency-Key"
                 );
-                Problem::new(&kinds::NOT_READY, detail)
+                Problem::new(&problem_kinds::NOT_READY, detail)
             })
         })
     }
@@ -57,14 +57,14 @@ impl Part {
     }
 }
 
-impl Parts {
+impl Partitions {
     /// The parts of a host with one journal in its own folder.
     pub fn alone(host: Host) -> Self {
-        let part = Part::new(JournalNumber::FIRST, host, None);
+        let part = Partition::new(JournalNumber::FIRST, host, None);
         Self { journals: Journals::ONE, parts: [Arc::new(part)].into(), company: None, first_key: None }
     }
 
-    pub(crate) fn joined(journals: Journals, parts: Vec<Part>, company: Company) -> Self {
+    pub(crate) fn joined(journals: Journals, parts: Vec<Partition>, company: ClusterHandle) -> Self {
         Self { journals, parts: parts.into_iter().map(Arc::new).collect(), company: Some(company), first_key: None }
     }
 
@@ -79,18 +79,18 @@ impl Parts {
     }
 
     /// The part of the tenant. The system tenant belongs to the first part, which also has the access keys.
-    pub(crate) fn of(&self, tenant: &TenantName) -> &Arc<Part> {
+    pub(crate) fn of(&self, tenant: &TenantName) -> &Arc<Partition> {
         match self.is_one() || tenant.as_str() == SYSTEM_TENANT {
             true => self.first(),
             false => &self.parts[self.journals.of(tenant).index()],
         }
     }
 
-    pub(crate) fn first(&self) -> &Arc<Part> {
+    pub(crate) fn first(&self) -> &Arc<Partition> {
         &self.parts[JournalNumber::FIRST.index()]
     }
 
-    pub(crate) fn all(&self) -> &[Arc<Part>] {
+    pub(crate) fn all(&self) -> &[Arc<Partition>] {
         &self.parts
     }
 
@@ -98,7 +98,7 @@ impl Parts {
         self.journals == Journals::ONE
     }
 
-    pub(crate) fn company(&self) -> Option<&Company> {
+    pub(crate) fn company(&self) -> Option<&ClusterHandle> {
         self.company.as_ref()
     }
 

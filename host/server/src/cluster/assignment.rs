@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use polder_bridge::journal::{LEASE, Word};
 use polder_core::{JournalNumber, Journals};
+use polder_nats::journal::{Heartbeat, LEASE};
 
 use super::plan::{Step, plan};
 
@@ -14,7 +14,7 @@ use super::plan::{Step, plan};
 /// expires, the others agree on which host gets its journals.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(3);
 
-pub(super) struct Division {
+pub(super) struct Assignment {
     own: Arc<str>,
     state: Mutex<State>,
 }
@@ -38,7 +38,7 @@ struct Seen {
     is_lost: bool,
 }
 
-impl Division {
+impl Assignment {
     pub(super) fn new(own: &Arc<str>, journals: Journals) -> Self {
         let journals = vec![Seen::default(); journals.count()];
         let state = State { heard: BTreeMap::new(), journals, is_leaving: false };
@@ -46,7 +46,7 @@ impl Division {
     }
 
     /// Records a heartbeat. Returns true if the host is new to this one, and so may not know this one.
-    pub(super) fn heard(&self, word: Word, now: Instant) -> bool {
+    pub(super) fn heard(&self, word: Heartbeat, now: Instant) -> bool {
         if *word.host == *self.own {
             return false;
         }
@@ -61,15 +61,15 @@ impl Division {
     }
 
     /// The heartbeat to send. `None` while this host could own no journal.
-    pub(super) fn word(&self, now: Instant) -> Option<Word> {
+    pub(super) fn word(&self, now: Instant) -> Option<Heartbeat> {
         let is_ready = self.lock().is_ready(now);
-        is_ready.then(|| Word { host: self.own.to_string(), is_leaving: false })
+        is_ready.then(|| Heartbeat { host: self.own.to_string(), is_leaving: false })
     }
 
     /// From now on this host owns nothing. Returns the message to send to the others.
-    pub(super) fn leave(&self) -> Word {
+    pub(super) fn leave(&self) -> Heartbeat {
         self.lock().is_leaving = true;
-        Word { host: self.own.to_string(), is_leaving: true }
+        Heartbeat { host: self.own.to_string(), is_leaving: true }
     }
 
     /// Whether a host was heard lately. An owner also sends heartbeats while it works on a request.
@@ -135,5 +135,5 @@ impl State {
 }
 
 #[cfg(test)]
-#[path = "division_tests.rs"]
+#[path = "assignment_tests.rs"]
 mod tests;

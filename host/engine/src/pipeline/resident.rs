@@ -8,12 +8,12 @@ use polder_journal::{AggregateKey, Reader};
 use polder_sandbox::{CallError, GuestCommand};
 
 use super::cold::{EVENTS_PER_CALL, FoldError, Folded, Wanted, fold_history, fold_on};
-use super::ready::ReadySeat;
+use super::prepared::PreparedInstance;
 use super::share::commands_per_check;
 use super::snapshots;
 use super::warm::{Warm, WarmStates};
 use crate::domain::{Active, Domain};
-use crate::health::{self, Sample, Sentence};
+use crate::health::{self, CircuitAction, Sample};
 use crate::rules::{DecidedEvent, RulesInstance};
 use crate::tenant::Tenant;
 
@@ -27,7 +27,7 @@ const COMMAND_NS: u128 = 3_000;
 /// Number of the command from which that bound applies. Before it there are few samples, and all are taken.
 const SAMPLED_FREELY: u64 = 256;
 
-pub(super) struct Seat {
+pub(super) struct ResidentInstance {
     /// Tenant and domain are kept alive, so that their addresses stay valid as keys.
     pub(super) tenant: Arc<Tenant>,
     domain: Arc<Domain>,
@@ -35,7 +35,7 @@ pub(super) struct Seat {
     limits: Limits,
     instance: Box<dyn RulesInstance>,
     pub(super) states: WarmStates,
-    /// Whether the seat was used since the last check for unused instances.
+    /// Whether the resident was used since the last check for unused instances.
     pub(super) was_used: bool,
     /// The worker's command counter at the last use.
     pub(super) used: u64,
@@ -46,7 +46,7 @@ pub(super) struct Seat {
     sampled_next: u64,
     /// Whether no command has run in the instance yet.
     pub(super) is_fresh: bool,
-    /// Whether the worker has audited one of the seat's commands itself.
+    /// Whether the worker has audited one of the resident's commands itself.
     was_audited: bool,
 }
 
@@ -57,7 +57,7 @@ pub(super) enum TakeError {
     Saving(CallError),
 }
 
-/// The maintenance that a seat needs after a command.
+/// The maintenance that a resident needs after a command.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Upkeep {
     Nothing,
@@ -67,26 +67,26 @@ pub(super) enum Upkeep {
     Replace,
 }
 
-impl Seat {
+impl ResidentInstance {
     pub(super) fn new(
         (tenant, domain): (&Arc<Tenant>, &Arc<Domain>),
         active: &Arc<Active>,
         limits: Limits,
     ) -> Result<Self, CallError> {
         let instance = active.rules.instantiate(&limits)?;
-        let ready = ReadySeat { limits, instance, states: WarmStates::new(active.revision) };
+        let ready = PreparedInstance { limits, instance, states: WarmStates::new(active.revision) };
         Ok(Self { is_fresh: true, ..Self::from_ready((tenant, domain), active, ready, None) })
     }
 
-    /// Creates a seat with states that were built before. `before` is the seat it replaces; all states of that seat are
-    /// durable.
+    /// Creates a resident with states that were built before. `before` is the resident it replaces; all states of that
+    /// resident are durable.
     pub(super) fn from_ready(
         (tenant, domain): (&Arc<Tenant>, &Arc<Domain>),
         active: &Arc<Active>,
-        ready: ReadySeat,
+        ready: PreparedInstance,
         before: Option<&Self>,
     ) -> Self {
-        let ReadySeat { limits, instance, mut states } = ready;
+        let PreparedInstance { limits, instance, mut states } = ready;
         if let Some(before) = before {
             states.compare(&before.states);
         }
@@ -107,14 +107,14 @@ impl Seat {
         }
     }
 
-    /// The seat's instance and states, for when its revision comes back. All states must be durable.
-    pub(super) fn into_ready(self) -> ReadySeat {
+    /// The resident's instance and states, for when its revision comes back. All states must be durable.
+    pub(super) fn into_ready(self) -> PreparedInstance {
         let Self { limits, instance, mut states, .. } = self;
         states.leave_behind();
-        ReadySeat { limits, instance, states }
+        PreparedInstance { limits, instance, states }
     }
 
-    /// Whether the seat runs this revision under these limits.
+    /// Whether the resident runs this revision under these limits.
     pub(super) fn suits(&self, active: &Active, limits: &Limits) -> bool {
         self.states.revision == active.revision && self.limits == *limits
     }
@@ -213,12 +213,12 @@ impl Seat {
 
     pub(super) fn report_calls(&mut self) {
         let calls = std::mem::take(&mut self.calls_unreported);
-        if self.active.health.ended_well(calls) == Some(Sentence::Mend) {
+        if self.active.health.ended_well(calls) == Some(CircuitAction::Mend) {
             tracing::info!(domain = %self.domain.name, "a domain works again, and takes all commands");
         }
     }
 
-    /// Saves the states that are worth it, before the seat is released. All its states must be durable.
+    /// Saves the states that are worth it, before the resident is released. All its states must be durable.
     pub(super) fn save_all(&mut self, reader: &Reader) {
         for (key, mut warm) in self.states.drain().collect::<Vec<_>>() {
             if snapshots::due_when_leaving(&warm) && self.save(reader, key, &mut warm).is_err() {

@@ -20,7 +20,7 @@ const LAST_WORD_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// The heartbeat of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Word {
+pub struct Heartbeat {
     pub host: String,
     /// The host wants no journal from now on.
     pub is_leaving: bool,
@@ -28,12 +28,12 @@ pub struct Word {
 
 /// Sends and receives heartbeats. A handle; clones share it.
 #[derive(Clone)]
-pub struct Roll {
+pub struct Presence {
     link: JournalLink,
     subject: Arc<str>,
 }
 
-impl Roll {
+impl Presence {
     /// Uses this link, for all hosts of its set of journals.
     pub fn of(link: &JournalLink) -> Self {
         let subject = format!("$polder.{}.hosts", link.inner.names.set).into();
@@ -49,8 +49,8 @@ impl Roll {
     pub fn keep(
         &self,
         every: Duration,
-        own: impl Fn() -> Option<Word> + Send + 'static,
-        heard: impl Fn(Word) -> bool + Send + 'static,
+        own: impl Fn() -> Option<Heartbeat> + Send + 'static,
+        heard: impl Fn(Heartbeat) -> bool + Send + 'static,
     ) -> Result<(), JournalError> {
         let client = self.link.connection().client();
         let subscribed = self.link.block_on(client.subscribe(self.subject.to_string()));
@@ -83,7 +83,7 @@ impl Roll {
     }
 
     /// Sends one heartbeat. Blocks for a moment at most; a host that misses it notices the silence.
-    pub fn say(&self, word: &Word) {
+    pub fn say(&self, word: &Heartbeat) {
         let connection = self.link.connection();
         let saying = async {
             let headers = marked(&self.link.own_marks().presence, word);
@@ -98,19 +98,19 @@ impl Roll {
     }
 }
 
-fn marked(key: &[u8; 32], word: &Word) -> HeaderMap {
+fn marked(key: &[u8; 32], word: &Heartbeat) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(MARK, mark(key, &[&written(word)]));
     headers
 }
 
 /// Returns `None` if no host of the cluster sent the message.
-fn read(key: &[u8; 32], message: &Message) -> Option<Word> {
+fn read(key: &[u8; 32], message: &Message) -> Option<Heartbeat> {
     let given = message.headers.as_ref()?.get(MARK)?;
     let is_ours = is_marked(key, &[&message.payload], given.as_str());
     serde_json::from_slice(&message.payload).ok().filter(|_| is_ours)
 }
 
-fn written(word: &Word) -> bytes::Bytes {
+fn written(word: &Heartbeat) -> bytes::Bytes {
     serde_json::to_vec(word).expect("texts are always JSON").into()
 }

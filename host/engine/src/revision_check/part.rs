@@ -19,9 +19,9 @@ use super::inventory::number_of;
 use super::replay::{Stop, Subject};
 use super::side::Side;
 use super::verdict::{EventPlace, GateRefusal};
-use crate::pace::{Pace, SHORT_REST};
+use crate::grouping::{Group, group_of, groups};
 use crate::rules::Rules;
-use crate::stretch::{Group, group_of, groups};
+use crate::throttle::{Pace, SHORT_REST};
 
 /// Records of one aggregate per read.
 const RECORDS_PER_READ: usize = 1_024;

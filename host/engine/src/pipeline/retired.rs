@@ -1,31 +1,31 @@
 //! Seats of former revisions, which a worker keeps for a while after a switch. If such a revision comes back, because a
 //! deployment is rolled back or an author alternates between two revisions, only the events recorded since need to be
-//! folded in. They count against the tenant like seats in use, and are evicted first.
+//! folded in. They count against the tenant like residents in use, and are evicted first.
 
 use std::sync::Arc;
 
 use foldhash::HashMap;
 use polder_core::{Limits, Position, Revision};
 
-use super::ready::ReadySeat;
-use super::seat::Seat;
+use super::prepared::PreparedInstance;
+use super::resident::ResidentInstance;
 use crate::tenant::Tenant;
 
-/// At most one seat for each domain, keyed by the domain's address.
+/// At most one resident for each domain, keyed by the domain's address.
 #[derive(Default)]
-pub(super) struct KeptSeats(HashMap<usize, KeptSeat>);
+pub(super) struct RetiredInstances(HashMap<usize, RetiredInstance>);
 
-struct KeptSeat {
+struct RetiredInstance {
     /// All its states are durable.
-    seat: Seat,
+    resident: ResidentInstance,
     /// The position up to which its states are current.
     position: Position,
-    /// Whether [`KeptSeats::age`] has seen this seat before.
+    /// Whether [`RetiredInstances::age`] has seen this resident before.
     is_old: bool,
 }
 
-/// The seats that the workers kept of a revision, by worker.
-pub(crate) struct Reclaimed(pub(super) Vec<Option<(ReadySeat, Position)>>);
+/// The residents that the workers kept of a revision, by worker.
+pub(crate) struct Reclaimed(pub(super) Vec<Option<(PreparedInstance, Position)>>);
 
 impl Reclaimed {
     pub(crate) fn nothing(worker_count: usize) -> Self {
@@ -33,43 +33,44 @@ impl Reclaimed {
     }
 }
 
-impl KeptSeats {
+impl RetiredInstances {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Drops all seats on this thread. Returns whether there were any.
+    /// Drops all residents on this thread. Returns whether there were any.
     pub(super) fn clear(&mut self) -> bool {
         let had_any = !self.0.is_empty();
         self.0.clear();
         had_any
     }
 
-    /// Replaces what was kept of the domain. All states of `seat` are durable and current up to `position`.
-    pub(super) fn replace(&mut self, domain: usize, seat: Option<Seat>, position: Position) {
+    /// Replaces what was kept of the domain. All states of `resident` are durable and current up to `position`.
+    pub(super) fn replace(&mut self, domain: usize, resident: Option<ResidentInstance>, position: Position) {
         let older = self.0.remove(&domain);
-        self.0.extend(seat.map(|seat| (domain, KeptSeat { seat, position, is_old: false })));
-        older.into_iter().for_each(KeptSeat::drop_beside);
+        self.0.extend(resident.map(|resident| (domain, RetiredInstance { resident, position, is_old: false })));
+        older.into_iter().for_each(RetiredInstance::drop_beside);
     }
 
-    /// Removes and returns the seat of the revision that comes back, with the position up to which it is current.
-    pub(super) fn reclaim(&mut self, domain: usize, revision: Revision) -> Option<(ReadySeat, Position)> {
-        self.0.get(&domain).filter(|kept| kept.seat.states.revision == revision)?;
-        let KeptSeat { seat, position, .. } = self.0.remove(&domain)?;
-        Some((seat.into_ready(), position))
+    /// Removes and returns the resident of the revision that comes back, with the position up to which it is current.
+    pub(super) fn reclaim(&mut self, domain: usize, revision: Revision) -> Option<(PreparedInstance, Position)> {
+        self.0.get(&domain).filter(|kept| kept.resident.states.revision == revision)?;
+        let RetiredInstance { resident, position, .. } = self.0.remove(&domain)?;
+        Some((resident.into_ready(), position))
     }
 
-    /// Drops the seats that were already here at the previous call.
+    /// Drops the residents that were already here at the previous call.
     pub(super) fn age(&mut self) {
-        let is_old = |kept: &mut KeptSeat| std::mem::replace(&mut kept.is_old, true);
+        let is_old = |kept: &mut RetiredInstance| std::mem::replace(&mut kept.is_old, true);
         self.0.extract_if(|_, kept| is_old(kept)).for_each(|(_, kept)| kept.drop_beside());
     }
 
-    /// Drops the tenant's kept seats if they, with the states and bytes that it has in use, exceed its share.
+    /// Drops the tenant's kept residents if they, with the states and bytes that it has in use, exceed its share.
     pub(super) fn hold_to_share(&mut self, tenant: &Arc<Tenant>, in_use: impl FnOnce() -> (u64, u64), share: &Limits) {
-        let is_own = |kept: &KeptSeat| Arc::ptr_eq(&kept.seat.tenant, tenant);
+        let is_own = |kept: &RetiredInstance| Arc::ptr_eq(&kept.resident.tenant, tenant);
         let sum = |(states, bytes): (u64, u64), more: (u64, u64)| (states + more.0, bytes + more.1);
-        let Some(kept) = self.0.values().filter(|kept| is_own(kept)).map(|kept| kept.seat.keeps()).reduce(sum) else {
+        let Some(kept) = self.0.values().filter(|kept| is_own(kept)).map(|kept| kept.resident.keeps()).reduce(sum)
+        else {
             return;
         };
         let (states, bytes) = sum(in_use(), kept);
@@ -79,9 +80,9 @@ impl KeptSeats {
     }
 }
 
-impl KeptSeat {
-    /// Drops the seat on a thread of its own: freeing thousands of states takes longer than a caller should wait. If no
-    /// thread can be started, it is dropped here.
+impl RetiredInstance {
+    /// Drops the resident on a thread of its own: freeing thousands of states takes longer than a caller should wait.
+    /// If no thread can be started, it is dropped here.
     fn drop_beside(self) {
         drop(std::thread::Builder::new().name("old-revision".into()).spawn(move || drop(self)));
     }
@@ -91,8 +92,8 @@ impl KeptSeat {
 mod tests {
     use super::*;
     use crate::domain::{Active, Domain};
-    use crate::health::Standing;
-    use crate::pipeline::Ready;
+    use crate::health::Probation;
+    use crate::pipeline::PreparedInstances;
     use crate::pipeline::cold::Folded;
     use crate::pipeline::warm::WarmStates;
     use crate::rules::{Handled, Rules, RulesInstance, StateSlot};
@@ -162,11 +163,11 @@ mod tests {
         Revision::of(name.as_bytes())
     }
 
-    fn seat(tenant: &Arc<Tenant>, name: &str) -> Option<Seat> {
+    fn resident(tenant: &Arc<Tenant>, name: &str) -> Option<ResidentInstance> {
         let text = r#"{"format":1,"domain":"d","aggregates":{"a":{"commands":{},"events":{}}}}"#;
         let descriptor = Descriptor::parse(text).unwrap();
         let rules = Arc::new(Revised(revision(name), descriptor));
-        let active = Active::new(&tenant.name, rules, Standing::New, Ready::default());
+        let active = Active::new(&tenant.name, rules, Probation::New, PreparedInstances::default());
         let domain = Domain::new(DomainName::new("d").unwrap(), Arc::clone(&active));
         let mut states = WarmStates::new(revision(name));
         for number in 0..STATES as u8 {
@@ -174,14 +175,14 @@ mod tests {
             let folded = Folded { state: StateSlot(u32::from(number)), sequence, head: ContentId::NONE, saved };
             states.put(AggregateKey([number; 16]), folded.into());
         }
-        let ready = ReadySeat { limits: Limits::DEFAULT, instance: Box::new(Idle), states };
-        Some(Seat::from_ready((tenant, &domain), &active, ready, None))
+        let ready = PreparedInstance { limits: Limits::DEFAULT, instance: Box::new(Idle), states };
+        Some(ResidentInstance::from_ready((tenant, &domain), &active, ready, None))
     }
 
-    /// A tenant with one kept seat, of the revision "one".
-    fn kept() -> (Arc<Tenant>, KeptSeats) {
-        let (tenant, mut kept) = (tenant("acme"), KeptSeats::default());
-        kept.replace(DOMAIN, seat(&tenant, "one"), POSITION);
+    /// A tenant with one kept resident, of the revision "one".
+    fn kept() -> (Arc<Tenant>, RetiredInstances) {
+        let (tenant, mut kept) = (tenant("acme"), RetiredInstances::default());
+        kept.replace(DOMAIN, resident(&tenant, "one"), POSITION);
         (tenant, kept)
     }
 
@@ -199,7 +200,7 @@ mod tests {
     #[test]
     fn a_domain_keeps_only_its_last_seat() {
         let (tenant, mut kept) = kept();
-        kept.replace(DOMAIN, seat(&tenant, "two"), POSITION);
+        kept.replace(DOMAIN, resident(&tenant, "two"), POSITION);
         assert!(kept.reclaim(DOMAIN, revision("one")).is_none());
         kept.replace(DOMAIN, None, POSITION);
         assert!(kept.is_empty());
@@ -210,7 +211,7 @@ mod tests {
         let (tenant, mut kept) = kept();
         kept.age();
         assert!(!kept.is_empty(), "it may have arrived a moment ago");
-        kept.replace(OTHER_DOMAIN, seat(&tenant, "two"), POSITION);
+        kept.replace(OTHER_DOMAIN, resident(&tenant, "two"), POSITION);
         kept.age();
         assert!(kept.reclaim(DOMAIN, revision("one")).is_none());
         assert!(kept.reclaim(OTHER_DOMAIN, revision("two")).is_some());
@@ -224,7 +225,7 @@ mod tests {
         for (share, stays) in [(roomy, true), (few_states, false), (little_memory, false)] {
             let (tenant, mut kept) = kept();
             let other = self::tenant("other");
-            kept.replace(OTHER_DOMAIN, seat(&other, "one"), POSITION);
+            kept.replace(OTHER_DOMAIN, resident(&other, "one"), POSITION);
             kept.hold_to_share(&tenant, || (STATES, BYTES), &share);
             assert_eq!(kept.reclaim(DOMAIN, revision("one")).is_some(), stays, "{share:?}");
             assert!(kept.reclaim(OTHER_DOMAIN, revision("one")).is_some(), "it is another tenant's");
@@ -233,7 +234,7 @@ mod tests {
 
     #[test]
     fn nothing_is_counted_where_no_seat_is_kept() {
-        let mut kept = KeptSeats::default();
+        let mut kept = RetiredInstances::default();
         kept.hold_to_share(&tenant("acme"), || unreachable!("the check runs often"), &Limits::DEFAULT);
     }
 }

@@ -2,29 +2,29 @@
 
 use std::sync::Arc;
 
-use polder_bridge::journal::{Durability, Roll};
+use polder_nats::journal::{Durability, Presence};
 use tokio::sync::watch;
 
-use super::division::Division;
-use super::member::{Asked, Member};
+use super::assignment::Assignment;
+use super::ownership::{Asked, OwnershipThread};
 
 /// The state that all members of a host share. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Company {
+pub(crate) struct ClusterHandle {
     asked: watch::Sender<Asked>,
-    division: Arc<Division>,
-    roll: Roll,
+    division: Arc<Assignment>,
+    roll: Presence,
 }
 
 /// The threads of a host, one per journal. They end on request.
 pub struct Members {
-    company: Company,
-    members: Vec<Member>,
+    company: ClusterHandle,
+    members: Vec<OwnershipThread>,
     durability: Durability,
 }
 
-impl Company {
-    pub(super) fn new(asked: watch::Sender<Asked>, division: Arc<Division>, roll: Roll) -> Self {
+impl ClusterHandle {
+    pub(super) fn new(asked: watch::Sender<Asked>, division: Arc<Assignment>, roll: Presence) -> Self {
         Self { asked, division, roll }
     }
 
@@ -38,7 +38,7 @@ impl Company {
 }
 
 impl Members {
-    pub(super) fn new(company: Company, members: Vec<Member>, durability: Durability) -> Self {
+    pub(super) fn new(company: ClusterHandle, members: Vec<OwnershipThread>, durability: Durability) -> Self {
         Self { company, members, durability }
     }
 
@@ -52,6 +52,6 @@ impl Members {
         let Self { company, members, .. } = self;
         company.roll.say(&company.division.leave());
         company.asked.send_modify(|asked| asked.is_stopping = true);
-        members.into_iter().for_each(Member::join);
+        members.into_iter().for_each(OwnershipThread::join);
     }
 }

@@ -16,11 +16,11 @@ use crate::body;
 use crate::first_key::{FIRST_KEY_FILE, FirstKeyProven};
 use crate::incoming_json::parse;
 use crate::json::json;
-use crate::kinds;
 use crate::paging::page;
+use crate::path::Segments;
 use crate::problem::Problem;
+use crate::problem_kinds;
 use crate::query::Query;
-use crate::segments::Segments;
 
 /// The longest body: a key and the JSON around it, in bytes.
 const BODY_BYTES_MAX: u64 = 1024;
@@ -45,7 +45,7 @@ pub(crate) async fn add(State(app): State<Arc<App>>, caller: Caller, request: Re
             "the first key is made in the data folder of a stopped host (polder token key new --data DIR), or with the \
              proof that a running host keeps there (--first-key-proof DIR/{FIRST_KEY_FILE})"
         );
-        return Err(Problem::new(&kinds::FIRST_KEY, detail));
+        return Err(Problem::new(&problem_kinds::FIRST_KEY, detail));
     }
     let actor = caller.actor(&parts.headers, subject::HOST)?;
     let sent = body::read(&app.memory, sent, BODY_BYTES_MAX, "of a key").await?;
@@ -76,9 +76,9 @@ async fn change(
 ) -> Result<Response, Problem> {
     joined(tokio::spawn(async move {
         let key = recorded.await?;
-        app.verifier
-            .set_keys(|| known(app.parts.first_host()))
-            .map_err(|problem| Problem::internal(&kinds::STORAGE_FAILED, "the keys cannot be read", &problem))?;
+        app.verifier.set_keys(|| known(app.parts.first_host())).map_err(|problem| {
+            Problem::internal(&problem_kinds::STORAGE_FAILED, "the keys cannot be read", &problem)
+        })?;
         app.keys_changed.send_replace(());
         Ok(json(StatusCode::OK, &key))
     }))

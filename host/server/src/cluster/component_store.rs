@@ -2,13 +2,13 @@
 
 use std::io;
 
-use polder_bridge::journal::Objects;
 use polder_core::Revision;
-use polder_engine::Depot;
+use polder_engine::ComponentStore;
+use polder_nats::journal::Objects;
 
 pub(super) struct SharedDepot(pub(super) Objects);
 
-impl Depot for SharedDepot {
+impl ComponentStore for SharedDepot {
     fn keep(&self, revision: Revision, bytes: &[u8]) -> io::Result<()> {
         self.0.keep_and_wait(&revision.to_string(), bytes)
     }

@@ -13,8 +13,8 @@ use crate::app::App;
 use crate::body;
 use crate::incoming_json::parse;
 use crate::json::json;
+use crate::path::Segments;
 use crate::problem::Problem;
-use crate::segments::Segments;
 
 /// The longest list of rules, in bytes. Leaves room for constants.
 const RULES_BYTES_MAX: u64 = 256 * 1024;
