@@ -9,8 +9,8 @@ mod event_domains;
 mod following;
 mod judging;
 mod queries;
+mod refused_repeats;
 mod removal;
-mod repeats;
 mod set_aside;
 mod taking_over;
 mod tenant_keys;
@@ -18,6 +18,7 @@ mod tenants;
 
 pub use deploying::Described;
 
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -46,7 +47,7 @@ use crate::tenant::{Tenant, Terms, Unloadable};
 use crate::tenants::{Entry, Tenants};
 use crate::translations::Bridges;
 use crate::{HostOptions, OpenError, SubmitError};
-use repeats::Refused;
+use refused_repeats::Refused;
 
 /// The tenant that exists at the first start. All other tenants are added by an administrator.
 pub const MAIN_TENANT: &str = "main";
@@ -376,7 +377,8 @@ impl Inner {
         let problem = std::thread::scope(|scope| {
             let looking: Vec<_> =
                 tenants.chunks(per_thread).map(|some| scope.spawn(|| some.iter().find_map(ahead))).collect();
-            looking.into_iter().find_map(|thread| thread.join().ok().flatten())
+            let ended = looking.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            ended.flatten().next()
         });
         problem.map_or(Ok(()), Err)
     }

@@ -4,11 +4,11 @@
 
 mod access;
 mod answers;
+mod by_aggregate;
 mod clock;
 mod deployments;
 mod domain;
 mod errors;
-mod grouping;
 mod guest_rules;
 mod health;
 mod host;

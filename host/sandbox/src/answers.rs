@@ -1,5 +1,7 @@
 //! Checks the answers of guests before they are used. Each message describes the problem for the guest's author.
 
+use std::collections::HashSet;
+
 use polder_core::{EventName, JSON_DEPTH_LIMIT, JSON_DEPTH_MAX, JsonError, Limits, Reason};
 
 use crate::bindings::exports::polder::domain::projections;
@@ -76,8 +78,9 @@ pub(crate) fn inspected(text: String, limits: &Limits, numbers: &Numbers) -> Res
     Ok(text)
 }
 
+/// The keys of the documents that each event concerns, each key once.
 pub(crate) fn routes(
-    routes: Vec<Vec<String>>,
+    mut routes: Vec<Vec<String>>,
     event_count: usize,
     limits: &Limits,
 ) -> Result<Vec<Vec<String>>, CallErrorKind> {
@@ -98,6 +101,13 @@ pub(crate) fn routes(
                 "it routed to a document key of {bytes} bytes; a key has 1 to {DOCUMENT_KEY_BYTES_MAX}"
             )));
         }
+    }
+    for keys in routes.iter_mut().filter(|keys| keys.len() > 1) {
+        // A document that is named twice takes the event in once.
+        let mut seen = HashSet::with_capacity(keys.len());
+        let is_first: Vec<bool> = keys.iter().map(|key| seen.insert(key.as_str())).collect();
+        let mut is_first = is_first.into_iter();
+        keys.retain(|_| is_first.next().unwrap_or(true));
     }
     Ok(routes)
 }

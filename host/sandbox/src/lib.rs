@@ -10,6 +10,7 @@ mod answers;
 pub mod baseline;
 mod bindings;
 mod call_error;
+mod call_limits;
 mod catalog;
 mod compile;
 mod compiled;

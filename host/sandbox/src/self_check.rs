@@ -7,7 +7,8 @@ use wasmtime::{Engine, Instance, Module, Store};
 
 use crate::SandboxError;
 use crate::call_error::CallErrorKind;
-use crate::live::{Budget, Inside, new_store};
+use crate::call_limits::CallLimits;
+use crate::live::{Inside, new_store};
 use crate::profile::STACK_BYTES_MAX;
 use crate::resources::HANDLES_MAX;
 use crate::watchdog::Watchdog;
@@ -138,8 +139,8 @@ impl Check<'_> {
     }
 }
 
-fn begin(store: &mut Store<Inside>, limits: &Limits) -> Budget {
-    let budget = Budget::new(limits);
+fn begin(store: &mut Store<Inside>, limits: &Limits) -> CallLimits {
+    let budget = CallLimits::new(limits);
     budget.grant(store);
     budget
 }

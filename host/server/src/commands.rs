@@ -5,17 +5,16 @@ use std::sync::Arc;
 
 use axum::BoxError;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use http_body::Body;
-use polder_core::{
-    AggregateId, AggregateName, Command, CommandName, CommandStatus, DomainName, NameError, TenantName, subject,
-};
+use polder_core::{AggregateId, AggregateName, Command, CommandName, DomainName, NameError, TenantName, subject};
 
 use crate::access::{Caller, Hints, Wanted};
 use crate::app::App;
 use crate::body;
+use crate::command_status::http_status;
 use crate::headers::{self, Headers};
 use crate::json::json;
 use crate::path::Segments;
@@ -83,12 +82,7 @@ where
     let (tenant, domain) = (command.tenant.clone(), command.domain.clone());
     let acknowledged = app.parts.of(&tenant).submit(command)?.await?;
     let acknowledgement = acknowledged.map_err(|error| error.for_caller(caller, &tenant, &domain))?;
-    let status = match acknowledgement.status {
-        CommandStatus::Accepted => StatusCode::OK,
-        CommandStatus::Pending => StatusCode::ACCEPTED,
-        CommandStatus::Rejected => StatusCode::UNPROCESSABLE_ENTITY,
-    };
-    Ok(json(status, &acknowledgement))
+    Ok(json(http_status(acknowledgement.status), &acknowledgement))
 }
 
 /// Builds a command from its address and headers, with an empty payload.

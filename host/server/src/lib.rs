@@ -10,6 +10,7 @@ mod app;
 mod batch;
 mod body;
 mod cluster;
+mod command_status;
 mod commands;
 mod connection;
 mod connections;

@@ -47,7 +47,7 @@ impl Partition {
                 let detail = format!(
                     "{problem}; the command may have been recorded: send it again, with the same Idempotency-Key"
                 );
-                Problem::new(&problem_kinds::NOT_READY, detail)
+                Problem::new(&problem_kinds::OUTCOME_UNKNOWN, detail)
             })
         })
     }

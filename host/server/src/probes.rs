@@ -88,15 +88,21 @@ pub(crate) async fn drain(State(app): State<Arc<App>>) -> Result<Response, Probl
 
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
     let nats = app.nats.as_ref().map(|counts| counts.metrics(&app.parts)).unwrap_or_default();
-    let text = match app.parts.is_one() {
+    let memory = memory(app.parts.first_host().memory());
+    let connections = app.connections.metrics();
+    // Parked events are counted in SQLite.
+    let text = joined(tokio::task::spawn_blocking(move || host_metrics(&app))).await;
+    ([(CONTENT_TYPE, PROMETHEUS_TEXT)], text + &memory + &nats + &connections).into_response()
+}
+
+fn host_metrics(app: &App) -> String {
+    match app.parts.is_one() {
         true => app.parts.first_host().metrics(),
         false => {
             let texts: Vec<_> = app.parts.all().iter().map(|part| (part.journal, part.host.metrics())).collect();
             merged("journal", &texts)
         }
-    };
-    let memory = memory(app.parts.first_host().memory());
-    ([(CONTENT_TYPE, PROMETHEUS_TEXT)], text + &memory + &nats + &app.connections.metrics()).into_response()
+    }
 }
 
 /// The memory metrics. All parts share one budget, so it is shown once.

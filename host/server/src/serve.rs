@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polder_access::Verifier;
+use rustix::io::Errno;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -97,7 +98,11 @@ impl Server {
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
-                Some(_) = open.join_next() => {}
+                Some(ended) = open.join_next() => {
+                    if let Err(error) = ended && error.is_panic() {
+                        tracing::error!(%error, "a connection's task panicked");
+                    }
+                }
                 accepted = listener.accept() => match accepted {
                     Ok((stream, address)) => {
                         accept_fails = false;
@@ -113,7 +118,13 @@ impl Server {
                         if !std::mem::replace(&mut accept_fails, true) {
                             tracing::warn!(%error, "cannot accept a connection");
                         }
-                        connections.evict_one();
+                        // Only a lack of descriptors or memory is mended by fewer connections.
+                        if matches!(
+                            Errno::from_io_error(&error),
+                            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+                        ) {
+                            connections.evict_one();
+                        }
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },

@@ -12,7 +12,7 @@ use polder_tests::{Client, NatsOptions, NatsServer};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use super::hosts::{FAILOVER_MAX, Hosts};
+use super::hosts::{FAILOVER_MAX, Hosts, may_come_again};
 use super::site::{connect, secret_file, unsynced};
 
 const JOURNALS: usize = 3;
@@ -68,7 +68,7 @@ fn draft(client: &Client, tenant: &str, order: &str) -> u64 {
     loop {
         let sent = client.request("POST", &path).header("idempotency-key", &format!("{tenant}-{order}"));
         let answer = sent.body(r#"{"customer":"c"}"#).send();
-        if answer.status != 503 || start.elapsed() > FAILOVER_MAX {
+        if !may_come_again(answer.status) || start.elapsed() > FAILOVER_MAX {
             return answer.json(200)["position"].as_u64().unwrap();
         }
         std::thread::sleep(LOOK_PAUSE);

@@ -96,6 +96,11 @@ impl Hosts {
     }
 }
 
+/// The host takes nothing now, or cannot say whether it has done what was asked. The same command may be sent again.
+pub(super) fn may_come_again(status: u16) -> bool {
+    matches!(status, 503 | 504)
+}
+
 /// Lights and darkens a lamp alternately: sends its `times`-th command.
 #[track_caller]
 fn switch(client: &Client, times: u64) -> Value {
@@ -108,7 +113,7 @@ fn switch(client: &Client, times: u64) -> Value {
 #[track_caller]
 fn switch_again(client: &Client, times: u64) {
     let start = Instant::now();
-    while ask_to_switch(client, times).status == 503 && start.elapsed() < FAILOVER_MAX {
+    while may_come_again(ask_to_switch(client, times).status) && start.elapsed() < FAILOVER_MAX {
         std::thread::sleep(Duration::from_millis(20));
     }
     switch(client, times);

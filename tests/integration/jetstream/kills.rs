@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use polder_tests::{Acknowledged, Client, NatsOptions, NatsServer, Operation, Random, Recorded, check_history};
 
 use super::divided::{TENANTS, divided};
-use super::hosts::Hosts;
+use super::hosts::{Hosts, may_come_again};
 
 const CALLERS: u64 = 4;
 /// Longer than a lease.
@@ -170,7 +170,7 @@ fn call(
                 }
                 // A lit lamp cannot be lit again: the first answer stays, and nothing is recorded in its history.
                 Ok(answer) if answer.status == 422 => break,
-                Ok(answer) if answer.status == 503 => std::thread::sleep(Duration::from_millis(20)),
+                Ok(answer) if may_come_again(answer.status) => std::thread::sleep(Duration::from_millis(20)),
                 Ok(answer) => panic!("{}: {}", answer.status, answer.text()),
                 // The host is gone, frozen, or just returning.
                 Err(_) => std::thread::sleep(Duration::from_millis(20)),

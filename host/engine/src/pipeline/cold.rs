@@ -4,7 +4,7 @@ use polder_core::{AggregateId, AggregateName, ContentId, Revision, Sequence};
 use polder_journal::{AggregateKey, Reader, RecordBuf};
 use polder_sandbox::{CallError, GuestEvent};
 
-use crate::grouping::guest_event;
+use crate::by_aggregate::guest_event;
 use crate::rules::{RulesInstance, StateSlot};
 
 /// Records per read.

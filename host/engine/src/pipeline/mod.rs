@@ -33,6 +33,7 @@ mod not_appended;
 mod prepared;
 pub(crate) mod priority;
 mod queue;
+mod repeats;
 mod resident;
 mod retired;
 mod share;
@@ -42,13 +43,14 @@ mod undurable;
 mod verdict;
 mod warm;
 mod worker;
+mod worker_of;
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use polder_core::{Position, Revision};
-use polder_journal::{AggregateKey, EncodedRecord, Reader, Writer};
+use polder_journal::{EncodedRecord, Reader, Writer};
 use polder_sandbox::Interrupt;
 
 use appender::Appender;
@@ -57,8 +59,10 @@ pub(crate) use job::{Job, Target};
 pub(crate) use lane_policy::{LanePolicy, overran_slice, slice_of};
 pub(crate) use not_appended::NotAppended;
 pub(crate) use prepared::{MakeReady, PreparedInstances};
+pub(crate) use repeats::first_acknowledgement;
 pub(crate) use retired::Reclaimed;
-pub(crate) use verdict::repeat;
+
+use worker_of::worker_of;
 
 use crate::clock::Clock;
 use crate::domain::Domain;
@@ -249,13 +253,6 @@ impl Pipeline {
             drop(worker.send(Message::Switched(Arc::clone(tenant), Arc::clone(domain))));
         }
     }
-}
-
-fn worker_of(key: AggregateKey, worker_count: usize) -> usize {
-    // The key is a hash already: any of its bytes are spread evenly.
-    let mut head = [0; 8];
-    head.copy_from_slice(&key.0[..8]);
-    (u64::from_le_bytes(head) % worker_count.max(1) as u64) as usize
 }
 
 fn joined(thread: JoinHandle<()>) {

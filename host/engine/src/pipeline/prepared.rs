@@ -15,8 +15,9 @@ use super::retired::Reclaimed;
 use super::share::share_of;
 use super::snapshots;
 use super::warm::{Warm, WarmStates};
-use super::{EVENTS_PER_CALL, FoldError, Wanted, worker_of};
-use crate::grouping::{Group, groups};
+use super::worker_of::worker_of;
+use super::{EVENTS_PER_CALL, FoldError, Wanted};
+use crate::by_aggregate::{Group, groups};
 use crate::rules::{Rules, RulesInstance};
 use crate::throttle::{Pace, SHORT_REST};
 

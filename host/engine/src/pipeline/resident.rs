@@ -1,7 +1,7 @@
 //! One domain's place on one worker: the instance that runs its active revision, and the warm states in it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use polder_core::{AggregateId, AggregateName, Limits, Reason, Sequence};
 use polder_journal::{AggregateKey, Reader};
@@ -17,6 +17,8 @@ use crate::health::{self, CircuitAction, Sample};
 use crate::rules::{DecidedEvent, RulesInstance};
 use crate::tenant::Tenant;
 
+/// Time that a resident may take to save its states when it is released.
+const SAVING_TIME_MAX: Duration = Duration::from_millis(50);
 /// Percentage of its memory limit at which an instance is replaced. Guest memory never shrinks, and reaching the limit
 /// would cause the next command to fail.
 const MEMORY_PERCENT_MAX: u64 = 75;
@@ -218,9 +220,15 @@ impl ResidentInstance {
         }
     }
 
-    /// Saves the states that are worth it, before the resident is released. All its states must be durable.
+    /// Saves the states that are worth it, before the resident is released. All its states must be durable. A snapshot is
+    /// only a shortcut, so states that cannot be saved within [`SAVING_TIME_MAX`] are dropped: other tenants wait for
+    /// this worker.
     pub(super) fn save_all(&mut self, reader: &Reader) {
+        let began = Instant::now();
         for (key, mut warm) in self.states.drain().collect::<Vec<_>>() {
+            if began.elapsed() >= SAVING_TIME_MAX {
+                return;
+            }
             if snapshots::due_when_leaving(&warm) && self.save(reader, key, &mut warm).is_err() {
                 // The guest failed, and all its states are lost.
                 return;

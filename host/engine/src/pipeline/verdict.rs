@@ -3,9 +3,8 @@
 
 use polder_core::{
     Command, CommandAck, CommandId, CommandStatus, CorrelationId, Fingerprint, Position, Reason, Sequence, TimestampMs,
-    subject,
 };
-use polder_journal::{AggregateKey, Decision, EncodedRecord, NewEvent, Outcome, RecordBuf};
+use polder_journal::{AggregateKey, Decision, EncodedRecord, NewEvent, Outcome};
 
 use super::warm::Warm;
 use super::worker::{Asked, Decision as Decided};
@@ -64,18 +63,6 @@ pub(super) fn record(
     Verdict { record, answer: Ok(ack) }
 }
 
-/// The acknowledgement that a command got when it was handled, even if the active revision does not know such commands
-/// any more.
-pub(crate) fn repeat(command: &Command, id: &CommandId, record: &RecordBuf) -> CommandAck {
-    let view = record.view();
-    let reason = view.reason();
-    let status = if reason.is_some() { CommandStatus::Rejected } else { CommandStatus::Accepted };
-    let correlation_id = CorrelationId::new(view.correlation_id()).unwrap_or_else(|_| CorrelationId::from(id));
-    let subject = subject::stream(&command.tenant, &command.domain, &command.aggregate);
-    let ack = acknowledgement(subject, command, status, id.clone(), correlation_id, reason);
-    CommandAck { sequence: view.sequence(), position: view.position(), repeated: true, ..ack }
-}
-
 /// A new command id. Ids are ordered by time, so that consecutive ids lie close together in indexes.
 pub(super) fn new_command_id(at_ms: TimestampMs) -> CommandId {
     // Not `now_v7`, which panics while the machine's clock is before 1970.
@@ -87,7 +74,7 @@ pub(super) fn new_command_id(at_ms: TimestampMs) -> CommandId {
 }
 
 /// The acknowledgement without its sequence and position, which are set later.
-fn acknowledgement(
+pub(super) fn acknowledgement(
     stream_subject: String,
     command: &Command,
     status: CommandStatus,

@@ -12,9 +12,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock};
 
 use foldhash::HashMap;
-use polder_core::{
-    Command, CommandAck, CommandId, Fingerprint, Limits, Position, Reason, Revision, Sequence, TimestampMs,
-};
+use polder_core::{Command, CommandAck, CommandId, Limits, Position, Reason, Revision, Sequence, TimestampMs};
 use polder_journal::{AggregateKey, CommandKey, EncodedRecord, Reader};
 use polder_sandbox::{CallError, CallErrorKind, GuestCommand};
 
@@ -25,11 +23,12 @@ use super::job::{Message, ReplySender, Target};
 use super::lane_policy::overran_slice;
 use super::not_appended::NotAppended;
 use super::prepared::PreparedInstance;
+use super::repeats::first_acknowledgement;
 use super::resident::{ResidentInstance, TakeError, Upkeep};
 use super::retired::RetiredInstances;
 use super::share::{share_of, states_leaving};
 use super::undurable::Undurable;
-use super::verdict::{Verdict, new_command_id, record, repeat};
+use super::verdict::{Verdict, new_command_id, record};
 use super::warm::Warm;
 use super::{Grown, Job};
 use crate::SubmitError;

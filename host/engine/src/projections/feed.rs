@@ -18,7 +18,7 @@ use polder_sandbox::{CallError, CallErrorKind, Component, CpuTime, DocumentHandl
 use super::allowance::{Failures, Lane, STRETCH_BYTES_MIN, Stretch};
 use super::readable::Readable;
 use super::store::{Line, NewEffect, View, ViewStore, WriteError};
-use crate::grouping::guest_event;
+use crate::by_aggregate::guest_event;
 use crate::pipeline::overran_slice;
 use crate::tenant::Tenant;
 use crate::throttle::{HeldBack, LONG_REST, Pace};
@@ -48,6 +48,8 @@ pub(super) struct Feed {
     /// Keys of the changed documents.
     changed: Vec<String>,
     effects: Vec<NewEffect>,
+    /// Payloads of these effects, in bytes.
+    effect_bytes: usize,
     blocked: HashSet<Line>,
     /// Lines whose first event must be retried.
     due: Vec<Line>,
@@ -169,6 +171,7 @@ impl Feed {
             documents: HashMap::new(),
             changed: Vec::new(),
             effects: Vec::new(),
+            effect_bytes: 0,
             blocked: HashSet::new(),
             due: Vec::new(),
             careful_until: Position::ZERO,
@@ -310,6 +313,7 @@ impl Feed {
     pub(super) fn start_over(&mut self) {
         self.close_documents();
         self.effects.clear();
+        self.effect_bytes = 0;
         self.cursor = self.written;
     }
 

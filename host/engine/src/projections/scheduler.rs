@@ -173,6 +173,8 @@ impl Queue {
     /// Postpones a task. It counts as queued meanwhile, so that new events do not queue it again.
     fn put_off(&self, task: Task, wait: Duration) {
         self.lock().later.push((Instant::now() + wait, task));
+        // A sleeping thread has to learn of the new deadline. The task may belong to either lane.
+        self.changed.notify_one();
     }
 
     fn push(&self, task: Task) {

@@ -4,7 +4,7 @@ use polder_core::{Position, TenantName};
 
 use super::{Projections, ViewsError};
 use crate::answers::{ParkedEvent, ParkedFilter};
-use crate::projections::open::OpenViews;
+use crate::projections::open_views::OpenViews;
 use crate::projections::store::StoreResult;
 
 impl Projections {

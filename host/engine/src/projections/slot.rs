@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::allowance::{Lane, retry_after};
 use super::feed::{Feed, FeedError, Turn};
+use super::going_live::Switch;
 use super::scheduler::Turned;
 use super::store::{StoreResult, View, ViewStore, is_damage};
 use crate::pipeline::LanePolicy;
@@ -19,13 +20,6 @@ use crate::tenant::Tenant;
 /// Interval at which a rebuilt view checks whether the former view has advanced as far, so that their parked events can
 /// be compared.
 const SWITCH_WAIT: Duration = Duration::from_millis(100);
-
-/// Result of a switch between views.
-pub(super) enum Switch {
-    Done,
-    /// The switch is tried again soon.
-    Wait,
-}
 
 pub(super) struct FeedSlot {
     pub(super) tenant: Arc<Tenant>,
@@ -106,7 +100,9 @@ impl FeedSlot {
     /// Whether the feed has something to do that it can do.
     pub(super) fn is_behind(&self) -> bool {
         let is_further = || !self.is_stopped() && *self.position.borrow() < *self.tenant.positions.borrow();
-        !self.retired.is_set() && (self.parked_changed.load(Ordering::SeqCst) || is_further())
+        !self.retired.is_set()
+            && !self.tenant.is_closing()
+            && (self.parked_changed.load(Ordering::SeqCst) || is_further())
     }
 
     /// Runs one turn. When everything is folded in, switches readers to this view.

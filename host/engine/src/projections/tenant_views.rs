@@ -14,7 +14,7 @@ use polder_sandbox::{Component, CpuTime};
 
 use super::Restore;
 use super::allowance::Lane;
-use super::open::{Asked, OpenViews, OpenViewsError};
+use super::open_views::{Asked, OpenViews, OpenViewsError};
 use super::scheduler::{Queue, Task, Turned};
 use crate::tenant::Tenant;
 

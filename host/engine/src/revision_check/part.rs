@@ -19,7 +19,7 @@ use super::inventory::number_of;
 use super::replay::{Stop, Subject};
 use super::side::Side;
 use super::verdict::{EventPlace, GateRefusal};
-use crate::grouping::{Group, group_of, groups};
+use crate::by_aggregate::{Group, group_of, groups};
 use crate::rules::Rules;
 use crate::throttle::{Pace, SHORT_REST};
 

@@ -165,6 +165,7 @@ impl Cluster {
     /// Sends a request to `owner` and returns its response. `None`: the owner certainly did nothing.
     async fn hand_over(&self, owner: &str, parts: &Parts, sent: &Bytes) -> Result<Option<Response>, Problem> {
         let failed = |problem: String| Problem::new(&problem_kinds::NOT_READY, problem);
+        let unknown = |problem: String| Problem::new(&problem_kinds::OUTCOME_UNKNOWN, problem);
         let mut headers = parts.headers.clone();
         headers.remove(CONTENT_LENGTH);
         headers.remove(TRANSFER_ENCODING);
@@ -213,7 +214,7 @@ impl Cluster {
             Err(AskError::NotThere(_)) => return Ok(None),
             Err(error) => {
                 tracing::info!(%error, "a request to another host has no answer");
-                return Err(failed(format!(
+                return Err(unknown(format!(
                     "host {owner} did not answer; it may have done what was asked: send it again, with the same \
                      Idempotency-Key"
                 )));
@@ -226,10 +227,10 @@ impl Cluster {
                 let (status, headers) = StatusCode::from_u16(status)
                     .ok()
                     .zip(wire::headers(&headers))
-                    .ok_or_else(|| failed(format!("host {owner} sent an answer that cannot be read")))?;
+                    .ok_or_else(|| unknown(format!("host {owner} sent an answer that cannot be read")))?;
                 Ok(Some((status, headers, body).into_response()))
             }
-            None => Err(failed(format!("host {owner} sent an answer that cannot be read"))),
+            None => Err(unknown(format!("host {owner} sent an answer that cannot be read"))),
         }
     }
 

@@ -15,6 +15,8 @@ use super::counts::Counts;
 use super::history::TenantHistory;
 use super::{Links, Term, batches, catchup, commands, queries};
 
+/// The pause before a tenant's publisher is made again.
+const PUBLISHER_RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// The pause between two attempts to delete the data of a removed tenant at NATS.
 const REMOVE_PAUSE: Duration = Duration::from_secs(5);
 
@@ -154,8 +156,16 @@ impl OneTenant {
     async fn claimed(&self, begun: &mut Option<oneshot::Sender<()>>) -> Option<Publisher<TenantHistory>> {
         let host = &self.term.part.host;
         let history = TenantHistory::open(host, &self.name).ok()?;
-        let made = Publisher::new(&self.links.events, &self.name, history, &self.links.streams).await;
-        let mut publisher = made.ok()?;
+        let mut publisher = loop {
+            match Publisher::new(&self.links.events, &self.name, history.clone(), &self.links.streams).await {
+                Ok(publisher) => break publisher,
+                Err(error) => {
+                    tracing::warn!(tenant = %self.name, %error, "a tenant's events cannot be published yet");
+                    drop(begun.take());
+                    tokio::time::sleep(PUBLISHER_RETRY_PAUSE).await;
+                }
+            }
+        };
         self.counts.watch(&self.name, publisher.progress());
         loop {
             let error = match publisher.claim(self.domains()).await {

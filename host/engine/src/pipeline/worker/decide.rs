@@ -156,19 +156,7 @@ impl Worker {
     /// The first acknowledgement of a command that was handled before, or `None` for a new command.
     fn earlier(&self, command: &Command, repeatable: Option<CommandKey>) -> Result<Option<CommandAck>, SubmitError> {
         let (Some(id), Some(key)) = (&command.id, repeatable) else { return Ok(None) };
-        let record = match self.reader.decision(key) {
-            Ok(Some(record)) => record,
-            Ok(None) => return Ok(None),
-            Err(error) => return Err(SubmitError::ReadOnly(error.to_string())),
-        };
-        let was_rejected = record.view().reason().is_some();
-        if was_rejected && command.retry_rejected {
-            return Ok(None);
-        }
-        if record.view().fingerprint() != Fingerprint::of(&command.name, &command.payload) {
-            return Err(SubmitError::IdReused { id: id.clone(), was_rejected });
-        }
-        Ok(Some(repeat(command, id, &record)))
+        first_acknowledgement(&self.reader, command, id, key)
     }
 }
 

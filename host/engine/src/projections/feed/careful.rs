@@ -11,7 +11,7 @@ use polder_sandbox::{CallError, CallErrorKind, GuestEvent, is_interrupted};
 use super::folding::{Writing, aggregate_line, behind, parked};
 use super::{Feed, FeedError, Trouble, Turn};
 use crate::answers::ParkedKind;
-use crate::grouping::guest_event;
+use crate::by_aggregate::guest_event;
 use crate::pipeline::overran_slice;
 use crate::projections::store::{Line, ViewStore};
 

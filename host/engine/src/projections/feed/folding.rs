@@ -24,6 +24,11 @@ const OPEN_DOCUMENTS_MAX: usize = 40_000;
 /// last events are folded again one by one.
 const MEMORY_PERCENT_MAX: u64 = 75;
 
+/// Effects after which a view that is behind writes what it has.
+const UNWRITTEN_EFFECTS_MAX: usize = 20_000;
+/// Bytes of effects' payloads after which a view that is behind writes what it has.
+const UNWRITTEN_EFFECT_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Changes that are written in addition to documents and effects.
 #[derive(Default)]
 pub(super) struct Writing {
@@ -70,7 +75,10 @@ impl Feed {
         }
         self.cursor = end;
         let is_at_the_end = self.stopped_before.is_some() || end >= reader.last_position(&self.tenant.name);
-        let is_to_be_written = self.lane == Lane::Slow || self.changed.len() >= CHANGED_DOCUMENTS_MAX;
+        let is_to_be_written = self.lane == Lane::Slow
+            || self.changed.len() >= CHANGED_DOCUMENTS_MAX
+            || self.effects.len() >= UNWRITTEN_EFFECTS_MAX
+            || self.effect_bytes >= UNWRITTEN_EFFECT_BYTES_MAX;
         if is_at_the_end || is_to_be_written || !held.is_empty() {
             self.write(store, Writing { parked: held, ..Writing::default() })?;
         }
@@ -124,6 +132,7 @@ impl Feed {
         for effect in effects {
             let ordinal = if effect.position == before.0 { before.1 + 1 } else { 0 };
             before = (effect.position, ordinal);
+            self.effect_bytes += effect.payload.len();
             self.effects.push(NewEffect {
                 position: effect.position,
                 document: document.to_owned(),
@@ -157,6 +166,7 @@ impl Feed {
             return Ok(());
         }
         changes.effects = std::mem::take(&mut self.effects);
+        self.effect_bytes = 0;
         let bytes = store.write(&self.view, &changes, self.limits.view_bytes_max)?;
         self.tenant.views_take(bytes);
         self.written = self.cursor;

@@ -316,8 +316,13 @@ fn document_of(row: &rusqlite::Row<'_>) -> StoreResult<Document> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
+
+    use polder_core::Revision;
     use serde_json::json;
+
+    use super::super::store::{Changes, ViewStore};
+    use super::*;
 
     #[test]
     fn queries_are_checked_against_the_schema() {
@@ -334,5 +339,33 @@ mod tests {
         }
         assert!(check(&ask("total", Some(0)), &schema).unwrap_err().contains("1 to 10000"));
         assert_eq!(path_of("a.b c"), "$.\"a\".\"b c\"");
+    }
+
+    /// A page holds at least one document, however large it is.
+    #[test]
+    fn a_page_ends_before_its_bytes_are_too_many() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ViewStore::open(&folder.path().join("main.sqlite")).unwrap();
+        let (domain, projection) = ("orders".parse().unwrap(), "summary".parse().unwrap());
+        let view = store.view(&domain, &projection, Revision::of(b"1")).unwrap();
+        let half = DOCUMENT_BYTES_PER_PAGE_MAX as usize / 2;
+        let sizes = [("a", half), ("b", half - 10), ("c", 10), ("d", 3 * half), ("e", 10)];
+        let body = |bytes: usize| Some(format!("\"{}\"", "x".repeat(bytes)).into_bytes());
+        let documents = sizes.iter().map(|(key, bytes)| ((*key).to_owned(), body(*bytes))).collect();
+        let changes = Changes { documents, checkpoint: Position(1), ..Changes::default() };
+        store.write(&view, &changes, u64::MAX).unwrap();
+        let live = Live { id: view.id.0, position: Position(1) };
+        let page = |offset| -> (Vec<String>, bool) {
+            let query = DocumentQuery { offset, ..DocumentQuery::default() };
+            let ask = |transaction: &Transaction<'_>| keys_of_page(transaction, &live, &query, &json!({}));
+            let (keys, bytes, has_more) = store.read(READ_TIME_MAX, &Arc::default(), ask).unwrap();
+            assert!(bytes <= DOCUMENT_BYTES_PER_PAGE_MAX || keys.len() == 1, "{bytes} bytes");
+            (keys, has_more)
+        };
+        let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+        assert_eq!(page(0), (keys(&["a", "b"]), true));
+        assert_eq!(page(2), (keys(&["c"]), true));
+        assert_eq!(page(3), (keys(&["d"]), true));
+        assert_eq!(page(4), (keys(&["e"]), false));
     }
 }

@@ -13,7 +13,7 @@ use super::Restore;
 use super::allowance::Lane;
 use super::feed::Feed;
 use super::scheduler::{Queue, Turned};
-use super::slot::{FeedSlot, Switch};
+use super::slot::FeedSlot;
 use super::store::{OpenStoreError, StoreResult, View, ViewStore};
 use crate::ProjectionInfo;
 use crate::tenant::Tenant;
@@ -25,7 +25,7 @@ pub(super) struct OpenViews {
     is_damaged: AtomicBool,
     /// Held while views are added, switched or dropped. So a rebuilt view either replaces the old one or is dropped for
     /// a newer revision, never both.
-    changing: Mutex<()>,
+    pub(super) changing: Mutex<()>,
 }
 
 /// Options of a deployment that concern views.
@@ -126,7 +126,8 @@ impl OpenViews {
     }
 
     pub(super) fn info(&self, domain: &DomainName) -> Vec<ProjectionInfo> {
-        let feeds = self.feeds.read().unwrap_or_else(PoisonError::into_inner);
+        // A copy of the list: the thread that wakes feeds must not wait for SQLite.
+        let feeds = self.feeds.read().unwrap_or_else(PoisonError::into_inner).clone();
         let own = || feeds.iter().filter(|feed| feed.view.domain == *domain);
         let live = own().filter(|feed| feed.live.load(Ordering::Acquire));
         live.map(|feed| {
@@ -139,11 +140,19 @@ impl OpenViews {
                 is_being_built: !feed.is_built.load(Ordering::Acquire),
                 rebuilding: other.map(|other| *other.position.borrow()),
                 withheld: other.and_then(|other| other.withheld()),
-                parked: self.store.parked_count(feed.view.id).unwrap_or_default(),
+                parked: self.parked_count(feed),
                 stalled: feed.stalled().or_else(|| other.and_then(|other| other.stalled())),
             }
         })
         .collect()
+    }
+
+    fn parked_count(&self, feed: &FeedSlot) -> u64 {
+        self.store.parked_count(feed.view.id).unwrap_or_else(|error| {
+            // The views are made anew if they are damaged, and count again then.
+            tracing::warn!(projection = %feed.view.projection, %error, "the parked events cannot be counted");
+            0
+        })
     }
 
     /// The feed of the view that readers see.
@@ -154,9 +163,14 @@ impl OpenViews {
     }
 
     pub(super) fn position(&self, domain: &DomainName, projection: &ProjectionName) -> Option<Reached> {
-        let feed = self.live_feed(domain, projection)?;
-        let positions = feed.position.subscribe();
-        Some(Reached { positions, feed })
+        loop {
+            let feed = self.live_feed(domain, projection)?;
+            let positions = feed.position.subscribe();
+            // A feed that was retired in between moves no more, and its reader would wait in vain.
+            if !feed.retired.is_set() {
+                return Some(Reached { positions, feed });
+            }
+        }
     }
 
     /// Wakes the feeds for a waiting reader. Subscribe to the position first, or a turn that ends in between misses the
@@ -219,52 +233,7 @@ impl OpenViews {
         self.feeds.write().unwrap_or_else(PoisonError::into_inner).push(slot);
     }
 
-    fn caught_up(&self, feed: &FeedSlot) -> StoreResult<Switch> {
-        if !feed.live.load(Ordering::Acquire) {
-            return self.go_live(feed);
-        }
-        if !feed.is_built.load(Ordering::Acquire) {
-            self.store.set_built(feed.view.id)?;
-            feed.is_built.store(true, Ordering::Release);
-            feed.position.send_modify(|_| ());
-        }
-        Ok(Switch::Done)
-    }
-
-    /// Replaces the former view, which this one has caught up with, unless this one sets aside events that the former
-    /// has applied.
-    fn go_live(&self, feed: &FeedSlot) -> StoreResult<Switch> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if feed.live.load(Ordering::Acquire) || feed.retired.is_set() {
-            return Ok(Switch::Done);
-        }
-        let view = &feed.view;
-        if self.store.parked_count(view.id)? > 0 && !self.store.is_accepted(view.id)? {
-            let old = self.live_feed(&view.domain, &view.projection);
-            if old.is_some_and(|old| old.is_behind()) {
-                return Ok(Switch::Wait);
-            }
-            if let Some(aside) = self.store.set_aside_beyond(view)? {
-                feed.withhold(Some(format!(
-                    "it sets aside {} events that the view before has applied, the first at position {}; see the parked events, \
-                     or deploy the revision again and accept that",
-                    aside.events, aside.first
-                )));
-                return Ok(Switch::Done);
-            }
-        }
-        feed.withhold(None);
-        self.store.switch_to(view)?;
-        feed.is_built.store(true, Ordering::Release);
-        feed.live.store(true, Ordering::Release);
-        tracing::info!(projection = %view.projection, revision = %view.revision.short(), "a rebuilt view is live");
-        self.retire(|other| {
-            other.view.id != view.id && other.view.domain == view.domain && other.view.projection == view.projection
-        });
-        Ok(Switch::Done)
-    }
-
-    fn retire(&self, which: impl Fn(&FeedSlot) -> bool) {
+    pub(super) fn retire(&self, which: impl Fn(&FeedSlot) -> bool) {
         self.feeds.write().unwrap_or_else(PoisonError::into_inner).retain(|feed| {
             let goes = which(feed);
             if goes {

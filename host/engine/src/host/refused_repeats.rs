@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use polder_core::{Command, CommandAck, Fingerprint};
+use polder_core::{Command, CommandAck};
 use polder_journal::{AggregateKey, CommandKey};
 
 use super::{Inner, blocking};
 use crate::SubmitError;
-use crate::pipeline::repeat;
+use crate::pipeline::first_acknowledgement;
 
 /// A command that was refused, with the reason.
 pub(super) struct Refused {
@@ -59,20 +59,7 @@ impl Inner {
             let _place = place;
             let aggregate =
                 AggregateKey::of(&command.tenant, &command.domain, &command.aggregate, &command.aggregate_id);
-            let record = match inner.reader.decision(CommandKey::of(aggregate, &id)) {
-                Ok(record) => record?,
-                Err(error) => return Some(Err(SubmitError::ReadOnly(error.to_string()))),
-            };
-            let was_rejected = record.view().reason().is_some();
-            if was_rejected && command.retry_rejected {
-                return None;
-            }
-            let is_same = record.view().fingerprint() == Fingerprint::of(&command.name, &command.payload);
-            Some(if is_same {
-                Ok(repeat(&command, &id, &record))
-            } else {
-                Err(SubmitError::IdReused { id, was_rejected })
-            })
+            first_acknowledgement(&inner.reader, &command, &id, CommandKey::of(aggregate, &id)).transpose()
         })
         .await
     }
