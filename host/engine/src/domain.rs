@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use polder_core::{AggregateName, DomainName, Revision, TenantName, subject};
+use polder_core::{AggregateName, Command, DomainName, Revision, TenantName, subject};
 
+use crate::SubmitError;
 use crate::health::{Health, Probation};
 use crate::in_flight::{Drained, InFlight};
 use crate::pipeline::{LanePolicy, PreparedInstances};
@@ -35,13 +36,30 @@ impl Active {
     pub(crate) fn new(
         tenant: &TenantName,
         rules: Arc<dyn Rules>,
-        standing: Probation,
+        probation: Probation,
         ready: PreparedInstances,
     ) -> Arc<Self> {
         let descriptor = rules.descriptor();
         let stream = |aggregate: &AggregateName| subject::stream(tenant, &descriptor.domain, aggregate);
         let subjects = descriptor.aggregates.keys().map(|name| (name.clone(), stream(name))).collect();
-        Arc::new(Self { revision: rules.revision(), rules, subjects, health: Health::new(standing), ready })
+        Arc::new(Self { revision: rules.revision(), rules, subjects, health: Health::new(probation), ready })
+    }
+
+    /// # Errors
+    /// Fails if the revision has no such aggregate or no such command. The error lists those that it has.
+    pub(crate) fn check_names(&self, command: &Command) -> Result<(), SubmitError> {
+        let aggregates = &self.rules.descriptor().aggregates;
+        let Some(aggregate) = aggregates.get(&command.aggregate) else {
+            let known = aggregates.keys().cloned().collect();
+            let (domain, aggregate) = (command.domain.clone(), command.aggregate.clone());
+            return Err(SubmitError::UnknownAggregate { domain, aggregate, known });
+        };
+        if aggregate.commands.contains_key(&command.name) {
+            return Ok(());
+        }
+        let known = aggregate.commands.keys().cloned().collect();
+        let (aggregate, command) = (command.aggregate.clone(), command.name.clone());
+        Err(SubmitError::UnknownCommand { aggregate, command, known })
     }
 
     /// `None` for an aggregate that the revision does not have.

@@ -34,7 +34,7 @@ use crate::access::Keys;
 use crate::answers::*;
 use crate::clock::Clock;
 use crate::deployments::{ComponentStore, Components, Deployments, Turns};
-use crate::domain::Domain;
+use crate::domain::Active;
 use crate::health::{self, Withdrawals};
 use crate::joined::joined;
 use crate::metrics::{Metrics, head, line, one};
@@ -334,19 +334,20 @@ impl Inner {
         }
         let domain = tenant.domain(&command.domain).ok_or_else(|| no_domain(&tenant, &command.domain))?;
         let terms = tenant.terms();
-        check(command, &domain, &terms.limits)?;
         let active = domain.active();
+        check(command, &active, &terms.limits)?;
         active.health.admit().map_err(|closed| SubmitError::OutOfService {
             domain: domain.name.clone(),
             revision: active.revision,
             reason: closed.reason,
             retry_after_ms: closed.retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX).max(1)),
         })?;
+        let checked_by = active.revision;
         drop(active);
         let admission = tenant.admit(&terms)?;
         let key = AggregateKey::of(&command.tenant, &command.domain, &command.aggregate, &command.aggregate_id);
         let in_flight = domain.in_flight.begin();
-        Ok(Target { domain, key, admission, in_flight })
+        Ok(Target { domain, key, checked_by, admission, in_flight })
     }
 
     fn stop(&self) {
@@ -419,19 +420,8 @@ fn no_domain(tenant: &Tenant, domain: &DomainName) -> SubmitError {
 }
 
 /// Checks of a command that do not depend on the aggregate's state.
-fn check(command: &Command, domain: &Domain, limits: &Limits) -> Result<(), SubmitError> {
-    let active = domain.active();
-    let aggregates = &active.rules.descriptor().aggregates;
-    let Some(aggregate) = aggregates.get(&command.aggregate) else {
-        let known = aggregates.keys().cloned().collect();
-        let (domain, aggregate) = (command.domain.clone(), command.aggregate.clone());
-        return Err(SubmitError::UnknownAggregate { domain, aggregate, known });
-    };
-    if !aggregate.commands.contains_key(&command.name) {
-        let known = aggregate.commands.keys().cloned().collect();
-        let (aggregate, command) = (command.aggregate.clone(), command.name.clone());
-        return Err(SubmitError::UnknownCommand { aggregate, command, known });
-    }
+fn check(command: &Command, active: &Active, limits: &Limits) -> Result<(), SubmitError> {
+    active.check_names(command)?;
     let bytes = command.payload.len() as u64;
     if bytes > limits.command_bytes_max {
         return Err(SubmitError::TooLarge { bytes, bytes_max: limits.command_bytes_max });

@@ -26,6 +26,8 @@ pub(crate) struct Job {
 pub(crate) struct Target {
     pub(crate) domain: Arc<Domain>,
     pub(crate) key: AggregateKey,
+    /// The revision whose descriptor has the command. Another one may be active when the command is decided.
+    pub(crate) checked_by: Revision,
     pub(crate) admission: Admission,
     pub(crate) in_flight: InFlightGuard,
 }

@@ -21,7 +21,7 @@ pub(in crate::pipeline) struct Decided {
 impl Decided {
     pub(in crate::pipeline) fn split(self) -> (PendingReply, StateAfter) {
         let Self { target, to, verdict, repeatable, generation, warm, sample } = self;
-        let Target { domain, key, admission, in_flight } = target;
+        let Target { domain, key, admission, in_flight, .. } = target;
         let reply = Reply { answer: verdict.answer, to, admission, _in_flight: in_flight };
         let pending_reply = PendingReply { reply, record: verdict.record, repeatable, generation };
         (pending_reply, StateAfter { domain, key, warm, sample })
@@ -103,6 +103,9 @@ impl Worker {
             return Err(Failure::Refused(trouble.into()));
         }
         let active = target.domain.active();
+        if active.revision != target.checked_by {
+            active.check_names(&command).map_err(Failure::Refused)?;
+        }
         let at_ms = self.clock.now();
         let asked = Asked { id: command.id.clone().unwrap_or_else(|| new_command_id(at_ms)), at_ms };
         let mut tried = self.attempt(target, &active, &command, &asked);
