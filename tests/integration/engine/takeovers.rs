@@ -266,7 +266,10 @@ async fn a_domain_goes_back_and_a_restart_keeps_that() {
     assert_eq!(active(&door).await, second);
     let before = statuses(&door).await;
     let unknown = roll_back(&door, Some("zz")).await.unwrap_err();
-    assert!(unknown.to_string().contains("0 of the revisions that were active in domain \"lamps\" begin with \"zz\""), "{unknown}");
+    assert!(
+        unknown.to_string().contains("0 of the revisions that were active in domain \"lamps\" begin with \"zz\""),
+        "{unknown}"
+    );
     roll_back(&door, Some(&first.short())).await.unwrap();
     assert_eq!(active(&door).await, first);
     use RevisionStatus::{Active, RolledBack, WasActive};
