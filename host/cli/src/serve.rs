@@ -13,7 +13,7 @@ use polder_engine::{Compilers, Host, HostOptions, MAIN_TENANT, MEMORY_BYTES_MAX_
 use polder_journal::DISK_RESERVE_BYTES;
 use polder_nats::ConnectOptions;
 use polder_nats::journal::JournalOptions;
-use polder_server::{FIRST_KEY_FILE, FirstKeyProof, Members, Nats, Partitions, Server, join, raise_descriptors};
+use polder_server::{FIRST_KEY_FILE, FirstKeyProof, Members, Nats, Partitions, Server, join, listen, raise_descriptors};
 use rustix::fs::Mode;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -113,7 +113,14 @@ impl Serve {
         tracing::info!(descriptors_max, "open files and connections");
         tracing::info!(memory_bytes_max, "requests, reads and guests share this memory");
         let parts = if parts.first_host().keys().is_empty() {
-            parts.with_first_key_proof(FirstKeyProof::write(&self.data).with_context(cannot)?)
+            match FirstKeyProof::write(&self.data) {
+                Ok(proof) => parts.with_first_key_proof(proof),
+                Err(error) => {
+                    // A full disk must not keep the host from serving reads.
+                    tracing::warn!(%error, "the proof for a first key cannot be written; no first key can be made here");
+                    parts
+                }
+            }
         } else {
             parts
         };
@@ -162,8 +169,7 @@ impl Serve {
                 self.data.join(FIRST_KEY_FILE).display()
             );
         }
-        let listener = TcpListener::bind(self.listen)
-            .await
+        let listener = listen(self.listen)
             .with_context(|| format!("cannot listen on {}: choose another address with --listen", self.listen))?;
         Ok((Server::start(parts.clone(), nats).await?, listener))
     }

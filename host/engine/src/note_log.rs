@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Instant;
 
-use polder_core::{ByteRate, TenantName};
+use polder_core::{ByteRate, DomainName, Revision, TenantName};
 use polder_sandbox::{Note, NoteLevel};
 
 const KIB: u64 = 1024;
@@ -15,6 +15,8 @@ pub const NOTE_LOG_BYTES_PER_SECOND_MAX: u64 = 16 * KIB;
 pub const NOTE_LOG_BYTES_PER_SECOND_IN_ALL_MAX: u64 = 64 * KIB;
 /// Seconds of logging that each bucket holds at most.
 const BURST_SECONDS: u64 = 4;
+/// Bytes of a failed call's text in the log. The rest is cut off.
+const FAILURE_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of a log line in addition to the note.
 const LINE_OVERHEAD_BYTES: u64 = 64;
 
@@ -49,9 +51,20 @@ impl NoteLog {
         self.dropped.load(Ordering::Relaxed)
     }
 
+    /// Logs the failure of a guest call. Its text holds what the guest noted last, so it counts as notes do.
+    pub(crate) fn log_failure(&self, domain: &DomainName, revision: Revision, failure: &str) {
+        let failure = &failure[..failure.floor_char_boundary(FAILURE_BYTES_MAX)];
+        if self.may_log(failure.len(), Instant::now()) {
+            self.report_dropped();
+            tracing::warn!(tenant = %self.tenant, %domain, revision = %revision.short(), failure, "a guest failed");
+        } else {
+            self.drop_one();
+        }
+    }
+
     pub(crate) fn log(&self, notes: Vec<Note>) {
         for note in notes {
-            if self.may_log(&note, Instant::now()) {
+            if self.may_log(note.message.len(), Instant::now()) {
                 self.report_dropped();
                 let (tenant, message) = (&self.tenant, note.message);
                 match note.level {
@@ -67,8 +80,8 @@ impl NoteLog {
     }
 
     /// Whether a note may be logged. A tenant that exceeds its own rate does not use the shared one.
-    fn may_log(&self, note: &Note, now: Instant) -> bool {
-        let bytes = note.message.len() as u64 + LINE_OVERHEAD_BYTES;
+    fn may_log(&self, text_bytes: usize, now: Instant) -> bool {
+        let bytes = text_bytes as u64 + LINE_OVERHEAD_BYTES;
         let take = |rate: &Mutex<ByteRate>| rate.lock().unwrap_or_else(PoisonError::into_inner).take(bytes, now);
         take(&self.own) && take(&self.all)
     }
@@ -102,10 +115,6 @@ fn shared(bytes_per_second_max: u64) -> SharedRate {
 mod tests {
     use super::*;
 
-    fn note(bytes: u64) -> Note {
-        Note { level: NoteLevel::Information, message: "x".repeat(usize::try_from(bytes).unwrap()) }
-    }
-
     fn all() -> SharedRate {
         shared(NOTE_LOG_BYTES_PER_SECOND_IN_ALL_MAX)
     }
@@ -119,10 +128,10 @@ mod tests {
         let all = all();
         let (loud, quiet) = (log_of("loud", &all), log_of("quiet", &all));
         let now = Instant::now();
-        let logged = (0..10_000).filter(|_| loud.may_log(&note(1_000), now)).count() as u64;
+        let logged = (0..10_000).filter(|_| loud.may_log(1_000, now)).count() as u64;
         let burst = BURST_SECONDS * NOTE_LOG_BYTES_PER_SECOND_MAX;
         assert_eq!(logged, burst / (1_000 + LINE_OVERHEAD_BYTES));
-        assert!(quiet.may_log(&note(1_000), now));
+        assert!(quiet.may_log(1_000, now));
     }
 
     #[test]
@@ -131,15 +140,24 @@ mod tests {
         let now = Instant::now();
         let logs: Vec<NoteLog> = (0..100).map(|number| log_of(&format!("t{number}"), &all)).collect();
         let logged =
-            logs.iter().flat_map(|log| (0..100).map(move |_| log)).filter(|log| log.may_log(&note(1_000), now));
+            logs.iter().flat_map(|log| (0..100).map(move |_| log)).filter(|log| log.may_log(1_000, now));
         let burst = BURST_SECONDS * NOTE_LOG_BYTES_PER_SECOND_IN_ALL_MAX;
         assert_eq!(logged.count() as u64, burst / (1_000 + LINE_OVERHEAD_BYTES));
     }
 
     #[test]
+    fn failures_count_as_notes_do() {
+        let log = log_of("loud", &all());
+        let (domain, revision) = ("vault".parse().unwrap(), Revision::of(b"1"));
+        (0..200).for_each(|_| log.log_failure(&domain, revision, &"x".repeat(1_000)));
+        assert!(log.dropped() > 100 && log.dropped() < 200, "{}", log.dropped());
+    }
+
+    #[test]
     fn dropped_notes_are_counted() {
         let log = log_of("loud", &all());
-        log.log((0..200).map(|_| note(1_000)).collect());
+        let note = || Note { level: NoteLevel::Information, message: "x".repeat(1_000) };
+        log.log((0..200).map(|_| note()).collect());
         assert!(log.dropped() > 100 && log.dropped() < 200, "{}", log.dropped());
         assert_eq!(log.dropped(), log.unreported.load(Ordering::Relaxed));
     }

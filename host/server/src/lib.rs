@@ -57,4 +57,4 @@ pub use descriptors::raise_descriptors;
 pub use first_key::{FIRST_KEY_FILE, FirstKeyProof};
 pub use nats::Nats;
 pub use partitions::Partitions;
-pub use serve::Server;
+pub use serve::{Server, listen};

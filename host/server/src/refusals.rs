@@ -279,7 +279,8 @@ fn read_limit(kind: &'static Kind, detail: String, limit: &str, value: u64) -> P
 fn guest_fault(detail: String, domain: &str, revision: &polder_core::Revision, reason: &str) -> Problem {
     // The reason may include the guest's last log note, which can be long.
     let logged = &reason[..reason.floor_char_boundary(REASON_LOG_BYTES_MAX)];
-    tracing::warn!(domain, revision = %revision.short(), reason = logged, "a guest failed");
+    // The engine has logged it, within the tenant's bound on notes.
+    tracing::debug!(domain, revision = %revision.short(), reason = logged, "a guest failed");
     Problem::new(&problem_kinds::GUEST_FAULT, detail)
         .with("domain", domain)
         .with("revision", revision.to_string())

@@ -1,12 +1,13 @@
 //! Accepts connections until shutdown, then waits a bounded time for the requests that are under way.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use polder_access::Verifier;
 use rustix::io::Errno;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -25,6 +26,25 @@ use crate::routes::router;
 const DRAIN_WAIT_MAX: Duration = Duration::from_secs(5);
 /// The pause after a failed accept, for example when descriptors run out. An evicted connection is closed meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Bytes that the system takes from the host for one connection before its client has taken them. By default it is several
+/// MB, so that clients that never read would make the host fill them all at once.
+const SEND_BUFFER_BYTES: u32 = 256 * 1024;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1_024;
+
+/// Listens for HTTP connections.
+///
+/// # Errors
+/// Fails if the address cannot be used.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    // Accepted connections inherit it.
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// A host and its HTTP and NATS interfaces.
 pub struct Server {

@@ -144,10 +144,10 @@ impl Host {
         wait: Option<WaitFor>,
     ) -> Result<DocumentAnswer, ReadError> {
         self.inner.find_projection(tenant, domain, projection)?;
-        let reached = self.wait(tenant, domain, projection, wait).await?;
-        let (domain, asked, wanted) = (domain.clone(), projection.clone(), key.to_owned());
-        let ask = move |views: &ViewsReader, turn: &ReadTurn<'_>| views.document(&domain, &asked, &wanted, turn);
-        let FoundDocument { document, set_aside, position } = self.ask(tenant, Some(projection), ask).await?;
+        let (own_domain, asked, wanted) = (domain.clone(), projection.clone(), key.to_owned());
+        let ask = move |views: &ViewsReader, turn: &ReadTurn<'_>| views.document(&own_domain, &asked, &wanted, turn);
+        let (reached, found) = self.ask_view(tenant, domain, projection, wait, ask).await?;
+        let FoundDocument { document, set_aside, position } = found;
         // The checkpoint is only written together with documents; the feed may be further, past events that changed no
         // document.
         let position = position.max(reached);
@@ -170,11 +170,11 @@ impl Host {
     ) -> Result<DocumentPage, ReadError> {
         let schema = self.inner.find_projection(tenant, domain, projection)?;
         projections::check(query, &schema).map_err(ReadError::BadQuery)?;
-        let reached = self.wait(tenant, domain, projection, wait).await?;
-        let (domain, asked, query) = (domain.clone(), projection.clone(), query.clone());
-        let ask =
-            move |views: &ViewsReader, turn: &ReadTurn<'_>| views.documents(&domain, &asked, &query, &schema, turn);
-        let page = self.ask(tenant, Some(projection), ask).await?;
+        let (own_domain, asked, query) = (domain.clone(), projection.clone(), query.clone());
+        let ask = move |views: &ViewsReader, turn: &ReadTurn<'_>| {
+            views.documents(&own_domain, &asked, &query, &schema, turn)
+        };
+        let (reached, page) = self.ask_view(tenant, domain, projection, wait, ask).await?;
         Ok(DocumentPage { position: page.position.max(reached), ..page })
     }
 
@@ -190,6 +190,26 @@ impl Host {
         let domain = domain.clone();
         let ask = move |views: &ViewsReader, turn: &ReadTurn<'_>| views.effects(&domain, after, limit, turn);
         self.ask(tenant, None, ask).await
+    }
+
+    /// Asks one view, once it has reached the position that the caller waits for. A view that turns out to be damaged is
+    /// made anew: it is waited for once more.
+    async fn ask_view<T: Send + 'static>(
+        &self,
+        tenant: &TenantName,
+        domain: &DomainName,
+        projection: &ProjectionName,
+        wait: Option<WaitFor>,
+        ask: impl Fn(&ViewsReader, &ReadTurn<'_>) -> Result<T, ReadFailure> + Clone + Send + 'static,
+    ) -> Result<(Position, T), ReadError> {
+        let reached = self.wait(tenant, domain, projection, wait).await?;
+        match self.ask(tenant, Some(projection), ask.clone()).await {
+            Err(ReadError::BeingBuilt { .. }) => {
+                let reached = self.wait(tenant, domain, projection, wait).await?;
+                Ok((reached, self.ask(tenant, Some(projection), ask).await?))
+            }
+            answer => Ok((reached, answer?)),
+        }
     }
 
     /// Runs a query on the tenant's views, as one of the tenant's reads.

@@ -129,7 +129,9 @@ impl StateRead {
         if !turn.is_slow() && overran_slice(&error.kind, limits) {
             return ReadStop::NextTurn;
         }
-        self.fault(asked, error.to_string()).into()
+        let reason = error.to_string();
+        asked.tenant.notes.log_failure(asked.domain, self.active.revision, &reason);
+        self.fault(asked, reason).into()
     }
 
     fn fault(&self, asked: &Asked<'_>, reason: String) -> ReadError {

@@ -67,13 +67,10 @@ impl Worker {
             return Failure::Refused(refused);
         }
         self.metrics.faulted();
-        tracing::warn!(domain = %target.domain.name, revision = %active.revision.short(), %error, "a guest failed");
+        let (domain, revision, reason) = (target.domain.name.clone(), active.revision, error.to_string());
+        target.admission.tenant().notes.log_failure(&domain, revision, &reason);
         self.blame(target, active, Origin::of(&command, target.key));
-        Failure::Refused(SubmitError::GuestFault {
-            domain: target.domain.name.clone(),
-            revision: active.revision,
-            reason: error.to_string(),
-        })
+        Failure::Refused(SubmitError::GuestFault { domain, revision, reason })
     }
 
     /// Counts a failed call against the revision, and acts on the result.
