@@ -13,7 +13,9 @@ use polder_engine::{Compilers, Host, HostOptions, MAIN_TENANT, MEMORY_BYTES_MAX_
 use polder_journal::DISK_RESERVE_BYTES;
 use polder_nats::ConnectOptions;
 use polder_nats::journal::JournalOptions;
-use polder_server::{FIRST_KEY_FILE, FirstKeyProof, Members, Nats, Partitions, Server, join, listen, raise_descriptors};
+use polder_server::{
+    FIRST_KEY_FILE, FirstKeyProof, Members, Nats, Partitions, Server, join, listen, raise_descriptors,
+};
 use rustix::fs::Mode;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};

@@ -139,8 +139,7 @@ mod tests {
         let all = all();
         let now = Instant::now();
         let logs: Vec<NoteLog> = (0..100).map(|number| log_of(&format!("t{number}"), &all)).collect();
-        let logged =
-            logs.iter().flat_map(|log| (0..100).map(move |_| log)).filter(|log| log.may_log(1_000, now));
+        let logged = logs.iter().flat_map(|log| (0..100).map(move |_| log)).filter(|log| log.may_log(1_000, now));
         let burst = BURST_SECONDS * NOTE_LOG_BYTES_PER_SECOND_IN_ALL_MAX;
         assert_eq!(logged.count() as u64, burst / (1_000 + LINE_OVERHEAD_BYTES));
     }

@@ -13,7 +13,7 @@ use crate::disk::{Disk, Segment, prepare, whole_sectors};
 use crate::error::OpenError;
 use crate::frame::Link;
 use crate::options::FIRST_SEGMENT_BYTES;
-use crate::scan::{SegmentScan, scan_segment};
+use crate::scan::{SegmentScan, Writers, scan_segment};
 
 /// Threads that scan segments. Most of the time goes into hashing; more threads gain nothing on small machines.
 const SCAN_THREADS: usize = 2;
@@ -96,7 +96,7 @@ fn scan_all(
     let results = Mutex::new(Vec::with_capacity(segments.len()));
     let work = || {
         while let Some((index, (address, segment))) = take(&next, segments) {
-            let scan = scan_segment(&**segment, *address, &mut |frame| {
+            let scan = scan_segment(&**segment, *address, Writers::None, &mut |frame| {
                 let header = &frame.header;
                 if known.is_some_and(|known| header.link() == *known) {
                     let _ = known_end.set(header.address + u64::from(header.length));

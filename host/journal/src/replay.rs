@@ -11,7 +11,7 @@ use crate::frame::{Frame, FrameHeader};
 use crate::index::{DurableFrame, Index, IndexedRecord, Place};
 use crate::keyring::Keyring;
 use crate::opened_frame::{OpenedFrame, Record};
-use crate::scan::{Rest, SegmentScan, scan_part};
+use crate::scan::{Rest, SegmentScan, Writers, scan_part};
 
 /// The records that were added to the index.
 #[derive(Default)]
@@ -35,7 +35,7 @@ pub(crate) fn replay(
     for (address, segment) in &segments[begin..] {
         let start = SegmentScan::starting_at(*address, from.saturating_sub(*address));
         let path = disk.path(*address);
-        let scan = scan_part(&**segment, start, &mut |frame| {
+        let scan = scan_part(&**segment, start, Writers::None, &mut |frame| {
             let durable = durable(frame, *address);
             let indexed = index_frame(index, keys, frame, &durable).map_err(|error| error.to_string())?;
             replayed.sealed.extend(indexed.sealed);

@@ -11,7 +11,7 @@ use crate::disk::{Disk, FileDisk, Segment};
 use crate::frame::Frame;
 use crate::journal::{SEGMENTS_FOLDER, TENANT_KEYS_FOLDER};
 use crate::keyring::Keyring;
-use crate::scan::{Rest, scan_segment};
+use crate::scan::{Rest, Writers, scan_segment};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -69,7 +69,7 @@ pub fn salvage(dir: &Path, out: &Path) -> Result<SalvageReport, SalvageError> {
         let mut copy =
             Copy { target: &target, address, length: segment.length().map_err(failed("measure", &path))?, into: None };
         let mut failure = None;
-        let scan = scan_segment(&*segment, address, &mut |frame| {
+        let scan = scan_segment(&*segment, address, Writers::None, &mut |frame| {
             check.frame(frame)?;
             copy.frame(frame).map_err(|error| {
                 let what = error.to_string();

@@ -9,6 +9,14 @@ use crate::frame::{Frame, FrameError, FrameHeader, HEADER_BYTES, MAGIC, frame_le
 use crate::torn::Remains;
 use crate::window::Window;
 
+/// Whether another process may write to the segment during the scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writers {
+    None,
+    /// What is half written now is complete soon, so the end is read again before it counts as damaged.
+    Possible,
+}
+
 /// Number of repeated reads of an end that a running host may be writing, and the pause between two of them.
 const REREADS_MAX: u32 = 3;
 const REREAD_PAUSE: Duration = Duration::from_millis(20);
@@ -54,15 +62,17 @@ impl SegmentScan {
 pub(crate) fn scan_segment(
     segment: &dyn Segment,
     address: u64,
+    writers: Writers,
     visit: &mut dyn FnMut(&Frame<'_>) -> Result<(), String>,
 ) -> io::Result<SegmentScan> {
-    scan_part(segment, SegmentScan::starting_at(address, 0), visit)
+    scan_part(segment, SegmentScan::starting_at(address, 0), writers, visit)
 }
 
 /// Continues `scan` from where it ended.
 pub(crate) fn scan_part(
     segment: &dyn Segment,
     mut scan: SegmentScan,
+    writers: Writers,
     visit: &mut dyn FnMut(&Frame<'_>) -> Result<(), String>,
 ) -> io::Result<SegmentScan> {
     let mut window = Window::new(segment, segment.length()?);
@@ -76,9 +86,8 @@ pub(crate) fn scan_part(
             }
         };
         scan.rest = rest_behind(&mut window, &stop)?;
-        // A running host may be writing here. What is half written now is complete soon, so read it again.
         rereads = if reread_at == Some(scan.end) { rereads + 1 } else { 0 };
-        if !matches!(scan.rest, Rest::Damaged { .. }) || rereads == REREADS_MAX {
+        if writers == Writers::None || !matches!(scan.rest, Rest::Damaged { .. }) || rereads == REREADS_MAX {
             return Ok(scan);
         }
         if rereads > 0 {

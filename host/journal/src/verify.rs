@@ -16,7 +16,7 @@ use crate::frame::{Frame, FrameHeader, FrameKind};
 use crate::journal::{SEGMENTS_FOLDER, TENANT_KEYS_FOLDER};
 use crate::keyring::Keyring;
 use crate::recovery::TornEnd;
-use crate::scan::{Rest, SegmentScan, scan_segment};
+use crate::scan::{Rest, SegmentScan, Writers, scan_segment};
 
 /// The content of a journal without damage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +104,7 @@ fn verify_all(disk: &dyn Disk, mut check: ContentCheck<'_>) -> Result<VerifyRepo
     let mut scans = Vec::with_capacity(segments.len());
     for OpenSegment { address, segment, is_begun } in &segments {
         let scan = match is_begun {
-            true => scan_segment(&**segment, *address, &mut |frame| check.frame(frame)),
+            true => scan_segment(&**segment, *address, Writers::Possible, &mut |frame| check.frame(frame)),
             false => scan_unbegun(&**segment, *address),
         };
         let scan = scan.map_err(|source| VerifyError::Io { path: disk.path(*address), source })?;
@@ -217,6 +217,6 @@ fn open_all(disk: &dyn Disk) -> Result<Vec<OpenSegment>, VerifyError> {
 /// Scans a segment whose first sector was empty when it was opened. Good frames at its start were written since then,
 /// and are ignored. Anything else is damage.
 fn scan_unbegun(segment: &dyn Segment, address: u64) -> io::Result<SegmentScan> {
-    let scan = scan_segment(segment, address, &mut |_| Ok(()))?;
+    let scan = scan_segment(segment, address, Writers::Possible, &mut |_| Ok(()))?;
     Ok(if scan.first.is_some() { SegmentScan::starting_at(address, 0) } else { scan })
 }

@@ -499,6 +499,6 @@ fn the_description_says_all_of_it() {
     );
     assert!(description["aggregates"]["carrier"].get("chart").is_none());
     let view = &description["projections"]["box-use"];
-    assert_eq!(view["doc"], "What is known of a box while it is rented.");
+    assert_eq!(view["doc"], "The facts about a box while it is rented.");
     assert_eq!(view["schema"]["properties"]["visits"]["type"], "integer");
 }

@@ -301,7 +301,7 @@ fn another_number_of_journals_is_refused() {
         let ran = serve(&["--journal", "jetstream", "--journals", asked, "--journal-secret", secret.to_str().unwrap()]);
         let said = ran.stderr.lines().last().unwrap_or_default();
         assert!(
-            ran.code == 1 && said.contains("polder is divided into 3 journals") && said.contains("say --journals 3"),
+            ran.code == 1 && said.contains("polder is divided into 3 journals") && said.contains("use --journals 3"),
             "{ran}"
         );
     }

@@ -171,9 +171,8 @@ impl Host {
         let schema = self.inner.find_projection(tenant, domain, projection)?;
         projections::check(query, &schema).map_err(ReadError::BadQuery)?;
         let (own_domain, asked, query) = (domain.clone(), projection.clone(), query.clone());
-        let ask = move |views: &ViewsReader, turn: &ReadTurn<'_>| {
-            views.documents(&own_domain, &asked, &query, &schema, turn)
-        };
+        let ask =
+            move |views: &ViewsReader, turn: &ReadTurn<'_>| views.documents(&own_domain, &asked, &query, &schema, turn);
         let (reached, page) = self.ask_view(tenant, domain, projection, wait, ask).await?;
         Ok(DocumentPage { position: page.position.max(reached), ..page })
     }
