@@ -88,10 +88,13 @@ impl NatsServer {
     /// its own: `wires[from][to]`. The wire from a server to itself leads to itself.
     #[track_caller]
     pub fn start_wired_cluster(size: usize, options: &NatsOptions) -> (Vec<Self>, Vec<Vec<Wire>>) {
+        // The wires take their ports first: one of them could take a port that was chosen for a server.
+        let wires: Vec<Vec<Wire>> = (0..size).map(|_| (0..size).map(|_| Wire::loose()).collect()).collect();
         let mut servers: Vec<Self> =
             (1..=size).map(|number| Self::stopped(&format!("nats-{number}"), options.clone())).collect();
-        let ports: Vec<u16> = servers.iter().map(|server| server.ports.cluster).collect();
-        let wires: Vec<Vec<Wire>> = (0..size).map(|_| ports.iter().copied().map(Wire::to).collect()).collect();
+        for (number, server) in servers.iter().enumerate() {
+            wires.iter().for_each(|from| from[number].lead_to(server.ports.cluster));
+        }
         for (number, server) in servers.iter_mut().enumerate() {
             let others = wires[number].iter().enumerate().filter(|(other, _)| *other != number);
             (server.members, server.is_wired) = (others.map(|(_, wire)| wire.port()).collect(), true);

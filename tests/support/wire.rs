@@ -3,6 +3,7 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -29,7 +30,8 @@ pub struct Wire {
 }
 
 struct Shared {
-    target: u16,
+    /// 0 until it is known.
+    target: AtomicU16,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -40,15 +42,26 @@ struct State {
 }
 
 impl Wire {
-    /// Makes a wire to a port of this machine.
+    /// Creates a wire that leads to a port of this machine.
     pub fn to(target: u16) -> Self {
+        let wire = Self::loose();
+        wire.lead_to(target);
+        wire
+    }
+
+    /// Creates a wire that holds a port of its own, and leads nowhere yet.
+    pub fn loose() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let state = Mutex::new(State { flow: Flow::WHOLE, is_ended: false });
-        let shared = Arc::new(Shared { target, state, changed: Condvar::new() });
+        let shared = Arc::new(Shared { target: AtomicU16::new(0), state, changed: Condvar::new() });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || accepting.accept(&listener));
         Self { address, shared }
+    }
+
+    pub fn lead_to(&self, target: u16) {
+        self.shared.target.store(target, Ordering::SeqCst);
     }
 
     pub fn port(&self) -> u16 {
@@ -98,7 +111,7 @@ impl Shared {
             return;
         }
         // A missing target refuses the connection; the source sees its connection end.
-        let Ok(target) = TcpStream::connect(("127.0.0.1", self.target)) else { return };
+        let Ok(target) = TcpStream::connect(("127.0.0.1", self.target.load(Ordering::SeqCst))) else { return };
         let (Ok(back_from), Ok(back_to)) = (target.try_clone(), source.try_clone()) else { return };
         let back = Arc::clone(&self);
         thread::spawn(move || back.pass(back_from, back_to, |flow| flow.from_target));

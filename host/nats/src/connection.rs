@@ -91,6 +91,11 @@ impl Connection {
         Ok(Self { client, urls: urls.into(), counts, inboxes, _steered: steered })
     }
 
+    /// Connects to another server of the cluster, if there is one.
+    pub(crate) async fn leave_server(&self) {
+        steering::leave_server(&self.client).await;
+    }
+
     fn check_version(&self) -> Result<(), ConnectError> {
         let found = self.client.server_info().version;
         match ServerVersion::parse(&found) {

@@ -72,16 +72,20 @@ pub(crate) async fn leave_silent_servers(client: Client) {
             continue;
         }
         unanswered = 0;
-        // If there is no other server, only waiting helps.
-        if client.server_pool().await.is_ok_and(|pool| pool.len() < 2) {
-            continue;
-        }
-        tracing::debug!(server = %client.server_info().server_name, "JetStream does not answer there: trying another server");
-        if client.force_reconnect().await.is_err() {
-            // The connection is closed for good.
+        if !leave_server(&client).await {
             return;
         }
     }
+}
+
+/// Makes the client reconnect to another server, if there is one. Returns false if the connection is closed for good.
+pub(crate) async fn leave_server(client: &Client) -> bool {
+    // If there is no other server, only waiting helps.
+    if client.server_pool().await.is_ok_and(|pool| pool.len() < 2) {
+        return true;
+    }
+    tracing::debug!(server = %client.server_info().server_name, "this server does not do its work: trying another one");
+    client.force_reconnect().await.is_ok()
 }
 
 #[cfg(test)]

@@ -256,7 +256,7 @@ fn rules_that_cannot_be_are_refused() {
         (value!([rule("orders.>", "audit.*.recorded.v1")]), 400, "bad-body", "a name has 1 to 63"),
         (value!([rule("orders..x", "a.b.c.v1")]), 400, "bad-body", "has an empty token"),
         (value!([field(value!({"pick": "$payload"}))]), 400, "bad-body", "$aggregate_id"),
-        (value!([field(value!({"text": "{open"}))]), 400, "bad-body", "without its other one"),
+        (value!([field(value!({"text": "{open"}))]), 400, "bad-body", "without its counterpart"),
         (value!([field(value!({"copy": "a"}))]), 400, "bad-body", "unknown variant `copy`"),
         (value!([field(value!({"value": "x".repeat(5_000)}))]), 422, "bad-rules", "5002, and 4096 are allowed"),
         (value!([{"from": "orders.>"}]), 400, "bad-body", "missing field `to`"),

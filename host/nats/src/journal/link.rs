@@ -2,7 +2,7 @@
 //! does not delay answers to clients.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::context::GetStreamErrorKind;
@@ -26,6 +26,9 @@ use crate::{ConnectOptions, Connection};
 pub(super) const ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Longest wait for a request that a cluster may not be able to answer while it elects a leader.
 pub(super) const QUESTION_WAIT_MAX: Duration = Duration::from_secs(20);
+/// How long a frame waits before the connection goes to another server, and at least between two such moves.
+const FRAME_WAIT_MAX: Duration = Duration::from_millis(2_500);
+const FRAME_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// Pause between two attempts.
 pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -147,8 +150,8 @@ impl JournalLink {
                 return Err(error);
             }
         };
-        let (replicas, runtime) = (options.replicas, Some(runtime));
-        Ok(Self {
+        let (replicas, handle, runtime) = (options.replicas, runtime.handle().clone(), Some(runtime));
+        let link = Self {
             inner: Arc::new(Inner {
                 names,
                 journals,
@@ -166,7 +169,9 @@ impl JournalLink {
                 strange: Throttle::default(),
                 runtime,
             }),
-        })
+        };
+        handle.spawn(leave_servers_that_take_no_frames(Arc::downgrade(&link.inner)));
+        Ok(link)
     }
 
     /// Number of journals in the set, this one included.
@@ -182,6 +187,11 @@ impl JournalLink {
     /// Time that a frame of this host has been waiting for the servers' acknowledgement. `None` if no frame waits.
     pub fn frame_waits_for(&self) -> Option<Duration> {
         self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner).map(|since| since.elapsed())
+    }
+
+    /// Connects to another server of the cluster, if there is one. Blocks.
+    pub fn leave_server(&self) {
+        self.block_on(self.inner.connection.leave_server());
     }
 
     pub fn connection(&self) -> &Connection {
@@ -258,6 +268,22 @@ impl Drop for Inner {
         // The last clone may be dropped on a thread that must not block.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
+        }
+    }
+}
+
+/// Makes the connection go to another server when a frame has waited too long. A server that leads a stream and has lost the
+/// others answers all other questions as before, for up to twenty seconds.
+async fn leave_servers_that_take_no_frames(inner: Weak<Inner>) {
+    let mut left = Instant::now();
+    loop {
+        tokio::time::sleep(FRAME_CHECK_INTERVAL).await;
+        let Some(inner) = inner.upgrade() else { return };
+        let waits_since = *inner.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_too_long = waits_since.is_some_and(|since| since.elapsed() >= FRAME_WAIT_MAX);
+        if is_too_long && left.elapsed() >= FRAME_WAIT_MAX {
+            left = Instant::now();
+            inner.connection.leave_server().await;
         }
     }
 }

@@ -24,6 +24,12 @@ const OWN_LEASE_UNCHANGED_MAX: Duration = Duration::from_secs(2);
 /// host that has ended counts as gone by then, and its lease is free for others.
 const OTHER_LEASE_UNCHANGED_MAX: Duration = Duration::from_millis(3_500);
 
+/// A held lease that stays unchanged for this long makes the host connect to another server: it may be the only one that is cut
+/// off. Longer than a lease, which another host has taken by then if its owner ended.
+const LEAVE_AFTER: Duration = Duration::from_secs(5);
+/// The least time between two such moves.
+const LEAVE_INTERVAL: Duration = Duration::from_secs(3);
+
 /// What this host knows of the servers. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Servers {
@@ -33,6 +39,7 @@ pub(crate) struct Servers {
 
 /// What the thread that watches the servers works with.
 pub(super) struct Watched {
+    link: JournalLink,
     lease: LeaseReader,
     division: Arc<Assignment>,
     own_name: Arc<str>,
@@ -49,7 +56,7 @@ pub(super) fn watch(
 ) -> (Watched, Servers) {
     let (sender, is_silent) = watch::channel(false);
     let (division, own_name) = (Arc::clone(division), Arc::clone(own_name));
-    let watched = Watched { lease, division, own_name, asked, is_silent: sender };
+    let watched = Watched { link: link.clone(), lease, division, own_name, asked, is_silent: sender };
     (watched, Servers { link: link.clone(), is_silent })
 }
 
@@ -57,12 +64,15 @@ impl Watched {
     /// Reads the lease again and again, until the host stops. Blocks.
     pub(super) fn run(self) {
         let mut answers = Answers::new(Instant::now());
+        let mut left_at = Instant::now();
         while !self.asked.borrow().is_stopping {
             let read = self.lease.read();
             let now = Instant::now();
+            let mut is_held = false;
             let unchanged_max = match read {
                 Ok(Some((revision, holder))) => {
                     answers.saw(revision, now);
+                    is_held = holder.is_some();
                     self.unchanged_max(holder.as_deref(), now)
                 }
                 Ok(None) => {
@@ -81,6 +91,10 @@ impl Watched {
                 tracing::warn!("the servers that keep the journal do not answer, or take no writes");
             } else if has_changed {
                 tracing::info!("the servers that keep the journal answer again");
+            }
+            if is_held && answers.unchanged_for(now) >= LEAVE_AFTER && left_at.elapsed() >= LEAVE_INTERVAL {
+                self.link.leave_server();
+                left_at = Instant::now();
             }
             thread::sleep(LEASE_LOOK);
         }
@@ -114,9 +128,13 @@ impl Answers {
         }
     }
 
+    fn unchanged_for(&self, now: Instant) -> Duration {
+        now.duration_since(self.changed_at)
+    }
+
     fn are_silent(&self, unchanged_max: Option<Duration>, now: Instant) -> bool {
         now.duration_since(self.answered_at) >= SILENT_AFTER
-            || unchanged_max.is_some_and(|unchanged_max| now.duration_since(self.changed_at) >= unchanged_max)
+            || unchanged_max.is_some_and(|unchanged_max| self.unchanged_for(now) >= unchanged_max)
     }
 }
 
