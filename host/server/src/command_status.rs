@@ -1,5 +1,6 @@
-//! The HTTP status of an acknowledgement. A rejection is the answer of the domain, with the rule that the command breaks. A
-//! refusal is the answer of the host, before any rule was asked: [`refusals`](crate::refusals) has its status.
+//! The HTTP status of an acknowledgement. A rejection is the answer of the domain, with the rule that the command
+//! breaks. A refusal is the answer of the host, before any rule was asked: [`refusals`](crate::refusals) has its
+//! status.
 
 use axum::http::StatusCode;
 use polder_core::CommandStatus;

@@ -27,8 +27,8 @@ const DRAIN_WAIT_MAX: Duration = Duration::from_secs(5);
 /// The pause after a failed accept, for example when descriptors run out. An evicted connection is closed meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Bytes that the system takes from the host for one connection before its client has taken them. By default it is several
-/// MB, so that clients that never read would make the host fill them all at once.
+/// Bytes that the system takes from the host for one connection before its client has taken them. By default it is
+/// several MB, so that clients that never read would make the host fill them all at once.
 const SEND_BUFFER_BYTES: u32 = 256 * 1024;
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1_024;

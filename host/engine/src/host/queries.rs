@@ -191,8 +191,8 @@ impl Host {
         self.ask(tenant, None, ask).await
     }
 
-    /// Asks one view, once it has reached the position that the caller waits for. A view that turns out to be damaged is
-    /// made anew: it is waited for once more.
+    /// Asks one view, once it has reached the position that the caller waits for. A view that turns out to be damaged
+    /// is made anew: it is waited for once more.
     async fn ask_view<T: Send + 'static>(
         &self,
         tenant: &TenantName,

@@ -220,9 +220,9 @@ impl ResidentInstance {
         }
     }
 
-    /// Saves the states that are worth it, before the resident is released. All its states must be durable. A snapshot is
-    /// only a shortcut, so states that cannot be saved within [`SAVING_TIME_MAX`] are dropped: other tenants wait for
-    /// this worker.
+    /// Saves the states that are worth it, before the resident is released. All its states must be durable. A snapshot
+    /// is only a shortcut, so states that cannot be saved within [`SAVING_TIME_MAX`] are dropped: other tenants wait
+    /// for this worker.
     pub(super) fn save_all(&mut self, reader: &Reader) {
         let began = Instant::now();
         for (key, mut warm) in self.states.drain().collect::<Vec<_>>() {

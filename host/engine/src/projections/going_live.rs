@@ -1,5 +1,5 @@
-//! The moment at which a view has caught up with the history. A view that was rebuilt is switched in: it takes the place
-//! of the former view, and readers see it from then on.
+//! The moment at which a view has caught up with the history. A view that was rebuilt is switched in: it takes the
+//! place of the former view, and readers see it from then on.
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;

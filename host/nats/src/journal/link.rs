@@ -272,8 +272,8 @@ impl Drop for Inner {
     }
 }
 
-/// Makes the connection go to another server when a frame has waited too long. A server that leads a stream and has lost the
-/// others answers all other questions as before, for up to twenty seconds.
+/// Makes the connection go to another server when a frame has waited too long. A server that leads a stream and has
+/// lost the others answers all other questions as before, for up to twenty seconds.
 async fn leave_servers_that_take_no_frames(inner: Weak<Inner>) {
     let mut left = Instant::now();
     loop {

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts as _, Request, State};
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -39,8 +39,15 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 const OWNER_WAIT_MAX: Duration = Duration::from_secs(15);
 /// How long the owner may take to answer, in wall time. A deployment replays a history.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(600);
+/// The longest time that the owner's answer to a command may take. A request or an answer is lost when a host connects
+/// to another server, and the caller can send the command again with the same id.
+const COMMAND_ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Segments of a command's path, with the empty one before the first slash.
+const COMMAND_SEGMENTS: usize = 7;
 /// How long a request waits until the owner's changes have arrived here, in wall time.
 const CATCH_UP_WAIT_MAX: Duration = Duration::from_secs(10);
+/// The same after a command, whose caller waits for its acknowledgement.
+const COMMAND_CATCH_UP_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How long a host that has just lost the journal may still take to answer, in wall time: after an orderly release it
 /// finishes what it has begun.
 const LAST_ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -114,6 +121,10 @@ pub(crate) async fn forward(
         }
         tokio::time::sleep(LOOK_PAUSE).await;
     }
+}
+
+fn is_command(parts: &Parts) -> bool {
+    parts.method == Method::POST && parts.uri.path().split('/').count() == COMMAND_SEGMENTS
 }
 
 fn silent(problem: &str) -> Problem {
@@ -198,8 +209,9 @@ impl Cluster {
             }
         };
         let no_answer = |problem: &str| Err(AskError::NoAnswer { host: owner.to_owned(), problem: problem.to_owned() });
+        let answer_wait_max = if is_command(parts) { COMMAND_ANSWER_WAIT_MAX } else { ANSWER_WAIT_MAX };
         let answer = tokio::select! {
-            answer = self.line.ask(owner, message, ANSWER_WAIT_MAX) => answer,
+            answer = self.line.ask(owner, message, answer_wait_max) => answer,
             problem = deposed => no_answer(problem),
             problem = silent => no_answer(problem),
             () = self.servers.silent() => no_answer("the servers between the hosts do not answer"),
@@ -223,7 +235,8 @@ impl Cluster {
         match wire::read::<AnswerHead>(answer) {
             Some((AnswerHead::NotOwner, _)) => Ok(None),
             Some((AnswerHead::Answer { status, headers, frame }, body)) => {
-                self.caught_up(frame).await;
+                let wait_max = if is_command(parts) { COMMAND_CATCH_UP_WAIT_MAX } else { CATCH_UP_WAIT_MAX };
+                self.caught_up(frame, wait_max).await;
                 let (status, headers) = StatusCode::from_u16(status)
                     .ok()
                     .zip(wire::headers(&headers))
@@ -235,13 +248,13 @@ impl Cluster {
     }
 
     /// Waits until the owner's changes are here, so that the caller reads them from this host. Waits no longer than
-    /// [`CATCH_UP_WAIT_MAX`]; a host that is still behind then logs a warning.
-    async fn caught_up(&self, frame: u64) {
+    /// `wait_max`; a host that is still behind then logs a warning.
+    async fn caught_up(&self, frame: u64, wait_max: Duration) {
         let mut followed = self.followed.clone();
         let is_behind = tokio::select! {
             _ = followed.wait_for(|number| *number >= frame) => false,
             () = self.servers.silent() => true,
-            () = tokio::time::sleep(CATCH_UP_WAIT_MAX) => true,
+            () = tokio::time::sleep(wait_max) => true,
         };
         if is_behind {
             tracing::warn!(frame, "this host is behind the journal's owner");

@@ -24,8 +24,8 @@ const OWN_LEASE_UNCHANGED_MAX: Duration = Duration::from_secs(2);
 /// host that has ended counts as gone by then, and its lease is free for others.
 const OTHER_LEASE_UNCHANGED_MAX: Duration = Duration::from_millis(3_500);
 
-/// A held lease that stays unchanged for this long makes the host connect to another server: it may be the only one that is cut
-/// off. Longer than a lease, which another host has taken by then if its owner ended.
+/// A held lease that stays unchanged for this long makes the host connect to another server: it may be the only one
+/// that is cut off. Longer than a lease, which another host has taken by then if its owner ended.
 const LEAVE_AFTER: Duration = Duration::from_secs(5);
 /// The least time between two such moves.
 const LEAVE_INTERVAL: Duration = Duration::from_secs(3);
