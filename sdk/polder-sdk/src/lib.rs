@@ -198,7 +198,7 @@ pub use polder_sdk_macros::Command;
 /// #[data]
 /// struct LineAdded1 { sku: String }
 ///
-/// A line of version 1 was always one piece.
+/// /// A line of version 1 was always one piece.
 /// fn one_piece(old: LineAdded1) -> OrderEvent {
 ///     OrderEvent::LineAdded { sku: old.sku, quantity: 1 }
 /// }
