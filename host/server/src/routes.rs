@@ -14,7 +14,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use crate::access::{Entrance, RoutePermission, authenticated, permitted, route_permission};
 use crate::app::App;
-use crate::cluster::forward;
+use crate::cluster::{ForwardWaits, forward};
 use crate::content_type::BodyType;
 use crate::drain_body::linger;
 use crate::problem::Problem;
@@ -161,7 +161,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         described.push(format!("{method} {path}"));
         let mut gated = handler.layer(from_fn_with_state((Arc::clone(&app), entrance), permitted));
         if method != "GET" && path != BATCH && !LOCAL.contains(&path) {
-            gated = gated.layer(from_fn_with_state((Arc::clone(&app), entrance.permission), forward));
+            let waits = if path == COMMAND { ForwardWaits::COMMAND } else { ForwardWaits::ACT };
+            gated = gated.layer(from_fn_with_state((Arc::clone(&app), entrance.permission, waits), forward));
         }
         let (methods, all) = paths.remove(path).unwrap_or_default();
         paths.insert(path, ([methods, vec![method]].concat(), all.merge(gated)));

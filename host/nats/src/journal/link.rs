@@ -340,7 +340,7 @@ async fn ours(context: &Context, options: &JournalOptions, names: &Names) -> Res
     let is_made = read.is_none();
     let secret = match read {
         Some(secret) => secret,
-        None if is_there(context, &names.frames).await? => {
+        None if existing(context, &names.frames).await?.is_some() => {
             let (set, file) = (names.set.clone(), file.clone());
             return Err(JournalError::NoSecret { set, file });
         }
@@ -366,12 +366,13 @@ fn bad_secret(options: &JournalOptions, source: std::io::Error) -> JournalError 
     JournalError::BadSecret { file: options.secret.clone(), source }
 }
 
-async fn is_there(context: &Context, name: &str) -> Result<bool, JournalError> {
-    ask(&format!("look for stream {name}"), || async {
+/// An existing stream, with whatever settings it has. `None` if the servers say that it does not exist.
+async fn existing(context: &Context, name: &str) -> Result<Option<Stream>, JournalError> {
+    ask(&format!("give stream {name}"), || async {
         match context.get_stream(name).await {
-            Ok(_) => Ok(true),
+            Ok(stream) => Ok(Some(stream)),
             Err(error) => match error.kind() {
-                GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(false),
+                GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(None),
                 _ => Err(error),
             },
         }
@@ -386,9 +387,9 @@ fn count(frames: &Stream, names: &Names) -> Result<Journals, JournalError> {
     })
 }
 
-/// An existing stream, with whatever settings it has.
 async fn there(context: &Context, name: &str) -> Result<Stream, JournalError> {
-    context.get_stream(name).await.map_err(|error| JournalError::unavailable(format!("give stream {name}"), error))
+    let missing = || JournalError::unavailable(format!("give stream {name}"), "stream not found");
+    existing(context, name).await?.ok_or_else(missing)
 }
 
 /// Makes the stream unless it exists, and refuses one with wrong settings.

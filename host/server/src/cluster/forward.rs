@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts as _, Request, State};
+use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -37,17 +37,6 @@ const FORWARDED_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// How long a request waits for a journal without an owner, in wall time, while the servers answer.
 const OWNER_WAIT_MAX: Duration = Duration::from_secs(15);
-/// How long the owner may take to answer, in wall time. A deployment replays a history.
-const ANSWER_WAIT_MAX: Duration = Duration::from_secs(600);
-/// The longest time that the owner's answer to a command may take. A request or an answer is lost when a host connects
-/// to another server, and the caller can send the command again with the same id.
-const COMMAND_ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
-/// Segments of a command's path, with the empty one before the first slash.
-const COMMAND_SEGMENTS: usize = 7;
-/// How long a request waits until the owner's changes have arrived here, in wall time.
-const CATCH_UP_WAIT_MAX: Duration = Duration::from_secs(10);
-/// The same after a command, whose caller waits for its acknowledgement.
-const COMMAND_CATCH_UP_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How long a host that has just lost the journal may still take to answer, in wall time: after an orderly release it
 /// finishes what it has begun.
 const LAST_ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -55,6 +44,24 @@ const LAST_ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
 const SILENCE_LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// The pause between two checks for a new owner.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a forwarded request waits, in wall time. A request or its answer is lost when a host connects to another
+/// server, so what can be sent again with the same ids ends soon.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ForwardWaits {
+    /// For the owner's answer.
+    answer: Duration,
+    /// For the owner's changes to arrive here, so that the caller reads them from this host.
+    catch_up: Duration,
+}
+
+impl ForwardWaits {
+    pub(crate) const COMMAND: Self = Self { answer: Duration::from_secs(5), catch_up: Duration::from_secs(2) };
+    /// Some lines of a batch.
+    const LINES: Self = Self { answer: Duration::from_secs(30), catch_up: Duration::from_secs(2) };
+    /// An administrative act. A deployment replays a history, and this host may have to load its component.
+    pub(crate) const ACT: Self = Self { answer: Duration::from_secs(600), catch_up: Duration::from_secs(10) };
+}
 
 /// Marks a request that another host has forwarded. If this host does not own the journal any more, the forwarding host
 /// finds the next owner.
@@ -64,7 +71,7 @@ struct HandedOver;
 /// Forwards a request to the journal's owner if that is another host. Runs before every route that changes something,
 /// except the routes that act on the receiving host.
 pub(crate) async fn forward(
-    State((app, permission)): State<(Arc<App>, RoutePermission)>,
+    State((app, permission, waits)): State<(Arc<App>, RoutePermission, ForwardWaits)>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
@@ -105,7 +112,7 @@ pub(crate) async fn forward(
         let role = cluster.role.borrow().clone();
         let reason = match role {
             Role::Following { owner: Some(owner) } if *owner != *cluster.name => {
-                match cluster.hand_over(&owner, &parts, &sent).await? {
+                match cluster.hand_over(&owner, &parts, &sent, waits).await? {
                     Some(answer) => return Ok(answer),
                     None => format!("host {owner} does not own the journal, or is not there"),
                 }
@@ -121,10 +128,6 @@ pub(crate) async fn forward(
         }
         tokio::time::sleep(LOOK_PAUSE).await;
     }
-}
-
-fn is_command(parts: &Parts) -> bool {
-    parts.method == Method::POST && parts.uri.path().split('/').count() == COMMAND_SEGMENTS
 }
 
 fn silent(problem: &str) -> Problem {
@@ -152,11 +155,11 @@ pub(crate) async fn hand_over_lines(
         let answer = match role {
             // This host may have become the owner since the check before.
             Role::Leading => cluster
-                .hand_over(&cluster.name, &parts, &lines)
+                .hand_over(&cluster.name, &parts, &lines, ForwardWaits::LINES)
                 .await?
                 .ok_or_else(|| "this host does not own the journal any more".to_owned()),
             Role::Following { owner: Some(owner) } => {
-                let handed = cluster.hand_over(&owner, &parts, &lines).await?;
+                let handed = cluster.hand_over(&owner, &parts, &lines, ForwardWaits::LINES).await?;
                 handed.ok_or_else(|| format!("host {owner} does not own the journal, or is not there"))
             }
             Role::Broken(problem) => Err(problem),
@@ -174,7 +177,13 @@ pub(crate) async fn hand_over_lines(
 
 impl Cluster {
     /// Sends a request to `owner` and returns its response. `None`: the owner certainly did nothing.
-    async fn hand_over(&self, owner: &str, parts: &Parts, sent: &Bytes) -> Result<Option<Response>, Problem> {
+    async fn hand_over(
+        &self,
+        owner: &str,
+        parts: &Parts,
+        sent: &Bytes,
+        waits: ForwardWaits,
+    ) -> Result<Option<Response>, Problem> {
         let failed = |problem: String| Problem::new(&problem_kinds::NOT_READY, problem);
         let unknown = |problem: String| Problem::new(&problem_kinds::OUTCOME_UNKNOWN, problem);
         let mut headers = parts.headers.clone();
@@ -209,9 +218,8 @@ impl Cluster {
             }
         };
         let no_answer = |problem: &str| Err(AskError::NoAnswer { host: owner.to_owned(), problem: problem.to_owned() });
-        let answer_wait_max = if is_command(parts) { COMMAND_ANSWER_WAIT_MAX } else { ANSWER_WAIT_MAX };
         let answer = tokio::select! {
-            answer = self.line.ask(owner, message, answer_wait_max) => answer,
+            answer = self.line.ask(owner, message, waits.answer) => answer,
             problem = deposed => no_answer(problem),
             problem = silent => no_answer(problem),
             () = self.servers.silent() => no_answer("the servers between the hosts do not answer"),
@@ -235,8 +243,7 @@ impl Cluster {
         match wire::read::<AnswerHead>(answer) {
             Some((AnswerHead::NotOwner, _)) => Ok(None),
             Some((AnswerHead::Answer { status, headers, frame }, body)) => {
-                let wait_max = if is_command(parts) { COMMAND_CATCH_UP_WAIT_MAX } else { CATCH_UP_WAIT_MAX };
-                self.caught_up(frame, wait_max).await;
+                self.caught_up(frame, waits.catch_up).await;
                 let (status, headers) = StatusCode::from_u16(status)
                     .ok()
                     .zip(wire::headers(&headers))

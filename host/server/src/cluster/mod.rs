@@ -25,7 +25,7 @@ use assignment::Assignment;
 pub(crate) use cluster_handle::ClusterHandle;
 pub use cluster_handle::Members;
 use component_store::SharedDepot;
-pub(crate) use forward::{forward, hand_over_lines, serve_hosts};
+pub(crate) use forward::{ForwardWaits, forward, hand_over_lines, serve_hosts};
 pub(crate) use ownership::Role;
 use ownership::{Asked, OwnershipThread, Work};
 pub(crate) use servers::Servers;
