@@ -21,6 +21,7 @@ pub use connection::{Connection, NotSent};
 pub use delivery::{Delivery, Taken};
 pub use options::{ConnectOptions, Credentials, Tls};
 pub use reply_to::ReplyTo;
+pub use steering::Leaving;
 pub use version::{SERVER_VERSION_MIN, ServerVersion};
 
 /// Queue group of the hosts that serve the same tenants: NATS sends each request to one of them.

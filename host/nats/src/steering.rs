@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::{Client, ReconnectToServer, Server, ServerAddr};
 use tokio::task::AbortHandle;
@@ -78,6 +78,36 @@ pub(crate) async fn leave_silent_servers(client: Client) {
     }
 }
 
+/// Decides when a connection goes to another server because of trouble that lasts. The pause grows, because the servers may
+/// need up to nine seconds for an election, and each move disturbs what has begun. Pure.
+#[derive(Debug)]
+pub struct Leaving {
+    first_after: Duration,
+    pause: Duration,
+    left_at: Option<Instant>,
+}
+
+impl Leaving {
+    pub fn new(first_after: Duration) -> Self {
+        Self { first_after, pause: first_after, left_at: None }
+    }
+
+    /// Whether to go to another server now. `lasts` is how long the trouble has lasted, zero without trouble.
+    pub fn is_due(&mut self, lasts: Duration, now: Instant) -> bool {
+        if lasts < self.first_after {
+            (self.pause, self.left_at) = (self.first_after, None);
+            return false;
+        }
+        if self.left_at.is_some_and(|left_at| now.duration_since(left_at) < self.pause) {
+            return false;
+        }
+        if self.left_at.replace(now).is_some() {
+            self.pause *= 2;
+        }
+        true
+    }
+}
+
 /// Makes the client reconnect to another server, if there is one. Returns false if the connection is closed for good.
 pub(crate) async fn leave_server(client: &Client) -> bool {
     // If there is no other server, only waiting helps.
@@ -96,6 +126,17 @@ mod tests {
         let addr = format!("nats://127.0.0.1:{port}").parse().unwrap();
         // The library has no constructor for this type.
         Server { addr, failed_attempts, did_connect: false, is_discovered: false, last_error: None }
+    }
+
+    #[test]
+    fn a_connection_moves_less_and_less_often_while_the_trouble_lasts() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut leaving = Leaving::new(2 * second);
+        let moves: Vec<u32> =
+            (0..40).filter(|seconds| leaving.is_due(*seconds * second, start + *seconds * second)).collect();
+        assert_eq!(moves, [2, 4, 8, 16, 32]);
+        assert!(!leaving.is_due(Duration::ZERO, start + 40 * second));
+        assert!(leaving.is_due(2 * second, start + 42 * second), "it begins anew after the trouble");
     }
 
     #[test]

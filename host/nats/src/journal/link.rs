@@ -19,6 +19,7 @@ use super::objects;
 use super::secret::{JournalSecret, Marks};
 use super::settings::{self, JOURNAL_NAME, Names};
 use super::tenant_keys::KeyStream;
+use crate::steering::Leaving;
 use crate::throttle::Throttle;
 use crate::{ConnectOptions, Connection};
 
@@ -26,7 +27,7 @@ use crate::{ConnectOptions, Connection};
 pub(super) const ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Longest wait for a request that a cluster may not be able to answer while it elects a leader.
 pub(super) const QUESTION_WAIT_MAX: Duration = Duration::from_secs(20);
-/// How long a frame waits before the connection goes to another server, and at least between two such moves.
+/// How long a frame waits before the connection goes to another server.
 const FRAME_WAIT_MAX: Duration = Duration::from_millis(2_500);
 const FRAME_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// Pause between two attempts.
@@ -275,14 +276,13 @@ impl Drop for Inner {
 /// Makes the connection go to another server when a frame has waited too long. A server that leads a stream and has
 /// lost the others answers all other questions as before, for up to twenty seconds.
 async fn leave_servers_that_take_no_frames(inner: Weak<Inner>) {
-    let mut left = Instant::now();
+    let mut leaving = Leaving::new(FRAME_WAIT_MAX);
     loop {
         tokio::time::sleep(FRAME_CHECK_INTERVAL).await;
         let Some(inner) = inner.upgrade() else { return };
         let waits_since = *inner.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_too_long = waits_since.is_some_and(|since| since.elapsed() >= FRAME_WAIT_MAX);
-        if is_too_long && left.elapsed() >= FRAME_WAIT_MAX {
-            left = Instant::now();
+        let lasts = waits_since.map_or(Duration::ZERO, |since| since.elapsed());
+        if leaving.is_due(lasts, Instant::now()) {
             inner.connection.leave_server().await;
         }
     }

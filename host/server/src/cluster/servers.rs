@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use polder_nats::Leaving;
 use polder_nats::journal::{JournalLink, LEASE_LOOK, LeaseReader};
 use tokio::sync::watch;
 
@@ -27,8 +28,6 @@ const OTHER_LEASE_UNCHANGED_MAX: Duration = Duration::from_millis(3_500);
 /// A held lease that stays unchanged for this long makes the host connect to another server: it may be the only one
 /// that is cut off. Longer than a lease, which another host has taken by then if its owner ended.
 const LEAVE_AFTER: Duration = Duration::from_secs(5);
-/// The least time between two such moves.
-const LEAVE_INTERVAL: Duration = Duration::from_secs(3);
 
 /// What this host knows of the servers. Clones share it.
 #[derive(Clone)]
@@ -64,7 +63,7 @@ impl Watched {
     /// Reads the lease again and again, until the host stops. Blocks.
     pub(super) fn run(self) {
         let mut answers = Answers::new(Instant::now());
-        let mut left_at = Instant::now();
+        let mut leaving = Leaving::new(LEAVE_AFTER);
         while !self.asked.borrow().is_stopping {
             let read = self.lease.read();
             let now = Instant::now();
@@ -92,9 +91,9 @@ impl Watched {
             } else if has_changed {
                 tracing::info!("the servers that keep the journal answer again");
             }
-            if is_held && answers.unchanged_for(now) >= LEAVE_AFTER && left_at.elapsed() >= LEAVE_INTERVAL {
+            let unrenewed_for = if is_held { answers.unchanged_for(now) } else { Duration::ZERO };
+            if leaving.is_due(unrenewed_for, now) {
                 self.link.leave_server();
-                left_at = Instant::now();
             }
             thread::sleep(LEASE_LOOK);
         }
