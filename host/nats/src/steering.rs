@@ -78,8 +78,8 @@ pub(crate) async fn leave_silent_servers(client: Client) {
     }
 }
 
-/// Decides when a connection goes to another server because of trouble that lasts. The pause grows, because the servers may
-/// need up to nine seconds for an election, and each move disturbs what has begun. Pure.
+/// Decides when a connection goes to another server because of trouble that lasts. The pause grows, because the servers
+/// may need up to nine seconds for an election, and each move disturbs what has begun. Pure.
 #[derive(Debug)]
 pub struct Leaving {
     first_after: Duration,
