@@ -114,7 +114,7 @@ impl Serve {
         // This is logged only now: the folder exists and belongs to this host alone.
         tracing::info!(descriptors_max, "open files and connections");
         tracing::info!(memory_bytes_max, "requests, reads and guests share this memory");
-        let parts = if parts.first_host().keys().is_empty() {
+        let parts = if parts.first_host().access_keys().list().is_empty() {
             match FirstKeyProof::write(&self.data) {
                 Ok(proof) => parts.with_first_key_proof(proof),
                 Err(error) => {
@@ -159,7 +159,7 @@ impl Serve {
         nats: Option<Nats>,
         nats_options: Option<&ConnectOptions>,
     ) -> anyhow::Result<(Server, TcpListener)> {
-        let has_keys = !parts.first_host().keys().is_empty();
+        let has_keys = !parts.first_host().access_keys().list().is_empty();
         check_reach(has_keys, self.listen, &self.data)?;
         if let Some(options) = nats_options {
             nats::check_reach(has_keys, options)?;

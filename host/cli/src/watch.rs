@@ -52,7 +52,7 @@ async fn renew(host: &Host, tenant: &TenantName, folder: &Path, output: Output) 
     let gate = GateOptions { actor: Some("watch".into()), accept_changes: true, ..GateOptions::default() };
     let options = DeployOptions { gate, domain: Some(domain.clone()), release_quarantine: false };
     let revision = component.revision.short();
-    match host.deploy(tenant, bytes.into(), options).await {
+    match host.deployments().deploy(tenant, bytes.into(), options).await {
         Ok(deployed) => {
             let already = if deployed.status == DeployStatus::AlreadyActive { " already" } else { "" };
             let mut summary = format!("{domain} is at revision {revision}{already}");

@@ -1,4 +1,4 @@
-//! Waits for work that runs in a task of its own.
+//! Waits for work that runs in a task or on a thread of its own.
 
 use tokio::task::{JoinError, JoinHandle};
 
@@ -10,6 +10,11 @@ pub async fn joined<T>(task: JoinHandle<T>) -> T {
         Err(Ok(panic)) => std::panic::resume_unwind(panic),
         Err(Err(_cancelled)) => std::future::pending().await,
     }
+}
+
+/// Runs work that blocks on a thread for such work.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    joined(tokio::task::spawn_blocking(work)).await
 }
 
 #[cfg(test)]

@@ -1,60 +1,62 @@
-//! The command pipeline, the projection scheduler and the deployments: everything between the interfaces to callers
-//! (server, command line) and the edges (journal, sandbox). Knows no HTTP, no NATS, no wasmtime.
+//! The command pipeline, the views and the deployments: everything between the interfaces to callers (server, command
+//! line) and the edges (journal, sandbox). Knows no HTTP, no NATS, no wasmtime.
+//!
+//! | folder | what is in it |
+//! |---|---|
+//! | `tenancy` | a tenant, its domains and their active revisions |
+//! | `folding` | recorded events become states |
+//! | `write` | a command is decided, and its record becomes durable |
+//! | `read` | queries of states and events, and the admission of all reads |
+//! | `views` | projections fold the history into documents; queries of documents |
+//! | `control` | administrative acts are recorded in the host's own history |
+//! | `deployments` | a component is checked, compared with the history, and switched in |
+//! | `tenants`, `access_keys`, `translations` | further administrative resources |
+//! | `host` | the parts, composed |
+//!
+//! Each folder may only import the folders above it in this table; `cargo xtask check` holds the rule.
 #![forbid(unsafe_code)]
 
-mod access;
-mod answers;
-mod by_aggregate;
-mod clock;
+mod access_keys;
+mod control;
 mod deployments;
-mod domain;
-mod errors;
-mod guest_rules;
-mod health;
+mod folding;
 mod host;
-mod in_flight;
 mod joined;
-mod living;
 mod machine;
 mod metrics;
-mod note_log;
-mod options;
-mod pipeline;
-mod projections;
+mod priority;
 mod read;
-mod revision_check;
-mod rules;
-mod system;
-mod tenant;
+mod tenancy;
 mod tenants;
 mod throttle;
 mod translations;
+mod views;
+mod write;
 
-pub use answers::{
-    AccessKey, Act, AsOf, BridgeChanged, BridgeInfo, Degraded, DeployStatus, Deployed, Direction, Document,
-    DocumentAnswer, DocumentPage, DocumentQuery, DomainInfo, DomainRevision, EffectCursor, EffectPage, EventFilter,
-    EventPage, HistoryPage, LimitInfo, ParkedChanged, ParkedDetail, ParkedEvent, ParkedFilter, ParkedKind, ParkedPage,
-    ProjectionInfo, RecordedEffect, Revocation, SetAside, StateAnswer, TenantChanged, TenantInfo, WaitFor, Writability,
-};
+pub use access_keys::{AccessKey, AccessKeys, KeyError, Revocation};
 pub use deployments::{
-    COMPILE_WAIT_MS_MAX, COMPILERS_MAX, COMPILES_WAITING_MAX, CompileError, CompileJob, Compiler, CompilerInProcess,
-    Compilers, ComponentStore, DeployOptions, GateOptions, RevisionInfo, RevisionStatus, RollBackOptions, Stop,
-    UPLOADS_MAX, UPLOADS_PER_TENANT_MAX, Upload, UploadError, Uploaded,
+    COMPILE_WAIT_MS_MAX, COMPILERS_MAX, COMPILES_WAITING_MAX, Change, CompileError, CompileJob, Compiler,
+    CompilerInProcess, Compilers, ComponentStore, DeployError, DeployOptions, DeployStatus, Deployed,
+    DeploymentService, Described, Difference, DifferingPlace, DomainInfo, EventPlace, GateOptions, GateProgress,
+    GateRefusal, GateStage, LostState, REPLAY_EVENTS_MAX, ReplayReport, ReplayScope, RevisionInfo, RevisionStatus,
+    RollBackOptions, Stop, UPLOADS_MAX, UPLOADS_PER_TENANT_MAX, UnreadableEvents, Upload, UploadError, Uploaded,
+    Verdict,
 };
-pub use errors::{
-    BridgeError, DeployError, KeyError, MEMORY_RETRY_MS, OpenError, READ_RETRY_MS, ReadError, SubmitError, TenantError,
-};
-pub use host::{Described, Host, MAIN_TENANT};
+pub use host::{Degraded, Host, HostOptions, OpenError, Writability};
 pub use joined::joined;
-pub use living::LivingTenants;
 pub use machine::{MEMORY_BYTES_MAX_LEAST, memory_bytes_max_default};
-pub use note_log::{NOTE_LOG_BYTES_PER_SECOND_IN_ALL_MAX, NOTE_LOG_BYTES_PER_SECOND_MAX};
-pub use options::HostOptions;
 pub use polder_sandbox::COMPONENT_BYTES_MAX;
-pub use revision_check::{
-    Change, Difference, DifferingPlace, EventPlace, GateProgress, GateRefusal, GateStage, LostState, REPLAY_EVENTS_MAX,
-    ReplayReport, ReplayScope, UnreadableEvents, Verdict,
+pub use read::{AsOf, EventFilter, EventPage, HistoryPage, Queries, READ_RETRY_MS, ReadError, SetAside, StateAnswer};
+pub use tenancy::{
+    Act, DecidedEvent, Handled, MAIN_TENANT, MEMORY_RETRY_MS, NOTE_LOG_BYTES_PER_SECOND_IN_ALL_MAX,
+    NOTE_LOG_BYTES_PER_SECOND_MAX, PublishFeed, Rules, RulesInstance, SYSTEM_TENANT, StateSlot, SubmitError,
 };
-pub use rules::{DecidedEvent, Handled, Rules, RulesInstance, StateSlot};
-pub use system::SYSTEM_TENANT;
-pub use translations::PublishFeed;
+pub use tenants::{
+    DomainRevision, LimitInfo, LivingTenants, TenantAdministration, TenantChanged, TenantError, TenantInfo,
+};
+pub use translations::{BridgeChanged, BridgeError, BridgeInfo, Translations};
+pub use views::{
+    Direction, Document, DocumentAnswer, DocumentPage, DocumentQuery, EffectCursor, EffectPage, ParkedChanged,
+    ParkedDetail, ParkedEvent, ParkedFilter, ParkedKind, ParkedPage, ProjectionInfo, RecordedEffect, ViewQueries,
+    WaitFor,
+};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use polder_core::{CommandAck, CommandStatus};
 use polder_journal::Statistics;
 
-use crate::SubmitError;
+use crate::tenancy::SubmitError;
 
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {

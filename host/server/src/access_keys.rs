@@ -32,7 +32,7 @@ struct NewKey {
 }
 
 pub(crate) async fn list(State(app): State<Arc<App>>, query: Query) -> Result<Response, Problem> {
-    let mut keys = app.parts.first_host().keys();
+    let mut keys = app.parts.first_host().access_keys().list();
     keys.sort_unstable_by(|a, b| a.id.as_str().cmp(b.id.as_str()));
     page("keys", keys, &query, |key| key.id.to_string())
 }
@@ -53,7 +53,7 @@ pub(crate) async fn add(State(app): State<Arc<App>>, caller: Caller, request: Re
         parse(&sent, "the key", "{\"public_key\": \"…\"} with 64 hexadecimal digits would be right")?;
     let id = AggregateId::new(public_key.id().as_str())?;
     let host = app.parts.first_host().clone();
-    change(app, async move { host.add_key(&id, &public_key.to_string(), actor.as_deref()).await }).await
+    change(app, async move { host.access_keys().add(&id, &public_key.to_string(), actor.as_deref()).await }).await
 }
 
 /// `DELETE`: revokes a key. Tokens that it signed are refused from the next request on.
@@ -65,7 +65,7 @@ pub(crate) async fn revoke(
 ) -> Result<Response, Problem> {
     let actor = caller.actor(request.headers(), subject::HOST)?;
     let (id, host) = (segments.key_id()?, app.parts.first_host().clone());
-    change(app, async move { host.revoke_key(&id, actor.as_deref()).await }).await
+    change(app, async move { host.access_keys().revoke(&id, actor.as_deref()).await }).await
 }
 
 /// Records a change and applies it, in a task of its own: if the caller disconnects, a key must not be revoked in the
@@ -88,7 +88,7 @@ async fn change(
 /// Applies the keys that another host records, if several hosts share the journals.
 pub(crate) async fn follow(app: Arc<App>) {
     let system = TenantName::new(SYSTEM_TENANT).expect("a good name");
-    let Ok(mut recorded) = app.parts.first_host().positions(&system) else { return };
+    let Ok(mut recorded) = app.parts.first_host().queries().positions(&system) else { return };
     while recorded.changed().await.is_ok() {
         if let Err(problem) = app.verifier.set_keys(|| known(app.parts.first_host())) {
             tracing::error!(problem, "cannot apply the keys that another host recorded");
@@ -104,5 +104,5 @@ pub(crate) fn known(host: &Host) -> Result<Vec<KnownKey>, String> {
         Ok(public_key) => Ok(KnownKey { public_key, is_revoked: key.revoked.is_some() }),
         Err(error) => Err(format!("key {} in the host's own history cannot be used: {error}", key.id)),
     };
-    host.keys().into_iter().map(known).collect()
+    host.access_keys().list().into_iter().map(known).collect()
 }

@@ -73,7 +73,7 @@ pub(crate) async fn answer<B>(
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
-    let bytes_max = app.host(&address.tenant).limits(&address.tenant)?.command_bytes_max;
+    let bytes_max = app.host(&address.tenant).queries().limits(&address.tenant)?.command_bytes_max;
     let mut command = addressed(address, caller, headers)?;
     let payload = body::read(&app.memory, sent, bytes_max, "command_bytes_max").await?;
     if !payload.is_empty() {

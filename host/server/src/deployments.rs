@@ -65,21 +65,21 @@ async fn put(
     let options = DeployOptions { gate, domain, release_quarantine };
     let (caller, closing) = (caller.clone(), app.closing.clone());
     revision_check_progress::respond(&parts.headers, |progress| async move {
-        let described = until_closed(closing, host.described(&tenant, uploaded, &options)).await?;
+        let described = until_closed(closing, host.deployments().described(&tenant, uploaded, &options)).await?;
         let domain = described.domain().clone();
         if options.domain.is_none() {
             caller.check(&Wanted::Publish(subject::admin(&tenant, "deploy", &domain)))?;
         }
         let gate = GateOptions { progress, ..options.gate };
         let options = DeployOptions { gate, domain: options.domain.or(Some(domain)), release_quarantine };
-        Ok(host.deploy_described(&tenant, described, options).await?)
+        Ok(host.deployments().deploy_described(&tenant, described, options).await?)
     })
     .await
 }
 
 /// Stores the body in a file. An unfinished file is removed when the client disconnects.
 async fn upload(host: &Host, tenant: &TenantName, mut sent: Body) -> Result<Uploaded, Problem> {
-    let mut upload = host.begin_upload(tenant)?;
+    let mut upload = host.deployments().begin_upload(tenant)?;
     if sent.size_hint().lower() > COMPONENT_BYTES_MAX as u64 {
         return Err(UploadError::TooLarge.into());
     }
@@ -114,7 +114,7 @@ pub(crate) async fn roll_back(
         (app.host(&tenant).clone(), RollBackOptions { gate, to: query.one("to")?.map(str::to_owned) });
     revision_check_progress::respond(&headers, |progress| async move {
         let gate = GateOptions { progress, ..options.gate };
-        let rolled_back = host.roll_back(&tenant, &domain, RollBackOptions { gate, ..options }).await;
+        let rolled_back = host.deployments().roll_back(&tenant, &domain, RollBackOptions { gate, ..options }).await;
         Ok(rolled_back.map_err(|error| error.for_caller(&caller, &tenant, &domain))?)
     })
     .await
@@ -128,7 +128,7 @@ pub(crate) async fn revisions(
     query: Query,
 ) -> Result<Response, Problem> {
     let (tenant, domain) = (segments.tenant()?, segments.domain()?);
-    let revisions = app.host(&tenant).revisions(&tenant, &domain).await;
+    let revisions = app.host(&tenant).deployments().revisions(&tenant, &domain).await;
     let revisions = revisions.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     page("revisions", revisions, &query, |info| info.position.0)
 }
@@ -141,7 +141,7 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<Response, Problem> {
     let tenant = segments.tenant()?;
-    let mut domains = app.host(&tenant).domains(&tenant).await?;
+    let mut domains = app.host(&tenant).deployments().domains(&tenant).await?;
     domains.retain(|info| caller.may_publish(&subject::catalog(&tenant, &info.domain)));
     domains.sort_unstable_by(|a, b| a.domain.cmp(&b.domain));
     page("domains", domains, &query, |info| info.domain.clone())
@@ -149,7 +149,7 @@ pub(crate) async fn list(
 
 pub(crate) async fn one(State(app): State<Arc<App>>, caller: Caller, segments: Segments) -> Result<Response, Problem> {
     let (tenant, domain) = (segments.tenant()?, segments.domain()?);
-    let domains = app.host(&tenant).domains(&tenant).await?;
+    let domains = app.host(&tenant).deployments().domains(&tenant).await?;
     if let Some(info) = domains.iter().find(|info| info.domain == domain) {
         return Ok(json(StatusCode::OK, info));
     }

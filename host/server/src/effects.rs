@@ -32,7 +32,7 @@ pub(crate) async fn list(
         text.parse::<EffectCursor>().map_err(|error| bad_parameter("after", &format!("cannot be used: {error}")))
     });
     let after = after.transpose()?.unwrap_or_default();
-    let page = app.host(&tenant).effects(&tenant, &domain, after, limit).await;
+    let page = app.host(&tenant).views().effects(&tenant, &domain, after, limit).await;
     let mut page = page.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     let reserved = page.reserved.take();
     Ok(json_held(StatusCode::OK, &page, reserved))

@@ -39,7 +39,7 @@ pub(crate) async fn stream(
     };
     let sight = caller.sight(subject::events(&tenant, filter.domain.as_ref(), None, filter.name.as_ref()))?;
     if let Some(domain) = &filter.domain {
-        let known = app.host(&tenant).check_event_domain(&tenant, domain);
+        let known = app.host(&tenant).queries().check_event_domain(&tenant, domain);
         known.map_err(|error| error.for_caller(&caller, &tenant, domain))?;
     }
     // A browser that reconnects repeats the same address, and sends the last position that it has in this header.
@@ -52,7 +52,7 @@ pub(crate) async fn stream(
     let end_at = query.number("end_at")?.map(Position);
     let host = app.host(&tenant).clone();
     let follow = match query.flag("follow")? {
-        true => Some(Follow { positions: host.positions(&tenant)?, closing: app.closing.clone() }),
+        true => Some(Follow { positions: host.queries().positions(&tenant)?, closing: app.closing.clone() }),
         false => None,
     };
     let wanted = Wanted { tenant, filter, sight, after: Position(after), end_at, limit };

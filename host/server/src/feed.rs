@@ -65,7 +65,7 @@ impl Feed {
     pub(crate) async fn open(host: Host, wanted: Wanted, follow: Option<Follow>) -> Result<Self, ReadError> {
         let mut feed = Self { host, wanted, follow, first: None, is_searching: false, is_cut: false };
         let Wanted { tenant, filter, after, .. } = &feed.wanted;
-        feed.first = Some(feed.host.events(tenant, filter, *after, feed.wanted.page_limit()).await?);
+        feed.first = Some(feed.host.queries().events(tenant, filter, *after, feed.wanted.page_limit()).await?);
         Ok(feed)
     }
 
@@ -137,7 +137,7 @@ impl Feed {
     async fn page(&self) -> Result<EventPage, ReadError> {
         let Wanted { tenant, filter, after, .. } = &self.wanted;
         let limit = self.wanted.page_limit();
-        with_patience(|| self.host.further_events(tenant, filter, *after, limit, self.is_searching)).await
+        with_patience(|| self.host.queries().further_events(tenant, filter, *after, limit, self.is_searching)).await
     }
 }
 

@@ -102,12 +102,12 @@ impl History {
 
     async fn first_page(&self) -> Result<HistoryPage, ReadError> {
         let Self { host, tenant, domain, aggregate, id, from, .. } = self;
-        host.history(tenant, domain, aggregate, id, *from, self.page_limit()).await
+        host.queries().history(tenant, domain, aggregate, id, *from, self.page_limit()).await
     }
 
     async fn page(&self) -> Result<HistoryPage, ReadError> {
         let Self { host, tenant, domain, aggregate, id, from, .. } = self;
-        with_patience(|| host.further_history(tenant, domain, aggregate, id, *from, self.page_limit())).await
+        with_patience(|| host.queries().further_history(tenant, domain, aggregate, id, *from, self.page_limit())).await
     }
 
     fn page_limit(&self) -> usize {

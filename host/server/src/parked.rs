@@ -38,7 +38,7 @@ pub(crate) async fn list(
         return Err(bad_parameter("limit", &format!("is out of range: 1 to {PARKED_PER_PAGE_MAX}")));
     }
     let filter = filter(&app, &caller, &tenant, "parked", &query)?;
-    Ok(json(StatusCode::OK, &app.host(&tenant).parked(&tenant, filter, limit).await?))
+    Ok(json(StatusCode::OK, &app.host(&tenant).views().parked(&tenant, filter, limit).await?))
 }
 
 /// `GET /v1/{tenant}/parked/{position}`.
@@ -50,7 +50,7 @@ pub(crate) async fn one(
 ) -> Result<Response, Problem> {
     let tenant = segments.tenant()?;
     let filter = filter(&app, &caller, &tenant, "parked", &query)?;
-    Ok(json(StatusCode::OK, &app.host(&tenant).parked_event(&tenant, segments.position()?, filter).await?))
+    Ok(json(StatusCode::OK, &app.host(&tenant).views().parked_event(&tenant, segments.position()?, filter).await?))
 }
 
 /// `POST /v1/{tenant}/parked/retry`.
@@ -62,7 +62,7 @@ pub(crate) async fn retry(
 ) -> Result<Response, Problem> {
     let tenant = segments.tenant()?;
     let filter = chosen(&app, &caller, &tenant, "retry", &query)?;
-    Ok(json(StatusCode::ACCEPTED, &app.host(&tenant).retry_parked(&tenant, filter).await?))
+    Ok(json(StatusCode::ACCEPTED, &app.host(&tenant).views().retry_parked(&tenant, filter).await?))
 }
 
 /// `POST /v1/{tenant}/parked/discard`.
@@ -74,7 +74,7 @@ pub(crate) async fn discard(
 ) -> Result<Response, Problem> {
     let tenant = segments.tenant()?;
     let filter = chosen(&app, &caller, &tenant, "discard", &query)?;
-    Ok(json(StatusCode::ACCEPTED, &app.host(&tenant).discard_parked(&tenant, filter).await?))
+    Ok(json(StatusCode::ACCEPTED, &app.host(&tenant).views().discard_parked(&tenant, filter).await?))
 }
 
 /// The filter of a change. The caller must restrict it by a parameter or ask for all events, so that none is changed by
@@ -100,7 +100,7 @@ fn filter(app: &App, caller: &Caller, tenant: &TenantName, act: &str, query: &Qu
             caller.check(&Wanted::Publish(subject::admin(tenant, act, &domain)))?;
             vec![domain]
         }
-        None => app.host(tenant).domain_names(tenant)?.into_iter().filter(may).collect(),
+        None => app.host(tenant).queries().domain_names(tenant)?.into_iter().filter(may).collect(),
     };
     Ok(ParkedFilter {
         domains: Some(domains),

@@ -38,7 +38,7 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Prob
 fn ready(app: &App) -> Ready {
     let degraded: Vec<_> = app.parts.all().iter().flat_map(|part| part.host.health().degraded).collect();
     let count = (!degraded.is_empty()).then_some(degraded.len());
-    let is_open = app.parts.first_host().keys().is_empty();
+    let is_open = app.parts.first_host().access_keys().list().is_empty();
     Ready { writable: true, reason: None, out_of_service: count, degraded: if is_open { degraded } else { Vec::new() } }
 }
 

@@ -28,7 +28,7 @@ pub(crate) async fn get(
     let (tenant, domain) = (segments.tenant()?, segments.domain()?);
     let (aggregate, id) = (segments.aggregate()?, segments.aggregate_id()?);
     let as_of = as_of(&query)?;
-    let answer = app.host(&tenant).state(&tenant, &domain, &aggregate, &id, as_of).await;
+    let answer = app.host(&tenant).queries().state(&tenant, &domain, &aggregate, &id, as_of).await;
     let mut answer = answer.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     let reserved = answer.reserved.take();
     Ok(tagged(json_held(StatusCode::OK, &answer, reserved), answer.sequence))

@@ -30,14 +30,14 @@ const CHANGE_BYTES_MAX: u64 = 64 * 1024;
 pub(crate) const REMOVE_PARAMETERS: &[&str] = &["confirm"];
 
 pub(crate) async fn list(State(app): State<Arc<App>>, query: Query) -> Result<Response, Problem> {
-    let mut tenants: Vec<_> = app.parts.all().iter().flat_map(|part| part.host.tenants()).collect();
+    let mut tenants: Vec<_> = app.parts.all().iter().flat_map(|part| part.host.tenants().list()).collect();
     tenants.sort_unstable_by(|a, b| a.tenant.cmp(&b.tenant));
     page("tenants", tenants, &query, |info| info.tenant.clone())
 }
 
 pub(crate) async fn one(State(app): State<Arc<App>>, segments: Segments) -> Result<Response, Problem> {
     let tenant = segments.tenant()?;
-    Ok(json(StatusCode::OK, &app.host(&tenant).tenant(&tenant)?))
+    Ok(json(StatusCode::OK, &app.host(&tenant).tenants().get(&tenant)?))
 }
 
 /// `PUT /v1/tenants/{tenant}`: status 201 if the tenant is new, 200 if it exists.
@@ -48,7 +48,7 @@ pub(crate) async fn add(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (tenant, actor) = (segments.tenant()?, caller.actor(&headers, subject::HOST)?);
-    let changed = app.host(&tenant).add_tenant(&tenant, actor.as_deref()).await?;
+    let changed = app.host(&tenant).tenants().add(&tenant, actor.as_deref()).await?;
     let status = if changed.changed { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json(status, &changed))
 }
@@ -65,7 +65,7 @@ pub(crate) async fn limits(
     let (parts, sent) = request.into_parts();
     let actor = caller.actor(&parts.headers, subject::HOST)?;
     let changes = changes(&body::read(&app.memory, sent, CHANGE_BYTES_MAX, "of a change").await?)?;
-    Ok(changed(app.host(&tenant).change_limits(&tenant, changes, actor.as_deref()).await?))
+    Ok(changed(app.host(&tenant).tenants().change_limits(&tenant, changes, actor.as_deref()).await?))
 }
 
 pub(crate) async fn suspend(
@@ -75,7 +75,7 @@ pub(crate) async fn suspend(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (tenant, actor) = (segments.tenant()?, caller.actor(&headers, subject::HOST)?);
-    Ok(changed(app.host(&tenant).suspend(&tenant, actor.as_deref()).await?))
+    Ok(changed(app.host(&tenant).tenants().suspend(&tenant, actor.as_deref()).await?))
 }
 
 pub(crate) async fn resume(
@@ -85,7 +85,7 @@ pub(crate) async fn resume(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (tenant, actor) = (segments.tenant()?, caller.actor(&headers, subject::HOST)?);
-    Ok(changed(app.host(&tenant).resume(&tenant, actor.as_deref()).await?))
+    Ok(changed(app.host(&tenant).tenants().resume(&tenant, actor.as_deref()).await?))
 }
 
 /// `DELETE /v1/tenants/{tenant}?confirm={tenant}`: removes the tenant with all its data.
@@ -98,7 +98,7 @@ pub(crate) async fn remove(
 ) -> Result<Response, Problem> {
     let (tenant, actor) = (segments.tenant()?, caller.actor(&headers, subject::HOST)?);
     let confirmed = query.one("confirm")?.unwrap_or_default();
-    app.host(&tenant).remove_tenant(&tenant, confirmed, actor.as_deref()).await?;
+    app.host(&tenant).tenants().remove(&tenant, confirmed, actor.as_deref()).await?;
     Ok(json(StatusCode::OK, &serde_json::json!({ "removed": tenant })))
 }
 
@@ -111,7 +111,7 @@ pub(crate) async fn facts(
 ) -> Result<Response, Problem> {
     let tenant = segments.tenant()?;
     let host = app.host(&tenant).clone();
-    let tenant = host.tenant(&tenant)?.tenant;
+    let tenant = host.tenants().get(&tenant)?.tenant;
     let system = TenantName::new(SYSTEM_TENANT)?;
     let filter = EventFilter { about: Some(tenant), ..EventFilter::default() };
     // A caller that may export the tenant may see all its facts.
@@ -125,7 +125,7 @@ pub(crate) async fn facts(
 /// `GET /v1/tenants/{tenant}/components/{revision}`: a component as it was uploaded.
 pub(crate) async fn component(State(app): State<Arc<App>>, segments: Segments) -> Result<Response, Problem> {
     let tenant = segments.tenant()?;
-    let component = app.host(&tenant).component(&tenant, segments.revision()?).await?;
+    let component = app.host(&tenant).deployments().component(&tenant, segments.revision()?).await?;
     Ok(([(CONTENT_TYPE, "application/wasm")], component).into_response())
 }
 

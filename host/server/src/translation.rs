@@ -27,7 +27,7 @@ struct NewRules {
 
 pub(crate) async fn show(State(app): State<Arc<App>>, segments: Segments) -> Result<Response, Problem> {
     let tenant = segments.tenant()?;
-    Ok(json(StatusCode::OK, &app.host(&tenant).bridge(&tenant)?))
+    Ok(json(StatusCode::OK, &app.host(&tenant).translations().get(&tenant)?))
 }
 
 /// `PUT`: `{"rules": […]}` replaces all rules. An empty list ends the translation.
@@ -43,5 +43,5 @@ pub(crate) async fn set(
     let sent = body::read(&app.memory, sent, RULES_BYTES_MAX, "of a tenant's rules").await?;
     let right = "{\"rules\": [{\"from\": \"policies.>\", \"to\": \"audit.entry.recorded.v1\"}]} would be right";
     let NewRules { rules } = parse(&sent, "the list of rules", right)?;
-    Ok(json(StatusCode::OK, &app.host(&tenant).set_bridge_rules(&tenant, rules, actor.as_deref()).await?))
+    Ok(json(StatusCode::OK, &app.host(&tenant).translations().set_rules(&tenant, rules, actor.as_deref()).await?))
 }

@@ -26,7 +26,7 @@ pub(crate) async fn one(
 ) -> Result<Response, Problem> {
     let (tenant, domain, projection) = (segments.tenant()?, segments.domain()?, segments.projection()?);
     let wait = wait(&query)?;
-    let document = app.host(&tenant).document(&tenant, &domain, &projection, segments.key(), wait).await;
+    let document = app.host(&tenant).views().document(&tenant, &domain, &projection, segments.key(), wait).await;
     let mut document = document.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     let reserved = document.reserved.take();
     Ok(json_held(StatusCode::OK, &document, reserved))
@@ -39,7 +39,8 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<Response, Problem> {
     let (tenant, domain, projection) = (segments.tenant()?, segments.domain()?, segments.projection()?);
-    let page = app.host(&tenant).documents(&tenant, &domain, &projection, &wanted(&query)?, wait(&query)?).await;
+    let page =
+        app.host(&tenant).views().documents(&tenant, &domain, &projection, &wanted(&query)?, wait(&query)?).await;
     let mut page = page.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     let reserved = page.reserved.take();
     Ok(json_held(StatusCode::OK, &page, reserved))

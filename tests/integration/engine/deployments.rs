@@ -98,7 +98,8 @@ async fn a_deployment_whose_caller_goes_away_is_finished() {
     let door = Door::orders(folder.path()).await;
     for steps_max in 1..=6 {
         let (tenant, revision) = (tenant(), another_revision(&component("orders"), steps_max));
-        let mut deploying = Box::pin(door.host.deploy(&tenant, revision.into(), DeployOptions::default()));
+        let mut deploying =
+            Box::pin(door.host.deployments().deploy(&tenant, revision.into(), DeployOptions::default()));
         // The caller disconnects one step later each time; a step ends where the deployment waits.
         let mut steps = 0;
         let until_then = poll_fn(|context| {
@@ -120,7 +121,7 @@ async fn a_deployment_whose_caller_goes_away_is_finished() {
             opened => break opened.unwrap(),
         }
     };
-    let domains = host.domains(&tenant()).await.unwrap();
+    let domains = host.deployments().domains(&tenant()).await.unwrap();
     assert_eq!(domains[0].revision, last.revision);
 }
 
@@ -129,10 +130,10 @@ async fn a_deployment_whose_caller_goes_away_is_finished() {
 async fn a_view_without_a_feed_is_behind() {
     let folder = tempfile::tempdir().unwrap();
     let host = polder_engine::Host::open(super::door::options(folder.path())).unwrap();
-    host.attach(&tenant(), host.load(&component("orders")).unwrap()).unwrap();
+    host.deployments().attach(&tenant(), host.deployments().load(&component("orders")).unwrap()).unwrap();
     let (domain, summary) = ("orders".parse().unwrap(), ProjectionName::new("order-summary").unwrap());
     let wait = WaitFor { position: Position(1), timeout_ms: 3_600_000 };
-    let error = host.document(&tenant(), &domain, &summary, "o-1", Some(wait)).await.unwrap_err();
+    let error = host.views().document(&tenant(), &domain, &summary, "o-1", Some(wait)).await.unwrap_err();
     assert!(matches!(error, ReadError::Behind { .. }), "{error}");
 }
 
@@ -146,7 +147,7 @@ async fn after_a_restart_every_domains_views_are_fed() {
     let folder = tempfile::tempdir().unwrap();
     let door = Door::orders(folder.path()).await;
     for domain in ["lamps", "permits"] {
-        door.host.deploy(&tenant(), component(domain).into(), DeployOptions::default()).await.unwrap();
+        door.host.deployments().deploy(&tenant(), component(domain).into(), DeployOptions::default()).await.unwrap();
     }
     for number in 0..EVENTS {
         door.accept(&format!("o-{number}"), "draft-order", json!({ "customer": "c-1" })).await;
@@ -155,7 +156,7 @@ async fn after_a_restart_every_domains_views_are_fed() {
     for restart in 0..RESTARTS {
         std::fs::remove_dir_all(folder.path().join("views")).unwrap();
         let host = Host::open(options(folder.path())).unwrap();
-        let domains = host.domains(&tenant()).await.unwrap();
+        let domains = host.deployments().domains(&tenant()).await.unwrap();
         assert_eq!(domains.len(), 3);
         for info in domains {
             let (fed, described) = (info.projections.len(), info.descriptor.projections.len());

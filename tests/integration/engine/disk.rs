@@ -46,6 +46,7 @@ async fn fails_and_comes_back(fault: Fault, call: u64, expected: &str) {
     let deployed = another_revision(&component("orders"), 1);
     let error = door
         .host
+        .deployments()
         .deploy(&super::door::tenant(), deployed.into(), polder_engine::DeployOptions::default())
         .await
         .unwrap_err();

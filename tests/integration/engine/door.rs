@@ -88,7 +88,7 @@ impl Door {
 
     pub(crate) async fn deploy(&self, component: Bytes) -> polder_engine::Deployed {
         let options = DeployOptions { domain: Some(self.domain.clone()), ..DeployOptions::default() };
-        self.host.deploy(&tenant(), component.into(), options).await.unwrap()
+        self.host.deployments().deploy(&tenant(), component.into(), options).await.unwrap()
     }
 
     pub(crate) fn command(&self, id: &str, name: &str, payload: &Value) -> Command {
@@ -145,7 +145,12 @@ impl Door {
         let mut events = Vec::new();
         loop {
             let from = Sequence(events.len() as u64 + 1);
-            let page = self.host.history(&tenant, &self.domain, &self.aggregate, &id, from, usize::MAX).await.unwrap();
+            let page = self
+                .host
+                .queries()
+                .history(&tenant, &self.domain, &self.aggregate, &id, from, usize::MAX)
+                .await
+                .unwrap();
             if page.events.is_empty() {
                 return events;
             }
@@ -155,7 +160,7 @@ impl Door {
 
     pub(crate) async fn state(&self, id: &str, as_of: AsOf) -> Result<(u64, Value), ReadError> {
         let id = AggregateId::new(id).unwrap();
-        let answer = self.host.state(&tenant(), &self.domain, &self.aggregate, &id, as_of).await?;
+        let answer = self.host.queries().state(&tenant(), &self.domain, &self.aggregate, &id, as_of).await?;
         Ok((answer.sequence.0, serde_json::from_str(answer.state.get()).unwrap()))
     }
 
@@ -164,7 +169,7 @@ impl Door {
         let mut events = Vec::new();
         let mut after = Position::ZERO;
         loop {
-            let page = self.host.events(&tenant(), &EventFilter::default(), after, 1_000).await.unwrap();
+            let page = self.host.queries().events(&tenant(), &EventFilter::default(), after, 1_000).await.unwrap();
             if page.next == after {
                 return events;
             }
@@ -177,17 +182,17 @@ impl Door {
     pub(crate) async fn documents(&self, projection: &str, position: Position) -> Vec<(String, Value)> {
         let (projection, wait) = (ProjectionName::new(projection).unwrap(), WaitFor { position, timeout_ms: WAIT_MS });
         let query = polder_engine::DocumentQuery { limit: Some(10_000), ..Default::default() };
-        let page = self.host.documents(&tenant(), &self.domain, &projection, &query, Some(wait)).await.unwrap();
+        let page = self.host.views().documents(&tenant(), &self.domain, &projection, &query, Some(wait)).await.unwrap();
         let parsed = |text: &str| serde_json::from_str(text).unwrap();
         page.documents.into_iter().map(|document| (document.key, parsed(document.document.get()))).collect()
     }
 
     pub(crate) fn position(&self) -> Position {
-        *self.host.positions(&tenant()).unwrap().borrow()
+        *self.host.queries().positions(&tenant()).unwrap().borrow()
     }
 
     pub(crate) async fn projection(&self, name: &str) -> polder_engine::ProjectionInfo {
-        let domains = self.host.domains(&tenant()).await.unwrap();
+        let domains = self.host.deployments().domains(&tenant()).await.unwrap();
         let domain = domains.into_iter().find(|domain| domain.domain == self.domain).unwrap();
         domain.projections.into_iter().find(|projection| projection.projection.as_str() == name).unwrap()
     }

@@ -16,7 +16,12 @@ async fn history_by_pages(door: &Door, id: &str) -> (Vec<Event>, Duration) {
     let (id, began, mut events) = (AggregateId::new(id).unwrap(), Instant::now(), Vec::new());
     loop {
         let from = Sequence(events.len() as u64 + 1);
-        let page = door.host.further_history(&tenant(), &domain, &aggregate, &id, from, EVENTS_PER_PAGE).await.unwrap();
+        let page = door
+            .host
+            .queries()
+            .further_history(&tenant(), &domain, &aggregate, &id, from, EVENTS_PER_PAGE)
+            .await
+            .unwrap();
         if page.events.is_empty() {
             return (events, began.elapsed());
         }
@@ -30,7 +35,7 @@ async fn feed_by_pages(door: &Door) -> (Vec<Event>, Duration) {
     let (began, mut after, mut events) = (Instant::now(), Position::ZERO, Vec::new());
     loop {
         let filter = EventFilter::default();
-        let page = door.host.further_events(&tenant(), &filter, after, EVENTS_PER_PAGE, false).await.unwrap();
+        let page = door.host.queries().further_events(&tenant(), &filter, after, EVENTS_PER_PAGE, false).await.unwrap();
         if page.next == after {
             return (events, began.elapsed());
         }
@@ -66,7 +71,8 @@ async fn a_page_ends_when_its_events_are_large_and_holds_its_memory_until_it_is_
         // An event of 64 KiB and two quotes.
         door.accept("t-1", "wide-event", json!({})).await;
     }
-    let page = door.host.events(&tenant(), &EventFilter::default(), Position::ZERO, EVENTS_PER_PAGE).await.unwrap();
+    let page =
+        door.host.queries().events(&tenant(), &EventFilter::default(), Position::ZERO, EVENTS_PER_PAGE).await.unwrap();
     assert_eq!((page.events.len(), page.next.0), (2, 2));
     let held = memory.used_by(MemoryPurpose::Reads);
     assert!((200_000..=300_000).contains(&held), "{held}");
@@ -87,7 +93,7 @@ async fn a_page_that_the_host_has_no_memory_for_is_refused() {
             break held;
         }
     };
-    match door.host.events(&tenant(), &EventFilter::default(), Position::ZERO, 1).await {
+    match door.host.queries().events(&tenant(), &EventFilter::default(), Position::ZERO, 1).await {
         Err(ReadError::MemoryExhausted(exhausted)) => assert_eq!(exhausted.purpose, MemoryPurpose::Reads),
         other => panic!("{other:?}"),
     }

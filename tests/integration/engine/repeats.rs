@@ -17,7 +17,11 @@ async fn an_acknowledged_command_is_repeated_though_its_kind_is_gone() {
 
     let without = patched(&component("lamps"), "darken-lamp", "shadow-lamp");
     let gate = GateOptions { accept_changes: true, ..GateOptions::default() };
-    door.host.deploy(&tenant(), without.into(), DeployOptions { gate, ..DeployOptions::default() }).await.unwrap();
+    door.host
+        .deployments()
+        .deploy(&tenant(), without.into(), DeployOptions { gate, ..DeployOptions::default() })
+        .await
+        .unwrap();
     let repeated = |ack: CommandAck| CommandAck { repeated: true, ..ack };
     for _ in 0..2 {
         let again = door.send_as("c-2", "l-1", "darken-lamp", json!({})).await.unwrap();
@@ -38,7 +42,7 @@ async fn an_acknowledged_command_is_repeated_though_its_kind_is_gone() {
     let full: LimitChanges = serde_json::from_str("{\"storage_bytes_max\":1024}").unwrap();
     while let Ok(ack) = door.send("l-2", "light-lamp", json!({})).await {
         assert!(ack.position.0 < 100_000);
-        door.host.change_limits(&tenant(), full.clone(), None).await.unwrap();
+        door.host.tenants().change_limits(&tenant(), full.clone(), None).await.unwrap();
     }
     let again = door.send_as("c-2", "l-1", "darken-lamp", json!({})).await.unwrap();
     assert_eq!(again, repeated(first));

@@ -31,7 +31,7 @@ async fn seen(door: &Door) -> (Vec<String>, Vec<String>) {
     let documents = door.documents("order-summary", door.position()).await;
     door.documents("customer-totals", door.position()).await;
     let effects =
-        door.host.effects(&tenant(), &"orders".parse().unwrap(), EffectCursor::default(), 1_000).await.unwrap();
+        door.host.views().effects(&tenant(), &"orders".parse().unwrap(), EffectCursor::default(), 1_000).await.unwrap();
     let effects = effects.effects.into_iter().map(|effect| effect.key).collect();
     (documents.into_iter().map(|(key, _)| key).collect(), effects)
 }
@@ -107,7 +107,8 @@ async fn views_of_the_same_history_go_on() {
     fs::remove_dir_all(folder.path().join(DERIVED)).unwrap();
     copy(copied.path(), &folder.path().join(DERIVED));
     let door = Door::at(Host::open(options(folder.path())).unwrap(), "orders", "order");
-    let page = door.host.effects(&tenant(), &"orders".parse().unwrap(), EffectCursor::default(), 1_000).await.unwrap();
+    let page =
+        door.host.views().effects(&tenant(), &"orders".parse().unwrap(), EffectCursor::default(), 1_000).await.unwrap();
     assert_eq!(page.effects[0].cursor.to_string(), "5.1", "it is not asked for again");
     assert_eq!(seen(&door).await.0.len(), 4);
     door.close().await;

@@ -44,8 +44,11 @@ async fn the_journal_goes_on_and_views_snapshots_and_uploads_wait() {
     }
     is_short(&door).await;
     assert!(door.projection("order-summary").await.position < last.position, "nothing is written");
-    let upload =
-        door.host.deploy(&tenant(), another_revision(&component("orders"), 1).into(), DeployOptions::default()).await;
+    let upload = door
+        .host
+        .deployments()
+        .deploy(&tenant(), another_revision(&component("orders"), 1).into(), DeployOptions::default())
+        .await;
     assert!(matches!(upload, Err(DeployError::NoRoom(_))), "{upload:?}");
     let last = door.accept("o-1", "add-line", json!({ "sku": "POT", "quantity": 1, "price": 2 })).await;
 

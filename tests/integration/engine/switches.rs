@@ -143,7 +143,7 @@ async fn what_is_recorded_during_a_switch_can_turn_it_back() {
     disk.hold.is_armed.store(true, Ordering::SeqCst);
     let deploying = tokio::spawn({
         let host = door.host.clone();
-        async move { host.deploy(&tenant(), next("panics ").into(), DeployOptions::default()).await }
+        async move { host.deployments().deploy(&tenant(), next("panics ").into(), DeployOptions::default()).await }
     });
     tokio::task::spawn_blocking(move || reached.recv().unwrap()).await.unwrap();
     let before = cpu_time(&door);

@@ -46,7 +46,10 @@ fn domain() -> DomainName {
 }
 
 async fn deploy(door: &Door, component: Bytes, gate: GateOptions) -> Result<Deployed, DeployError> {
-    door.host.deploy(&tenant(), component.into(), DeployOptions { gate, ..DeployOptions::default() }).await
+    door.host
+        .deployments()
+        .deploy(&tenant(), component.into(), DeployOptions { gate, ..DeployOptions::default() })
+        .await
 }
 
 async fn refused(door: &Door, component: Bytes, gate: GateOptions) -> Verdict {
@@ -62,22 +65,22 @@ fn accepting() -> GateOptions {
 
 async fn roll_back(door: &Door, to: Option<&str>) -> Result<Deployed, DeployError> {
     let options = RollBackOptions { to: to.map(str::to_owned), ..RollBackOptions::default() };
-    door.host.roll_back(&tenant(), &domain(), options).await
+    door.host.deployments().roll_back(&tenant(), &domain(), options).await
 }
 
 pub(super) async fn statuses(door: &Door) -> Vec<(Revision, RevisionStatus)> {
-    let revisions = door.host.revisions(&tenant(), &domain()).await.unwrap();
+    let revisions = door.host.deployments().revisions(&tenant(), &domain()).await.unwrap();
     revisions.into_iter().map(|info| (info.revision, info.status)).collect()
 }
 
 pub(super) async fn active(door: &Door) -> Revision {
-    door.host.domains(&tenant()).await.unwrap()[0].revision
+    door.host.deployments().domains(&tenant()).await.unwrap()[0].revision
 }
 
 /// The names of the events in the host's own history, without the event of the tenant's key at its beginning.
 pub(super) async fn administered(door: &Door) -> Vec<String> {
     let system = "system".parse().unwrap();
-    let page = door.host.events(&system, &EventFilter::default(), Position::ZERO, 1_000).await.unwrap();
+    let page = door.host.queries().events(&system, &EventFilter::default(), Position::ZERO, 1_000).await.unwrap();
     let mut names: Vec<_> = page.events.iter().map(|event| event.name.to_string()).collect();
     assert_eq!(names.remove(0), "tenant-key-made");
     names
@@ -181,7 +184,7 @@ async fn states_that_come_out_otherwise_have_to_be_wanted() {
     turn(&door, "l-3", 1).await;
     assert_eq!(door.state("l-3", AsOf::Now).await.unwrap().1["turns"], 2 * (TURNS + 1));
     // The verdict is kept with the revision.
-    let kept = door.host.revisions(&tenant(), &domain()).await.unwrap().pop().unwrap();
+    let kept = door.host.deployments().revisions(&tenant(), &domain()).await.unwrap().pop().unwrap();
     assert_eq!((kept.status, kept.verdict), (RevisionStatus::Active, Some(verdict)));
 }
 
@@ -323,7 +326,7 @@ async fn acts_and_their_actors_are_a_history() {
     refused(&door, next("changes"), by("ann")).await;
     deploy(&door, next("regular"), by("bob")).await.unwrap();
     let options = DeployOptions { gate: by("cem"), domain: Some(domain()), ..DeployOptions::default() };
-    door.host.deploy(&tenant(), "not wasm".into(), options).await.unwrap_err();
+    door.host.deployments().deploy(&tenant(), "not wasm".into(), options).await.unwrap_err();
     assert_eq!(
         administered(&door).await,
         [
@@ -336,7 +339,7 @@ async fn acts_and_their_actors_are_a_history() {
             "revision-refused"
         ]
     );
-    let revisions = door.host.revisions(&tenant(), &domain()).await.unwrap();
+    let revisions = door.host.deployments().revisions(&tenant(), &domain()).await.unwrap();
     let actors: Vec<_> = revisions.iter().map(|info| info.actor.as_deref()).collect();
     assert_eq!(actors, [None, Some("ann"), Some("bob"), Some("cem")]);
     let refused = revisions[3].verdict.as_ref().unwrap().to_string();

@@ -18,8 +18,8 @@ fn acme() -> TenantName {
 /// Fills a folder with two tenants with the same domain, and an order in each.
 async fn filled(folder: &Path) {
     let door = Door::orders(folder).await;
-    door.host.add_tenant(&acme(), None).await.unwrap();
-    door.host.deploy(&acme(), component("orders").into(), DeployOptions::default()).await.unwrap();
+    door.host.tenants().add(&acme(), None).await.unwrap();
+    door.host.deployments().deploy(&acme(), component("orders").into(), DeployOptions::default()).await.unwrap();
     door.accept("o-1", "draft-order", json!({ "customer": "c-1" })).await;
     door.host.submit(of_acme(&door, "o-1")).await.unwrap();
     door.close().await;
@@ -43,14 +43,14 @@ async fn is_out_of_service(folder: &Path, what: &str) {
         assert!(matches!(&refused, SubmitError::TenantUnavailable(name) if *name == acme()), "{what}: {refused:?}");
         assert!(!refused.to_string().contains("tenant-keys"), "{what}: {refused}");
     }
-    let read = door.host.events(&acme(), &EventFilter::default(), polder_core::Position::ZERO, 10).await;
+    let read = door.host.queries().events(&acme(), &EventFilter::default(), polder_core::Position::ZERO, 10).await;
     assert!(matches!(read, Err(ReadError::TenantUnavailable(_))), "{what}: {read:?}");
-    let deployed = door.host.deploy(&acme(), component("orders").into(), DeployOptions::default()).await;
+    let deployed = door.host.deployments().deploy(&acme(), component("orders").into(), DeployOptions::default()).await;
     assert!(matches!(deployed, Err(polder_engine::DeployError::TenantUnavailable(_))), "{what}: {deployed:?}");
     let health = door.host.health();
     assert!(health.writable, "{what}");
     assert_eq!(health.degraded.iter().map(|degraded| &degraded.tenant).collect::<Vec<_>>(), [&acme()], "{what}");
-    assert!(door.host.tenant(&acme()).unwrap().unavailable, "{what}");
+    assert!(door.host.tenants().get(&acme()).unwrap().unavailable, "{what}");
     door.close().await;
 }
 
@@ -95,7 +95,8 @@ async fn a_key_that_cannot_be_used_stops_its_tenant_alone() {
     fs::set_permissions(key(folder.path()), fs::Permissions::from_mode(0o600)).unwrap();
     let door = Door::at(Host::open(options(folder.path())).unwrap(), "orders", "order");
     assert_eq!(door.host.health().degraded, []);
-    let page = door.host.events(&acme(), &EventFilter::default(), polder_core::Position::ZERO, 10).await.unwrap();
+    let page =
+        door.host.queries().events(&acme(), &EventFilter::default(), polder_core::Position::ZERO, 10).await.unwrap();
     assert_eq!(page.events.len(), 1);
     assert_eq!(door.host.submit(of_acme(&door, "o-2")).await.unwrap().position.0, 2);
     door.close().await;
@@ -107,11 +108,11 @@ async fn a_tenant_whose_key_is_lost_can_be_removed() {
     filled(folder.path()).await;
     fs::remove_file(key(folder.path())).unwrap();
     let door = Door::at(Host::open(options(folder.path())).unwrap(), "orders", "order");
-    door.host.remove_tenant(&acme(), "acme", None).await.unwrap();
+    door.host.tenants().remove(&acme(), "acme", None).await.unwrap();
     assert_eq!(door.host.health().degraded, []);
     door.close().await;
     let door = Door::at(Host::open(options(folder.path())).unwrap(), "orders", "order");
-    assert!(door.host.tenant(&acme()).is_err());
+    assert!(door.host.tenants().get(&acme()).is_err());
     door.close().await;
 }
 
@@ -121,7 +122,7 @@ async fn a_component_that_is_damaged_or_missing_stops_its_domain_alone() {
         let folder = tempfile::tempdir().unwrap();
         let door = Door::orders(folder.path()).await;
         let permits = component("permits");
-        door.host.deploy(&tenant(), permits.clone().into(), DeployOptions::default()).await.unwrap();
+        door.host.deployments().deploy(&tenant(), permits.clone().into(), DeployOptions::default()).await.unwrap();
         door.accept("o-1", "draft-order", json!({ "customer": "c-1" })).await;
         door.close().await;
         let file = folder.path().join(format!("components/{}.wasm", polder_core::Revision::of(&component("orders"))));
@@ -140,7 +141,7 @@ async fn a_component_that_is_damaged_or_missing_stops_its_domain_alone() {
         let out: Vec<_> = health.degraded.iter().map(|one| one.domain.as_ref().unwrap().as_str()).collect();
         assert_eq!((health.writable, out), (true, vec!["orders"]));
         assert_eq!(door.events().await.len(), 1, "its history can be read");
-        assert_eq!(door.host.domains(&tenant()).await.unwrap().len(), 1, "the other domain is served");
+        assert_eq!(door.host.deployments().domains(&tenant()).await.unwrap().len(), 1, "the other domain is served");
         // The same component brings the domain back, also for the next start.
         door.deploy(component("orders")).await;
         assert_eq!(door.host.health().degraded, []);

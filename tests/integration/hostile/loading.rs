@@ -83,6 +83,10 @@ async fn a_second_module_in_a_domain_is_held_to_the_same_limits() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // The method itself is valid: a harmless module is accepted.
     let harmless = with_parasite("(module (memory 1) (table 100 funcref) (func $f) (start $f))");
-    yard.host.deploy(&super::yard::tenant("main"), harmless.into(), DeployOptions::default()).await.unwrap();
+    yard.host
+        .deployments()
+        .deploy(&super::yard::tenant("main"), harmless.into(), DeployOptions::default())
+        .await
+        .unwrap();
     yard.good_call("t-1").await;
 }

@@ -23,9 +23,9 @@ fn limits() -> Limits {
 
 async fn with_two_hostile_tenants() -> Yard {
     let yard = Yard::with(limits()).await;
-    yard.host.add_tenant(&tenant(SECOND), None).await.unwrap();
+    yard.host.tenants().add(&tenant(SECOND), None).await.unwrap();
     for name in [MAIN_TENANT, SECOND] {
-        yard.host.deploy(&tenant(name), rogue("crowd").into(), DeployOptions::default()).await.unwrap();
+        yard.host.deployments().deploy(&tenant(name), rogue("crowd").into(), DeployOptions::default()).await.unwrap();
         for id in LOOPS.iter().cycle().take(20) {
             yard.send_as(name, id, "do").await.unwrap();
         }
@@ -49,8 +49,8 @@ async fn a_neighbour_reads_its_own_writes_beside_projections_that_loop() {
 async fn a_tenant_whose_projections_loop_is_removed_in_time_and_others_go_on() {
     let yard = with_two_hostile_tenants().await;
     let (began, host) = (Instant::now(), yard.host.clone());
-    let removing = tokio::spawn(async move { host.remove_tenant(&tenant(SECOND), SECOND, None).await });
-    yard.host.add_tenant(&tenant("third"), None).await.unwrap();
+    let removing = tokio::spawn(async move { host.tenants().remove(&tenant(SECOND), SECOND, None).await });
+    yard.host.tenants().add(&tenant("third"), None).await.unwrap();
     removing.await.unwrap().unwrap();
     assert!(began.elapsed() < REMOVAL_MAX, "{:?}", began.elapsed());
     let began = Instant::now();
@@ -68,6 +68,6 @@ async fn events_over_which_a_projection_loops_are_set_aside() {
     let last = yard.good_call("t-1").await.position;
     let documents = yard.documents(MAIN_TENANT, "board", last, 60_000).await.unwrap();
     assert_eq!(documents, [("t-1".to_owned(), "{\"seen\":1}".to_owned())]);
-    let domains = yard.host.domains(&tenant(MAIN_TENANT)).await.unwrap();
+    let domains = yard.host.deployments().domains(&tenant(MAIN_TENANT)).await.unwrap();
     assert_eq!(domains[0].projections[0].parked, LOOPS.len() as u64);
 }

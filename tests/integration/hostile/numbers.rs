@@ -9,8 +9,13 @@ async fn found(yard: &Yard, id: &str) -> String {
     yard.send(id, "numbers").await.unwrap();
     let (domain, aggregate) = (DomainName::new("rogue").unwrap(), AggregateName::new("thing").unwrap());
     let id = AggregateId::new(id).unwrap();
-    let events =
-        yard.host.history(&tenant(MAIN_TENANT), &domain, &aggregate, &id, Sequence(1), 10).await.unwrap().events;
+    let events = yard
+        .host
+        .queries()
+        .history(&tenant(MAIN_TENANT), &domain, &aggregate, &id, Sequence(1), 10)
+        .await
+        .unwrap()
+        .events;
     events[0].payload.get().to_owned()
 }
 

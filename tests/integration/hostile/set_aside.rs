@@ -28,12 +28,12 @@ fn seen(count: u64) -> String {
 
 async fn document(yard: &Yard, key: &str) -> Result<DocumentAnswer, ReadError> {
     let (domain, projection) = board();
-    yard.host.document(&tenant(MAIN_TENANT), &domain, &projection, key, None).await
+    yard.host.views().document(&tenant(MAIN_TENANT), &domain, &projection, key, None).await
 }
 
 /// Position, kind and reason of each event that is set aside.
 async fn parked(yard: &Yard) -> Vec<(u64, ParkedKind, String)> {
-    let page = yard.host.parked(&tenant(MAIN_TENANT), everything(), 1_000).await.unwrap();
+    let page = yard.host.views().parked(&tenant(MAIN_TENANT), everything(), 1_000).await.unwrap();
     page.parked.into_iter().map(|event| (event.position.0, event.kind, event.reason)).collect()
 }
 
@@ -51,11 +51,11 @@ async fn until_parked(yard: &Yard, wanted: &[(u64, ParkedKind)]) {
 async fn deploy(yard: &Yard, component: Vec<u8>, accept_set_aside: bool) -> Deployed {
     let gate = GateOptions { accept_set_aside, ..GateOptions::default() };
     let options = DeployOptions { gate, ..DeployOptions::default() };
-    yard.host.deploy(&tenant(MAIN_TENANT), component.into(), options).await.unwrap()
+    yard.host.deployments().deploy(&tenant(MAIN_TENANT), component.into(), options).await.unwrap()
 }
 
 async fn info(yard: &Yard) -> ProjectionInfo {
-    yard.host.domains(&tenant(MAIN_TENANT)).await.unwrap().remove(0).projections.remove(0)
+    yard.host.deployments().domains(&tenant(MAIN_TENANT)).await.unwrap().remove(0).projections.remove(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,12 +74,12 @@ async fn an_event_that_cannot_be_routed_holds_what_comes_after_it_until_a_limit_
     assert_eq!(one.unrouted.map(|aside| (aside.first, aside.events)), Some((first, 2)));
     let missing = document(&yard, "0001").await.unwrap_err();
     assert!(missing.to_string().contains(&format!("from position {first} on events are set aside")), "{missing}");
-    let shown = yard.host.parked_event(&tenant(MAIN_TENANT), first, everything()).await.unwrap();
+    let shown = yard.host.views().parked_event(&tenant(MAIN_TENANT), first, everything()).await.unwrap();
     assert_eq!((shown.event.position, shown.event.aggregate_id.as_str(), shown.parked.len()), (first, "route-some", 1));
 
     // A changed limit takes effect by itself.
     let changes: LimitChanges = serde_json::from_str(r#"{"documents_per_event_max": 2000}"#).unwrap();
-    yard.host.change_limits(&tenant(MAIN_TENANT), changes, None).await.unwrap();
+    yard.host.tenants().change_limits(&tenant(MAIN_TENANT), changes, None).await.unwrap();
     until_parked(&yard, &[]).await;
     let one = document(&yard, "0001").await.unwrap();
     assert_eq!((one.document.get(), one.unrouted), (seen(2).as_str(), None));
@@ -99,7 +99,7 @@ async fn what_is_set_aside_is_tried_again_and_given_up() {
     assert!(found[0].2.contains("the domain's code trapped") && found[2].2.contains("it will not apply"), "{found:?}");
 
     // The retry fails as before.
-    let retried = yard.host.retry_parked(&tenant(MAIN_TENANT), everything()).await.unwrap();
+    let retried = yard.host.views().retry_parked(&tenant(MAIN_TENANT), everything()).await.unwrap();
     assert_eq!(retried.events, 3);
     let last = yard.good_call("t-1").await.position;
     yard.documents(MAIN_TENANT, "board", last, WAIT_MS).await.unwrap();
@@ -107,10 +107,10 @@ async fn what_is_set_aside_is_tried_again_and_given_up() {
 
     // The events behind the discarded one are retried, and fail by themselves.
     let first = ParkedFilter { position: Some(Position(1)), ..everything() };
-    assert_eq!(yard.host.discard_parked(&tenant(MAIN_TENANT), first).await.unwrap().events, 1);
+    assert_eq!(yard.host.views().discard_parked(&tenant(MAIN_TENANT), first).await.unwrap().events, 1);
     until_parked(&yard, &[(2, ParkedKind::Failed), (3, ParkedKind::Failed)]).await;
     let projection = ParkedFilter { projection: Some(board().1), ..everything() };
-    assert_eq!(yard.host.discard_parked(&tenant(MAIN_TENANT), projection).await.unwrap().events, 2);
+    assert_eq!(yard.host.views().discard_parked(&tenant(MAIN_TENANT), projection).await.unwrap().events, 2);
     let last = yard.good_call("t-1").await.position;
     yard.documents(MAIN_TENANT, "board", last, WAIT_MS).await.unwrap();
     assert_eq!(parked(&yard).await, []);

@@ -34,12 +34,16 @@ async fn a_hostile_projection_loses_the_documents_it_breaks_and_no_others() {
     }
     let (domain, board) = (DomainName::new("rogue").unwrap(), ProjectionName::new("board").unwrap());
     let wait = Some(WaitFor { position: last, timeout_ms: WAIT_MS });
-    let page =
-        yard.host.documents(&tenant(MAIN_TENANT), &domain, &board, &DocumentQuery::default(), wait).await.unwrap();
+    let page = yard
+        .host
+        .views()
+        .documents(&tenant(MAIN_TENANT), &domain, &board, &DocumentQuery::default(), wait)
+        .await
+        .unwrap();
     let documents: Vec<_> =
         page.documents.iter().map(|document| (document.key.as_str(), document.document.get())).collect();
     assert_eq!(documents, [("t-1", "{\"seen\":14}")]);
-    let domains = yard.host.domains(&tenant(MAIN_TENANT)).await.unwrap();
+    let domains = yard.host.deployments().domains(&tenant(MAIN_TENANT)).await.unwrap();
     let view = &domains[0].projections[0];
     assert_eq!((view.parked, view.position, &view.stalled), (broken.len() as u64, last, &None));
 }

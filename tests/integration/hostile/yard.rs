@@ -44,10 +44,14 @@ impl Yard {
         let folder = tempfile::tempdir().unwrap();
         let options = HostOptions { workers: 2, limits, memory, ..HostOptions::new(folder.path()) };
         let host = Host::open(options).unwrap();
-        host.add_tenant(&tenant(NEIGHBOUR), None).await.unwrap();
+        host.tenants().add(&tenant(NEIGHBOUR), None).await.unwrap();
         let mut yard = Self { host, neighbours_turns: 0, folder };
         for name in [MAIN_TENANT, NEIGHBOUR] {
-            yard.host.deploy(&tenant(name), good("rogue").into(), DeployOptions::default()).await.unwrap();
+            yard.host
+                .deployments()
+                .deploy(&tenant(name), good("rogue").into(), DeployOptions::default())
+                .await
+                .unwrap();
         }
         yard.neighbour_goes_on().await;
         yard
@@ -96,7 +100,7 @@ impl Yard {
 
     /// Deploys to `main`, and returns the reason of the refusal.
     pub(crate) async fn refusal(&self, component: impl Into<Uploaded>) -> String {
-        match self.host.deploy(&tenant(MAIN_TENANT), component.into(), DeployOptions::default()).await {
+        match self.host.deployments().deploy(&tenant(MAIN_TENANT), component.into(), DeployOptions::default()).await {
             Err(DeployError::Refused(reason)) => reason,
             other => panic!("{other:?}"),
         }
@@ -105,7 +109,7 @@ impl Yard {
     async fn state_as(&self, name: &str, id: &str) -> Result<String, ReadError> {
         let (domain, aggregate) = (DomainName::new("rogue").unwrap(), AggregateName::new("thing").unwrap());
         let id = AggregateId::new(id).unwrap();
-        let answer = self.host.state(&tenant(name), &domain, &aggregate, &id, AsOf::Now).await?;
+        let answer = self.host.queries().state(&tenant(name), &domain, &aggregate, &id, AsOf::Now).await?;
         Ok(answer.state.get().to_owned())
     }
 
@@ -119,7 +123,7 @@ impl Yard {
     ) -> Result<Vec<(String, String)>, ReadError> {
         let (domain, projection) = (DomainName::new("rogue").unwrap(), ProjectionName::new(projection).unwrap());
         let (query, wait) = (DocumentQuery::default(), Some(WaitFor { position, timeout_ms }));
-        let page = self.host.documents(&tenant(name), &domain, &projection, &query, wait).await?;
+        let page = self.host.views().documents(&tenant(name), &domain, &projection, &query, wait).await?;
         Ok(page.documents.into_iter().map(|document| (document.key, document.document.get().to_owned())).collect())
     }
 

@@ -39,7 +39,7 @@ async fn found(door: &Door, command: &str) -> (String, u64) {
 async fn quarantined(door: &Door) -> RevisionInfo {
     let domain = "hidden-counter".parse().unwrap();
     loop {
-        let revisions = door.host.revisions(&tenant(), &domain).await.unwrap();
+        let revisions = door.host.deployments().revisions(&tenant(), &domain).await.unwrap();
         if let Some(info) = revisions.into_iter().find(|info| info.status == RevisionStatus::Quarantined) {
             return info;
         }
@@ -84,10 +84,10 @@ async fn a_hidden_counter_is_found_among_many_callers() {
     let door = Arc::into_inner(door).unwrap();
     door.close().await;
     let host = Host::open(options(folder.path())).unwrap();
-    let revisions = host.revisions(&tenant(), &domain).await.unwrap();
+    let revisions = host.deployments().revisions(&tenant(), &domain).await.unwrap();
     assert_eq!(revisions[0].cause.as_deref(), Some(&*reason));
     let (filter, system) = (EventFilter::default(), SYSTEM_TENANT.parse().unwrap());
-    let facts = host.events(&system, &filter, Position::ZERO, 1_000).await.unwrap().events;
+    let facts = host.queries().events(&system, &filter, Position::ZERO, 1_000).await.unwrap().events;
     let quarantines = facts.iter().filter(|fact| fact.name.as_str() == "revision-quarantined").count();
     assert_eq!(quarantines, 1);
     host.shutdown().await;
@@ -107,14 +107,14 @@ async fn what_was_found_is_in_quarantine_until_it_is_released() {
     let door = Door::at(host.clone(), "hidden-counter", "meter");
     assert_eq!(found(&door, "report").await, (reason.clone(), 0), "a restart does not open it");
     let (tenant, bytes) = (tenant(), component("hidden-counter"));
-    match host.deploy(&tenant, bytes.clone().into(), DeployOptions::default()).await {
+    match host.deployments().deploy(&tenant, bytes.clone().into(), DeployOptions::default()).await {
         Err(DeployError::Quarantined { cause, .. }) => assert_eq!(cause, reason),
         other => panic!("{other:?}"),
     }
     let released = DeployOptions { release_quarantine: true, ..DeployOptions::default() };
-    host.deploy(&tenant, bytes.into(), released).await.unwrap();
+    host.deployments().deploy(&tenant, bytes.into(), released).await.unwrap();
     door.accept("m-9", "report", json!({})).await;
-    let revisions = host.revisions(&tenant, &domain).await.unwrap();
+    let revisions = host.deployments().revisions(&tenant, &domain).await.unwrap();
     assert_eq!(revisions.last().unwrap().status, RevisionStatus::Active);
     door.close().await;
 }
@@ -128,7 +128,7 @@ async fn the_domain_goes_back_to_the_revision_before() {
     let (reason, _) = found(&door, "report").await;
     let bad = quarantined(&door).await;
     assert_eq!((bad.revision, bad.cause.as_deref()), (second.revision, Some(&*reason)));
-    let active = door.host.domains(&tenant()).await.unwrap()[0].revision;
+    let active = door.host.deployments().domains(&tenant()).await.unwrap()[0].revision;
     assert_eq!(Some(active), second.previous);
     door.accept("m-9", "read", json!({})).await;
 }
@@ -145,7 +145,7 @@ async fn what_is_released_begins_anew() {
     assert!(acknowledged > 0);
     quarantined(&door).await;
     let released = DeployOptions { release_quarantine: true, ..DeployOptions::default() };
-    door.host.deploy(&tenant(), second.into(), released).await.unwrap();
+    door.host.deployments().deploy(&tenant(), second.into(), released).await.unwrap();
     door.accept("m-0", "report", json!({})).await;
     let events = door.events().await;
     assert_eq!(events.last().unwrap().payload.get(), r#"{"count":1}"#);

@@ -20,7 +20,12 @@ async fn send_as_another(machines: &Door, number: u64, name: &str) -> Result<Com
 async fn a_domain_that_fails_is_kept_from_its_callers_until_it_is_well() {
     let folder = tempfile::tempdir().unwrap();
     let machines = Door::open(folder.path(), "saboteur", "machine").await;
-    machines.host.deploy(&tenant(), component("orders").into(), polder_engine::DeployOptions::default()).await.unwrap();
+    machines
+        .host
+        .deployments()
+        .deploy(&tenant(), component("orders").into(), polder_engine::DeployOptions::default())
+        .await
+        .unwrap();
     let orders = Door::at(machines.host.clone(), "orders", "order");
     machines.accept("m-1", "turn", json!({})).await;
     let mut faults = 0;
@@ -65,7 +70,7 @@ async fn a_new_revision_that_fails_goes_back_by_itself() {
     machines.accept("m-1", "turn", json!({})).await;
     let first = machines.projection("ledger").await.revision;
     let second = machines.deploy(another_revision(&component("saboteur"), 1)).await.revision;
-    let revision = async || machines.host.domains(&tenant()).await.unwrap()[0].revision;
+    let revision = async || machines.host.deployments().domains(&tenant()).await.unwrap()[0].revision;
     assert_eq!((revision().await, first != second), (second, true));
     let mut faults = 0;
     while revision().await == second {

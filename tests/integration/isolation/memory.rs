@@ -108,7 +108,7 @@ fn observe(host: &Host, domain: &str) -> (Door, Arc<Mutex<Kept>>) {
     let text = json!({ "format": 1, "domain": domain, "aggregates": { "log": aggregate } }).to_string();
     let kept = Arc::<Mutex<Kept>>::default();
     let rules = Observed { descriptor: Descriptor::parse(&text).unwrap(), kept: Arc::clone(&kept) };
-    host.attach(&tenant(), Arc::new(rules)).unwrap();
+    host.deployments().attach(&tenant(), Arc::new(rules)).unwrap();
     (Door::at(host.clone(), domain, "log"), kept)
 }
 

@@ -76,8 +76,8 @@ async fn instances_that_were_used_least_make_room_for_others() {
     let door = Door::at(host.clone(), "saboteur", "machine");
     let tenants: Vec<_> = (0..6).map(|number| TenantName::new(&format!("t-{number}")).unwrap()).collect();
     for tenant in &tenants {
-        host.add_tenant(tenant, None).await.unwrap();
-        host.deploy(tenant, component("saboteur").into(), DeployOptions::default()).await.unwrap();
+        host.tenants().add(tenant, None).await.unwrap();
+        host.deployments().deploy(tenant, component("saboteur").into(), DeployOptions::default()).await.unwrap();
     }
     let mut used_most = 0;
     for round in 1..=3 {

@@ -35,7 +35,12 @@ async fn others_are_answered_while_one_loops() {
     let folder = tempfile::tempdir().unwrap();
     let limits = Limits { fuel_per_call_max: u64::MAX, call_wall_ms_max: 2_000, ..Limits::DEFAULT };
     let machines = Door::open_with(folder.path(), limits, "saboteur", "machine").await;
-    machines.host.deploy(&tenant(), component("orders").into(), polder_engine::DeployOptions::default()).await.unwrap();
+    machines
+        .host
+        .deployments()
+        .deploy(&tenant(), component("orders").into(), polder_engine::DeployOptions::default())
+        .await
+        .unwrap();
     let orders = Door::at(machines.host.clone(), "orders", "order");
     let machines = Arc::new(machines);
     // Enough for each worker to get some.

@@ -47,7 +47,7 @@ async fn an_excess_names_its_limit_and_counts_against_no_domain() {
     assert_eq!((ack.status, reason.code.as_str()), (CommandStatus::Rejected, "refused"));
     assert!(reason.message.len() <= 4_096 && reason.message.ends_with("ä … (cut)"), "{}", reason.message);
 
-    let active = door.host.domains(&tenant()).await.unwrap()[0].revision;
+    let active = door.host.deployments().domains(&tenant()).await.unwrap()[0].revision;
     assert_eq!(active, second, "it was not rolled back");
     assert!(door.host.metrics().contains("polder_guest_faults_total 0\n"));
     door.accept("v-1", "note", json!({ "text": "x".repeat(60_000) })).await;
@@ -78,7 +78,7 @@ async fn what_fails_for_one_caller_or_one_aggregate_takes_no_revision_away() {
     let folder = tempfile::tempdir().unwrap();
     let door = vaults(folder.path()).await;
     let second = door.deploy(another_revision(&component("vault"), 1)).await.revision;
-    let active = async || door.host.domains(&tenant()).await.unwrap()[0].revision;
+    let active = async || door.host.deployments().domains(&tenant()).await.unwrap()[0].revision;
     let fail = async |id: String, actor: Option<String>| {
         let command = Command { actor, ..door.command(&id, "fail", &json!({})) };
         match door.host.submit(command).await {
@@ -101,8 +101,11 @@ async fn what_fails_for_one_caller_or_one_aggregate_takes_no_revision_away() {
         turn += 1;
         assert!(turn < 10_000, "it went on failing");
     }
-    let again =
-        door.host.deploy(&tenant(), another_revision(&component("vault"), 1).into(), DeployOptions::default()).await;
+    let again = door
+        .host
+        .deployments()
+        .deploy(&tenant(), another_revision(&component("vault"), 1).into(), DeployOptions::default())
+        .await;
     assert!(again.unwrap_err().to_string().contains("is in quarantine"));
     door.close().await;
 }

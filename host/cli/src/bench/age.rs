@@ -64,7 +64,7 @@ impl Age {
         let orders = Rc::new(Orders::new(2 * each, Spread::Uniform, 0)?);
         let open = || -> anyhow::Result<Load> {
             let host = Host::open(HostOptions::new(folder.path()))?;
-            host.attach(&TenantName::new(MAIN_TENANT)?, host.load(&component)?)?;
+            host.deployments().attach(&TenantName::new(MAIN_TENANT)?, host.deployments().load(&component)?)?;
             Ok(Load::on(host, Rc::clone(&orders), NonZeroUsize::MIN))
         };
         let close = |load: Load| runtime.block_on(load.host.shutdown());

@@ -67,7 +67,7 @@ impl Audit {
 
     fn open(&self, data_dir: PathBuf, component: &[u8], is_audited: bool) -> anyhow::Result<Load> {
         let host = Host::open(HostOptions { is_audited, ..HostOptions::new(data_dir) })?;
-        host.attach(&TenantName::new(MAIN_TENANT)?, host.load(component)?)?;
+        host.deployments().attach(&TenantName::new(MAIN_TENANT)?, host.deployments().load(component)?)?;
         let load = Load::new(host, self.work.aggregates, self.pressure.in_flight, self.pressure.spread, 0)?;
         load.prepare()?;
         Ok(load)

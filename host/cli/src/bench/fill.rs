@@ -50,7 +50,11 @@ impl Fill {
         folder::check_own(&self.data)?;
         let host = Host::open(HostOptions::new(&self.data))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(host.deploy(&TenantName::new(MAIN_TENANT)?, component.into(), DeployOptions::default()))?;
+        runtime.block_on(host.deployments().deploy(
+            &TenantName::new(MAIN_TENANT)?,
+            component.into(),
+            DeployOptions::default(),
+        ))?;
         let began = Instant::now();
         let events = fill(&host, &self.history)?.commands;
         let report = Report { events, events_per_second: per_second(events, began.elapsed()) };

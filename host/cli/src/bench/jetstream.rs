@@ -101,7 +101,8 @@ impl JetStream {
     }
 
     fn through(&self, host: &Host) -> anyhow::Result<Through> {
-        host.attach(&TenantName::new(MAIN_TENANT)?, host.load(&self.place.component()?)?)?;
+        host.deployments()
+            .attach(&TenantName::new(MAIN_TENANT)?, host.deployments().load(&self.place.component()?)?)?;
         let load = Load::new(host.clone(), self.aggregates, self.in_flight, Spread::Uniform, 0)?;
         load.prepare()?;
         let frames = host.journal_statistics().frames;

@@ -91,7 +91,7 @@ impl State {
 
     fn open(&self, data_dir: std::path::PathBuf, component: &[u8], lines: usize) -> anyhow::Result<Load> {
         let host = Host::open(HostOptions::new(data_dir))?;
-        host.attach(&TenantName::new(MAIN_TENANT)?, host.load(component)?)?;
+        host.deployments().attach(&TenantName::new(MAIN_TENANT)?, host.deployments().load(component)?)?;
         let load = Load::new(host, self.in_flight.get(), self.in_flight, Spread::Uniform, lines)?;
         load.prepare()?;
         Ok(load)

@@ -75,7 +75,7 @@ impl Switch {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let host = Host::open(HostOptions::new(folder.path()))?;
         for component in [&other, &one] {
-            runtime.block_on(host.deploy(&tenant, component.clone().into(), DeployOptions::default()))?;
+            runtime.block_on(host.deployments().deploy(&tenant, component.clone().into(), DeployOptions::default()))?;
         }
         let load = Load::new(host.clone(), self.aggregates, NonZeroUsize::MIN, Spread::Uniform, 0)?;
         load.prepare()?;
@@ -125,7 +125,11 @@ fn switch(
         let gate = GateOptions { replay: ReplayScope::Events(REPLAY_EVENTS), ..GateOptions::default() };
         let component = revisions[number % 2].clone().into();
         let set_out = began.elapsed();
-        runtime.block_on(host.deploy(tenant, component, DeployOptions { gate, ..DeployOptions::default() }))?;
+        runtime.block_on(host.deployments().deploy(
+            tenant,
+            component,
+            DeployOptions { gate, ..DeployOptions::default() },
+        ))?;
         times.push((set_out, began.elapsed() - set_out));
     }
     Ok(times)
@@ -137,7 +141,7 @@ fn count(runtime: &tokio::runtime::Runtime, folder: &std::path::Path) -> anyhow:
     let tenant = TenantName::new(MAIN_TENANT)?;
     let (mut after, mut counts) = (Position::ZERO, HashMap::<AggregateId, u64>::new());
     loop {
-        let page = runtime.block_on(host.events(&tenant, &EventFilter::default(), after, EVENTS_PER_PAGE))?;
+        let page = runtime.block_on(host.queries().events(&tenant, &EventFilter::default(), after, EVENTS_PER_PAGE))?;
         if page.next == after {
             break;
         }

@@ -56,10 +56,10 @@ impl Rig {
             Rules::Component(component) if setup.projections => {
                 for tenant in &tenants {
                     let component = component.to_vec().into();
-                    runtime.block_on(host.deploy(tenant, component, DeployOptions::default()))?;
+                    runtime.block_on(host.deployments().deploy(tenant, component, DeployOptions::default()))?;
                 }
             }
-            Rules::Component(component) => attach(&host, &tenants, &host.load(component)?)?,
+            Rules::Component(component) => attach(&host, &tenants, &host.deployments().load(component)?)?,
             Rules::Native => {
                 let native: Arc<dyn polder_engine::Rules> = Arc::new(NativeRules::orders()?);
                 attach(&host, &tenants, &native)?;
@@ -108,14 +108,14 @@ async fn tenants(host: &Host, count: usize) -> anyhow::Result<Vec<TenantName>> {
     let mut tenants = vec![TenantName::new(MAIN_TENANT)?];
     for number in 1..count {
         let tenant = TenantName::new(&format!("tenant-{number}"))?;
-        host.add_tenant(&tenant, None).await?;
+        host.tenants().add(&tenant, None).await?;
         tenants.push(tenant);
     }
     Ok(tenants)
 }
 
 fn attach(host: &Host, tenants: &[TenantName], rules: &Arc<dyn polder_engine::Rules>) -> anyhow::Result<()> {
-    Ok(tenants.iter().try_for_each(|tenant| host.attach(tenant, Arc::clone(rules)))?)
+    Ok(tenants.iter().try_for_each(|tenant| host.deployments().attach(tenant, Arc::clone(rules)))?)
 }
 
 /// Bytes written to disk for what was recorded, from the start of the run to the end of the host.

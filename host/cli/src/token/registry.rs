@@ -44,7 +44,7 @@ impl Registry {
             None => None,
         };
         self.change(
-            async |host| Ok(host.add_key(&id, &key.to_string(), actor).await?),
+            async |host| Ok(host.access_keys().add(&id, &key.to_string(), actor).await?),
             async |client| {
                 let mut request = client.request(Method::POST, &[]).json(&body);
                 if let Some(proof) = &proof {
@@ -58,14 +58,14 @@ impl Registry {
     pub(crate) fn revoke(&self, id: &KeyId, actor: Option<&str>) -> Result<Value, Failure> {
         let key = aggregate_id(id)?;
         self.change(
-            async |host| Ok(host.revoke_key(&key, actor).await?),
+            async |host| Ok(host.access_keys().revoke(&key, actor).await?),
             async |client| client.read(by(client.request(Method::DELETE, &[id.as_str()]), actor)).await,
         )
     }
 
     pub(crate) fn list(&self) -> Result<Value, Failure> {
         self.change(
-            async |host| Ok(serde_json::json!({ "keys": host.keys() })),
+            async |host| Ok(serde_json::json!({ "keys": host.access_keys().list() })),
             async |client| client.read_list(&[], "keys").await,
         )
     }

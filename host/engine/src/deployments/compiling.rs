@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use polder_core::{MemoryExhausted, MemoryReservation};
 use polder_sandbox::Refusal;
 
-use super::{CompileSeats, UploadCounts, Uploaded};
+use super::compile_seats::CompileSeats;
+use super::uploads::{UploadCounts, Uploaded};
 
 /// Turns a component into machine code.
 pub trait Compiler: Debug + Send + Sync {

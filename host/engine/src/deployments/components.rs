@@ -13,7 +13,8 @@ use polder_journal::Reader;
 use polder_journal::disk::create_private_folder;
 use polder_sandbox::{Component, Origin, Sandbox};
 
-use super::{CompileError, CompileJob, Compilers, Stop, Upload, UploadError, Uploaded, Uploads};
+use super::compiling::{CompileError, CompileJob, Compilers, Stop};
+use super::uploads::{Upload, UploadError, Uploaded, Uploads};
 
 /// Stores components for all hosts that share a journal.
 pub trait ComponentStore: Send + Sync {
@@ -99,11 +100,6 @@ impl Components {
         create_private_folder(&components.uploaded)?;
         create_private_folder(&components.compiled)?;
         Ok(components)
-    }
-
-    /// Whether several hosts share the journal.
-    pub(crate) fn is_shared(&self) -> bool {
-        self.depot.is_some()
     }
 
     /// Ends running compilations and refuses new ones.

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use polder_core::{AggregateId, DomainName, Revision, TenantName};
 use serde::{Deserialize, Serialize};
 
-use crate::revision_check::Verdict;
-use crate::system::{Fact, Recorded, Registry};
+use super::check::Verdict;
+use crate::control::{Fact, Recorded, Registry};
 
 /// Activations of a domain that are remembered, to go back to. Older ones are forgotten.
 const ACTIVATIONS_KEPT_MAX: usize = 100;

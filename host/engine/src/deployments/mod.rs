@@ -1,26 +1,43 @@
 //! The active revision of each domain. Deployments are facts in the host's own history. So a restart activates exactly
 //! the same revisions, and the history of deployments, with their actors, can be read like any other.
 
+mod activate;
+mod answers;
+mod check;
 mod compile_seats;
 mod compiling;
 mod components;
+mod deploy;
+mod deploy_error;
 mod facts;
 mod options;
+mod outdated_snapshots;
+mod queries;
+mod restore;
 mod revisions;
+mod service;
+mod takeover;
 mod turns;
 mod uploads;
+mod withdraw;
 
-pub(crate) use compile_seats::CompileSeats;
+pub use answers::{DeployStatus, Deployed, DomainInfo};
+pub(crate) use check::Gate;
+pub use check::{
+    Change, Difference, DifferingPlace, EventPlace, GateProgress, GateRefusal, GateStage, LostState, REPLAY_EVENTS_MAX,
+    ReplayReport, ReplayScope, UnreadableEvents, Verdict,
+};
 pub use compile_seats::{COMPILE_WAIT_MS_MAX, COMPILERS_MAX, COMPILES_WAITING_MAX};
-pub(crate) use compiling::StopOnDrop;
 pub use compiling::{CompileError, CompileJob, Compiler, CompilerInProcess, Compilers, Stop};
 pub use components::ComponentStore;
-pub(crate) use components::{ComponentError, Components};
-pub(crate) use facts::{Activation, DeploymentFact, Deployments, DomainDeployments};
+pub(crate) use components::Components;
+pub use deploy::Described;
+pub use deploy_error::DeployError;
+pub(crate) use facts::Deployments;
 pub use options::{DeployOptions, GateOptions, RollBackOptions};
-pub(crate) use revisions::Revisions;
+pub(crate) use restore::old_revisions;
 pub use revisions::{RevisionInfo, RevisionStatus};
+pub(crate) use service::DeploymentParts;
+pub use service::DeploymentService;
 pub(crate) use turns::Turns;
-use uploads::UploadCounts;
-pub(crate) use uploads::Uploads;
 pub use uploads::{UPLOADS_MAX, UPLOADS_PER_TENANT_MAX, Upload, UploadError, Uploaded};

@@ -3,7 +3,7 @@
 use polder_core::DomainName;
 use tokio::sync::watch;
 
-use crate::revision_check::{GateProgress, ReplayScope};
+use super::check::{GateProgress, ReplayScope};
 
 /// Options of every change of the active revision.
 #[derive(Debug, Clone, Default)]

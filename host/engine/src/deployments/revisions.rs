@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use polder_core::{Position, Revision, TimestampMs};
 use serde::Serialize;
 
-use super::DeploymentFact;
-use crate::revision_check::Verdict;
-use crate::system::{Recorded, Registry};
+use super::check::Verdict;
+use super::facts::DeploymentFact;
+use crate::control::{Recorded, Registry};
 
 /// One deployment of a revision, or a rollback to it.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -10,9 +10,9 @@ use foldhash::HashMap;
 use polder_core::{MemoryBudget, TenantName};
 use tokio::sync::oneshot;
 
-use super::lanes::{Lane, Lanes, Run, Task};
-use super::turn::{ReadStop, ReadTurn};
-use crate::ReadError;
+use super::lanes::{Lanes, Run, Task};
+use super::read_error::ReadError;
+use super::time_slice::{Lane, ReadStop, ReadTurn};
 
 /// Reads of one tenant that may run or wait at a time, without the further pages of streams. More are refused.
 pub(crate) const READS_PER_TENANT_MAX: usize = 1_024;

@@ -3,10 +3,12 @@
 use polder_core::{Position, TenantName};
 use polder_journal::{Reader, RecordView};
 
-use super::{EVENT_OVERHEAD_BYTES, EVENT_PAGE_BYTES_MAX, READ_BYTES, ReadStop, ReadTurn, damaged, storage};
-use crate::{EventFilter, EventPage};
+use super::answers::{EventFilter, EventPage};
+use super::page::{EVENT_OVERHEAD_BYTES, EVENT_PAGE_BYTES_MAX, READ_BYTES, hold};
+use super::read_error::{damaged, storage};
+use super::time_slice::{ReadStop, ReadTurn};
 
-pub(crate) fn events(
+pub(super) fn events(
     reader: &Reader,
     turn: &ReadTurn<'_>,
     tenant: &TenantName,
@@ -29,7 +31,7 @@ pub(crate) fn events(
         bytes += event.payload.get().len() + EVENT_OVERHEAD_BYTES;
         events.push(event);
     }
-    super::hold(turn, &mut reserved, bytes)?;
+    hold(turn, &mut reserved, bytes)?;
     Ok(EventPage { events, next, reserved: Some(reserved) })
 }
 

@@ -9,8 +9,8 @@ use polder_core::{MemoryBudget, TenantName};
 use polder_sandbox::CpuTime;
 
 use super::queue::ReadQueue;
-use super::turn::ReadTurn;
-use crate::pipeline::priority;
+use super::time_slice::{Lane, ReadTurn};
+use crate::priority;
 
 /// Threads for reads that end within a slice.
 const FAST_THREADS: usize = 3;
@@ -20,12 +20,6 @@ const FAST_PER_TENANT_MAX: usize = 2;
 const SLOW_THREADS: usize = 2;
 /// Slow threads that one tenant may occupy at a time.
 const SLOW_PER_TENANT_MAX: usize = 1;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lane {
-    Fast,
-    Slow,
-}
 
 pub(super) struct Task {
     pub(super) tenant: TenantName,

@@ -8,14 +8,15 @@ use polder_journal::Reader;
 use polder_sandbox::CallError;
 use serde_json::value::RawValue;
 
-use super::{Asked, ReadStop, ReadTurn, damaged, storage};
-use crate::domain::Active;
-use crate::pipeline::{FoldError, Folded, Wanted, begin, fold_part, overran_slice};
-use crate::rules::RulesInstance;
-use crate::{AsOf, ReadError, StateAnswer};
+use super::aggregate_address::AggregateAddress;
+use super::answers::{AsOf, StateAnswer};
+use super::read_error::{ReadError, damaged, storage};
+use super::time_slice::{ReadStop, ReadTurn};
+use crate::folding::{FoldError, Folded, Wanted, begin, fold_part};
+use crate::tenancy::{Active, RulesInstance, overran_slice};
 
 /// One read of a state, with its progress.
-pub(crate) struct StateRead {
+pub(super) struct StateRead {
     reader: Reader,
     active: Arc<Active>,
     as_of: AsOf,
@@ -33,13 +34,17 @@ struct Folding {
 }
 
 impl StateRead {
-    pub(crate) fn new(reader: Reader, active: Arc<Active>, as_of: AsOf) -> Self {
+    pub(super) fn new(reader: Reader, active: Arc<Active>, as_of: AsOf) -> Self {
         Self { reader, active, as_of, sequence_max: None, folding: None }
     }
 
     /// Continues the read for one turn.
-    pub(crate) fn turn(&mut self, turn: &ReadTurn<'_>, asked: &Asked<'_>) -> Result<StateAnswer, ReadStop> {
-        let answer = self.go_on(turn, asked);
+    pub(super) fn turn(
+        &mut self,
+        turn: &ReadTurn<'_>,
+        address: &AggregateAddress<'_>,
+    ) -> Result<StateAnswer, ReadStop> {
+        let answer = self.go_on(turn, address);
         if answer.is_err() && !turn.is_slow() {
             // The slow lane starts again, with the full limits.
             self.folding = None;
@@ -47,15 +52,15 @@ impl StateRead {
         answer
     }
 
-    fn go_on(&mut self, turn: &ReadTurn<'_>, asked: &Asked<'_>) -> Result<StateAnswer, ReadStop> {
+    fn go_on(&mut self, turn: &ReadTurn<'_>, address: &AggregateAddress<'_>) -> Result<StateAnswer, ReadStop> {
         let sequence_max = match self.sequence_max {
             Some(sequence_max) => sequence_max,
-            None => *self.sequence_max.insert(self.find_sequence(turn, asked)?),
+            None => *self.sequence_max.insert(self.find_sequence(turn, address)?),
         };
-        let limits = asked.tenant.limits();
+        let limits = address.tenant.limits();
         let mut folding = match self.folding.take().filter(|folding| folding.is_slow == turn.is_slow()) {
             Some(folding) => folding,
-            None => self.begin(turn, asked, &limits, sequence_max)?,
+            None => self.begin(turn, address, &limits, sequence_max)?,
         };
         while !folding.is_end {
             if let Err(stop) = turn.check() {
@@ -63,19 +68,19 @@ impl StateRead {
                 return Err(stop);
             }
             let Folding { mut instance, is_slow, folded, .. } = folding;
-            let part = fold_part(&mut *instance, &self.reader, asked.key(), folded, sequence_max);
-            let (folded, is_end) = part.map_err(|error| self.stopped(error, asked, &limits, turn))?;
+            let part = fold_part(&mut *instance, &self.reader, address.key(), folded, sequence_max);
+            let (folded, is_end) = part.map_err(|error| self.stopped(error, address, &limits, turn))?;
             folding = Folding { instance, is_slow, folded, is_end };
         }
         let Folding { mut instance, folded, .. } = folding;
-        let state = instance.inspect(&folded.state).map_err(|error| self.failed(&error, asked, &limits, turn))?;
+        let state = instance.inspect(&folded.state).map_err(|error| self.failed(&error, address, &limits, turn))?;
         // The memory is reserved before the answer is copied or sent, and while the guest's memory is still reserved
         // too.
         let reserved = reserve(turn, state.len())?;
         drop(instance);
         let state = RawValue::from_string(state)
-            .map_err(|error| self.fault(asked, format!("inspect gave no JSON: {error}")))?;
-        let at_ms = time_of(&self.reader, asked, folded.sequence)?;
+            .map_err(|error| self.fault(address, format!("inspect gave no JSON: {error}")))?;
+        let at_ms = time_of(&self.reader, address, folded.sequence)?;
         let (sequence, revision) = (folded.sequence, self.active.revision);
         Ok(StateAnswer { sequence, revision, at_ms, state, reserved: Some(reserved) })
     }
@@ -83,43 +88,59 @@ impl StateRead {
     fn begin(
         &self,
         turn: &ReadTurn<'_>,
-        asked: &Asked<'_>,
+        address: &AggregateAddress<'_>,
         limits: &Limits,
         sequence_max: Sequence,
     ) -> Result<Folding, ReadStop> {
-        let failed = |error: CallError| self.failed(&error, asked, limits, turn);
+        let failed = |error: CallError| self.failed(&error, address, limits, turn);
         let mut instance = self.active.rules.instantiate(&turn.allowance(limits)).map_err(failed)?;
         instance.end_when(turn.gone());
-        let wanted =
-            Wanted { key: asked.key(), aggregate: asked.aggregate, id: asked.id, revision: &self.active.revision };
+        let wanted = Wanted {
+            key: address.key(),
+            aggregate: address.aggregate,
+            id: address.id,
+            revision: &self.active.revision,
+        };
         let folded = begin(&mut *instance, &self.reader, wanted, sequence_max);
-        let folded = folded.map_err(|error| self.stopped(error, asked, limits, turn))?;
+        let folded = folded.map_err(|error| self.stopped(error, address, limits, turn))?;
         Ok(Folding { instance, is_slow: turn.is_slow(), folded, is_end: false })
     }
 
-    fn find_sequence(&self, turn: &ReadTurn<'_>, asked: &Asked<'_>) -> Result<Sequence, ReadStop> {
-        let newest = self.reader.last_of(asked.key()).map_err(storage)?.ok_or_else(|| asked.missing(""))?;
+    fn find_sequence(&self, turn: &ReadTurn<'_>, address: &AggregateAddress<'_>) -> Result<Sequence, ReadStop> {
+        let newest = self.reader.last_of(address.key()).map_err(storage)?.ok_or_else(|| address.missing(""))?;
         let newest = newest.view().sequence();
         match self.as_of {
             AsOf::Sequence(sequence) if sequence > newest || sequence == Sequence::ZERO => {
-                let (aggregate, id) = (asked.aggregate.clone(), asked.id.clone());
+                let (aggregate, id) = (address.aggregate.clone(), address.id.clone());
                 Err(ReadError::NoSuchSequence { aggregate, id, asked: sequence, newest }.into())
             }
             AsOf::Sequence(sequence) => Ok(sequence),
-            AsOf::Time(time) => sequence_at(&self.reader, turn, asked, newest, time),
+            AsOf::Time(time) => sequence_at(&self.reader, turn, address, newest, time),
             AsOf::Now => Ok(newest),
         }
     }
 
-    fn stopped(&self, error: FoldError, asked: &Asked<'_>, limits: &Limits, turn: &ReadTurn<'_>) -> ReadStop {
+    fn stopped(
+        &self,
+        error: FoldError,
+        address: &AggregateAddress<'_>,
+        limits: &Limits,
+        turn: &ReadTurn<'_>,
+    ) -> ReadStop {
         match error {
-            FoldError::Call(error) => self.failed(&error, asked, limits, turn),
+            FoldError::Call(error) => self.failed(&error, address, limits, turn),
             FoldError::Journal(error) => storage(error).into(),
             FoldError::Content(error) => damaged(error).into(),
         }
     }
 
-    fn failed(&self, error: &CallError, asked: &Asked<'_>, limits: &Limits, turn: &ReadTurn<'_>) -> ReadStop {
+    fn failed(
+        &self,
+        error: &CallError,
+        address: &AggregateAddress<'_>,
+        limits: &Limits,
+        turn: &ReadTurn<'_>,
+    ) -> ReadStop {
         if let Some(exhausted) = error.host_memory() {
             return ReadError::MemoryExhausted(exhausted.clone()).into();
         }
@@ -130,12 +151,12 @@ impl StateRead {
             return ReadStop::NextTurn;
         }
         let reason = error.to_string();
-        asked.tenant.notes.log_failure(asked.domain, self.active.revision, &reason);
-        self.fault(asked, reason).into()
+        address.tenant.notes.log_failure(address.domain, self.active.revision, &reason);
+        self.fault(address, reason).into()
     }
 
-    fn fault(&self, asked: &Asked<'_>, reason: String) -> ReadError {
-        ReadError::GuestFault { domain: asked.domain.clone(), revision: self.active.revision, reason }
+    fn fault(&self, address: &AggregateAddress<'_>, reason: String) -> ReadError {
+        ReadError::GuestFault { domain: address.domain.clone(), revision: self.active.revision, reason }
     }
 }
 
@@ -149,7 +170,7 @@ fn reserve(turn: &ReadTurn<'_>, bytes: usize) -> Result<MemoryReservation, ReadE
 fn sequence_at(
     reader: &Reader,
     turn: &ReadTurn<'_>,
-    asked: &Asked<'_>,
+    address: &AggregateAddress<'_>,
     newest: Sequence,
     time: TimestampMs,
 ) -> Result<Sequence, ReadStop> {
@@ -158,7 +179,7 @@ fn sequence_at(
     while at < until {
         turn.check()?;
         let middle = Sequence(at.0 + (until.0 - at.0) / 2);
-        let records = reader.history(asked.key(), middle, 1).map_err(storage)?;
+        let records = reader.history(address.key(), middle, 1).map_err(storage)?;
         let Some(record) = records.first() else { break };
         let view = record.view();
         if view.at_ms() <= time {
@@ -167,11 +188,11 @@ fn sequence_at(
             until = view.sequence_before();
         }
     }
-    if at == Sequence::ZERO { Err(asked.missing(" by then").into()) } else { Ok(at) }
+    if at == Sequence::ZERO { Err(address.missing(" by then").into()) } else { Ok(at) }
 }
 
-fn time_of(reader: &Reader, asked: &Asked<'_>, sequence: Sequence) -> Result<TimestampMs, ReadError> {
+fn time_of(reader: &Reader, address: &AggregateAddress<'_>, sequence: Sequence) -> Result<TimestampMs, ReadError> {
     let before = Sequence(sequence.0.saturating_sub(1));
-    let records = reader.history(asked.key(), before, 1).map_err(storage)?;
+    let records = reader.history(address.key(), before, 1).map_err(storage)?;
     Ok(records.first().map(|record| record.view().at_ms()).unwrap_or_default())
 }

@@ -72,7 +72,7 @@ pub(crate) async fn submit(
     let tenant = segments.tenant()?;
     check_headers(&parts.headers)?;
     let first_line = query.number("first_line")?.unwrap_or(1);
-    let limits = app.host(&tenant).limits(&tenant)?;
+    let limits = app.host(&tenant).queries().limits(&tenant)?;
     let line_bytes_max = usize::try_from(limits.command_bytes_max + LINE_HEAD_BYTES_MAX).unwrap_or(usize::MAX);
     let traceparent = headers::traceparent(&parts.headers)?.map(str::to_owned);
     let body_bytes = body.size_hint().upper().unwrap_or(u64::MAX).max(line_bytes_max as u64);

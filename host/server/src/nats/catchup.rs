@@ -114,7 +114,7 @@ async fn reading(term: &Term, counts: &Counts, request: &Request) -> Result<Read
         let detail = format!("{READERS_MAX} readers are subscribed, which is the most allowed: try again later");
         Problem::new(&problem_kinds::BUSY, detail).with("limit", READERS_MAX).with("retry_after_ms", BUSY_RETRY_MS)
     })?;
-    let follow = Follow { positions: term.part.host.positions(&tenant)?, closing: term.closing.clone() };
+    let follow = Follow { positions: term.part.host.queries().positions(&tenant)?, closing: term.closing.clone() };
     let (after, end_at) = (Position(asked.start_after), asked.end_at.map(Position));
     let wanted = Wanted { tenant, filter, sight, after, end_at, limit: None };
     let feed = Feed::open(term.part.host.clone(), wanted, Some(follow)).await?;

@@ -111,7 +111,7 @@ impl Counts {
         one(&mut text, "polder_nats_readers", "gauge", "Readers that are subscribed to events over NATS.", readers);
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let lag = |tenant: &TenantName, progress: &Progress| {
-            let newest = parts.host(tenant).positions(tenant).map_or(0, |positions| positions.borrow().0);
+            let newest = parts.host(tenant).queries().positions(tenant).map_or(0, |positions| positions.borrow().0);
             newest.saturating_sub(progress.confirmed().0)
         };
         each(&mut text, "polder_nats_lag_events", "gauge", "Events that wait to be published.", &publishing, lag);

@@ -15,7 +15,7 @@ pub(super) struct TenantHistory {
 
 impl TenantHistory {
     pub(super) fn open(host: &Host, tenant: &TenantName) -> Result<Self, ReadError> {
-        let (publish_feed, id) = (host.publish_feed(tenant)?, host.history_id(tenant)?);
+        let (publish_feed, id) = (host.translations().publish_feed(tenant)?, host.queries().history_id(tenant)?);
         Ok(Self { host: host.clone(), tenant: tenant.clone(), publish_feed, id })
     }
 }
@@ -31,7 +31,11 @@ impl History for TenantHistory {
 
     async fn page(&self, mut after: Position) -> Result<Vec<Event>, String> {
         loop {
-            let page = self.host.further_events(&self.tenant, &EventFilter::default(), after, usize::MAX, false).await;
+            let page = self
+                .host
+                .queries()
+                .further_events(&self.tenant, &EventFilter::default(), after, usize::MAX, false)
+                .await;
             let page = page.map_err(|error| error.to_string())?;
             if !page.events.is_empty() || page.next <= after {
                 return Ok(page.events);

@@ -154,11 +154,11 @@ async fn answer(term: &Term, question: Question) -> Reply {
     let Question { caller, tenant, domain, projection, what, wait } = question;
     let found = match what {
         What::Document(key) => {
-            let document = term.part.host.document(&tenant, &domain, &projection, &key, wait).await;
+            let document = term.part.host.views().document(&tenant, &domain, &projection, &key, wait).await;
             document.map(|document| reply::good(&document))
         }
         What::Page(query) => {
-            let page = term.part.host.documents(&tenant, &domain, &projection, &query, wait).await;
+            let page = term.part.host.views().documents(&tenant, &domain, &projection, &query, wait).await;
             page.map(|page| reply::good(&page))
         }
     };

@@ -50,9 +50,9 @@ impl Tenants {
             tasks: JoinSet::new(),
         };
         let host = tenants.term.part.host.clone();
-        let changed = host.tenants_changed();
-        let begun: Vec<_> = host.tenant_names().into_iter().map(|name| tenants.take_up(name)).collect();
-        for name in host.removed_tenants() {
+        let changed = host.tenants().changed();
+        let begun: Vec<_> = host.tenants().names().into_iter().map(|name| tenants.take_up(name)).collect();
+        for name in host.tenants().removed() {
             tenants.remove(name);
         }
         for begun in begun {
@@ -80,7 +80,7 @@ impl Tenants {
     }
 
     fn keep_up(&mut self) {
-        let present = self.term.part.host.tenant_names();
+        let present = self.term.part.host.tenants().names();
         let gone: Vec<TenantName> = self.served.keys().filter(|name| !present.contains(*name)).cloned().collect();
         for name in gone {
             if let Some(close) = self.served.remove(&name) {
@@ -216,7 +216,7 @@ impl OneTenant {
     }
 
     fn domains(&self) -> Vec<DomainName> {
-        let info = self.term.part.host.tenant(&self.name);
+        let info = self.term.part.host.tenants().get(&self.name);
         info.map(|info| info.domains.into_iter().map(|domain| domain.domain).collect()).unwrap_or_default()
     }
 }

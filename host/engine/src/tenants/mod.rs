@@ -1,0 +1,17 @@
+//! The tenants of the host: added, limited, suspended, resumed and removed; and the keys that their records are encrypted
+//! with.
+
+mod administration;
+mod answers;
+mod keys;
+mod living;
+mod registry;
+mod removal;
+mod tenant_error;
+
+pub use administration::TenantAdministration;
+pub(crate) use administration::TenantParts;
+pub use answers::{DomainRevision, LimitInfo, TenantChanged, TenantInfo};
+pub use living::LivingTenants;
+pub(crate) use registry::{Tenants, terms};
+pub use tenant_error::TenantError;

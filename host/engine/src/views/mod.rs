@@ -1,0 +1,36 @@
+//! The read path: views that are fed from the journal, and the queries on them.
+//!
+//! ```text
+//! journal ─ batches ─> feed (routes and folds in the guest) ─ documents + checkpoint ─> SQLite ─> readers
+//!                                                              in one transaction
+//! ```
+//!
+//! A tenant's views are open while there is something to fold or a reader uses them, and are closed some time later. An
+//! inactive tenant costs no more memory than the names of its domains.
+
+mod allowance;
+mod answers;
+mod evidence;
+mod fair;
+mod feed;
+mod going_live;
+mod open_views;
+mod parked_queries;
+mod projections;
+mod query;
+mod readable;
+mod restore;
+mod routing;
+mod scheduler;
+mod set_aside;
+mod slot;
+mod store;
+mod tenant_views;
+mod view_queries;
+mod views_reader;
+
+pub use answers::*;
+pub(crate) use open_views::Asked;
+pub(crate) use projections::Projections;
+pub(crate) use restore::Restore;
+pub use view_queries::ViewQueries;

@@ -1,0 +1,76 @@
+//! Events that projections could not apply: lists them, retries them, discards them.
+
+use std::sync::Arc;
+
+use polder_core::{Position, TenantName};
+
+use super::answers::{ParkedChanged, ParkedDetail, ParkedFilter, ParkedPage};
+use super::set_aside::page_of;
+use super::view_queries::ViewQueries;
+use crate::joined::blocking;
+use crate::read::{EventFilter, ReadError, storage, tenant_to_read};
+
+/// Views listed for one event. More views than this that have set the same event aside are not listed.
+const VIEWS_SHOWN_MAX: usize = 1_000;
+
+impl ViewQueries {
+    pub async fn parked(
+        &self,
+        tenant: &TenantName,
+        filter: ParkedFilter,
+        limit: usize,
+    ) -> Result<ParkedPage, ReadError> {
+        tenant_to_read(&self.directory, tenant)?;
+        let (projections, tenant) = (Arc::clone(&self.projections), tenant.clone());
+        blocking(move || {
+            let found = projections.parked(&tenant, &filter, limit + 1).map_err(storage)?;
+            let (parked, next) = page_of(found, limit);
+            Ok(ParkedPage { parked, next })
+        })
+        .await
+    }
+
+    /// The parked entries of the event at a position, with the event.
+    pub async fn parked_event(
+        &self,
+        tenant: &TenantName,
+        position: Position,
+        filter: ParkedFilter,
+    ) -> Result<ParkedDetail, ReadError> {
+        tenant_to_read(&self.directory, tenant)?;
+        let (projections, name) = (Arc::clone(&self.projections), tenant.clone());
+        let filter = ParkedFilter { position: Some(position), ..filter };
+        let parked = blocking(move || projections.parked(&name, &filter, VIEWS_SHOWN_MAX));
+        let parked = parked.await.map_err(storage)?;
+        let before = Position(position.0.saturating_sub(1));
+        let page = self.queries.events(tenant, &EventFilter::default(), before, 1).await?;
+        match page.events.into_iter().find(|event| event.position == position) {
+            Some(event) if !parked.is_empty() => Ok(ParkedDetail { parked, event }),
+            _ => Err(ReadError::NothingParked(position)),
+        }
+    }
+
+    /// Retries events, each with the events before it that concern the same documents. Returns at once; the views then
+    /// continue in the background.
+    pub async fn retry_parked(&self, tenant: &TenantName, filter: ParkedFilter) -> Result<ParkedChanged, ReadError> {
+        tenant_to_read(&self.directory, tenant)?;
+        let (projections, tenant) = (Arc::clone(&self.projections), tenant.clone());
+        blocking(move || {
+            let events = projections.retry_parked(&tenant, &filter).map_err(storage)?;
+            Ok(ParkedChanged { events })
+        })
+        .await
+    }
+
+    /// Discards parked events: their documents continue without them.
+    pub async fn discard_parked(&self, tenant: &TenantName, filter: ParkedFilter) -> Result<ParkedChanged, ReadError> {
+        tenant_to_read(&self.directory, tenant)?;
+        let (projections, tenant) = (Arc::clone(&self.projections), tenant.clone());
+        blocking(move || {
+            let events = projections.discard_parked(&tenant, &filter).map_err(storage)?;
+            tracing::info!(%tenant, events, "parked events were discarded");
+            Ok(ParkedChanged { events })
+        })
+        .await
+    }
+}

@@ -1,0 +1,253 @@
+//! Parked events: the projection could not apply them, or they wait behind an event that it could not apply.
+
+use std::collections::HashSet;
+
+use polder_core::{DomainName, Position, ProjectionName};
+use rusqlite::{Connection, Row, ToSql, Transaction, params, params_from_iter};
+
+use super::{StoreResult, View, ViewId, ViewStore};
+use crate::read::SetAside;
+use crate::views::answers::{ParkedEvent, ParkedFilter, ParkedKind};
+
+/// A queue of parked events: those of one document, or of one aggregate.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Line {
+    Document(String),
+    /// An event of this aggregate could not be routed, so its document is unknown.
+    Aggregate {
+        aggregate: String,
+        id: String,
+    },
+}
+
+impl Line {
+    /// The value of the column `key`.
+    pub(crate) fn key(&self) -> &str {
+        match self {
+            Self::Document(key) => key,
+            Self::Aggregate { .. } => "",
+        }
+    }
+}
+
+/// A parked event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parked {
+    pub(crate) position: Position,
+    pub(crate) key: String,
+    pub(crate) kind: ParkedKind,
+    pub(crate) reason: String,
+    pub(crate) aggregate: String,
+    pub(crate) aggregate_id: String,
+    pub(crate) event: String,
+    pub(crate) version: u32,
+}
+
+/// The first event of each line; the other columns are those of this event.
+const HEADS: &str = "SELECT key, aggregate, aggregate_id, kind, due, min(position) FROM parked
+    WHERE view = ?1 AND kind <> 'discarded'
+    GROUP BY key, CASE WHEN key = '' THEN aggregate END, CASE WHEN key = '' THEN aggregate_id END";
+
+impl ViewStore {
+    /// The lines that have a parked event.
+    pub(crate) fn blocked(&self, view: ViewId) -> StoreResult<HashSet<Line>> {
+        let connection = self.writer();
+        let mut statement = connection.prepare_cached(HEADS)?;
+        statement.query_map([view.0], line_of)?.collect()
+    }
+
+    /// The lines whose first event must be retried. An event that waited behind one that is gone is retried without a
+    /// request.
+    pub(crate) fn due(&self, view: ViewId) -> StoreResult<Vec<Line>> {
+        let connection = self.writer();
+        let mut statement =
+            connection.prepare_cached(&format!("SELECT * FROM ({HEADS}) WHERE due OR kind = 'behind'"))?;
+        statement.query_map([view.0], line_of)?.collect()
+    }
+
+    /// The first events of a line, in order.
+    pub(crate) fn line(&self, view: ViewId, line: &Line, limit: usize) -> StoreResult<Vec<Position>> {
+        let connection = self.writer();
+        let sql = "SELECT position FROM parked WHERE view = ?1 AND key = ?2 AND kind <> 'discarded'
+            AND (?2 <> '' OR (aggregate = ?3 AND aggregate_id = ?4)) ORDER BY position LIMIT ?5";
+        let (aggregate, id) = match line {
+            Line::Document(_) => ("", ""),
+            Line::Aggregate { aggregate, id } => (aggregate.as_str(), id.as_str()),
+        };
+        let mut statement = connection.prepare_cached(sql)?;
+        let rows = statement.query_map(params![view.0, line.key(), aggregate, id, limit as i64], |row| row.get(0))?;
+        rows.map(|position| position.map(Position)).collect()
+    }
+
+    pub(crate) fn parked_count(&self, view: ViewId) -> StoreResult<u64> {
+        let sql = "SELECT count(*) FROM parked WHERE view = ?1 AND kind <> 'discarded'";
+        self.writer().query_row(sql, [view.0], |row| row.get(0))
+    }
+
+    /// Marks all parked events of the view as due if the limits have changed since they were set aside. Returns whether
+    /// there were any.
+    pub(crate) fn retry_with_limits(&self, view: ViewId, limits: &str) -> StoreResult<bool> {
+        let connection = self.writer();
+        let before: Option<String> =
+            connection.query_row("SELECT limits FROM views WHERE id = ?1", [view.0], |row| row.get(0))?;
+        if before.as_deref() == Some(limits) {
+            return Ok(false);
+        }
+        connection.execute("UPDATE views SET limits = ?2 WHERE id = ?1", params![view.0, limits])?;
+        Ok(before.is_some() && mark_due(&connection, view)? > 0)
+    }
+
+    pub(crate) fn retry_view(&self, view: ViewId) -> StoreResult<bool> {
+        Ok(mark_due(&self.writer(), view)? > 0)
+    }
+
+    /// Marks the lines that contain these events as due. Returns the number of events in these lines.
+    pub(crate) fn retry(&self, filter: &ParkedFilter) -> StoreResult<u64> {
+        let (condition, values) = condition(filter);
+        // The whole line is marked, because an event cannot be applied before those that precede it.
+        let sql = format!(
+            "UPDATE parked SET due = 1 WHERE kind <> 'discarded' AND EXISTS (
+                SELECT 1 FROM parked AS asked JOIN views ON views.id = asked.view
+                WHERE asked.view = parked.view AND asked.key = parked.key AND asked.kind <> 'discarded'
+                AND (asked.key <> '' OR (asked.aggregate = parked.aggregate AND asked.aggregate_id = parked.aggregate_id))
+                AND {condition})"
+        );
+        let count = self.writer().execute(&sql, params_from_iter(values))?;
+        Ok(count as u64)
+    }
+
+    /// Discards these events: the view continues without them.
+    pub(crate) fn discard(&self, filter: &ParkedFilter) -> StoreResult<u64> {
+        let (condition, values) = condition(filter);
+        let sql = format!(
+            "UPDATE parked SET kind = 'discarded', due = 0 WHERE kind <> 'discarded' AND EXISTS (
+                SELECT 1 FROM parked AS asked JOIN views ON views.id = asked.view
+                WHERE asked.view = parked.view AND asked.position = parked.position AND asked.key = parked.key
+                AND {condition})"
+        );
+        let count = self.writer().execute(&sql, params_from_iter(values))?;
+        Ok(count as u64)
+    }
+
+    pub(crate) fn parked(&self, filter: &ParkedFilter, limit: usize) -> StoreResult<Vec<ParkedEvent>> {
+        let (condition, mut values) = condition(filter);
+        let sql = format!(
+            "SELECT views.domain, views.projection, asked.position, asked.key, asked.kind, asked.reason, asked.aggregate,
+                asked.aggregate_id, asked.event, asked.version, asked.due, views.live, views.revision
+             FROM parked AS asked JOIN views ON views.id = asked.view
+             WHERE asked.kind <> 'discarded' AND {condition}
+             ORDER BY asked.position, views.domain, views.projection, asked.key, views.id LIMIT ?"
+        );
+        values.push(Box::new(limit as i64));
+        let connection = self.writer();
+        let mut statement = connection.prepare_cached(&sql)?;
+        statement.query_map(params_from_iter(values), parked_event_of)?.collect()
+    }
+
+    /// The events that the view sets aside but the live view of its projection has applied.
+    pub(crate) fn set_aside_beyond(&self, view: &View) -> StoreResult<Option<SetAside>> {
+        let sql = "SELECT min(new.position), count(DISTINCT new.position) FROM parked AS new
+            JOIN views AS old ON old.domain = ?2 AND old.projection = ?3 AND old.live = 1 AND old.id <> ?1
+            WHERE new.view = ?1 AND new.kind <> 'discarded' AND new.position <= old.checkpoint
+            AND NOT EXISTS (SELECT 1 FROM parked WHERE parked.view = old.id AND parked.position = new.position)";
+        let names = params![view.id.0, view.domain.as_str(), view.projection.as_str()];
+        self.writer().query_row(sql, names, set_aside_of)
+    }
+}
+
+pub(super) fn write_parked(transaction: &Transaction<'_>, view: ViewId, parked: &Parked) -> StoreResult<()> {
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO parked (view, position, key, kind, reason, aggregate, aggregate_id, event, version)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            view.0,
+            parked.position.0,
+            parked.key,
+            parked.kind.name(),
+            parked.reason,
+            parked.aggregate,
+            parked.aggregate_id,
+            parked.event,
+            parked.version
+        ])?;
+    Ok(())
+}
+
+pub(super) fn remove_parked(transaction: &Transaction<'_>, view: ViewId, at: &(Position, String)) -> StoreResult<()> {
+    transaction
+        .prepare_cached("DELETE FROM parked WHERE view = ?1 AND position = ?2 AND key = ?3")?
+        .execute(params![view.0, at.0.0, at.1])?;
+    Ok(())
+}
+
+/// Summary of the parked events of one document, or of the events that could not be routed (with an empty `key`), or of
+/// all (`None`).
+pub(crate) fn set_aside(transaction: &Transaction<'_>, view: i64, key: Option<&str>) -> StoreResult<Option<SetAside>> {
+    let sql = "SELECT min(position), count(DISTINCT position) FROM parked
+        WHERE view = ?1 AND kind <> 'discarded' AND (?2 IS NULL OR key = ?2)";
+    transaction.prepare_cached(sql)?.query_row(params![view, key], set_aside_of)
+}
+
+fn set_aside_of(row: &Row<'_>) -> StoreResult<Option<SetAside>> {
+    let (first, events): (Option<u64>, u64) = (row.get(0)?, row.get(1)?);
+    Ok(first.map(|first| SetAside { first: Position(first), events }))
+}
+
+fn mark_due(connection: &Connection, view: ViewId) -> StoreResult<usize> {
+    connection.execute("UPDATE parked SET due = 1 WHERE view = ?1 AND kind <> 'discarded'", [view.0])
+}
+
+/// An SQL condition on `asked` and `views`, with its values.
+fn condition(filter: &ParkedFilter) -> (String, Vec<Box<dyn ToSql>>) {
+    let (mut sql, mut values): (String, Vec<Box<dyn ToSql>>) = ("1".to_owned(), Vec::new());
+    let mut add = |condition: &str, value: Box<dyn ToSql>| {
+        sql.push_str(condition);
+        values.push(value);
+    };
+    if let Some(after) = filter.after {
+        add(" AND asked.position > ?", Box::new(i64::try_from(after.0).unwrap_or(i64::MAX)));
+    }
+    if let Some(position) = filter.position {
+        add(" AND asked.position = ?", Box::new(i64::try_from(position.0).unwrap_or(i64::MAX)));
+    }
+    if let Some(projection) = &filter.projection {
+        add(" AND views.projection = ?", Box::new(projection.to_string()));
+    }
+    if let Some(key) = &filter.key {
+        add(" AND asked.key = ?", Box::new(key.clone()));
+    }
+    if let Some(domains) = &filter.domains {
+        let names = serde_json::to_string(domains).unwrap_or_default();
+        add(" AND views.domain IN (SELECT value FROM json_each(?))", Box::new(names));
+    }
+    (sql, values)
+}
+
+fn line_of(row: &Row<'_>) -> StoreResult<Line> {
+    let key: String = row.get(0)?;
+    Ok(match key.is_empty() {
+        true => Line::Aggregate { aggregate: row.get(1)?, id: row.get(2)? },
+        false => Line::Document(key),
+    })
+}
+
+fn parked_event_of(row: &Row<'_>) -> StoreResult<ParkedEvent> {
+    let key: String = row.get(3)?;
+    Ok(ParkedEvent {
+        domain: super::parsed::<DomainName>(0, &row.get::<_, String>(0)?)?,
+        projection: super::parsed::<ProjectionName>(1, &row.get::<_, String>(1)?)?,
+        position: Position(row.get(2)?),
+        key: (!key.is_empty()).then_some(key),
+        kind: ParkedKind::named(&row.get::<_, String>(4)?),
+        reason: row.get(5)?,
+        aggregate: row.get(6)?,
+        aggregate_id: row.get(7)?,
+        event: row.get(8)?,
+        version: row.get(9)?,
+        is_due: row.get(10)?,
+        is_live: row.get(11)?,
+        revision: super::parsed(12, &row.get::<_, String>(12)?)?,
+    })
+}
