@@ -50,11 +50,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("verify", &["polder verify --data data"]),
     ("salvage", &["polder salvage --data data --out saved"]),
     ("doctor", &["polder doctor --data data"]),
-    ("bench", &["polder bench commands --help"]),
-    ("bench fill", &["polder bench fill --data data"]),
 ];
-/// Prefix of the benchmarks. Their options have good defaults, so the bare command is the example.
-const BENCH: &str = "bench ";
 
 /// The command with examples added to the help of each subcommand.
 pub(crate) fn added_to(command: Command) -> Command {
@@ -77,10 +73,8 @@ fn add(command: Command, path: &str) -> Command {
     }
 }
 
-fn examples_of(path: &str) -> Option<Vec<String>> {
-    let known = EXAMPLES.iter().find(|(known, _)| *known == path);
-    let known = known.map(|(_, lines)| lines.iter().map(ToString::to_string).collect());
-    known.or_else(|| path.starts_with(BENCH).then(|| vec![format!("polder {path}")]))
+fn examples_of(path: &str) -> Option<&'static [&'static str]> {
+    EXAMPLES.iter().find(|(known, _)| *known == path).map(|(_, lines)| *lines)
 }
 
 #[cfg(test)]
@@ -120,7 +114,7 @@ mod tests {
             None => wrong.push(format!("{path}: no example")),
             Some(lines) => {
                 for line in lines {
-                    let parsed = added_to(Arguments::command()).try_get_matches_from(words(&line));
+                    let parsed = added_to(Arguments::command()).try_get_matches_from(words(line));
                     match parsed {
                         Err(error) if error.kind() != ErrorKind::DisplayHelp => wrong.push(format!("{line}: {error}")),
                         _ => {}

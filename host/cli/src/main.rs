@@ -1,7 +1,6 @@
 //! `polder`: the command line. Each subcommand is a file of its own; this file lists them and reports their failures.
 #![forbid(unsafe_code)]
 
-mod bench;
 mod bridge;
 mod build;
 mod client;
@@ -18,7 +17,6 @@ mod folder;
 mod guest;
 mod import;
 mod logs;
-mod memory;
 mod nats;
 mod new;
 mod output;
@@ -82,12 +80,11 @@ enum Command {
     Verify(verify::Verify),
     Salvage(salvage::Salvage),
     Doctor(doctor::Doctor),
-    Bench(bench::Bench),
     CompileComponent(compile_component::CompileComponent),
 }
 
 fn main() -> ExitCode {
-    memory::use_small_pages();
+    polder_memory::use_small_pages();
     let matches = examples::added_to(Arguments::command()).get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let output = Output::new(arguments.json);
@@ -114,7 +111,6 @@ fn main() -> ExitCode {
         Command::Verify(command) => command.run(&output),
         Command::Salvage(command) => command.run(&output),
         Command::Doctor(command) => command.run(&output),
-        Command::Bench(command) => command.run(&output),
         Command::CompileComponent(command) => return command.run(),
     };
     match done {

@@ -1,4 +1,4 @@
-//! Floors for `polder bench nats`: bare request-reply and bare publishing, with the same client library as the
+//! Floors for `polder-bench nats`: bare request-reply and bare publishing, with the same client library as the
 //! bridge.
 
 use std::time::{Duration, Instant};

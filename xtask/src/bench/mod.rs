@@ -43,8 +43,9 @@ pub(crate) struct Bench {
     dir: Option<PathBuf>,
 }
 
-/// The program that runs Polder's benches.
+/// The program that runs Polder's measurements.
 struct Polder {
+    /// `polder-bench`. It expects `polder` in the same folder, for the hosts that it starts.
     program: PathBuf,
     /// Present when a bench needs it.
     nats_server: Option<PathBuf>,
@@ -102,9 +103,9 @@ impl Bench {
     fn polder(&self, workspace: &Workspace) -> Result<Polder> {
         let nats_server = self.is_wanted(NATS).then(|| nats_server(workspace)).transpose()?;
         guests::build()?;
-        let build = ["build", "--profile", "dist", "--package", "polder-cli"];
+        let build = ["build", "--profile", "dist", "--package", "polder-cli", "--package", "polder-bench"];
         run::show(run::cargo().current_dir(&workspace.root).args(build))?;
-        Ok(Polder { program: workspace.target.join("dist").join("polder"), nats_server })
+        Ok(Polder { program: workspace.target.join("dist").join("polder-bench"), nats_server })
     }
 
     fn measure(&self, polder: &Polder, peers: &[peers::Built], scratch: &Path, size: Size) -> Result<Results> {
@@ -117,7 +118,7 @@ impl Bench {
             let Some(arguments) = program.arguments(size) else { continue };
             eprintln!("measuring {} …", program.name);
             let mut command = std::process::Command::new(&polder.program);
-            command.args(["bench", "--json"]).args(arguments).arg("--dir").arg(scratch);
+            command.arg("--json").args(arguments).arg("--dir").arg(scratch);
             if let Some(nats_server) = polder.nats_server.as_ref().filter(|_| program.name == NATS) {
                 command.arg("--nats-server").arg(nats_server);
             }

@@ -24,11 +24,12 @@ pub(crate) struct Edge {
     pub(crate) only: &'static str,
 }
 
-/// `cli -> {server, import, cases} -> {engine, bridge, access} -> {sandbox, journal} -> core`, and `guests -> sdk`.
+/// `{cli, bench} -> {server, import, cases} -> {engine, nats, access} -> {sandbox, journal} -> core`, and `guests -> sdk`.
 pub(crate) const ARROWS: &[Arrow] = &[
     Arrow { folder: "host/core", may_use: &[] },
     Arrow { folder: "host/access", may_use: &["host/core"] },
     Arrow { folder: "host/journal", may_use: &["host/core"] },
+    Arrow { folder: "host/memory", may_use: &[] },
     Arrow { folder: "host/sandbox", may_use: &["host/core"] },
     Arrow { folder: "host/import", may_use: &["host/core"] },
     Arrow { folder: "host/cases", may_use: &["host/core", "host/sandbox"] },
@@ -39,9 +40,38 @@ pub(crate) const ARROWS: &[Arrow] = &[
         folder: "host/server",
         may_use: &["host/core", "host/journal", "host/sandbox", "host/engine", "host/nats", "host/access"],
     },
-    // The command line also measures native rules as the floor of its benchmarks. Therefore it may use the tutorial's
-    // guest, and the SDK to run it.
-    Arrow { folder: "host/cli", may_use: &["host/", "guests/orders", "sdk/polder-sdk"] },
+    Arrow {
+        folder: "host/cli",
+        may_use: &[
+            "host/core",
+            "host/access",
+            "host/journal",
+            "host/memory",
+            "host/sandbox",
+            "host/import",
+            "host/cases",
+            "host/nats",
+            "host/engine",
+            "host/compiler",
+            "host/server",
+        ],
+    },
+    // The measurements also run native rules, as the floor of the sandbox. Therefore they may use the guest `orders`,
+    // and the SDK to run it.
+    Arrow {
+        folder: "host/bench",
+        may_use: &[
+            "host/core",
+            "host/journal",
+            "host/memory",
+            "host/sandbox",
+            "host/nats",
+            "host/engine",
+            "host/server",
+            "guests/orders",
+            "sdk/polder-sdk",
+        ],
+    },
     Arrow { folder: "sdk/", may_use: &["sdk/", "host/core"] },
     Arrow { folder: "guests/", may_use: &["sdk/"] },
     Arrow { folder: "tests", may_use: &["host/", "sdk/", "guests/"] },

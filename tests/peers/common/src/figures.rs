@@ -1,4 +1,4 @@
-//! Latencies and their percentiles. The same ranks as in `polder bench`.
+//! Latencies and their percentiles. The same ranks as in `polder-bench`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The load of `polder bench commands`: every order is drafted, and then gets a line and loses it again, until the time
+//! The load of `polder-bench commands`: every order is drafted, and then gets a line and loses it again, until the time
 //! is over. Each command is accepted and records one event, so an append-only system appends that event.
 
 use std::sync::Arc;

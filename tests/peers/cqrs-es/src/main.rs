@@ -1,5 +1,5 @@
 //! cqrs-es with postgres-es: a command loads the events of its order, runs the rules and commits the new events in one
-//! transaction. Without queries, because `polder bench commands` has no projections.
+//! transaction. Without queries, because `polder-bench commands` has no projections.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
