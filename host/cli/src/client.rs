@@ -10,9 +10,9 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::arguments::target::{Connection, Target};
 use crate::failure::Failure;
-use crate::problem::Problem;
-use crate::target::{Connection, Target};
+use crate::failure::problem::Problem;
 
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Characters that are escaped in a path segment: all but the unreserved ones of RFC 3986.
@@ -38,17 +38,17 @@ impl Client {
     }
 
     /// A client for the routes about tenants.
-    pub(crate) fn of_tenants(connection: &Connection) -> Result<Self, Failure> {
+    pub(crate) fn for_tenants(connection: &Connection) -> Result<Self, Failure> {
         Self::scoped(connection, "tenants")
     }
 
     /// A client for the routes about the host itself, such as `drain`.
-    pub(crate) fn of_the_host(connection: &Connection, what: &str) -> Result<Self, Failure> {
+    pub(crate) fn for_host(connection: &Connection, what: &str) -> Result<Self, Failure> {
         Self::scoped(connection, what)
     }
 
     /// A client for the routes about the keys that sign tokens.
-    pub(crate) fn of_keys(connection: &Connection) -> Result<Self, Failure> {
+    pub(crate) fn for_keys(connection: &Connection) -> Result<Self, Failure> {
         Self::scoped(connection, "keys")
     }
 
@@ -115,7 +115,7 @@ impl Client {
 
     /// Sends the request and turns any refusal into a failure.
     pub(crate) async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
-        self.answer(request).await?.good()?.json()
+        self.answer(request).await?.success()?.json()
     }
 
     /// Reads a whole list, page by page. The items are under `member`, in each page and in the result.
@@ -160,7 +160,7 @@ impl Client {
 }
 
 impl Answer {
-    pub(crate) fn good(self) -> Result<Self, Failure> {
+    pub(crate) fn success(self) -> Result<Self, Failure> {
         if self.status.is_success() { Ok(self) } else { Err(self.refusal()) }
     }
 
@@ -180,7 +180,7 @@ impl Answer {
 }
 
 /// Runs one exchange with a host, on a runtime of its own.
-pub(crate) fn converse<T>(conversation: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(crate) fn block_on<T>(conversation: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(conversation)
 }
 

@@ -1,6 +1,7 @@
 //! Output on stdout and stderr: text for people, or JSON on request. If the reader is gone, the command ends silently.
 
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::process::ExitCode;
 
 use serde::Serialize;
 
@@ -49,8 +50,23 @@ impl Output {
         }
     }
 
-    /// Prints a failure: the message on stderr, and with `--json` the document on stdout.
-    pub(crate) fn problem(&self, document: &serde_json::Value, message: &str) {
+    /// Reports why a command failed: the message on stderr, and with `--json` a document on stdout. Returns the exit
+    /// code.
+    pub(crate) fn failure(&self, failure: Failure) -> ExitCode {
+        let code = failure.exit_code();
+        match failure {
+            Failure::ReaderGone => return ExitCode::SUCCESS,
+            Failure::Reported | Failure::Rejected => {}
+            Failure::Problem(problem) => self.problem(problem.document(), &problem.to_string()),
+            Failure::NoHost(error) | Failure::Failed(error) => {
+                let message = format!("{error:#}");
+                self.problem(&serde_json::json!({ "error": message }), &message);
+            }
+        }
+        ExitCode::from(code)
+    }
+
+    fn problem(&self, document: &serde_json::Value, message: &str) {
         let _ = writeln!(std::io::stderr(), "error: {message}");
         if self.json {
             let _ = writeln!(std::io::stdout(), "{document}");

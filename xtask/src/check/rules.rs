@@ -24,7 +24,8 @@ pub(crate) struct Edge {
     pub(crate) only: &'static str,
 }
 
-/// `{cli, bench} -> {server, import, cases} -> {engine, nats, access} -> {sandbox, journal} -> core`, and `guests -> sdk`.
+/// `{cli, bench} -> {server, import, cases} -> {engine, nats, access} -> {sandbox, journal} -> core`, and
+/// `guests -> sdk`.
 pub(crate) const ARROWS: &[Arrow] = &[
     Arrow { folder: "host/core", may_use: &[] },
     Arrow { folder: "host/access", may_use: &["host/core"] },
