@@ -71,8 +71,8 @@ fn checks_overflow(messages: &[u8], package: &str) -> bool {
 
 pub(crate) fn is_wasm_target_present() -> Result<bool> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc"));
-    let printed = Command::new(rustc).args(["--print", "sysroot"]).output();
-    let sysroot = printed.context("cannot start rustc: install Rust with rustup, https://rustup.rs")?.stdout;
+    let sysroot = Command::new(rustc).args(["--print", "sysroot"]).output();
+    let sysroot = sysroot.context("cannot start rustc: install Rust with rustup, https://rustup.rs")?.stdout;
     let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot).trim());
     Ok(sysroot.join("lib/rustlib").join(WASM_TARGET).join("lib").is_dir())
 }
@@ -98,8 +98,8 @@ fn package(folder: &Path) -> Result<Package> {
     let manifest = manifest.canonicalize().with_context(|| {
         format!("{} is no domain crate: it has no Cargo.toml; `polder new NAME` makes one", folder.display())
     })?;
-    let metadata = cargo(folder).args(["metadata", "--format-version", "1", "--no-deps"]).output();
-    let described = metadata.context("cannot start cargo: install Rust with rustup, https://rustup.rs")?;
+    let described = cargo(folder).args(["metadata", "--format-version", "1", "--no-deps"]).output();
+    let described = described.context("cannot start cargo: install Rust with rustup, https://rustup.rs")?;
     if !described.status.success() {
         bail!("cargo cannot read {}: {}", manifest.display(), String::from_utf8_lossy(&described.stderr).trim());
     }

@@ -119,12 +119,13 @@ mod tests {
     }
 
     const MEMBERS: &str = "core=host/core journal=host/journal sandbox=host/sandbox engine=host/engine server=host/server \
-        cli=host/cli orders=guests/orders sdk=sdk/polder-sdk macros=sdk/polder-sdk-macros polder-tests=tests loop=tests/hostile/loop";
+        cli=host/cli bench=host/bench orders=guests/orders sdk=sdk/polder-sdk macros=sdk/polder-sdk-macros polder-tests=tests loop=tests/hostile/loop";
 
     #[test]
     fn what_the_design_draws_is_allowed() {
         let edges = "cli->server cli->core server->engine engine->sandbox engine->journal sandbox->core journal->core \
-            sandbox->wasmtime engine->tokio server->tokio wasmtime->serde orders->sdk sdk->macros polder-tests->engine loop->sdk";
+            sandbox->wasmtime engine->tokio server->tokio wasmtime->serde orders->sdk sdk->macros polder-tests->engine \
+            loop->sdk bench->server bench->orders bench->sdk";
         assert_eq!(check(MEMBERS, edges), Vec::<String>::new());
     }
 
@@ -134,6 +135,7 @@ mod tests {
             check(MEMBERS, "journal->engine"),
             ["journal -> engine: host/journal may depend on host/core, not on host/engine"]
         );
+        assert_eq!(check(MEMBERS, "cli->orders").len(), 1);
         assert_eq!(check(MEMBERS, "core->sdk").len(), 1);
         assert_eq!(check(MEMBERS, "engine->orders").len(), 1);
         assert_eq!(check(MEMBERS, "loop->engine").len(), 1);

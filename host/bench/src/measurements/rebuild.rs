@@ -63,8 +63,8 @@ impl Rebuild {
         forget_resident_bytes_peak();
         let newest = *host.positions(&tenant)?.borrow();
         runtime.block_on(host.deploy(&tenant, component.into(), DeployOptions::default()))?;
-        // `deploy` replays the history in the gate first, which has its own benchmark. It starts the views last, right
-        // before this.
+        // `deploy` replays the history in the revision check first, which has its own benchmark. It starts the views
+        // last, right before this.
         let began = Instant::now();
         let views = runtime.block_on(until_built(&host, &tenant, newest, began))?;
         let resident_bytes_peak = resident_bytes_peak();

@@ -1,4 +1,4 @@
-//! `polder-bench replay`: how fast the gate folds a history with two revisions.
+//! `polder-bench replay`: how fast the revision check folds a history with two revisions.
 
 use clap::Args;
 use polder_core::TenantName;
@@ -10,7 +10,7 @@ use crate::load::fill;
 use crate::options::{History, Inputs};
 use crate::output::Output;
 
-/// Replay a history of `orders` with two revisions, as the gate does before a deployment.
+/// Replay a history of `orders` with two revisions, as the revision check does before a deployment.
 #[derive(Args)]
 pub(crate) struct Replay {
     #[command(flatten)]
@@ -27,7 +27,7 @@ struct Report {
     /// Time to fold an event with both revisions and compare; that counts as one event.
     replay_ms: u64,
     replay_events_per_second: f64,
-    /// Time of the whole gate, which first finds out which events the history holds.
+    /// Time of the whole revision check, which first finds out which events the history holds.
     gate_ms: u64,
     gate_events_per_second: f64,
 }
@@ -48,7 +48,7 @@ impl Replay {
         let next = another_revision(&component, 1);
         let deployed = runtime.block_on(host.deploy(&tenant, next.into(), options))?;
         runtime.block_on(host.shutdown());
-        let verdict = deployed.verdict.ok_or_else(|| anyhow::anyhow!("the gate judged nothing"))?;
+        let verdict = deployed.verdict.ok_or_else(|| anyhow::anyhow!("the revision check returned no verdict"))?;
         let replay = &verdict.replay;
         let per_second = |took_ms: u64| replay.events as f64 * 1e3 / took_ms.max(1) as f64;
         let report = Report {

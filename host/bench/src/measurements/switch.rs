@@ -24,9 +24,9 @@ use crate::output::Output;
 const AFTERMATH: Duration = Duration::from_millis(100);
 /// Time of commands before the first switch: a new host still gets memory from the system.
 const WARM_UP: Duration = Duration::from_secs(10);
-/// Approximate time of a switch with its gate, to estimate the number of commands.
+/// Approximate time of a switch with its revision check, to estimate the number of commands.
 const SWITCH_TAKES: Duration = Duration::from_millis(200);
-/// Events that the gate replays before each switch, at most.
+/// Events that the revision check replays before each switch, at most.
 const REPLAY_EVENTS: u64 = 10_000;
 /// Events per page when everything is counted.
 const EVENTS_PER_PAGE: usize = 10_000;
@@ -59,7 +59,7 @@ struct Report {
     latency: Latency,
     slowest_in_a_switch_us: f64,
     slowest_above_p99_ms: f64,
-    /// Time of the whole call, gate included.
+    /// Time of the whole call, revision check included.
     deployment: Latency,
 }
 

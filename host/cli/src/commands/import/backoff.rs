@@ -16,7 +16,8 @@ impl Backoff {
         Self { total, pause: PAUSE_FIRST }
     }
 
-    /// The pause before the next attempt, or `None` once the time is up. `requested` is the pause that the host asked for.
+    /// The pause before the next attempt, or `None` once the time is up. `requested` is the pause that the host asks
+    /// for.
     pub(crate) fn next(&mut self, waited: Duration, requested: Option<Duration>) -> Option<Duration> {
         let left = self.total.checked_sub(waited).filter(|left| !left.is_zero())?;
         let pause = requested.unwrap_or(self.pause);
