@@ -66,7 +66,7 @@ impl Audit {
 
     fn open(&self, data_dir: PathBuf, component: &[u8], is_audited: bool) -> anyhow::Result<Load> {
         let host = Host::open(HostOptions { is_audited, ..HostOptions::new(data_dir) })?;
-        host.attach(&TenantName::new(MAIN_TENANT)?, host.load(component)?)?;
+        host.deployments().attach(&TenantName::new(MAIN_TENANT)?, host.deployments().load(component)?)?;
         let load = Load::new(host, self.size.aggregates, self.shape.in_flight, self.shape.spread, 0)?;
         load.prepare()?;
         Ok(load)

@@ -95,7 +95,8 @@ impl JetStream {
     }
 
     fn measure(&self, host: &Host) -> anyhow::Result<Throughput> {
-        host.attach(&TenantName::new(MAIN_TENANT)?, host.load(&self.inputs.component()?)?)?;
+        host.deployments()
+            .attach(&TenantName::new(MAIN_TENANT)?, host.deployments().load(&self.inputs.component()?)?)?;
         let load = Load::new(host.clone(), self.aggregates, self.in_flight, Spread::Uniform, 0)?;
         load.prepare()?;
         let frames = host.journal_statistics().frames;

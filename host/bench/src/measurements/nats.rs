@@ -207,7 +207,8 @@ impl Nats {
     /// Opens a host without projections: the figures are those of the bridge and of the write path.
     fn open(&self, folder: &Path) -> anyhow::Result<Host> {
         let host = Host::open(HostOptions::new(folder))?;
-        host.attach(&TenantName::new(MAIN_TENANT)?, host.load(&self.inputs.component()?)?)?;
+        host.deployments()
+            .attach(&TenantName::new(MAIN_TENANT)?, host.deployments().load(&self.inputs.component()?)?)?;
         Ok(host)
     }
 }

@@ -73,10 +73,10 @@ impl Neighbours {
         let host = Host::open(HostOptions::new(folder.path()))?;
         let normal = TenantName::new(MAIN_TENANT)?;
         let looping = TenantName::new(LOOPING_TENANT)?;
-        host.attach(&normal, host.load(&self.inputs.component()?)?)?;
-        runtime.block_on(host.add_tenant(&looping, None))?;
+        host.deployments().attach(&normal, host.deployments().load(&self.inputs.component()?)?)?;
+        runtime.block_on(host.tenants().add(&looping, None))?;
         let saboteur = components::read(self.saboteur.as_deref(), "saboteur", "--saboteur")?;
-        host.attach(&looping, host.load(&saboteur)?)?;
+        host.deployments().attach(&looping, host.deployments().load(&saboteur)?)?;
         let load = Load::new(host.clone(), self.aggregates, NonZeroUsize::MIN, Spread::Uniform, 0)?;
         load.prepare()?;
 

@@ -53,7 +53,7 @@ impl Rebuild {
 
         output.note("writing the history …");
         let host = Host::open(HostOptions::new(folder.path()))?;
-        host.attach(&tenant, host.load(&component)?)?;
+        host.deployments().attach(&tenant, host.deployments().load(&component)?)?;
         let events = fill(&host, self.history.events, self.history.aggregates)?.commands;
         runtime.block_on(host.shutdown());
 
@@ -61,8 +61,8 @@ impl Rebuild {
         let host = Host::open(HostOptions::new(folder.path()))?;
         let resident_bytes_before = resident_bytes();
         forget_resident_bytes_peak();
-        let newest = *host.positions(&tenant)?.borrow();
-        runtime.block_on(host.deploy(&tenant, component.into(), DeployOptions::default()))?;
+        let newest = *host.queries().positions(&tenant)?.borrow();
+        runtime.block_on(host.deployments().deploy(&tenant, component.into(), DeployOptions::default()))?;
         // `deploy` replays the history in the revision check first, which has its own benchmark. It starts the views
         // last, right before this.
         let began = Instant::now();
@@ -99,7 +99,7 @@ async fn until_built(
     let domain = DomainName::new("orders")?;
     let mut built: Vec<(String, Duration)> = Vec::new();
     loop {
-        let domains = host.domains(tenant).await?;
+        let domains = host.deployments().domains(tenant).await?;
         let orders = domains.into_iter().find(|info| info.domain == domain).context("orders is not deployed")?;
         for view in &orders.projections {
             if let Some(reason) = &view.stalled {

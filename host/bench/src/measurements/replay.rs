@@ -40,13 +40,13 @@ impl Replay {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         output.note("writing the history …");
         let host = Host::open(HostOptions::new(folder.path()))?;
-        host.attach(&tenant, host.load(&component)?)?;
+        host.deployments().attach(&tenant, host.deployments().load(&component)?)?;
         fill(&host, self.history.events, self.history.aggregates)?;
         output.note("replaying it …");
         let gate = GateOptions { dry_run: true, replay: ReplayScope::All, ..GateOptions::default() };
         let options = DeployOptions { gate, ..DeployOptions::default() };
         let next = another_revision(&component, 1);
-        let deployed = runtime.block_on(host.deploy(&tenant, next.into(), options))?;
+        let deployed = runtime.block_on(host.deployments().deploy(&tenant, next.into(), options))?;
         runtime.block_on(host.shutdown());
         let verdict = deployed.verdict.ok_or_else(|| anyhow::anyhow!("the revision check returned no verdict"))?;
         let replay = &verdict.replay;

@@ -154,7 +154,7 @@ impl Serve {
         nats: Option<Nats>,
         nats_options: Option<&ConnectOptions>,
     ) -> anyhow::Result<(Server, TcpListener)> {
-        let has_keys = !partitions.first_host().keys().is_empty();
+        let has_keys = !partitions.first_host().access_keys().list().is_empty();
         reach::check_http(has_keys, self.listen, &self.data)?;
         if let Some(options) = nats_options {
             reach::check_nats(has_keys, options)?;
@@ -198,7 +198,7 @@ impl Serve {
 
 /// Writes the proof that makes a first key possible, unless there are keys.
 fn with_first_key_proof(partitions: Partitions, data: &Path) -> Partitions {
-    if !partitions.first_host().keys().is_empty() {
+    if !partitions.first_host().access_keys().list().is_empty() {
         return partitions;
     }
     match FirstKeyProof::write(data) {
