@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::disk::{Disk, FileDisk, Segment, prepare, whole_sectors};
-use crate::frame::HEADER_BYTES;
+use crate::format::frame::HEADER_BYTES;
 use crate::options::SEGMENT_BYTES;
 
 /// Writes `records_per_sync` records of `record_bytes` bytes into segments in `dir`, with one write and one sync, and

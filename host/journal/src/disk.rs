@@ -11,9 +11,12 @@ use rustix::io::Errno;
 
 mod faulty;
 mod file;
+mod reserve;
 
 pub use faulty::{Fault, FaultyDisk};
 pub use file::FileDisk;
+pub(crate) use reserve::DiskReserve;
+pub use reserve::Shortage;
 
 const PRIVATE_FOLDER_MODE: u32 = 0o700;
 const OTHERS_MODE: u32 = 0o077;

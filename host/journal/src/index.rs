@@ -1,8 +1,8 @@
 //! Finds records by aggregate, by command, or by a tenant's position. The index is derived from the journal alone, so
 //! it can be deleted at any time.
 //!
-//! New entries are in memory, in an [`Overlay`]. The writer adds them itself, so that a record can be found as soon as
-//! it is acknowledged. When the overlay is large enough it is frozen, and another thread writes it into the [`Store`]
+//! New entries are in memory, in a [`MemTable`]. The writer adds them itself, so that a record can be found as soon as
+//! it is acknowledged. When the memtable is large enough it is frozen, and another thread writes it into the [`Store`]
 //! as one sorted, atomic run that includes its last frame. What is missing after a crash is read from the journal
 //! again.
 
@@ -14,32 +14,32 @@ use std::time::Duration;
 
 use polder_core::{Position, Revision, Sequence, TenantName};
 
-use crate::frame::Link;
+use crate::format::frame::Link;
 use crate::{AggregateKey, CommandKey, Snapshot};
 
 mod chains;
 mod entry;
+mod error;
 mod flusher;
+mod indexing;
 mod layout;
-mod overlay;
-mod parts;
+mod memtable;
+mod partitions;
 mod runs;
 mod snapshots;
 mod store;
 
-pub(crate) use entry::{DurableFrame, Extent, HistoryEntry, IndexedRecord, Place, Stretch};
+pub(crate) use entry::{DurableFrame, FrameRange, HistoryEntry, IndexedRecord, RecordLocation, TenantTotals};
+pub(crate) use error::IndexError;
 pub(crate) use flusher::Flusher;
-pub(crate) use overlay::Overlay;
+pub(crate) use indexing::index_frame;
+pub(crate) use memtable::MemTable;
 pub(crate) use store::Store;
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct IndexError(pub(crate) String);
 
 pub(crate) struct Index {
     store: Option<Store>,
     layers: RwLock<Layers>,
-    extents: RwLock<foldhash::HashMap<TenantName, Extent>>,
+    totals: RwLock<foldhash::HashMap<TenantName, TenantTotals>>,
     /// Snapshots in memory, used if there is no store.
     snapshots: Mutex<HashMap<(AggregateKey, Revision), Snapshot>>,
     failure: Mutex<Option<IndexError>>,
@@ -50,22 +50,22 @@ pub(crate) struct Index {
 
 #[derive(Default)]
 struct Layers {
-    active: Overlay,
-    /// The overlay that is being written into the store. Its entries are found here until they are in the store.
-    frozen: Option<Arc<Overlay>>,
-    /// An emptied overlay that was written before, kept for its memory.
-    spare: Option<Overlay>,
+    active: MemTable,
+    /// The memtable that is being written into the store. Its entries are found here until they are in the store.
+    frozen: Option<Arc<MemTable>>,
+    /// An emptied memtable that was written before, kept for its memory.
+    spare: Option<MemTable>,
 }
 
 impl Index {
     /// Opens the index in `folder`. Without a folder the whole index stays in memory.
     pub(crate) fn open(folder: Option<&Path>, flush_records: usize) -> Result<Self, IndexError> {
         let store = folder.map(Store::open).transpose()?;
-        let extents = store.as_ref().map(Store::extents).transpose()?.unwrap_or_default();
+        let totals = store.as_ref().map(Store::totals).transpose()?.unwrap_or_default();
         Ok(Self {
             store,
             layers: RwLock::default(),
-            extents: RwLock::new(extents),
+            totals: RwLock::new(totals),
             snapshots: Mutex::default(),
             failure: Mutex::default(),
             flush_records,
@@ -93,15 +93,15 @@ impl Index {
         passed_over: &BTreeSet<TenantName>,
     ) {
         let mut layers = self.layers_mut();
-        let mut extents = self.extents.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tenants = self.totals.write().unwrap_or_else(PoisonError::into_inner);
         for record in records {
-            let extent = match extents.get_mut(record.tenant) {
-                Some(extent) => extent,
-                None => extents.entry(record.tenant.clone()).or_default(),
+            let totals = match tenants.get_mut(record.tenant) {
+                Some(totals) => totals,
+                None => tenants.entry(record.tenant.clone()).or_default(),
             };
-            extent.position = record.position();
-            extent.bytes += u64::from(record.place.length);
-            layers.active.add(frame, &record, *extent);
+            totals.position = record.position();
+            totals.bytes += u64::from(record.location.length);
+            layers.active.add(frame, &record, *totals);
         }
         layers.active.pass_over(passed_over);
         layers.active.frame_added(frame);
@@ -113,14 +113,14 @@ impl Index {
         self.last_frame.load(Ordering::Acquire)
     }
 
-    /// Whether the overlay holds enough records to be written to disk.
+    /// Whether the memtable holds enough records to be written to disk.
     pub(crate) fn is_full(&self) -> bool {
         self.store.is_some() && self.layers().active.record_count() >= self.flush_records
     }
 
-    /// Freezes the overlay if it holds at least `records_min` records and the previous one is written. The caller then
+    /// Freezes the memtable if it holds at least `records_min` records and the previous one is written. The caller then
     /// has to write it.
-    fn freeze(&self, records_min: usize) -> Option<Arc<Overlay>> {
+    fn freeze(&self, records_min: usize) -> Option<Arc<MemTable>> {
         self.store.as_ref()?;
         let mut layers = self.layers_mut();
         if layers.frozen.is_some() || layers.active.is_empty() || layers.active.record_count() < records_min {
@@ -132,9 +132,9 @@ impl Index {
         Some(frozen)
     }
 
-    /// Writes a frozen overlay into the store, with a pause of `rest` after each sync for the benefit of other threads
-    /// that sync. If that fails, returns the overlay, which stays in memory, so that the caller can try again.
-    fn write_frozen(&self, frozen: Arc<Overlay>, rest: Duration) -> Option<Arc<Overlay>> {
+    /// Writes a frozen memtable into the store, with a pause of `rest` after each sync for the benefit of other threads
+    /// that sync. If that fails, returns the memtable, which stays in memory, so that the caller can try again.
+    fn write_frozen(&self, frozen: Arc<MemTable>, rest: Duration) -> Option<Arc<MemTable>> {
         let store = self.store.as_ref()?;
         match store.write(&frozen, rest) {
             Ok(()) => {
@@ -158,7 +158,7 @@ impl Index {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the overlay to disk if it is full, on this thread.
+    /// Writes the memtable to disk if it is full, on this thread.
     pub(crate) fn flush_if_full(&self) -> Result<(), IndexError> {
         self.flush(self.flush_records)
     }
@@ -181,7 +181,7 @@ impl Index {
         self.lock_failure().clone().map_or(Ok(()), Err)
     }
 
-    /// Fails if the last write to disk failed and the overlay after it is full too. Appends then have to wait, so that
+    /// Fails if the last write to disk failed and the memtable after it is full too. Appends then have to wait, so that
     /// the index in memory stays bounded.
     pub(crate) fn check_room(&self) -> Result<(), IndexError> {
         match self.lock_failure().clone() {
@@ -190,10 +190,10 @@ impl Index {
         }
     }
 
-    pub(crate) fn command(&self, key: CommandKey) -> Result<Option<Place>, IndexError> {
+    pub(crate) fn command(&self, key: CommandKey) -> Result<Option<RecordLocation>, IndexError> {
         let found = {
             let layers = self.layers();
-            layers.newest_first().find_map(|overlay| overlay.command(key))
+            layers.newest_first().find_map(|memtable| memtable.command(key))
         };
         match (found, &self.store) {
             (None, Some(store)) => store.command(key),
@@ -210,8 +210,8 @@ impl Index {
     ) -> Result<Vec<HistoryEntry>, IndexError> {
         let (mut recent, recent_from) = {
             let layers = self.layers();
-            let recent_from = layers.all().find_map(|overlay| overlay.histories().first(key));
-            let recent = layers.all().flat_map(|overlay| overlay.histories().beyond(key, after));
+            let recent_from = layers.all().find_map(|memtable| memtable.histories().first(key));
+            let recent = layers.all().flat_map(|memtable| memtable.histories().beyond(key, after));
             (recent.take(limit).collect::<Vec<_>>(), recent_from)
         };
         let covered = recent_from.is_some_and(|first| first <= after.plus(1));
@@ -221,7 +221,7 @@ impl Index {
         };
         let mut entries = store.history(key, after, limit)?;
         let stored_until = entries.last().map_or(after, |entry| entry.last);
-        // Entries of an overlay that was written just now are in both.
+        // Entries of a memtable that was written just now are in both.
         entries.extend(recent.into_iter().filter(|entry| entry.first > stored_until));
         entries.truncate(limit);
         Ok(entries)
@@ -230,7 +230,7 @@ impl Index {
     pub(crate) fn last_of(&self, key: AggregateKey) -> Result<Option<HistoryEntry>, IndexError> {
         let recent = {
             let layers = self.layers();
-            layers.all().filter_map(|overlay| overlay.histories().last(key)).last()
+            layers.all().filter_map(|memtable| memtable.histories().last(key)).last()
         };
         match (recent, &self.store) {
             (None, Some(store)) => store.last_of(key),
@@ -240,40 +240,40 @@ impl Index {
 
     /// The parts of the journal that hold a tenant's events after a position, as many as hold about `bytes_max` bytes,
     /// and at least one if there are any events. The first may begin before the position.
-    pub(crate) fn stretches(
+    pub(crate) fn ranges(
         &self,
         tenant: &TenantName,
         after: Position,
         bytes_max: usize,
-    ) -> Result<Vec<Stretch>, IndexError> {
+    ) -> Result<Vec<FrameRange>, IndexError> {
         let (recent, covered) = {
             let layers = self.layers();
             let mut recent = Vec::new();
             let covers =
-                |overlay: &Overlay| overlay.stretches(tenant).first().is_some_and(|first| first.first <= after.plus(1));
-            let newest_covering = layers.all().filter(|overlay| covers(overlay)).count().saturating_sub(1);
-            for overlay in layers.all().skip(newest_covering) {
-                overlay::take_from(overlay.stretches(tenant), after, bytes_max, &mut recent);
+                |memtable: &MemTable| memtable.ranges(tenant).first().is_some_and(|first| first.first <= after.plus(1));
+            let newest_covering = layers.all().filter(|memtable| covers(memtable)).count().saturating_sub(1);
+            for memtable in layers.all().skip(newest_covering) {
+                memtable::take_from(memtable.ranges(tenant), after, bytes_max, &mut recent);
             }
             (recent, layers.all().any(covers))
         };
         let Some(store) = self.store.as_ref().filter(|_| !covered) else { return Ok(recent) };
-        let (mut stretches, exhausted) = store.stretches(tenant, after, bytes_max)?;
+        let (mut ranges, exhausted) = store.ranges(tenant, after, bytes_max)?;
         if exhausted {
-            let stored_until = stretches.last().map_or(0, Stretch::end);
-            // Stretches of an overlay that was written just now are in both.
-            stretches.extend(recent.into_iter().filter(|recent| recent.address >= stored_until));
+            let stored_until = ranges.last().map_or(0, FrameRange::end);
+            // Ranges of a memtable that was written just now are in both.
+            ranges.extend(recent.into_iter().filter(|recent| recent.address >= stored_until));
         }
-        Ok(stretches)
+        Ok(ranges)
     }
 
-    pub(crate) fn extent(&self, tenant: &TenantName) -> Extent {
-        self.extents.read().unwrap_or_else(PoisonError::into_inner).get(tenant).copied().unwrap_or_default()
+    pub(crate) fn totals(&self, tenant: &TenantName) -> TenantTotals {
+        self.totals.read().unwrap_or_else(PoisonError::into_inner).get(tenant).copied().unwrap_or_default()
     }
 
     pub(crate) fn positions(&self) -> foldhash::HashMap<TenantName, Position> {
-        let extents = self.extents.read().unwrap_or_else(PoisonError::into_inner);
-        extents.iter().map(|(tenant, extent)| (tenant.clone(), extent.position)).collect()
+        let totals = self.totals.read().unwrap_or_else(PoisonError::into_inner);
+        totals.iter().map(|(tenant, totals)| (tenant.clone(), totals.position)).collect()
     }
 
     pub(crate) fn snapshot(&self, key: AggregateKey, revision: &Revision) -> Result<Option<Snapshot>, IndexError> {
@@ -341,12 +341,12 @@ impl Index {
 }
 
 impl Layers {
-    /// The overlays, oldest first.
-    fn all(&self) -> impl Iterator<Item = &Overlay> {
+    /// The memtables, oldest first.
+    fn all(&self) -> impl Iterator<Item = &MemTable> {
         self.frozen.as_deref().into_iter().chain(std::iter::once(&self.active))
     }
 
-    fn newest_first(&self) -> impl Iterator<Item = &Overlay> {
+    fn newest_first(&self) -> impl Iterator<Item = &MemTable> {
         std::iter::once(&self.active).chain(self.frozen.as_deref())
     }
 }

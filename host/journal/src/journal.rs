@@ -8,28 +8,21 @@ use std::sync::Arc;
 
 use polder_core::TenantName;
 
-use crate::active_segment::ActiveSegment;
-use crate::disk::{Disk, FileDisk, make_folder_private};
-use crate::disk_room::DiskRoom;
+use crate::append::Tail;
+use crate::disk::{Disk, DiskReserve, FileDisk, make_folder_private};
 use crate::error::OpenError;
 use crate::folder_lock::FolderLock;
-use crate::follower::writers_mark;
-use crate::frame::Link;
+use crate::folders::{INDEX_FOLDER, SEGMENTS_FOLDER, TENANT_KEYS_FOLDER};
+use crate::format::frame::Link;
+use crate::format::record::random_mark;
 use crate::index::{Index, IndexError};
 use crate::keyring::Keyring;
-use crate::recovery::{Recovered, TornEnd, recover};
-use crate::replay::{Replayed, replay};
+use crate::open_journal::OpenJournal;
+use crate::recovery::{Recovered, Replayed, TornEnd, recover, replay};
 use crate::segments::Segments;
-use crate::shared::Shared;
+use crate::segments::active::ActiveSegment;
 use crate::statistics::Counters;
-use crate::tail::Tail;
 use crate::{Follower, OpenOptions, Reader, Writer};
-
-/// Name of the folder, below the data folder, that holds the journal's segments.
-pub const SEGMENTS_FOLDER: &str = "journal";
-/// Name of the folder, below the data folder, that holds the tenants' keys.
-pub const TENANT_KEYS_FOLDER: &str = "tenant-keys";
-const INDEX_FOLDER: &str = "index";
 
 #[derive(Debug)]
 pub struct Journal;
@@ -67,8 +60,9 @@ impl Journal {
         let (disk, lock) = take_folder(dir)?;
         let keys = dir.join(TENANT_KEYS_FOLDER);
         let keys = Keyring::open(&keys).map_err(io_error("use the keys in", &keys))?;
-        let place = Place { disk: Arc::new(disk), keys, index_folder: Some(dir.join(INDEX_FOLDER)), lock: Some(lock) };
-        open(&place, &options).and_then(|opened| opened.into_writer(&place))
+        let storage =
+            Storage { disk: Arc::new(disk), keys, index_folder: Some(dir.join(INDEX_FOLDER)), lock: Some(lock) };
+        open(&storage, &options).and_then(|opened| opened.into_writer(&storage))
     }
 
     /// Opens the journal on `disk` with `keys`. The index is held in memory and built from the journal at each opening.
@@ -80,8 +74,8 @@ impl Journal {
         keys: Keyring,
         options: OpenOptions,
     ) -> Result<(Writer, Reader, OpenReport), OpenError> {
-        let place = Place { disk, keys, index_folder: None, lock: None };
-        open(&place, &options).and_then(|opened| opened.into_writer(&place))
+        let storage = Storage { disk, keys, index_folder: None, lock: None };
+        open(&storage, &options).and_then(|opened| opened.into_writer(&storage))
     }
 
     /// Opens the copy in `dir` of a journal that is kept elsewhere, or creates one. A damaged copy is deleted and
@@ -95,8 +89,9 @@ impl Journal {
         options: OpenOptions,
     ) -> Result<(Follower, Reader, OpenReport), OpenError> {
         let (disk, lock) = take_folder(dir)?;
-        let place = Place { disk: Arc::new(disk), keys, index_folder: Some(dir.join(INDEX_FOLDER)), lock: Some(lock) };
-        open_copy(&place, &options)
+        let storage =
+            Storage { disk: Arc::new(disk), keys, index_folder: Some(dir.join(INDEX_FOLDER)), lock: Some(lock) };
+        open_copy(&storage, &options)
     }
 
     /// Does the same as [`Journal::open_copy`], with the copy on `disk` and the index in memory.
@@ -108,12 +103,12 @@ impl Journal {
         keys: Keyring,
         options: OpenOptions,
     ) -> Result<(Follower, Reader, OpenReport), OpenError> {
-        open_copy(&Place { disk, keys, index_folder: None, lock: None }, &options)
+        open_copy(&Storage { disk, keys, index_folder: None, lock: None }, &options)
     }
 }
 
 /// The disk, the keys and the index folder of a journal, and the lock on its folder.
-struct Place {
+struct Storage {
     disk: Arc<dyn Disk>,
     keys: Keyring,
     /// `None` keeps the index in memory.
@@ -128,21 +123,21 @@ struct Opened {
 }
 
 impl Opened {
-    fn into_writer(self, place: &Place) -> Result<(Writer, Reader, OpenReport), OpenError> {
-        let failed = |source| OpenError::Io { what: "get a random number for", path: place.disk.path(0), source };
-        let (mark, epoch) = (writers_mark().map_err(failed)?, self.tail.epoch + 1);
+    fn into_writer(self, storage: &Storage) -> Result<(Writer, Reader, OpenReport), OpenError> {
+        let failed = |source| OpenError::Io { what: "get a random number for", path: storage.disk.path(0), source };
+        let (mark, epoch) = (random_mark().map_err(failed)?, self.tail.epoch + 1);
         Ok((Writer::new(self.tail, epoch, mark, None), self.reader, self.report))
     }
 }
 
-fn open_copy(place: &Place, options: &OpenOptions) -> Result<(Follower, Reader, OpenReport), OpenError> {
-    let opened = match open(place, options) {
+fn open_copy(storage: &Storage, options: &OpenOptions) -> Result<(Follower, Reader, OpenReport), OpenError> {
+    let opened = match open(storage, options) {
         Err(OpenError::Damaged { file, offset, what }) => {
             let why = format!("{} at byte {offset}: {what}", file.display());
             tracing::warn!(why, "the copy of the journal is damaged and is started afresh");
-            remove_segments(&*place.disk)?;
-            remove_index(place.index_folder.as_deref())?;
-            let mut opened = open(place, options)?;
+            remove_segments(&*storage.disk)?;
+            remove_index(storage.index_folder.as_deref())?;
+            let mut opened = open(storage, options)?;
             opened.report.begun_anew = Some(why);
             opened
         }
@@ -172,8 +167,8 @@ fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenEr
     move |source| OpenError::Io { what, path, source }
 }
 
-fn open(place: &Place, options: &OpenOptions) -> Result<Opened, OpenError> {
-    let Place { disk, keys, index_folder, lock } = place;
+fn open(storage: &Storage, options: &OpenOptions) -> Result<Opened, OpenError> {
+    let Storage { disk, keys, index_folder, lock } = storage;
     let folder = index_folder.as_deref();
     let index_error = |error: IndexError| OpenError::Index {
         path: index_folder.clone().unwrap_or_default(),
@@ -207,10 +202,10 @@ fn open(place: &Place, options: &OpenOptions) -> Result<Opened, OpenError> {
     let report = report_of(&recovered, replayed, unusable.is_some());
     let active = active(Arc::clone(disk), &segments, &recovered, options)?;
     let (index, counters, keys) = (Arc::new(index), Counters::default(), keys.clone());
-    let room = DiskRoom::new(&segments, options.reserve_bytes);
-    let shared = Arc::new(Shared { segments, index, counters, keys, room, _lock: lock.clone() });
-    let tail = Tail::new(Arc::clone(&shared), active, (recovered.link, recovered.epoch), recovered.at_ms);
-    Ok(Opened { tail, reader: Reader::new(shared), report })
+    let reserve = DiskReserve::new(Arc::clone(disk), options.reserve_bytes);
+    let journal = Arc::new(OpenJournal { segments, index, counters, keys, reserve, _lock: lock.clone() });
+    let tail = Tail::new(Arc::clone(&journal), active, (recovered.link, recovered.epoch), recovered.at_ms);
+    Ok(Opened { tail, reader: Reader::new(journal), report })
 }
 
 fn open_index(folder: Option<&Path>, options: &OpenOptions) -> Result<(Index, Option<Link>), IndexError> {
@@ -244,9 +239,9 @@ fn active(
 ) -> Result<ActiveSegment, OpenError> {
     let (address, segment) = recovered.segments.last().cloned().expect("recovery leaves one segment at least");
     let path = disk.path(address);
-    let place = (address, segment);
+    let last = (address, segment);
     let (length, ahead) = (options.segment_bytes, options.prepare_ahead);
-    ActiveSegment::new(disk, Arc::clone(segments), place, recovered.offset, length, ahead)
+    ActiveSegment::new(disk, Arc::clone(segments), last, recovered.offset, length, ahead)
         .map_err(|source| OpenError::Io { what: "measure", path, source })
 }
 

@@ -1,28 +1,29 @@
 //! Reads durable records: everything for which an append has returned, and nothing that a crash can take back.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
-use polder_core::{ContentId, Position, Revision, Sequence, TenantName};
+use polder_core::{ContentId, Position, Sequence, TenantName};
 
-use crate::aside::Aside;
-use crate::disk_room::Shortage;
+use self::index_thread::IndexThread;
+use crate::disk::Shortage;
 use crate::error::ReadError;
-use crate::index::{Extent, Index, IndexError, Place};
+use crate::index::{Index, IndexError, RecordLocation, TenantTotals};
 use crate::keyring::Keyring;
-use crate::record::{open_snapshot, seal_snapshot};
-use crate::shared::Shared;
-use crate::{AggregateKey, CommandKey, RecordBuf, Snapshot, Statistics, TenantBatch};
+use crate::open_journal::OpenJournal;
+use crate::{AggregateKey, CommandKey, RecordBuf, Statistics};
 
-/// Bytes read at a time from a whole history.
-const HISTORY_READ_BYTES: usize = 4 * 1024 * 1024;
+mod index_thread;
+mod snapshots;
+mod tenant_batch;
+
+pub use tenant_batch::TenantBatch;
 
 #[derive(Clone)]
 pub struct Reader {
-    shared: Arc<Shared>,
+    journal: Arc<OpenJournal>,
     /// The thread that takes the index's locks for this reader; `None` if the caller's thread does.
-    aside: Option<Arc<Aside>>,
+    index_thread: Option<Arc<IndexThread>>,
 }
 
 /// A part of an aggregate's records.
@@ -40,17 +41,17 @@ impl From<IndexError> for ReadError {
 }
 
 impl Reader {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, aside: None }
+    pub(crate) fn new(journal: Arc<OpenJournal>) -> Self {
+        Self { journal, index_thread: None }
     }
 
-    /// A reader for a thread of low priority: see [`Aside`]. Lookups take a little longer, and the writer never waits
-    /// for the thread.
+    /// A reader for a thread of low priority: see [`IndexThread`]. Lookups take a little longer, and the writer never
+    /// waits for the thread.
     ///
     /// # Errors
     /// Fails if the system cannot start a thread.
     pub fn aside(&self) -> io::Result<Self> {
-        Ok(Self { shared: Arc::clone(&self.shared), aside: Some(Arc::new(Aside::start()?)) })
+        Ok(Self { journal: Arc::clone(&self.journal), index_thread: Some(Arc::new(IndexThread::start()?)) })
     }
 
     /// The aggregate's records with events after `after`, in order, at most `limit`. Verifies their content ids, each
@@ -76,10 +77,10 @@ impl Reader {
             if bytes >= bytes_max {
                 break;
             }
-            bytes = bytes.saturating_add(entry.place.length as usize);
-            let record = self.record(entry.place)?;
+            bytes = bytes.saturating_add(entry.location.length as usize);
+            let record = self.record(entry.location)?;
             let view = record.view();
-            let damaged = |what: String| self.shared.segments.damaged(entry.place.address, what);
+            let damaged = |what: String| self.journal.segments.damaged(entry.location.address, what);
             let follows = last.is_none_or(|last| view.sequence_before() == last);
             if view.aggregate_key() != key || view.sequence_before().plus(1) != entry.first || !follows {
                 return Err(damaged("another record is expected here".to_owned()));
@@ -96,12 +97,12 @@ impl Reader {
 
     /// The aggregate's last record with events; `None` if it has none.
     pub fn last_of(&self, key: AggregateKey) -> Result<Option<RecordBuf>, ReadError> {
-        self.with_index(move |index| index.last_of(key))?.map(|entry| self.record(entry.place)).transpose()
+        self.with_index(move |index| index.last_of(key))?.map(|entry| self.record(entry.location)).transpose()
     }
 
     /// The recorded decision about a command; `None` if there is none.
     pub fn decision(&self, key: CommandKey) -> Result<Option<RecordBuf>, ReadError> {
-        self.with_index(move |index| index.command(key))?.map(|place| self.record(place)).transpose()
+        self.with_index(move |index| index.command(key))?.map(|location| self.record(location)).transpose()
     }
 
     /// The tenant's events after a position: as many whole frames as hold about `bytes_max` bytes, and at least one if
@@ -113,94 +114,36 @@ impl Reader {
         bytes_max: usize,
     ) -> Result<TenantBatch, ReadError> {
         let name = tenant.clone();
-        let stretches = self.with_index(move |index| index.stretches(&name, after, bytes_max))?;
-        TenantBatch::read(&self.shared, tenant, after, &stretches)
+        let ranges = self.with_index(move |index| index.ranges(&name, after, bytes_max))?;
+        TenantBatch::read(&self.journal, tenant, after, &ranges)
     }
 
     /// The position of the tenant's last event.
     pub fn last_position(&self, tenant: &TenantName) -> Position {
-        self.extent(tenant).position
+        self.totals(tenant).position
     }
 
     /// Size of all of the tenant's records in the journal, in bytes, without frame headers.
     pub fn record_bytes(&self, tenant: &TenantName) -> u64 {
-        self.extent(tenant).bytes
+        self.totals(tenant).bytes
     }
 
     /// Number of the last frame with records that was written or copied since the journal was opened; 0 if there is
     /// none.
     pub fn last_frame(&self) -> u64 {
-        self.shared.index.last_frame()
+        self.journal.index.last_frame()
     }
 
     /// All tenants with records, sorted.
     pub fn tenants(&self) -> Vec<TenantName> {
-        let mut tenants: Vec<_> = self.shared.index.positions().into_keys().collect();
+        let mut tenants: Vec<_> = self.journal.index.positions().into_keys().collect();
         tenants.sort_unstable();
         tenants
     }
 
-    /// The last state that was saved for this revision. `None` if there is none, or if it does not fit the aggregate's
-    /// history.
-    pub fn snapshot(&self, key: AggregateKey, revision: &Revision) -> Result<Option<Snapshot>, ReadError> {
-        let wanted = *revision;
-        let Some(snapshot) = self.with_index(move |index| index.snapshot(key, &wanted))? else { return Ok(None) };
-        let before = Sequence(snapshot.sequence.0.saturating_sub(1));
-        let Some(entry) = self.with_index(move |index| index.history(key, before, 1))?.pop() else { return Ok(None) };
-        let record = self.record(entry.place)?;
-        let view = record.view();
-        if !view.events().any(|event| (event.sequence, event.id) == (snapshot.sequence, snapshot.head)) {
-            return Ok(None);
-        }
-        match self.shared.keys.get_by_text(view.tenant()) {
-            Some(key) => Ok(open_snapshot(&snapshot.state, &key.snapshots).map(|state| Snapshot { state, ..snapshot })),
-            None => Ok(Some(snapshot)),
-        }
-    }
-
-    /// Saves a state in place of the previous one. A crash may lose it. It is not saved when the disk is nearly full.
-    pub fn put_snapshot(&self, key: AggregateKey, revision: &Revision, snapshot: &Snapshot) -> Result<(), ReadError> {
-        if self.check_room().is_err() {
-            return Ok(());
-        }
-        let Some(last) = self.last_of(key)? else { return Ok(()) };
-        let tenant = last.view().tenant();
-        let sealed = match self.shared.keys.get_by_text(tenant) {
-            Some(key) => seal_snapshot(&snapshot.state, &key.snapshots)
-                .map_err(|error| ReadError::Index { what: error.to_string() })?,
-            // The record could be read without a key, so this tenant's data is not sealed.
-            None => snapshot.state.clone(),
-        };
-        let (revision, sealed) = (*revision, Snapshot { state: sealed, ..*snapshot });
-        Ok(self.with_index(move |index| index.put_snapshot(key, &revision, &sealed))?)
-    }
-
     /// The tenants' keys. A tenant's records become unreadable for good when its key is destroyed here.
     pub fn keys(&self) -> &Keyring {
-        &self.shared.keys
-    }
-
-    /// Deletes every state of the tenant's aggregates that one of these revisions saved, also from the disk. Reads the
-    /// tenant's whole history to find its aggregates.
-    pub fn remove_snapshots(&self, tenant: &TenantName, revisions: &[Revision]) -> Result<(), ReadError> {
-        let mut after = Position::ZERO;
-        loop {
-            let batch = self.tenant_batch(tenant, after, HISTORY_READ_BYTES)?;
-            if batch.is_empty() {
-                break;
-            }
-            let mut keys: Vec<_> = batch.records().map(|record| record.aggregate_key()).collect();
-            keys.sort_unstable();
-            keys.dedup();
-            self.shared.index.remove_snapshots(&keys, revisions)?;
-            after = batch.last();
-        }
-        Ok(self.shared.index.purge_snapshots()?)
-    }
-
-    /// Deletes every state that any other revision saved, of all tenants. Returns the number of deleted states.
-    pub fn keep_snapshots_of(&self, revisions: &BTreeSet<Revision>) -> Result<u64, ReadError> {
-        Ok(self.shared.index.keep_snapshots_of(revisions)?)
+        &self.journal.keys
     }
 
     /// Checks whether views, snapshots, compiled code and uploads may be written. The last free space on the disk is
@@ -209,40 +152,40 @@ impl Reader {
     /// # Errors
     /// Fails with the free and the reserved bytes when there is too little space.
     pub fn check_room(&self) -> Result<(), Shortage> {
-        self.shared.room.check()
+        self.journal.reserve.check()
     }
 
     pub fn statistics(&self) -> Statistics {
-        self.shared.counters.read()
+        self.journal.counters.read()
     }
 
-    fn extent(&self, tenant: &TenantName) -> Extent {
+    fn totals(&self, tenant: &TenantName) -> TenantTotals {
         // The name is copied only if another thread needs it.
-        match &self.aside {
-            None => self.shared.index.extent(tenant),
+        match &self.index_thread {
+            None => self.journal.index.totals(tenant),
             Some(_) => {
                 let tenant = tenant.clone();
-                self.with_index(move |index| index.extent(&tenant))
+                self.with_index(move |index| index.totals(&tenant))
             }
         }
     }
 
     fn with_index<T: Send + 'static>(&self, query: impl FnOnce(&Index) -> T + Send + 'static) -> T {
-        match &self.aside {
-            None => query(&self.shared.index),
-            Some(aside) => {
-                let index = Arc::clone(&self.shared.index);
-                aside.run(move || query(&index))
+        match &self.index_thread {
+            None => query(&self.journal.index),
+            Some(thread) => {
+                let index = Arc::clone(&self.journal.index);
+                thread.run(move || query(&index))
             }
         }
     }
 
-    fn record(&self, place: Place) -> Result<RecordBuf, ReadError> {
-        let mut bytes = vec![0; place.length as usize];
-        self.shared.segments.read(place.address, &mut bytes)?;
-        match RecordBuf::new(bytes.into(), place.address, &self.shared.keys) {
+    fn record(&self, location: RecordLocation) -> Result<RecordBuf, ReadError> {
+        let mut bytes = vec![0; location.length as usize];
+        self.journal.segments.read(location.address, &mut bytes)?;
+        match RecordBuf::new(bytes.into(), location.address, &self.journal.keys) {
             Ok(record) => record.ok_or(ReadError::Sealed),
-            Err(error) => Err(self.shared.segments.damaged(place.address, error.to_string())),
+            Err(error) => Err(self.journal.segments.damaged(location.address, error.to_string())),
         }
     }
 }

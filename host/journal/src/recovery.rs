@@ -8,12 +8,24 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use polder_core::TimestampMs;
 
-use crate::chain::{Damage, End, judge};
+use self::chain::{Damage, End, judge};
+use self::scan::{SegmentScan, Writers, scan_segment};
 use crate::disk::{Disk, Segment, prepare, whole_sectors};
 use crate::error::OpenError;
-use crate::frame::Link;
+use crate::format::frame::Link;
 use crate::options::FIRST_SEGMENT_BYTES;
-use crate::scan::{SegmentScan, Writers, scan_segment};
+
+pub(crate) mod chain;
+pub(crate) mod content_check;
+mod replay;
+mod salvage;
+pub(crate) mod scan;
+mod segment_reader;
+mod torn_end;
+
+pub(crate) use replay::{Replayed, replay};
+pub use salvage::{SalvageError, SalvageReport, salvage};
+pub use torn_end::TornEnd;
 
 /// Threads that scan segments. Most of the time goes into hashing; more threads gain nothing on small machines.
 const SCAN_THREADS: usize = 2;
@@ -33,14 +45,6 @@ pub(crate) struct Recovered {
     pub(crate) torn: Option<TornEnd>,
     /// Address at which the known frame ends; `None` if this journal does not contain that frame.
     pub(crate) known_end: Option<u64>,
-}
-
-/// An incomplete last frame, now cut off. If a crash left it, it was never acknowledged; see the module `torn`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TornEnd {
-    pub file: PathBuf,
-    pub offset: u64,
-    pub what: String,
 }
 
 /// Verifies all segments and repairs the end. `known` is a durable frame of this journal that the index remembers.

@@ -1,4 +1,5 @@
-//! The open segments, found by address. Shared by the writer and all readers.
+//! The open segments, found by address. Shared by the writer and all readers. Frames go into the active one; the next
+//! one is prepared before it is needed.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,6 +9,9 @@ use arc_swap::ArcSwap;
 
 use crate::disk::{Disk, Segment};
 use crate::error::ReadError;
+
+pub(crate) mod active;
+mod next;
 
 pub(crate) struct Segments {
     disk: Arc<dyn Disk>,
@@ -25,11 +29,6 @@ pub(crate) struct Spot {
 impl Segments {
     pub(crate) fn new(disk: Arc<dyn Disk>, segments: Vec<(u64, Arc<dyn Segment>)>) -> Self {
         Self { disk, by_address: ArcSwap::from_pointee(segments.into_iter().collect()) }
-    }
-
-    /// Free space on the disk that holds the segments, in bytes.
-    pub(crate) fn free_bytes(&self) -> std::io::Result<u64> {
-        self.disk.free_bytes()
     }
 
     pub(crate) fn add(&self, address: u64, segment: Arc<dyn Segment>) {

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use polder_core::TimestampMs;
 
 use crate::RecordView;
-use crate::chain::judge;
-use crate::content::ContentCheck;
 use crate::disk::{Disk, FileDisk, SECTOR_BYTES, Segment};
-use crate::frame::{Frame, FrameHeader, FrameKind};
-use crate::journal::{SEGMENTS_FOLDER, TENANT_KEYS_FOLDER};
+use crate::folders::{SEGMENTS_FOLDER, TENANT_KEYS_FOLDER};
+use crate::format::frame::{Frame, FrameHeader, FrameKind};
 use crate::keyring::Keyring;
 use crate::recovery::TornEnd;
-use crate::scan::{Rest, SegmentScan, Writers, scan_segment};
+use crate::recovery::chain::judge;
+use crate::recovery::content_check::ContentCheck;
+use crate::recovery::scan::{Rest, SegmentScan, Writers, scan_segment};
 
 /// The content of a journal without damage.
 #[derive(Debug, Clone, PartialEq, Eq)]

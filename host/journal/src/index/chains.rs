@@ -7,12 +7,12 @@ use std::collections::HashMap;
 use polder_core::Sequence;
 
 use super::entry::HistoryEntry;
-use super::parts::{Parts, part_of};
+use super::partitions::{Partitioned, partition_of};
 use crate::AggregateKey;
 
 #[derive(Default)]
 pub(super) struct Chains {
-    ends: Parts<AggregateKey, Ends>,
+    ends: Partitioned<AggregateKey, Ends>,
     links: Vec<Link>,
 }
 
@@ -32,10 +32,13 @@ struct Link {
 impl Chains {
     /// Adds the entry that follows the aggregate's last one.
     pub(super) fn push(&mut self, key: AggregateKey, entry: HistoryEntry) {
-        let own = u32::try_from(self.links.len()).expect("an overlay is written out long before it holds so many");
+        let own = u32::try_from(self.links.len()).expect("a memtable is written out long before it holds so many");
         let mut before = own;
         let newest = |ends: &mut Ends| before = std::mem::replace(&mut ends.newest, own);
-        self.ends[part_of(&key.0)].entry(key).and_modify(newest).or_insert(Ends { first: entry.first, newest: own });
+        self.ends[partition_of(&key.0)]
+            .entry(key)
+            .and_modify(newest)
+            .or_insert(Ends { first: entry.first, newest: own });
         self.links.push(Link { entry, before });
     }
 
@@ -70,7 +73,7 @@ impl Chains {
     }
 
     fn ends(&self, key: AggregateKey) -> Option<Ends> {
-        self.ends[part_of(&key.0)].get(&key).copied()
+        self.ends[partition_of(&key.0)].get(&key).copied()
     }
 
     fn walk(&self, Ends { newest, .. }: Ends, after: Sequence) -> Vec<HistoryEntry> {
@@ -95,7 +98,7 @@ impl Chains {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::Place;
+    use crate::index::RecordLocation;
 
     fn key(number: u8) -> AggregateKey {
         AggregateKey([number; 16])
@@ -103,8 +106,8 @@ mod tests {
 
     /// An entry with two events.
     fn entry(first: u64) -> HistoryEntry {
-        let place = Place { address: 100 * first, length: 50 };
-        HistoryEntry { first: Sequence(first), last: Sequence(first + 1), place }
+        let location = RecordLocation { address: 100 * first, length: 50 };
+        HistoryEntry { first: Sequence(first), last: Sequence(first + 1), location }
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! The values of an index: where things lie in the journal.
+//! The values of the index: where records and frames lie in the journal.
 
 use polder_core::{Position, Sequence, TenantName};
 
-use crate::frame::Link;
+use crate::format::frame::Link;
 use crate::{AggregateKey, CommandKey};
 
 /// Where one record lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct RecordLocation {
     pub(crate) address: u64,
     /// Length of the record, in bytes.
     pub(crate) length: u32,
@@ -18,12 +18,12 @@ pub(crate) struct Place {
 pub(crate) struct HistoryEntry {
     pub(crate) first: Sequence,
     pub(crate) last: Sequence,
-    pub(crate) place: Place,
+    pub(crate) location: RecordLocation,
 }
 
-/// Consecutive whole frames of one segment that hold all of a tenant's events from `first` up to the next stretch.
+/// Consecutive whole frames of one segment that hold all of a tenant's events from `first` up to the next range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stretch {
+pub(crate) struct FrameRange {
     pub(crate) first: Position,
     pub(crate) address: u64,
     /// Length up to the end of the last frame's last sector, in bytes.
@@ -32,7 +32,7 @@ pub(crate) struct Stretch {
     pub(crate) segment: u64,
 }
 
-impl Stretch {
+impl FrameRange {
     pub(crate) fn end(&self) -> u64 {
         self.address + self.length
     }
@@ -44,13 +44,13 @@ impl Stretch {
 
 /// A tenant's last position, and the size of its records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Extent {
+pub(crate) struct TenantTotals {
     pub(crate) position: Position,
     /// Total size of the tenant's records, in bytes, without frame headers.
     pub(crate) bytes: u64,
 }
 
-/// The place of a durable frame.
+/// A durable frame and where it lies.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DurableFrame {
     pub(crate) link: Link,
@@ -69,7 +69,7 @@ pub(crate) struct IndexedRecord<'a> {
     pub(crate) sequence_before: Sequence,
     pub(crate) event_count: u32,
     pub(crate) position_before: Position,
-    pub(crate) place: Place,
+    pub(crate) location: RecordLocation,
 }
 
 impl IndexedRecord<'_> {

@@ -1,4 +1,4 @@
-//! The index's background threads. One writes full overlays into the store, so that neither an append nor a reader
+//! The index's background threads. One writes full memtables into the store, so that neither an append nor a reader
 //! waits for that. The other merges runs when there are many.
 
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::runs::REST;
-use super::{Index, Overlay};
+use super::{Index, MemTable};
 
 /// Pause before a failed write is tried again. Writes fail mostly for lack of space.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Dropping the flusher ends its threads. The drop waits for the overlays in the queue to be written, but not for a
+/// Dropping the flusher ends its threads. The drop waits for the memtables in the queue to be written, but not for a
 /// merge.
 pub(crate) struct Flusher {
-    frozen: Option<Sender<Arc<Overlay>>>,
+    frozen: Option<Sender<Arc<MemTable>>>,
     is_ending: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -39,7 +39,7 @@ impl Flusher {
         Self { frozen: Some(sender), is_ending, threads }
     }
 
-    /// Sends the overlay to the thread that writes it, if it is full.
+    /// Sends the memtable to the thread that writes it, if it is full.
     pub(crate) fn flush_if_full(&self, index: &Index) {
         if let Some(frozen) = index.freeze(index.flush_records)
             && let Some(sender) = &self.frozen
@@ -63,7 +63,7 @@ impl Drop for Flusher {
     }
 }
 
-fn write_out(index: &Index, frozen: Receiver<Arc<Overlay>>, written: &Sender<()>, is_ending: &AtomicBool) {
+fn write_out(index: &Index, frozen: Receiver<Arc<MemTable>>, written: &Sender<()>, is_ending: &AtomicBool) {
     for mut frozen in frozen {
         while let Some(unwritten) = index.write_frozen(frozen, REST) {
             if is_ending.load(Ordering::Relaxed) {

@@ -8,7 +8,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use polder_core::{ContentId, Revision, Sequence};
 
 use super::IndexError;
-use crate::bytes::{Cursor, put_number};
+use crate::format::bytes::{Cursor, put_number};
 use crate::{AggregateKey, Snapshot};
 
 /// Length of the revision at the start of a snapshot's key, in bytes.

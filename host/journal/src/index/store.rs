@@ -1,6 +1,6 @@
 //! The index on disk: entries in runs, and snapshots in a database of their own.
 //!
-//! An overlay is written as one run, so either all of it is in the store, including its last frame, or none of it.
+//! A memtable is written as one run, so either all of it is in the store, including its last frame, or none of it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,17 +9,17 @@ use std::time::Duration;
 use foldhash::HashMap;
 use polder_core::{Position, Sequence, TenantName};
 
-use super::entry::{Extent, HistoryEntry, Place, Stretch};
+use super::entry::{FrameRange, HistoryEntry, RecordLocation, TenantTotals};
 use super::layout::{self, HISTORY_ENTRIES_PER_VALUE_MAX};
 use super::runs::Runs;
 use super::snapshots::Snapshots;
-use super::{IndexError, Overlay};
-use crate::frame::Link;
+use super::{IndexError, MemTable};
+use crate::format::frame::Link;
 use crate::{AggregateKey, CommandKey};
 
-/// Maximum length of a stretch in the store, in bytes, unless a single frame is longer. It keeps the number of entries
+/// Maximum length of a range in the store, in bytes, unless a single frame is longer. It keeps the number of entries
 /// low for many small frames, and limits how much is read in vain.
-const STRETCH_BYTES_MAX: u64 = 64 * 1024;
+const RANGE_BYTES_MAX: u64 = 64 * 1024;
 
 pub(crate) struct Store {
     runs: Runs,
@@ -31,29 +31,29 @@ impl Store {
         Ok(Self { runs: Runs::open(&folder.join("runs"))?, snapshots: Snapshots::open(&folder.join("snapshots"))? })
     }
 
-    /// Writes an overlay as one run. For `rest` see [`Runs::add`].
-    pub(super) fn write(&self, overlay: &Overlay, rest: Duration) -> Result<(), IndexError> {
-        let Some(last_frame) = overlay.last_frame() else { return Ok(()) };
-        self.runs.add(last_frame.number, overlay.mark_count(), rest, |run| {
+    /// Writes a memtable as one run. For `rest` see [`Runs::add`].
+    pub(super) fn write(&self, memtable: &MemTable, rest: Duration) -> Result<(), IndexError> {
+        let Some(last_frame) = memtable.last_frame() else { return Ok(()) };
+        self.runs.add(last_frame.number, memtable.mark_count(), rest, |run| {
             // The kinds are in ascending order of their first bytes.
-            for (key, place) in overlay.sorted_commands() {
-                run.add(&layout::command_key(key), &layout::place_value(place))?;
+            for (key, location) in memtable.sorted_commands() {
+                run.add(&layout::command_key(key), &layout::location_value(location))?;
             }
-            for (key, entries) in overlay.histories().sorted() {
+            for (key, entries) in memtable.histories().sorted() {
                 for entries in entries.chunks(HISTORY_ENTRIES_PER_VALUE_MAX) {
                     run.add(&layout::history_key(key, entries[0].first), &layout::history_value(entries))?;
                 }
             }
             run.add(layout::CHECKPOINT_KEY, &layout::checkpoint_value(&last_frame))?;
-            for tenant in overlay.passed_over() {
+            for tenant in memtable.passed_over() {
                 run.add(&layout::passed_over_key(tenant), &[])?;
             }
-            for (tenant, extent) in overlay.sorted_extents() {
-                run.add(&layout::extent_key(tenant), &layout::extent_value(extent))?;
+            for (tenant, totals) in memtable.sorted_totals() {
+                run.add(&layout::totals_key(tenant), &layout::totals_value(totals))?;
             }
-            for (tenant, stretches) in overlay.sorted_stretches() {
-                for stretch in joined(stretches) {
-                    run.add(&layout::stretch_key(tenant, stretch.first), &layout::stretch_value(&stretch))?;
+            for (tenant, ranges) in memtable.sorted_ranges() {
+                for range in joined(ranges) {
+                    run.add(&layout::range_key(tenant, range.first), &layout::range_value(&range))?;
                 }
             }
             Ok(())
@@ -74,13 +74,13 @@ impl Store {
         all.map(|entry| entry.and_then(|entry| layout::read_passed_over(&entry.key))).collect()
     }
 
-    pub(crate) fn extents(&self) -> Result<HashMap<TenantName, Extent>, IndexError> {
-        let all = self.runs.all(layout::EXTENT_PREFIX);
-        all.map(|entry| entry.and_then(|entry| layout::read_extent(&entry.key, &entry.value))).collect()
+    pub(crate) fn totals(&self) -> Result<HashMap<TenantName, TenantTotals>, IndexError> {
+        let all = self.runs.all(layout::TOTALS_PREFIX);
+        all.map(|entry| entry.and_then(|entry| layout::read_totals(&entry.key, &entry.value))).collect()
     }
 
-    pub(crate) fn command(&self, key: CommandKey) -> Result<Option<Place>, IndexError> {
-        self.runs.get(&layout::command_key(key))?.map(|value| layout::read_place(&value)).transpose()
+    pub(crate) fn command(&self, key: CommandKey) -> Result<Option<RecordLocation>, IndexError> {
+        self.runs.get(&layout::command_key(key))?.map(|value| layout::read_location(&value)).transpose()
     }
 
     pub(crate) fn history(
@@ -107,37 +107,37 @@ impl Store {
         Ok(layout::read_history(&entry.key, &entry.value)?.pop())
     }
 
-    /// As many stretches as hold `bytes_max` bytes, at least one if there is any; and whether these are all.
-    pub(crate) fn stretches(
+    /// As many ranges as hold `bytes_max` bytes, at least one if there is any; and whether these are all.
+    pub(crate) fn ranges(
         &self,
         tenant: &TenantName,
         after: Position,
         bytes_max: usize,
-    ) -> Result<(Vec<Stretch>, bool), IndexError> {
-        let mut stretches = Vec::new();
+    ) -> Result<(Vec<FrameRange>, bool), IndexError> {
+        let mut ranges = Vec::new();
         let mut bytes = 0;
-        for entry in self.runs.from(&layout::stretch_mark(tenant), &layout::stretch_key(tenant, after.plus(1)))? {
+        for entry in self.runs.from(&layout::range_mark(tenant), &layout::range_key(tenant, after.plus(1)))? {
             if bytes >= bytes_max as u64 {
-                return Ok((stretches, false));
+                return Ok((ranges, false));
             }
             let entry = entry?;
-            let stretch = layout::read_stretch(&entry.key, &entry.value)?;
-            bytes += stretch.length;
-            stretches.push(stretch);
+            let range = layout::read_range(&entry.key, &entry.value)?;
+            bytes += range.length;
+            ranges.push(range);
         }
-        Ok((stretches, true))
+        Ok((ranges, true))
     }
 }
 
-/// Joins adjacent stretches into larger ones.
-fn joined(stretches: &[Stretch]) -> Vec<Stretch> {
-    let mut joined: Vec<Stretch> = Vec::new();
-    for stretch in stretches {
+/// Joins adjacent ranges into larger ones.
+fn joined(ranges: &[FrameRange]) -> Vec<FrameRange> {
+    let mut joined: Vec<FrameRange> = Vec::new();
+    for range in ranges {
         match joined.last_mut() {
-            Some(last) if last.is_followed_by(stretch) && last.length + stretch.length <= STRETCH_BYTES_MAX => {
-                last.length += stretch.length;
+            Some(last) if last.is_followed_by(range) && last.length + range.length <= RANGE_BYTES_MAX => {
+                last.length += range.length;
             }
-            _ => joined.push(*stretch),
+            _ => joined.push(*range),
         }
     }
     joined

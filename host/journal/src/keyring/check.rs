@@ -7,7 +7,7 @@ use std::str::FromStr;
 use polder_core::TenantName;
 use serde::{Deserialize, Serialize};
 
-use super::Secret;
+use super::store::Secret;
 
 pub(super) const CHECK_BYTES: usize = 16;
 const CONTEXT: &str = "polder journal 2026-11-30 check value of one tenant's key";

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use polder_core::TenantName;
 
-use super::check::CHECK_BYTES;
-use super::{Kept, KeyCheck, KeyStore, SECRET_BYTES, Secret};
+use super::check::{CHECK_BYTES, KeyCheck};
+use super::store::{Kept, KeyStore, SECRET_BYTES, Secret};
 
 const SUFFIX: &str = ".key";
 const FILE_BYTES: usize = SECRET_BYTES + CHECK_BYTES;

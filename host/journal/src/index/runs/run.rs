@@ -21,7 +21,7 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::filter::Filter;
-use crate::bytes::{Cursor, put_number, put_text};
+use crate::format::bytes::{Cursor, put_number, put_text};
 use crate::index::IndexError;
 use crate::index::layout::mark_of;
 

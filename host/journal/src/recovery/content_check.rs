@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use polder_core::{ContentId, Position, Sequence, TimestampMs};
 
-use crate::frame::{Frame, Link};
+use crate::format::frame::{Frame, Link};
+use crate::format::opened_frame::{OpenedFrame, Record};
+use crate::format::record::check;
 use crate::keyring::Keyring;
-use crate::opened_frame::{OpenedFrame, Record};
-use crate::record::check;
 use crate::{AggregateKey, RecordView};
 
 /// Called with each readable record, after it was checked.

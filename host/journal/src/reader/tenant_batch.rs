@@ -4,14 +4,14 @@ use polder_core::{ContentId, Position, TenantName};
 
 use crate::disk::whole_sectors;
 use crate::error::ReadError;
-use crate::frame::Frame;
-use crate::index::Stretch;
-use crate::record::{Opened, Opener};
-use crate::shared::Shared;
+use crate::format::frame::Frame;
+use crate::format::record::{Opened, Opener};
+use crate::index::FrameRange;
+use crate::open_journal::OpenJournal;
 use crate::{EventView, RecordView};
 
 pub struct TenantBatch {
-    /// Whole frames, stretch after stretch.
+    /// Whole frames, range after range.
     bytes: Vec<u8>,
     /// Offsets of the tenant's records in `bytes`.
     records: Vec<usize>,
@@ -49,35 +49,41 @@ impl TenantBatch {
     }
 
     pub(crate) fn read(
-        shared: &Shared,
+        journal: &OpenJournal,
         tenant: &TenantName,
         after: Position,
-        stretches: &[Stretch],
+        ranges: &[FrameRange],
     ) -> Result<Self, ReadError> {
         let mut batch = Self { bytes: Vec::new(), records: Vec::new(), after, last: after };
-        let bytes: u64 = stretches.iter().map(|stretch| stretch.length).sum();
+        let bytes: u64 = ranges.iter().map(|range| range.length).sum();
         batch.bytes.reserve_exact(usize::try_from(bytes).unwrap_or(0));
-        for run in stretches.chunk_by(Stretch::is_followed_by) {
+        for run in ranges.chunk_by(FrameRange::is_followed_by) {
             let begin = batch.bytes.len();
-            let (address, length) = (run[0].address, run.iter().map(|stretch| stretch.length).sum::<u64>());
+            let (address, length) = (run[0].address, run.iter().map(|range| range.length).sum::<u64>());
             let length = usize::try_from(length).map_err(|_| too_long(length))?;
             batch.bytes.resize(begin + length, 0);
-            shared.segments.read(address, &mut batch.bytes[begin..])?;
-            batch.take_run(begin, address, tenant, shared)?;
+            journal.segments.read(address, &mut batch.bytes[begin..])?;
+            batch.take_run(begin, address, tenant, journal)?;
         }
         Ok(batch)
     }
 
     /// Checks the frames from `begin` on, which lie at address `from`; opens the tenant's records and stores their
     /// offsets.
-    fn take_run(&mut self, begin: usize, from: u64, tenant: &TenantName, shared: &Shared) -> Result<(), ReadError> {
+    fn take_run(
+        &mut self,
+        begin: usize,
+        from: u64,
+        tenant: &TenantName,
+        journal: &OpenJournal,
+    ) -> Result<(), ReadError> {
         let mut offset = begin;
-        let mut opener = Opener::new(&shared.keys);
+        let mut opener = Opener::new(&journal.keys);
         while offset < self.bytes.len() {
             let frame = Frame::read(&self.bytes[offset..]).map_err(|error| error.to_string());
             let found = frame.and_then(|frame| Ok((frame.header, own_records(&frame, tenant)?)));
             let address = from + (offset - begin) as u64;
-            let damaged = |what| shared.segments.damaged(address, what);
+            let damaged = |what| journal.segments.damaged(address, what);
             let (header, own) = found.map_err(damaged)?;
             for (start, length) in own {
                 let bytes = &mut self.bytes[offset + start..offset + start + length];
@@ -120,7 +126,7 @@ fn own_records(frame: &Frame<'_>, tenant: &TenantName) -> Result<Vec<(usize, usi
 }
 
 fn too_long(length: u64) -> ReadError {
-    ReadError::Index { what: format!("a stretch of {length} bytes in it is impossible") }
+    ReadError::Index { what: format!("a range of {length} bytes in it is impossible") }
 }
 
 impl std::fmt::Debug for TenantBatch {

@@ -9,19 +9,14 @@ use serde_json::value::RawValue;
 
 use super::{
     CHECKSUM_AT, FLAG_ACTOR, FLAG_CAUSATION, FLAG_CORRELATION, FLAG_HOPS, FLAG_REJECTED, FLAG_TRACEPARENT, FLAGS_KNOWN,
-    LENGTH_AT, Opened, POSITION_AT, PREFIX_BYTES, TENANT_AT, checksum, open,
+    LENGTH_AT, Opened, POSITION_AT, PREFIX_BYTES, RecordError, TENANT_AT, checksum, open,
 };
-use crate::bytes::Cursor;
+use crate::format::bytes::Cursor;
 use crate::keyring::Keyring;
 use crate::{AggregateKey, CommandKey};
 
 /// Minimum size of an event in bytes: name and version of one byte each, no payload.
 const EVENT_BYTES_MIN: u64 = 1 + 1 + 32 + 1;
-
-/// The bytes are not a record of this journal: they are damaged, or not written by it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a record: {0}")]
-pub struct RecordError(pub(crate) String);
 
 fn bad(what: &str) -> RecordError {
     RecordError(what.to_owned())

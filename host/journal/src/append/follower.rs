@@ -1,20 +1,18 @@
 //! Copies frames that another host wrote: verifies each frame, copies it into the segments, and adds it to the index,
-//! so that readers here see what readers at the writer's host see. A follower can become the writer.
+//! so that readers here see what readers at the writer's host see.
 
 use std::collections::HashSet;
 use std::io;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use polder_core::{TenantName, TimestampMs};
 
-use crate::Writer;
-use crate::active_segment::WriteError;
-use crate::error::{AppendError, FollowError};
-use crate::frame::{Frame, FrameBuilder, FrameKind};
+use super::outcome::AppendError;
+use super::tail::Tail;
+use crate::format::frame::{Frame, FrameBuilder, FrameKind};
+use crate::format::record::tenant_of;
 use crate::frame_log::FrameLog;
-use crate::record::tenant_of;
-use crate::replay::index_frame;
-use crate::tail::Tail;
+use crate::index::index_frame;
+use crate::segments::active::WriteError;
 
 pub struct Follower {
     tail: Tail,
@@ -41,6 +39,27 @@ pub struct JournalEnd {
     /// Number of the last frame, which is also the number of frames.
     pub number: u64,
     pub hash: [u8; 32],
+}
+
+/// A frame of another writer was not copied. Readers see all frames before it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FollowError {
+    /// The source of the frames has lost or changed something; check it.
+    #[error("frame {number} is refused: {what}")]
+    Refused { number: u64, what: String },
+    /// Try the same frame again once the keys can be stored.
+    #[error("frame {number} waits for its tenants' keys")]
+    Keys { number: u64, source: io::Error },
+    /// Try the same frame again; there may be space or file descriptors by then.
+    #[error("there is no room for frame {number} at the moment")]
+    NoRoom { number: u64, source: io::Error },
+    /// Check this machine's disk. Opening the copy again continues from there, or starts the copy afresh.
+    #[error("frame {number} cannot be copied")]
+    Copy { number: u64, source: io::Error },
+    /// An earlier call failed, with this reason.
+    #[error("the copy accepts nothing more: {reason}")]
+    Broken { reason: String },
 }
 
 impl Follower {
@@ -86,7 +105,7 @@ impl Follower {
             return Err(refused(format!("frame {found} was found there, which does not continue frame {last}")));
         }
         // Checked before anything is changed: an index that cannot be written to disk grows in memory.
-        let has_room = self.tail.shared.index.check_room();
+        let has_room = self.tail.journal.index.check_room();
         has_room.map_err(|error| FollowError::NoRoom { number, source: io::Error::other(error) })?;
         self.load_new_keys(&frame).map_err(|source| FollowError::Keys { number, source })?;
         self.tail.copy(bytes, header.address).map_err(|error| match error {
@@ -95,10 +114,10 @@ impl Follower {
         })?;
         let written =
             self.tail.written((header.link(), header.epoch), header.at_ms, header.address, u64::from(header.length));
-        let shared = &self.tail.shared;
-        let followed = index_frame(&shared.index, &shared.keys, &frame, &written);
+        let journal = &self.tail.journal;
+        let followed = index_frame(&journal.index, &journal.keys, &frame, &written);
         let indexed = followed.map_err(|error| self.broke(number, io::Error::other(error.to_string())))?;
-        self.tail.shared.counters.frame(u64::from(header.record_count), indexed.events, bytes.len() as u64);
+        self.tail.journal.counters.frame(u64::from(header.record_count), indexed.events, bytes.len() as u64);
         self.tail.tidy().map_err(|source| self.broke(number, source))?;
         let mut tenants = indexed.tenants;
         tenants.extend(indexed.sealed);
@@ -126,15 +145,6 @@ impl Follower {
         Ok(())
     }
 
-    /// Turns the follower into the writer, once the journal is [claimed](Self::claim).
-    ///
-    /// # Errors
-    /// Fails if the system has no random number.
-    pub fn into_writer(self, log: Box<dyn FrameLog>) -> io::Result<Writer> {
-        let epoch = self.tail.epoch;
-        Ok(Writer::new(self.tail, epoch, writers_mark()?, Some(log)))
-    }
-
     /// Writes the index to disk, so that the next opening has little to do.
     ///
     /// # Errors
@@ -148,7 +158,7 @@ impl Follower {
         for record in frame.record_offsets() {
             let (offset, length) = record.map_err(io::Error::other)?;
             let (tenant, _) = tenant_of(&frame.bytes()[offset..offset + length]).map_err(io::Error::other)?;
-            let keys = &self.tail.shared.keys;
+            let keys = &self.tail.journal.keys;
             if keys.get_by_text(tenant).is_some() || self.keyless.contains(tenant) {
                 continue;
             }
@@ -160,18 +170,12 @@ impl Follower {
         Ok(())
     }
 
+    pub(super) fn into_tail(self) -> Tail {
+        self.tail
+    }
+
     fn broke(&mut self, number: u64, source: io::Error) -> FollowError {
         self.broken = Some(format!("frame {number} could not be copied: {source}"));
         FollowError::Copy { number, source }
     }
-}
-
-/// A random number for one writer; see [`Sealer`](crate::record::Sealer).
-pub(crate) fn writers_mark() -> io::Result<u32> {
-    getrandom::u32().map_err(io::Error::other)
-}
-
-pub(crate) fn now_ms() -> TimestampMs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    TimestampMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

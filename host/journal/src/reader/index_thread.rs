@@ -5,15 +5,15 @@
 use std::io;
 use std::sync::mpsc::{Sender, channel};
 
-type Errand = Box<dyn FnOnce() + Send>;
+type Query = Box<dyn FnOnce() + Send>;
 
 /// A handle to the thread that runs the queries. The thread ends when the handle is dropped.
-pub(crate) struct Aside(Sender<Errand>);
+pub(crate) struct IndexThread(Sender<Query>);
 
-impl Aside {
+impl IndexThread {
     pub(crate) fn start() -> io::Result<Self> {
-        let (to, errands) = channel::<Errand>();
-        let run = move || errands.into_iter().for_each(|errand| errand());
+        let (to, queries) = channel::<Query>();
+        let run = move || queries.into_iter().for_each(|query| query());
         std::thread::Builder::new().name("index-reader".to_owned()).spawn(run)?;
         Ok(Self(to))
     }
@@ -24,13 +24,13 @@ impl Aside {
     /// Panics if `work` does.
     pub(crate) fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         let (done, answer) = channel();
-        let errand = move || {
+        let query = move || {
             // The send succeeds: the caller waits for the answer below.
             drop(done.send(work()));
         };
         // If earlier work has panicked, this send fails, and so does the receive below.
-        drop(self.0.send(Box::new(errand)));
-        answer.recv().expect("what was looked up aside has panicked: see the log")
+        drop(self.0.send(Box::new(query)));
+        answer.recv().expect("a query of the index has panicked: see the log")
     }
 }
 
@@ -40,14 +40,15 @@ mod tests {
 
     #[test]
     fn the_work_is_done_by_another_thread_with_an_answer_for_each_caller() {
-        let aside = Aside::start().unwrap();
+        let index_thread = IndexThread::start().unwrap();
         let here = std::thread::current().id();
         std::thread::scope(|scope| {
             for number in 0..8 {
-                let aside = &aside;
+                let index_thread = &index_thread;
                 scope.spawn(move || {
                     for round in 0..100 {
-                        let (thread, answer) = aside.run(move || (std::thread::current().id(), number * 1_000 + round));
+                        let (thread, answer) =
+                            index_thread.run(move || (std::thread::current().id(), number * 1_000 + round));
                         assert!(thread != here && answer == number * 1_000 + round);
                     }
                 });

@@ -6,12 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::content::ContentCheck;
+use super::content_check::ContentCheck;
+use super::scan::{Rest, Writers, scan_segment};
 use crate::disk::{Disk, FileDisk, Segment};
-use crate::frame::Frame;
-use crate::journal::{SEGMENTS_FOLDER, TENANT_KEYS_FOLDER};
+use crate::folders::{SEGMENTS_FOLDER, TENANT_KEYS_FOLDER};
+use crate::format::frame::Frame;
 use crate::keyring::Keyring;
-use crate::scan::{Rest, Writers, scan_segment};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

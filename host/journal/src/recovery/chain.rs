@@ -5,8 +5,8 @@
 
 use polder_core::TimestampMs;
 
-use crate::frame::{FrameKind, Link};
-use crate::scan::{Rest, SegmentScan};
+use super::scan::{Rest, SegmentScan};
+use crate::format::frame::{FrameKind, Link};
 
 /// The end of a journal without damage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub(crate) fn judge(scans: &[SegmentScan]) -> Result<End, Damage> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::FrameHeader;
+    use crate::format::frame::FrameHeader;
 
     fn header(number: u64) -> FrameHeader {
         FrameHeader {

@@ -2,9 +2,9 @@
 
 use polder_core::TenantName;
 
-use crate::frame::Frame;
+use crate::format::frame::Frame;
+use crate::format::record::{Opened, Opener, tenant_of};
 use crate::keyring::Keyring;
-use crate::record::{Opened, Opener, tenant_of};
 use crate::{RecordError, RecordView};
 
 pub(crate) struct OpenedFrame {

@@ -2,18 +2,18 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use polder_core::TimestampMs;
 
-use crate::active_segment::{ActiveSegment, WriteError};
 use crate::disk::whole_sectors;
-use crate::follower::now_ms;
-use crate::frame::Link;
+use crate::format::frame::Link;
 use crate::index::{DurableFrame, Flusher};
-use crate::shared::Shared;
+use crate::open_journal::OpenJournal;
+use crate::segments::active::{ActiveSegment, WriteError};
 
 pub(crate) struct Tail {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) journal: Arc<OpenJournal>,
     pub(crate) active: ActiveSegment,
     flusher: Flusher,
     /// The last frame.
@@ -26,13 +26,13 @@ pub(crate) struct Tail {
 
 impl Tail {
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        journal: Arc<OpenJournal>,
         active: ActiveSegment,
         (link, epoch): (Link, u64),
         at_ms: TimestampMs,
     ) -> Self {
-        let flusher = Flusher::start(&shared.index);
-        Self { shared, active, flusher, link, epoch, at_ms }
+        let flusher = Flusher::start(&journal.index);
+        Self { journal, active, flusher, link, epoch, at_ms }
     }
 
     /// Writes a frame that is durable elsewhere into the local copy, at the address given in its header.
@@ -68,11 +68,11 @@ impl Tail {
     /// # Errors
     /// Fails if a copy that the index would rely on cannot be made durable.
     pub(crate) fn tidy(&mut self) -> io::Result<()> {
-        if self.shared.index.is_full() {
+        if self.journal.index.is_full() {
             // The index must not contain a frame that a power loss could take from the segments. Only a copy has
             // unsynced frames here.
             self.active.sync_if_written()?;
-            self.flusher.flush_if_full(&self.shared.index);
+            self.flusher.flush_if_full(&self.journal.index);
         }
         self.active.prepare_next();
         Ok(())
@@ -81,8 +81,13 @@ impl Tail {
     /// Writes all entries of the index to disk.
     pub(crate) fn close(mut self) -> io::Result<()> {
         self.active.sync_if_written()?;
-        let Self { shared, flusher, .. } = self;
+        let Self { journal, flusher, .. } = self;
         drop(flusher);
-        shared.index.flush_all().map_err(|error| io::Error::other(error.to_string()))
+        journal.index.flush_all().map_err(|error| io::Error::other(error.to_string()))
     }
+}
+
+fn now_ms() -> TimestampMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    TimestampMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

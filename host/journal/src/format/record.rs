@@ -16,8 +16,8 @@ mod seal;
 mod view;
 
 pub use encode::EncodedRecord;
-pub(crate) use seal::{Keystream, Opened, Opener, Sealer, open, open_snapshot, seal_snapshot, tenant_of};
-pub use view::{EventView, Events, RecordBuf, RecordError, RecordView};
+pub(crate) use seal::{BLOCK_BYTES, Keystream, Opened, Opener, Sealer, cipher, open, random_mark, tenant_of};
+pub use view::{EventView, Events, RecordBuf, RecordView};
 pub(crate) use view::{check, length_of};
 
 const LENGTH_AT: usize = 0;
@@ -37,6 +37,11 @@ const FLAG_SEALED: u8 = 1 << 4;
 const FLAG_TRACEPARENT: u8 = 1 << 5;
 const FLAG_HOPS: u8 = 1 << 6;
 const FLAGS_KNOWN: u8 = FLAG_REJECTED | FLAG_CORRELATION | FLAG_CAUSATION | FLAG_ACTOR | FLAG_TRACEPARENT | FLAG_HOPS;
+
+/// The bytes are not a record of this journal: they are damaged, or not written by it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a record: {0}")]
+pub struct RecordError(pub(crate) String);
 
 /// Checksum for a record that is read without its frame; the frame's hash protects the journal as a whole. It covers
 /// everything but length and checksum, as stored on disk.

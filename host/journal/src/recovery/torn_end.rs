@@ -15,8 +15,18 @@
 //! There is one exception: a frame whose damaged length is larger than it was cannot be distinguished from an
 //! incomplete one.
 
+use std::path::PathBuf;
+
 use crate::disk::SECTOR_BYTES;
-use crate::frame::{FrameError, HEADER_BYTES, MAGIC, RECORD_BYTES_MAX, frame_length};
+use crate::format::frame::{FrameError, HEADER_BYTES, MAGIC, RECORD_BYTES_MAX, frame_length};
+
+/// An incomplete last frame, now cut off. If a crash left it, it was never acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TornEnd {
+    pub file: PathBuf,
+    pub offset: u64,
+    pub what: String,
+}
 
 /// The bytes from the first sector after the last good frame to the segment's end.
 #[derive(Debug, Default)]

@@ -16,17 +16,15 @@ use ctr::cipher::{InnerIvInit as _, StreamCipher as _, StreamCipherCoreWrapper};
 use polder_core::TenantName;
 
 use super::{CHECKSUM_AT, FLAG_SEALED, FLAGS_AT, POSITION_AT, RecordError, TENANT_AT, checksum};
-use crate::bytes::Cursor;
+use crate::format::bytes::Cursor;
 use crate::keyring::{KeyProblem, Keyring, TenantKey};
 
 pub(super) const MARK_BYTES: usize = 4;
-const BLOCK_BYTES: usize = 16;
+pub(crate) const BLOCK_BYTES: usize = 16;
 const BLOCK_NUMBER_AT: usize = 8;
 /// Minimum size of a block of keystream for consecutive records, in bytes: processors encrypt dozens of AES blocks in
 /// the time of a few.
 const KEYSTREAM_BYTES_MIN: usize = 4_096;
-/// Size of the random nonce before each sealed snapshot, in bytes. It is the start of the first counter block.
-const NONCE_BYTES: usize = 12;
 
 /// The result of opening a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +123,11 @@ impl<'a> Opener<'a> {
     }
 }
 
+/// A random number for one writer; see [`Sealer`].
+pub(crate) fn random_mark() -> std::io::Result<u32> {
+    getrandom::u32().map_err(std::io::Error::other)
+}
+
 /// Decrypts one record in place, after which its checksum does not match any more. Leaves a record that is not sealed
 /// as it is.
 pub(crate) fn open(record: &mut [u8], address: u64, keys: &Keyring) -> Result<Opened, RecordError> {
@@ -177,28 +180,6 @@ fn combine(bytes: &mut [u8], keystream: &[u8]) {
     bytes.iter_mut().zip(keystream).for_each(|(byte, key)| *byte ^= key);
 }
 
-/// Encrypts a snapshot's state for the index.
-pub(crate) fn seal_snapshot(state: &[u8], key: &Aes256Enc) -> std::io::Result<Vec<u8>> {
-    let mut nonce = [0; NONCE_BYTES];
-    getrandom::fill(&mut nonce).map_err(std::io::Error::other)?;
-    let mut sealed = [&nonce, state].concat();
-    cipher(key, snapshot_block(nonce)).apply_keystream(&mut sealed[NONCE_BYTES..]);
-    Ok(sealed)
-}
-
-pub(crate) fn open_snapshot(sealed: &[u8], key: &Aes256Enc) -> Option<Vec<u8>> {
-    let (nonce, state) = sealed.split_first_chunk::<NONCE_BYTES>()?;
-    let mut state = state.to_vec();
-    cipher(key, snapshot_block(*nonce)).apply_keystream(&mut state);
-    Some(state)
-}
-
-fn snapshot_block(nonce: [u8; NONCE_BYTES]) -> [u8; BLOCK_BYTES] {
-    let mut block = [0; BLOCK_BYTES];
-    block[..NONCE_BYTES].copy_from_slice(&nonce);
-    block
-}
-
 /// Seals or opens the bytes at `address`; both are the same operation.
 fn apply(key: &Aes256Enc, mark: u32, address: u64, bytes: &mut [u8]) {
     let mut block = [0; BLOCK_BYTES];
@@ -211,7 +192,8 @@ fn apply(key: &Aes256Enc, mark: u32, address: u64, bytes: &mut [u8]) {
     cipher.apply_keystream(bytes);
 }
 
-fn cipher(key: &Aes256Enc, block: [u8; BLOCK_BYTES]) -> Ctr64BE<Aes256Enc> {
+/// The cipher, which begins with this counter block.
+pub(crate) fn cipher(key: &Aes256Enc, block: [u8; BLOCK_BYTES]) -> Ctr64BE<Aes256Enc> {
     let core = ctr::CtrCore::<_, ctr::flavors::Ctr64BE>::inner_iv_init(key.clone(), &block.into());
     StreamCipherCoreWrapper::from_core(core)
 }
@@ -263,19 +245,5 @@ mod tests {
                 assert!(seen.insert(bytes), "mark {mark}, block {block}");
             }
         }
-    }
-
-    #[test]
-    fn a_snapshot_can_be_read_with_its_tenants_key_alone() {
-        let keys = Keyring::default();
-        let [acme, other] = ["acme", "other"].map(|name| TenantName::new(name).unwrap());
-        keys.create(&acme).unwrap();
-        keys.create(&other).unwrap();
-        let key = |tenant| keys.get(tenant).unwrap();
-        let sealed = seal_snapshot(b"a state", &key(&acme).snapshots).unwrap();
-        assert!(!sealed.windows(5).any(|bytes| bytes == b"state"));
-        assert_eq!(open_snapshot(&sealed, &key(&acme).snapshots).unwrap(), b"a state");
-        assert_ne!(open_snapshot(&sealed, &key(&other).snapshots).unwrap(), b"a state");
-        assert_eq!(open_snapshot(&sealed[..NONCE_BYTES - 1], &key(&acme).snapshots), None);
     }
 }

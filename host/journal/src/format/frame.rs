@@ -11,8 +11,8 @@
 use polder_core::TimestampMs;
 
 use crate::RecordError;
-use crate::bytes::Cursor;
-use crate::record::length_of;
+use crate::format::bytes::Cursor;
+use crate::format::record::length_of;
 
 /// Maximum size of a frame in bytes, unless it holds a single larger record. It fits one message of a bus with room to
 /// spare.

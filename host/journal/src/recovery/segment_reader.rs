@@ -8,14 +8,14 @@ use crate::disk::Segment;
 /// Size of one read, in bytes. It is large compared with a frame, so that few bytes are read twice.
 const WINDOW_BYTES: usize = 2 * 1024 * 1024;
 
-pub(crate) struct Window<'a> {
+pub(crate) struct SegmentReader<'a> {
     segment: &'a dyn Segment,
     length: u64,
     start: u64,
     bytes: Vec<u8>,
 }
 
-impl<'a> Window<'a> {
+impl<'a> SegmentReader<'a> {
     /// A window on the first `length` bytes of a segment. What follows is treated as zeros.
     pub(crate) fn new(segment: &'a dyn Segment, length: u64) -> Self {
         Self { segment, length, start: 0, bytes: Vec::new() }

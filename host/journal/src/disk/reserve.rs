@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::segments::Segments;
+use super::Disk;
 
 /// How long a measurement of the free space is valid.
 const REFRESH_EVERY: Duration = Duration::from_millis(500);
@@ -20,24 +20,18 @@ pub struct Shortage {
     pub reserve_bytes: u64,
 }
 
-pub(crate) struct DiskRoom {
-    segments: Arc<Segments>,
+pub(crate) struct DiskReserve {
+    disk: Arc<dyn Disk>,
     reserve_bytes: u64,
     refreshed: Mutex<Option<Instant>>,
     free_bytes: AtomicU64,
     is_short: AtomicBool,
 }
 
-impl DiskRoom {
-    pub(crate) fn new(segments: &Arc<Segments>, reserve_bytes: u64) -> Self {
+impl DiskReserve {
+    pub(crate) fn new(disk: Arc<dyn Disk>, reserve_bytes: u64) -> Self {
         let (refreshed, is_short) = Default::default();
-        Self {
-            segments: Arc::clone(segments),
-            reserve_bytes,
-            refreshed,
-            free_bytes: AtomicU64::new(u64::MAX),
-            is_short,
-        }
+        Self { disk, reserve_bytes, refreshed, free_bytes: AtomicU64::new(u64::MAX), is_short }
     }
 
     /// Checks whether anything but the journal may be written now.
@@ -70,6 +64,6 @@ impl DiskRoom {
             return;
         }
         *refreshed = Some(Instant::now());
-        self.free_bytes.store(self.segments.free_bytes().unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.free_bytes.store(self.disk.free_bytes().unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }

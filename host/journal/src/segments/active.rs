@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use std::io;
 use std::sync::Arc;
 
+use super::next::NextSegment;
 use crate::disk::{Disk, Segment, is_whole_sectors, passes, unsure, whole_sectors};
-use crate::next_segment::NextSegment;
 use crate::options::{FIRST_SEGMENT_BYTES, SEGMENT_GROWTH};
 use crate::segments::Segments;
 

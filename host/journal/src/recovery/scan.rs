@@ -4,10 +4,10 @@
 use std::io;
 use std::time::Duration;
 
+use super::segment_reader::SegmentReader;
+use super::torn_end::Remains;
 use crate::disk::{SECTOR_BYTES, Segment, whole_sectors};
-use crate::frame::{Frame, FrameError, FrameHeader, HEADER_BYTES, MAGIC, frame_length};
-use crate::torn::Remains;
-use crate::window::Window;
+use crate::format::frame::{Frame, FrameError, FrameHeader, HEADER_BYTES, MAGIC, frame_length};
 
 /// Whether another process may write to the segment during the scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub(crate) fn scan_part(
     writers: Writers,
     visit: &mut dyn FnMut(&Frame<'_>) -> Result<(), String>,
 ) -> io::Result<SegmentScan> {
-    let mut window = Window::new(segment, segment.length()?);
+    let mut window = SegmentReader::new(segment, segment.length()?);
     let (mut reread_at, mut rereads) = (None, 0);
     loop {
         let stop = match walk(&mut window, &mut scan, visit)? {
@@ -100,7 +100,7 @@ pub(crate) fn scan_part(
 
 /// Reads frame after frame. `Ok` is the place where no good frame follows; `Err` is damage that needs no further check.
 fn walk(
-    window: &mut Window<'_>,
+    window: &mut SegmentReader<'_>,
     scan: &mut SegmentScan,
     visit: &mut dyn FnMut(&Frame<'_>) -> Result<(), String>,
 ) -> io::Result<Result<Stop, Rest>> {
@@ -136,7 +136,7 @@ struct Stop {
     is_after_zeros: bool,
 }
 
-fn next_frame<'a>(window: &'a mut Window<'_>, offset: u64) -> io::Result<Result<Frame<'a>, FrameError>> {
+fn next_frame<'a>(window: &'a mut SegmentReader<'_>, offset: u64) -> io::Result<Result<Frame<'a>, FrameError>> {
     let length = match frame_length(window.get(offset, HEADER_BYTES)?) {
         Ok(length) => length,
         Err(error) => return Ok(Err(error)),
@@ -168,7 +168,7 @@ fn accept(
 
 /// Determines what follows the last good frame. The length in a bad frame cannot be trusted to find the next frame, so
 /// every sector is checked.
-fn rest_behind(window: &mut Window<'_>, stop: &Stop) -> io::Result<Rest> {
+fn rest_behind(window: &mut SegmentReader<'_>, stop: &Stop) -> io::Result<Rest> {
     const STEP_BYTES: u64 = 256 * SECTOR_BYTES;
     let mut remains = Remains::default();
     let mut offset = stop.offset;

@@ -1,0 +1,7 @@
+//! The bytes of the journal: a frame holds the records of one group commit, a record holds one decision. A frame's
+//! BLAKE3 hash chains it to the frame before; a record's own checksum is for reading it without its frame.
+
+pub(crate) mod bytes;
+pub(crate) mod frame;
+pub(crate) mod opened_frame;
+pub(crate) mod record;
