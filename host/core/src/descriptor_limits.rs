@@ -1,10 +1,4 @@
-//! Limits on the size of a descriptor. The error message contains the limit's name. All limits are checked in one pass.
-
-use std::io::{self, Write};
-
-use serde_json::Value;
-
-use crate::{AggregateDescriptor, AggregateName, Descriptor, DescriptorError, StateChart};
+//! Limits on the size of a descriptor. The error message contains the limit's name.
 
 const KIB: u64 = 1024;
 
@@ -35,88 +29,13 @@ pub const PROJECTED_AGGREGATES: DescriptorLimit =
 pub const SCHEMA_BYTES: DescriptorLimit = limit("schema_bytes_max", 256 * KIB, "bytes in a schema");
 pub const DOC_BYTES: DescriptorLimit = limit("doc_bytes_max", 16 * KIB, "bytes of documentation");
 
-impl DescriptorLimit {
-    /// Fails if `found` exceeds the limit. `place` names the part of the descriptor, for the message.
-    pub(crate) fn check(self, found: usize, place: impl FnOnce() -> String) -> Result<(), DescriptorError> {
-        let found = found as u64;
-        if found <= self.max {
-            return Ok(());
-        }
-        Err(DescriptorError::Limit { place: place(), found, limit: self })
-    }
-}
-
-pub(crate) fn check(descriptor: &Descriptor) -> Result<(), DescriptorError> {
-    let domain = || "the domain".to_owned();
-    AGGREGATES.check(descriptor.aggregates.len(), domain)?;
-    PROJECTIONS.check(descriptor.projections.len(), domain)?;
-    for (name, aggregate) in &descriptor.aggregates {
-        check_aggregate(name, aggregate)?;
-    }
-    for (name, projection) in &descriptor.projections {
-        let place = || format!("projection {name:?}");
-        let followed = projection.per_aggregate.as_ref().map_or(0, Vec::len);
-        PROJECTED_AGGREGATES.check(followed, place)?;
-        check_words(&projection.doc, &projection.schema, place)?;
-    }
-    Ok(())
-}
-
-fn check_aggregate(name: &AggregateName, aggregate: &AggregateDescriptor) -> Result<(), DescriptorError> {
-    let place = || format!("aggregate {name:?}");
-    COMMANDS.check(aggregate.commands.len(), place)?;
-    EVENTS.check(aggregate.events.len(), place)?;
-    check_words(&aggregate.doc, &aggregate.state_schema, place)?;
-    for (command, described) in &aggregate.commands {
-        check_words(&described.doc, &described.schema, || format!("command {command:?} of aggregate {name:?}"))?;
-    }
-    for (event, described) in &aggregate.events {
-        let place = || format!("event {event:?} of aggregate {name:?}");
-        EVENT_VERSIONS.check(described.reads.len(), place)?;
-        check_words(&described.doc, &described.schema, place)?;
-    }
-    aggregate.chart.as_ref().map_or(Ok(()), |chart| check_chart(chart, place))
-}
-
-fn check_chart(chart: &StateChart, place: impl Fn() -> String) -> Result<(), DescriptorError> {
-    CHART_STATES.check(chart.states.len(), &place)?;
-    CHART_TRANSITIONS.check(chart.transitions.len(), &place)?;
-    let ends = chart.transitions.iter().flat_map(|transition| [&transition.from, &transition.to]);
-    let names = chart.states.iter().chain(&chart.field).chain([&chart.initial]).chain(ends);
-    names.map(String::len).try_for_each(|bytes| CHART_NAME_BYTES.check(bytes, &place))
-}
-
-fn check_words(doc: &str, schema: &Value, place: impl Fn() -> String) -> Result<(), DescriptorError> {
-    DOC_BYTES.check(doc.len(), &place)?;
-    SCHEMA_BYTES.check(json_bytes(schema), &place)
-}
-
-/// Length of the value as JSON text.
-fn json_bytes(value: &Value) -> usize {
-    let mut counter = Counter(0);
-    // The writer cannot fail, and a JSON value has string keys only, so serialization cannot fail either.
-    serde_json::to_writer(&mut counter, value).map_or(usize::MAX, |()| counter.0)
-}
-
-struct Counter(usize);
-
-impl Write for Counter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::Descriptor;
 
     fn domain() -> Value {
         json!({

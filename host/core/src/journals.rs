@@ -82,14 +82,14 @@ mod tests {
     /// Existing histories depend on these values, in every future version.
     #[test]
     fn tenants_stay_where_they_are() {
-        let places: [(&str, [&str; 4]); 5] = [
+        let cases: [(&str, [&str; 4]); 5] = [
             ("main", ["1", "1", "3", "27"]),
             ("acme", ["1", "2", "3", "52"]),
             ("tenant-1", ["1", "1", "2", "57"]),
             ("tenant-2", ["1", "1", "3", "57"]),
             ("a", ["1", "2", "1", "20"]),
         ];
-        for (tenant, expected) in places {
+        for (tenant, expected) in cases {
             assert_eq!([1, 2, 3, JOURNALS_MAX].map(|count| of(count, tenant)), expected, "{tenant}");
         }
     }

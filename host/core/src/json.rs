@@ -80,20 +80,20 @@ fn may_have_large_number(bytes: &[u8]) -> bool {
 /// The first number beyond the range of a 64-bit float, in a text that is valid JSON.
 fn large_number(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
-    let mut place = 0;
-    while place < bytes.len() {
-        match bytes[place] {
-            b'"' => place = end_of_string(bytes, place),
+    let mut offset = 0;
+    while offset < bytes.len() {
+        match bytes[offset] {
+            b'"' => offset = end_of_string(bytes, offset),
             b'-' | b'0'..=b'9' => {
                 let is_part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E');
-                let length = bytes[place..].iter().take_while(|byte| is_part(byte)).count();
-                let number = &text[place..place + length];
+                let length = bytes[offset..].iter().take_while(|byte| is_part(byte)).count();
+                let number = &text[offset..offset + length];
                 if number.parse::<f64>().is_ok_and(f64::is_infinite) {
                     return Some(number);
                 }
-                place += length;
+                offset += length;
             }
-            _ => place += 1,
+            _ => offset += 1,
         }
     }
     None
@@ -101,15 +101,15 @@ fn large_number(text: &str) -> Option<&str> {
 
 /// The position after the closing quote of the string that opens at `start`.
 fn end_of_string(bytes: &[u8], start: usize) -> usize {
-    let mut place = start + 1;
-    while place < bytes.len() {
-        match bytes[place] {
-            b'"' => return place + 1,
-            b'\\' => place += 2,
-            _ => place += 1,
+    let mut offset = start + 1;
+    while offset < bytes.len() {
+        match bytes[offset] {
+            b'"' => return offset + 1,
+            b'\\' => offset += 2,
+            _ => offset += 1,
         }
     }
-    place
+    offset
 }
 
 fn shown(number: &str) -> String {

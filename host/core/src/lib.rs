@@ -16,7 +16,7 @@ mod json;
 mod limits;
 mod memory_budget;
 mod names;
-mod place;
+mod position;
 mod revision;
 pub mod subject;
 pub mod translation;
@@ -38,5 +38,5 @@ pub use names::{
     AggregateId, AggregateName, CommandId, CommandName, CorrelationId, DomainName, EventName, ID_BYTES_MAX,
     NAME_BYTES_MAX, NameError, ProjectionName, TenantName,
 };
-pub use place::{Position, Sequence, TimestampMs};
+pub use position::{Position, Sequence, TimestampMs};
 pub use revision::{REVISION_MARK_BYTES, Revision, RevisionHasher};

@@ -165,9 +165,9 @@ impl LimitChanges {
 impl TryFrom<BTreeMap<String, Option<u64>>> for LimitChanges {
     type Error = LimitError;
 
-    fn try_from(asked: BTreeMap<String, Option<u64>>) -> Result<Self, LimitError> {
+    fn try_from(given: BTreeMap<String, Option<u64>>) -> Result<Self, LimitError> {
         let mut changes = BTreeMap::new();
-        for (name, value) in asked {
+        for (name, value) in given {
             let limit = Limits::find(&name)?;
             value.map_or(Ok(()), |value| limit.check(value))?;
             changes.insert(limit.name, value);

@@ -2,8 +2,8 @@
 //! may become. A rule's target is a single kind of event, so it is known exactly which rules match its result.
 
 use super::fields::Field;
+use super::limits::{HOPS_MAX, RULES_MAX, TRANSLATIONS_PER_EVENT_MAX};
 use super::rule::Rule;
-use super::{HOPS_MAX, RULES_MAX, TRANSLATIONS_PER_EVENT_MAX};
 use crate::access::Pattern;
 
 /// Maximum number of patterns in one rule's `except`.

@@ -3,10 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::kind::EventKind;
 use super::path::Path;
+use super::source::Source;
 use super::text::Text;
-use crate::Event;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -16,14 +15,6 @@ pub enum Field {
     /// A constant value.
     Value(Value),
     Text(Text),
-}
-
-/// The input of a rule.
-pub(super) struct Source<'a> {
-    /// The recorded event that everything was translated from.
-    pub(super) event: &'a Event,
-    pub(super) kind: &'a EventKind,
-    pub(super) payload: &'a str,
 }
 
 pub(super) enum Made {

@@ -6,13 +6,16 @@
 mod check;
 mod fields;
 mod kind;
+mod limits;
 mod path;
 mod rule;
+mod source;
 mod text;
 
 pub use check::RulesError;
 pub use fields::Field;
 pub use kind::{EventKind, KindError};
+pub use limits::{HOPS_MAX, RULES_MAX, TRANSLATION_BYTES_MAX, TRANSLATIONS_PER_EVENT_MAX};
 pub use path::{Path, PathError};
 pub use rule::Rule;
 pub use text::{Text, TextError};
@@ -20,17 +23,7 @@ pub use text::{Text, TextError};
 use serde::{Deserialize, Serialize};
 
 use crate::Event;
-use fields::Source;
-
-/// Maximum number of rules of one tenant.
-pub const RULES_MAX: usize = 32;
-/// Maximum number of rules that an event passes through, across all hosts that hand it on. An event beyond it is in a
-/// loop.
-pub const HOPS_MAX: u32 = 8;
-/// Maximum number of messages that one event may become.
-pub const TRANSLATIONS_PER_EVENT_MAX: usize = 64;
-/// Maximum size of a translated payload, in bytes.
-pub const TRANSLATION_BYTES_MAX: usize = 262_144;
+use source::Source;
 
 /// All rules of a tenant, in order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

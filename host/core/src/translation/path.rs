@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::fields::Source;
+use super::source::Source;
 
 /// Maximum length of a path, in bytes.
 const PATH_BYTES_MAX: usize = 256;

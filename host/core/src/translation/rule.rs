@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::TRANSLATION_BYTES_MAX;
-use super::fields::{Field, Made, Source};
+use super::fields::{Field, Made};
 use super::kind::EventKind;
+use super::limits::TRANSLATION_BYTES_MAX;
+use super::source::Source;
 use crate::access::Pattern;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

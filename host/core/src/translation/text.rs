@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::fields::Source;
 use super::path::{Path, PathError};
+use super::source::Source;
 
 /// Maximum length of a text in bytes, before its placeholders are filled.
 const TEXT_BYTES_MAX: usize = 1_024;

@@ -1,127 +1,21 @@
-//! The descriptor that a domain returns from `catalog.describe`, and the host's requirements for it.
+//! Parses a descriptor, and checks the host's requirements for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::descriptor_limits::{self, DescriptorLimit};
-use crate::{AggregateName, CommandName, DomainName, EventName, ProjectionName};
-
-/// The descriptor format that this host reads.
-pub const DESCRIPTOR_FORMAT: u32 = 1;
+use super::error::DescriptorError;
+use super::size::check_size;
+use super::{AggregateDescriptor, DESCRIPTOR_FORMAT, Descriptor, EventDescriptor, StateChart, is_reserved_name};
+use crate::AggregateName;
+use crate::descriptor_limits::DESCRIPTOR_BYTES;
 
 /// Maximum length of the parser's message in an error, in bytes.
 const SHAPE_BYTES_MAX: usize = 400;
 
-/// Words that have another meaning in HTTP paths and subjects. A domain, aggregate, command or projection must not have
-/// one of them as its name. `polder-sdk-macros` holds the same list.
-pub const RESERVED_NAMES: [&str; 12] = [
-    "domains", "events", "views", "effects", "parked", "catalog", "cmd", "commands", "query", "result", "state",
-    "admin",
-];
-
-pub fn is_reserved_name(name: &str) -> bool {
-    RESERVED_NAMES.contains(&name)
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Descriptor {
-    pub format: u32,
-    pub domain: DomainName,
-    #[serde(default)]
-    pub aggregates: BTreeMap<AggregateName, AggregateDescriptor>,
-    #[serde(default)]
-    pub projections: BTreeMap<ProjectionName, ProjectionDescriptor>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AggregateDescriptor {
-    #[serde(default)]
-    pub doc: String,
-    pub commands: BTreeMap<CommandName, CommandDescriptor>,
-    pub events: BTreeMap<EventName, EventDescriptor>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub chart: Option<StateChart>,
-    /// JSON schema of the value that `inspect` returns.
-    #[serde(default)]
-    pub state_schema: Value,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CommandDescriptor {
-    #[serde(default)]
-    pub doc: String,
-    /// JSON schema of the payload.
-    pub schema: Value,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EventDescriptor {
-    #[serde(default)]
-    pub doc: String,
-    /// The version of new events.
-    pub version: u32,
-    /// All versions that can be read, ascending. The last one is `version`.
-    pub reads: Vec<u32>,
-    /// JSON schema of the payload in its newest version.
-    pub schema: Value,
-}
-
-/// A declared life cycle: which event moves an aggregate from which state to which.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StateChart {
-    /// The member of the inspected state that holds the name of the chart's state; `None` if there is no such member.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub field: Option<String>,
-    pub initial: String,
-    pub states: Vec<String>,
-    pub transitions: Vec<Transition>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Transition {
-    pub from: String,
-    pub event: EventName,
-    pub to: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ProjectionDescriptor {
-    #[serde(default)]
-    pub doc: String,
-    /// JSON schema of a document.
-    pub schema: Value,
-    /// If set, each event of these aggregates belongs to the document whose key is the aggregate's id, and other events
-    /// belong to no document. If not set, the host calls the component's `route`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub per_aggregate: Option<Vec<AggregateName>>,
-}
-
-/// Why a descriptor cannot be used. The domain's author has to fix it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DescriptorError {
-    #[error("the descriptor is not JSON of the expected shape: {0}")]
-    Shape(String),
-    #[error(
-        "the descriptor has format {found}; this host reads format {DESCRIPTOR_FORMAT}: build with a matching polder-sdk"
-    )]
-    Format { found: u64 },
-    #[error("{kind} may not be named {name:?}: that word has a meaning of its own in paths and subjects")]
-    Reserved { kind: &'static str, name: String },
-    #[error("{place} has {found} {}; at most {} are allowed (limit {})", limit.what, limit.max, limit.name)]
-    Limit { place: String, found: u64, limit: DescriptorLimit },
-    #[error("the domain has neither an aggregate nor a projection")]
-    Empty,
-    #[error("event {event:?} of aggregate {aggregate:?}: {problem}")]
-    Versions { aggregate: AggregateName, event: EventName, problem: &'static str },
-    #[error("the state chart of aggregate {aggregate:?} names {name:?}, which is not one of its {what}")]
-    Chart { aggregate: AggregateName, name: String, what: &'static str },
-}
-
 impl Descriptor {
     pub fn parse(text: &str) -> Result<Self, DescriptorError> {
-        descriptor_limits::DESCRIPTOR_BYTES.check(text.len(), || "the descriptor".to_owned())?;
+        DESCRIPTOR_BYTES.check(text.len(), || "the descriptor".to_owned())?;
         let value: Value = serde_json::from_str(text).map_err(|error| shape(&error))?;
         // The format is checked first: a newer format may have another shape, and then its number is the better
         // message.
@@ -130,7 +24,7 @@ impl Descriptor {
             _ => {}
         }
         let descriptor: Self = serde_json::from_value(value).map_err(|error| shape(&error))?;
-        descriptor_limits::check(&descriptor)?;
+        check_size(&descriptor)?;
         descriptor.check()?;
         Ok(descriptor)
     }
@@ -216,8 +110,10 @@ impl StateChart {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
+    use crate::RESERVED_NAMES;
 
     fn orders() -> Value {
         json!({
