@@ -12,7 +12,7 @@ pub(crate) fn replay(instance: &mut Instance, case: &AggregateCase) -> Result<Ve
     let payloads: Vec<Vec<u8>> = case.given.iter().map(|fact| fact.payload.to_string().into_bytes()).collect();
     let given: Vec<GuestEvent<'_>> = (1..)
         .zip(case.given.iter().zip(&payloads))
-        .map(|(place, (fact, payload))| event(case, place, fact, payload))
+        .map(|(number, (fact, payload))| event(case, number, fact, payload))
         .collect();
     let state = instance.start(&case.aggregate, &case.id)?;
     let state = instance.evolve(state, &given)?;
@@ -52,12 +52,12 @@ pub(crate) fn replay(instance: &mut Instance, case: &AggregateCase) -> Result<Ve
     Ok(differences)
 }
 
-fn event<'a>(case: &'a AggregateCase, place: u64, fact: &'a Fact, payload: &'a [u8]) -> GuestEvent<'a> {
+fn event<'a>(case: &'a AggregateCase, number: u64, fact: &'a Fact, payload: &'a [u8]) -> GuestEvent<'a> {
     GuestEvent {
-        position: place,
+        position: number,
         aggregate: &case.aggregate,
         aggregate_id: &case.id,
-        sequence: place,
+        sequence: number,
         name: &fact.name,
         version: fact.version,
         payload,

@@ -5,26 +5,14 @@
 mod aggregate;
 mod case;
 mod difference;
+mod error;
 mod projection;
 
 use polder_core::Limits;
-use polder_sandbox::{CallError, Component};
+use polder_sandbox::Component;
 
 pub use case::{Case, CaseError, read_folder};
-
-/// The reason why a component differs from the domain's native run.
-#[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
-    /// The results differ.
-    #[error("the component's results differ (- natively, + in the sandbox):\n  {}", .0.join("\n  "))]
-    Differs(Vec<String>),
-    #[error("the component failed where the domain did not natively: {0}")]
-    Call(#[from] CallError),
-    #[error("the case is for domain {case:?}, the component is {component:?}")]
-    OtherDomain { case: String, component: String },
-    #[error("the component answered with something that is not JSON: {0}")]
-    NotJson(#[from] serde_json::Error),
-}
+pub use error::ReplayError;
 
 /// Replays one case through a fresh instance.
 pub fn replay(component: &Component, case: &Case, limits: &Limits) -> Result<(), ReplayError> {

@@ -23,8 +23,8 @@ pub(crate) fn replay(instance: &mut Instance, case: &ProjectionCase) -> Result<V
                 Some(document) => document,
                 None => instance.open(&case.projection, &key, None)?,
             };
-            let (document, asked) = instance.apply(document, &[*event])?;
-            effects.extend(asked);
+            let (document, requested) = instance.apply(document, &[*event])?;
+            effects.extend(requested);
             open.insert(key, document);
         }
     }

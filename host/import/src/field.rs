@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::Refusal;
+use crate::number::Decimal;
 use crate::rows::Row;
 use crate::time::{TimeForm, Twice, zone};
-use crate::value::{Decimal, Kind};
+use crate::value::Kind;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Field {

@@ -28,6 +28,7 @@ mod import;
 mod lines;
 mod map;
 mod node;
+mod number;
 mod plan;
 mod progress;
 mod refusal;

@@ -8,8 +8,8 @@ use jiff::fmt::temporal::{DateTimeParser, DateTimePrinter, Pieces};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use serde::Deserialize;
 
+use crate::number::{Decimal, integer};
 use crate::refusal::shown;
-use crate::value::{Decimal, Kind};
 
 static PARSER: DateTimeParser = DateTimeParser::new();
 static PRINTER: DateTimePrinter = DateTimePrinter::new();
@@ -187,7 +187,7 @@ fn epoch(
     unit: &str,
     moment: impl Fn(i64) -> Result<jiff::Timestamp, jiff::Error>,
 ) -> Result<Written, String> {
-    let number = Kind::Integer(Decimal::Point).read(text).ok().and_then(|number| number.as_i64());
+    let number = integer(text.trim(), Decimal::Point).and_then(|number| number.as_i64());
     let number = number.ok_or_else(|| format!("a whole number of {unit} since 1970 is needed"))?;
     moment(number).map(Written::Moment).map_err(|error| error.to_string())
 }
