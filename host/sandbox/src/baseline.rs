@@ -6,7 +6,7 @@ use wasmtime::component::{Linker, ResourceAny};
 use wasmtime::{Config, Engine, Store, StoreContextMut};
 
 use crate::bindings::Domain;
-use crate::notes::DIAGNOSTICS;
+use crate::diagnostics::DIAGNOSTICS;
 use crate::{GuestCommand, Refusal, admission};
 
 /// One instance with its store.

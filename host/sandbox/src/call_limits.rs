@@ -7,7 +7,7 @@ use polder_core::Limits;
 use wasmtime::{FrameInfo, Store, Trap, WasmBacktrace};
 
 use crate::call_error::CallErrorKind;
-use crate::live::Inside;
+use crate::inside::Inside;
 use crate::resources::{self, HANDLES_MAX};
 
 /// Maximum number of bytes that one answer may make the host allocate, whatever the tenant's limits are.
@@ -50,7 +50,7 @@ impl CallLimits {
         store.set_fuel(self.fuel_max).expect("the engine's profile has fuel on");
         // The next tick, and each one after it, checks the call's time.
         store.set_epoch_deadline(1);
-        store.data_mut().turn.begin();
+        store.data_mut().call_time.begin();
     }
 
     pub(crate) fn explain(&self, error: &wasmtime::Error, inside: &Inside) -> CallErrorKind {
@@ -59,7 +59,7 @@ impl CallLimits {
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::OutOfFuel) => CallErrorKind::OutOfFuel { fuel_max: self.fuel_max },
-            Some(Trap::Interrupt) if inside.turn.was_interrupted() => CallErrorKind::Interrupted,
+            Some(Trap::Interrupt) if inside.call_time.was_interrupted() => CallErrorKind::Interrupted,
             Some(Trap::Interrupt) => CallErrorKind::OutOfTime { ms: self.ms_max },
             // A guest that is refused memory aborts with a trap that does not contain the reason.
             _ if inside.resources.exhausted => CallErrorKind::OutOfMemory { bytes: self.memory_bytes_max },

@@ -12,7 +12,7 @@ use crate::watchdog::Pulse;
 /// Wall-clock limit as a multiple of the limit on processor time, so that a starved call also ends.
 const WAITING_FACTOR: u32 = 10;
 
-pub(crate) struct Turn {
+pub(crate) struct CallTime {
     pulse: Pulse,
     cpu_time_max: Duration,
     /// Measured from the first tick that found the call running.
@@ -23,7 +23,7 @@ pub(crate) struct Turn {
     was_interrupted: bool,
 }
 
-impl Turn {
+impl CallTime {
     pub(crate) fn new(pulse: Pulse, cpu_ms_max: u64) -> Self {
         Self {
             pulse,
@@ -68,13 +68,13 @@ impl Turn {
     }
 }
 
-impl Turn {
+impl CallTime {
     pub(crate) fn was_interrupted(&self) -> bool {
         self.was_interrupted
     }
 }
 
-impl Drop for Turn {
+impl Drop for CallTime {
     fn drop(&mut self) {
         self.end();
     }
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn a_call_whose_caller_is_gone_is_over_whatever_time_it_has_left() {
         let watchdog = Watchdog::start(Engine::default()).unwrap();
-        let (mut turn, is_gone) = (Turn::new(watchdog.pulse(), 60_000), Arc::<AtomicBool>::default());
+        let (mut turn, is_gone) = (CallTime::new(watchdog.pulse(), 60_000), Arc::<AtomicBool>::default());
         turn.end_when(Arc::clone(&is_gone));
         turn.begin();
         assert!(!turn.is_over());
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn each_call_has_a_turn_of_its_own() {
         let watchdog = Watchdog::start(Engine::default()).unwrap();
-        let mut turn = Turn::new(watchdog.pulse(), 1);
+        let mut turn = CallTime::new(watchdog.pulse(), 1);
         turn.begin();
         while !turn.is_over() {}
         turn.begin();

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use polder_core::{Descriptor, Limits, Revision};
-use wasmtime::component::InstancePre;
 
 use crate::bindings::DomainIndices;
 use crate::call_error::{CallError, CallErrorKind};
 use crate::catalog::Catalog;
-use crate::live::{Inside, InstantiateError, Live};
+use crate::live::{InstantiateError, Live};
+use crate::loaded::Loaded;
+use crate::platform::Platform;
 use crate::resources::{self, TABLE_ELEMENTS_MAX};
-use crate::sandbox::Platform;
 use crate::{Instance, Refusal};
 
 /// Size of a page of linear memory, in bytes.
@@ -33,14 +33,6 @@ pub enum Origin {
     /// Compiled, but not stored in the cache, for this reason.
     CompiledUncached(String),
     Cached,
-}
-
-/// What all instances of a component share.
-pub(crate) struct Loaded {
-    ready: InstancePre<Inside>,
-    exports: DomainIndices,
-    catalog: Catalog,
-    platform: Arc<Platform>,
 }
 
 impl Component {
@@ -78,17 +70,6 @@ impl Component {
         let catalog = Catalog::new(&descriptor);
         let loaded = Arc::new(Loaded { ready, exports, catalog, platform: Arc::clone(platform) });
         Ok(Self { revision, descriptor, origin, memory_bytes_needed, loaded })
-    }
-}
-
-impl Loaded {
-    pub(crate) fn instantiate(&self, limits: &Limits) -> Result<Live, InstantiateError> {
-        let platform = &self.platform;
-        Live::instantiate(&self.ready, &self.exports, (&platform.watchdog, &platform.memory), limits)
-    }
-
-    pub(crate) fn catalog(&self) -> &Catalog {
-        &self.catalog
     }
 }
 

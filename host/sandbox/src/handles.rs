@@ -8,7 +8,7 @@ use wasmtime::component::ResourceAny;
 #[must_use = "a state that is not discarded stays in the guest's memory"]
 #[derive(Debug)]
 pub struct StateHandle {
-    pub(crate) place: Place,
+    pub(crate) handle: Handle,
     /// Index of the aggregate's type in the catalog.
     pub(crate) aggregate: usize,
 }
@@ -17,13 +17,14 @@ pub struct StateHandle {
 #[must_use = "a document that is not discarded stays in the guest's memory"]
 #[derive(Debug)]
 pub struct DocumentHandle {
-    pub(crate) place: Place,
+    pub(crate) handle: Handle,
     /// Index of the projection in the catalog; `None` if the catalog does not list it.
     pub(crate) projection: Option<usize>,
 }
 
+/// What a guest's handle refers to, and the instance in which it is valid.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Handle {
     pub(crate) instance: InstanceNumber,
     pub(crate) resource: ResourceAny,
 }

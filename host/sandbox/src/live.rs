@@ -10,17 +10,11 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 use crate::bindings::{Domain, DomainIndices};
 use crate::call_error::CallErrorKind;
 use crate::call_limits::{self, CallLimits};
+use crate::call_time::CallTime;
+use crate::inside::Inside;
 use crate::notes::{Note, Notes};
 use crate::resources::{HANDLES_MAX, Resources};
-use crate::turn::Turn;
 use crate::watchdog::Watchdog;
-
-/// The host's data in a guest's store.
-pub(crate) struct Inside {
-    pub(crate) resources: Resources,
-    pub(crate) notes: Notes,
-    pub(crate) turn: Turn,
-}
 
 pub(crate) struct Live {
     store: Store<Inside>,
@@ -50,7 +44,7 @@ impl Live {
             kind: budget.explain(&error, store.data()),
             notes: store.data_mut().notes.take(),
         })?;
-        store.data_mut().turn.end();
+        store.data_mut().call_time.end();
         let guest =
             exports.load(&mut store, &instance).map_err(|error| InstantiateError::Types(format!("{error:#}")))?;
         Ok(Self { store, guest, budget })
@@ -67,12 +61,12 @@ impl Live {
         inside.resources.host_exhausted = None;
         self.budget.grant(&mut self.store);
         let answer = run(&mut self.store, &self.guest);
-        self.store.data_mut().turn.end();
+        self.store.data_mut().call_time.end();
         answer.map_err(|error| self.budget.explain(&error, self.store.data()))
     }
 
     pub(crate) fn end_when(&mut self, is_gone: Arc<AtomicBool>) {
-        self.store.data_mut().turn.end_when(is_gone);
+        self.store.data_mut().call_time.end_when(is_gone);
     }
 
     pub(crate) fn take_notes(&mut self) -> Vec<Note> {
@@ -91,12 +85,12 @@ pub(crate) fn new_store(engine: &Engine, watchdog: &Watchdog, limits: &Limits) -
 
 /// Does the same as [`new_store`], with linear memory that is reserved from `memory`.
 fn new_store_in(engine: &Engine, (watchdog, memory): (&Watchdog, &MemoryBudget), limits: &Limits) -> Store<Inside> {
-    let turn = Turn::new(watchdog.pulse(), limits.call_wall_ms_max);
-    let inside = Inside { resources: Resources::new(limits, memory), notes: Notes::new(limits), turn };
+    let call_time = CallTime::new(watchdog.pulse(), limits.call_wall_ms_max);
+    let inside = Inside { resources: Resources::new(limits, memory), notes: Notes::new(limits), call_time };
     let mut store = Store::new(engine, inside);
     store.limiter(|inside| &mut inside.resources);
     store.epoch_deadline_callback(|mut store| {
-        let is_over = store.data_mut().turn.is_over();
+        let is_over = store.data_mut().call_time.is_over();
         Ok(if is_over { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(1) })
     });
     store.set_hostcall_fuel(call_limits::answer_bytes_max(limits));

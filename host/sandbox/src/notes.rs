@@ -2,10 +2,6 @@
 //! nothing back.
 
 use polder_core::Limits;
-use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, WasmStr};
-
-use crate::live::Inside;
 
 /// Bytes that each note counts in addition to its text, so that a million empty notes are not free.
 const NOTE_OVERHEAD_BYTES: usize = 64;
@@ -69,33 +65,21 @@ impl Notes {
         notes
     }
 
-    fn is_full(&self) -> bool {
+    /// Counts a note that is not kept.
+    pub(crate) fn drop_one(&mut self) {
+        self.dropped += 1;
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
         self.bytes_left <= NOTE_OVERHEAD_BYTES
     }
 
-    fn keep(&mut self, level: u8, message: &str) {
+    /// Keeps as much of the message as there is room for.
+    pub(crate) fn keep(&mut self, level: u8, message: &str) {
         let text_bytes = message.floor_char_boundary(self.bytes_left.saturating_sub(NOTE_OVERHEAD_BYTES));
         self.bytes_left = self.bytes_left.saturating_sub(text_bytes + NOTE_OVERHEAD_BYTES);
         self.kept.push(Note { level: level.into(), message: message[..text_bytes].to_owned() });
     }
-}
-
-/// The only interface that a component may import.
-pub(crate) const DIAGNOSTICS: &str = "polder:domain/diagnostics@0.2.0";
-
-/// Provides `note` to every component that `linker` links.
-pub(crate) fn link(linker: &mut Linker<Inside>) -> wasmtime::Result<()> {
-    let note = |mut store: StoreContextMut<'_, Inside>, (level, message): (u8, WasmStr)| {
-        if store.data().notes.is_full() {
-            // The text is not even read, so a guest that writes gigabytes of notes costs the host nothing.
-            store.data_mut().notes.dropped += 1;
-            return Ok(());
-        }
-        let message = message.to_str(&store)?.into_owned();
-        store.data_mut().notes.keep(level, &message);
-        Ok(())
-    };
-    linker.instance(DIAGNOSTICS)?.func_wrap("note", note)
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use polder_core::{Limits, MemoryBudget, Revision};
-use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::compile::compile_for;
 use crate::component::{Component, Origin};
-use crate::live::Inside;
+use crate::platform::Platform;
+use crate::sandbox_error::SandboxError;
 use crate::watchdog::Watchdog;
-use crate::{Refusal, compiled, notes, profile, self_check};
+use crate::{Refusal, compiled, diagnostics, profile, self_check};
 
 #[derive(Debug, Clone)]
 pub struct SandboxOptions {
@@ -34,33 +34,12 @@ pub struct Sandbox {
     options: SandboxOptions,
 }
 
-/// What all loaded components share. The watchdog ends when the last of them is dropped, so that no call runs without
-/// it.
-pub(crate) struct Platform {
-    pub(crate) engine: Engine,
-    pub(crate) linker: Linker<Inside>,
-    pub(crate) watchdog: Watchdog,
-    pub(crate) memory: MemoryBudget,
-}
-
-/// The host cannot run guests on this machine. The operator has to fix it.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SandboxError {
-    #[error("the WebAssembly engine cannot be set up: {0}")]
-    Engine(String),
-    #[error("the watchdog thread cannot be started")]
-    Watchdog(#[source] std::io::Error),
-    #[error("the limit on {limit} is not live on this engine: {found}")]
-    NotLive { limit: &'static str, found: String },
-}
-
 impl Sandbox {
     pub fn new(options: SandboxOptions) -> Result<Self, SandboxError> {
         let engine_error = |error: wasmtime::Error| SandboxError::Engine(format!("{error:#}"));
         let engine = profile::engine().map_err(engine_error)?;
         let mut linker = Linker::new(&engine);
-        notes::link(&mut linker).map_err(engine_error)?;
+        diagnostics::link(&mut linker).map_err(engine_error)?;
         let watchdog = Watchdog::start(engine.clone()).map_err(SandboxError::Watchdog)?;
         let memory = options.memory.clone();
         Ok(Self { platform: Arc::new(Platform { engine, linker, watchdog, memory }), options })

@@ -5,12 +5,13 @@ use polder_core::Limits;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Instance, Module, Store};
 
-use crate::SandboxError;
 use crate::call_error::CallErrorKind;
 use crate::call_limits::CallLimits;
-use crate::live::{Inside, new_store};
+use crate::inside::Inside;
+use crate::live::new_store;
 use crate::profile::STACK_BYTES_MAX;
 use crate::resources::HANDLES_MAX;
+use crate::sandbox_error::SandboxError;
 use crate::watchdog::Watchdog;
 
 /// A module that violates the limits on code. Each exported function runs into one of them.

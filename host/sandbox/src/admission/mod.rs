@@ -10,6 +10,7 @@ use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;
 
 use crate::Refusal;
+use crate::diagnostics::DIAGNOSTICS;
 pub use passed_values::PASSED_VALUES_MAX;
 pub use shape::{COMPONENT_DEPTH_MAX, DECLARATIONS_MAX, FUNCTION_BYTES_MAX, INSTANTIATIONS_MAX, LOCALS_MAX};
 use shape::{Kind, Shape};
@@ -17,7 +18,6 @@ use shape::{Kind, Shape};
 /// Maximum size of a file, in bytes. At about 2 MB/s it compiles in seconds.
 pub const COMPONENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-const DIAGNOSTICS: &str = "polder:domain/diagnostics@0.2.0";
 /// Every component imports this interface, but only for its types: it has no functions.
 const TYPES: &str = "polder:domain/types@0.2.0";
 /// Beginning of the name of the section that contains a module's types.

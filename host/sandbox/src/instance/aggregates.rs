@@ -14,7 +14,7 @@ impl Instance {
         let index = self.aggregate(aggregate)?;
         let answer = self.call(|store, guest| guest.polder_domain_aggregates().call_start(store, aggregate, id))?;
         let resource = answer.map_err(|fault| self.fault(fault))?;
-        Ok(StateHandle { place: self.place(resource), aggregate: index })
+        Ok(StateHandle { handle: self.handle_of(resource), aggregate: index })
     }
 
     /// The state from bytes that [`save`](Self::save) of the same revision returned.
@@ -23,15 +23,15 @@ impl Instance {
         let answer =
             self.call(|store, guest| guest.polder_domain_aggregates().call_load(store, aggregate, id, saved))?;
         let resource = answer.map_err(|fault| self.fault(fault))?;
-        Ok(StateHandle { place: self.place(resource), aggregate: index })
+        Ok(StateHandle { handle: self.handle_of(resource), aggregate: index })
     }
 
     /// The state after `events`, which follow the events it contains. After an error the state is lost.
     pub fn evolve(&mut self, state: StateHandle, events: &[Event<'_>]) -> Result<StateHandle, CallError> {
-        let before = self.resource(&state.place)?;
+        let before = self.resource(&state.handle)?;
         let answer = self.call(|store, guest| guest.polder_domain_aggregates().call_evolve(store, before, events))?;
         let resource = answer.map_err(|fault| self.fault(fault))?;
-        Ok(StateHandle { place: self.place(resource), ..state })
+        Ok(StateHandle { handle: self.handle_of(resource), ..state })
     }
 
     /// The domain's decision, and the state including the new events. After an error the state is lost.
@@ -40,7 +40,7 @@ impl Instance {
         state: StateHandle,
         command: &Command<'_>,
     ) -> Result<(StateHandle, Result<Vec<GuestNewEvent>, Reason>), CallError> {
-        let before = self.resource(&state.place)?;
+        let before = self.resource(&state.handle)?;
         let answer = self.call(|store, guest| guest.polder_domain_aggregates().call_handle(store, before, *command))?;
         let (after, decision) = answer.map_err(|fault| self.fault(fault))?;
         let decision = match decision {
@@ -50,14 +50,14 @@ impl Instance {
             Err(rejection) => answers::reason(rejection).map(Err),
         };
         match decision {
-            Ok(decision) => Ok((StateHandle { place: self.place(after), ..state }, decision)),
+            Ok(decision) => Ok((StateHandle { handle: self.handle_of(after), ..state }, decision)),
             Err(problem) => Err(self.failed_with(after, problem)),
         }
     }
 
     /// The state as bytes that [`load`](Self::load) reads.
     pub fn save(&mut self, state: &StateHandle) -> Result<Vec<u8>, CallError> {
-        let resource = self.resource(&state.place)?;
+        let resource = self.resource(&state.handle)?;
         let answer = self.call(|store, guest| guest.polder_domain_aggregates().state().call_save(store, resource))?;
         let saved = answer.map_err(|fault| self.fault(fault))?;
         answers::saved_state(saved, &self.limits).map_err(|problem| self.failed(problem))
@@ -65,7 +65,7 @@ impl Instance {
 
     /// The state as JSON.
     pub fn inspect(&mut self, state: &StateHandle) -> Result<String, CallError> {
-        let resource = self.resource(&state.place)?;
+        let resource = self.resource(&state.handle)?;
         let answer =
             self.call(|store, guest| guest.polder_domain_aggregates().state().call_inspect(store, resource))?;
         let text = answer.map_err(|fault| self.fault(fault))?;
@@ -75,7 +75,7 @@ impl Instance {
 
     /// Frees the state in the guest's memory.
     pub fn discard(&mut self, state: StateHandle) -> Result<(), CallError> {
-        let resource = self.resource(&state.place)?;
+        let resource = self.resource(&state.handle)?;
         self.drop_resource(resource)
     }
 

@@ -13,9 +13,10 @@ use wasmtime::component::ResourceAny;
 use crate::bindings::Domain;
 use crate::bindings::wire::Fault;
 use crate::call_error::{CallError, CallErrorKind, DEAD, STALE};
-use crate::component::Loaded;
-use crate::handles::{InstanceNumber, Place};
-use crate::live::{Inside, InstantiateError, Live};
+use crate::handles::{Handle, InstanceNumber};
+use crate::inside::Inside;
+use crate::live::{InstantiateError, Live};
+use crate::loaded::Loaded;
 use crate::notes::Note;
 
 /// Maximum length of a fault's message, in bytes. A longer one is cut.
@@ -82,18 +83,18 @@ impl Instance {
         })
     }
 
-    fn place(&self, resource: ResourceAny) -> Place {
-        Place { instance: self.number, resource }
+    fn handle_of(&self, resource: ResourceAny) -> Handle {
+        Handle { instance: self.number, resource }
     }
 
-    fn resource(&self, place: &Place) -> Result<ResourceAny, CallError> {
+    fn resource(&self, handle: &Handle) -> Result<ResourceAny, CallError> {
         if self.live.is_none() {
             return Err(CallError::gone(DEAD));
         }
-        if place.instance != self.number {
+        if handle.instance != self.number {
             return Err(CallError::gone(STALE));
         }
-        Ok(place.resource)
+        Ok(handle.resource)
     }
 
     fn drop_resource(&mut self, resource: ResourceAny) -> Result<(), CallError> {

@@ -21,7 +21,7 @@ impl Instance {
             self.call(|store, guest| guest.polder_domain_projections().call_open(store, projection, key, saved))?;
         let resource = answer.map_err(|fault| self.fault(fault))?;
         let projection = self.loaded.catalog().find_projection(projection);
-        Ok(DocumentHandle { place: self.place(resource), projection })
+        Ok(DocumentHandle { handle: self.handle_of(resource), projection })
     }
 
     /// The document after `events`, and the effects. After an error the document is lost.
@@ -30,18 +30,18 @@ impl Instance {
         document: DocumentHandle,
         events: &[Event<'_>],
     ) -> Result<(DocumentHandle, Vec<Effect>), CallError> {
-        let before = self.resource(&document.place)?;
+        let before = self.resource(&document.handle)?;
         let answer = self.call(|store, guest| guest.polder_domain_projections().call_apply(store, before, events))?;
         let (after, effects) = answer.map_err(|fault| self.fault(fault))?;
         match answers::effects(effects, events, &self.limits) {
-            Ok(effects) => Ok((DocumentHandle { place: self.place(after), ..document }, effects)),
+            Ok(effects) => Ok((DocumentHandle { handle: self.handle_of(after), ..document }, effects)),
             Err(problem) => Err(self.failed_with(after, problem)),
         }
     }
 
     /// The document as JSON; `None` if it is to be deleted.
     pub fn save_document(&mut self, document: &DocumentHandle) -> Result<Option<Vec<u8>>, CallError> {
-        let resource = self.resource(&document.place)?;
+        let resource = self.resource(&document.handle)?;
         let answer =
             self.call(|store, guest| guest.polder_domain_projections().document().call_save(store, resource))?;
         let saved = answer.map_err(|fault| self.fault(fault))?;
@@ -51,7 +51,7 @@ impl Instance {
 
     /// Frees the document in the guest's memory.
     pub fn discard_document(&mut self, document: DocumentHandle) -> Result<(), CallError> {
-        let resource = self.resource(&document.place)?;
+        let resource = self.resource(&document.handle)?;
         self.drop_resource(resource)
     }
 }

@@ -1,0 +1,31 @@
+//! A domain's compiled code, ready to be instantiated.
+
+use std::sync::Arc;
+
+use polder_core::Limits;
+use wasmtime::component::InstancePre;
+
+use crate::bindings::DomainIndices;
+use crate::catalog::Catalog;
+use crate::inside::Inside;
+use crate::live::{InstantiateError, Live};
+use crate::platform::Platform;
+
+/// What all instances of a component share.
+pub(crate) struct Loaded {
+    pub(crate) ready: InstancePre<Inside>,
+    pub(crate) exports: DomainIndices,
+    pub(crate) catalog: Catalog,
+    pub(crate) platform: Arc<Platform>,
+}
+
+impl Loaded {
+    pub(crate) fn instantiate(&self, limits: &Limits) -> Result<Live, InstantiateError> {
+        let platform = &self.platform;
+        Live::instantiate(&self.ready, &self.exports, (&platform.watchdog, &platform.memory), limits)
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+}
