@@ -119,8 +119,8 @@ impl Connection {
     /// Checks that JetStream answers.
     pub async fn require_jetstream(&self) -> Result<(), ConnectError> {
         let urls = self.urls.to_string();
-        let asked = async_nats::jetstream::new(self.client.clone()).query_account().await;
-        asked.map(drop).map_err(|error| match error.kind() {
+        let account = async_nats::jetstream::new(self.client.clone()).query_account().await;
+        account.map(drop).map_err(|error| match error.kind() {
             AccountErrorKind::TimedOut => ConnectError::NoJetStreamAnswer { urls },
             _ => ConnectError::NoJetStream { urls, problem: error.to_string() },
         })

@@ -65,14 +65,14 @@ impl Delivery {
 
     /// Waits for the answer to the last message.
     pub async fn taken(&mut self, wait_max: Duration) -> Taken {
-        let asked = format!("{}.{}", self.inbox, self.count);
+        let reply_subject = format!("{}.{}", self.inbox, self.count);
         let answered = async {
             while let Some(answer) = self.answers.next().await {
                 if answer.payload.as_ref() == STOP {
                     return Taken::Stop;
                 }
                 // An answer to an earlier message is late, and does not confirm this one.
-                if answer.subject.as_str() == asked {
+                if answer.subject.as_str() == reply_subject {
                     let is_gone = answer.status == Some(StatusCode::NO_RESPONDERS);
                     return if is_gone { Taken::Gone } else { Taken::GoOn };
                 }

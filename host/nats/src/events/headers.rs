@@ -34,7 +34,7 @@ pub(super) struct Mark {
     pub(super) id: String,
 }
 
-/// Place of a message in its batch.
+/// Position of a message in its batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct InBatch<'a> {
     pub(super) id: &'a str,

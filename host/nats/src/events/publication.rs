@@ -4,7 +4,7 @@ use polder_core::Position;
 
 /// An event, and the last of its messages in the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Place {
+pub(super) struct Published {
     pub(super) position: Position,
     /// The stream's own count. It runs ahead of positions if events are translated, or if another client has published
     /// to the stream's subjects.
@@ -15,8 +15,8 @@ pub(super) struct Place {
 pub(super) enum Step {
     /// Nothing is known, or not any more: read the end of the stream.
     FindEnd,
-    /// Send a batch of the events right after this place.
-    Publish { after: Place },
+    /// Send a batch of the events right after this event.
+    Publish { after: Published },
     /// A batch is in flight. The next one is sent once this one is confirmed. A sequence alone does not identify the
     /// message that took it: another client's message can take an event's place.
     AwaitConfirmation,
@@ -42,9 +42,9 @@ pub(super) struct Publication {
 
 #[derive(Debug)]
 struct Known {
-    confirmed: Place,
-    /// Place of the last event of the batch in flight.
-    under_way: Option<Place>,
+    confirmed: Published,
+    /// The last event of the batch in flight.
+    under_way: Option<Published>,
 }
 
 impl Publication {
@@ -67,7 +67,7 @@ impl Publication {
     }
 
     /// Records that the stream ends here: this event is its last.
-    pub(super) fn found(&mut self, end: Place) {
+    pub(super) fn found(&mut self, end: Published) {
         self.epoch += 1;
         self.known = Some(Known { confirmed: end, under_way: None });
     }
@@ -76,7 +76,7 @@ impl Publication {
     /// The stream takes all of it or nothing.
     pub(super) fn sent(&mut self, position: Position, messages: u64) {
         let Some(known) = &mut self.known else { return };
-        known.under_way = Some(Place { position, sequence: known.confirmed.sequence + messages });
+        known.under_way = Some(Published { position, sequence: known.confirmed.sequence + messages });
     }
 
     /// Records that the stream has taken a batch, the last message of which has this `sequence`.
@@ -86,8 +86,8 @@ impl Publication {
         }
         let Some(known) = &mut self.known else { return };
         match known.under_way.take() {
-            Some(place) if place.sequence == sequence => {
-                known.confirmed = place;
+            Some(published) if published.sequence == sequence => {
+                known.confirmed = published;
                 self.epoch += 1;
             }
             _ => self.known = None,

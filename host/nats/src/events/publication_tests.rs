@@ -79,12 +79,12 @@ const EVENTS_PER_BATCH: u64 = 3;
 
 impl Stream {
     /// Reads the end as a publisher does: back to the last message of a publisher.
-    fn end(&self) -> (Place, usize) {
+    fn end(&self) -> (Published, usize) {
         let (position, held) = match self.messages.iter().rev().flatten().next() {
             Some((position, number)) => complete_up_to(Position(*position), *number, count(*position)),
             None => (Position(0), 0),
         };
-        (Place { position, sequence: self.messages.len() as u64 }, held)
+        (Published { position, sequence: self.messages.len() as u64 }, held)
     }
 
     fn ours(&self) -> Vec<Id> {
@@ -222,26 +222,32 @@ proptest! {
 fn one_batch_is_under_way_and_no_more() {
     let mut publication = Publication::default();
     assert_eq!(publication.step(Position(9)), Step::FindEnd);
-    publication.found(Place { position: Position(2), sequence: 5 });
+    publication.found(Published { position: Position(2), sequence: 5 });
     let epoch = publication.epoch();
     assert_eq!(publication.step(Position(2)), Step::Rest);
-    assert_eq!(publication.step(Position(9)), Step::Publish { after: Place { position: Position(2), sequence: 5 } });
+    assert_eq!(
+        publication.step(Position(9)),
+        Step::Publish { after: Published { position: Position(2), sequence: 5 } }
+    );
     publication.sent(Position(9), 8);
     assert_eq!(publication.step(Position(u64::MAX)), Step::AwaitConfirmation);
     publication.stored(epoch, 13);
-    assert_eq!(publication.step(Position(10)), Step::Publish { after: Place { position: Position(9), sequence: 13 } });
+    assert_eq!(
+        publication.step(Position(10)),
+        Step::Publish { after: Published { position: Position(9), sequence: 13 } }
+    );
     assert_eq!(publication.confirmed(), Some(Position(9)));
 }
 
 #[test]
 fn a_confirmation_of_something_else_is_a_loss() {
     let mut publication = Publication::default();
-    publication.found(Place::default());
+    publication.found(Published::default());
     publication.sent(Position(3), 3);
     publication.stored(publication.epoch(), 4);
     assert_eq!(publication.step(Position(3)), Step::FindEnd);
     // An answer to an earlier epoch changes nothing.
-    publication.found(Place::default());
+    publication.found(Published::default());
     publication.sent(Position(3), 3);
     publication.stored(publication.epoch() - 1, 4);
     publication.refused(publication.epoch() - 1);

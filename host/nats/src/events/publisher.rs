@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::answer::Answer;
 use super::headers::{InBatch, Mark};
 use super::messages::Messages;
-use super::publication::{Place, Publication, Step, complete_up_to};
+use super::publication::{Publication, Published, Step, complete_up_to};
 use super::stream::{BEFORE_ALL, End, EventStream, EventStreams, StreamError};
 use super::trouble::Trouble;
 use super::{History, Progress};
@@ -189,36 +189,36 @@ impl<H: History> Publisher<H> {
         self.read.clear();
         self.reading = None;
         self.held_of_next = 0;
-        let (place, strange) = match self.stream.end().await? {
-            End::Start => (Place::default(), 0),
-            End::Strange { sequence } => (Place { position: BEFORE_ALL, sequence }, sequence),
+        let (end, foreign) = match self.stream.end().await? {
+            End::Start => (Published::default(), 0),
+            End::Foreign { sequence } => (Published { position: BEFORE_ALL, sequence }, sequence),
             End::Ours { mark, own_sequence, sequence } => {
                 let position = mark.position;
-                let (last, held) = self.place(mark).await?;
+                let (last, held) = self.locate(mark).await?;
                 self.held_of_next = held;
-                let strange = match self.history.is_translated() {
+                let foreign = match self.history.is_translated() {
                     // The number of messages of the earlier events is unknown without reading all of them.
                     true => sequence - own_sequence,
                     false => sequence.saturating_sub(position.0),
                 };
-                (Place { position: last, sequence }, strange)
+                (Published { position: last, sequence }, foreign)
             }
         };
-        if strange > 0 {
+        if foreign > 0 {
             tracing::warn!(
                 stream = self.stream.name(),
-                strange,
+                foreign,
                 "another client has published to subjects of events: only the host may be allowed to do that"
             );
         }
-        self.publication.found(place);
-        self.progress.confirm(place.position);
+        self.publication.found(end);
+        self.progress.confirm(end.position);
         Ok(())
     }
 
     /// Returns the last event of which the stream holds all messages if it ends with `end`, and the number of messages
     /// that it holds of the next event.
-    async fn place(&mut self, end: Mark) -> Result<(Position, usize), StreamError> {
+    async fn locate(&mut self, end: Mark) -> Result<(Position, usize), StreamError> {
         let before = Position(end.position.0.saturating_sub(1));
         let event = self.page(before).await?.into_iter().next().filter(|event| event.position == end.position);
         let messages = event.map(|event| Messages::of(event, &self.history, self.stream.name()));
@@ -250,7 +250,7 @@ impl<H: History> Publisher<H> {
         }
     }
 
-    async fn publish(&mut self, after: Place) -> Result<(), StreamError> {
+    async fn publish(&mut self, after: Published) -> Result<(), StreamError> {
         self.collect(after.position).await;
         self.read_on(after.position).await?;
         // `newest` is read before translations are requested: up to here they are known.
@@ -275,8 +275,8 @@ impl<H: History> Publisher<H> {
                 self.stream.ensure([messages.domain(number).clone()]).await?;
             }
             sent += 1;
-            let place = InBatch { id: &batch_id, number: sent, count, expected_last: after.sequence };
-            let headers = messages.headers(number, place);
+            let in_batch = InBatch { id: &batch_id, number: sent, count, expected_last: after.sequence };
+            let headers = messages.headers(number, in_batch);
             let payload = messages.payload(number);
             let subject = messages.subject(number, self.stream.tenant());
             let client = self.connection.client();

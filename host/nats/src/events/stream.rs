@@ -79,7 +79,7 @@ pub(super) enum End {
         sequence: u64,
     },
     /// The stream holds only messages of other clients.
-    Strange { sequence: u64 },
+    Foreign { sequence: u64 },
 }
 
 impl EventStreams {
@@ -202,7 +202,7 @@ impl EventStream {
             }
         }
         match first {
-            1 => Ok(End::Strange { sequence: last }),
+            1 => Ok(End::Foreign { sequence: last }),
             _ => Err(self.unusable(format!("none of its last messages, {first} to {last}, is an event's"))),
         }
     }

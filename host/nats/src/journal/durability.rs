@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::error::JournalError;
-use super::link::JournalOptions;
+use super::options::JournalOptions;
 use crate::Connection;
 
 /// Usual port of a server's monitoring.
@@ -88,8 +88,8 @@ async fn sync_interval(connection: &Connection, options: &JournalOptions) -> Syn
             None => return SyncInterval::Unknown("no server is connected".to_owned()),
         },
     };
-    let asked = tokio::time::timeout(MONITORING_WAIT_MAX, get(&address));
-    match asked.await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
+    let request = tokio::time::timeout(MONITORING_WAIT_MAX, get(&address));
+    match request.await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
         Ok(answer) => read(&answer),
         Err(error) => SyncInterval::Unknown(format!("{address} does not answer: {error}")),
     }

@@ -11,9 +11,10 @@ use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
 use polder_journal::{FrameLog, LogError};
 
-use super::link::{JournalLink, RETRY_PAUSE, Spot};
+use super::link::{JournalLink, StreamPosition};
 use super::message::{self, Message};
 use super::objects;
+use super::retry::RETRY_PAUSE;
 
 /// Time for which a frame is tried. Servers elect a new leader in a few seconds, and a restarted server needs some
 /// more. Clients get an answer long before.
@@ -56,10 +57,10 @@ impl StreamLog {
     ) -> Result<(), LogError> {
         let start = Instant::now();
         loop {
-            let expected = self.0.spot().sequence;
+            let expected = self.0.position().sequence;
             let problem = match self.publish(expected, payload, headers).await {
                 Ok(sequence) if sequence == expected + 1 => {
-                    self.0.set_spot(Spot { number, sequence });
+                    self.0.set_position(StreamPosition { number, sequence });
                     return Ok(());
                 }
                 // Only a stream that lost its past does this.
@@ -79,7 +80,7 @@ impl StreamLog {
                 return Err(unavailable(number, problem));
             }
             tracing::debug!(number, problem, "a frame is sent again");
-            if self.0.spot().sequence == expected {
+            if self.0.position().sequence == expected {
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
         }
@@ -90,19 +91,19 @@ impl StreamLog {
     /// it.
     async fn check_place(&self, number: u64, frame: &Bytes) -> Result<bool, LogError> {
         loop {
-            let sequence = self.0.spot().sequence + 1;
+            let sequence = self.0.position().sequence + 1;
             match self.0.message(sequence).await {
                 Err(_) | Ok(None) => return Ok(false),
                 Ok(Some(Message::Frame { number: found, content })) if found >= number => {
                     if found > number || content.digest() != blake3::hash(frame) {
                         return Err(LogError::Overtaken { number });
                     }
-                    self.0.set_spot(Spot { number, sequence });
+                    self.0.set_position(StreamPosition { number, sequence });
                     return Ok(true);
                 }
                 Ok(Some(_)) => {
-                    self.0.strange(sequence);
-                    self.0.set_spot(Spot { number: number - 1, sequence });
+                    self.0.log_foreign(sequence);
+                    self.0.set_position(StreamPosition { number: number - 1, sequence });
                 }
             }
         }

@@ -38,7 +38,7 @@ enum Holding {
     Held(String),
     Free,
     /// No host of the cluster wrote the entry.
-    Strange,
+    Foreign,
 }
 
 /// The entry as it was read.
@@ -70,7 +70,7 @@ impl Watch {
             Holding::Free => return true,
             Holding::Held(_) => Some(seen.revision),
             // It shows neither that the holder is there nor that it is gone.
-            Holding::Strange => self.unchanged.and_then(|(revision, _)| revision),
+            Holding::Foreign => self.unchanged.and_then(|(revision, _)| revision),
         };
         match self.unchanged {
             Some((unchanged, since)) if unchanged == revision => now.duration_since(since) >= LEASE,
@@ -187,10 +187,10 @@ impl Lease {
         };
         self.note(seen.as_ref());
         match seen {
-            Some(seen) if seen.holding == Holding::Strange || seen.holding == Holding::Held(self.host.clone()) => {
+            Some(seen) if seen.holding == Holding::Foreign || seen.holding == Holding::Held(self.host.clone()) => {
                 self.held = Some(seen.revision);
                 match seen.holding {
-                    Holding::Strange => Renewal::Unknown("no host of the cluster wrote the last entry".to_owned()),
+                    Holding::Foreign => Renewal::Unknown("no host of the cluster wrote the last entry".to_owned()),
                     _ => Renewal::Held,
                 }
             }
@@ -206,7 +206,7 @@ impl Lease {
         match seen.map(|seen| &seen.holding) {
             Some(Holding::Held(host)) => self.owner = Some(host.clone()),
             Some(Holding::Free) | None => self.owner = None,
-            Some(Holding::Strange) => {}
+            Some(Holding::Foreign) => {}
         }
     }
 
@@ -240,7 +240,7 @@ impl LeaseReader {
     pub fn read(&self) -> Result<Option<(u64, Option<String>)>, JournalError> {
         let holder = |holding| match holding {
             Holding::Held(host) => Some(host),
-            Holding::Free | Holding::Strange => None,
+            Holding::Free | Holding::Foreign => None,
         };
         Ok(see(&self.link, &self.bucket)?.map(|seen| (seen.revision, holder(seen.holding))))
     }
@@ -256,7 +256,7 @@ fn see(link: &JournalLink, bucket: &Store) -> Result<Option<Seen>, JournalError>
     let holding = match entry.operation {
         Operation::Put => read(&link.own_marks().lease, &entry.value, entry.revision),
         // No host deletes the entry.
-        Operation::Delete | Operation::Purge => Holding::Strange,
+        Operation::Delete | Operation::Purge => Holding::Foreign,
     };
     Ok(Some(Seen { revision: entry.revision, holding }))
 }
@@ -275,7 +275,7 @@ fn read(key: &[u8; 32], value: &[u8], revision: u64) -> Holding {
         {
             host.map_or(Holding::Free, Holding::Held)
         }
-        _ => Holding::Strange,
+        _ => Holding::Foreign,
     }
 }
 
@@ -293,13 +293,13 @@ mod tests {
 
     #[test]
     fn what_no_host_wrote_neither_frees_nor_renews_a_lease() {
-        let strange = |revision| Seen { revision, holding: Holding::Strange };
+        let foreign = |revision| Seen { revision, holding: Holding::Foreign };
         let (mut watch, start) = (Watch::default(), Instant::now());
-        assert!(!watch.may_take(Some(&strange(1)), start));
+        assert!(!watch.may_take(Some(&foreign(1)), start));
         assert!(!watch.may_take(Some(&seen(2, Some("a"))), start + LEASE / 2));
-        assert!(!watch.may_take(Some(&strange(3)), start + LEASE));
-        assert!(!watch.may_take(Some(&strange(4)), start + LEASE * 3 / 2 - Duration::from_millis(1)));
-        assert!(watch.may_take(Some(&strange(5)), start + LEASE * 3 / 2), "its holder has not renewed it");
+        assert!(!watch.may_take(Some(&foreign(3)), start + LEASE));
+        assert!(!watch.may_take(Some(&foreign(4)), start + LEASE * 3 / 2 - Duration::from_millis(1)));
+        assert!(watch.may_take(Some(&foreign(5)), start + LEASE * 3 / 2), "its holder has not renewed it");
     }
 
     #[test]
@@ -308,12 +308,12 @@ mod tests {
         let (held, free) = (written(&ours, Some("a"), 6), written(&ours, None, 7));
         assert_eq!(read(&ours, &held, 7), Holding::Held("a".to_owned()));
         assert_eq!(read(&ours, &free, 8), Holding::Free);
-        assert_eq!(read(&ours, &free, 12), Holding::Strange, "it was written once more");
-        assert_eq!(read(&theirs, &held, 7), Holding::Strange);
+        assert_eq!(read(&ours, &free, 12), Holding::Foreign, "it was written once more");
+        assert_eq!(read(&theirs, &held, 7), Holding::Foreign);
         let forged = String::from_utf8(held.to_vec()).unwrap().replace("\"a\"", "\"b\"");
-        assert_eq!(read(&ours, forged.as_bytes(), 7), Holding::Strange);
+        assert_eq!(read(&ours, forged.as_bytes(), 7), Holding::Foreign);
         for text in ["", "{}", r#"{"host":null}"#, r#"{"host":null,"replaces":18446744073709551615,"mark":""}"#] {
-            assert_eq!(read(&ours, text.as_bytes(), 1), Holding::Strange, "{text}");
+            assert_eq!(read(&ours, text.as_bytes(), 1), Holding::Foreign, "{text}");
         }
     }
 

@@ -21,7 +21,7 @@ pub(super) enum Message {
         content: Content,
     },
     /// No host of this cluster wrote the message.
-    Strange,
+    Foreign,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(super) fn headers(marks: &Marks, number: u64, frame: &[u8], object: Option<&
 
 /// Reads a message. Without `marks` the writer is unknown: then everything that looks like a frame is one.
 pub(super) fn read(marks: Option<&Marks>, headers: &HeaderMap, payload: Bytes) -> Message {
-    open(marks, headers, payload).unwrap_or(Message::Strange)
+    open(marks, headers, payload).unwrap_or(Message::Foreign)
 }
 
 fn open(marks: Option<&Marks>, headers: &HeaderMap, payload: Bytes) -> Option<Message> {
@@ -118,9 +118,9 @@ mod tests {
                 &frame,
             ),
         ] {
-            assert_eq!(read(Some(&ours), &headers, payload.clone()), Message::Strange, "{headers:?}");
+            assert_eq!(read(Some(&ours), &headers, payload.clone()), Message::Foreign, "{headers:?}");
         }
-        assert_ne!(read(None, &headers(&theirs, 7, &frame, None), frame), Message::Strange, "the writer is unknown");
+        assert_ne!(read(None, &headers(&theirs, 7, &frame, None), frame), Message::Foreign, "the writer is unknown");
     }
 
     #[test]
@@ -131,6 +131,6 @@ mod tests {
         let content = Content::Object { name: "frame-7".to_owned(), digest };
         assert_eq!(read(Some(&ours), &headers, Bytes::new()), Message::Frame { number: 7, content });
         headers.insert(OBJECT, "frame-8");
-        assert_eq!(read(Some(&ours), &headers, Bytes::new()), Message::Strange);
+        assert_eq!(read(Some(&ours), &headers, Bytes::new()), Message::Foreign);
     }
 }

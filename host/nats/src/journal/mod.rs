@@ -6,30 +6,35 @@
 //! first appends the next frame, and the others are refused. Fencing depends on nothing else, neither on a lease nor on
 //! a clock.
 
-mod asking;
 mod durability;
 mod error;
 mod frame_log;
+mod host_requests;
 mod lease;
 mod link;
 mod message;
 mod objects;
-mod owning;
+mod opening;
+mod options;
 mod presence;
 mod reading;
+mod retry;
 mod secret;
 mod settings;
 mod sound;
+mod streams;
+mod takeover;
 mod tenant_keys;
 mod verify;
 
-pub use asking::{AskError, HostLine};
 pub use durability::{Durability, SyncInterval};
 pub use error::JournalError;
 pub use frame_log::StreamLog;
+pub use host_requests::{AskError, HostLine};
 pub use lease::{LEASE, LEASE_LOOK, Lease, LeaseReader, Renewal};
-pub use link::{JournalLink, JournalOptions};
+pub use link::JournalLink;
 pub use objects::{Objects, Parcel};
+pub use options::JournalOptions;
 pub use presence::{Heartbeat, Presence};
 pub use secret::JournalSecret;
 pub use settings::JOURNAL_NAME;

@@ -12,9 +12,10 @@ use futures::StreamExt as _;
 use polder_journal::{FollowError, Followed, Follower};
 
 use super::error::JournalError;
-use super::link::{JournalLink, QUESTION_WAIT_MAX, RETRY_PAUSE, Spot};
+use super::link::{JournalLink, StreamPosition};
 use super::message::{self, Content, Message};
 use super::objects;
+use super::retry::{QUESTION_WAIT_MAX, RETRY_PAUSE};
 use super::sound::{self, Extent, LostFrame};
 
 impl JournalLink {
@@ -32,12 +33,12 @@ impl JournalLink {
             follower.check_end(&there).map_err(|what| self.lost(LostFrame { frame: number, what }))?;
             sequence = at;
         }
-        self.set_spot(Spot { number, sequence });
+        self.set_position(StreamPosition { number, sequence });
         if extent.last == sequence {
             return Ok(());
         }
         let mut frames = self.block_on(self.messages_after(sequence))?;
-        while self.spot().sequence < extent.last {
+        while self.position().sequence < extent.last {
             let came = self.block_on(frames.next(QUESTION_WAIT_MAX))?;
             let came = came.ok_or_else(|| JournalError::unavailable("give all frames", "no more came"))?;
             self.take(follower, came)?;
@@ -61,7 +62,7 @@ impl JournalLink {
             let came = self.block_on(async {
                 let frames = match &mut frames {
                     Some(frames) => frames,
-                    None => frames.insert(self.try_messages_after(self.spot().sequence).await?),
+                    None => frames.insert(self.try_messages_after(self.position().sequence).await?),
                 };
                 frames.next(patience).await
             });
@@ -87,9 +88,10 @@ impl JournalLink {
 
     /// Finds a frame, and the sequence of its message. Returns `None` if the stream has no such frame.
     async fn find_frame(&self, number: u64) -> Result<Option<(u64, Bytes)>, JournalError> {
-        let spot = self.spot();
+        let position = self.position();
         // The sequence of the frame if no other client has written since.
-        let likely = if (1..=number).contains(&spot.number) { spot.sequence + number - spot.number } else { number };
+        let likely =
+            if (1..=number).contains(&position.number) { position.sequence + number - position.number } else { number };
         for from in [likely, number] {
             let mut sequence = from;
             while let Some(message) = self.message(sequence).await? {
@@ -141,10 +143,10 @@ impl JournalLink {
     }
 
     pub(super) async fn extent(&self) -> Result<Extent, JournalError> {
-        let asked = self.ask("report how far the journal reaches", || async {
+        let info = self.ask("report how far the journal reaches", || async {
             self.inner.frames.info_builder().with_deleted(true).fetch().await
         });
-        let state = asked.await?.info.state;
+        let state = info.await?.info.state;
         Ok(Extent {
             first: state.first_sequence,
             last: state.last_sequence,
@@ -177,8 +179,8 @@ impl JournalLink {
     }
 
     /// Applies the next message. Returns `None` if it is no frame, or if the copy already has it.
-    fn take(&self, follower: &mut Follower, came: Came) -> Result<Option<Followed>, JournalError> {
-        let Came { sequence, message } = came;
+    fn take(&self, follower: &mut Follower, came: Arrived) -> Result<Option<Followed>, JournalError> {
+        let Arrived { sequence, message } = came;
         let last = follower.end().number;
         let followed = match message {
             Message::Frame { number, content } if number == last + 1 => {
@@ -186,12 +188,12 @@ impl JournalLink {
                 Some(self.apply(follower, &frame)?)
             }
             Message::Frame { number, .. } if number > last + 1 => return Err(self.lost(other(last + 1, number))),
-            Message::Frame { .. } | Message::Strange => {
-                self.strange(sequence);
+            Message::Frame { .. } | Message::Foreign => {
+                self.log_foreign(sequence);
                 None
             }
         };
-        self.set_spot(Spot { number: follower.end().number, sequence });
+        self.set_position(StreamPosition { number: follower.end().number, sequence });
         Ok(followed)
     }
 
@@ -215,7 +217,7 @@ pub(super) fn other(frame: u64, found: u64) -> LostFrame {
 }
 
 /// A message, and its sequence in the stream.
-pub(super) struct Came {
+pub(super) struct Arrived {
     pub(super) sequence: u64,
     pub(super) message: Message,
 }
@@ -228,7 +230,7 @@ pub(super) struct Messages {
 
 impl Messages {
     /// Returns `None` if no message arrived in time.
-    pub(super) async fn next(&mut self, patience: Duration) -> Result<Option<Came>, JournalError> {
+    pub(super) async fn next(&mut self, patience: Duration) -> Result<Option<Arrived>, JournalError> {
         let unavailable = |problem: String| JournalError::unavailable("give the journal's frames", problem);
         match tokio::time::timeout(patience, self.messages.next()).await {
             Err(_) => Ok(None),
@@ -236,7 +238,7 @@ impl Messages {
                 let sequence = found.info().map_err(|error| unavailable(error.to_string()))?.stream_sequence;
                 let headers = found.headers.clone().unwrap_or_default();
                 let message = message::read(self.link.marks(), &headers, found.payload.clone());
-                Ok(Some(Came { sequence, message }))
+                Ok(Some(Arrived { sequence, message }))
             }
             Ok(Some(Err(error))) => Err(unavailable(error.to_string())),
             Ok(None) => Err(unavailable("it ended".to_owned())),

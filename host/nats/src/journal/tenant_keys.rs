@@ -123,11 +123,11 @@ impl KeyStore for KeyStream {
         let prefix = &self.link.inner.names.keys_prefix;
         self.link.block_on(async {
             let every = format!("{prefix}*");
-            let asked = self.link.ask("list the tenants' keys", || async {
+            let request = self.link.ask("list the tenants' keys", || async {
                 self.stream.info_builder().subjects(every.clone()).fetch().await
             });
             let subjects: Vec<_> =
-                asked.await.map_err(io::Error::other)?.try_collect().await.map_err(io::Error::other)?;
+                request.await.map_err(io::Error::other)?.try_collect().await.map_err(io::Error::other)?;
             let mut all = Vec::new();
             for (subject, _) in subjects {
                 let tenant = subject.strip_prefix(prefix).and_then(|tenant| TenantName::new(tenant).ok());

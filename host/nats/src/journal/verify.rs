@@ -3,9 +3,10 @@
 use polder_journal::{FrameCheck, Keyring, RecordView, VerifyReport};
 
 use super::error::JournalError;
-use super::link::{JournalLink, QUESTION_WAIT_MAX};
+use super::link::JournalLink;
 use super::message::Message;
 use super::reading::other;
+use super::retry::QUESTION_WAIT_MAX;
 use super::sound::{self, LostFrame};
 
 /// Reads and checks the whole stream. Blocks.
@@ -41,7 +42,7 @@ pub fn verify_stream_with(
                     last = number;
                 }
                 Message::Frame { number, .. } if number > last + 1 => return Err(link.lost(other(last + 1, number))),
-                Message::Frame { .. } | Message::Strange => link.strange(came.sequence),
+                Message::Frame { .. } | Message::Foreign => link.log_foreign(came.sequence),
             }
         }
         Ok::<_, JournalError>(())

@@ -34,13 +34,13 @@ impl Service {
         endpoints: Vec<Arc<Endpoint>>,
     ) -> Result<Self, NotSent> {
         let identity = Identity::new(description);
-        let mut asked = Vec::new();
+        let mut subscriptions = Vec::new();
         for verb in ["PING", "INFO", "STATS"] {
             for subject in identity.subjects(verb) {
-                asked.push(connection.client().subscribe(subject).await.map_err(NotSent::new)?);
+                subscriptions.push(connection.client().subscribe(subject).await.map_err(NotSent::new)?);
             }
         }
-        let answering = tokio::spawn(report(connection.clone(), identity, endpoints, select_all(asked)));
+        let answering = tokio::spawn(report(connection.clone(), identity, endpoints, select_all(subscriptions)));
         Ok(Self { answering })
     }
 }
@@ -55,9 +55,9 @@ async fn report(
     connection: Connection,
     identity: Identity,
     endpoints: Vec<Arc<Endpoint>>,
-    mut asked: SelectAll<Subscriber>,
+    mut subscriptions: SelectAll<Subscriber>,
 ) {
-    while let Some(Message { subject, reply, .. }) = asked.next().await {
+    while let Some(Message { subject, reply, .. }) = subscriptions.next().await {
         let Some(to) = reply.and_then(|reply| connection.reply_to(&subject, &reply)) else { continue };
         let answer = match subject.split('.').nth(1) {
             Some("PING") => json(&identity.ping()),
