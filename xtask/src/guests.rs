@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
+use crate::wasm_target::WASM_TARGET;
 use crate::workspace::{Member, Workspace};
 use crate::{run, setup};
 
-pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "guest";
 
 /// Builds all guests; returns each member with the path of its wasm file.

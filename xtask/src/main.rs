@@ -9,6 +9,7 @@ mod guests;
 mod run;
 mod setup;
 mod test;
+mod wasm_target;
 mod workspace;
 
 use std::process::ExitCode;

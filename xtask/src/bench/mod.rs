@@ -4,6 +4,7 @@
 mod goals;
 mod machine;
 mod markdown;
+mod nats_server;
 mod peers;
 mod plot;
 mod plots;
@@ -18,8 +19,9 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::workspace::Workspace;
-use crate::{guests, run, setup};
+use crate::{guests, run};
 use machine::Machine;
+use nats_server::nats_server;
 use programs::{NATS, PROGRAMS, Size};
 use results::Results;
 
@@ -151,9 +153,4 @@ fn scratch(folder: &Path) -> Result<tempfile::TempDir> {
         .permissions(std::fs::Permissions::from_mode(0o755))
         .tempdir_in(folder);
     scratch.with_context(|| format!("cannot make a folder in {}", folder.display()))
-}
-
-fn nats_server(workspace: &Workspace) -> Result<PathBuf> {
-    setup::nats_server()?;
-    Ok(workspace.target.join("tools").join("nats-server"))
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::nats_server;
+use super::nats_server::nats_server;
 use super::programs::Size;
 use crate::check::PEERS;
 use crate::run;
