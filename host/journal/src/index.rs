@@ -92,9 +92,11 @@ impl Index {
         records: impl Iterator<Item = IndexedRecord<'a>>,
         passed_over: &BTreeSet<TenantName>,
     ) {
+        debug_assert!(frame.link.number > self.last_frame(), "frames are added in the journal's order");
         let mut layers = self.layers_mut();
         let mut tenants = self.totals.write().unwrap_or_else(PoisonError::into_inner);
         for record in records {
+            debug_assert!(frame.holds(&record.location), "a record lies within its frame");
             let totals = match tenants.get_mut(record.tenant) {
                 Some(totals) => totals,
                 None => tenants.entry(record.tenant.clone()).or_default(),
@@ -127,6 +129,7 @@ impl Index {
             return None;
         }
         let next = layers.spare.take().unwrap_or_default();
+        debug_assert!(next.is_empty() && next.last_frame().is_none(), "a memtable is empty when it becomes active");
         let frozen = Arc::new(std::mem::replace(&mut layers.active, next));
         layers.frozen = Some(Arc::clone(&frozen));
         Some(frozen)
@@ -140,7 +143,9 @@ impl Index {
             Ok(()) => {
                 *self.lock_failure() = None;
                 // The order matters: an entry that a reader does not find here must be in the store already.
-                self.layers_mut().frozen = None;
+                let released = self.layers_mut().frozen.take();
+                let is_same = released.is_some_and(|released| Arc::ptr_eq(&released, &frozen));
+                debug_assert!(is_same, "only the frozen memtable is written");
                 if let Some(mut written) = Arc::into_inner(frozen) {
                     written.clear();
                     self.layers_mut().spare = Some(written);
@@ -269,6 +274,11 @@ impl Index {
 
     pub(crate) fn totals(&self, tenant: &TenantName) -> TenantTotals {
         self.totals.read().unwrap_or_else(PoisonError::into_inner).get(tenant).copied().unwrap_or_default()
+    }
+
+    /// The position of the tenant's last event.
+    pub(crate) fn position(&self, tenant: &TenantName) -> Position {
+        self.totals(tenant).position
     }
 
     pub(crate) fn positions(&self) -> foldhash::HashMap<TenantName, Position> {

@@ -271,6 +271,7 @@ impl Keyring {
     fn change_locked(&self, change: impl FnOnce(&mut Held)) {
         let mut held = Held::clone(&self.inner.held.load());
         change(&mut held);
+        debug_assert!(held.is_as_expected(), "a key that is not the expected one is not used");
         self.inner.held.store(Arc::new(held));
     }
 }
@@ -294,6 +295,14 @@ impl Held {
         {
             self.keys.insert(tenant.clone(), Key::Unfit(NOT_THE_KEY.to_owned()));
         }
+    }
+
+    /// Whether each usable key is the expected one, where one is expected.
+    fn is_as_expected(&self) -> bool {
+        self.expected.iter().all(|(tenant, expected)| match self.keys.get(tenant) {
+            Some(Key::Fit(key)) => key.check == *expected,
+            Some(Key::Unfit(_)) | None => true,
+        })
     }
 
     fn forget(&mut self, tenant: &TenantName) {

@@ -9,6 +9,13 @@
 //!
 //! A journal can also be kept elsewhere, in a [`FrameLog`]. Then a frame is durable when the log has acknowledged it,
 //! and the local segments are a copy. A [`Follower`] keeps that copy up to date while another host appends.
+//!
+//! The modules, each of which imports only those before it:
+//! 1. `disk` stores segments; `keyring` holds the tenants' keys.
+//! 2. `format` has the bytes of frames and records, and seals records.
+//! 3. `segments` finds room for frames; `index` finds records and keeps snapshots.
+//! 4. `recovery` scans what a crash left, and distinguishes a torn end from damage; `append` commits groups of records.
+//! 5. `reader` reads; `journal` opens; `verify` checks everything.
 #![forbid(unsafe_code)]
 
 mod append;

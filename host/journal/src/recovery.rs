@@ -57,6 +57,7 @@ pub(crate) fn recover(disk: &dyn Disk, segment_bytes: u64, known: Option<&Link>)
         .collect::<Result<_, OpenError>>()?;
     let known_end = OnceLock::new();
     let scans = scan_all(disk, &opened, known, &known_end)?;
+    debug_assert_eq!(scans.len(), opened.len(), "each segment was scanned once");
     let at =
         |Damage { segment, offset, what }| OpenError::Damaged { file: disk.path(addresses[segment]), offset, what };
     let end = judge(&scans).map_err(at)?;

@@ -64,7 +64,7 @@ pub enum VerifyError {
 /// Verifies the journal in `dir`, the folder that it was opened with.
 ///
 /// # Errors
-/// [`VerifyError::Damaged`] contains the first place that is wrong.
+/// [`VerifyError::Damaged`] contains the first damage, and where it is.
 pub fn verify(dir: &Path) -> Result<VerifyReport, VerifyError> {
     verify_with(dir, &keys_in(dir)?, |_| ())
 }
@@ -153,7 +153,7 @@ impl<'a> FrameCheck<'a> {
     /// Checks the next frame.
     ///
     /// # Errors
-    /// Fails with what is wrong with the frame, or with its place in the chain.
+    /// Fails with what is wrong with the frame, or with its position in the chain.
     pub fn frame(&mut self, bytes: &[u8]) -> Result<(), String> {
         let frame = Frame::read(bytes).map_err(|error| error.to_string())?;
         let FrameHeader { address, length, kind, .. } = frame.header;

@@ -104,6 +104,10 @@ impl Follower {
             let (found, last) = (header.number, self.tail.link.number);
             return Err(refused(format!("frame {found} was found there, which does not continue frame {last}")));
         }
+        if header.epoch < self.tail.epoch {
+            let (epoch, last) = (header.epoch, self.tail.epoch);
+            return Err(refused(format!("a writer of epoch {epoch} wrote it after one of epoch {last}")));
+        }
         // Checked before anything is changed: an index that cannot be written to disk grows in memory.
         let has_room = self.tail.journal.index.check_room();
         has_room.map_err(|error| FollowError::NoRoom { number, source: io::Error::other(error) })?;

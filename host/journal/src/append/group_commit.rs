@@ -14,6 +14,7 @@ use polder_core::{Position, TenantName};
 use super::outcome::{AppendError, Appended};
 use super::tail::Tail;
 use crate::EncodedRecord;
+use crate::disk::is_whole_sectors;
 use crate::format::frame::{FRAME_BYTES_MAX, FrameBuilder, FrameKind, HEADER_BYTES};
 use crate::format::record::{Keystream, Sealer, random_mark};
 use crate::frame_log::FrameLog;
@@ -82,6 +83,13 @@ impl GroupCommit {
         appended.frames += 1;
         appended.bytes += bytes;
         journal.index.apply(&frame, indexed(&frame, records, &appended.last_positions[from..]), &BTreeSet::new());
+        debug_assert!(
+            records
+                .iter()
+                .map(EncodedRecord::tenant)
+                .all(|tenant| self.position_of(tenant) == journal.index.position(tenant)),
+            "the writer and the index count a tenant's events alike"
+        );
         self.tail.tidy().map_err(failed("sync the copy"))
     }
 
@@ -89,6 +97,10 @@ impl GroupCommit {
     pub(super) fn commit_closing(&mut self) -> Result<(), AppendError> {
         self.builder.begin();
         self.write_frame(FrameKind::Closing, &[]).map(drop)
+    }
+
+    fn position_of(&self, tenant: &TenantName) -> Position {
+        self.positions.get(tenant).copied().unwrap_or_default()
     }
 
     /// Resets the positions that were given to the records of a frame that was not written.
@@ -105,6 +117,7 @@ impl GroupCommit {
     fn write_frame(&mut self, kind: FrameKind, records: &[EncodedRecord]) -> Result<DurableFrame, AppendError> {
         let length = self.builder.length() as u64;
         let address = self.next_address(length)?;
+        debug_assert!(is_whole_sectors(address), "a frame begins at a sector's start");
         let newest = records.iter().map(EncodedRecord::at_ms).max().unwrap_or_default();
         let at_ms = self.tail.next_at_ms(newest);
         self.seal(records, address)?;

@@ -202,6 +202,7 @@ impl FrameBuilder {
 
     /// The bytes of one record that begins `offset` bytes into the frame.
     pub(crate) fn record(&mut self, offset: usize, length: usize) -> &mut [u8] {
+        debug_assert_eq!(length_of(&self.bytes[offset..]), Some(length), "a record of this length begins here");
         &mut self.bytes[offset..offset + length]
     }
 
@@ -214,6 +215,11 @@ impl FrameBuilder {
         address: u64,
         at_ms: TimestampMs,
     ) -> (&[u8], Link) {
+        debug_assert_eq!(
+            kind == FrameKind::Records,
+            self.record_count > 0,
+            "a frame of records has at least one, and no other frame has any"
+        );
         let number = previous.number + 1;
         let length = u32::try_from(self.bytes.len()).expect("limits keep every record far below 4 GiB");
         let mut header = Vec::with_capacity(HEADER_BYTES);
@@ -229,6 +235,7 @@ impl FrameBuilder {
         for number in [length, self.record_count] {
             header.extend_from_slice(&number.to_le_bytes());
         }
+        debug_assert_eq!(header.len(), HEADER_BYTES, "the header has the length that readers expect");
         self.bytes[..HEADER_BYTES].copy_from_slice(&header);
         let hash: Hash = *blake3::hash(&self.bytes[HASHED_FROM..]).as_bytes();
         self.bytes[HASH_AT..HASHED_FROM].copy_from_slice(&hash);

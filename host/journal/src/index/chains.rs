@@ -39,6 +39,10 @@ impl Chains {
             .entry(key)
             .and_modify(newest)
             .or_insert(Ends { first: entry.first, newest: own });
+        debug_assert!(
+            before == own || self.links[before as usize].entry.location.address < entry.location.address,
+            "an aggregate's records are added in the journal's order"
+        );
         self.links.push(Link { entry, before });
     }
 

@@ -60,6 +60,12 @@ pub(crate) struct DurableFrame {
     pub(crate) segment: u64,
 }
 
+impl DurableFrame {
+    pub(crate) fn holds(&self, record: &RecordLocation) -> bool {
+        record.address >= self.address && record.address + u64::from(record.length) <= self.address + self.length
+    }
+}
+
 /// The fields of a record that an index needs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IndexedRecord<'a> {

@@ -82,13 +82,13 @@ fn write_out(index: &Index, frozen: Receiver<Arc<MemTable>>, written: &Sender<()
 
 fn merge_all(index: &Index, added: &Receiver<()>, is_ending: &AtomicBool) {
     let Some(store) = &index.store else { return };
-    let is_wanted = || !is_ending.load(Ordering::Relaxed);
+    let may_continue = || !is_ending.load(Ordering::Relaxed);
     for () in added {
         loop {
-            match store.merge(&is_wanted) {
+            match store.merge(&may_continue) {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(_) if !is_wanted() => return,
+                Err(_) if !may_continue() => return,
                 Err(error) => {
                     // Every entry is still found. The merge is tried again after the next write.
                     tracing::warn!(%error, "parts of the index cannot be merged");

@@ -97,6 +97,7 @@ fn take_location(cursor: &mut Cursor<'_>) -> Option<RecordLocation> {
 }
 
 pub(super) fn history_value(entries: &[HistoryEntry]) -> Vec<u8> {
+    debug_assert!(entries.len() <= HISTORY_ENTRIES_PER_VALUE_MAX, "a value holds a bounded number of entries");
     let mut value = Vec::with_capacity(8 * entries.len());
     let mut address = 0;
     for entry in entries {

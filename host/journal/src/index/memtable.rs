@@ -60,7 +60,13 @@ impl MemTable {
         };
         match self.ranges.get_mut(record.tenant) {
             Some(ranges) if ranges.last().is_some_and(|last| last.address == frame.address) => {}
-            Some(ranges) => ranges.push(range),
+            Some(ranges) => {
+                debug_assert!(
+                    ranges.last().is_none_or(|last| last.end() <= range.address),
+                    "a tenant's frames are added in the journal's order"
+                );
+                ranges.push(range);
+            }
             None => {
                 self.ranges.insert(record.tenant.clone(), vec![range]);
             }

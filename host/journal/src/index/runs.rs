@@ -148,15 +148,16 @@ impl Runs {
         write: impl FnOnce(&mut RunWriter) -> io::Result<()>,
     ) -> Result<(), IndexError> {
         let after = self.list.load().last().map_or(0, |newest| newest.frames.last);
+        debug_assert!(last > after, "a new run holds frames up to {last}, and the runs before it up to {after}");
         let covering =
             self.write(Covered { after, last, level: 0 }, marks, rest, |out| write(out).map_err(unwritable))?;
         self.change(|list| list.push(covering));
         Ok(())
     }
 
-    /// Merges one group of runs if enough are due, and returns whether it did. Calls `is_wanted` between entries and
+    /// Merges one group of runs if enough are due, and returns whether it did. Calls `may_continue` between entries and
     /// stops when it returns false.
-    pub(super) fn merge(&self, is_wanted: &dyn Fn() -> bool) -> Result<bool, IndexError> {
+    pub(super) fn merge(&self, may_continue: &dyn Fn() -> bool) -> Result<bool, IndexError> {
         let list = self.list.load_full();
         let levels: Vec<u8> = list.iter().map(|covering| covering.frames.level).collect();
         let Some(due) = merge::due(&levels) else { return Ok(false) };
@@ -165,7 +166,7 @@ impl Runs {
             Covered { after: first.frames.after, last: last.frames.last, level: first.frames.level.saturating_add(1) };
         let runs: Vec<_> = list[due.clone()].iter().map(|covering| Arc::clone(&covering.run)).collect();
         let marks = runs.iter().map(|run| run.marks()).sum();
-        let merged = self.write(frames, marks, REST, |out| merge(&runs, out, is_wanted))?;
+        let merged = self.write(frames, marks, REST, |out| merge(&runs, out, may_continue))?;
         // Other threads only append to the list, so the indices are still valid.
         self.change(|list| drop(list.splice(due, [merged])));
         for run in runs {
@@ -203,6 +204,10 @@ impl Runs {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut list = self.list.load().to_vec();
         change(&mut list);
+        debug_assert!(
+            list.windows(2).all(|pair| pair[0].frames.last == pair[1].frames.after),
+            "runs follow each other without a gap"
+        );
         self.list.store(Arc::new(list));
     }
 }

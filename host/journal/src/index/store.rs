@@ -61,8 +61,8 @@ impl Store {
     }
 
     /// Does the same as [`Runs::merge`].
-    pub(super) fn merge(&self, is_wanted: &dyn Fn() -> bool) -> Result<bool, IndexError> {
-        self.runs.merge(is_wanted)
+    pub(super) fn merge(&self, may_continue: &dyn Fn() -> bool) -> Result<bool, IndexError> {
+        self.runs.merge(may_continue)
     }
 
     pub(crate) fn checkpoint(&self) -> Result<Option<Link>, IndexError> {

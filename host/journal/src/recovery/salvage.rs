@@ -23,7 +23,7 @@ pub struct SalvageReport {
     pub stopped: Option<Stopped>,
 }
 
-/// The first place that is damaged or incomplete.
+/// Where the journal is damaged or incomplete for the first time, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stopped {
     pub file: PathBuf,

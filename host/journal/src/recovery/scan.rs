@@ -43,7 +43,7 @@ pub(crate) enum Rest {
     /// The remains of one frame, as a crash leaves them.
     Unfinished { offset: u64, what: String },
     /// Bytes that no crash leaves: they are followed by a good frame, or are more than the remains of one frame, or are
-    /// a good frame in the wrong place.
+    /// a good frame at another address than its own.
     Damaged { offset: u64, what: String },
 }
 
@@ -75,17 +75,17 @@ pub(crate) fn scan_part(
     writers: Writers,
     visit: &mut dyn FnMut(&Frame<'_>) -> Result<(), String>,
 ) -> io::Result<SegmentScan> {
-    let mut window = SegmentReader::new(segment, segment.length()?);
+    let mut reader = SegmentReader::new(segment, segment.length()?);
     let (mut reread_at, mut rereads) = (None, 0);
     loop {
-        let stop = match walk(&mut window, &mut scan, visit)? {
+        let stop = match walk(&mut reader, &mut scan, visit)? {
             Ok(stop) => stop,
             Err(damage) => {
                 scan.rest = damage;
                 return Ok(scan);
             }
         };
-        scan.rest = rest_behind(&mut window, &stop)?;
+        scan.rest = rest_behind(&mut reader, &stop)?;
         rereads = if reread_at == Some(scan.end) { rereads + 1 } else { 0 };
         if writers == Writers::None || !matches!(scan.rest, Rest::Damaged { .. }) || rereads == REREADS_MAX {
             return Ok(scan);
@@ -94,23 +94,23 @@ pub(crate) fn scan_part(
             std::thread::sleep(REREAD_PAUSE);
         }
         reread_at = Some(scan.end);
-        window.forget();
+        reader.forget();
     }
 }
 
-/// Reads frame after frame. `Ok` is the place where no good frame follows; `Err` is damage that needs no further check.
+/// Reads frame after frame. `Ok` is where no good frame follows; `Err` is damage that needs no further check.
 fn walk(
-    window: &mut SegmentReader<'_>,
+    reader: &mut SegmentReader<'_>,
     scan: &mut SegmentScan,
     visit: &mut dyn FnMut(&Frame<'_>) -> Result<(), String>,
 ) -> io::Result<Result<Stop, Rest>> {
     loop {
         let offset = whole_sectors(scan.end);
-        if !all_zero(window.get(scan.end, (offset - scan.end) as usize)?) {
+        if !all_zero(reader.get(scan.end, (offset - scan.end) as usize)?) {
             let what = "bytes behind the last frame are not zero".to_owned();
             return Ok(Ok(Stop { offset, damaged_from: scan.end, what, is_after_zeros: false }));
         }
-        match next_frame(window, offset)? {
+        match next_frame(reader, offset)? {
             Ok(frame) => {
                 if let Err(what) = accept(scan, &frame, offset, visit) {
                     return Ok(Err(Rest::Damaged { offset, what }));
@@ -136,12 +136,12 @@ struct Stop {
     is_after_zeros: bool,
 }
 
-fn next_frame<'a>(window: &'a mut SegmentReader<'_>, offset: u64) -> io::Result<Result<Frame<'a>, FrameError>> {
-    let length = match frame_length(window.get(offset, HEADER_BYTES)?) {
+fn next_frame<'a>(reader: &'a mut SegmentReader<'_>, offset: u64) -> io::Result<Result<Frame<'a>, FrameError>> {
+    let length = match frame_length(reader.get(offset, HEADER_BYTES)?) {
         Ok(length) => length,
         Err(error) => return Ok(Err(error)),
     };
-    Ok(Frame::read(window.get(offset, length)?))
+    Ok(Frame::read(reader.get(offset, length)?))
 }
 
 fn accept(
@@ -168,12 +168,12 @@ fn accept(
 
 /// Determines what follows the last good frame. The length in a bad frame cannot be trusted to find the next frame, so
 /// every sector is checked.
-fn rest_behind(window: &mut SegmentReader<'_>, stop: &Stop) -> io::Result<Rest> {
+fn rest_behind(reader: &mut SegmentReader<'_>, stop: &Stop) -> io::Result<Rest> {
     const STEP_BYTES: u64 = 256 * SECTOR_BYTES;
     let mut remains = Remains::default();
     let mut offset = stop.offset;
-    while offset < window.length() {
-        let bytes = window.get(offset, STEP_BYTES as usize)?;
+    while offset < reader.length() {
+        let bytes = reader.get(offset, STEP_BYTES as usize)?;
         if bytes.is_empty() {
             break;
         }
@@ -181,7 +181,7 @@ fn rest_behind(window: &mut SegmentReader<'_>, stop: &Stop) -> io::Result<Rest> 
         if !all_zero(bytes) {
             let candidates = candidates(bytes, offset);
             for candidate in candidates.into_iter().filter(|candidate| *candidate > stop.damaged_from) {
-                if matches!(next_frame(window, candidate)?, Ok(_) | Err(FrameError::Format(_) | FrameError::Kind(_))) {
+                if matches!(next_frame(reader, candidate)?, Ok(_) | Err(FrameError::Format(_) | FrameError::Kind(_))) {
                     let what = format!("{}, though a good frame follows at byte {candidate}", stop.what);
                     return Ok(Rest::Damaged { offset: stop.damaged_from, what });
                 }

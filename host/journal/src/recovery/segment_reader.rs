@@ -6,7 +6,7 @@ use std::io;
 use crate::disk::Segment;
 
 /// Size of one read, in bytes. It is large compared with a frame, so that few bytes are read twice.
-const WINDOW_BYTES: usize = 2 * 1024 * 1024;
+const READ_BYTES: usize = 2 * 1024 * 1024;
 
 pub(crate) struct SegmentReader<'a> {
     segment: &'a dyn Segment,
@@ -16,7 +16,7 @@ pub(crate) struct SegmentReader<'a> {
 }
 
 impl<'a> SegmentReader<'a> {
-    /// A window on the first `length` bytes of a segment. What follows is treated as zeros.
+    /// A reader of the first `length` bytes of a segment. What follows is treated as zeros.
     pub(crate) fn new(segment: &'a dyn Segment, length: u64) -> Self {
         Self { segment, length, start: 0, bytes: Vec::new() }
     }
@@ -30,18 +30,18 @@ impl<'a> SegmentReader<'a> {
         self.length
     }
 
-    /// `wanted` bytes from `offset` on; fewer only at the end.
-    pub(crate) fn get(&mut self, offset: u64, wanted: usize) -> io::Result<&[u8]> {
+    /// `count` bytes from `offset` on; fewer only at the end.
+    pub(crate) fn get(&mut self, offset: u64, count: usize) -> io::Result<&[u8]> {
         let left = usize::try_from(self.length.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let wanted = wanted.min(left);
-        let inside = offset >= self.start && offset + wanted as u64 <= self.start + self.bytes.len() as u64;
+        let count = count.min(left);
+        let inside = offset >= self.start && offset + count as u64 <= self.start + self.bytes.len() as u64;
         if !inside {
             self.start = offset;
-            self.bytes.resize(wanted.max(WINDOW_BYTES.min(left)), 0);
-            let count = self.segment.read_at(offset, &mut self.bytes)?;
-            self.bytes.truncate(count);
+            self.bytes.resize(count.max(READ_BYTES.min(left)), 0);
+            let read = self.segment.read_at(offset, &mut self.bytes)?;
+            self.bytes.truncate(read);
         }
         let start = usize::try_from(offset - self.start).unwrap_or(usize::MAX).min(self.bytes.len());
-        Ok(&self.bytes[start..(start + wanted).min(self.bytes.len())])
+        Ok(&self.bytes[start..(start + count).min(self.bytes.len())])
     }
 }

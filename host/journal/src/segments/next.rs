@@ -29,7 +29,7 @@ enum State {
     None {
         until: Option<Instant>,
     },
-    Making(Creation),
+    Creating(Creation),
     Ready(u64, Arc<dyn Segment>),
     /// A sync failed, so it is unknown whether synced data is durable. Never tried again.
     Failed(io::Error),
@@ -39,7 +39,7 @@ enum State {
 struct Creation {
     address: u64,
     /// Set when the segment is needed at once: the thread then stops preparing it.
-    is_wanted: Arc<AtomicBool>,
+    is_needed: Arc<AtomicBool>,
     thread: JoinHandle<io::Result<Arc<dyn Segment>>>,
 }
 
@@ -51,25 +51,25 @@ impl NextSegment {
     /// Starts to create a segment at `address`, unless one exists or is being created, or creating one failed less than
     /// [`RETRY_PAUSE`] ago.
     pub(crate) fn prepare(&mut self, address: u64, length: u64) {
-        if matches!(&self.state, State::Making(creation) if creation.thread.is_finished()) {
+        if matches!(&self.state, State::Creating(creation) if creation.thread.is_finished()) {
             self.finish();
         }
         let is_due = matches!(self.state, State::None { until } if until.is_none_or(|until| Instant::now() >= until));
         if !is_due || self.remove_leftover().is_err() {
             return;
         }
-        let is_wanted = Arc::new(AtomicBool::new(false));
-        let (disk, wanted) = (Arc::clone(&self.disk), Arc::clone(&is_wanted));
-        let making = move || {
+        let is_needed = Arc::new(AtomicBool::new(false));
+        let (disk, needed) = (Arc::clone(&self.disk), Arc::clone(&is_needed));
+        let work = move || {
             let segment = create(&*disk, address, length)?;
             prepare(&*segment, || {
                 std::thread::sleep(PREPARATION_REST);
-                !wanted.load(Relaxed)
+                !needed.load(Relaxed)
             })?;
             Ok(segment)
         };
-        match std::thread::Builder::new().name("next-segment".to_owned()).spawn(making) {
-            Ok(thread) => self.state = State::Making(Creation { address, is_wanted, thread }),
+        match std::thread::Builder::new().name("next-segment".to_owned()).spawn(work) {
+            Ok(thread) => self.state = State::Creating(Creation { address, is_needed, thread }),
             Err(error) => self.failed(&error),
         }
     }
@@ -79,15 +79,15 @@ impl NextSegment {
     /// # Errors
     /// Fails if the segment cannot be created. If the error [passes], the caller may try again.
     pub(crate) fn take(&mut self, address: u64, length: u64) -> io::Result<Arc<dyn Segment>> {
-        if let State::Making(creation) = &self.state {
-            creation.is_wanted.store(true, Relaxed);
+        if let State::Creating(creation) = &self.state {
+            creation.is_needed.store(true, Relaxed);
             self.finish();
         }
         match std::mem::replace(&mut self.state, State::None { until: None }) {
             State::Ready(prepared, segment) if prepared == address => return Ok(segment),
             State::Ready(other, _) => self.leftover = Some(other),
             State::Failed(error) => return Err(error),
-            State::None { .. } | State::Making(_) => {}
+            State::None { .. } | State::Creating(_) => {}
         }
         self.remove_leftover()?;
         create(&*self.disk, address, length).inspect_err(|_| self.leftover = Some(address))
@@ -100,7 +100,7 @@ impl NextSegment {
 
     /// Waits for the thread that creates the segment, and stores its result.
     fn finish(&mut self) {
-        let State::Making(Creation { address, thread, .. }) =
+        let State::Creating(Creation { address, thread, .. }) =
             std::mem::replace(&mut self.state, State::None { until: None })
         else {
             return;
@@ -139,8 +139,8 @@ impl NextSegment {
 impl Drop for NextSegment {
     /// Waits for the thread, because it must not create files in a folder that is about to be unlocked.
     fn drop(&mut self) {
-        if let State::Making(creation) = &self.state {
-            creation.is_wanted.store(true, Relaxed);
+        if let State::Creating(creation) = &self.state {
+            creation.is_needed.store(true, Relaxed);
         }
         self.finish();
     }

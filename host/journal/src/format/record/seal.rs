@@ -82,6 +82,7 @@ impl<'a> Sealer<'a> {
         tenant: &'a TenantName,
         address: u64,
     ) -> Result<(), KeyProblem> {
+        debug_assert_eq!(record[FLAGS_AT] & FLAG_SEALED, 0, "a record is sealed once");
         if self.last.as_ref().is_none_or(|(last, _)| *last != tenant) {
             let key = self.keys.get(tenant);
             if key.is_none()
@@ -177,6 +178,8 @@ impl Keystream {
 }
 
 fn combine(bytes: &mut [u8], keystream: &[u8]) {
+    // A keystream that is too short would leave the rest of the bytes as plain text.
+    assert_eq!(bytes.len(), keystream.len(), "each byte is combined with one byte of the keystream");
     bytes.iter_mut().zip(keystream).for_each(|(byte, key)| *byte ^= key);
 }
 

@@ -27,7 +27,7 @@ impl Filter {
     }
 
     pub(super) fn add(&mut self, key: &[u8]) {
-        let (block, bits) = self.place(key);
+        let (block, bits) = self.bits_of(key);
         for (word, bit) in self.blocks[block].iter_mut().zip(bits) {
             *word |= bit;
         }
@@ -35,11 +35,12 @@ impl Filter {
 
     /// Whether the key may have been added. If this returns `false`, it was not.
     pub(super) fn may_hold(&self, key: &[u8]) -> bool {
-        let (block, bits) = self.place(key);
+        let (block, bits) = self.bits_of(key);
         self.blocks[block].iter().zip(bits).all(|(word, bit)| word & bit != 0)
     }
 
-    fn place(&self, key: &[u8]) -> (usize, [u32; WORDS]) {
+    /// The block of a key, and the bit that it sets in each word.
+    fn bits_of(&self, key: &[u8]) -> (usize, [u32; WORDS]) {
         let hash = xxh3_64(key);
         let block = ((hash >> 32) * self.blocks.len() as u64) >> 32;
         (block as usize, SALTS.map(|salt| 1 << ((hash as u32).wrapping_mul(salt) >> 27)))

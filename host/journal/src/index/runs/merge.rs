@@ -30,8 +30,8 @@ pub(super) fn due(levels: &[u8]) -> Option<Range<usize>> {
 /// ordered oldest first.
 ///
 /// # Errors
-/// Fails also when `is_wanted`, called before each entry, returns false.
-pub(super) fn merge(runs: &[Arc<Run>], out: &mut RunWriter, is_wanted: &dyn Fn() -> bool) -> Result<(), IndexError> {
+/// Fails also when `may_continue`, called before each entry, returns false.
+pub(super) fn merge(runs: &[Arc<Run>], out: &mut RunWriter, may_continue: &dyn Fn() -> bool) -> Result<(), IndexError> {
     let mut sources: Vec<_> = runs.iter().map(|run| run.entries(&[])).collect();
     let mut next = BinaryHeap::with_capacity(sources.len());
     let mut values: Vec<Vec<u8>> = vec![Vec::new(); sources.len()];
@@ -49,7 +49,7 @@ pub(super) fn merge(runs: &[Arc<Run>], out: &mut RunWriter, is_wanted: &dyn Fn()
         next.extend(take(age, &mut values)?);
     }
     while let Some(Reverse((key, Reverse(age)))) = next.pop() {
-        if !is_wanted() {
+        if !may_continue() {
             return Err(IndexError("not finished".to_owned()));
         }
         if last.as_ref() != Some(&key) {

@@ -71,6 +71,8 @@ pub(crate) struct RunWriter {
     blocks: Blocks,
     filter: Filter,
     marks: usize,
+    /// Number of marks for which the filter is made.
+    marks_max: usize,
     rest: Duration,
     unsynced_bytes: u64,
 }
@@ -86,6 +88,7 @@ impl RunWriter {
             blocks: Blocks { offsets: vec![0], ..Blocks::default() },
             filter: Filter::new(marks),
             marks: 0,
+            marks_max: marks,
             rest,
             unsynced_bytes: 0,
         })
@@ -115,6 +118,7 @@ impl RunWriter {
 
     /// Completes the run. It is durable when this returns.
     pub(super) fn finish(mut self) -> io::Result<()> {
+        debug_assert!(self.marks <= self.marks_max, "the filter is made for {} marks", self.marks_max);
         self.end_block()?;
         let blocks_at = self.blocks.end();
         let mut rest = self.blocks.to_bytes();
@@ -268,8 +272,8 @@ impl Blocks {
 
     fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.keys.len() + 4 * self.keys_at.len());
-        for (number, place) in self.offsets.windows(2).enumerate() {
-            put_number(&mut bytes, place[1] - place[0]);
+        for (number, bounds) in self.offsets.windows(2).enumerate() {
+            put_number(&mut bytes, bounds[1] - bounds[0]);
             put_text(&mut bytes, self.key(number));
         }
         bytes
