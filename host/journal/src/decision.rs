@@ -5,7 +5,7 @@ use polder_core::{
     REVISION_MARK_BYTES, Reason, Sequence, TenantName, TimestampMs, Trail,
 };
 
-use crate::AggregateKey;
+use crate::lookup_keys::AggregateKey;
 
 #[derive(Debug, Clone)]
 pub struct Decision {

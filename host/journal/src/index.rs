@@ -15,7 +15,8 @@ use std::time::Duration;
 use polder_core::{Position, Revision, Sequence, TenantName};
 
 use crate::format::frame::Link;
-use crate::{AggregateKey, CommandKey, Snapshot};
+use crate::lookup_keys::{AggregateKey, CommandKey};
+use crate::snapshot::Snapshot;
 
 mod chains;
 mod entry;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use polder_core::TenantName;
 
-use crate::append::Tail;
+use crate::append::{Follower, Tail, Writer};
 use crate::disk::{Disk, DiskReserve, FileDisk, make_folder_private};
 use crate::error::OpenError;
 use crate::folder_lock::FolderLock;
@@ -18,11 +18,12 @@ use crate::format::record::random_mark;
 use crate::index::{Index, IndexError};
 use crate::keyring::Keyring;
 use crate::open_journal::OpenJournal;
+use crate::options::OpenOptions;
+use crate::reader::Reader;
 use crate::recovery::{Recovered, Replayed, TornEnd, recover, replay};
 use crate::segments::Segments;
 use crate::segments::active::ActiveSegment;
 use crate::statistics::Counters;
-use crate::{Follower, OpenOptions, Reader, Writer};
 
 #[derive(Debug)]
 pub struct Journal;

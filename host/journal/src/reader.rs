@@ -8,10 +8,12 @@ use polder_core::{ContentId, Position, Sequence, TenantName};
 use self::index_thread::IndexThread;
 use crate::disk::Shortage;
 use crate::error::ReadError;
+use crate::format::record::RecordBuf;
 use crate::index::{Index, IndexError, RecordLocation, TenantTotals};
 use crate::keyring::Keyring;
+use crate::lookup_keys::{AggregateKey, CommandKey};
 use crate::open_journal::OpenJournal;
-use crate::{AggregateKey, CommandKey, RecordBuf, Statistics};
+use crate::statistics::Statistics;
 
 mod index_thread;
 mod snapshots;

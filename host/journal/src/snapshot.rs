@@ -45,7 +45,7 @@ mod tests {
     use polder_core::TenantName;
 
     use super::*;
-    use crate::Keyring;
+    use crate::keyring::Keyring;
 
     #[test]
     fn a_snapshot_can_be_read_with_its_tenants_key_alone() {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use polder_core::TimestampMs;
 
-use crate::RecordView;
 use crate::disk::{Disk, FileDisk, SECTOR_BYTES, Segment};
 use crate::folders::{SEGMENTS_FOLDER, TENANT_KEYS_FOLDER};
 use crate::format::frame::{Frame, FrameHeader, FrameKind};
+use crate::format::record::RecordView;
 use crate::keyring::Keyring;
 use crate::recovery::TornEnd;
 use crate::recovery::chain::judge;

@@ -13,10 +13,9 @@ use polder_core::{Position, TenantName};
 
 use super::outcome::{AppendError, Appended};
 use super::tail::Tail;
-use crate::EncodedRecord;
 use crate::disk::is_whole_sectors;
 use crate::format::frame::{FRAME_BYTES_MAX, FrameBuilder, FrameKind, HEADER_BYTES};
-use crate::format::record::{Keystream, Sealer, random_mark};
+use crate::format::record::{EncodedRecord, Keystream, Sealer, random_mark};
 use crate::frame_log::FrameLog;
 use crate::index::{DurableFrame, IndexedRecord, RecordLocation};
 use crate::segments::active::WriteError;

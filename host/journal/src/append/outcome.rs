@@ -4,8 +4,8 @@ use std::io;
 
 use polder_core::{Position, TenantName};
 
-use crate::KeyProblem;
 use crate::frame_log::LogError;
+use crate::keyring::KeyProblem;
 use crate::segments::active::WriteError;
 
 /// What an append made durable.

@@ -12,8 +12,8 @@ use polder_core::TimestampMs;
 use super::group_commit::{GroupCommit, fitting_one_frame};
 use super::outcome::{AppendError, Appended};
 use super::tail::Tail;
-use crate::EncodedRecord;
 use crate::format::frame::FRAME_BYTES_MAX;
+use crate::format::record::EncodedRecord;
 use crate::frame_log::FrameLog;
 use crate::segments::active::WriteError;
 

@@ -10,9 +10,8 @@
 
 use polder_core::TimestampMs;
 
-use crate::RecordError;
 use crate::format::bytes::Cursor;
-use crate::format::record::length_of;
+use crate::format::record::{RecordError, length_of};
 
 /// Maximum size of a frame in bytes, unless it holds a single larger record. It fits one message of a bus with room to
 /// spare.

@@ -3,9 +3,8 @@
 use polder_core::TenantName;
 
 use crate::format::frame::Frame;
-use crate::format::record::{Opened, Opener, tenant_of};
+use crate::format::record::{Opened, Opener, RecordError, RecordView, tenant_of};
 use crate::keyring::Keyring;
-use crate::{RecordError, RecordView};
 
 pub(crate) struct OpenedFrame {
     bytes: Vec<u8>,

@@ -8,7 +8,7 @@ use polder_core::Sequence;
 
 use super::entry::HistoryEntry;
 use super::partitions::{Partitioned, partition_of};
-use crate::AggregateKey;
+use crate::lookup_keys::AggregateKey;
 
 #[derive(Default)]
 pub(super) struct Chains {

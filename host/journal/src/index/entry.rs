@@ -3,7 +3,7 @@
 use polder_core::{Position, Sequence, TenantName};
 
 use crate::format::frame::Link;
-use crate::{AggregateKey, CommandKey};
+use crate::lookup_keys::{AggregateKey, CommandKey};
 
 /// Where one record lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use polder_core::TenantName;
 
 use super::Index;
 use super::entry::{DurableFrame, IndexedRecord, RecordLocation};
-use crate::CommandKey;
 use crate::format::frame::Frame;
 use crate::format::opened_frame::{OpenedFrame, Record};
 use crate::keyring::Keyring;
+use crate::lookup_keys::CommandKey;
 
 /// What was added to the index from one frame.
 pub(crate) struct Indexed {

@@ -19,7 +19,7 @@ use super::IndexError;
 use super::entry::{FrameRange, HistoryEntry, RecordLocation, TenantTotals};
 use crate::format::bytes::{Cursor, put_number};
 use crate::format::frame::Link;
-use crate::{AggregateKey, CommandKey};
+use crate::lookup_keys::{AggregateKey, CommandKey};
 
 /// Maximum number of history entries per value, so that reading the end of a long history does not decode all of it.
 pub(super) const HISTORY_ENTRIES_PER_VALUE_MAX: usize = 256;

@@ -7,8 +7,8 @@ use polder_core::{Position, TenantName};
 use super::chains::Chains;
 use super::entry::{DurableFrame, FrameRange, HistoryEntry, IndexedRecord, RecordLocation, TenantTotals};
 use super::partitions::{Partitioned, partition_of};
-use crate::CommandKey;
 use crate::format::frame::Link;
+use crate::lookup_keys::CommandKey;
 
 #[derive(Default)]
 pub(crate) struct MemTable {

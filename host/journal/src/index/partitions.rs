@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::BuildDigestHasher;
+use crate::digest_hasher::BuildDigestHasher;
 
 const PARTITIONS: usize = 16;
 

@@ -9,7 +9,8 @@ use polder_core::{ContentId, Revision, Sequence};
 
 use super::IndexError;
 use crate::format::bytes::{Cursor, put_number};
-use crate::{AggregateKey, Snapshot};
+use crate::lookup_keys::AggregateKey;
+use crate::snapshot::Snapshot;
 
 /// Length of the revision at the start of a snapshot's key, in bytes.
 const REVISION_BYTES: usize = 32;

@@ -15,7 +15,7 @@ use super::runs::Runs;
 use super::snapshots::Snapshots;
 use super::{IndexError, MemTable};
 use crate::format::frame::Link;
-use crate::{AggregateKey, CommandKey};
+use crate::lookup_keys::{AggregateKey, CommandKey};
 
 /// Maximum length of a range in the store, in bytes, unless a single frame is longer. It keeps the number of entries
 /// low for many small frames, and limits how much is read in vain.

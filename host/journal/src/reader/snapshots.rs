@@ -6,8 +6,8 @@ use polder_core::{Position, Revision, Sequence, TenantName};
 
 use super::Reader;
 use crate::error::ReadError;
-use crate::snapshot::{open_state, seal_state};
-use crate::{AggregateKey, Snapshot};
+use crate::lookup_keys::AggregateKey;
+use crate::snapshot::{Snapshot, open_state, seal_state};
 
 /// Bytes read at a time from a whole history.
 const HISTORY_READ_BYTES: usize = 4 * 1024 * 1024;

@@ -5,10 +5,9 @@ use polder_core::{ContentId, Position, TenantName};
 use crate::disk::whole_sectors;
 use crate::error::ReadError;
 use crate::format::frame::Frame;
-use crate::format::record::{Opened, Opener};
+use crate::format::record::{EventView, Opened, Opener, RecordView};
 use crate::index::FrameRange;
 use crate::open_journal::OpenJournal;
-use crate::{EventView, RecordView};
 
 pub struct TenantBatch {
     /// Whole frames, range after range.

@@ -7,9 +7,9 @@ use polder_core::{ContentId, Position, Sequence, TimestampMs};
 
 use crate::format::frame::{Frame, Link};
 use crate::format::opened_frame::{OpenedFrame, Record};
-use crate::format::record::check;
+use crate::format::record::{RecordView, check};
 use crate::keyring::Keyring;
-use crate::{AggregateKey, RecordView};
+use crate::lookup_keys::AggregateKey;
 
 /// Called with each readable record, after it was checked.
 pub(crate) type Look<'a> = Box<dyn FnMut(&RecordView<'_>) + 'a>;

@@ -8,8 +8,9 @@ use super::{
     CHECKSUM_AT, FLAG_ACTOR, FLAG_CAUSATION, FLAG_CORRELATION, FLAG_HOPS, FLAG_REJECTED, FLAG_TRACEPARENT, LENGTH_AT,
     POSITION_AT, PREFIX_BYTES,
 };
+use crate::decision::{Decision, NewEvent, Outcome};
 use crate::format::bytes::{put_number, put_text};
-use crate::{AggregateKey, CommandKey, Decision, NewEvent, Outcome};
+use crate::lookup_keys::{AggregateKey, CommandKey};
 
 /// Typical size of a record's names, ids and numbers, in bytes, without events.
 const HEAD_BYTES_TYPICAL: usize = 192;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::format::bytes::Cursor;
 use crate::keyring::Keyring;
-use crate::{AggregateKey, CommandKey};
+use crate::lookup_keys::{AggregateKey, CommandKey};
 
 /// Minimum size of an event in bytes: name and version of one byte each, no payload.
 const EVENT_BYTES_MIN: u64 = 1 + 1 + 32 + 1;
