@@ -142,7 +142,7 @@ mod tests {
     use sha2::{Digest as _, Sha256};
 
     use super::*;
-    use crate::SigningKey;
+    use crate::signing_keys::SigningKey;
 
     const NOW_S: u64 = 1_500;
 

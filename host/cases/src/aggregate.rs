@@ -4,9 +4,9 @@
 use polder_sandbox::{CallError, GuestCommand, GuestEvent, Instance};
 use serde_json::Value;
 
-use crate::ReplayError;
 use crate::case::{AggregateCase, Fact, Then};
 use crate::difference::lines_apart;
+use crate::error::ReplayError;
 
 pub(crate) fn replay(instance: &mut Instance, case: &AggregateCase) -> Result<Vec<String>, ReplayError> {
     let payloads: Vec<Vec<u8>> = case.given.iter().map(|fact| fact.payload.to_string().into_bytes()).collect();

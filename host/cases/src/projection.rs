@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use polder_sandbox::{DocumentHandle, Effect, GuestEvent, Instance};
 use serde_json::Value;
 
-use crate::ReplayError;
 use crate::case::{ProjectionCase, Recorded, RecordedEffect};
 use crate::difference::lines_apart;
+use crate::error::ReplayError;
 
 pub(crate) fn replay(instance: &mut Instance, case: &ProjectionCase) -> Result<Vec<String>, ReplayError> {
     let payloads: Vec<Vec<u8>> = case.given.iter().map(|given| given.fact.payload.to_string().into_bytes()).collect();

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use polder_sandbox::{COMPONENT_BYTES_MAX, Refusal};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, setpriority_process, setrlimit};
 
-use crate::CompilerLimits;
+use crate::limits::CompilerLimits;
 
 /// Nice value of the child when it starts. The parent raises it to the maximum if the child takes long.
 const NICE_AT_FIRST: i32 = 5;

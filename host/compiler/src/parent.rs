@@ -13,7 +13,8 @@ use polder_core::MemoryReservation;
 use polder_engine::{CompileError, CompileJob, Compiler, Stop};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, setpriority_process, waitid};
 
-use crate::{CompilerLimits, REFUSED_EXIT_CODE, SUBCOMMAND};
+use crate::limits::CompilerLimits;
+use crate::{REFUSED_EXIT_CODE, SUBCOMMAND};
 
 /// The file that this process was started from, even if another file has its name now.
 const OWN_PROGRAM: &str = "/proc/self/exe";

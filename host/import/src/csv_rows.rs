@@ -4,10 +4,9 @@
 use std::io::BufRead;
 use std::sync::Arc;
 
-use crate::Refusal;
 use crate::csv_scan::{CELL_BYTES_MAX, Cells, CsvProblem, Scanned, scan};
 use crate::csv_window::{ROW_BYTES_MAX, Window};
-use crate::refusal::shown;
+use crate::refusal::{Refusal, shown};
 use crate::rows::{BadRow, ReadError, Row};
 
 /// Prefix of the line before the header in which spreadsheets name the delimiter.

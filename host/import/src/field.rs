@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::Refusal;
 use crate::number::Decimal;
+use crate::refusal::Refusal;
 use crate::rows::Row;
 use crate::time::{TimeForm, Twice, zone};
 use crate::value::Kind;

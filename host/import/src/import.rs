@@ -10,13 +10,13 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::csv_rows::{CsvRows, HeaderError};
 use crate::encoding::{EncodingError, Input, as_utf8};
-use crate::map::{FileForm, LogKind};
+use crate::map::{FileForm, LogKind, Map};
 use crate::plan::PlannedCommand;
 use crate::progress::Progress;
+use crate::refusal::Refusal;
 use crate::row_ids::Keys;
 use crate::rows::{ReadError, Rows};
 use crate::xes_rows::XesRows;
-use crate::{Map, Refusal};
 
 const READ_BYTES: usize = 256 * 1024;
 const GZIP_MAGIC: &[u8] = b"\x1F\x8B";

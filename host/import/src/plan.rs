@@ -7,11 +7,11 @@ use polder_core::{AggregateId, AggregateName, CommandId, CommandName, DomainName
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::Refusal;
 use crate::escape::escape;
 use crate::field::{Field, is_nothing, word};
 use crate::map::{CommandMap, KeyPart, Map};
 use crate::node::Node;
+use crate::refusal::Refusal;
 use crate::row_ids::{KEYS_MAX, Keys};
 use crate::rows::Row;
 

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use crate::Refusal;
+use crate::refusal::Refusal;
 
 /// Lines kept for each reason; the lowest ones are kept.
 const LINES_SHOWN_MAX: usize = 20;

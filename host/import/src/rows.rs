@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::Refusal;
+use crate::refusal::Refusal;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use polder_core::{AggregateDescriptor, CommandName, Descriptor};
 use serde_json::{Map as Members, Value};
 
+use crate::map::Map;
 use crate::plan::PlannedCommand;
-use crate::refusal::shown;
-use crate::{Map, Refusal};
+use crate::refusal::{Refusal, shown};
 
 /// Depth to which nested values, and schemas that refer to each other, are checked.
 const DEPTH_MAX: usize = 64;

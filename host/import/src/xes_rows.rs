@@ -12,8 +12,8 @@ use std::sync::Arc;
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
 
-use crate::Refusal;
 use crate::lines::LineCounter;
+use crate::refusal::Refusal;
 use crate::rows::{BadRow, ReadError, Row};
 
 const TRACE_PREFIX: &str = "case:";

@@ -7,7 +7,8 @@ use wasmtime::{Config, Engine, Store, StoreContextMut};
 
 use crate::bindings::Domain;
 use crate::diagnostics::DIAGNOSTICS;
-use crate::{GuestCommand, Refusal, admission};
+use crate::refusal::Refusal;
+use crate::{GuestCommand, admission};
 
 /// One instance with its store.
 pub struct BareGuest {

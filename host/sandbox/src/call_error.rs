@@ -5,7 +5,7 @@ use std::fmt;
 
 use polder_core::MemoryExhausted;
 
-use crate::{Note, NoteLevel};
+use crate::notes::{Note, NoteLevel};
 
 /// A failed call. The handle that was passed by value is consumed; if [`instance_lost`](Self::instance_lost) is set,
 /// all handles of the instance are invalid.

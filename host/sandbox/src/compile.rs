@@ -3,7 +3,8 @@
 
 use wasmtime::Engine;
 
-use crate::{Refusal, admission, profile};
+use crate::refusal::Refusal;
+use crate::{admission, profile};
 
 /// Checks the outline of a component, or of the core module of one, and compiles it. Only
 /// [`Sandbox::load_compiled`](crate::Sandbox::load_compiled) of the same program can use the code.

@@ -7,11 +7,12 @@ use polder_core::{Descriptor, Limits, Revision};
 use crate::bindings::DomainIndices;
 use crate::call_error::{CallError, CallErrorKind};
 use crate::catalog::Catalog;
+use crate::instance::Instance;
 use crate::live::{InstantiateError, Live};
 use crate::loaded::Loaded;
 use crate::platform::Platform;
+use crate::refusal::Refusal;
 use crate::resources::{self, TABLE_ELEMENTS_MAX};
-use crate::{Instance, Refusal};
 
 /// Size of a page of linear memory, in bytes.
 const PAGE_BYTES: u64 = 64 * 1024;

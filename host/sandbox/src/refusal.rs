@@ -5,7 +5,7 @@ mod imports;
 
 use polder_core::DescriptorError;
 
-use crate::CallError;
+use crate::call_error::CallError;
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -9,9 +9,10 @@ use wasmtime::component::Linker;
 use crate::compile::compile_for;
 use crate::component::{Component, Origin};
 use crate::platform::Platform;
+use crate::refusal::Refusal;
 use crate::sandbox_error::SandboxError;
 use crate::watchdog::Watchdog;
-use crate::{Refusal, compiled, diagnostics, profile, self_check};
+use crate::{compiled, diagnostics, profile, self_check};
 
 #[derive(Debug, Clone)]
 pub struct SandboxOptions {

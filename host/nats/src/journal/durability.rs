@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::error::JournalError;
 use super::options::JournalOptions;
-use crate::Connection;
+use crate::connection::Connection;
 
 /// Usual port of a server's monitoring.
 const MONITORING_PORT: u16 = 8222;

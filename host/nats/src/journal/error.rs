@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use polder_core::Journals;
 use polder_journal::{AppendError, FollowError, OpenError};
 
-use crate::ConnectError;
+use crate::connect_error::ConnectError;
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

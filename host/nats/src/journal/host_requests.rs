@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 
 use super::link::JournalLink;
 use super::secret::{is_marked, mark};
-use crate::{Connection, NotSent};
+use crate::connection::{Connection, NotSent};
 
 /// Header with a mark that is made with the cluster's secret, over the kind of message and its payload.
 const MARK: &str = "Polder-Mark";

@@ -15,7 +15,7 @@ use super::error::JournalError;
 use super::retry;
 use super::secret::Marks;
 use super::settings::Names;
-use crate::Connection;
+use crate::connection::Connection;
 use crate::steering::Leaving;
 use crate::throttle::Throttle;
 

@@ -20,8 +20,9 @@ use super::secret::{JournalSecret, Marks};
 use super::settings::{self, Names};
 use super::streams::{existing, get_or_make, required};
 use super::tenant_keys::KeyStream;
+use crate::connection::Connection;
+use crate::options::ConnectOptions;
 use crate::throttle::Throttle;
-use crate::{ConnectOptions, Connection};
 
 impl JournalLink {
     /// Connects, makes the streams unless they exist, and finds out what an acknowledgement guarantees. Blocks.

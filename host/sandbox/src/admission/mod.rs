@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;
 
-use crate::Refusal;
 use crate::diagnostics::DIAGNOSTICS;
+use crate::refusal::Refusal;
 pub use passed_values::PASSED_VALUES_MAX;
 pub use shape::{COMPONENT_DEPTH_MAX, DECLARATIONS_MAX, FUNCTION_BYTES_MAX, INSTANTIATIONS_MAX, LOCALS_MAX};
 use shape::{Kind, Shape};

@@ -4,7 +4,7 @@
 use wasmparser::{ComponentInstance, FunctionBody, Parser, Payload};
 
 use super::passed_values::{PASSED_VALUES_MAX, PassedValues};
-use crate::Refusal;
+use crate::refusal::Refusal;
 
 /// Maximum nesting of components, including the outermost one.
 pub const COMPONENT_DEPTH_MAX: u64 = 4;
