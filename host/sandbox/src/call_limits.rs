@@ -7,8 +7,8 @@ use polder_core::Limits;
 use wasmtime::{FrameInfo, Store, Trap, WasmBacktrace};
 
 use crate::call_error::CallErrorKind;
-use crate::inside::Inside;
 use crate::resources::{self, HANDLES_MAX};
+use crate::store_data::StoreData;
 
 /// Maximum number of bytes that one answer may make the host allocate, whatever the tenant's limits are.
 const ANSWER_BYTES_CEILING: u64 = 256 * 1024 * 1024;
@@ -46,23 +46,23 @@ impl CallLimits {
         }
     }
 
-    pub(crate) fn grant(&self, store: &mut Store<Inside>) {
+    pub(crate) fn grant(&self, store: &mut Store<StoreData>) {
         store.set_fuel(self.fuel_max).expect("the engine's profile has fuel on");
         // The next tick, and each one after it, checks the call's time.
         store.set_epoch_deadline(1);
         store.data_mut().call_time.begin();
     }
 
-    pub(crate) fn explain(&self, error: &wasmtime::Error, inside: &Inside) -> CallErrorKind {
-        if let Some(exhausted) = &inside.resources.host_exhausted {
+    pub(crate) fn explain(&self, error: &wasmtime::Error, data: &StoreData) -> CallErrorKind {
+        if let Some(exhausted) = &data.resources.host_exhausted {
             return CallErrorKind::HostMemory(exhausted.clone());
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::OutOfFuel) => CallErrorKind::OutOfFuel { fuel_max: self.fuel_max },
-            Some(Trap::Interrupt) if inside.call_time.was_interrupted() => CallErrorKind::Interrupted,
+            Some(Trap::Interrupt) if data.call_time.was_interrupted() => CallErrorKind::Interrupted,
             Some(Trap::Interrupt) => CallErrorKind::OutOfTime { ms: self.ms_max },
             // A guest that is refused memory aborts with a trap that does not contain the reason.
-            _ if inside.resources.exhausted => CallErrorKind::OutOfMemory { bytes: self.memory_bytes_max },
+            _ if data.resources.exhausted => CallErrorKind::OutOfMemory { bytes: self.memory_bytes_max },
             Some(Trap::StackOverflow) => CallErrorKind::Trapped(TOO_DEEP.into()),
             // A guest keeps part of its stack in its linear memory, which runs out first.
             Some(Trap::MemoryOutOfBounds) if is_recursion(error) => CallErrorKind::Trapped(TOO_DEEP.into()),

@@ -3,14 +3,14 @@
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmStr};
 
-use crate::inside::Inside;
+use crate::store_data::StoreData;
 
 /// The only interface that a component may import.
 pub(crate) const DIAGNOSTICS: &str = "polder:domain/diagnostics@0.2.0";
 
 /// Provides `note` to every component that `linker` links.
-pub(crate) fn link(linker: &mut Linker<Inside>) -> wasmtime::Result<()> {
-    let note = |mut store: StoreContextMut<'_, Inside>, (level, message): (u8, WasmStr)| {
+pub(crate) fn link(linker: &mut Linker<StoreData>) -> wasmtime::Result<()> {
+    let note = |mut store: StoreContextMut<'_, StoreData>, (level, message): (u8, WasmStr)| {
         if store.data().notes.is_full() {
             // The text is not even read, so a guest that writes gigabytes of notes costs the host nothing.
             store.data_mut().notes.drop_one();

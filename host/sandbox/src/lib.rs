@@ -19,7 +19,6 @@ mod component;
 mod cpu_time;
 mod diagnostics;
 mod handles;
-mod inside;
 mod instance;
 mod interrupt;
 mod live;
@@ -33,6 +32,7 @@ mod resources;
 mod sandbox;
 mod sandbox_error;
 mod self_check;
+mod store_data;
 mod watchdog;
 
 pub use admission::{

@@ -11,13 +11,13 @@ use crate::bindings::{Domain, DomainIndices};
 use crate::call_error::CallErrorKind;
 use crate::call_limits::{self, CallLimits};
 use crate::call_time::CallTime;
-use crate::inside::Inside;
 use crate::notes::{Note, Notes};
 use crate::resources::{HANDLES_MAX, Resources};
+use crate::store_data::StoreData;
 use crate::watchdog::Watchdog;
 
 pub(crate) struct Live {
-    store: Store<Inside>,
+    store: Store<StoreData>,
     guest: Domain,
     budget: CallLimits,
 }
@@ -32,7 +32,7 @@ pub(crate) enum InstantiateError {
 
 impl Live {
     pub(crate) fn instantiate(
-        ready: &InstancePre<Inside>,
+        ready: &InstancePre<StoreData>,
         exports: &DomainIndices,
         (watchdog, memory): (&Watchdog, &MemoryBudget),
         limits: &Limits,
@@ -53,12 +53,12 @@ impl Live {
     /// Runs one call of the guest. After an error the guest must not be called again.
     pub(crate) fn call<T>(
         &mut self,
-        run: impl FnOnce(&mut Store<Inside>, &Domain) -> wasmtime::Result<T>,
+        run: impl FnOnce(&mut Store<StoreData>, &Domain) -> wasmtime::Result<T>,
     ) -> Result<T, CallErrorKind> {
-        let inside = self.store.data_mut();
-        inside.notes.clear();
-        inside.resources.exhausted = false;
-        inside.resources.host_exhausted = None;
+        let data = self.store.data_mut();
+        data.notes.clear();
+        data.resources.exhausted = false;
+        data.resources.host_exhausted = None;
         self.budget.grant(&mut self.store);
         let answer = run(&mut self.store, &self.guest);
         self.store.data_mut().call_time.end();
@@ -79,16 +79,16 @@ impl Live {
 }
 
 /// A store with these limits, still without fuel. Its memory counts against no budget of the host.
-pub(crate) fn new_store(engine: &Engine, watchdog: &Watchdog, limits: &Limits) -> Store<Inside> {
+pub(crate) fn new_store(engine: &Engine, watchdog: &Watchdog, limits: &Limits) -> Store<StoreData> {
     new_store_in(engine, (watchdog, &MemoryBudget::unlimited()), limits)
 }
 
 /// Does the same as [`new_store`], with linear memory that is reserved from `memory`.
-fn new_store_in(engine: &Engine, (watchdog, memory): (&Watchdog, &MemoryBudget), limits: &Limits) -> Store<Inside> {
+fn new_store_in(engine: &Engine, (watchdog, memory): (&Watchdog, &MemoryBudget), limits: &Limits) -> Store<StoreData> {
     let call_time = CallTime::new(watchdog.pulse(), limits.call_wall_ms_max);
-    let inside = Inside { resources: Resources::new(limits, memory), notes: Notes::new(limits), call_time };
-    let mut store = Store::new(engine, inside);
-    store.limiter(|inside| &mut inside.resources);
+    let data = StoreData { resources: Resources::new(limits, memory), notes: Notes::new(limits), call_time };
+    let mut store = Store::new(engine, data);
+    store.limiter(|data| &mut data.resources);
     store.epoch_deadline_callback(|mut store| {
         let is_over = store.data_mut().call_time.is_over();
         Ok(if is_over { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(1) })

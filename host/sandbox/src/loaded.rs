@@ -7,13 +7,13 @@ use wasmtime::component::InstancePre;
 
 use crate::bindings::DomainIndices;
 use crate::catalog::Catalog;
-use crate::inside::Inside;
 use crate::live::{InstantiateError, Live};
 use crate::platform::Platform;
+use crate::store_data::StoreData;
 
 /// What all instances of a component share.
 pub(crate) struct Loaded {
-    pub(crate) ready: InstancePre<Inside>,
+    pub(crate) ready: InstancePre<StoreData>,
     pub(crate) exports: DomainIndices,
     pub(crate) catalog: Catalog,
     pub(crate) platform: Arc<Platform>,

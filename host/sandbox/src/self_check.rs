@@ -7,11 +7,11 @@ use wasmtime::{Engine, Instance, Module, Store};
 
 use crate::call_error::CallErrorKind;
 use crate::call_limits::CallLimits;
-use crate::inside::Inside;
 use crate::live::new_store;
 use crate::profile::STACK_BYTES_MAX;
 use crate::resources::HANDLES_MAX;
 use crate::sandbox_error::SandboxError;
+use crate::store_data::StoreData;
 use crate::watchdog::Watchdog;
 
 /// A module that violates the limits on code. Each exported function runs into one of them.
@@ -57,7 +57,7 @@ const ODD_NUMBER: f64 = f64::from_bits(0x7ff8_0000_dead_beef);
 const CANONICAL_BITS: u64 = 0x7ff8_0000_0000_0000;
 
 /// Creates a store with the limits that are checked.
-type MakeStore = fn(&Engine, &Watchdog, &Limits) -> Store<Inside>;
+type MakeStore = fn(&Engine, &Watchdog, &Limits) -> Store<StoreData>;
 
 /// The limit that is checked, the function that violates it, the limits of the call, and the expected kind of error.
 type Case = (&'static str, &'static str, Limits, fn(&CallErrorKind) -> bool);
@@ -140,7 +140,7 @@ impl Check<'_> {
     }
 }
 
-fn begin(store: &mut Store<Inside>, limits: &Limits) -> CallLimits {
+fn begin(store: &mut Store<StoreData>, limits: &Limits) -> CallLimits {
     let budget = CallLimits::new(limits);
     budget.grant(store);
     budget
@@ -159,7 +159,7 @@ fn judge(
 }
 
 /// Checks that the stack did not end much later than it should.
-fn check_depth(instance: &Instance, store: &mut Store<Inside>) -> Result<(), SandboxError> {
+fn check_depth(instance: &Instance, store: &mut Store<StoreData>) -> Result<(), SandboxError> {
     let depth =
         instance.get_global(&mut *store, "depth").and_then(|depth| depth.get(&mut *store).i64()).unwrap_or(i64::MAX);
     let depth_max = (STACK_BYTES_MAX / FRAME_BYTES_MIN) as i64;
@@ -197,11 +197,11 @@ mod tests {
     }
 
     fn store_but(
-        change: impl Fn(&mut Store<Inside>),
+        change: impl Fn(&mut Store<StoreData>),
         engine: &Engine,
         watchdog: &Watchdog,
         limits: &Limits,
-    ) -> Store<Inside> {
+    ) -> Store<StoreData> {
         let mut store = new_store(engine, watchdog, limits);
         change(&mut store);
         store

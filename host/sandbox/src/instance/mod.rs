@@ -14,10 +14,10 @@ use crate::bindings::Domain;
 use crate::bindings::wire::Fault;
 use crate::call_error::{CallError, CallErrorKind, DEAD, STALE};
 use crate::handles::{Handle, InstanceNumber};
-use crate::inside::Inside;
 use crate::live::{InstantiateError, Live};
 use crate::loaded::Loaded;
 use crate::notes::Note;
+use crate::store_data::StoreData;
 
 /// Maximum length of a fault's message, in bytes. A longer one is cut.
 const FAULT_BYTES_MAX: usize = 4 * 1024;
@@ -69,7 +69,7 @@ impl Instance {
 
     fn call<T>(
         &mut self,
-        run: impl FnOnce(&mut Store<Inside>, &Domain) -> wasmtime::Result<T>,
+        run: impl FnOnce(&mut Store<StoreData>, &Domain) -> wasmtime::Result<T>,
     ) -> Result<T, CallError> {
         let Some(live) = &mut self.live else {
             return Err(CallError::gone(DEAD));
