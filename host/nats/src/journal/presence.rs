@@ -16,7 +16,7 @@ use super::secret::{is_marked, mark};
 /// Header with a mark that is made with the cluster's secret, over the heartbeat.
 const MARK: &str = "Polder-Mark";
 /// Longest wait until the last heartbeat is sent.
-const LAST_WORD_WAIT_MAX: Duration = Duration::from_secs(1);
+const LAST_HEARTBEAT_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// The heartbeat of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +54,8 @@ impl Presence {
     ) -> Result<(), JournalError> {
         let client = self.link.connection().client();
         let subscribed = self.link.block_on(client.subscribe(self.subject.to_string()));
-        let mut words = subscribed.map_err(|error| JournalError::unavailable("report which hosts there are", error))?;
+        let mut heartbeats =
+            subscribed.map_err(|error| JournalError::unavailable("report which hosts there are", error))?;
         // The link's runtime ends with the link, so a task on it must not keep the link alive.
         let (connection, subject) = (self.link.connection().clone(), Arc::clone(&self.subject));
         let key = self.link.own_marks().presence;
@@ -64,16 +65,17 @@ impl Presence {
             loop {
                 let is_due = tokio::select! {
                     _ = ticks.tick() => true,
-                    word = words.next() => match word {
-                        Some(word) => read(&key, &word).is_some_and(&heard),
+                    heartbeat = heartbeats.next() => match heartbeat {
+                        Some(heartbeat) => read(&key, &heartbeat).is_some_and(&heard),
                         None => return,
                     },
                 };
                 if is_due
                     && connection.is_up()
-                    && let Some(word) = own()
-                    && let Err(error) =
-                        connection.send(subject.to_string().into(), Some(marked(&key, &word)), written(&word)).await
+                    && let Some(heartbeat) = own()
+                    && let Err(error) = connection
+                        .send(subject.to_string().into(), Some(marked(&key, &heartbeat)), written(&heartbeat))
+                        .await
                 {
                     tracing::debug!(%error, "this host's heartbeat was not sent");
                 }
@@ -83,24 +85,24 @@ impl Presence {
     }
 
     /// Sends one heartbeat. Blocks for a moment at most; a host that misses it notices the silence.
-    pub fn say(&self, word: &Heartbeat) {
+    pub fn say(&self, heartbeat: &Heartbeat) {
         let connection = self.link.connection();
-        let saying = async {
-            let headers = marked(&self.link.own_marks().presence, word);
-            connection.send(self.subject.to_string().into(), Some(headers), written(word)).await?;
+        let sending = async {
+            let headers = marked(&self.link.own_marks().presence, heartbeat);
+            connection.send(self.subject.to_string().into(), Some(headers), written(heartbeat)).await?;
             connection.settle().await
         };
         // The timeout is made inside, because it needs the runtime's clock.
-        let said = self.link.block_on(async { timeout(LAST_WORD_WAIT_MAX, saying).await });
-        if !matches!(said, Ok(Ok(()))) {
+        let sent = self.link.block_on(async { timeout(LAST_HEARTBEAT_WAIT_MAX, sending).await });
+        if !matches!(sent, Ok(Ok(()))) {
             tracing::debug!("this host's last heartbeat may not have been sent");
         }
     }
 }
 
-fn marked(key: &[u8; 32], word: &Heartbeat) -> HeaderMap {
+fn marked(key: &[u8; 32], heartbeat: &Heartbeat) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(MARK, mark(key, &[&written(word)]));
+    headers.insert(MARK, mark(key, &[&written(heartbeat)]));
     headers
 }
 
@@ -111,6 +113,6 @@ fn read(key: &[u8; 32], message: &Message) -> Option<Heartbeat> {
     serde_json::from_slice(&message.payload).ok().filter(|_| is_ours)
 }
 
-fn written(word: &Heartbeat) -> bytes::Bytes {
-    serde_json::to_vec(word).expect("texts are always JSON").into()
+fn written(heartbeat: &Heartbeat) -> bytes::Bytes {
+    serde_json::to_vec(heartbeat).expect("texts are always JSON").into()
 }
