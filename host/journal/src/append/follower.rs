@@ -183,3 +183,35 @@ impl Follower {
         FollowError::Copy { number, source }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::disk::{FaultyDisk, SECTOR_BYTES};
+    use crate::format::frame::Link;
+    use crate::journal::Journal;
+    use crate::keyring::Keyring;
+    use crate::options::OpenOptions;
+
+    fn opening_frame(previous: &Link, epoch: u64, address: u64) -> (Vec<u8>, Link) {
+        let mut builder = FrameBuilder::default();
+        builder.begin();
+        let (bytes, link) = builder.finish(previous, FrameKind::Opening, epoch, address, TimestampMs(1));
+        (bytes.to_vec(), link)
+    }
+
+    #[test]
+    fn a_frame_of_an_earlier_epoch_is_refused() {
+        let disk = Arc::new(FaultyDisk::new(1));
+        let options = OpenOptions { prepare_ahead: false, ..OpenOptions::default() };
+        let (mut follower, _reader, _) = Journal::open_copy_on(disk, Keyring::default(), options).unwrap();
+        let (first, link) = opening_frame(&Link::START, 2, 0);
+        assert_eq!(follower.apply(&first).unwrap().number, 1);
+        let (second, _) = opening_frame(&link, 1, SECTOR_BYTES);
+        assert!(matches!(follower.apply(&second), Err(FollowError::Refused { number: 2, .. })));
+        let (second, _) = opening_frame(&link, 2, SECTOR_BYTES);
+        assert_eq!(follower.apply(&second).unwrap().number, 2, "a refused frame leaves nothing behind");
+    }
+}
