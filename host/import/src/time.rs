@@ -21,6 +21,8 @@ const EXCEL_DAYS_MIN: f64 = 61.0;
 /// The first day after 9999-12-31.
 const EXCEL_DAYS_END: f64 = 2_958_466.0;
 const DAY_MS: f64 = 86_400_000.0;
+/// The largest offset that RFC 3339 can write, 23:59, in seconds.
+const OFFSET_S_MAX: i32 = 23 * 3_600 + 59 * 60;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TimeForm {
@@ -101,6 +103,9 @@ impl TimeForm {
         };
         if offset.to_datetime(timestamp).year() < 0 {
             return Err(format!("{} lies before the year 0", shown(text)));
+        }
+        if !(-OFFSET_S_MAX..=OFFSET_S_MAX).contains(&offset.seconds()) {
+            return Err(format!("{} has offset {offset}: at most 23:59 can be written", shown(text)));
         }
         Ok(PRINTER.timestamp_with_offset_to_string(&timestamp, offset))
     }
@@ -317,6 +322,8 @@ mod tests {
             let error = form(None, None).read(text).unwrap_err();
             assert!(error.starts_with(&shown(text)), "{error}");
         }
+        let error = form(None, None).read("2011-10-11T13:45:40+25:59").unwrap_err();
+        assert!(error.contains("at most 23:59"), "{error}");
         assert!(zone("Middle/Earth").unwrap_err().contains("+01:00"));
         assert!(TimeForm::new(Some(String::from("%!")), None, None).unwrap_err().contains("strptime"));
     }
