@@ -1,19 +1,19 @@
-//! Whole logs and maps, mangled at random. They must be read to their end or refused, give no more rows than they hold,
-//! and give the same result each time.
-//!
-//! `POLDER_FUZZ_SECONDS` sets the duration and `POLDER_FUZZ_SEED` the first seed. The seed of a failure is printed.
+//! Damaged logs, maps and times. They must be read to their end or refused, give no more rows than they hold, and give
+//! the same result each time.
 
 use std::io::Cursor;
-use std::time::{Duration, Instant};
+
+use polder_fuzz::{Damage, run};
 
 use crate::csv_rows::CsvRows;
 use crate::encoding::{as_utf8, by_name};
 use crate::map::Map;
 use crate::row_ids::Keys;
 use crate::rows::{BadRow, ReadError, Row};
+use crate::time::{TimeForm, Twice, zone};
 use crate::xes_rows::XesRows;
 
-const SECONDS: u64 = 2;
+const CASES_MIN: u64 = 500;
 
 const CSV: &str = "sep=;\r\na;b;c\r\n1;\"two\nlines\";x\r\n2;\"a \"\"quote\"\"\";\r\n\r\n3;nan;1.234,50\r\n";
 const XES: &str = r#"<?xml version="1.0" encoding="utf-8"?><log><extension name="x"/><trace><string key="a" value="&lt;1&gt;"/>
@@ -64,60 +64,6 @@ const PIECES: [&str; 24] = [
     "<![CDATA[",
 ];
 
-/// A simple random generator. The same seed gives the same numbers.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end.max(1) as u64) as usize
-    }
-}
-
-fn mangled(text: &str, random: &mut Random) -> Vec<u8> {
-    let mut bytes = text.as_bytes().to_vec();
-    for _ in 0..=random.below(8) {
-        let at = random.below(bytes.len() + 1);
-        match random.below(5) {
-            0 => drop(bytes.splice(at..at, PIECES[random.below(PIECES.len())].bytes())),
-            1 if at < bytes.len() => bytes[at] = random.below(256) as u8,
-            2 => bytes.truncate(at),
-            3 => {
-                let end = (at + random.below(20)).min(bytes.len());
-                bytes.drain(at..end);
-            }
-            _ => {
-                let end = (at + random.below(60)).min(bytes.len());
-                let piece = bytes[at..end].to_vec();
-                bytes.splice(at..at, piece);
-            }
-        }
-    }
-    bytes
-}
-
-/// Calls `test` with one seed after another.
-fn for_a_while(test: impl Fn(&mut Random)) {
-    let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
-    let (seconds, mut seed) = (number("POLDER_FUZZ_SECONDS", SECONDS), number("POLDER_FUZZ_SEED", 1));
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(seconds) {
-        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            // Neighbouring seeds differ only after a few numbers, so the seed is multiplied first.
-            let mut random = Random(seed.max(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-            test(&mut random);
-        }));
-        if let Err(panic) = caught {
-            println!("POLDER_FUZZ_SEED={seed}");
-            std::panic::resume_unwind(panic);
-        }
-        seed += 1;
-    }
-    println!("seeds up to {seed}");
-}
-
 fn check_rows(bytes: &[u8], rows: Vec<Result<Result<Row, BadRow>, ReadError>>) -> Vec<Row> {
     // At most one line more than there are line ends.
     let lines_max = 1 + bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() as u64;
@@ -132,36 +78,49 @@ fn check_rows(bytes: &[u8], rows: Vec<Result<Result<Row, BadRow>, ReadError>>) -
     rows.into_iter().filter_map(|row| row.ok()?.ok()).collect()
 }
 
+fn are_good(rows: &[Result<Result<Row, BadRow>, ReadError>]) -> bool {
+    rows.iter().all(|row| matches!(row, Ok(Ok(_))))
+}
+
 #[test]
-fn mangled_csv_is_read_to_its_end() {
-    for_a_while(|random| {
-        let bytes = mangled(CSV, random);
-        let encoding = random.below(4) == 0;
-        let declared = encoding.then(|| by_name("utf-16le").unwrap());
+fn damaged_csv_is_read_to_its_end() {
+    let damage = Damage::new([CSV], &PIECES);
+    let counts = run(CASES_MIN, |random| {
+        let bytes = damage.bytes(random);
+        let declared = (random.u8(..4) == 0).then(|| by_name("utf-16le").unwrap());
         let (utf8, _) = as_utf8(Box::new(Cursor::new(bytes.clone())), declared).unwrap();
-        let Ok(rows) = CsvRows::open(utf8, None, random.below(2) as u64) else { return };
+        let Ok(rows) = CsvRows::open(utf8, None, random.u64(..2)) else { return false };
         let columns = rows.header().len();
         let rows: Vec<_> = rows.collect();
+        let are_good = are_good(&rows);
         if declared.is_none() {
             assert!(check_rows(&bytes, rows).iter().all(|row| row.cells.len() == columns));
         }
+        are_good
     });
+    counts.assert_both();
 }
 
 #[test]
-fn mangled_xes_is_read_to_its_end() {
-    for_a_while(|random| {
-        let bytes = mangled(XES, random);
-        let Ok((utf8, _)) = as_utf8(Box::new(Cursor::new(bytes.clone())), None) else { return };
-        check_rows(&bytes, XesRows::open(utf8).collect());
+fn damaged_xes_is_read_to_its_end() {
+    let damage = Damage::new([XES], &PIECES);
+    let counts = run(CASES_MIN, |random| {
+        let bytes = damage.bytes(random);
+        let Ok((utf8, _)) = as_utf8(Box::new(Cursor::new(bytes.clone())), None) else { return false };
+        let rows: Vec<_> = XesRows::open(utf8).collect();
+        let are_good = are_good(&rows);
+        check_rows(&bytes, rows);
+        are_good
     });
+    counts.assert_both();
 }
 
 #[test]
-fn mangled_maps_are_refused_or_plan_each_row_the_same_twice() {
-    for_a_while(|random| {
-        let Ok(text) = String::from_utf8(mangled(MAP, random)) else { return };
-        let Ok(map) = Map::parse(&text) else { return };
+fn damaged_maps_are_refused_or_plan_each_row_the_same_twice() {
+    let damage = Damage::new([MAP], &PIECES);
+    let counts = run(CASES_MIN, |random| {
+        let Ok(text) = String::from_utf8(damage.bytes(random)) else { return false };
+        let Ok(map) = Map::parse(&text) else { return false };
         let rows = check_rows(CSV.as_bytes(), CsvRows::open(CSV.as_bytes(), None, 0).unwrap().collect());
         let planned = |mut keys: Keys| rows.iter().map(|row| map.plan(row, &mut keys)).collect::<Vec<_>>();
         let first = planned(Keys::default());
@@ -169,5 +128,36 @@ fn mangled_maps_are_refused_or_plan_each_row_the_same_twice() {
         for command in first.into_iter().filter_map(|planned| planned.ok().flatten()) {
             serde_json::from_str::<serde_json::Value>(&command.payload).unwrap();
         }
+        true
     });
+    counts.assert_both();
+}
+
+#[test]
+fn damaged_times_are_refused_or_read_the_same_once_they_are_written() {
+    let texts =
+        ["2011-10-11T13:45:40.276+02:00", "2011-10-30 02:30", "11-10-2011 +0200", "1318333540276", "40827.573379"];
+    let damage =
+        Damage::new(texts, &["+25:59:59", "-00:00:10", "Z", "[Europe/Amsterdam]", "1e9", "999999", "-", ":60", " "]);
+    let form = |format: Option<&str>, zone_name: Option<&str>| {
+        TimeForm::new(format.map(str::to_owned), zone_name.map(|name| zone(name).unwrap()), Some(Twice::Later)).unwrap()
+    };
+    let standard = form(None, None);
+    let forms = [
+        form(None, Some("Europe/Amsterdam")),
+        form(Some("%d-%m-%Y %z"), None),
+        form(Some("epoch-ms"), Some("+01:00")),
+        form(Some("epoch-s"), None),
+        form(Some("excel-days"), Some("UTC")),
+    ];
+    let counts = run(CASES_MIN, |random| {
+        let text = damage.text(random);
+        let form = random.choice(&forms).unwrap_or(&standard);
+        let Ok(written) = form.read(&text) else { return false };
+        // The offset that is written has no seconds, and -00:00 is read as +00:00. Nothing else may change.
+        let again = standard.read(&written).unwrap_or_else(|problem| panic!("{text:?} became {written}: {problem}"));
+        assert_eq!(standard.read(&again).as_ref(), Ok(&again), "{text:?} became {written}");
+        true
+    });
+    counts.assert_both();
 }

@@ -76,6 +76,7 @@ pub(crate) const ARROWS: &[Arrow] = &[
     Arrow { folder: "sdk/", may_use: &["sdk/", "host/core"] },
     Arrow { folder: "guests/", may_use: &["sdk/"] },
     Arrow { folder: "tests", may_use: &["host/", "sdk/", "guests/"] },
+    Arrow { folder: "tests/fuzz", may_use: &[] },
     Arrow { folder: "tests/journal-contract", may_use: &["host/core", "host/journal"] },
     Arrow { folder: "tests/guests/", may_use: &["sdk/"] },
     Arrow { folder: "tests/hostile", may_use: &["sdk/"] },
