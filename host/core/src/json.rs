@@ -13,6 +13,8 @@ pub const JSON_NUMBER_LIMIT: &str = "json_number_max";
 
 /// A number with at most this many digits and no exponent is always in the range of a 64-bit float.
 const DIGITS_IN_RANGE_MAX: usize = 308;
+/// Length of an escape such as `\ud83d`.
+const ESCAPE_BYTES: usize = 6;
 /// Characters of a number that a message shows.
 const NUMBER_SHOWN_MAX: usize = 40;
 
@@ -38,6 +40,11 @@ pub fn check_json(bytes: &[u8]) -> Result<(), JsonError> {
 pub fn check_json_text(text: &str) -> Result<(), JsonError> {
     // The parser builds nothing and does not recurse, so the depth of the text costs no stack.
     serde_json::from_str::<IgnoredAny>(text).map_err(|error| JsonError::Syntax(error.to_string()))?;
+    if let Some(escape) = text.contains("\\u").then(|| half_character(text)).flatten() {
+        return Err(JsonError::Syntax(format!(
+            "{escape} is half of a character; both halves are needed, as in \\ud83d\\ude00"
+        )));
+    }
     // Counting brackets is many times faster than tracking the depth, and nearly always enough.
     let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
     if brackets > JSON_DEPTH_MAX {
@@ -49,6 +56,38 @@ pub fn check_json_text(text: &str) -> Result<(), JsonError> {
     match may_have_large_number(text.as_bytes()).then(|| large_number(text)).flatten() {
         Some(number) => Err(JsonError::NumberTooLarge { number: shown(number) }),
         None => Ok(()),
+    }
+}
+
+/// The first escape of a surrogate that is not one of a pair, in a text that is otherwise valid JSON. The parser passes
+/// over such an escape when it builds no values, and no UTF-8 text can hold its meaning.
+fn half_character(text: &str) -> Option<&str> {
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        rest = &rest[at..];
+        let is_pair = match (surrogate(rest), rest.get(ESCAPE_BYTES..).and_then(surrogate)) {
+            (None, _) => false,
+            (Some(Half::High), Some(Half::Low)) => true,
+            _ => return rest.get(..ESCAPE_BYTES),
+        };
+        // A backslash that is not part of a pair escapes the next character.
+        rest = &rest[if is_pair { 2 * ESCAPE_BYTES } else { 2 }..];
+    }
+    None
+}
+
+enum Half {
+    High,
+    Low,
+}
+
+/// Which half of a pair the escape at the start of the text is. `None` if it is none.
+fn surrogate(text: &str) -> Option<Half> {
+    let unit = u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()?;
+    match unit {
+        0xd800..=0xdbff => Some(Half::High),
+        0xdc00..=0xdfff => Some(Half::Low),
+        _ => None,
     }
 }
 
@@ -143,6 +182,21 @@ mod tests {
         }
         for bytes in [b"\"\xff\"".as_slice(), b"\xc3", b"\"\xed\xa0\x80\""] {
             assert!(matches!(check_json(bytes), Err(JsonError::NotUtf8(_))), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn half_of_a_character_is_refused() {
+        for text in [r#""\ud83d\ude00""#, r#""\\ud83d""#, r#"["\uD83D\uDE00\ud83d\ude00", "\u00e9\n\ud7ff\ue000"]"#] {
+            assert_eq!(check_json_text(text), Ok(()), "{text}");
+            assert!(serde_json::from_str::<serde_json::Value>(text).is_ok(), "{text}");
+        }
+        for text in
+            [r#""\ud83d""#, r#""\ude00\ud83d""#, r#""\ud83d\ud83d\ude00""#, r#"{"\\\uDFFFx": 1}"#, r#""\ud83d\n""#]
+        {
+            let error = check_json_text(text).unwrap_err();
+            assert!(error.to_string().contains("is half of a character"), "{text}: {error}");
+            assert!(serde_json::from_str::<serde_json::Value>(text).is_err(), "{text}");
         }
     }
 

@@ -11,6 +11,8 @@ mod content_id;
 mod descriptor;
 pub mod descriptor_limits;
 mod event;
+#[cfg(test)]
+mod fuzz_tests;
 mod journals;
 mod json;
 mod limits;
