@@ -5,6 +5,8 @@
 
 mod algorithm;
 mod claims;
+#[cfg(test)]
+mod fuzz_tests;
 mod key_file;
 mod signing_keys;
 mod verifier;
