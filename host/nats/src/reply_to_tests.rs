@@ -1,3 +1,4 @@
+use polder_fuzz::{Damage, run};
 use proptest::prelude::*;
 
 use super::*;
@@ -83,6 +84,27 @@ fn a_result_stays_with_its_tenant() {
     for id in ["a.b", "*", "a>", ">"] {
         assert_eq!(result(id), None, "{id}");
     }
+}
+
+#[test]
+fn damaged_reply_subjects_are_refused_or_inboxes() {
+    let good = ["_INBOX.AbCd.1", "_R_.AbCd.xyz", "_GR_.c1.s1._INBOX.AbCd", "_INBOX_desk.7", "_INBOX.polder.AbCd.1"];
+    let damage =
+        Damage::new(good, &[".", "*", ">", "..", " ", "\r\nPUB x 0\r\n", "\0", "_GR_.", "polder", "$polder.", "é"]);
+    let inboxes = inboxes(&["_INBOX_desk"]);
+    let counts = run(1_000, |random| {
+        let subject: Subject = damage.text(random).into();
+        let (client, host) = (inboxes.check("x", &subject), inboxes.check_host("x", &subject));
+        for to in [&client, &host].into_iter().flatten() {
+            assert_eq!(to.as_str(), &*subject);
+            assert!(subject.len() <= REPLY_SUBJECT_BYTES_MAX && !subject.contains(['*', '>', ' ', '\r', '\n', '\0']));
+            assert!(subject.contains('.') && subject.split('.').all(|token| !token.is_empty()));
+        }
+        assert!(client.is_none() || host.is_none(), "{subject:?} is an inbox of clients and of hosts");
+        client.is_some()
+    });
+    counts.assert_both();
+    assert!(inboxes.refused() >= counts.refused());
 }
 
 proptest! {

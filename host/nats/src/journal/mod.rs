@@ -10,6 +10,8 @@ mod durability;
 mod error;
 mod frame_log;
 mod host_requests;
+#[cfg(test)]
+mod fuzz_tests;
 mod lease;
 mod link;
 mod message;

@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::Path;
 
 const SECRET_BYTES: usize = 32;
-/// Length of the file in bytes: two hex digits per byte, and a line end.
+/// Maximum length of the file in bytes: two hex digits per byte, and a line end.
 const FILE_BYTES_MAX: u64 = 2 * SECRET_BYTES as u64 + 2;
 const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
@@ -34,9 +34,11 @@ impl JournalSecret {
             return Err(io::Error::other(format!("others may read it (mode {mode:o}): chmod 600 it")));
         }
         let mut text = String::new();
-        file.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
+        // One byte more than a secret has is enough to detect a file that is too long.
+        file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+        let digits = Some(text.trim_end()).filter(|_| text.len() as u64 <= FILE_BYTES_MAX);
         let bad = || io::Error::other("it holds no secret: copy it from another host of the cluster");
-        Self::parse(text.trim_end()).ok_or_else(bad).map(Some)
+        digits.and_then(Self::parse).ok_or_else(bad).map(Some)
     }
 
     /// Makes a secret and its file, which must not exist. The file appears complete: a process that is killed in
@@ -165,7 +167,8 @@ mod tests {
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
         assert!(JournalSecret::read(&file).unwrap_err().to_string().contains("chmod 600"));
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-        for text in ["", "abc", &"x".repeat(64), &"a".repeat(63), &"a".repeat(66)] {
+        let digits = "a".repeat(64);
+        for text in ["", "abc", &"x".repeat(64), &digits[1..], &"a".repeat(66), &format!("{digits}\r\n\nmore")] {
             std::fs::write(&file, text).unwrap();
             assert!(JournalSecret::read(&file).unwrap_err().to_string().contains("holds no secret"), "{text}");
         }

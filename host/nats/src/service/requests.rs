@@ -151,11 +151,15 @@ fn answered<F: Future<Output = Reply>, T: Fn(Request) -> F>(
 ) -> impl Future<Output = Answer> + use<F, T> {
     let began = Instant::now();
     let Message { subject, headers, payload, .. } = message;
-    let reply = take(Request { subject: subject.clone(), headers, payload });
+    let reply = take(Request::new(subject.clone(), headers, payload));
     async move { Answer { subject, to, reply: reply.await, began } }
 }
 
 impl Request {
+    pub fn new(subject: Subject, headers: Option<HeaderMap>, payload: Bytes) -> Self {
+        Self { subject, headers, payload }
+    }
+
     pub fn subject(&self) -> &str {
         &self.subject
     }
