@@ -23,6 +23,8 @@ mod entry;
 mod error;
 mod flusher;
 mod indexing;
+#[cfg(test)]
+mod fuzz_tests;
 mod layout;
 mod memtable;
 mod partitions;

@@ -22,6 +22,8 @@ use polder_core::TenantName;
 mod check;
 mod folder;
 mod store;
+#[cfg(test)]
+mod fuzz_tests;
 
 pub use check::{KeyCheck, KeyCheckError};
 use folder::KeyFolder;

@@ -22,6 +22,8 @@ use super::IndexError;
 use super::layout::mark_of;
 
 mod filter;
+#[cfg(test)]
+mod fuzz_tests;
 mod merge;
 mod run;
 
