@@ -100,6 +100,10 @@ fn list(known: &[&str]) -> String {
 }
 
 #[cfg(test)]
+#[path = "query_fuzz_tests.rs"]
+mod fuzz_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

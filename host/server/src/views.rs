@@ -78,6 +78,10 @@ pub(crate) fn order(text: &str) -> Result<(String, Direction), Problem> {
 }
 
 #[cfg(test)]
+#[path = "views_fuzz_tests.rs"]
+mod fuzz_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

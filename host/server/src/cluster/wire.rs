@@ -55,10 +55,11 @@ impl AnswerHead {
     }
 }
 
+/// `None` if a header is not valid, or if there are more than a map can hold.
 pub(super) fn headers(listed: &[(String, Vec<u8>)]) -> Option<HeaderMap> {
-    let mut headers = HeaderMap::with_capacity(listed.len());
+    let mut headers = HeaderMap::try_with_capacity(listed.len()).ok()?;
     for (name, value) in listed {
-        headers.append(name.parse::<HeaderName>().ok()?, HeaderValue::from_bytes(value).ok()?);
+        headers.try_append(name.parse::<HeaderName>().ok()?, HeaderValue::from_bytes(value).ok()?).ok()?;
     }
     Some(headers)
 }
@@ -86,6 +87,10 @@ pub(super) fn read<T: DeserializeOwned>(mut bytes: Bytes) -> Option<(T, Bytes)> 
     let head = bytes.split_to(length);
     Some((serde_json::from_slice(&head).ok()?, bytes))
 }
+
+#[cfg(test)]
+#[path = "wire_fuzz_tests.rs"]
+mod fuzz_tests;
 
 #[cfg(test)]
 mod tests {

@@ -79,6 +79,10 @@ fn address(subject: &str) -> Result<Address, Problem> {
 }
 
 #[cfg(test)]
+#[path = "commands_fuzz_tests.rs"]
+mod fuzz_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

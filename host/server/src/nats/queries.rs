@@ -176,3 +176,7 @@ fn too_large(bytes: usize, bytes_max: usize) -> Problem {
     );
     Problem::new(&problem_kinds::TOO_LARGE, detail).with("actual", bytes).with("limit", bytes_max)
 }
+
+#[cfg(test)]
+#[path = "queries_fuzz_tests.rs"]
+mod fuzz_tests;
