@@ -154,6 +154,10 @@ fn bad<H: Headers>(_: &H, name: &'static str, problem: &str) -> Problem {
 }
 
 #[cfg(test)]
+#[path = "headers_fuzz_tests.rs"]
+mod fuzz_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
