@@ -1,4 +1,5 @@
-//! Damaged descriptors, JSON texts and patterns of subjects: each is refused, or reads the same once it is written again.
+//! Damaged descriptors, JSON texts and patterns of subjects: each is refused, or reads the same once it is written
+//! again.
 
 use polder_fuzz::{Damage, run};
 use serde_json::Value;
