@@ -22,9 +22,9 @@ mod chains;
 mod entry;
 mod error;
 mod flusher;
-mod indexing;
 #[cfg(test)]
 mod fuzz_tests;
+mod indexing;
 mod layout;
 mod memtable;
 mod partitions;

@@ -21,9 +21,9 @@ use polder_core::TenantName;
 
 mod check;
 mod folder;
-mod store;
 #[cfg(test)]
 mod fuzz_tests;
+mod store;
 
 pub use check::{KeyCheck, KeyCheckError};
 use folder::KeyFolder;

@@ -82,7 +82,7 @@ fn damaged_messages_of_the_stream_are_no_frames() {
                 assert_eq!((number, content.digest()), (7, blake3::hash(frame)));
                 true
             }
-            Message::Strange => false,
+            Message::Foreign => false,
         }
     });
     counts.assert_both();

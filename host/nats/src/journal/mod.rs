@@ -9,9 +9,9 @@
 mod durability;
 mod error;
 mod frame_log;
-mod host_requests;
 #[cfg(test)]
 mod fuzz_tests;
+mod host_requests;
 mod lease;
 mod link;
 mod message;

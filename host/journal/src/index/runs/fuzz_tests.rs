@@ -11,7 +11,7 @@ use polder_fuzz::{Damage, Rng, run};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::run::{Entry, Run, RunWriter};
-use crate::bytes::{put_number, put_text};
+use crate::format::bytes::{put_number, put_text};
 use crate::index::IndexError;
 
 const CASES_MIN: u64 = 300;
