@@ -7,7 +7,7 @@ use polder_core::{MemoryBudget, TenantName};
 use polder_engine::Host;
 use tokio::sync::watch;
 
-use crate::connections::Connections;
+use crate::connections::open_connections::Connections;
 use crate::nats;
 use crate::partitions::Partitions;
 

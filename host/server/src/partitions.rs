@@ -5,10 +5,10 @@ use std::sync::Arc;
 use polder_core::{Command, CommandAck, JournalNumber, Journals, TenantName};
 use polder_engine::{Host, SYSTEM_TENANT, SubmitError};
 
+use crate::access::first_key::FirstKeyProof;
 use crate::cluster::{Cluster, ClusterHandle, Servers};
-use crate::first_key::FirstKeyProof;
-use crate::problem::Problem;
-use crate::problem_kinds;
+use crate::wire::http_status;
+use crate::wire::problem::Problem;
 
 /// All parts of a host. Clones share them.
 #[derive(Clone)]
@@ -38,7 +38,7 @@ impl Partition {
     ) -> Result<impl Future<Output = Result<Result<CommandAck, SubmitError>, Problem>> + use<>, Problem> {
         let servers = self.cluster.as_ref().map(|cluster| cluster.servers().clone());
         if let Some(problem) = servers.as_ref().and_then(Servers::problem) {
-            return Err(Problem::new(&problem_kinds::NOT_READY, format!("nothing was done: {problem}")));
+            return Err(Problem::new(&http_status::NOT_READY, format!("nothing was done: {problem}")));
         }
         let pending = self.host.submit(command);
         Ok(async move {
@@ -47,7 +47,7 @@ impl Partition {
                 let detail = format!(
                     "{problem}; the command may have been recorded: send it again, with the same Idempotency-Key"
                 );
-                Problem::new(&problem_kinds::OUTCOME_UNKNOWN, detail)
+                Problem::new(&http_status::OUTCOME_UNKNOWN, detail)
             })
         })
     }

@@ -10,12 +10,12 @@ use http_body::Body as _;
 
 use super::{Caller, RoutePermission};
 use crate::app::App;
-use crate::content_type::BodyType;
-use crate::headers::Headers;
-use crate::path::Segments;
-use crate::problem::Problem;
-use crate::problem_kinds;
-use crate::query::Query;
+use crate::wire::content_type::BodyType;
+use crate::wire::headers::Headers;
+use crate::wire::http_status;
+use crate::wire::path::Segments;
+use crate::wire::problem::Problem;
+use crate::wire::query::Query;
 
 const AUTHORIZATION: &str = "authorization";
 const SCHEME: &str = "bearer";
@@ -80,7 +80,7 @@ fn bearer(value: &[u8]) -> Option<&str> {
 }
 
 fn refused(detail: &str) -> Problem {
-    Problem::new(&problem_kinds::NOT_AUTHENTICATED, detail)
+    Problem::new(&http_status::NOT_AUTHENTICATED, detail)
 }
 
 /// Seconds since 1970. A clock before 1970 counts as 0, so that no token is valid yet.

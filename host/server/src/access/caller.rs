@@ -11,9 +11,9 @@ use polder_core::subject;
 use super::VisibleEvents;
 use super::route_permission::Wanted;
 use crate::app::App;
-use crate::headers::{self, Headers};
-use crate::problem::Problem;
-use crate::problem_kinds;
+use crate::wire::headers::{self, Headers};
+use crate::wire::http_status;
+use crate::wire::problem::Problem;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Caller {
@@ -79,7 +79,7 @@ fn not_permitted(wanted: &Wanted) -> Problem {
         Wanted::SubscribeWithin(space) => ("subscribe", space.as_str()),
     };
     let detail = format!("the token does not permit this: it would have to {verb} on {subject}");
-    Problem::new(&problem_kinds::NOT_PERMITTED, detail).with("verb", verb).with("subject", subject)
+    Problem::new(&http_status::NOT_PERMITTED, detail).with("verb", verb).with("subject", subject)
 }
 
 /// Taken from the request, where `authenticate` puts it. A route without that layer refuses everyone.
@@ -88,6 +88,6 @@ impl FromRequestParts<Arc<App>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
         let caller = parts.extensions.get::<Self>().cloned();
-        caller.ok_or_else(|| Problem::new(&problem_kinds::NOT_PERMITTED, "this route authenticates no callers"))
+        caller.ok_or_else(|| Problem::new(&http_status::NOT_PERMITTED, "this route authenticates no callers"))
     }
 }

@@ -3,6 +3,7 @@
 
 mod authenticate;
 mod caller;
+pub(crate) mod first_key;
 mod hints;
 pub(crate) mod route_permission;
 mod validity;

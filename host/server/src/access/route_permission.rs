@@ -4,8 +4,8 @@
 use polder_core::access::Pattern;
 use polder_core::subject;
 
-use crate::path::Segments;
-use crate::problem::Problem;
+use crate::wire::path::Segments;
+use crate::wire::problem::Problem;
 
 pub(crate) type RoutePermission = fn(&Segments) -> Result<Wanted, Problem>;
 

@@ -22,14 +22,14 @@ use tower::ServiceExt as _;
 use super::Cluster;
 use super::ownership::Role;
 use super::wire::{self, AnswerHead, RequestHead};
+use crate::access::first_key::FirstKeyProven;
 use crate::access::{self, RoutePermission};
 use crate::app::App;
-use crate::first_key::FirstKeyProven;
 use crate::partitions::Partition;
-use crate::path::Segments;
-use crate::problem::{ForOwner, Problem};
-use crate::refusals::memory_exhausted;
-use crate::{body, problem_kinds};
+use crate::wire::path::Segments;
+use crate::wire::problem::{ForOwner, Problem};
+use crate::wire::refusals::memory_exhausted;
+use crate::wire::{body, http_status};
 
 /// The longest body that is forwarded, in bytes: that of a component.
 const FORWARDED_BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -122,7 +122,7 @@ pub(crate) async fn forward(
         };
         if start.elapsed() > OWNER_WAIT_MAX {
             return Err(Problem::new(
-                &problem_kinds::NOT_READY,
+                &http_status::NOT_READY,
                 format!("no host takes changes to the journal: {reason}"),
             ));
         }
@@ -131,7 +131,7 @@ pub(crate) async fn forward(
 }
 
 fn silent(problem: &str) -> Problem {
-    Problem::new(&problem_kinds::NOT_READY, format!("nothing was done: {problem}"))
+    Problem::new(&http_status::NOT_READY, format!("nothing was done: {problem}"))
 }
 
 /// Forwards lines of a batch to the owner of the part's journal, and returns its response.
@@ -141,7 +141,7 @@ pub(crate) async fn hand_over_lines(
     first_line: u64,
     lines: Bytes,
 ) -> Result<Response, Problem> {
-    let not_ready = |problem: String| Problem::new(&problem_kinds::NOT_READY, problem);
+    let not_ready = |problem: String| Problem::new(&http_status::NOT_READY, problem);
     let cluster = part.cluster.as_ref().ok_or_else(|| not_ready("no other host is known".to_owned()))?;
     let mut parts = parts.clone();
     let uri = format!("{}?first_line={first_line}", parts.uri.path());
@@ -184,8 +184,8 @@ impl Cluster {
         sent: &Bytes,
         waits: ForwardWaits,
     ) -> Result<Option<Response>, Problem> {
-        let failed = |problem: String| Problem::new(&problem_kinds::NOT_READY, problem);
-        let unknown = |problem: String| Problem::new(&problem_kinds::OUTCOME_UNKNOWN, problem);
+        let failed = |problem: String| Problem::new(&http_status::NOT_READY, problem);
+        let unknown = |problem: String| Problem::new(&http_status::OUTCOME_UNKNOWN, problem);
         let mut headers = parts.headers.clone();
         headers.remove(CONTENT_LENGTH);
         headers.remove(TRANSFER_ENCODING);
@@ -286,14 +286,14 @@ impl Cluster {
                 wire::written(&head, &body.to_bytes())
             }
             Err(error) => {
-                let problem = Problem::new(&problem_kinds::STORAGE_FAILED, format!("the answer broke off: {error}"));
+                let problem = Problem::new(&http_status::STORAGE_FAILED, format!("the answer broke off: {error}"));
                 wire::written(&AnswerHead::new(problem.into_response().status(), &Default::default(), 0), b"")
             }
         }
     }
 
     async fn request(&self, host: &Host, message: Bytes) -> Result<Request, Problem> {
-        let bad = |detail: &str| Problem::new(&problem_kinds::BAD_BODY, detail);
+        let bad = |detail: &str| Problem::new(&http_status::BAD_BODY, detail);
         let (head, mut body) = wire::read::<RequestHead>(message).ok_or_else(|| bad("no request of another host's"))?;
         let (method, uri, headers) = head.parts().ok_or_else(|| bad("no request of HTTP"))?;
         if let Some(parcel) = &head.parcel {
@@ -301,7 +301,7 @@ impl Cluster {
             let mut held = held.map_err(|error| memory_exhausted(error.to_string(), &error))?;
             let found = self.objects.find_parcel(parcel).await.map_err(|error| {
                 tracing::warn!(%error, "the body of a request from another host cannot be read");
-                Problem::new(&problem_kinds::NOT_READY, "nothing was done: the body of the request cannot be read")
+                Problem::new(&http_status::NOT_READY, "nothing was done: the body of the request cannot be read")
             })?;
             let bytes = found.ok_or_else(|| bad("its parcel is not there"))?;
             held.shrink_to(bytes.len() as u64);

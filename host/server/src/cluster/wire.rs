@@ -7,7 +7,7 @@ use polder_nats::journal::Parcel;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::first_key::FirstKeyProven;
+use crate::access::first_key::FirstKeyProven;
 
 /// The size of the head's length, in bytes.
 const LENGTH_BYTES: usize = 4;

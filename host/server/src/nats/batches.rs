@@ -10,10 +10,10 @@ use polder_nats::service::{Reply, Request};
 
 use super::Term;
 use crate::access::{self, Hints as _, Wanted};
-use crate::batch::{self, append_ack, append_early_end, append_problem, shorten};
-use crate::headers;
-use crate::problem::Problem;
-use crate::problem_kinds;
+use crate::http::batch::{self, append_ack, append_early_end, append_problem, shorten};
+use crate::wire::headers;
+use crate::wire::http_status;
+use crate::wire::problem::Problem;
 
 /// The most lines of one message.
 pub(super) const LINES_MAX: usize = 1_024;
@@ -53,7 +53,7 @@ fn take(term: &Term, request: &Request) -> Result<Batch, Problem> {
     let lines: Vec<Bytes> = lines(request.payload());
     if lines.len() > LINES_MAX {
         let detail = format!("the message has {} lines; at most {LINES_MAX} are allowed: none was taken", lines.len());
-        return Err(Problem::new(&problem_kinds::TOO_LARGE, detail)
+        return Err(Problem::new(&http_status::TOO_LARGE, detail)
             .with("limit", LINES_MAX as u64)
             .with("actual", lines.len() as u64));
     }
@@ -133,9 +133,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_reply_that_would_be_too_long_is_shortened_line_by_line() {
-        let long = |_| Problem::new(&problem_kinds::BAD_LINE, "x".repeat(500));
+        let long = |_| Problem::new(&http_status::BAD_LINE, "x".repeat(500));
         let taken = (1..=20).map(|number| (number, Taken::Refused(long(number)))).collect();
-        let early = Some((20, Problem::new(&problem_kinds::BUSY, "busy")));
+        let early = Some((20, Problem::new(&http_status::BUSY, "busy")));
         let text = answered(Batch { taken, early }, 4_000).await;
         assert!(text.len() <= 4_000, "{}", text.len());
         let lines: Vec<serde_json::Value> = text

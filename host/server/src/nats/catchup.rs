@@ -18,10 +18,10 @@ use super::queries::{QueryAck, result_for};
 use super::{Term, reply};
 use crate::access::{self, Caller};
 use crate::app::App;
-use crate::feed::{Feed, Follow, Wanted};
-use crate::incoming_json::parse;
-use crate::problem::Problem;
-use crate::problem_kinds;
+use crate::requests::event_feed::{Feed, Follow, Wanted};
+use crate::wire::http_status;
+use crate::wire::problem::Problem;
+use crate::wire::request_json::parse;
 
 /// The most readers at a time, of all tenants together.
 pub(super) const READERS_MAX: usize = 1_024;
@@ -112,7 +112,7 @@ async fn reading(term: &Term, counts: &Counts, request: &Request) -> Result<Read
     let (correlation_id, result) = result_for(&tenant, request)?;
     let place = Arc::clone(&counts.readers).try_acquire_owned().map_err(|_| {
         let detail = format!("{READERS_MAX} readers are subscribed, which is the most allowed: try again later");
-        Problem::new(&problem_kinds::BUSY, detail).with("limit", READERS_MAX).with("retry_after_ms", BUSY_RETRY_MS)
+        Problem::new(&http_status::BUSY, detail).with("limit", READERS_MAX).with("retry_after_ms", BUSY_RETRY_MS)
     })?;
     let follow = Follow { positions: term.part.host.positions(&tenant)?, closing: term.closing.clone() };
     let (after, end_at) = (Position(asked.start_after), asked.end_at.map(Position));
@@ -142,7 +142,7 @@ async fn deliver(mut reading: Reading, connection: Connection) -> Reply {
         Err(Broken::Read(error)) => Problem::from(error).into(),
         Err(Broken::Sent(error)) => {
             let detail = format!("an event could not be sent: {error}; is it larger than the server's max_payload?");
-            Problem::new(&problem_kinds::TOO_LARGE, detail).into()
+            Problem::new(&http_status::TOO_LARGE, detail).into()
         }
     };
     reply.with_header(CORRELATION_ID, reading.correlation_id.as_str())

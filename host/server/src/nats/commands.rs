@@ -6,10 +6,10 @@ use polder_nats::service::{Reply, Request};
 
 use super::{Term, reply};
 use crate::access::{self, Hints, Wanted};
-use crate::commands::{Address, addressed};
-use crate::headers::{self, Headers};
-use crate::problem::Problem;
-use crate::problem_kinds;
+use crate::http::commands::{Address, addressed};
+use crate::wire::headers::{self, Headers};
+use crate::wire::http_status;
+use crate::wire::problem::Problem;
 
 /// The header for the trace context. The reply repeats it, and the log has it next to a failure.
 const TRACEPARENT: &str = "traceparent";
@@ -75,7 +75,7 @@ fn address(subject: &str) -> Result<Address, Problem> {
         "a command's subject has six tokens, this one has {}: {{tenant}}.cmd.{{domain}}.{{aggregate}}.{{id}}.{{command}} would be right",
         subject.split('.').count()
     );
-    Err(Problem::new(&problem_kinds::BAD_SUBJECT, detail).with("subject", subject))
+    Err(Problem::new(&http_status::BAD_SUBJECT, detail).with("subject", subject))
 }
 
 #[cfg(test)]

@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Term, reply};
 use crate::access::{self, Caller, Hints, Wanted};
-use crate::headers::{self, bad_header};
-use crate::incoming_json::parse;
-use crate::problem::Problem;
-use crate::problem_kinds;
-use crate::views;
-use crate::waiting::wait_for;
+use crate::http::views;
+use crate::requests::waiting::wait_for;
+use crate::wire::headers::{self, bad_header};
+use crate::wire::http_status;
+use crate::wire::problem::Problem;
+use crate::wire::request_json::parse;
 
 /// The header that asks for the result as the reply. `reply` is its only value.
 const RESULT: &str = "polder-result";
@@ -104,7 +104,7 @@ fn question(caller: Caller, request: &Request) -> Result<Question, Problem> {
             "a query's subject has four tokens, this one has {}: {{tenant}}.query.{{domain}}.{{projection}} would be right",
             tokens.len()
         );
-        return Err(Problem::new(&problem_kinds::BAD_SUBJECT, detail).with("subject", request.subject()));
+        return Err(Problem::new(&http_status::BAD_SUBJECT, detail).with("subject", request.subject()));
     };
     let asked: Asked = match request.payload().as_ref() {
         b"" => Asked::default(),
@@ -121,7 +121,7 @@ fn question(caller: Caller, request: &Request) -> Result<Question, Problem> {
     let what = match asked.key {
         Some(_) if is_page => {
             let detail = "\"key\" asks for one document, and the other members for a page: give one or the other";
-            return Err(Problem::new(&problem_kinds::BAD_BODY, detail));
+            return Err(Problem::new(&http_status::BAD_BODY, detail));
         }
         Some(key) => What::Document(key),
         None => What::Page(page),
@@ -174,5 +174,5 @@ fn too_large(bytes: usize, bytes_max: usize) -> Problem {
     let detail = format!(
         "the answer has {bytes} bytes, and the NATS server takes {bytes_max}: ask for a smaller page, or raise its max_payload"
     );
-    Problem::new(&problem_kinds::TOO_LARGE, detail).with("actual", bytes).with("limit", bytes_max)
+    Problem::new(&http_status::TOO_LARGE, detail).with("actual", bytes).with("limit", bytes_max)
 }

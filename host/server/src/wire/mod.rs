@@ -1,0 +1,17 @@
+//! What the bytes of a request and of its answer mean: paths, queries, headers, bodies, JSON and problem documents. It
+//! knows no handlers, and no permissions.
+
+pub(crate) mod body;
+pub(crate) mod content_type;
+pub(crate) mod drain_body;
+pub(crate) mod event_stream;
+pub(crate) mod headers;
+pub(crate) mod http_status;
+pub(crate) mod paging;
+pub(crate) mod path;
+pub(crate) mod problem;
+pub(crate) mod query;
+pub(crate) mod refusals;
+pub(crate) mod request_head;
+pub(crate) mod request_json;
+pub(crate) mod response_json;
