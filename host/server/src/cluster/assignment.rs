@@ -1,5 +1,5 @@
 //! What this host knows of the other hosts and of the owner of each journal, and which step follows for each of its
-//! members. Uses only its own clock.
+//! ownership threads. Uses only its own clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,22 +46,22 @@ impl Assignment {
     }
 
     /// Records a heartbeat. Returns true if the host is new to this one, and so may not know this one.
-    pub(super) fn heard(&self, word: Heartbeat, now: Instant) -> bool {
-        if *word.host == *self.own {
+    pub(super) fn heard(&self, heartbeat: Heartbeat, now: Instant) -> bool {
+        if *heartbeat.host == *self.own {
             return false;
         }
         let mut state = self.lock();
-        match word.is_leaving {
+        match heartbeat.is_leaving {
             true => {
-                state.heard.remove(&word.host);
+                state.heard.remove(&heartbeat.host);
                 false
             }
-            false => state.heard.insert(word.host, now).is_none(),
+            false => state.heard.insert(heartbeat.host, now).is_none(),
         }
     }
 
     /// The heartbeat to send. `None` while this host could own no journal.
-    pub(super) fn word(&self, now: Instant) -> Option<Heartbeat> {
+    pub(super) fn heartbeat(&self, now: Instant) -> Option<Heartbeat> {
         let is_ready = self.lock().is_ready(now);
         is_ready.then(|| Heartbeat { host: self.own.to_string(), is_leaving: false })
     }
@@ -102,8 +102,8 @@ impl Assignment {
     }
 
     /// Whether this host owns too many journals, and this is the one to release.
-    pub(super) fn gives_up(&self, journal: JournalNumber, now: Instant) -> bool {
-        self.lock().step(&self.own, journal, now) == Step::GiveUp
+    pub(super) fn must_release(&self, journal: JournalNumber, now: Instant) -> bool {
+        self.lock().step(&self.own, journal, now) == Step::Release
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -9,7 +9,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use crate::connections::open_connections::ConnectionState;
+use super::connection_state::ConnectionState;
 
 pub(crate) struct AnswerBody {
     body: Body,

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::connections::deadline::Deadline;
-use crate::connections::open_connections::ConnectionState;
+use super::connection_state::ConnectionState;
+use super::deadline::Deadline;
 
 /// How long the client may keep the host waiting.
 #[derive(Debug, Clone, Copy)]

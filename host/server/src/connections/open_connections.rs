@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use polder_core::{MemoryBudget, MemoryPurpose, MemoryReservation};
-use tokio::sync::Notify;
+
+use super::connection_state::ConnectionState;
 
 /// The most open connections. Fewer where descriptors or memory allow fewer.
 const CONNECTIONS_MAX: u64 = 16 * 1024;
@@ -37,61 +37,6 @@ impl Bounds {
     }
 }
 
-/// The state of one connection, shared by the tasks that serve it.
-#[derive(Debug, Default)]
-pub(crate) struct ConnectionState {
-    /// Odd while a request is served, even while the next is awaited. Only grows, so that two requests always differ.
-    step: AtomicU64,
-    /// Since when the client keeps the host waiting, in milliseconds of [`now_ms`]; 0 if it does not.
-    waiting_since_ms: AtomicU64,
-    evicted: Notify,
-}
-
-impl ConnectionState {
-    pub(crate) fn step(&self) -> u64 {
-        self.step.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn is_serving(&self) -> bool {
-        self.step() % 2 == 1
-    }
-
-    /// The head of a request has arrived.
-    pub(crate) fn begin(&self) {
-        self.step.fetch_add(1, Ordering::Relaxed);
-        self.goes_on();
-    }
-
-    /// The answer is complete.
-    pub(crate) fn end(&self) {
-        self.step.fetch_add(1, Ordering::Relaxed);
-        self.waits();
-    }
-
-    /// The client has to send or read next.
-    pub(crate) fn waits(&self) {
-        if self.waiting_since_ms.load(Ordering::Relaxed) == 0 {
-            self.waiting_since_ms.store(now_ms(), Ordering::Relaxed);
-        }
-    }
-
-    /// The client has sent or read.
-    pub(crate) fn goes_on(&self) {
-        self.waiting_since_ms.store(0, Ordering::Relaxed);
-    }
-
-    /// Resolves when another connection takes the place.
-    pub(crate) async fn evicted(&self) {
-        self.evicted.notified().await;
-    }
-}
-
-/// Milliseconds since the first call, plus 1.
-fn now_ms() -> u64 {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    START.elapsed().as_millis() as u64 + 1
-}
-
 pub(crate) struct Connections {
     bounds: Bounds,
     memory: MemoryBudget,
@@ -113,14 +58,14 @@ struct Entry {
     _held: MemoryReservation,
 }
 
-/// The place of one open connection. Dropping it frees the place.
-pub(crate) struct Place {
+/// The slot of one open connection. Dropping it frees the slot.
+pub(crate) struct ConnectionSlot {
     connections: Arc<Connections>,
     number: u64,
     pub(crate) state: Arc<ConnectionState>,
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         // An evicted connection is not in the list any more.
         self.connections.open().remove(self.number);
@@ -132,8 +77,8 @@ impl Connections {
         Self { bounds, memory, open: Mutex::default(), refused: AtomicU64::new(0), evicted: AtomicU64::new(0) }
     }
 
-    /// Admits a connection. `None` if all places are taken by connections that are being served.
-    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    /// Admits a connection. `None` if all slots are taken by connections that are being served.
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionSlot> {
         let address = network(address);
         let mut open = self.open();
         let from_here = open.per_address.get(&address).copied().unwrap_or(0);
@@ -153,10 +98,10 @@ impl Connections {
         let number = open.number;
         *open.per_address.entry(address).or_insert(0) += 1;
         open.entries.insert(number, Entry { address, state: Arc::clone(&state), _held: held });
-        Some(Place { connections: Arc::clone(self), number, state })
+        Some(ConnectionSlot { connections: Arc::clone(self), number, state })
     }
 
-    /// Frees a place when the system has no descriptor left. Returns false if no connection is waiting.
+    /// Frees a slot when the system has no descriptor left. Returns false if no connection is waiting.
     pub(crate) fn evict_one(&self) -> bool {
         self.evict(&mut self.open(), None)
     }
@@ -185,13 +130,13 @@ impl Connections {
     /// microseconds, and happens only when there is no room.
     fn evict(&self, open: &mut Open, address: Option<IpAddr>) -> bool {
         let waiting = open.entries.iter().filter(|(_, entry)| address.is_none_or(|address| entry.address == address));
-        let since = |entry: &Entry| entry.state.waiting_since_ms.load(Ordering::Relaxed);
+        let since = |entry: &Entry| entry.state.waiting_since_ms();
         let longest =
             waiting.filter(|(_, entry)| since(entry) > 0).min_by_key(|(number, entry)| (since(entry), **number));
         let Some((number, entry)) = longest.map(|(number, entry)| (*number, Arc::clone(&entry.state))) else {
             return false;
         };
-        entry.evicted.notify_one();
+        entry.evict();
         open.remove(number);
         self.evicted.fetch_add(1, Ordering::Relaxed);
         true
@@ -234,8 +179,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    async fn is_evicted(place: &Place) -> bool {
-        tokio::time::timeout(std::time::Duration::from_millis(20), place.state.evicted()).await.is_ok()
+    async fn is_evicted(slot: &ConnectionSlot) -> bool {
+        tokio::time::timeout(std::time::Duration::from_millis(20), slot.state.evicted()).await.is_ok()
     }
 
     #[test]
@@ -247,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_new_connection_takes_the_place_of_the_one_that_waits_longest() {
+    async fn a_new_connection_takes_the_slot_of_the_one_that_waits_longest() {
         let all = connections(3, 3);
         let first = all.admit(address("10.0.0.1")).unwrap();
         let second = all.admit(address("10.0.0.2")).unwrap();
@@ -255,8 +200,8 @@ mod tests {
         first.state.begin();
         let fourth = all.admit(address("10.0.0.4")).unwrap();
         assert!(is_evicted(&second).await && !is_evicted(&first).await && !is_evicted(&third).await);
-        for place in [&third, &fourth] {
-            place.state.begin();
+        for slot in [&third, &fourth] {
+            slot.state.begin();
         }
         assert!(all.admit(address("10.0.0.5")).is_none(), "all are served");
         first.state.end();
@@ -265,29 +210,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_address_takes_places_from_itself_only() {
+    async fn one_address_takes_slots_from_itself_only() {
         let all = connections(4, 2);
         let other = all.admit(address("10.0.0.9")).unwrap();
-        let places: Vec<_> = (0..3).map(|_| all.admit(address("10.0.0.1")).unwrap()).collect();
-        assert!(is_evicted(&places[0]).await && !is_evicted(&places[1]).await && !is_evicted(&other).await);
-        drop(places);
+        let slots: Vec<_> = (0..3).map(|_| all.admit(address("10.0.0.1")).unwrap()).collect();
+        assert!(is_evicted(&slots[0]).await && !is_evicted(&slots[1]).await && !is_evicted(&other).await);
+        drop(slots);
         assert_eq!(all.open().per_address.len(), 1);
         // All addresses of one IPv6 network count as one, and an IPv4-mapped address counts as its IPv4 address.
-        let places: Vec<_> =
+        let slots: Vec<_> =
             ["2001:db8::1", "2001:db8::2", "2001:db8::3"].map(|text| all.admit(address(text)).unwrap()).into();
-        assert!(is_evicted(&places[0]).await);
+        assert!(is_evicted(&slots[0]).await);
         assert_eq!(network(address("::ffff:10.0.0.1")), address("10.0.0.1"));
     }
 
     #[test]
     fn each_connection_reserves_memory_and_releases_it() {
         let all = connections(100, 100);
-        let places: Vec<_> = (0..10).map(|_| all.admit(address("10.0.0.1")).unwrap()).collect();
-        places.iter().for_each(|place| place.state.begin());
+        let slots: Vec<_> = (0..10).map(|_| all.admit(address("10.0.0.1")).unwrap()).collect();
+        slots.iter().for_each(|slot| slot.state.begin());
         assert!(all.admit(address("10.0.0.1")).is_none(), "the memory is in use");
-        places[3].state.end();
+        slots[3].state.end();
         assert!(all.admit(address("10.0.0.1")).is_some());
-        drop(places);
+        drop(slots);
         assert_eq!(all.memory.used(), 0);
         assert!(all.metrics().contains("\npolder_connections_refused_total 1\n"));
     }

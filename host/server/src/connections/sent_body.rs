@@ -11,8 +11,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use crate::connections::deadline::Deadline;
-use crate::connections::open_connections::ConnectionState;
+use super::connection_state::ConnectionState;
+use super::deadline::Deadline;
 
 /// The time that a body may take, plus the time for its bytes at [`BODY_BYTES_PER_SECOND_MIN`].
 pub(crate) const BODY_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -69,7 +69,7 @@ impl Body for SentBody {
         match Pin::new(&mut self.incoming).poll_frame(context) {
             Poll::Pending => self.poll_too_slow(context).map(|error| Some(Err(error))),
             Poll::Ready(frame) => {
-                // The host has the next turn.
+                // The client has sent, so the host does not wait for it now.
                 self.state.goes_on();
                 if let Some(since) = self.waiting_since.take() {
                     self.waited += since.elapsed();

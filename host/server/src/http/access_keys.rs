@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::wire::body;
 use crate::wire::http_status;
 use crate::wire::paging::page;
-use crate::wire::path::Segments;
+use crate::wire::path::PathParameters;
 use crate::wire::problem::Problem;
 use crate::wire::query::Query;
 use crate::wire::request_json::parse;
@@ -32,7 +32,7 @@ struct NewKey {
 }
 
 pub(crate) async fn list(State(app): State<Arc<App>>, query: Query) -> Result<Response, Problem> {
-    let mut keys = app.parts.first_host().keys();
+    let mut keys = app.partitions.first_host().keys();
     keys.sort_unstable_by(|a, b| a.id.as_str().cmp(b.id.as_str()));
     page("keys", keys, &query, |key| key.id.to_string())
 }
@@ -40,7 +40,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, query: Query) -> Result<Re
 /// `POST`: `{"public_key": "…"}`. The private key stays with the caller.
 pub(crate) async fn add(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, Problem> {
     let (parts, sent) = request.into_parts();
-    if app.verifier.is_open() && parts.extensions.get::<FirstKeyProven>().is_none() {
+    if app.authenticator.is_open() && parts.extensions.get::<FirstKeyProven>().is_none() {
         let detail = format!(
             "the first key is made in the data folder of a stopped host (polder token key new --data DIR), or with the \
              proof that a running host keeps there (--first-key-proof DIR/{FIRST_KEY_FILE})"
@@ -52,7 +52,7 @@ pub(crate) async fn add(State(app): State<Arc<App>>, caller: Caller, request: Re
     let NewKey { public_key } =
         parse(&sent, "the key", "{\"public_key\": \"…\"} with 64 hexadecimal digits would be right")?;
     let id = AggregateId::new(public_key.id().as_str())?;
-    let host = app.parts.first_host().clone();
+    let host = app.partitions.first_host().clone();
     change(app, async move { host.add_key(&id, &public_key.to_string(), actor.as_deref()).await }).await
 }
 
@@ -60,11 +60,11 @@ pub(crate) async fn add(State(app): State<Arc<App>>, caller: Caller, request: Re
 pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     request: Request,
 ) -> Result<Response, Problem> {
     let actor = caller.actor(request.headers(), subject::HOST)?;
-    let (id, host) = (segments.key_id()?, app.parts.first_host().clone());
+    let (id, host) = (path.key_id()?, app.partitions.first_host().clone());
     change(app, async move { host.revoke_key(&id, actor.as_deref()).await }).await
 }
 
@@ -76,10 +76,9 @@ async fn change(
 ) -> Result<Response, Problem> {
     joined(tokio::spawn(async move {
         let key = recorded.await?;
-        app.verifier
-            .set_keys(|| known(app.parts.first_host()))
+        app.authenticator
+            .set_keys(|| known(app.partitions.first_host()))
             .map_err(|problem| Problem::internal(&http_status::STORAGE_FAILED, "the keys cannot be read", &problem))?;
-        app.keys_changed.send_replace(());
         Ok(json(StatusCode::OK, &key))
     }))
     .await
@@ -88,17 +87,16 @@ async fn change(
 /// Applies the keys that another host records, if several hosts share the journals.
 pub(crate) async fn follow(app: Arc<App>) {
     let system = TenantName::new(SYSTEM_TENANT).expect("a good name");
-    let Ok(mut recorded) = app.parts.first_host().positions(&system) else { return };
+    let Ok(mut recorded) = app.partitions.first_host().positions(&system) else { return };
     while recorded.changed().await.is_ok() {
-        if let Err(problem) = app.verifier.set_keys(|| known(app.parts.first_host())) {
+        if let Err(problem) = app.authenticator.set_keys(|| known(app.partitions.first_host())) {
             tracing::error!(problem, "cannot apply the keys that another host recorded");
         }
-        app.keys_changed.send_replace(());
     }
 }
 
-/// The host's keys in the verifier's form. Fails if this version cannot read a key in the history: without that key the
-/// host might accept too much.
+/// The host's keys in the authenticator's form. Fails if this version cannot read a key in the history: without that
+/// key the host might accept too much.
 pub(crate) fn known(host: &Host) -> Result<Vec<KnownKey>, String> {
     let known = |key: AccessKey| match key.public_key.parse() {
         Ok(public_key) => Ok(KnownKey { public_key, is_revoked: key.revoked.is_some() }),

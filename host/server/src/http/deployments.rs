@@ -15,11 +15,11 @@ use polder_engine::{
 use tokio::sync::watch;
 
 use super::deployment_progress;
-use crate::access::{Caller, Hints, Wanted};
+use crate::access::{Caller, Hints, Permission};
 use crate::app::App;
 use crate::wire::body;
 use crate::wire::paging::page;
-use crate::wire::path::Segments;
+use crate::wire::path::PathParameters;
 use crate::wire::problem::Problem;
 use crate::wire::query::{Query, bad_parameter};
 use crate::wire::response_json::json;
@@ -32,22 +32,22 @@ pub(crate) const ROLLBACK_PARAMETERS: &[&str] = &["dry_run", "accept_changes", "
 pub(crate) async fn deploy(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     query: Query,
     request: Request,
 ) -> Result<Response, Problem> {
-    put(&app, &caller, segments.tenant()?, Some(segments.domain()?), query, request).await
+    put(&app, &caller, path.tenant()?, Some(path.domain()?), query, request).await
 }
 
 /// `PUT /v1/{tenant}/domains`: deploys the component to the domain that it describes.
 pub(crate) async fn deploy_any(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     query: Query,
     request: Request,
 ) -> Result<Response, Problem> {
-    put(&app, &caller, segments.tenant()?, None, query, request).await
+    put(&app, &caller, path.tenant()?, None, query, request).await
 }
 
 async fn put(
@@ -69,7 +69,7 @@ async fn put(
         let described = until_closed(closing, host.described(&tenant, uploaded, &options)).await?;
         let domain = described.domain().clone();
         if options.domain.is_none() {
-            caller.check(&Wanted::Publish(subject::admin(&tenant, "deploy", &domain)))?;
+            caller.check(&Permission::Publish(subject::admin(&tenant, "deploy", &domain)))?;
         }
         let gate = GateOptions { progress, ..options.gate };
         let options = DeployOptions { gate, domain: options.domain.or(Some(domain)), release_quarantine };
@@ -105,11 +105,11 @@ async fn until_closed<T>(
 pub(crate) async fn roll_back(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (tenant, domain) = (segments.tenant()?, segments.domain()?);
+    let (tenant, domain) = (path.tenant()?, path.domain()?);
     let gate = gate(&query, caller.actor(&headers, tenant.as_str())?)?;
     let (host, options) =
         (app.host(&tenant).clone(), RollBackOptions { gate, to: query.one("to")?.map(str::to_owned) });
@@ -125,10 +125,10 @@ pub(crate) async fn roll_back(
 pub(crate) async fn revisions(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     query: Query,
 ) -> Result<Response, Problem> {
-    let (tenant, domain) = (segments.tenant()?, segments.domain()?);
+    let (tenant, domain) = (path.tenant()?, path.domain()?);
     let revisions = app.host(&tenant).revisions(&tenant, &domain).await;
     let revisions = revisions.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     page("revisions", revisions, &query, |info| info.position.0)
@@ -138,18 +138,22 @@ pub(crate) async fn revisions(
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     query: Query,
 ) -> Result<Response, Problem> {
-    let tenant = segments.tenant()?;
+    let tenant = path.tenant()?;
     let mut domains = app.host(&tenant).domains(&tenant).await?;
     domains.retain(|info| caller.may_publish(&subject::catalog(&tenant, &info.domain)));
     domains.sort_unstable_by(|a, b| a.domain.cmp(&b.domain));
     page("domains", domains, &query, |info| info.domain.clone())
 }
 
-pub(crate) async fn one(State(app): State<Arc<App>>, caller: Caller, segments: Segments) -> Result<Response, Problem> {
-    let (tenant, domain) = (segments.tenant()?, segments.domain()?);
+pub(crate) async fn one(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    path: PathParameters,
+) -> Result<Response, Problem> {
+    let (tenant, domain) = (path.tenant()?, path.domain()?);
     let domains = app.host(&tenant).domains(&tenant).await?;
     if let Some(info) = domains.iter().find(|info| info.domain == domain) {
         return Ok(json(StatusCode::OK, info));

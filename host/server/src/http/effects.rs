@@ -10,7 +10,7 @@ use polder_engine::EffectCursor;
 
 use crate::access::{Caller, Hints};
 use crate::app::App;
-use crate::wire::path::Segments;
+use crate::wire::path::PathParameters;
 use crate::wire::problem::Problem;
 use crate::wire::query::{Query, bad_parameter};
 use crate::wire::response_json::json_held;
@@ -23,10 +23,10 @@ pub(crate) const PARAMETERS: &[&str] = &["after", "limit"];
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     query: Query,
 ) -> Result<Response, Problem> {
-    let (tenant, domain) = (segments.tenant()?, segments.domain()?);
+    let (tenant, domain) = (path.tenant()?, path.domain()?);
     let limit = query.number("limit")?.unwrap_or(EFFECTS_PER_PAGE).min(EFFECTS_PER_PAGE);
     let after = query.one("after")?.map(|text| {
         text.parse::<EffectCursor>().map_err(|error| bad_parameter("after", &format!("cannot be used: {error}")))

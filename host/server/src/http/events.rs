@@ -12,10 +12,10 @@ use polder_engine::EventFilter;
 
 use crate::access::{self, Caller, Hints as _};
 use crate::app::App;
-use crate::requests::event_feed::{Feed, Follow, Wanted};
+use crate::requests::event_feed::{Feed, FeedQuery, Follow};
 use crate::wire::event_stream::{Format, respond};
 use crate::wire::headers;
-use crate::wire::path::Segments;
+use crate::wire::path::PathParameters;
 use crate::wire::problem::Problem;
 use crate::wire::query::Query;
 
@@ -25,11 +25,11 @@ pub(crate) const PARAMETERS: &[&str] =
 pub(crate) async fn stream(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let tenant = segments.tenant()?;
+    let tenant = path.tenant()?;
     let filter = EventFilter {
         domain: query.named("domain")?,
         name: query.named("name")?,
@@ -37,7 +37,8 @@ pub(crate) async fn stream(
         aggregate_id: query.named("aggregate_id")?,
         about: None,
     };
-    let sight = caller.sight(subject::events(&tenant, filter.domain.as_ref(), None, filter.name.as_ref()))?;
+    let visible =
+        caller.visible_events(subject::events(&tenant, filter.domain.as_ref(), None, filter.name.as_ref()))?;
     if let Some(domain) = &filter.domain {
         let known = app.host(&tenant).check_event_domain(&tenant, domain);
         known.map_err(|error| error.for_caller(&caller, &tenant, domain))?;
@@ -55,13 +56,13 @@ pub(crate) async fn stream(
         true => Some(Follow { positions: host.positions(&tenant)?, closing: app.closing.clone() }),
         false => None,
     };
-    let wanted = Wanted { tenant, filter, sight, after: Position(after), end_at, limit };
-    let feed = Feed::open(host, wanted, follow).await?;
-    let format = Format::wanted(&headers);
+    let query = FeedQuery { tenant, filter, visible, after: Position(after), end_at, limit };
+    let feed = Feed::open(host, query, follow).await?;
+    let format = Format::accepted(&headers);
     if format == Format::ServerSentEvents && last.is_some() && feed.is_empty() {
         // The status that stops a browser from reconnecting.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let items = feed.into_stream().take_until(Box::pin(access::ended(app, caller)));
+    let items = feed.into_stream().take_until(Box::pin(access::ended(Arc::clone(&app.authenticator), caller)));
     Ok(respond(items, format, |event| event.position.0))
 }

@@ -15,37 +15,36 @@ use hyper::body::Incoming;
 use polder_core::TenantName;
 use tower::ServiceExt as _;
 
-use crate::access;
+use super::commands;
+use super::routes::{COMMAND, paths, router};
+use crate::access::Permission;
 use crate::access::first_key::FirstKeyProven;
 use crate::app::App;
-use crate::connections::answer_body::AnswerBody;
-use crate::connections::open_connections::ConnectionState;
-use crate::connections::sent_body::SentBody;
-use crate::http::commands::{self, Address};
-use crate::http::routes::{COMMAND, paths, router};
+use crate::connections::{AnswerBody, ConnectionState, SentBody};
+use crate::wire::address::CommandAddress;
 use crate::wire::body;
 use crate::wire::content_type::BodyType;
-use crate::wire::drain_body::LINGER_BYTES_MIN;
+use crate::wire::drain_body::DRAIN_BYTES_MIN;
 use crate::wire::problem::Problem;
 use crate::wire::query::Query;
 use crate::wire::request_head;
 
-pub(crate) struct Front {
+pub(crate) struct FastPath {
     app: Arc<App>,
     router: Router,
     reserved: Vec<Reserved>,
 }
 
-/// A place in a path as long as a command's, and a word. With this word at this place, the path is another route's.
+/// The index of a name in a path as long as a command's, and a fixed name. A path that has it there is another route's.
 type Reserved = (usize, &'static str);
 
-enum Done {
+enum Submitted {
     Answered(Response),
-    /// Another host owns the tenant. Holds the body, to be forwarded.
-    NotYet(Bytes),
+    /// Another host owns the tenant's journal. Holds the body, to be forwarded.
+    ForOwner(Bytes),
 }
 
-impl Front {
+impl FastPath {
     pub(crate) fn new(app: Arc<App>) -> Self {
         Self { router: router(Arc::clone(&app)), app, reserved: reserved() }
     }
@@ -58,26 +57,26 @@ impl Front {
     }
 
     async fn respond(&self, mut head: Parts, body: SentBody) -> Response {
-        let is_open = self.app.verifier.is_open();
+        let is_open = self.app.authenticator.is_open();
         if let Err(problem) = request_head::check(&head, is_open) {
             return problem.into_response();
         }
-        if is_open && self.app.parts.first_key_proof().is_some_and(|proof| proof.is_in(&head.headers)) {
+        if is_open && self.app.partitions.first_key_proof().is_some_and(|proof| proof.is_in(&head.headers)) {
             head.extensions.insert(FirstKeyProven);
         }
         // The router reads large bodies to their end, and forwards the commands of other hosts.
-        let is_small = body.size_hint().upper().is_some_and(|bytes| bytes < LINGER_BYTES_MIN);
+        let is_small = body.size_hint().upper().is_some_and(|bytes| bytes < DRAIN_BYTES_MIN);
         if is_small
             && let Some(names) = names(&head, &self.reserved)
-            && self.is_done_here(names[0])
+            && self.is_owned_here(names[0])
         {
-            if self.app.parts.company().is_none() {
+            if self.app.partitions.cluster().is_none() {
                 return self.submit(names, &head, body).await.unwrap_or_else(Problem::into_response);
             }
             return match self.submit_if_owner(names, &head, body).await {
-                Done::Answered(response) => response,
+                Submitted::Answered(response) => response,
                 // The tenant's owner changed after the check above.
-                Done::NotYet(sent) => self.route(Request::from_parts(head, Full::new(sent))).await,
+                Submitted::ForOwner(sent) => self.route(Request::from_parts(head, Full::new(sent))).await,
             };
         }
         self.route(Request::from_parts(head, body)).await
@@ -92,20 +91,20 @@ impl Front {
         response
     }
 
-    fn is_done_here(&self, tenant: &str) -> bool {
+    fn is_owned_here(&self, tenant: &str) -> bool {
         // An invalid name is refused here as well as by the router.
-        self.app.parts.company().is_none()
+        self.app.partitions.cluster().is_none()
             || TenantName::new(tenant).map_or(true, |tenant| self.app.host(&tenant).is_leading())
     }
 
-    async fn submit_if_owner(&self, names: [&str; 5], head: &Parts, body: SentBody) -> Done {
-        let sent = match body::read(&self.app.memory, body, LINGER_BYTES_MIN, "that is taken at once").await {
+    async fn submit_if_owner(&self, names: [&str; 5], head: &Parts, body: SentBody) -> Submitted {
+        let sent = match body::read(&self.app.memory, body, DRAIN_BYTES_MIN, "that is taken at once").await {
             Ok(sent) => sent,
-            Err(problem) => return Done::Answered(problem.into_response()),
+            Err(problem) => return Submitted::Answered(problem.into_response()),
         };
         match self.submit(names, head, Full::new(sent.clone())).await {
-            Err(problem) if problem.is_for_owner() => Done::NotYet(sent),
-            answered => Done::Answered(answered.unwrap_or_else(Problem::into_response)),
+            Err(problem) if problem.is_for_owner() => Submitted::ForOwner(sent),
+            answered => Submitted::Answered(answered.unwrap_or_else(Problem::into_response)),
         }
     }
 
@@ -113,9 +112,9 @@ impl Front {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
     {
-        let caller = access::caller(&self.app, &head.headers)?;
-        let address = Address::new(names)?;
-        caller.check(&address.wanted())?;
+        let caller = self.app.authenticator.caller(&head.headers)?;
+        let address = CommandAddress::new(names)?;
+        caller.check(&Permission::to_send(&address))?;
         Query::parse(head.uri.query(), &[])?;
         if !body.is_end_stream() {
             BodyType::Json.check(&head.headers)?;
@@ -133,15 +132,15 @@ fn names<'a>(head: &'a Parts, reserved: &[Reserved]) -> Option<[&'a str; 5]> {
     let mut rest = path.strip_prefix("/v1/")?.split('/');
     let mut next = || rest.next().filter(|name| !name.is_empty());
     let names = [next()?, next()?, next()?, next()?, next()?];
-    let is_reserved = reserved.iter().any(|(place, word)| names[*place] == *word);
+    let is_reserved = reserved.iter().any(|(index, word)| names[*index] == *word);
     (rest.next().is_none() && !is_reserved).then_some(names)
 }
 
 fn reserved() -> Vec<Reserved> {
-    let parts = |path: &'static str| path.trim_start_matches("/v1/").split('/');
-    let length = parts(COMMAND).count();
-    let others = paths().filter(|path| *path != COMMAND && parts(path).count() == length);
-    others.flat_map(|path| parts(path).enumerate()).filter(|(_, part)| !part.starts_with('{')).collect()
+    let names_of = |path: &'static str| path.trim_start_matches("/v1/").split('/');
+    let length = names_of(COMMAND).count();
+    let others = paths().filter(|path| *path != COMMAND && names_of(path).count() == length);
+    others.flat_map(|path| names_of(path).enumerate()).filter(|(_, name)| !name.starts_with('{')).collect()
 }
 
 #[cfg(test)]

@@ -11,10 +11,10 @@ use polder_engine::{HistoryPage, Host, ReadError};
 
 use crate::access::{self, Caller, Hints as _, VisibleEvents};
 use crate::app::App;
-use crate::requests::event_feed::{EVENTS_PER_PAGE, Page, with_patience};
-use crate::wire::event_stream::{Format, StreamItem, respond};
+use crate::requests::event_feed::{EVENTS_PER_PAGE, with_patience};
+use crate::wire::event_stream::{Format, Page, StreamItem, respond};
 use crate::wire::headers;
-use crate::wire::path::Segments;
+use crate::wire::path::PathParameters;
 use crate::wire::problem::Problem;
 use crate::wire::query::Query;
 
@@ -24,7 +24,7 @@ struct History {
     domain: DomainName,
     aggregate: AggregateName,
     id: AggregateId,
-    sight: VisibleEvents,
+    visible: VisibleEvents,
     /// The sequence of the next event to read.
     from: Sequence,
     /// How many events may still be sent.
@@ -38,11 +38,11 @@ pub(crate) const PARAMETERS: &[&str] = &["from", "limit"];
 pub(crate) async fn stream(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (tenant, domain, aggregate) = (segments.tenant()?, segments.domain()?, segments.aggregate()?);
+    let (tenant, domain, aggregate) = (path.tenant()?, path.domain()?, path.aggregate()?);
     // A browser that reconnects repeats the same address, and sends the last sequence that it has in this header.
     let last = headers::last_event_id(&headers)?;
     let from = match last {
@@ -51,18 +51,18 @@ pub(crate) async fn stream(
     };
     let mut history = History {
         host: app.host(&tenant).clone(),
-        sight: caller.sight(subject::events(&tenant, Some(&domain), Some(&aggregate), None))?,
+        visible: caller.visible_events(subject::events(&tenant, Some(&domain), Some(&aggregate), None))?,
         tenant,
         domain,
         aggregate,
-        id: segments.aggregate_id()?,
+        id: path.aggregate_id()?,
         from,
         left: query.number("limit")?.unwrap_or(u64::MAX),
         first: None,
     };
     let first = history.first_page().await;
     let first = first.map_err(|error| error.for_caller(&caller, &history.tenant, &history.domain))?;
-    let format = Format::wanted(&headers);
+    let format = Format::accepted(&headers);
     if format == Format::ServerSentEvents && last.is_some() && first.events.is_empty() {
         // The status that stops a browser from reconnecting.
         return Ok(StatusCode::NO_CONTENT.into_response());
@@ -75,7 +75,7 @@ pub(crate) async fn stream(
             None => (StreamItem::Complete, None),
         }))
     });
-    let items = items.take_until(Box::pin(access::ended(app, caller)));
+    let items = items.take_until(Box::pin(access::ended(Arc::clone(&app.authenticator), caller)));
     Ok(respond(items, format, |event| event.sequence.0))
 }
 
@@ -90,7 +90,7 @@ impl History {
                 return Ok(None);
             }
             self.from = page.next.plus(1);
-            self.sight.filter(&self.tenant, &mut page.events);
+            self.visible.filter(&self.tenant, &mut page.events);
             // A page without visible events is not the end.
             if !page.events.is_empty() {
                 self.left = self.left.saturating_sub(page.events.len() as u64);

@@ -1,8 +1,53 @@
-//! Merges the metrics of several parts into one text in Prometheus's format. Each metric is described once, and a label
-//! distinguishes the parts' values.
+//! `GET /metrics`: the metrics of the host and its interfaces, as text in Prometheus's format. The metrics of several
+//! partitions are merged: each metric is described once, and a label distinguishes the partitions' values.
 
 use std::collections::HashMap;
 use std::fmt::{Display, Write as _};
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use polder_core::{MemoryBudget, MemoryPurpose};
+use polder_engine::joined;
+
+use crate::app::App;
+
+const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let nats = app.nats.as_ref().map(|metrics| metrics.text(&app.partitions)).unwrap_or_default();
+    let memory = memory(app.partitions.first_host().memory());
+    let connections = app.connections.metrics();
+    // Parked events are counted in SQLite.
+    let text = joined(tokio::task::spawn_blocking(move || host_metrics(&app))).await;
+    ([(CONTENT_TYPE, PROMETHEUS_TEXT)], text + &memory + &nats + &connections).into_response()
+}
+
+fn host_metrics(app: &App) -> String {
+    match app.partitions.is_one() {
+        true => app.partitions.first_host().metrics(),
+        false => {
+            let texts: Vec<_> =
+                app.partitions.all().iter().map(|partition| (partition.journal, partition.host.metrics())).collect();
+            merged("journal", &texts)
+        }
+    }
+}
+
+/// The memory metrics. All partitions share one budget, so it is shown once.
+fn memory(budget: &MemoryBudget) -> String {
+    let mut text = format!(
+        "# HELP polder_memory_bytes_max Memory budget for the work that callers cause, in bytes.\n\
+         # TYPE polder_memory_bytes_max gauge\npolder_memory_bytes_max {}\n\
+         # HELP polder_memory_bytes Used part of the memory budget, in bytes by purpose.\n# TYPE polder_memory_bytes gauge\n",
+        budget.bytes_max()
+    );
+    for purpose in MemoryPurpose::ALL {
+        text += &format!("polder_memory_bytes{{purpose=\"{purpose}\"}} {}\n", budget.used_by(purpose));
+    }
+    text
+}
 
 /// The lines of one metric.
 #[derive(Default)]
@@ -14,9 +59,9 @@ struct Family<'a> {
 }
 
 /// Merges texts, each given with its value of the label.
-pub(crate) fn merged<'a>(label: &str, texts: &'a [(impl Display, String)]) -> String {
+fn merged<'a>(label: &str, texts: &'a [(impl Display, String)]) -> String {
     let mut families: Vec<Family<'a>> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut indices: HashMap<&str, usize> = HashMap::new();
     for (value, text) in texts {
         for line in text.lines() {
             let described = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE "));
@@ -24,11 +69,11 @@ pub(crate) fn merged<'a>(label: &str, texts: &'a [(impl Display, String)]) -> St
                 Some(rest) => rest.split(' ').next().unwrap_or_default(),
                 None => line.split(['{', ' ']).next().unwrap_or_default(),
             };
-            let place = *places.entry(name).or_insert_with(|| {
+            let index = *indices.entry(name).or_insert_with(|| {
                 families.push(Family { name, ..Family::default() });
                 families.len() - 1
             });
-            let family = &mut families[place];
+            let family = &mut families[index];
             match described {
                 Some(_) if family.head.contains(&line) => {}
                 Some(_) => family.head.push(line),

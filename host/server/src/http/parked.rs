@@ -8,10 +8,10 @@ use axum::response::Response;
 use polder_core::{DomainName, TenantName, subject};
 use polder_engine::ParkedFilter;
 
-use crate::access::{Caller, Wanted};
+use crate::access::{Caller, Permission};
 use crate::app::App;
 use crate::wire::http_status;
-use crate::wire::path::Segments;
+use crate::wire::path::PathParameters;
 use crate::wire::problem::Problem;
 use crate::wire::query::{Query, bad_parameter};
 use crate::wire::response_json::json;
@@ -29,10 +29,10 @@ const PARKED_PER_PAGE_MAX: usize = 1_000;
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     query: Query,
 ) -> Result<Response, Problem> {
-    let tenant = segments.tenant()?;
+    let tenant = path.tenant()?;
     let limit = query.number("limit")?.unwrap_or(PARKED_PER_PAGE);
     if !(1..=PARKED_PER_PAGE_MAX).contains(&limit) {
         return Err(bad_parameter("limit", &format!("is out of range: 1 to {PARKED_PER_PAGE_MAX}")));
@@ -45,22 +45,22 @@ pub(crate) async fn list(
 pub(crate) async fn one(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     query: Query,
 ) -> Result<Response, Problem> {
-    let tenant = segments.tenant()?;
+    let tenant = path.tenant()?;
     let filter = filter(&app, &caller, &tenant, "parked", &query)?;
-    Ok(json(StatusCode::OK, &app.host(&tenant).parked_event(&tenant, segments.position()?, filter).await?))
+    Ok(json(StatusCode::OK, &app.host(&tenant).parked_event(&tenant, path.position()?, filter).await?))
 }
 
 /// `POST /v1/{tenant}/parked/retry`.
 pub(crate) async fn retry(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     query: Query,
 ) -> Result<Response, Problem> {
-    let tenant = segments.tenant()?;
+    let tenant = path.tenant()?;
     let filter = chosen(&app, &caller, &tenant, "retry", &query)?;
     Ok(json(StatusCode::ACCEPTED, &app.host(&tenant).retry_parked(&tenant, filter).await?))
 }
@@ -69,10 +69,10 @@ pub(crate) async fn retry(
 pub(crate) async fn discard(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     query: Query,
 ) -> Result<Response, Problem> {
-    let tenant = segments.tenant()?;
+    let tenant = path.tenant()?;
     let filter = chosen(&app, &caller, &tenant, "discard", &query)?;
     Ok(json(StatusCode::ACCEPTED, &app.host(&tenant).discard_parked(&tenant, filter).await?))
 }
@@ -97,7 +97,7 @@ fn filter(app: &App, caller: &Caller, tenant: &TenantName, act: &str, query: &Qu
     let may = |domain: &DomainName| caller.may_publish(&subject::admin(tenant, act, domain));
     let domains = match query.named::<DomainName>("domain")? {
         Some(domain) => {
-            caller.check(&Wanted::Publish(subject::admin(tenant, act, &domain)))?;
+            caller.check(&Permission::Publish(subject::admin(tenant, act, &domain)))?;
             vec![domain]
         }
         None => app.host(tenant).domain_names(tenant)?.into_iter().filter(may).collect(),

@@ -12,15 +12,16 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
+use super::forward::forward;
 use super::{
-    access_keys, batch, commands, deployments, effects, events, history, parked, probes, state, tenants, translation,
-    views,
+    access_keys, batch, commands, deployments, drain, effects, events, history, metrics, parked, probes, state,
+    tenants, translation, views,
 };
-use crate::access::{Entrance, RoutePermission, authenticated, permitted, route_permission};
+use crate::access::{RoutePermission, RouteRequirements, authenticated, permitted, route_permission};
 use crate::app::App;
-use crate::cluster::{ForwardWaits, forward};
+use crate::cluster::ForwardWaits;
 use crate::wire::content_type::BodyType;
-use crate::wire::drain_body::linger;
+use crate::wire::drain_body::drain_unread;
 use crate::wire::http_status;
 use crate::wire::paging;
 use crate::wire::problem::Problem;
@@ -30,25 +31,25 @@ use crate::wire::query::Query;
 struct Row {
     path: &'static str,
     method: &'static str,
-    entrance: Entrance,
+    requirements: RouteRequirements,
     handler: MethodRouter<Arc<App>>,
 }
 
 impl Row {
     /// Sets the query parameters that the route takes. Others are refused.
     fn with(mut self, parameters: &'static [&'static str]) -> Self {
-        self.entrance.parameters = parameters;
+        self.requirements.parameters = parameters;
         self
     }
 
     fn takes(mut self, body: BodyType) -> Self {
-        self.entrance.body = body;
+        self.requirements.body = body;
         self
     }
 }
 
 fn row(path: &'static str, method: &'static str, permission: RoutePermission, handler: MethodRouter<Arc<App>>) -> Row {
-    Row { path, method, entrance: Entrance { permission, parameters: &[], body: BodyType::Json }, handler }
+    Row { path, method, requirements: RouteRequirements { permission, parameters: &[], body: BodyType::Json }, handler }
 }
 
 pub(crate) const COMMAND: &str = "/v1/{tenant}/{domain}/{aggregate}/{id}/{command}";
@@ -144,8 +145,8 @@ fn host_rows() -> Vec<Row> {
         row("/v1/keys", "GET", route_permission::list_keys, get(access_keys::list)).with(paging::PARAMETERS),
         row("/v1/keys", "POST", route_permission::add_key, post(access_keys::add)),
         row("/v1/keys/{key}", "DELETE", route_permission::revoke_key, delete(access_keys::revoke)),
-        row(DRAIN, "POST", route_permission::drain, post(probes::drain)),
-        row("/metrics", "GET", route_permission::metrics, get(probes::metrics)),
+        row(DRAIN, "POST", route_permission::drain, post(drain::drain)),
+        row("/metrics", "GET", route_permission::metrics, get(metrics::metrics)),
     ]
 }
 
@@ -155,18 +156,18 @@ pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
 }
 
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let known = || from_fn_with_state(Arc::clone(&app), authenticated);
+    let known = || from_fn_with_state(Arc::clone(&app.authenticator), authenticated);
     let mut described = Vec::new();
     let mut paths: BTreeMap<&str, (Vec<&str>, MethodRouter<Arc<App>>)> = BTreeMap::new();
-    for Row { path, method, entrance, handler } in rows() {
+    for Row { path, method, requirements, handler } in rows() {
         described.push(format!("{method} {path}"));
-        let mut gated = handler.layer(from_fn_with_state((Arc::clone(&app), entrance), permitted));
+        let mut guarded = handler.layer(from_fn_with_state((Arc::clone(&app.authenticator), requirements), permitted));
         if method != "GET" && path != BATCH && !LOCAL.contains(&path) {
             let waits = if path == COMMAND { ForwardWaits::COMMAND } else { ForwardWaits::ACT };
-            gated = gated.layer(from_fn_with_state((Arc::clone(&app), entrance.permission, waits), forward));
+            guarded = guarded.layer(from_fn_with_state((Arc::clone(&app), requirements.permission, waits), forward));
         }
         let (methods, all) = paths.remove(path).unwrap_or_default();
-        paths.insert(path, ([methods, vec![method]].concat(), all.merge(gated)));
+        paths.insert(path, ([methods, vec![method]].concat(), all.merge(guarded)));
     }
     let mut router = Router::new();
     for (path, (methods, handler)) in paths {
@@ -180,7 +181,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     }
     let there_are: Arc<str> = format!("{}, {PROBES}", described.join(", ")).into();
     let unknown = move |method: Method, uri: Uri| unknown_route(method, uri, Arc::clone(&there_are));
-    router.fallback(unknown.layer(known())).layer(from_fn(linger)).with_state(app)
+    router.fallback(unknown.layer(known())).layer(from_fn(drain_unread)).with_state(app)
 }
 
 async fn without_parameters(request: Request, next: Next) -> Result<Response, Problem> {

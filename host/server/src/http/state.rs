@@ -12,7 +12,7 @@ use polder_engine::AsOf;
 use crate::access::{Caller, Hints};
 use crate::app::App;
 use crate::wire::http_status;
-use crate::wire::path::Segments;
+use crate::wire::path::PathParameters;
 use crate::wire::problem::Problem;
 use crate::wire::query::{Query, bad_parameter};
 use crate::wire::response_json::{json_held, tagged};
@@ -22,11 +22,11 @@ pub(crate) const PARAMETERS: &[&str] = &["sequence", "at"];
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     query: Query,
 ) -> Result<Response, Problem> {
-    let (tenant, domain) = (segments.tenant()?, segments.domain()?);
-    let (aggregate, id) = (segments.aggregate()?, segments.aggregate_id()?);
+    let (tenant, domain) = (path.tenant()?, path.domain()?);
+    let (aggregate, id) = (path.aggregate()?, path.aggregate_id()?);
     let as_of = as_of(&query)?;
     let answer = app.host(&tenant).state(&tenant, &domain, &aggregate, &id, as_of).await;
     let mut answer = answer.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;

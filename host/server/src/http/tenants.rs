@@ -13,12 +13,12 @@ use polder_engine::{EventFilter, SYSTEM_TENANT, TenantChanged};
 
 use crate::access::{self, Caller, VisibleEvents};
 use crate::app::App;
-use crate::requests::event_feed::{Feed, Wanted};
+use crate::requests::event_feed::{Feed, FeedQuery};
 use crate::wire::body;
 use crate::wire::event_stream::{Format, respond};
 use crate::wire::http_status;
 use crate::wire::paging::page;
-use crate::wire::path::Segments;
+use crate::wire::path::PathParameters;
 use crate::wire::problem::Problem;
 use crate::wire::query::Query;
 use crate::wire::request_json::parse;
@@ -30,13 +30,13 @@ const CHANGE_BYTES_MAX: u64 = 64 * 1024;
 pub(crate) const REMOVE_PARAMETERS: &[&str] = &["confirm"];
 
 pub(crate) async fn list(State(app): State<Arc<App>>, query: Query) -> Result<Response, Problem> {
-    let mut tenants: Vec<_> = app.parts.all().iter().flat_map(|part| part.host.tenants()).collect();
+    let mut tenants: Vec<_> = app.partitions.all().iter().flat_map(|partition| partition.host.tenants()).collect();
     tenants.sort_unstable_by(|a, b| a.tenant.cmp(&b.tenant));
     page("tenants", tenants, &query, |info| info.tenant.clone())
 }
 
-pub(crate) async fn one(State(app): State<Arc<App>>, segments: Segments) -> Result<Response, Problem> {
-    let tenant = segments.tenant()?;
+pub(crate) async fn one(State(app): State<Arc<App>>, path: PathParameters) -> Result<Response, Problem> {
+    let tenant = path.tenant()?;
     Ok(json(StatusCode::OK, &app.host(&tenant).tenant(&tenant)?))
 }
 
@@ -44,10 +44,10 @@ pub(crate) async fn one(State(app): State<Arc<App>>, segments: Segments) -> Resu
 pub(crate) async fn add(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (tenant, actor) = (segments.tenant()?, caller.actor(&headers, subject::HOST)?);
+    let (tenant, actor) = (path.tenant()?, caller.actor(&headers, subject::HOST)?);
     let changed = app.host(&tenant).add_tenant(&tenant, actor.as_deref()).await?;
     let status = if changed.changed { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json(status, &changed))
@@ -58,10 +58,10 @@ pub(crate) async fn add(
 pub(crate) async fn limits(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     request: Request,
 ) -> Result<Response, Problem> {
-    let tenant = segments.tenant()?;
+    let tenant = path.tenant()?;
     let (parts, sent) = request.into_parts();
     let actor = caller.actor(&parts.headers, subject::HOST)?;
     let changes = changes(&body::read(&app.memory, sent, CHANGE_BYTES_MAX, "of a change").await?)?;
@@ -71,20 +71,20 @@ pub(crate) async fn limits(
 pub(crate) async fn suspend(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (tenant, actor) = (segments.tenant()?, caller.actor(&headers, subject::HOST)?);
+    let (tenant, actor) = (path.tenant()?, caller.actor(&headers, subject::HOST)?);
     Ok(changed(app.host(&tenant).suspend(&tenant, actor.as_deref()).await?))
 }
 
 pub(crate) async fn resume(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (tenant, actor) = (segments.tenant()?, caller.actor(&headers, subject::HOST)?);
+    let (tenant, actor) = (path.tenant()?, caller.actor(&headers, subject::HOST)?);
     Ok(changed(app.host(&tenant).resume(&tenant, actor.as_deref()).await?))
 }
 
@@ -92,11 +92,11 @@ pub(crate) async fn resume(
 pub(crate) async fn remove(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (tenant, actor) = (segments.tenant()?, caller.actor(&headers, subject::HOST)?);
+    let (tenant, actor) = (path.tenant()?, caller.actor(&headers, subject::HOST)?);
     let confirmed = query.one("confirm")?.unwrap_or_default();
     app.host(&tenant).remove_tenant(&tenant, confirmed, actor.as_deref()).await?;
     Ok(json(StatusCode::OK, &serde_json::json!({ "removed": tenant })))
@@ -106,26 +106,32 @@ pub(crate) async fn remove(
 pub(crate) async fn facts(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let tenant = segments.tenant()?;
+    let tenant = path.tenant()?;
     let host = app.host(&tenant).clone();
     let tenant = host.tenant(&tenant)?.tenant;
     let system = TenantName::new(SYSTEM_TENANT)?;
     let filter = EventFilter { about: Some(tenant), ..EventFilter::default() };
     // A caller that may export the tenant may see all its facts.
-    let wanted =
-        Wanted { tenant: system, filter, sight: VisibleEvents::All, after: Position::ZERO, end_at: None, limit: None };
-    let feed = Feed::open(host, wanted, None).await?;
-    let items = feed.into_stream().take_until(Box::pin(access::ended(app, caller)));
-    Ok(respond(items, Format::wanted(&headers), |event| event.position.0))
+    let query = FeedQuery {
+        tenant: system,
+        filter,
+        visible: VisibleEvents::All,
+        after: Position::ZERO,
+        end_at: None,
+        limit: None,
+    };
+    let feed = Feed::open(host, query, None).await?;
+    let items = feed.into_stream().take_until(Box::pin(access::ended(Arc::clone(&app.authenticator), caller)));
+    Ok(respond(items, Format::accepted(&headers), |event| event.position.0))
 }
 
 /// `GET /v1/tenants/{tenant}/components/{revision}`: a component as it was uploaded.
-pub(crate) async fn component(State(app): State<Arc<App>>, segments: Segments) -> Result<Response, Problem> {
-    let tenant = segments.tenant()?;
-    let component = app.host(&tenant).component(&tenant, segments.revision()?).await?;
+pub(crate) async fn component(State(app): State<Arc<App>>, path: PathParameters) -> Result<Response, Problem> {
+    let tenant = path.tenant()?;
+    let component = app.host(&tenant).component(&tenant, path.revision()?).await?;
     Ok(([(CONTENT_TYPE, "application/wasm")], component).into_response())
 }
 
@@ -135,11 +141,11 @@ fn changed(changed: TenantChanged) -> Response {
 
 fn changes(body: &[u8]) -> Result<LimitChanges, Problem> {
     let right = "an object such as {\"fuel_per_call_max\": 5000000} would be right, with whole numbers, or null for the default";
-    let asked: BTreeMap<String, Option<u64>> = parse(body, "the change of limits", right)?;
-    if asked.is_empty() {
+    let changes: BTreeMap<String, Option<u64>> = parse(body, "the change of limits", right)?;
+    if changes.is_empty() {
         return Err(Problem::new(&http_status::BAD_BODY, format!("the body names no limit: {right}")));
     }
     let known: Vec<_> = Limits::ALL.iter().map(|limit| limit.name).collect();
-    LimitChanges::try_from(asked)
+    LimitChanges::try_from(changes)
         .map_err(|error| Problem::new(&http_status::BAD_LIMIT, error.to_string()).with_known(&known))
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::access::Caller;
 use crate::app::App;
 use crate::wire::body;
-use crate::wire::path::Segments;
+use crate::wire::path::PathParameters;
 use crate::wire::problem::Problem;
 use crate::wire::request_json::parse;
 use crate::wire::response_json::json;
@@ -25,8 +25,8 @@ struct NewRules {
     rules: Vec<Rule>,
 }
 
-pub(crate) async fn show(State(app): State<Arc<App>>, segments: Segments) -> Result<Response, Problem> {
-    let tenant = segments.tenant()?;
+pub(crate) async fn show(State(app): State<Arc<App>>, path: PathParameters) -> Result<Response, Problem> {
+    let tenant = path.tenant()?;
     Ok(json(StatusCode::OK, &app.host(&tenant).bridge(&tenant)?))
 }
 
@@ -34,10 +34,10 @@ pub(crate) async fn show(State(app): State<Arc<App>>, segments: Segments) -> Res
 pub(crate) async fn set(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     request: Request,
 ) -> Result<Response, Problem> {
-    let tenant = segments.tenant()?;
+    let tenant = path.tenant()?;
     let (parts, sent) = request.into_parts();
     let actor = caller.actor(&parts.headers, tenant.as_str())?;
     let sent = body::read(&app.memory, sent, RULES_BYTES_MAX, "of a tenant's rules").await?;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use polder_engine::{Direction, DocumentQuery};
+use polder_engine::DocumentQuery;
 
 use crate::access::{Caller, Hints};
 use crate::app::App;
-use crate::requests::waiting::wait;
-use crate::wire::path::Segments;
+use crate::requests::view_query::{filter, order, wait};
+use crate::wire::path::PathParameters;
 use crate::wire::problem::Problem;
-use crate::wire::query::{Query, bad_parameter};
+use crate::wire::query::Query;
 use crate::wire::response_json::json_held;
 
 pub(crate) const DOCUMENT_PARAMETERS: &[&str] = &["after", "timeout_ms"];
@@ -21,12 +21,12 @@ pub(crate) const PAGE_PARAMETERS: &[&str] = &["where", "order", "limit", "offset
 pub(crate) async fn one(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     query: Query,
 ) -> Result<Response, Problem> {
-    let (tenant, domain, projection) = (segments.tenant()?, segments.domain()?, segments.projection()?);
+    let (tenant, domain, projection) = (path.tenant()?, path.domain()?, path.projection()?);
     let wait = wait(&query)?;
-    let document = app.host(&tenant).document(&tenant, &domain, &projection, segments.key(), wait).await;
+    let document = app.host(&tenant).document(&tenant, &domain, &projection, path.key(), wait).await;
     let mut document = document.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     let reserved = document.reserved.take();
     Ok(json_held(StatusCode::OK, &document, reserved))
@@ -35,17 +35,18 @@ pub(crate) async fn one(
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     query: Query,
 ) -> Result<Response, Problem> {
-    let (tenant, domain, projection) = (segments.tenant()?, segments.domain()?, segments.projection()?);
-    let page = app.host(&tenant).documents(&tenant, &domain, &projection, &wanted(&query)?, wait(&query)?).await;
+    let (tenant, domain, projection) = (path.tenant()?, path.domain()?, path.projection()?);
+    let page =
+        app.host(&tenant).documents(&tenant, &domain, &projection, &document_query(&query)?, wait(&query)?).await;
     let mut page = page.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
     let reserved = page.reserved.take();
     Ok(json_held(StatusCode::OK, &page, reserved))
 }
 
-fn wanted(query: &Query) -> Result<DocumentQuery, Problem> {
+fn document_query(query: &Query) -> Result<DocumentQuery, Problem> {
     Ok(DocumentQuery {
         filters: query.all("where").map(filter).collect::<Result<_, _>>()?,
         order: query.one("order")?.map(order).transpose()?,
@@ -55,33 +56,14 @@ fn wanted(query: &Query) -> Result<DocumentQuery, Problem> {
     })
 }
 
-pub(crate) fn filter(text: &str) -> Result<(String, String), Problem> {
-    match text.split_once(':') {
-        Some((field, value)) if !field.is_empty() => Ok((field.to_owned(), value.to_owned())),
-        _ => Err(bad_parameter("where", &format!("is {text:?}; field:value would be right, as in status:submitted"))),
-    }
-}
-
-pub(crate) fn order(text: &str) -> Result<(String, Direction), Problem> {
-    let (field, direction) = match text.strip_prefix('-') {
-        Some(field) => (field, Direction::Descending),
-        None => (text, Direction::Ascending),
-    };
-    if field.is_empty() {
-        return Err(bad_parameter(
-            "order",
-            &format!("is {text:?}; field or -field would be right, as in -total_cents"),
-        ));
-    }
-    Ok((field.to_owned(), direction))
-}
-
 #[cfg(test)]
 mod tests {
+    use polder_engine::Direction;
+
     use super::*;
 
     fn read(raw: &str) -> Option<DocumentQuery> {
-        wanted(&Query::parse(Some(raw), PAGE_PARAMETERS).ok().unwrap()).ok()
+        document_query(&Query::parse(Some(raw), PAGE_PARAMETERS).ok().unwrap()).ok()
     }
 
     #[test]

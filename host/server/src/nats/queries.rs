@@ -9,10 +9,10 @@ use polder_nats::ReplyTo;
 use polder_nats::service::{Reply, Request};
 use serde::{Deserialize, Serialize};
 
-use super::{Term, reply};
-use crate::access::{self, Caller, Hints, Wanted};
-use crate::http::views;
-use crate::requests::waiting::wait_for;
+use super::reply;
+use super::served_partition::ServedPartition;
+use crate::access::{Caller, Hints, Permission};
+use crate::requests::view_query::{filter, order, wait_for};
 use crate::wire::headers::{self, bad_header};
 use crate::wire::http_status;
 use crate::wire::problem::Problem;
@@ -25,7 +25,7 @@ const CORRELATION_ID: &str = "correlation-id";
 /// The payload of a query. An empty payload asks for the first page.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Asked {
+struct QueryPayload {
     /// The key of one document. The members below are for pages.
     key: Option<String>,
     /// `field:value`, as over HTTP.
@@ -46,32 +46,33 @@ pub(super) struct QueryAck<'a> {
     pub(super) result_subject: &'a str,
 }
 
-struct Question {
+struct Query {
     caller: Caller,
     tenant: TenantName,
     domain: DomainName,
     projection: ProjectionName,
-    what: What,
+    target: Target,
     wait: Option<WaitFor>,
 }
 
-enum What {
+/// What is asked for.
+enum Target {
     Document(String),
     Page(DocumentQuery),
 }
 
-pub(super) fn ask(term: &Arc<Term>, request: Request) -> impl Future<Output = Reply> + use<> {
-    let understood = understood(term, &request);
-    let term = Arc::clone(term);
+pub(super) fn ask(served: &Arc<ServedPartition>, request: Request) -> impl Future<Output = Reply> + use<> {
+    let query = read(served, &request);
+    let served = Arc::clone(served);
     async move {
-        match understood {
-            Ok((question, None)) => answer(&term, question).await,
-            Ok((question, Some((correlation_id, result)))) => {
+        match query {
+            Ok((query, None)) => answer(&served, query).await,
+            Ok((query, Some((correlation_id, result)))) => {
                 let status = "accepted";
                 let ack = QueryAck { status, correlation_id: &correlation_id, result_subject: result.as_str() };
                 let ack = reply::good(&ack);
                 let answering = async move {
-                    let answer = answer(&term, question).await;
+                    let answer = answer(&served, query).await;
                     answer.with_header(CORRELATION_ID, correlation_id.as_str())
                 };
                 ack.followed_by(result, answering)
@@ -82,22 +83,22 @@ pub(super) fn ask(term: &Arc<Term>, request: Request) -> impl Future<Output = Re
 }
 
 /// Reads a query. The second value is the correlation id and subject of its result, unless the result is the reply.
-fn understood(term: &Term, request: &Request) -> Result<(Question, Option<(CorrelationId, ReplyTo)>), Problem> {
-    let caller = access::caller(&term.app, request)?;
-    let wanted = Wanted::Publish(request.subject().to_owned());
-    let question = question(caller, request)?;
-    question.caller.check(&wanted)?;
+fn read(served: &ServedPartition, request: &Request) -> Result<(Query, Option<(CorrelationId, ReplyTo)>), Problem> {
+    let caller = served.authenticator.caller(request)?;
+    let permission = Permission::Publish(request.subject().to_owned());
+    let query = query(caller, request)?;
+    query.caller.check(&permission)?;
     match headers::one(request, RESULT)? {
-        Some("reply") => Ok((question, None)),
+        Some("reply") => Ok((query, None)),
         None => {
-            let result = result_for(&question.tenant, request)?;
-            Ok((question, Some(result)))
+            let result = result_for(&query.tenant, request)?;
+            Ok((query, Some(result)))
         }
         Some(other) => Err(bad_header(RESULT, &format!("is {other:?}; \"reply\" would be right, or no such header"))),
     }
 }
 
-fn question(caller: Caller, request: &Request) -> Result<Question, Problem> {
+fn query(caller: Caller, request: &Request) -> Result<Query, Problem> {
     let tokens: Vec<&str> = request.subject().split('.').collect();
     let &[tenant, _, domain, projection] = &tokens[..] else {
         let detail = format!(
@@ -106,33 +107,33 @@ fn question(caller: Caller, request: &Request) -> Result<Question, Problem> {
         );
         return Err(Problem::new(&http_status::BAD_SUBJECT, detail).with("subject", request.subject()));
     };
-    let asked: Asked = match request.payload().as_ref() {
-        b"" => Asked::default(),
-        payload => parse(payload, "the query", "{\"key\": \"…\"} or {\"where\": [\"field:value\"]} would be right")?,
+    let payload: QueryPayload = match request.payload().as_ref() {
+        b"" => QueryPayload::default(),
+        bytes => parse(bytes, "the query", "{\"key\": \"…\"} or {\"where\": [\"field:value\"]} would be right")?,
     };
     let page = DocumentQuery {
-        filters: asked.r#where.iter().map(|text| views::filter(text)).collect::<Result<_, _>>()?,
-        order: asked.order.as_deref().map(views::order).transpose()?,
-        limit: asked.limit,
-        offset: asked.offset,
+        filters: payload.r#where.iter().map(|text| filter(text)).collect::<Result<_, _>>()?,
+        order: payload.order.as_deref().map(order).transpose()?,
+        limit: payload.limit,
+        offset: payload.offset,
         count: false,
     };
     let is_page = !page.filters.is_empty() || page.order.is_some() || page.limit.is_some() || page.offset > 0;
-    let what = match asked.key {
+    let target = match payload.key {
         Some(_) if is_page => {
             let detail = "\"key\" asks for one document, and the other members for a page: give one or the other";
             return Err(Problem::new(&http_status::BAD_BODY, detail));
         }
-        Some(key) => What::Document(key),
-        None => What::Page(page),
+        Some(key) => Target::Document(key),
+        None => Target::Page(page),
     };
-    Ok(Question {
+    Ok(Query {
         caller,
         tenant: TenantName::new(tenant)?,
         domain: DomainName::new(domain)?,
         projection: ProjectionName::new(projection)?,
-        what,
-        wait: wait_for(asked.after, asked.timeout_ms)?,
+        target,
+        wait: wait_for(payload.after, payload.timeout_ms)?,
     })
 }
 
@@ -150,20 +151,20 @@ pub(super) fn result_for(tenant: &TenantName, request: &Request) -> Result<(Corr
     }
 }
 
-async fn answer(term: &Term, question: Question) -> Reply {
-    let Question { caller, tenant, domain, projection, what, wait } = question;
-    let found = match what {
-        What::Document(key) => {
-            let document = term.part.host.document(&tenant, &domain, &projection, &key, wait).await;
+async fn answer(served: &ServedPartition, query: Query) -> Reply {
+    let Query { caller, tenant, domain, projection, target, wait } = query;
+    let found = match target {
+        Target::Document(key) => {
+            let document = served.partition.host.document(&tenant, &domain, &projection, &key, wait).await;
             document.map(|document| reply::good(&document))
         }
-        What::Page(query) => {
-            let page = term.part.host.documents(&tenant, &domain, &projection, &query, wait).await;
+        Target::Page(page) => {
+            let page = served.partition.host.documents(&tenant, &domain, &projection, &page, wait).await;
             page.map(|page| reply::good(&page))
         }
     };
     let reply = found.unwrap_or_else(|error| Problem::from(error.for_caller(&caller, &tenant, &domain)).into());
-    let bytes_max = term.app.nats.as_ref().map_or(usize::MAX, |counts| counts.reply_bytes_max());
+    let bytes_max = served.metrics.reply_bytes_max();
     match reply.payload_bytes() > bytes_max {
         true => too_large(reply.payload_bytes(), bytes_max).into(),
         false => reply,

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use futures::{Stream, stream};
-use polder_core::{Event, MemoryReservation, Position, TenantName};
+use polder_core::{Position, TenantName};
 use polder_engine::{EventFilter, EventPage, Host, ReadError};
 use tokio::sync::watch;
 
 use crate::access::VisibleEvents;
-use crate::wire::event_stream::StreamItem;
+use crate::wire::event_stream::{Page, StreamItem};
 
 /// The most events of one page. The engine ends a page earlier when its events are large.
 pub(crate) const EVENTS_PER_PAGE: usize = 256;
@@ -22,7 +22,7 @@ pub(crate) const MEMORY_PAUSES_MAX: usize = 60;
 
 pub(crate) struct Feed {
     host: Host,
-    wanted: Wanted,
+    query: FeedQuery,
     follow: Option<Follow>,
     /// The first page, read before the response begins, so that a refusal still has a status.
     first: Option<EventPage>,
@@ -32,17 +32,11 @@ pub(crate) struct Feed {
     is_cut: bool,
 }
 
-/// Events for one reader, with their reservation of memory until they are sent.
-#[derive(Default)]
-pub(crate) struct Page {
-    pub(crate) events: Vec<Event>,
-    pub(crate) reserved: Option<MemoryReservation>,
-}
-
-pub(crate) struct Wanted {
+/// Which events of a tenant a reader gets.
+pub(crate) struct FeedQuery {
     pub(crate) tenant: TenantName,
     pub(crate) filter: EventFilter,
-    pub(crate) sight: VisibleEvents,
+    pub(crate) visible: VisibleEvents,
     pub(crate) after: Position,
     /// The last position to send, which the feed may wait for. `None`: there is no last one.
     pub(crate) end_at: Option<Position>,
@@ -62,10 +56,10 @@ enum Woken {
 }
 
 impl Feed {
-    pub(crate) async fn open(host: Host, wanted: Wanted, follow: Option<Follow>) -> Result<Self, ReadError> {
-        let mut feed = Self { host, wanted, follow, first: None, is_searching: false, is_cut: false };
-        let Wanted { tenant, filter, after, .. } = &feed.wanted;
-        feed.first = Some(feed.host.events(tenant, filter, *after, feed.wanted.page_limit()).await?);
+    pub(crate) async fn open(host: Host, query: FeedQuery, follow: Option<Follow>) -> Result<Self, ReadError> {
+        let mut feed = Self { host, query, follow, first: None, is_searching: false, is_cut: false };
+        let FeedQuery { tenant, filter, after, .. } = &feed.query;
+        feed.first = Some(feed.host.events(tenant, filter, *after, feed.query.page_limit()).await?);
         Ok(feed)
     }
 
@@ -76,15 +70,15 @@ impl Feed {
                 Some(page) => page,
                 None => self.page().await?,
             };
-            let moved = page.next > self.wanted.after;
-            self.wanted.after = page.next.max(self.wanted.after);
-            if let Some(end) = self.wanted.end_at {
+            let moved = page.next > self.query.after;
+            self.query.after = page.next.max(self.query.after);
+            if let Some(end) = self.query.end_at {
                 page.events.retain(|event| event.position <= end);
             }
-            self.wanted.sight.filter(&self.wanted.tenant, &mut page.events);
+            self.query.visible.filter(&self.query.tenant, &mut page.events);
             if !page.events.is_empty() {
                 let given = page.events.len() as u64;
-                self.wanted.limit = self.wanted.limit.map(|left| left.saturating_sub(given));
+                self.query.limit = self.query.limit.map(|left| left.saturating_sub(given));
                 self.is_searching = false;
                 return Ok(Some(Page { events: page.events, reserved: page.reserved }));
             }
@@ -94,7 +88,7 @@ impl Feed {
                 continue;
             }
             let Some(follow) = &mut self.follow else { return Ok(None) };
-            match follow.wait(self.wanted.after).await {
+            match follow.wait(self.query.after).await {
                 Woken::Moved => {}
                 Woken::Quiet => return Ok(Some(Page::default())),
                 Woken::Closing => {
@@ -120,28 +114,28 @@ impl Feed {
 
     /// Whether no event was found, and none will come.
     pub(crate) fn is_empty(&self) -> bool {
-        let ends_here = |page: &EventPage| page.events.is_empty() && page.next <= self.wanted.after;
+        let ends_here = |page: &EventPage| page.events.is_empty() && page.next <= self.query.after;
         self.is_complete() || (self.follow.is_none() && self.first.as_ref().is_some_and(ends_here))
     }
 
     /// All events up to this position were sent or filtered out.
     pub(crate) fn position(&self) -> Position {
-        self.wanted.end_at.map_or(self.wanted.after, |end| self.wanted.after.min(end))
+        self.query.end_at.map_or(self.query.after, |end| self.query.after.min(end))
     }
 
     /// Whether all requested events were sent, so that no more will come.
     pub(crate) fn is_complete(&self) -> bool {
-        self.wanted.limit == Some(0) || self.wanted.end_at.is_some_and(|end| self.wanted.after >= end)
+        self.query.limit == Some(0) || self.query.end_at.is_some_and(|end| self.query.after >= end)
     }
 
     async fn page(&self) -> Result<EventPage, ReadError> {
-        let Wanted { tenant, filter, after, .. } = &self.wanted;
-        let limit = self.wanted.page_limit();
+        let FeedQuery { tenant, filter, after, .. } = &self.query;
+        let limit = self.query.page_limit();
         with_patience(|| self.host.further_events(tenant, filter, *after, limit, self.is_searching)).await
     }
 }
 
-impl Wanted {
+impl FeedQuery {
     fn page_limit(&self) -> usize {
         self.limit.map_or(EVENTS_PER_PAGE, |left| left.min(EVENTS_PER_PAGE as u64) as usize)
     }

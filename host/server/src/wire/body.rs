@@ -9,10 +9,10 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use polder_core::{MemoryBudget, MemoryExhausted, MemoryPurpose, MemoryReservation};
 
-use crate::connections::sent_body::SentBodyError;
-use crate::wire::http_status;
-use crate::wire::problem::Problem;
-use crate::wire::refusals::memory_exhausted;
+use super::http_status;
+use super::problem::Problem;
+use super::refusals::memory_exhausted;
+use crate::connections::SentBodyError;
 
 /// The divisor of the memory budget for bodies and connections together. The rest is left for reads, guests and views,
 /// whatever clients send.

@@ -4,8 +4,8 @@
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 
-use crate::wire::http_status;
-use crate::wire::problem::Problem;
+use super::http_status;
+use super::problem::Problem;
 
 /// The content type that a route takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

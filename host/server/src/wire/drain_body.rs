@@ -17,15 +17,16 @@ use http_body_util::BodyExt as _;
 use tokio::sync::oneshot;
 
 /// A smaller body has arrived with the head of its request, or the connection reads it by itself.
-pub(crate) const LINGER_BYTES_MIN: u64 = 4 * 1024;
+pub(crate) const DRAIN_BYTES_MIN: u64 = 4 * 1024;
 /// The most bytes that are read and dropped: twice the largest upload. A caller that sends more does not read the
 /// response.
-const LINGER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const DRAIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The longest time to read the rest, in wall time. The body's own deadline is longer.
-const LINGER_WAIT_MAX: Duration = Duration::from_secs(10);
+const DRAIN_WAIT_MAX: Duration = Duration::from_secs(10);
 
-pub(crate) async fn linger(request: Request, next: Next) -> Response {
-    if request.body().size_hint().upper().is_some_and(|bytes| bytes < LINGER_BYTES_MIN) {
+/// Runs the handlers, and then reads what they left of the body.
+pub(crate) async fn drain_unread(request: Request, next: Next) -> Response {
+    if request.body().size_hint().upper().is_some_and(|bytes| bytes < DRAIN_BYTES_MIN) {
         return next.run(request).await;
     }
     // A caller with `Expect` waits for the permission to send. The response refuses it, and the caller sends nothing
@@ -37,7 +38,7 @@ pub(crate) async fn linger(request: Request, next: Next) -> Response {
     // A streaming response may still use the body.
     if let Ok(rest) = rest.try_recv() {
         // A caller that has not sent the rest in this time will not read the response either.
-        let _ = tokio::time::timeout(LINGER_WAIT_MAX, drop_rest(rest)).await;
+        let _ = tokio::time::timeout(DRAIN_WAIT_MAX, drop_rest(rest)).await;
     }
     response
 }
@@ -81,7 +82,7 @@ impl Drop for Lent {
 }
 
 async fn drop_rest(mut rest: Body) {
-    let mut left = LINGER_BYTES_MAX;
+    let mut left = DRAIN_BYTES_MAX;
     if rest.size_hint().lower() > left {
         return;
     }
@@ -118,7 +119,7 @@ mod tests {
             counting.fetch_add(1, Ordering::Relaxed);
             Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; PIECE_BYTES]))
         });
-        let router = Router::new().route("/", put(async || StatusCode::NOT_FOUND)).layer(from_fn(linger));
+        let router = Router::new().route("/", put(async || StatusCode::NOT_FOUND)).layer(from_fn(drain_unread));
         let mut request = axum::http::Request::put("/");
         if let Some(expect) = expect {
             request = request.header(EXPECT, expect);
@@ -135,7 +136,7 @@ mod tests {
 
     #[tokio::test]
     async fn at_most_a_bound_of_the_body_is_read() {
-        assert_eq!(read_of(100, None).await as u64 * PIECE_BYTES as u64, LINGER_BYTES_MAX);
+        assert_eq!(read_of(100, None).await as u64 * PIECE_BYTES as u64, DRAIN_BYTES_MAX);
     }
 
     #[tokio::test]

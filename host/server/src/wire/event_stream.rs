@@ -8,12 +8,11 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt as _, stream};
-use polder_core::Event;
+use polder_core::{Event, MemoryReservation};
 use polder_engine::ReadError;
 use tokio::sync::Semaphore;
 
-use crate::requests::event_feed::Page;
-use crate::wire::response_json::held_with;
+use super::response_json::held_with;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -23,7 +22,7 @@ pub(crate) enum Format {
 
 impl Format {
     /// Server-sent events if the caller accepts them, otherwise newline-delimited JSON.
-    pub(crate) fn wanted(headers: &HeaderMap) -> Self {
+    pub(crate) fn accepted(headers: &HeaderMap) -> Self {
         let accepts = |value: &header::HeaderValue| value.to_str().is_ok_and(|text| text.contains("text/event-stream"));
         if headers.get_all(header::ACCEPT).iter().any(accepts) { Self::ServerSentEvents } else { Self::Ndjson }
     }
@@ -37,18 +36,18 @@ impl Format {
 
     /// Writes an item. `None` if there is nothing to send. In server-sent events an empty page becomes a comment, which
     /// keeps proxies from closing the connection, and the end becomes an event, since a browser would reconnect every
-    /// few seconds. `place` is dropped once the client has taken the text.
-    fn write(self, item: StreamItem, id: EventId, place: impl Send + 'static) -> Option<Bytes> {
-        let of_browsers = |text: &'static [u8]| (self == Self::ServerSentEvents).then(|| Bytes::from_static(text));
+    /// few seconds. `permit` is dropped once the client has taken the text.
+    fn write(self, item: StreamItem, id: EventId, permit: impl Send + 'static) -> Option<Bytes> {
+        let for_browsers = |text: &'static [u8]| (self == Self::ServerSentEvents).then(|| Bytes::from_static(text));
         match item {
-            StreamItem::Complete => of_browsers(b"event: end\ndata: {}\n\n"),
-            StreamItem::Page(page) if page.events.is_empty() => of_browsers(b":\n\n"),
+            StreamItem::Complete => for_browsers(b"event: end\ndata: {}\n\n"),
+            StreamItem::Page(page) if page.events.is_empty() => for_browsers(b":\n\n"),
             StreamItem::Page(Page { events, reserved }) => {
                 let mut text = Vec::with_capacity(events.len() * 512);
                 for event in &events {
                     self.write_one(&mut text, event, id);
                 }
-                Some(held_with(text, reserved, place))
+                Some(held_with(text, reserved, permit))
             }
         }
     }
@@ -64,6 +63,13 @@ impl Format {
 
 /// The id that a reader repeats in `Last-Event-ID`.
 pub(crate) type EventId = fn(&Event) -> u64;
+
+/// Events for one reader, with their reservation of memory until they are sent.
+#[derive(Default)]
+pub(crate) struct Page {
+    pub(crate) events: Vec<Event>,
+    pub(crate) reserved: Option<MemoryReservation>,
+}
 
 /// An item of an event stream.
 pub(crate) enum StreamItem {
@@ -83,14 +89,14 @@ pub(crate) fn respond<S>(items: S, format: Format, id: EventId) -> Response
 where
     S: Stream<Item = Result<StreamItem, ReadError>> + Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(PAGES_AHEAD_MAX));
+    let permits = Arc::new(Semaphore::new(PAGES_AHEAD_MAX));
     let pieces = stream::try_unfold(Box::pin(items), move |mut all| {
-        let places = Arc::clone(&places);
+        let permits = Arc::clone(&permits);
         async move {
             loop {
-                let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
+                let permit = Arc::clone(&permits).acquire_owned().await.expect("it is never closed");
                 let Some(item) = all.try_next().await? else { return Ok(None) };
-                if let Some(text) = format.write(item, id, place) {
+                if let Some(text) = format.write(item, id, permit) {
                     return Ok(Some((text, all)));
                 }
             }
@@ -169,8 +175,8 @@ mod tests {
     #[test]
     fn the_caller_chooses_the_format() {
         let mut headers = HeaderMap::new();
-        assert_eq!(Format::wanted(&headers), Format::Ndjson);
+        assert_eq!(Format::accepted(&headers), Format::Ndjson);
         headers.insert(header::ACCEPT, "text/html, text/event-stream;q=0.9".parse().unwrap());
-        assert_eq!(Format::wanted(&headers), Format::ServerSentEvents);
+        assert_eq!(Format::accepted(&headers), Format::ServerSentEvents);
     }
 }

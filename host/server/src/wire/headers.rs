@@ -17,8 +17,8 @@ use axum::http::{HeaderMap, HeaderValue};
 use polder_core::translation::HOPS_MAX;
 use polder_core::{CommandId, CorrelationId, ID_BYTES_MAX, NameError, Sequence, Trail};
 
-use crate::wire::http_status;
-use crate::wire::problem::Problem;
+use super::http_status;
+use super::problem::Problem;
 
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 pub(crate) const IF_MATCH: &str = "if-match";

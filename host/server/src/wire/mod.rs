@@ -1,6 +1,7 @@
 //! What the bytes of a request and of its answer mean: paths, queries, headers, bodies, JSON and problem documents. It
 //! knows no handlers, and no permissions.
 
+pub(crate) mod address;
 pub(crate) mod body;
 pub(crate) mod content_type;
 pub(crate) mod drain_body;

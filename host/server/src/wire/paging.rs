@@ -7,9 +7,9 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::Map;
 
-use crate::wire::problem::Problem;
-use crate::wire::query::{Query, bad_parameter};
-use crate::wire::response_json::json;
+use super::problem::Problem;
+use super::query::{Query, bad_parameter};
+use super::response_json::json;
 
 /// The most items of one page, and the default.
 pub(crate) const ITEMS_PER_PAGE_MAX: usize = 1_000;

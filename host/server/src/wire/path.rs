@@ -1,22 +1,19 @@
 //! The named parts of a request's path, checked against the rule of each kind of name.
 
-use std::sync::Arc;
-
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use polder_core::{AggregateId, AggregateName, DomainName, Position, ProjectionName, Revision, TenantName};
 
-use crate::app::App;
-use crate::http::commands::Address;
-use crate::wire::http_status;
-use crate::wire::problem::Problem;
+use super::address::CommandAddress;
+use super::http_status;
+use super::problem::Problem;
 
-pub(crate) struct Segments(RawPathParams);
+pub(crate) struct PathParameters(RawPathParams);
 
-impl Segments {
+impl PathParameters {
     /// The address of a command.
-    pub(crate) fn address(&self) -> Result<Address, Problem> {
-        Ok(Address::new(["tenant", "domain", "aggregate", "id", "command"].map(|part| self.get(part)))?)
+    pub(crate) fn command_address(&self) -> Result<CommandAddress, Problem> {
+        Ok(CommandAddress::new(["tenant", "domain", "aggregate", "id", "command"].map(|part| self.get(part)))?)
     }
 
     pub(crate) fn tenant(&self) -> Result<TenantName, Problem> {
@@ -81,11 +78,11 @@ impl Segments {
     }
 }
 
-impl FromRequestParts<Arc<App>> for Segments {
+impl<S: Send + Sync> FromRequestParts<S> for PathParameters {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        RawPathParams::from_request_parts(parts, app).await.map(Self).map_err(|_| {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        RawPathParams::from_request_parts(parts, state).await.map(Self).map_err(|_| {
             Problem::new(
                 &http_status::BAD_PATH,
                 "the path is not UTF-8 once its %-escapes are decoded: escape UTF-8 bytes only",

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::wire::http_status::{self, Kind};
+use super::http_status::{self, Kind};
 
 /// Hexadecimal digits of an incident's number.
 const INCIDENT_DIGITS: usize = 12;
@@ -164,24 +164,6 @@ mod tests {
         assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
         let bytes = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
         (status, retry_after, serde_json::from_slice(&bytes).unwrap())
-    }
-
-    #[tokio::test]
-    async fn an_unknown_outcome_has_its_own_answer_with_the_id() {
-        use polder_core::CommandId;
-        use polder_engine::SubmitError;
-
-        let command_id = Some(CommandId::new("c-7").unwrap());
-        let unknown = SubmitError::OutcomeUnknown { command_id, reason: "cannot sync a frame".into() };
-        let (status, retry_after, document) = shown(unknown.into()).await;
-        assert_eq!((status.as_u16(), retry_after), (504, None));
-        assert_eq!(document["type"], "urn:polder:problem:outcome-unknown");
-        assert_eq!(document["command_id"], "c-7");
-        let detail = document["detail"].as_str().unwrap();
-        assert!(
-            detail.contains("not known whether") && detail.contains("ask again with the same command id"),
-            "{detail}"
-        );
     }
 
     #[tokio::test]

@@ -1,15 +1,13 @@
 //! The query of a request, read strictly: a misspelt parameter is refused, not ignored.
 
 use std::str::FromStr;
-use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
 
-use crate::app::App;
-use crate::wire::http_status;
-use crate::wire::problem::Problem;
+use super::http_status;
+use super::problem::Problem;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Query(Vec<(String, String)>);
@@ -74,10 +72,10 @@ pub(crate) fn bad_parameter(name: &str, problem: &str) -> Problem {
 }
 
 /// Taken from the request, where `permitted` puts it.
-impl FromRequestParts<Arc<App>> for Query {
+impl<S: Send + Sync> FromRequestParts<S> for Query {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = parts.extensions.get::<Self>().cloned();
         query.ok_or_else(|| Problem::new(&http_status::NOT_PERMITTED, "this route takes no parameters"))
     }

@@ -1,14 +1,15 @@
-//! Maps each refusal of the host to a problem. This is the only place that assigns their kinds.
+//! Maps each refusal of the engine to a problem. No other file assigns their kinds; the kinds have the status
+//! ([`http_status`](super::http_status)).
 
-use polder_core::{MemoryExhausted, NameError};
+use polder_core::{MemoryExhausted, NameError, TenantName};
 use polder_engine::{
     BridgeError, DeployError, KeyError, MEMORY_RETRY_MS, READ_RETRY_MS, ReadError, SubmitError, TenantError,
     UploadError,
 };
 
-use crate::wire::http_status::{self, Kind};
-use crate::wire::problem::Problem;
-use crate::wire::request_json;
+use super::http_status::{self, Kind};
+use super::problem::Problem;
+use super::request_json;
 
 /// Retry hint for a view that is behind or being built, in milliseconds. It usually catches up in this time.
 const VIEW_RETRY_MS: u64 = 1_000;
@@ -33,7 +34,7 @@ impl From<SubmitError> for Problem {
         let detail = error.to_string();
         match error {
             E::SystemTenant => Self::new(&http_status::SYSTEM_TENANT, detail),
-            E::UnknownTenant(tenant) => Self::new(&http_status::UNKNOWN_TENANT, detail).with("tenant", tenant.as_str()),
+            E::UnknownTenant(tenant) => of_tenant(&http_status::UNKNOWN_TENANT, detail, &tenant),
             E::UnknownDomain { known, .. } => Self::new(&http_status::UNKNOWN_DOMAIN, detail).with_known(&known),
             E::UnknownAggregate { known, .. } => Self::new(&http_status::UNKNOWN_AGGREGATE, detail).with_known(&known),
             E::UnknownCommand { known, .. } => Self::new(&http_status::UNKNOWN_COMMAND, detail).with_known(&known),
@@ -81,9 +82,7 @@ impl From<SubmitError> for Problem {
                 Self::new(&http_status::DISK_FULL, detail).with("reason", reason).retry_after_ms(ROOM_RETRY_MS)
             }
             E::NoRoom { reason, .. } => Self::read_only(&detail, &reason).retry_after_ms(ROOM_RETRY_MS),
-            E::TenantUnavailable(tenant) => {
-                Self::new(&http_status::TENANT_UNAVAILABLE, detail).with("tenant", tenant.as_str())
-            }
+            E::TenantUnavailable(tenant) => of_tenant(&http_status::TENANT_UNAVAILABLE, detail, &tenant),
             E::ReadOnly(reason) => Self::read_only(&detail, &reason),
             E::NotOwner => Self::new(&http_status::NOT_READY, detail).for_owner(),
             E::ShuttingDown => Self::new(&http_status::SHUTTING_DOWN, detail),
@@ -97,7 +96,7 @@ impl From<ReadError> for Problem {
         let detail = error.to_string();
         match error {
             E::SystemTenant => Self::new(&http_status::SYSTEM_TENANT, detail),
-            E::UnknownTenant(tenant) => Self::new(&http_status::UNKNOWN_TENANT, detail).with("tenant", tenant.as_str()),
+            E::UnknownTenant(tenant) => of_tenant(&http_status::UNKNOWN_TENANT, detail, &tenant),
             E::UnknownDomain { known, .. } => Self::new(&http_status::UNKNOWN_DOMAIN, detail).with_known(&known),
             E::UnknownAggregate { known, .. } => Self::new(&http_status::UNKNOWN_AGGREGATE, detail).with_known(&known),
             E::UnknownProjection { known, .. } => {
@@ -139,9 +138,7 @@ impl From<ReadError> for Problem {
                 .with("domain", domain.as_str())
                 .with("revision", revision.to_string())
                 .with("reason", reason),
-            E::TenantUnavailable(tenant) => {
-                Self::new(&http_status::TENANT_UNAVAILABLE, detail).with("tenant", tenant.as_str())
-            }
+            E::TenantUnavailable(tenant) => of_tenant(&http_status::TENANT_UNAVAILABLE, detail, &tenant),
             E::Storage(cause) => Self::internal(&http_status::STORAGE_FAILED, "the host cannot read its data", &cause),
         }
     }
@@ -153,7 +150,7 @@ impl From<DeployError> for Problem {
         let detail = error.to_string();
         match error {
             E::SystemTenant => Self::new(&http_status::SYSTEM_TENANT, detail),
-            E::UnknownTenant(tenant) => Self::new(&http_status::UNKNOWN_TENANT, detail).with("tenant", tenant.as_str()),
+            E::UnknownTenant(tenant) => of_tenant(&http_status::UNKNOWN_TENANT, detail, &tenant),
             E::Refused(reason) => Self::new(&http_status::COMPONENT_REFUSED, detail).with("reason", reason),
             E::OtherDomain { described, asked } => Self::new(&http_status::OTHER_DOMAIN, detail)
                 .with("expected", asked.as_str())
@@ -175,9 +172,7 @@ impl From<DeployError> for Problem {
             E::MemoryExhausted(exhausted) => memory_exhausted(detail, &exhausted),
             E::Busy(_) => Self::new(&http_status::BUSY, detail).retry_after_ms(DEPLOY_RETRY_MS),
             E::ShuttingDown => Self::new(&http_status::SHUTTING_DOWN, detail),
-            E::TenantUnavailable(tenant) => {
-                Self::new(&http_status::TENANT_UNAVAILABLE, detail).with("tenant", tenant.as_str())
-            }
+            E::TenantUnavailable(tenant) => of_tenant(&http_status::TENANT_UNAVAILABLE, detail, &tenant),
             E::NoRoom(_) => Self::new(&http_status::DISK_FULL, detail).retry_after_ms(ROOM_RETRY_MS),
             E::ReadOnly(reason) => Self::read_only(&detail, &reason),
             E::Storage(cause) => {
@@ -222,7 +217,7 @@ impl From<BridgeError> for Problem {
         use BridgeError as E;
         let detail = error.to_string();
         match error {
-            E::UnknownTenant(tenant) => Self::new(&http_status::UNKNOWN_TENANT, detail).with("tenant", tenant.as_str()),
+            E::UnknownTenant(tenant) => of_tenant(&http_status::UNKNOWN_TENANT, detail, &tenant),
             E::Rules(_) => Self::new(&http_status::BAD_RULES, detail),
             E::ReadOnly(reason) => Self::read_only(&detail, &reason),
         }
@@ -234,7 +229,7 @@ impl From<TenantError> for Problem {
         use TenantError as E;
         let detail = error.to_string();
         match error {
-            E::Unknown(tenant) => Self::new(&http_status::UNKNOWN_TENANT, detail).with("tenant", tenant.as_str()),
+            E::Unknown(tenant) => of_tenant(&http_status::UNKNOWN_TENANT, detail, &tenant),
             E::Reserved(_) => Self::new(&http_status::RESERVED_NAME, detail),
             E::Removed(_) => Self::new(&http_status::TENANT_REMOVED, detail),
             E::Unconfirmed { tenant, given } => {
@@ -256,6 +251,10 @@ pub(crate) fn memory_exhausted(detail: String, exhausted: &MemoryExhausted) -> P
         .retry_after_ms(MEMORY_RETRY_MS)
 }
 
+fn of_tenant(kind: &'static Kind, detail: String, tenant: &TenantName) -> Problem {
+    Problem::new(kind, detail).with("tenant", tenant.as_str())
+}
+
 fn read_limit(kind: &'static Kind, detail: String, limit: &str, value: u64) -> Problem {
     Problem::new(kind, detail).with("limit", value).with("limit_name", limit).retry_after_ms(READ_RETRY_MS)
 }
@@ -269,4 +268,30 @@ fn guest_fault(detail: String, domain: &str, revision: &polder_core::Revision, r
         .with("domain", domain)
         .with("revision", revision.to_string())
         .with("reason", reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse as _;
+    use polder_core::CommandId;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_unknown_outcome_has_its_own_answer_with_the_id() {
+        let command_id = Some(CommandId::new("c-7").unwrap());
+        let unknown = SubmitError::OutcomeUnknown { command_id, reason: "cannot sync a frame".into() };
+        let response = Problem::from(unknown).into_response();
+        assert_eq!(response.status().as_u16(), 504);
+        assert!(!response.headers().contains_key("retry-after"));
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(document["type"], "urn:polder:problem:outcome-unknown");
+        assert_eq!(document["command_id"], "c-7");
+        let detail = document["detail"].as_str().unwrap();
+        assert!(
+            detail.contains("not known whether") && detail.contains("ask again with the same command id"),
+            "{detail}"
+        );
+    }
 }

@@ -8,10 +8,10 @@ use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Uri};
 
-use crate::connections::connection::HEAD_BYTES_MAX;
-use crate::wire::headers::bad_header;
-use crate::wire::http_status;
-use crate::wire::problem::Problem;
+use super::headers::bad_header;
+use super::http_status;
+use super::problem::Problem;
+use crate::connections::HEAD_BYTES_MAX;
 
 /// The longest path with query of one request, in bytes. A longer one is refused with status 414.
 const URI_BYTES_MAX: usize = 8 * 1024;

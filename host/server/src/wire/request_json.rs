@@ -4,8 +4,8 @@
 use polder_core::{JSON_DEPTH_LIMIT, JSON_DEPTH_MAX, JSON_NUMBER_LIMIT, JsonError, check_json};
 use serde::de::DeserializeOwned;
 
-use crate::wire::http_status;
-use crate::wire::problem::Problem;
+use super::http_status;
+use super::problem::Problem;
 
 /// Reads `bytes` as a `T`. In messages, `what` names the bytes, and `right` shows what would be right.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], what: &str, right: &str) -> Result<T, Problem> {

@@ -5,10 +5,9 @@ use bytes::{Bytes, BytesMut};
 use futures::FutureExt as _;
 use http_body_util::BodyExt as _;
 
-use super::answers;
 use super::lines::Line;
 use super::task::{Batch, Source, Stop};
-use crate::cluster;
+use crate::requests::batch_answers;
 use crate::wire::http_status;
 use crate::wire::problem::Problem;
 
@@ -19,15 +18,15 @@ const GROUP_BYTES_MAX: usize = 256 * 1024;
 
 impl Source {
     /// Whether another host owns the tenant's journal, as far as this host knows.
-    pub(super) fn is_done_elsewhere(&self) -> bool {
-        let part = self.app.parts.of(&self.tenant);
-        part.cluster.is_some() && !part.host.is_leading()
+    pub(super) fn is_owned_elsewhere(&self) -> bool {
+        let partition = self.app.partitions.of(&self.tenant);
+        partition.shared.is_some() && !partition.host.is_leading()
     }
 }
 
 impl Batch {
     /// Forwards this line and the lines that have arrived after it. Returns the number of the last one.
-    pub(super) async fn hand_over(&mut self, first: u64, line: Bytes) -> Result<u64, Stop> {
+    pub(super) async fn forward(&mut self, first: u64, line: Bytes) -> Result<u64, Stop> {
         self.settle().await?;
         let mut group = BytesMut::new();
         let mut next = Some(line);
@@ -50,7 +49,10 @@ impl Batch {
             }
         }
         let Source { app, tenant, parts, .. } = &self.source;
-        let response = cluster::hand_over_lines(app.parts.of(tenant), parts, first, group.freeze()).await?;
+        let Some(shared) = &app.partitions.of(tenant).shared else {
+            return Err(Problem::new(&http_status::NOT_READY, "no other host is known").into());
+        };
+        let response = shared.ask_lines(parts, first, group.freeze()).await?;
         let is_answered = response.status().is_success();
         let answer = response.into_body().collect().await.map(|answer| answer.to_bytes()).unwrap_or_default();
         if !is_answered {
@@ -60,6 +62,6 @@ impl Batch {
         self.note_text(&answer);
         self.flush().await?;
         let last_answer = answer.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-        if answers::is_early_end(last_answer) { Err(Stop::Reported) } else { Ok(last) }
+        if batch_answers::is_early_end(last_answer) { Err(Stop::Reported) } else { Ok(last) }
     }
 }

@@ -8,9 +8,9 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures::FutureExt as _;
 
-use super::entry;
 use super::lines::{Line, Lines};
 use crate::access::Caller;
+use crate::requests::batch_line;
 
 const SECONDS: u64 = 2;
 const LINE_BYTES_MAX: usize = 200;
@@ -68,7 +68,7 @@ fn check(random: &mut Random) {
         lines.next().now_or_never().expect("nothing waits").expect("nothing breaks off")
     {
         if let Some(line) = &bytes {
-            let read = entry::read(line, &"main".parse().unwrap(), &Caller::Anyone, None);
+            let read = batch_line::read(line, &"main".parse().unwrap(), &Caller::Anyone, None);
             assert!(read.is_err() || serde_json::from_slice::<serde_json::Value>(line).is_ok());
         }
         given.push((number, bytes.map(|bytes| bytes.to_vec())));

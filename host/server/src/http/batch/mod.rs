@@ -11,9 +11,7 @@
 //! The body is read while answers are written. A client may send everything before it reads, as long as the answers fit
 //! into [`ANSWER_BYTES_WAITING_MAX`] and the connection's own buffers.
 
-mod answers;
 mod elsewhere;
-mod entry;
 #[cfg(test)]
 mod fuzz_tests;
 mod lines;
@@ -31,22 +29,19 @@ use http_body::Body as _;
 use polder_core::MemoryPurpose;
 use tokio::sync::mpsc;
 
-pub(crate) use answers::{append_ack, append_early_end, append_problem, shorten};
-pub(crate) use entry::{LINE_HEAD_BYTES_MAX, read};
 use lines::Lines;
-use task::{Batch, LINE_BYTES_IN_FLIGHT_MAX, Source};
+use task::{ANSWER_PIECE_BYTES, Batch, LINE_BYTES_IN_FLIGHT_MAX, Source};
 
 use crate::access::Caller;
 use crate::app::App;
+use crate::requests::batch_line::LINE_HEAD_BYTES_MAX;
 use crate::wire::headers::{self, bad_header};
-use crate::wire::path::Segments;
+use crate::wire::path::PathParameters;
 use crate::wire::problem::Problem;
 use crate::wire::query::Query;
 use crate::wire::refusals::memory_exhausted;
 
 pub(crate) const NDJSON: &str = "application/x-ndjson";
-/// The size at which answers are passed on to the response, in bytes.
-const ANSWER_PIECE_BYTES: usize = 16 * 1024;
 /// The most answers that a client has not read yet, in bytes. At this bound no more lines are taken.
 const ANSWER_BYTES_WAITING_MAX: usize = 1024 * 1024;
 /// Headers of a single command that are members of each line in a batch.
@@ -64,12 +59,12 @@ pub(crate) const PARAMETERS: &[&str] = &["first_line"];
 pub(crate) async fn submit(
     State(app): State<Arc<App>>,
     caller: Caller,
-    segments: Segments,
+    path: PathParameters,
     query: Query,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let tenant = segments.tenant()?;
+    let tenant = path.tenant()?;
     check_headers(&parts.headers)?;
     let first_line = query.number("first_line")?.unwrap_or(1);
     let limits = app.host(&tenant).limits(&tenant)?;

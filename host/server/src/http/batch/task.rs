@@ -17,12 +17,14 @@ use polder_engine::SubmitError;
 use tokio::sync::mpsc;
 
 use super::lines::{Line, Lines};
-use super::{ANSWER_PIECE_BYTES, answers, entry};
-use crate::access::{self, Caller, Hints as _};
+use crate::access::{Caller, Hints as _};
 use crate::app::App;
+use crate::requests::{batch_answers, batch_line};
 use crate::wire::http_status;
 use crate::wire::problem::Problem;
 
+/// The size at which answers are passed on to the response, in bytes.
+pub(super) const ANSWER_PIECE_BYTES: usize = 16 * 1024;
 /// The most lines of one request that are taken and not answered.
 pub(super) const LINES_IN_FLIGHT_MAX: usize = 1_024;
 /// The most bytes of these lines. A single line is taken in any case.
@@ -113,7 +115,7 @@ impl Batch {
             }
         }
         if let Err(Stop::Early(problem)) = &stopped {
-            answers::append_early_end(&mut self.text, self.taken, problem);
+            batch_answers::append_early_end(&mut self.text, self.taken, problem);
         }
         if self.flush().await.is_ok() && stopped.is_err() {
             let _ = tokio::time::timeout(DRAIN_WAIT_MAX, read_to_end(self.lines.into_body())).await;
@@ -125,7 +127,7 @@ impl Batch {
             let Line { number, bytes } = line;
             let mut last = number;
             match bytes {
-                Some(bytes) if self.source.is_done_elsewhere() => last = self.hand_over(number, bytes).await?,
+                Some(bytes) if self.source.is_owned_elsewhere() => last = self.forward(number, bytes).await?,
                 Some(bytes) => self.take(number, &bytes).await?,
                 None => {
                     let problem = Problem::new(
@@ -171,7 +173,7 @@ impl Batch {
     async fn take(&mut self, number: u64, line: &Bytes) -> Result<(), Stop> {
         self.check_permission()?;
         let Source { tenant, caller, traceparent, .. } = &self.source;
-        let command = match entry::read(line, tenant, caller, traceparent.as_deref()) {
+        let command = match batch_line::read(line, tenant, caller, traceparent.as_deref()) {
             Ok(command) => command,
             Err(problem) => {
                 self.refuse(number, &problem);
@@ -217,7 +219,7 @@ impl Batch {
         let Source { app, tenant, caller, .. } = &self.source;
         let (caller, tenant, domain) = (caller.clone(), tenant.clone(), command.domain.clone());
         // The command is under way when this returns, so that lines are decided in order.
-        let submitted = match app.parts.of(&tenant).submit(command.clone()) {
+        let submitted = match app.partitions.of(&tenant).submit(command.clone()) {
             Ok(submitted) => submitted,
             Err(problem) => return Box::pin(ready(Answered { line, bytes, result: Err(problem) })),
         };
@@ -230,7 +232,7 @@ impl Batch {
 
     fn check_permission(&mut self) -> Result<(), Problem> {
         if self.permitted_at.elapsed() >= PERMISSION_INTERVAL {
-            self.source.caller = access::caller(&self.source.app, &self.source.parts.headers)?;
+            self.source.caller = self.source.app.authenticator.caller(&self.source.parts.headers)?;
             self.permitted_at = Instant::now();
         }
         Ok(())
@@ -247,13 +249,13 @@ impl Batch {
     fn note(&mut self, answered: Answered) {
         self.bytes_in_flight -= answered.bytes;
         match answered.result {
-            Ok(acknowledgement) => answers::append_ack(&mut self.text, answered.line, &acknowledgement),
+            Ok(acknowledgement) => batch_answers::append_ack(&mut self.text, answered.line, &acknowledgement),
             Err(problem) => self.refuse(answered.line, &problem),
         }
     }
 
     fn refuse(&mut self, line: u64, problem: &Problem) {
-        answers::append_problem(&mut self.text, line, problem);
+        batch_answers::append_problem(&mut self.text, line, problem);
     }
 
     /// Waits for all lines in flight. Called before lines are forwarded to another host, so that lines are decided in
@@ -274,7 +276,7 @@ impl Batch {
         if self.text.is_empty() {
             return Ok(());
         }
-        let sent = self.answers.send_timeout(answers::taken(&mut self.text), ANSWER_WAIT_MAX).await;
+        let sent = self.answers.send_timeout(batch_answers::taken(&mut self.text), ANSWER_WAIT_MAX).await;
         sent.map_err(|_| Stop::Gone)
     }
 }

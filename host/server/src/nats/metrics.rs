@@ -1,4 +1,4 @@
-//! The metrics of the NATS interface.
+//! The metrics of the NATS interface, and what they count: endpoints, readers, and publishers.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,13 +10,14 @@ use polder_nats::events::Progress;
 use polder_nats::service::Endpoint;
 use tokio::sync::Semaphore;
 
-use super::catchup::READERS_MAX;
 use crate::partitions::Partitions;
 
+/// The most readers of events at a time, of all tenants together.
+pub(super) const READERS_MAX: usize = 1_024;
 /// The room for a reply's headers, in bytes: an id and two lines of error.
 const REPLY_HEADERS_BYTES_MAX: usize = 1_024;
 
-pub(crate) struct Counts {
+pub(crate) struct NatsMetrics {
     requests: Connection,
     events: Connection,
     pub(super) commands: Arc<Endpoint>,
@@ -28,7 +29,7 @@ pub(crate) struct Counts {
     publishing: Mutex<BTreeMap<TenantName, Arc<Progress>>>,
 }
 
-impl Counts {
+impl NatsMetrics {
     pub(super) fn new(requests: &Connection, events: &Connection) -> Self {
         Self {
             requests: requests.clone(),
@@ -65,7 +66,7 @@ impl Counts {
     }
 
     /// The metrics in Prometheus's text format.
-    pub(crate) fn metrics(&self, parts: &Partitions) -> String {
+    pub(crate) fn text(&self, partitions: &Partitions) -> String {
         let mut text = String::new();
         let up = self.requests.is_up() && self.events.is_up();
         one(&mut text, "polder_nats_connected", "gauge", "Whether the NATS server answers.", u64::from(up));
@@ -111,7 +112,7 @@ impl Counts {
         one(&mut text, "polder_nats_readers", "gauge", "Readers that are subscribed to events over NATS.", readers);
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let lag = |tenant: &TenantName, progress: &Progress| {
-            let newest = parts.host(tenant).positions(tenant).map_or(0, |positions| positions.borrow().0);
+            let newest = partitions.host(tenant).positions(tenant).map_or(0, |positions| positions.borrow().0);
             newest.saturating_sub(progress.confirmed().0)
         };
         each(&mut text, "polder_nats_lag_events", "gauge", "Events that wait to be published.", &publishing, lag);

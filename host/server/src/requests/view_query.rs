@@ -1,7 +1,7 @@
-//! Reads that wait for the caller's own writes: the parameters `after` and `timeout_ms` of queries to views.
+//! The parts of a query of a view: its conditions, its order, and how long it waits for the caller's own writes.
 
 use polder_core::Position;
-use polder_engine::WaitFor;
+use polder_engine::{Direction, WaitFor};
 
 use crate::wire::problem::Problem;
 use crate::wire::query::{Query, bad_parameter};
@@ -12,10 +12,35 @@ const WAIT_MS_DEFAULT: u64 = 2_000;
 /// holding a connection.
 const WAIT_MS_MAX: u64 = 60_000;
 
+/// Reads a condition, `field:value`.
+pub(crate) fn filter(text: &str) -> Result<(String, String), Problem> {
+    match text.split_once(':') {
+        Some((field, value)) if !field.is_empty() => Ok((field.to_owned(), value.to_owned())),
+        _ => Err(bad_parameter("where", &format!("is {text:?}; field:value would be right, as in status:submitted"))),
+    }
+}
+
+/// Reads an order, `field` or `-field`.
+pub(crate) fn order(text: &str) -> Result<(String, Direction), Problem> {
+    let (field, direction) = match text.strip_prefix('-') {
+        Some(field) => (field, Direction::Descending),
+        None => (text, Direction::Ascending),
+    };
+    if field.is_empty() {
+        return Err(bad_parameter(
+            "order",
+            &format!("is {text:?}; field or -field would be right, as in -total_cents"),
+        ));
+    }
+    Ok((field.to_owned(), direction))
+}
+
+/// Reads the wait from the parameters `after` and `timeout_ms`.
 pub(crate) fn wait(query: &Query) -> Result<Option<WaitFor>, Problem> {
     wait_for(query.number("after")?, query.number("timeout_ms")?)
 }
 
+/// The wait until a view has reached position `after`. `None` if the caller gave no position.
 pub(crate) fn wait_for(after: Option<u64>, timeout_ms: Option<u64>) -> Result<Option<WaitFor>, Problem> {
     if timeout_ms.is_some_and(|timeout_ms| timeout_ms > WAIT_MS_MAX) {
         return Err(bad_parameter("timeout_ms", &format!("is more than {WAIT_MS_MAX}, the longest wait"))

@@ -12,8 +12,9 @@ use polder_core::{Command, CommandId, CorrelationId, Sequence, TenantName, Trail
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::access::Caller;
-use crate::http::commands::{Address, NO_PAYLOAD};
+use super::command::NO_PAYLOAD;
+use crate::access::{Caller, Permission};
+use crate::wire::address::CommandAddress;
 use crate::wire::headers::{self, Headers};
 use crate::wire::http_status;
 use crate::wire::problem::Problem;
@@ -23,7 +24,7 @@ pub(crate) const LINE_HEAD_BYTES_MAX: u64 = 4 * 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry<'line> {
+struct BatchLine<'line> {
     /// `domain/aggregate/id/command`.
     #[serde(borrow)]
     address: Cow<'line, str>,
@@ -42,7 +43,7 @@ struct Entry<'line> {
 }
 
 /// The members that are checked like the header of the same name.
-impl Headers for Entry<'_> {
+impl Headers for BatchLine<'_> {
     const WHAT: &'static str = "member";
 
     fn values<'a>(&'a self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
@@ -62,30 +63,30 @@ pub(crate) fn read(
     caller: &Caller,
     traceparent: Option<&str>,
 ) -> Result<Command, Problem> {
-    let entry: Entry<'_> = serde_json::from_slice(line)
+    let fields: BatchLine<'_> = serde_json::from_slice(line)
         .map_err(|error| Problem::new(&http_status::BAD_LINE, format!("the line cannot be read: {error}")))?;
-    let parts: Vec<&str> = entry.address.split('/').collect();
+    let parts: Vec<&str> = fields.address.split('/').collect();
     let &[domain, aggregate, id, command] = parts.as_slice() else {
         let rule = "\"domain/aggregate/id/command\" would be right";
         return Err(Problem::new(&http_status::BAD_LINE, format!("the address has {} parts; {rule}", parts.len())));
     };
-    let address = Address::new([tenant.as_str(), domain, aggregate, id, command])?;
-    caller.check(&address.wanted())?;
-    let traceparent = headers::traceparent(&entry)?.or(traceparent).map(str::to_owned);
+    let address = CommandAddress::new([tenant.as_str(), domain, aggregate, id, command])?;
+    caller.check(&Permission::to_send(&address))?;
+    let traceparent = headers::traceparent(&fields)?.or(traceparent).map(str::to_owned);
     Ok(Command {
-        actor: caller.actor(&entry, tenant.as_str())?,
-        id: entry.command_id,
-        retry_rejected: entry.retry_rejected,
-        expected_sequence: entry.expected_sequence.map(Sequence),
-        correlation_id: entry.correlation_id,
-        causation_id: entry.causation_id,
+        actor: caller.actor(&fields, tenant.as_str())?,
+        id: fields.command_id,
+        retry_rejected: fields.retry_rejected,
+        expected_sequence: fields.expected_sequence.map(Sequence),
+        correlation_id: fields.correlation_id,
+        causation_id: fields.causation_id,
         trail: Trail { traceparent, hops: 0 },
         tenant: address.tenant,
         domain: address.domain,
         aggregate: address.aggregate,
         aggregate_id: address.aggregate_id,
         name: address.name,
-        payload: entry.payload.map_or(NO_PAYLOAD, |payload| line.slice_ref(payload.get().as_bytes())),
+        payload: fields.payload.map_or(NO_PAYLOAD, |payload| line.slice_ref(payload.get().as_bytes())),
     })
 }
 
