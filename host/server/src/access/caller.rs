@@ -30,6 +30,7 @@ impl Caller {
         }
     }
 
+    /// Refuses the request unless the caller has the permission.
     pub(crate) fn check(&self, permission: &Permission) -> Result<(), Problem> {
         let Some(grant) = self.grant() else { return Ok(()) };
         let is_allowed = match permission {

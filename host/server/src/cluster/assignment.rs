@@ -78,6 +78,7 @@ impl Assignment {
         heard.is_some_and(|at| now.duration_since(at) < SILENCE_MAX)
     }
 
+    /// Records the owner of a journal as its lease shows it. `None`: the lease is free.
     pub(super) fn saw(&self, journal: JournalNumber, owner: Option<&str>, now: Instant) {
         let mut state = self.lock();
         let seen = &mut state.journals[journal.index()];

@@ -16,7 +16,7 @@ use super::assignment::Assignment;
 use super::role::Role;
 use super::stop_request::StopRequest;
 
-/// The state of the thread.
+/// The state of the thread of one journal.
 pub(super) struct Ownership {
     pub(super) journal: JournalNumber,
     pub(super) assignment: Arc<Assignment>,
@@ -25,6 +25,7 @@ pub(super) struct Ownership {
     pub(super) reader: Reader,
     pub(super) lease: Lease,
     pub(super) role: watch::Sender<Role>,
+    /// Gets the number of the last frame that this host has applied.
     pub(super) followed: watch::Sender<u64>,
     pub(super) stop_request: watch::Receiver<StopRequest>,
 }
@@ -40,7 +41,7 @@ impl Ownership {
     /// journal.
     pub(super) fn run(mut self, follower: Follower) {
         let journal = self.journal;
-        if let Err(problem) = self.take_turns(follower) {
+        if let Err(problem) = self.follow_and_lead(follower) {
             tracing::error!(%journal, problem, "this host can neither follow nor own the journal any more; its data can still be read");
             self.role.send_replace(Role::Broken(problem));
         }
@@ -49,7 +50,7 @@ impl Ownership {
     }
 
     /// Alternates between following and leading until the thread has to stop.
-    fn take_turns(&mut self, mut follower: Follower) -> Result<(), String> {
+    fn follow_and_lead(&mut self, mut follower: Follower) -> Result<(), String> {
         loop {
             match self.follow(&mut follower)? {
                 Next::Stop => return follower.close().map_err(|error| error.to_string()),

@@ -11,7 +11,7 @@ use polder_engine::{HistoryPage, Host, ReadError};
 
 use crate::access::{self, Caller, Hints as _, VisibleEvents};
 use crate::app::App;
-use crate::requests::event_feed::{EVENTS_PER_PAGE, with_patience};
+use crate::requests::event_feed::{EVENTS_PER_PAGE, with_memory_retries};
 use crate::wire::event_stream::{Format, Page, StreamItem, respond};
 use crate::wire::headers;
 use crate::wire::path::PathParameters;
@@ -107,7 +107,7 @@ impl History {
 
     async fn page(&self) -> Result<HistoryPage, ReadError> {
         let Self { host, tenant, domain, aggregate, id, from, .. } = self;
-        with_patience(|| host.further_history(tenant, domain, aggregate, id, *from, self.page_limit())).await
+        with_memory_retries(|| host.further_history(tenant, domain, aggregate, id, *from, self.page_limit())).await
     }
 
     fn page_limit(&self) -> usize {

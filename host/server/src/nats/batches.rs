@@ -83,7 +83,7 @@ fn take(served: &ServedPartition, request: &Request) -> Result<Batch, Problem> {
         };
         let taken = match (&mut pending).now_or_never() {
             // Nothing may wait here: messages would be taken out of order.
-            Some(Err(problem)) if problem.passes() => {
+            Some(Err(problem)) if problem.is_temporary() => {
                 batch.early = Some((number - 1, problem));
                 break;
             }

@@ -121,7 +121,7 @@ async fn reading(served: &ServedPartition, request: &Request) -> Result<Reading,
 }
 
 /// Why a delivery ended early.
-enum Broken {
+enum DeliveryError {
     Read(ReadError),
     Sent(NotSent),
 }
@@ -138,8 +138,8 @@ async fn deliver(mut reading: Reading, connection: Connection) -> Reply {
             let end = reply::good(&End { ended, position: reading.taken });
             end.with_header(CATCHUP, END)
         }
-        Err(Broken::Read(error)) => Problem::from(error).into(),
-        Err(Broken::Sent(error)) => {
+        Err(DeliveryError::Read(error)) => Problem::from(error).into(),
+        Err(DeliveryError::Sent(error)) => {
             let detail = format!("an event could not be sent: {error}; is it larger than the server's max_payload?");
             Problem::new(&http_status::TOO_LARGE, detail).into()
         }
@@ -148,17 +148,17 @@ async fn deliver(mut reading: Reading, connection: Connection) -> Reply {
 }
 
 /// Delivers pages until the end, and returns why it ended.
-async fn pages(reading: &mut Reading, connection: &Connection) -> Result<&'static str, Broken> {
-    let mut delivery = Delivery::open(connection, reading.result.clone()).await.map_err(Broken::Sent)?;
-    while let Some(page) = reading.feed.next().await.map_err(Broken::Read)? {
+async fn pages(reading: &mut Reading, connection: &Connection) -> Result<&'static str, DeliveryError> {
+    let mut delivery = Delivery::open(connection, reading.result.clone()).await.map_err(DeliveryError::Sent)?;
+    while let Some(page) = reading.feed.next().await.map_err(DeliveryError::Read)? {
         let count = page.events.len();
         for (number, event) in page.events.iter().enumerate() {
             let json = serde_json::to_vec(event).expect("an event always serializes");
             let is_last = number + 1 == count;
-            delivery.send(NUMBER, None, Bytes::from(json), is_last).await.map_err(Broken::Sent)?;
+            delivery.send(NUMBER, None, Bytes::from(json), is_last).await.map_err(DeliveryError::Sent)?;
         }
         if page.events.is_empty() {
-            delivery.send(NUMBER, Some((CATCHUP, QUIET)), Bytes::new(), true).await.map_err(Broken::Sent)?;
+            delivery.send(NUMBER, Some((CATCHUP, QUIET)), Bytes::new(), true).await.map_err(DeliveryError::Sent)?;
         }
         drop(page);
         let taken = delivery.taken(ANSWER_WAIT_MAX).await;

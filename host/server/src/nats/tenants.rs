@@ -45,7 +45,7 @@ impl Tenants {
             Self { served: Arc::new(served), connections, serving: BTreeMap::new(), tasks: JoinSet::new() };
         let host = tenants.served.partition.host.clone();
         let changed = host.tenants_changed();
-        let begun: Vec<_> = host.tenant_names().into_iter().map(|name| tenants.take_up(name)).collect();
+        let begun: Vec<_> = host.tenant_names().into_iter().map(|name| tenants.start_tenant(name)).collect();
         for name in host.removed_tenants() {
             tenants.remove(name);
         }
@@ -62,7 +62,7 @@ impl Tenants {
         loop {
             tokio::select! {
                 () = &mut closing => break,
-                Ok(()) = changed.changed() => self.keep_up(),
+                Ok(()) = changed.changed() => self.apply_changes(),
                 Some(_) = self.tasks.join_next() => {}
             }
         }
@@ -73,7 +73,8 @@ impl Tenants {
         while self.tasks.join_next().await.is_some() {}
     }
 
-    fn keep_up(&mut self) {
+    /// Starts tenants that were added, and stops tenants that were removed.
+    fn apply_changes(&mut self) {
         let present = self.served.partition.host.tenant_names();
         let gone: Vec<TenantName> = self.serving.keys().filter(|name| !present.contains(*name)).cloned().collect();
         for name in gone {
@@ -85,14 +86,14 @@ impl Tenants {
         }
         for name in present {
             if !self.serving.contains_key(&name) {
-                self.take_up(name);
+                self.start_tenant(name);
             }
         }
     }
 
     /// Starts to serve a tenant. The receiver ends when its requests are answered, or when the first attempt has
     /// failed.
-    fn take_up(&mut self, name: TenantName) -> oneshot::Receiver<()> {
+    fn start_tenant(&mut self, name: TenantName) -> oneshot::Receiver<()> {
         let (close, closing) = watch::channel(false);
         let (begun, has_begun) = oneshot::channel();
         let (served, connections) = (Arc::clone(&self.served), self.connections.clone());

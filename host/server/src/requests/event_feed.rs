@@ -20,6 +20,7 @@ pub(crate) const MEMORY_PAUSE: Duration = Duration::from_millis(500);
 /// The most such retries of one page. After them the response breaks off.
 pub(crate) const MEMORY_PAUSES_MAX: usize = 60;
 
+/// A reader's way through the events of a tenant.
 pub(crate) struct Feed {
     host: Host,
     query: FeedQuery,
@@ -44,13 +45,19 @@ pub(crate) struct FeedQuery {
     pub(crate) limit: Option<u64>,
 }
 
+/// What a reader that follows waits for.
 pub(crate) struct Follow {
+    /// The newest position of the tenant.
     pub(crate) positions: watch::Receiver<Position>,
+    /// Becomes true when the feed has to end.
     pub(crate) closing: watch::Receiver<bool>,
 }
 
+/// Why a wait ended.
 enum Woken {
+    /// There are new events.
     Moved,
+    /// No event came for [`QUIET_MAX`].
     Quiet,
     Closing,
 }
@@ -131,7 +138,7 @@ impl Feed {
     async fn page(&self) -> Result<EventPage, ReadError> {
         let FeedQuery { tenant, filter, after, .. } = &self.query;
         let limit = self.query.page_limit();
-        with_patience(|| self.host.further_events(tenant, filter, *after, limit, self.is_searching)).await
+        with_memory_retries(|| self.host.further_events(tenant, filter, *after, limit, self.is_searching)).await
     }
 }
 
@@ -143,7 +150,7 @@ impl FeedQuery {
 
 /// Reads a further page of a response that has begun. Retries while the host has no memory for it, since the status is
 /// already sent.
-pub(crate) async fn with_patience<T, F: Future<Output = Result<T, ReadError>>>(
+pub(crate) async fn with_memory_retries<T, F: Future<Output = Result<T, ReadError>>>(
     page: impl Fn() -> F,
 ) -> Result<T, ReadError> {
     for _ in 0..MEMORY_PAUSES_MAX {

@@ -34,7 +34,7 @@ where
         // The usual case: one piece, in the connection's buffer, which is already counted.
         return Ok(first);
     }
-    let mut whole = Whole::new(memory)?;
+    let mut whole = CollectedBody::new(memory)?;
     whole.add(&first)?;
     drop(first);
     while whole.bytes.len() as u64 <= bytes_max {
@@ -47,13 +47,13 @@ where
 }
 
 /// A body in one piece, with its reservation of the host's memory.
-struct Whole {
+struct CollectedBody {
     bytes: BytesMut,
     held: MemoryReservation,
     memory: MemoryBudget,
 }
 
-impl Whole {
+impl CollectedBody {
     fn new(memory: &MemoryBudget) -> Result<Self, Problem> {
         let held = memory.try_reserve(MemoryPurpose::RequestBodies, 0).map_err(|error| exhausted(&error))?;
         Ok(Self { bytes: BytesMut::new(), held, memory: memory.clone() })
@@ -85,7 +85,7 @@ impl Whole {
     }
 }
 
-impl AsRef<[u8]> for Whole {
+impl AsRef<[u8]> for CollectedBody {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }

@@ -110,7 +110,7 @@ pub(crate) fn expected_sequence(headers: &impl Headers) -> Result<Option<Sequenc
             IF_MATCH,
             &format!(
                 "is {text:?}; one sequence would be right, as in \"5\" (\"0\": the aggregate must be new). \
-                 A '*', a weak tag and a list say nothing exact, and are refused"
+                 A '*', a weak tag or a list does not name one sequence"
             ),
         )),
     }
@@ -124,6 +124,7 @@ pub(crate) fn last_event_id(headers: &impl Headers) -> Result<Option<u64>, Probl
     one(headers, LAST_EVENT_ID)?.map(position).transpose()
 }
 
+/// The value of a header that may be there once.
 pub(crate) fn one<'a>(headers: &'a impl Headers, name: &'static str) -> Result<Option<&'a str>, Problem> {
     let mut values = headers.values(name);
     let Some(first) = values.next() else { return Ok(None) };

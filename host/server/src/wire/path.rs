@@ -8,6 +8,7 @@ use super::address::CommandAddress;
 use super::http_status;
 use super::problem::Problem;
 
+/// The parameters of the matched route, by the names in the route table.
 pub(crate) struct PathParameters(RawPathParams);
 
 impl PathParameters {

@@ -88,7 +88,7 @@ impl Problem {
     }
 
     /// Whether the refusal is temporary: the same request may succeed later.
-    pub(crate) fn passes(&self) -> bool {
+    pub(crate) fn is_temporary(&self) -> bool {
         matches!(self.kind.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
     }
 

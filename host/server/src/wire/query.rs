@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 use super::http_status;
 use super::problem::Problem;
 
+/// The parameters of a query, decoded.
 #[derive(Debug, Clone)]
 pub(crate) struct Query(Vec<(String, String)>);
 
@@ -28,10 +29,12 @@ impl Query {
         Ok(Self(parameters))
     }
 
+    /// The values of a parameter that may be there more than once.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
+    /// The value of a parameter that may be there once.
     pub(crate) fn one(&self, name: &str) -> Result<Option<&str>, Problem> {
         let mut found = None;
         for (_, value) in self.0.iter().filter(|(given, _)| given == name) {

@@ -11,7 +11,7 @@
 //! The body is read while answers are written. A client may send everything before it reads, as long as the answers fit
 //! into [`ANSWER_BYTES_WAITING_MAX`] and the connection's own buffers.
 
-mod elsewhere;
+mod forward_lines;
 #[cfg(test)]
 mod fuzz_tests;
 mod lines;

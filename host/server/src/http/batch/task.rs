@@ -109,7 +109,7 @@ impl Batch {
         let stopped = self.take_lines().await;
         // Every line that was taken gets its answer, even after an early end.
         while let Some(answered) = self.in_flight.next().await {
-            self.note(answered);
+            self.append(answered);
             if self.text.len() >= ANSWER_PIECE_BYTES && self.flush().await.is_err() {
                 return;
             }
@@ -151,7 +151,7 @@ impl Batch {
                     Problem::new(&http_status::SHUTTING_DOWN, "the host is shutting down; send the rest again");
                 return Err(Stop::Early(problem));
             }
-            self.note_ready();
+            self.append_ready();
             if self.text.len() >= ANSWER_PIECE_BYTES {
                 self.flush().await?;
             }
@@ -163,7 +163,7 @@ impl Batch {
             self.flush().await?;
             tokio::select! {
                 next = self.lines.next(), if has_room => return next.map_err(broken_off),
-                Some(answered) = self.in_flight.next() => self.note(answered),
+                Some(answered) = self.in_flight.next() => self.append(answered),
                 () = self.answers.closed() => return Err(Stop::Gone),
                 _ = closing.wait_for(|closing| *closing) => {}
             }
@@ -189,11 +189,11 @@ impl Batch {
                 return Ok(());
             };
             match answered.result {
-                Err(problem) if problem.passes() => self.hold_back(problem, start).await?,
+                Err(problem) if problem.is_temporary() => self.hold_back(problem, start).await?,
                 _ => {
                     // The line never was in flight.
                     self.bytes_in_flight += answered.bytes;
-                    self.note(answered);
+                    self.append(answered);
                     return Ok(());
                 }
             }
@@ -210,7 +210,7 @@ impl Batch {
         let pause = tokio::time::sleep(LINE_PAUSE_MAX.min(problem.wait().unwrap_or(LINE_PAUSE_MAX)));
         tokio::select! {
             () = pause => {}
-            Some(answered) = self.in_flight.next() => self.note(answered),
+            Some(answered) = self.in_flight.next() => self.append(answered),
         }
         Ok(())
     }
@@ -238,15 +238,17 @@ impl Batch {
         Ok(())
     }
 
-    fn note_ready(&mut self) {
+    /// Appends the answers that are there already, up to the size of a piece.
+    fn append_ready(&mut self) {
         while self.text.len() < ANSWER_PIECE_BYTES
             && let Some(Some(answered)) = self.in_flight.next().now_or_never()
         {
-            self.note(answered);
+            self.append(answered);
         }
     }
 
-    fn note(&mut self, answered: Answered) {
+    /// Appends the answer to one line, which is not in flight any more.
+    fn append(&mut self, answered: Answered) {
         self.bytes_in_flight -= answered.bytes;
         match answered.result {
             Ok(acknowledgement) => batch_answers::append_ack(&mut self.text, answered.line, &acknowledgement),
@@ -262,13 +264,13 @@ impl Batch {
     /// order.
     pub(super) async fn settle(&mut self) -> Result<(), Stop> {
         while let Some(answered) = self.in_flight.next().await {
-            self.note(answered);
+            self.append(answered);
         }
         self.flush().await
     }
 
     /// Appends answers of another host.
-    pub(super) fn note_text(&mut self, text: &[u8]) {
+    pub(super) fn append_text(&mut self, text: &[u8]) {
         self.text.extend_from_slice(text);
     }
 

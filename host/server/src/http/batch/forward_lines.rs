@@ -59,7 +59,7 @@ impl Batch {
             let detail = format!("the journal's owner refused the lines: {}", String::from_utf8_lossy(&answer));
             return Err(Problem::new(&http_status::NOT_READY, detail).into());
         }
-        self.note_text(&answer);
+        self.append_text(&answer);
         self.flush().await?;
         let last_answer = answer.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
         if batch_answers::is_early_end(last_answer) { Err(Stop::Reported) } else { Ok(last) }
