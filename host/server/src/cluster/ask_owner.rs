@@ -33,9 +33,9 @@ const SILENCE_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// server, so what can be sent again with the same ids ends soon.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ForwardWaits {
-    /// For the owner's answer.
+    /// The longest wait for the owner's answer.
     answer: Duration,
-    /// For the owner's changes to arrive here, so that the caller reads them from this host.
+    /// The longest wait for the owner's changes to arrive here, so that the caller reads them from this host.
     catch_up: Duration,
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Assignment {
 }
 
 struct State {
-    /// When each other host was heard last.
+    /// The time of the last heartbeat of each other host.
     heard: BTreeMap<String, Instant>,
     journals: Vec<Seen>,
     is_leaving: bool,
@@ -30,9 +30,9 @@ struct State {
 #[derive(Debug, Clone, Default)]
 struct Seen {
     owner: Option<String>,
-    /// When it was seen. `None`: not yet.
+    /// The time when it was seen. `None`: not yet.
     at: Option<Instant>,
-    /// Since when no present host owns it.
+    /// The time from which on no present host owns it. `None`: one does.
     free_since: Option<Instant>,
     /// Whether this host can neither follow nor own it any more.
     is_lost: bool,

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 pub(crate) struct ConnectionState {
     /// Odd while a request is served, even while the next is awaited. Only grows, so that two requests always differ.
     step: AtomicU64,
-    /// Since when the client keeps the host waiting, in milliseconds of [`now_ms`]; 0 if it does not.
+    /// The moment from which on the client keeps the host waiting, in milliseconds of [`now_ms`]; 0 if it does not.
     waiting_since_ms: AtomicU64,
     evicted: Notify,
 }
@@ -49,7 +49,7 @@ impl ConnectionState {
         self.waiting_since_ms.store(0, Ordering::Relaxed);
     }
 
-    /// Since when the client keeps the host waiting, in milliseconds since a fixed moment; 0 if it does not.
+    /// The moment from which on the client keeps the host waiting, in milliseconds since a fixed one; 0 if it does not.
     pub(super) fn waiting_since_ms(&self) -> u64 {
         self.waiting_since_ms.load(Ordering::Relaxed)
     }

@@ -22,7 +22,7 @@ const BODY_BYTES_PER_SECOND_MIN: u64 = 64 * 1024;
 pub(crate) struct SentBody {
     incoming: Incoming,
     state: Arc<ConnectionState>,
-    /// Since when the host waits for the client.
+    /// The moment from which on the host waits for the client. `None`: it does not.
     waiting_since: Option<Instant>,
     /// The time of earlier waits. Only waiting for the client counts, not the time in which the host processes the
     /// body.

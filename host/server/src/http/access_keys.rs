@@ -31,14 +31,14 @@ struct NewKey {
     public_key: PublicKey,
 }
 
-pub(crate) async fn list(State(app): State<Arc<App>>, query: Query) -> Result<Response, Problem> {
+pub(super) async fn list(State(app): State<Arc<App>>, query: Query) -> Result<Response, Problem> {
     let mut keys = app.partitions.first_host().keys();
     keys.sort_unstable_by(|a, b| a.id.as_str().cmp(b.id.as_str()));
     page("keys", keys, &query, |key| key.id.to_string())
 }
 
 /// `POST`: `{"public_key": "…"}`. The private key stays with the caller.
-pub(crate) async fn add(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, Problem> {
+pub(super) async fn add(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, Problem> {
     let (parts, sent) = request.into_parts();
     if app.authenticator.is_open() && parts.extensions.get::<FirstKeyProven>().is_none() {
         let detail = format!(
@@ -57,7 +57,7 @@ pub(crate) async fn add(State(app): State<Arc<App>>, caller: Caller, request: Re
 }
 
 /// `DELETE`: revokes a key. Tokens that it signed are refused from the next request on.
-pub(crate) async fn revoke(
+pub(super) async fn revoke(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,

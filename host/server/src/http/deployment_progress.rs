@@ -32,7 +32,7 @@ const LINE_EVERY: Duration = Duration::from_millis(100);
 
 /// Does the work, and sends lines of progress if `Accept` asks for them. Such a response has status 200 whatever its
 /// result.
-pub(crate) async fn respond<W>(
+pub(super) async fn respond<W>(
     headers: &HeaderMap,
     work: impl FnOnce(Option<watch::Sender<GateProgress>>) -> W,
 ) -> Result<Response, Problem>

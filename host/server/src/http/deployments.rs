@@ -24,12 +24,12 @@ use crate::wire::problem::Problem;
 use crate::wire::query::{Query, bad_parameter};
 use crate::wire::response_json::json;
 
-pub(crate) const DEPLOY_PARAMETERS: &[&str] =
+pub(super) const DEPLOY_PARAMETERS: &[&str] =
     &["dry_run", "accept_changes", "accept_set_aside", "replay", "release_quarantine"];
-pub(crate) const ROLLBACK_PARAMETERS: &[&str] = &["dry_run", "accept_changes", "accept_set_aside", "replay", "to"];
+pub(super) const ROLLBACK_PARAMETERS: &[&str] = &["dry_run", "accept_changes", "accept_set_aside", "replay", "to"];
 
 /// `PUT /v1/{tenant}/domains/{domain}`: the body is a component, or a core module as rustc writes it.
-pub(crate) async fn deploy(
+pub(super) async fn deploy(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,
@@ -40,7 +40,7 @@ pub(crate) async fn deploy(
 }
 
 /// `PUT /v1/{tenant}/domains`: deploys the component to the domain that it describes.
-pub(crate) async fn deploy_any(
+pub(super) async fn deploy_any(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,
@@ -102,7 +102,7 @@ async fn until_closed<T>(
 }
 
 /// `POST /v1/{tenant}/domains/{domain}/rollback`.
-pub(crate) async fn roll_back(
+pub(super) async fn roll_back(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,
@@ -122,7 +122,7 @@ pub(crate) async fn roll_back(
 }
 
 /// `GET /v1/{tenant}/domains/{domain}/revisions`.
-pub(crate) async fn revisions(
+pub(super) async fn revisions(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,
@@ -135,7 +135,7 @@ pub(crate) async fn revisions(
 }
 
 /// Lists the domains that the caller may read.
-pub(crate) async fn list(
+pub(super) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,
@@ -148,7 +148,7 @@ pub(crate) async fn list(
     page("domains", domains, &query, |info| info.domain.clone())
 }
 
-pub(crate) async fn one(
+pub(super) async fn one(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,

@@ -14,7 +14,7 @@ use crate::wire::response_json::json;
 
 /// Releases all journals that this host shares with others, and does not take them again. Answers once others may own
 /// them.
-pub(crate) async fn drain(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+pub(super) async fn drain(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let Some(cluster) = app.partitions.cluster().cloned() else {
         let detail = "no other host could take over: this one keeps its journal in its own folder";
         return Err(Problem::new(&http_status::READ_ONLY, detail));

@@ -18,9 +18,9 @@ use crate::wire::response_json::json_held;
 /// The most effects of one response, and the default.
 const EFFECTS_PER_PAGE: usize = 1_000;
 
-pub(crate) const PARAMETERS: &[&str] = &["after", "limit"];
+pub(super) const PARAMETERS: &[&str] = &["after", "limit"];
 
-pub(crate) async fn list(
+pub(super) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,

@@ -19,10 +19,10 @@ use crate::wire::path::PathParameters;
 use crate::wire::problem::Problem;
 use crate::wire::query::Query;
 
-pub(crate) const PARAMETERS: &[&str] =
+pub(super) const PARAMETERS: &[&str] =
     &["after", "end_at", "domain", "aggregate_id", "name", "correlation_id", "follow", "limit"];
 
-pub(crate) async fn stream(
+pub(super) async fn stream(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,

@@ -33,9 +33,9 @@ struct History {
     first: Option<HistoryPage>,
 }
 
-pub(crate) const PARAMETERS: &[&str] = &["from", "limit"];
+pub(super) const PARAMETERS: &[&str] = &["from", "limit"];
 
-pub(crate) async fn stream(
+pub(super) async fn stream(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,

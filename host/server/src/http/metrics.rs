@@ -15,7 +15,7 @@ use crate::app::App;
 
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     let nats = app.nats.as_ref().map(|metrics| metrics.text(&app.partitions)).unwrap_or_default();
     let memory = memory(app.partitions.first_host().memory());
     let connections = app.connections.metrics();

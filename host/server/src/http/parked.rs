@@ -16,9 +16,9 @@ use crate::wire::problem::Problem;
 use crate::wire::query::{Query, bad_parameter};
 use crate::wire::response_json::json;
 
-pub(crate) const LIST_PARAMETERS: &[&str] = &["domain", "projection", "key", "after", "limit"];
-pub(crate) const ONE_PARAMETERS: &[&str] = &["domain", "projection", "key"];
-pub(crate) const CHANGE_PARAMETERS: &[&str] = &["domain", "projection", "key", "position", "all"];
+pub(super) const LIST_PARAMETERS: &[&str] = &["domain", "projection", "key", "after", "limit"];
+pub(super) const ONE_PARAMETERS: &[&str] = &["domain", "projection", "key"];
+pub(super) const CHANGE_PARAMETERS: &[&str] = &["domain", "projection", "key", "position", "all"];
 
 /// The default number of events in one response.
 const PARKED_PER_PAGE: usize = 100;
@@ -26,7 +26,7 @@ const PARKED_PER_PAGE: usize = 100;
 const PARKED_PER_PAGE_MAX: usize = 1_000;
 
 /// `GET /v1/{tenant}/parked`.
-pub(crate) async fn list(
+pub(super) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,
@@ -42,7 +42,7 @@ pub(crate) async fn list(
 }
 
 /// `GET /v1/{tenant}/parked/{position}`.
-pub(crate) async fn one(
+pub(super) async fn one(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,
@@ -54,7 +54,7 @@ pub(crate) async fn one(
 }
 
 /// `POST /v1/{tenant}/parked/retry`.
-pub(crate) async fn retry(
+pub(super) async fn retry(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,
@@ -66,7 +66,7 @@ pub(crate) async fn retry(
 }
 
 /// `POST /v1/{tenant}/parked/discard`.
-pub(crate) async fn discard(
+pub(super) async fn discard(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,

@@ -15,11 +15,11 @@ use crate::wire::problem::{Problem, without_paths};
 use crate::wire::response_json::json;
 
 /// Answers as long as the process runs. Reveals nothing else.
-pub(crate) async fn healthz() -> Response {
+pub(super) async fn healthz() -> Response {
     json(StatusCode::OK, &serde_json::json!({ "up": true }))
 }
 
-pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+pub(super) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let problems: Vec<String> = app.partitions.all().iter().filter_map(|partition| problem(&app, partition)).collect();
     if problems.is_empty() {
         return Ok(json(StatusCode::OK, &ready(&app)));

@@ -52,10 +52,10 @@ fn row(path: &'static str, method: &'static str, permission: RoutePermission, ha
     Row { path, method, requirements: RouteRequirements { permission, parameters: &[], body: BodyType::Json }, handler }
 }
 
-pub(crate) const COMMAND: &str = "/v1/{tenant}/{domain}/{aggregate}/{id}/{command}";
+pub(super) const COMMAND: &str = "/v1/{tenant}/{domain}/{aggregate}/{id}/{command}";
 
 /// A batch forwards its lines one by one, so the request as a whole is not forwarded.
-pub(crate) const BATCH: &str = "/v1/{tenant}/commands";
+pub(super) const BATCH: &str = "/v1/{tenant}/commands";
 const DRAIN: &str = "/v1/drain";
 const RETRY_PARKED: &str = "/v1/{tenant}/parked/retry";
 const DISCARD_PARKED: &str = "/v1/{tenant}/parked/discard";
@@ -151,7 +151,7 @@ fn host_rows() -> Vec<Row> {
 }
 
 /// The paths of all routes but the probes.
-pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
+pub(super) fn paths() -> impl Iterator<Item = &'static str> {
     rows().into_iter().map(|row| row.path)
 }
 

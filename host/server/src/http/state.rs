@@ -17,9 +17,9 @@ use crate::wire::problem::Problem;
 use crate::wire::query::{Query, bad_parameter};
 use crate::wire::response_json::{json_held, tagged};
 
-pub(crate) const PARAMETERS: &[&str] = &["sequence", "at"];
+pub(super) const PARAMETERS: &[&str] = &["sequence", "at"];
 
-pub(crate) async fn get(
+pub(super) async fn get(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,

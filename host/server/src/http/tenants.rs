@@ -27,21 +27,21 @@ use crate::wire::response_json::json;
 /// The longest body of a change of limits, in bytes. Each limit is named once, so this is ample.
 const CHANGE_BYTES_MAX: u64 = 64 * 1024;
 
-pub(crate) const REMOVE_PARAMETERS: &[&str] = &["confirm"];
+pub(super) const REMOVE_PARAMETERS: &[&str] = &["confirm"];
 
-pub(crate) async fn list(State(app): State<Arc<App>>, query: Query) -> Result<Response, Problem> {
+pub(super) async fn list(State(app): State<Arc<App>>, query: Query) -> Result<Response, Problem> {
     let mut tenants: Vec<_> = app.partitions.all().iter().flat_map(|partition| partition.host.tenants()).collect();
     tenants.sort_unstable_by(|a, b| a.tenant.cmp(&b.tenant));
     page("tenants", tenants, &query, |info| info.tenant.clone())
 }
 
-pub(crate) async fn one(State(app): State<Arc<App>>, path: PathParameters) -> Result<Response, Problem> {
+pub(super) async fn one(State(app): State<Arc<App>>, path: PathParameters) -> Result<Response, Problem> {
     let tenant = path.tenant()?;
     Ok(json(StatusCode::OK, &app.host(&tenant).tenant(&tenant)?))
 }
 
 /// `PUT /v1/tenants/{tenant}`: status 201 if the tenant is new, 200 if it exists.
-pub(crate) async fn add(
+pub(super) async fn add(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,
@@ -55,7 +55,7 @@ pub(crate) async fn add(
 
 /// `PATCH /v1/tenants/{tenant}/limits`: `{"fuel_per_call_max": 5000000, "event_bytes_max": null}`; null restores the
 /// default.
-pub(crate) async fn limits(
+pub(super) async fn limits(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,
@@ -68,7 +68,7 @@ pub(crate) async fn limits(
     Ok(changed(app.host(&tenant).change_limits(&tenant, changes, actor.as_deref()).await?))
 }
 
-pub(crate) async fn suspend(
+pub(super) async fn suspend(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,
@@ -78,7 +78,7 @@ pub(crate) async fn suspend(
     Ok(changed(app.host(&tenant).suspend(&tenant, actor.as_deref()).await?))
 }
 
-pub(crate) async fn resume(
+pub(super) async fn resume(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,
@@ -89,7 +89,7 @@ pub(crate) async fn resume(
 }
 
 /// `DELETE /v1/tenants/{tenant}?confirm={tenant}`: removes the tenant with all its data.
-pub(crate) async fn remove(
+pub(super) async fn remove(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,
@@ -103,7 +103,7 @@ pub(crate) async fn remove(
 }
 
 /// `GET /v1/tenants/{tenant}/facts`: the facts about the tenant and its domains in the host's own history.
-pub(crate) async fn facts(
+pub(super) async fn facts(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,
@@ -129,7 +129,7 @@ pub(crate) async fn facts(
 }
 
 /// `GET /v1/tenants/{tenant}/components/{revision}`: a component as it was uploaded.
-pub(crate) async fn component(State(app): State<Arc<App>>, path: PathParameters) -> Result<Response, Problem> {
+pub(super) async fn component(State(app): State<Arc<App>>, path: PathParameters) -> Result<Response, Problem> {
     let tenant = path.tenant()?;
     let component = app.host(&tenant).component(&tenant, path.revision()?).await?;
     Ok(([(CONTENT_TYPE, "application/wasm")], component).into_response())

@@ -25,13 +25,13 @@ struct NewRules {
     rules: Vec<Rule>,
 }
 
-pub(crate) async fn show(State(app): State<Arc<App>>, path: PathParameters) -> Result<Response, Problem> {
+pub(super) async fn show(State(app): State<Arc<App>>, path: PathParameters) -> Result<Response, Problem> {
     let tenant = path.tenant()?;
     Ok(json(StatusCode::OK, &app.host(&tenant).bridge(&tenant)?))
 }
 
 /// `PUT`: `{"rules": […]}` replaces all rules. An empty list ends the translation.
-pub(crate) async fn set(
+pub(super) async fn set(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,

@@ -15,10 +15,10 @@ use crate::wire::problem::Problem;
 use crate::wire::query::Query;
 use crate::wire::response_json::json_held;
 
-pub(crate) const DOCUMENT_PARAMETERS: &[&str] = &["after", "timeout_ms"];
-pub(crate) const PAGE_PARAMETERS: &[&str] = &["where", "order", "limit", "offset", "count", "after", "timeout_ms"];
+pub(super) const DOCUMENT_PARAMETERS: &[&str] = &["after", "timeout_ms"];
+pub(super) const PAGE_PARAMETERS: &[&str] = &["where", "order", "limit", "offset", "count", "after", "timeout_ms"];
 
-pub(crate) async fn one(
+pub(super) async fn one(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,
@@ -32,7 +32,7 @@ pub(crate) async fn one(
     Ok(json_held(StatusCode::OK, &document, reserved))
 }
 
-pub(crate) async fn list(
+pub(super) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,

@@ -41,7 +41,7 @@ use crate::wire::problem::Problem;
 use crate::wire::query::Query;
 use crate::wire::refusals::memory_exhausted;
 
-pub(crate) const NDJSON: &str = "application/x-ndjson";
+pub(super) const NDJSON: &str = "application/x-ndjson";
 /// The most answers that a client has not read yet, in bytes. At this bound no more lines are taken.
 const ANSWER_BYTES_WAITING_MAX: usize = 1024 * 1024;
 /// Headers of a single command that are members of each line in a batch.
@@ -54,9 +54,9 @@ const OF_A_LINE: [(&str, &str); 6] = [
     (headers::RETRY_REJECTED, "retry_rejected"),
 ];
 
-pub(crate) const PARAMETERS: &[&str] = &["first_line"];
+pub(super) const PARAMETERS: &[&str] = &["first_line"];
 
-pub(crate) async fn submit(
+pub(super) async fn submit(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: PathParameters,
