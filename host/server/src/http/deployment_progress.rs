@@ -14,6 +14,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::wire::content_type::NDJSON;
 use crate::wire::problem::Problem;
 use crate::wire::response_json::json;
 
@@ -26,7 +27,6 @@ enum Line<P> {
     Problem(P),
 }
 
-const NDJSON: &str = "application/x-ndjson";
 /// The shortest pause between two lines of progress.
 const LINE_EVERY: Duration = Duration::from_millis(100);
 

@@ -7,6 +7,9 @@ use axum::http::header::CONTENT_TYPE;
 use super::http_status;
 use super::problem::Problem;
 
+/// Lines of JSON.
+pub(crate) const NDJSON: &str = "application/x-ndjson";
+
 /// The content type that a route takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyType {
@@ -21,7 +24,7 @@ impl BodyType {
     fn name(self) -> &'static str {
         match self {
             Self::Json => "application/json",
-            Self::Ndjson => "application/x-ndjson",
+            Self::Ndjson => NDJSON,
             Self::Wasm => "application/wasm",
         }
     }

@@ -12,6 +12,7 @@ use polder_core::{Event, MemoryReservation};
 use polder_engine::ReadError;
 use tokio::sync::Semaphore;
 
+use super::content_type::NDJSON;
 use super::response_json::held_with;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl Format {
 
     fn content_type(self) -> &'static str {
         match self {
-            Self::Ndjson => "application/x-ndjson",
+            Self::Ndjson => NDJSON,
             Self::ServerSentEvents => "text/event-stream",
         }
     }

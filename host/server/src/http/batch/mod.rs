@@ -8,6 +8,9 @@
 //! ```text
 //!   body ─▶ lines ─▶ permitted? ─▶ in flight (bounded) ─▶ answers waiting (bounded) ─▶ client
 //! ```
+//! NATS takes batches as well: `requests::batch_line` reads a line, and `requests::batch_answers` writes an answer, for
+//! both.
+//!
 //! The body is read while answers are written. A client may send everything before it reads, as long as the answers fit
 //! into [`ANSWER_BYTES_WAITING_MAX`] and the connection's own buffers.
 
@@ -35,13 +38,13 @@ use task::{ANSWER_PIECE_BYTES, Batch, LINE_BYTES_IN_FLIGHT_MAX, Source};
 use crate::access::Caller;
 use crate::app::App;
 use crate::requests::batch_line::LINE_HEAD_BYTES_MAX;
+use crate::wire::content_type::NDJSON;
 use crate::wire::headers::{self, bad_header};
 use crate::wire::path::PathParameters;
 use crate::wire::problem::Problem;
 use crate::wire::query::Query;
 use crate::wire::refusals::memory_exhausted;
 
-pub(super) const NDJSON: &str = "application/x-ndjson";
 /// The most answers that a client has not read yet, in bytes. At this bound no more lines are taken.
 const ANSWER_BYTES_WAITING_MAX: usize = 1024 * 1024;
 /// Headers of a single command that are members of each line in a batch.
