@@ -14,7 +14,7 @@ use polder_journal::DISK_RESERVE_BYTES;
 use polder_nats::ConnectOptions;
 use polder_nats::journal::JournalOptions;
 use polder_server::{
-    FIRST_KEY_FILE, FirstKeyProof, Members, Nats, Partitions, Server, join, listen, raise_descriptors,
+    ClusterThreads, FIRST_KEY_FILE, FirstKeyProof, Nats, Partitions, Server, join, listen, raise_descriptors,
 };
 use rustix::fs::Mode;
 use tokio::net::TcpListener;
@@ -183,7 +183,7 @@ async fn joined(
     connect: &ConnectOptions,
     journal: &JournalOptions,
     options: &HostOptions,
-) -> anyhow::Result<(Partitions, Members)> {
+) -> anyhow::Result<(Partitions, ClusterThreads)> {
     let mut reported = None;
     loop {
         let (connect, journal, options) = (connect.clone(), journal.clone(), options.clone());

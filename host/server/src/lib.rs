@@ -46,7 +46,7 @@ mod server;
 mod wire;
 
 pub use access::first_key::{FIRST_KEY_FILE, FirstKeyProof};
-pub use cluster::{COPIES_FOLDER, JoinError, Members};
+pub use cluster::{COPIES_FOLDER, ClusterThreads, JoinError};
 pub use connections::{listen, raise_descriptors};
 pub use nats::Nats;
 pub use partitions::{Partitions, join};

@@ -8,7 +8,7 @@ use polder_nats::ConnectOptions;
 use polder_nats::journal::JournalOptions;
 
 use crate::access::first_key::FirstKeyProof;
-use crate::cluster::{self, ClusterHandle, JoinError, Joined, Members, Servers, SharedJournal, not_ready};
+use crate::cluster::{self, ClusterHandle, ClusterThreads, JoinError, Joined, Servers, SharedJournal, not_ready};
 use crate::wire::http_status;
 use crate::wire::problem::Problem;
 
@@ -63,11 +63,11 @@ pub fn join(
     connect: &ConnectOptions,
     journal: &JournalOptions,
     options: &HostOptions,
-) -> Result<(Partitions, Members), JoinError> {
-    let Joined { journals, cluster, members } = cluster::join(connect, journal, options)?;
+) -> Result<(Partitions, ClusterThreads), JoinError> {
+    let Joined { journals, cluster, threads } = cluster::join(connect, journal, options)?;
     let partition = |(journal, host, shared)| Arc::new(Partition { journal, host, shared: Some(shared) });
     let partitions = journals.into_iter().map(partition).collect();
-    Ok((Partitions { journals: journal.journals, partitions, cluster: Some(cluster), first_key: None }, members))
+    Ok((Partitions { journals: journal.journals, partitions, cluster: Some(cluster), first_key: None }, threads))
 }
 
 impl Partitions {

@@ -26,7 +26,7 @@ struct State {
     is_leaving: bool,
 }
 
-/// The owner of a journal, as its member last saw it.
+/// The owner of a journal, as its ownership thread last saw it.
 #[derive(Debug, Clone, Default)]
 struct Seen {
     owner: Option<String>,

@@ -4,7 +4,7 @@
 use super::*;
 
 const TICK: Duration = Duration::from_millis(100);
-/// Ticks between two checks of a member, and between two heartbeats of a host.
+/// Ticks between two checks of a lease, and between two heartbeats of a host.
 const LOOK_TICKS: u64 = 5;
 /// The promised bound of the time to recover from the kill of a host.
 const FAILOVER_MAX: Duration = Duration::from_secs(10);

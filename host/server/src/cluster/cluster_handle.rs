@@ -22,7 +22,7 @@ pub(crate) struct ClusterHandle {
 }
 
 /// The threads of a host: two for each journal. They end on request.
-pub struct Members {
+pub struct ClusterThreads {
     cluster: ClusterHandle,
     threads: Vec<JoinHandle<()>>,
     durability: Durability,
@@ -51,7 +51,7 @@ impl ClusterHandle {
     }
 }
 
-impl Members {
+impl ClusterThreads {
     pub(super) fn new(cluster: ClusterHandle, durability: Durability) -> Self {
         Self { cluster, threads: Vec::new(), durability }
     }

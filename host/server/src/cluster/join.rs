@@ -11,7 +11,7 @@ use polder_nats::journal::{HostLine, JournalError, JournalLink, JournalOptions, 
 use tokio::sync::watch;
 
 use super::assignment::Assignment;
-use super::cluster_handle::{ClusterHandle, Members};
+use super::cluster_handle::{ClusterHandle, ClusterThreads};
 use super::component_store::SharedComponentStore;
 use super::ownership::Ownership;
 use super::role::Role;
@@ -45,7 +45,7 @@ pub(crate) struct Joined {
     /// In the order of their numbers.
     pub(crate) journals: Vec<(JournalNumber, Host, SharedJournal)>,
     pub(crate) cluster: ClusterHandle,
-    pub(crate) members: Members,
+    pub(crate) threads: ClusterThreads,
 }
 
 /// Opens this machine's copies of the journals, serves them, and follows until journals can be owned. Blocks.
@@ -79,11 +79,11 @@ pub(crate) fn join(
         move |heartbeat| others.heard(heartbeat, Instant::now()),
     )?;
     let cluster = ClusterHandle::new(stop_sender, assignment, presence);
-    let mut members = Members::new(cluster.clone(), first.durability().clone());
+    let mut threads = ClusterThreads::new(cluster.clone(), first.durability().clone());
     for (ownership, follower, server_watch) in waiting {
-        members.start(ownership, follower, server_watch).map_err(JoinError::Thread)?;
+        threads.start(ownership, follower, server_watch).map_err(JoinError::Thread)?;
     }
-    Ok(Joined { journals, cluster, members })
+    Ok(Joined { journals, cluster, threads })
 }
 
 /// The values that all journals of a host are opened with.

@@ -29,7 +29,7 @@ mod stop_request;
 pub(crate) use answer_hosts::Forwarded;
 pub(crate) use ask_owner::{FORWARDED_BYTES_MAX, ForwardWaits, OWNER_CHECK_PAUSE, OWNER_WAIT_MAX, no_owner, not_ready};
 pub(crate) use cluster_handle::ClusterHandle;
-pub use cluster_handle::Members;
+pub use cluster_handle::ClusterThreads;
 pub use join::{COPIES_FOLDER, JoinError};
 pub(crate) use join::{Joined, join};
 pub(crate) use role::Role;

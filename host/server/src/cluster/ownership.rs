@@ -1,6 +1,5 @@
-//! The thread that runs this host's membership in one journal. It follows the journal and takes it over when it falls
-//! to this host. It releases the journal when another host has taken it, when another host should have it, or on
-//! request.
+//! The thread that follows or owns one journal. It takes the journal over when it falls to this host, and releases it
+//! when another host has taken it, when another host should have it, or on request.
 
 use std::sync::Arc;
 use std::thread;
