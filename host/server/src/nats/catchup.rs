@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::metrics::READERS_MAX;
-use super::queries::{QueryAck, result_for};
 use super::reply;
+use super::result_subject::{CORRELATION_ID, accepted, result_for};
 use super::served_partition::ServedPartition;
 use crate::access::{self, Authenticator, Caller};
 use crate::requests::event_feed::{Feed, FeedQuery, Follow};
@@ -28,7 +28,6 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Retry hint when there are too many readers, in milliseconds.
 const BUSY_RETRY_MS: u64 = 1_000;
 
-const CORRELATION_ID: &str = "correlation-id";
 /// The header that numbers the messages, from 1 and without gaps, so that a reader notices a lost one.
 const NUMBER: &str = "Polder-Number";
 /// The header that marks messages which are not events.
@@ -82,8 +81,7 @@ pub(super) fn open(
     async move {
         match reading(&served, &request).await {
             Ok(reading) => {
-                let (correlation_id, result_subject) = (&reading.correlation_id, reading.result.as_str());
-                let ack = reply::good(&QueryAck { status: "accepted", correlation_id, result_subject });
+                let ack = accepted(&reading.correlation_id, &reading.result);
                 ack.followed_by(reading.result.clone(), deliver(reading, connection))
             }
             Err(problem) => problem.into(),

@@ -7,9 +7,10 @@ use polder_core::{CorrelationId, DomainName, ProjectionName, TenantName};
 use polder_engine::{DocumentQuery, WaitFor};
 use polder_nats::ReplyTo;
 use polder_nats::service::{Reply, Request};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::reply;
+use super::result_subject::{CORRELATION_ID, accepted, result_for};
 use super::served_partition::ServedPartition;
 use crate::access::{Caller, Hints, Permission};
 use crate::requests::view_query::{filter, order, wait_for};
@@ -20,7 +21,6 @@ use crate::wire::request_json::parse;
 
 /// The header that asks for the result as the reply. `reply` is its only value.
 const RESULT: &str = "polder-result";
-const CORRELATION_ID: &str = "correlation-id";
 
 /// The payload of a query. An empty payload asks for the first page.
 #[derive(Debug, Default, Deserialize)]
@@ -35,15 +35,6 @@ struct QueryPayload {
     offset: u32,
     after: Option<u64>,
     timeout_ms: Option<u64>,
-}
-
-/// The query is valid and is being answered.
-#[derive(Serialize)]
-pub(super) struct QueryAck<'a> {
-    pub(super) status: &'static str,
-    pub(super) correlation_id: &'a CorrelationId,
-    /// The subject on which the result appears.
-    pub(super) result_subject: &'a str,
 }
 
 struct Query {
@@ -68,9 +59,7 @@ pub(super) fn ask(served: &Arc<ServedPartition>, request: Request) -> impl Futur
         match query {
             Ok((query, None)) => answer(&served, query).await,
             Ok((query, Some((correlation_id, result)))) => {
-                let status = "accepted";
-                let ack = QueryAck { status, correlation_id: &correlation_id, result_subject: result.as_str() };
-                let ack = reply::good(&ack);
+                let ack = accepted(&correlation_id, &result);
                 let answering = async move {
                     let answer = answer(&served, query).await;
                     answer.with_header(CORRELATION_ID, correlation_id.as_str())
@@ -135,20 +124,6 @@ fn query(caller: Caller, request: &Request) -> Result<Query, Problem> {
         target,
         wait: wait_for(payload.after, payload.timeout_ms)?,
     })
-}
-
-/// Returns the correlation id, generated if the caller gave none, and the subject that ends with it.
-pub(super) fn result_for(tenant: &TenantName, request: &Request) -> Result<(CorrelationId, ReplyTo), Problem> {
-    let given = headers::correlation_id(request)?;
-    let id =
-        given.unwrap_or_else(|| CorrelationId::new(&uuid::Uuid::new_v4().to_string()).expect("a UUID is a good id"));
-    match ReplyTo::result(tenant, &id) {
-        Some(result) => Ok((id, result)),
-        None => {
-            let rule = "the answer's subject ends with it, so it can have no '.', '*' or '>'";
-            Err(bad_header(CORRELATION_ID, &format!("is {:?}; {rule}", id.as_str())))
-        }
-    }
 }
 
 async fn answer(served: &ServedPartition, query: Query) -> Reply {
