@@ -1,33 +1,31 @@
-//! The state that all request handlers share.
+//! The state that all HTTP handlers share.
 
 use std::sync::Arc;
 
-use polder_access::Verifier;
 use polder_core::{MemoryBudget, TenantName};
 use polder_engine::Host;
 use tokio::sync::watch;
 
+use crate::access::Authenticator;
 use crate::connections::Connections;
-use crate::nats;
+use crate::nats::NatsMetrics;
 use crate::partitions::Partitions;
 
 pub(crate) struct App {
-    pub(crate) parts: Partitions,
-    pub(crate) verifier: Arc<Verifier>,
-    /// Wakes streams whose caller's key may have been revoked.
-    pub(crate) keys_changed: watch::Sender<()>,
+    pub(crate) partitions: Partitions,
+    pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) connections: Arc<Connections>,
     /// The memory budget of the whole host.
     pub(crate) memory: MemoryBudget,
     /// Becomes true when the server stops. Endless streams then end.
     pub(crate) closing: watch::Receiver<bool>,
-    /// The counters of the NATS interface, if NATS is in use.
-    pub(crate) nats: Option<Arc<nats::Counts>>,
+    /// The metrics of the NATS interface, if NATS is in use.
+    pub(crate) nats: Option<Arc<NatsMetrics>>,
 }
 
 impl App {
     /// The engine host that holds the tenant.
     pub(crate) fn host(&self, tenant: &TenantName) -> &Host {
-        self.parts.host(tenant)
+        self.partitions.host(tenant)
     }
 }

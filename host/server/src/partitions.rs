@@ -1,23 +1,25 @@
-//! The parts of a host: one per journal, with the tenants whose history is in that journal.
+//! The partitions of a host: one per journal, with the tenants whose history is in that journal.
 
 use std::sync::Arc;
 
 use polder_core::{Command, CommandAck, JournalNumber, Journals, TenantName};
-use polder_engine::{Host, SYSTEM_TENANT, SubmitError};
+use polder_engine::{Host, HostOptions, SYSTEM_TENANT, SubmitError};
+use polder_nats::ConnectOptions;
+use polder_nats::journal::JournalOptions;
 
-use crate::cluster::{Cluster, ClusterHandle, Servers};
-use crate::first_key::FirstKeyProof;
-use crate::problem::Problem;
-use crate::problem_kinds;
+use crate::access::first_key::FirstKeyProof;
+use crate::cluster::{self, ClusterHandle, ClusterThreads, JoinError, Joined, Servers, SharedJournal, not_ready};
+use crate::wire::http_status;
+use crate::wire::problem::Problem;
 
-/// All parts of a host. Clones share them.
+/// All partitions of a host. Clones share them.
 #[derive(Clone)]
 pub struct Partitions {
     journals: Journals,
-    /// The parts, indexed by journal number.
-    parts: Arc<[Arc<Partition>]>,
-    /// The other hosts that share the journals, if there are any.
-    company: Option<ClusterHandle>,
+    /// Indexed by journal number.
+    partitions: Arc<[Arc<Partition>]>,
+    /// This host's part in the cluster. `None`: no other host shares the journals.
+    cluster: Option<ClusterHandle>,
     /// What the caller must present to add the first key, while the host has no keys.
     first_key: Option<FirstKeyProof>,
 }
@@ -26,7 +28,7 @@ pub(crate) struct Partition {
     pub(crate) journal: JournalNumber,
     pub(crate) host: Host,
     /// `None`: no other host shares the journal.
-    pub(crate) cluster: Option<Cluster>,
+    pub(crate) shared: Option<SharedJournal>,
 }
 
 impl Partition {
@@ -36,9 +38,9 @@ impl Partition {
         &self,
         command: Command,
     ) -> Result<impl Future<Output = Result<Result<CommandAck, SubmitError>, Problem>> + use<>, Problem> {
-        let servers = self.cluster.as_ref().map(|cluster| cluster.servers().clone());
+        let servers = self.shared.as_ref().map(|shared| shared.servers().clone());
         if let Some(problem) = servers.as_ref().and_then(Servers::problem) {
-            return Err(Problem::new(&problem_kinds::NOT_READY, format!("nothing was done: {problem}")));
+            return Err(not_ready(&problem));
         }
         let pending = self.host.submit(command);
         Ok(async move {
@@ -47,25 +49,32 @@ impl Partition {
                 let detail = format!(
                     "{problem}; the command may have been recorded: send it again, with the same Idempotency-Key"
                 );
-                Problem::new(&problem_kinds::OUTCOME_UNKNOWN, detail)
+                Problem::new(&http_status::OUTCOME_UNKNOWN, detail)
             })
         })
     }
+}
 
-    pub(crate) fn new(journal: JournalNumber, host: Host, cluster: Option<Cluster>) -> Self {
-        Self { journal, host, cluster }
-    }
+/// Opens this machine's copies of the journals, serves them, and follows until journals can be owned. Blocks.
+///
+/// # Errors
+/// See [`JoinError`].
+pub fn join(
+    connect: &ConnectOptions,
+    journal: &JournalOptions,
+    options: &HostOptions,
+) -> Result<(Partitions, ClusterThreads), JoinError> {
+    let Joined { journals, cluster, threads } = cluster::join(connect, journal, options)?;
+    let partition = |(journal, host, shared)| Arc::new(Partition { journal, host, shared: Some(shared) });
+    let partitions = journals.into_iter().map(partition).collect();
+    Ok((Partitions { journals: journal.journals, partitions, cluster: Some(cluster), first_key: None }, threads))
 }
 
 impl Partitions {
-    /// The parts of a host with one journal in its own folder.
+    /// The partitions of a host with one journal in its own folder.
     pub fn alone(host: Host) -> Self {
-        let part = Partition::new(JournalNumber::FIRST, host, None);
-        Self { journals: Journals::ONE, parts: [Arc::new(part)].into(), company: None, first_key: None }
-    }
-
-    pub(crate) fn joined(journals: Journals, parts: Vec<Partition>, company: ClusterHandle) -> Self {
-        Self { journals, parts: parts.into_iter().map(Arc::new).collect(), company: Some(company), first_key: None }
+        let partition = Partition { journal: JournalNumber::FIRST, host, shared: None };
+        Self { journals: Journals::ONE, partitions: [Arc::new(partition)].into(), cluster: None, first_key: None }
     }
 
     /// Sets the proof that a caller must present to add the first key.
@@ -78,28 +87,28 @@ impl Partitions {
         self.first_key.as_ref()
     }
 
-    /// The part of the tenant. The system tenant belongs to the first part, which also has the access keys.
+    /// The partition of the tenant. The system tenant belongs to the first one, which also has the access keys.
     pub(crate) fn of(&self, tenant: &TenantName) -> &Arc<Partition> {
         match self.is_one() || tenant.as_str() == SYSTEM_TENANT {
             true => self.first(),
-            false => &self.parts[self.journals.of(tenant).index()],
+            false => &self.partitions[self.journals.of(tenant).index()],
         }
     }
 
     pub(crate) fn first(&self) -> &Arc<Partition> {
-        &self.parts[JournalNumber::FIRST.index()]
+        &self.partitions[JournalNumber::FIRST.index()]
     }
 
     pub(crate) fn all(&self) -> &[Arc<Partition>] {
-        &self.parts
+        &self.partitions
     }
 
     pub(crate) fn is_one(&self) -> bool {
         self.journals == Journals::ONE
     }
 
-    pub(crate) fn company(&self) -> Option<&ClusterHandle> {
-        self.company.as_ref()
+    pub(crate) fn cluster(&self) -> Option<&ClusterHandle> {
+        self.cluster.as_ref()
     }
 
     /// The engine host of the tenant.
@@ -107,15 +116,15 @@ impl Partitions {
         &self.of(tenant).host
     }
 
-    /// The engine host of the first part, which has the host's own resources, such as access keys.
+    /// The engine host of the first partition, which has the host's own resources, such as access keys.
     pub fn first_host(&self) -> &Host {
         &self.first().host
     }
 
-    /// Finishes the work under way in all parts, and closes them.
+    /// Finishes the work under way in all partitions, and closes them.
     pub async fn shutdown(self) {
-        for part in self.parts.iter() {
-            part.host.clone().shutdown().await;
+        for partition in self.partitions.iter() {
+            partition.host.clone().shutdown().await;
         }
     }
 }

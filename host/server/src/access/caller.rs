@@ -8,12 +8,11 @@ use polder_access::VerifiedToken;
 use polder_core::access::{Grant, Pattern};
 use polder_core::subject;
 
-use super::VisibleEvents;
-use super::route_permission::Wanted;
-use crate::app::App;
-use crate::headers::{self, Headers};
-use crate::problem::Problem;
-use crate::problem_kinds;
+use super::permission::Permission;
+use super::visible_events::VisibleEvents;
+use crate::wire::headers::{self, Headers};
+use crate::wire::http_status;
+use crate::wire::problem::Problem;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Caller {
@@ -31,14 +30,15 @@ impl Caller {
         }
     }
 
-    pub(crate) fn check(&self, wanted: &Wanted) -> Result<(), Problem> {
+    /// Refuses the request unless the caller has the permission.
+    pub(crate) fn check(&self, permission: &Permission) -> Result<(), Problem> {
         let Some(grant) = self.grant() else { return Ok(()) };
-        let is_allowed = match wanted {
-            Wanted::Publish(subject) => grant.may_publish(subject),
-            Wanted::PublishWithin(space) => grant.may_publish_within(space),
-            Wanted::SubscribeWithin(space) => grant.may_subscribe_within(space),
+        let is_allowed = match permission {
+            Permission::Publish(subject) => grant.may_publish(subject),
+            Permission::PublishWithin(space) => grant.may_publish_within(space),
+            Permission::SubscribeWithin(space) => grant.may_subscribe_within(space),
         };
-        if is_allowed { Ok(()) } else { Err(not_permitted(wanted)) }
+        if is_allowed { Ok(()) } else { Err(not_permitted(permission)) }
     }
 
     /// Whether the caller may publish to `subject`. Filters answers that list several resources.
@@ -47,10 +47,10 @@ impl Caller {
     }
 
     /// Returns which events of `space` the caller may see. Refused when it may see none.
-    pub(crate) fn sight(&self, space: Pattern) -> Result<VisibleEvents, Problem> {
+    pub(crate) fn visible_events(&self, space: Pattern) -> Result<VisibleEvents, Problem> {
         match self.grant() {
             Some(grant) if !grant.may_subscribe_to_all(&space) => {
-                self.check(&Wanted::SubscribeWithin(space))?;
+                self.check(&Permission::SubscribeWithin(space))?;
                 Ok(VisibleEvents::Some(Arc::clone(grant)))
             }
             _ => Ok(VisibleEvents::All),
@@ -64,7 +64,7 @@ impl Caller {
         let Some(grant) = self.grant() else { return Ok(named) };
         match named {
             Some(named) if named != grant.actor => {
-                self.check(&Wanted::Publish(subject::act_for_others(realm)))?;
+                self.check(&Permission::Publish(subject::act_for_others(realm)))?;
                 Ok(Some(named))
             }
             _ => Ok(Some(grant.actor.clone())),
@@ -72,22 +72,23 @@ impl Caller {
     }
 }
 
-fn not_permitted(wanted: &Wanted) -> Problem {
-    let (verb, subject) = match wanted {
-        Wanted::Publish(subject) => ("publish", subject.as_str()),
-        Wanted::PublishWithin(space) => ("publish", space.as_str()),
-        Wanted::SubscribeWithin(space) => ("subscribe", space.as_str()),
+fn not_permitted(permission: &Permission) -> Problem {
+    let (verb, subject) = match permission {
+        Permission::Publish(subject) => ("publish", subject.as_str()),
+        Permission::PublishWithin(space) => ("publish", space.as_str()),
+        Permission::SubscribeWithin(space) => ("subscribe", space.as_str()),
     };
     let detail = format!("the token does not permit this: it would have to {verb} on {subject}");
-    Problem::new(&problem_kinds::NOT_PERMITTED, detail).with("verb", verb).with("subject", subject)
+    Problem::new(&http_status::NOT_PERMITTED, detail).with("verb", verb).with("subject", subject)
 }
 
-/// Taken from the request, where `authenticate` puts it. A route without that layer refuses everyone.
-impl FromRequestParts<Arc<App>> for Caller {
+/// Taken from the request, where [`permitted`](super::permitted) puts it. A route without that layer refuses every
+/// caller.
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let caller = parts.extensions.get::<Self>().cloned();
-        caller.ok_or_else(|| Problem::new(&problem_kinds::NOT_PERMITTED, "this route authenticates no callers"))
+        caller.ok_or_else(|| Problem::new(&http_status::NOT_PERMITTED, "this route authenticates no callers"))
     }
 }

@@ -4,7 +4,7 @@ use polder_core::access::{Grant, Pattern};
 use polder_core::{AggregateName, CommandName, DomainName, ProjectionName, TenantName, subject};
 use polder_engine::{DeployError, ReadError, SubmitError};
 
-use super::Caller;
+use super::caller::Caller;
 
 /// A refusal that may list known names.
 pub(crate) trait Hints {

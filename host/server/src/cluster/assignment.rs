@@ -1,5 +1,5 @@
 //! What this host knows of the other hosts and of the owner of each journal, and which step follows for each of its
-//! members. Uses only its own clock.
+//! ownership threads. Uses only its own clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,19 +20,19 @@ pub(super) struct Assignment {
 }
 
 struct State {
-    /// When each other host was heard last.
+    /// The time of the last heartbeat of each other host.
     heard: BTreeMap<String, Instant>,
     journals: Vec<Seen>,
     is_leaving: bool,
 }
 
-/// The owner of a journal, as its member last saw it.
+/// The owner of a journal, as its ownership thread last saw it.
 #[derive(Debug, Clone, Default)]
 struct Seen {
     owner: Option<String>,
-    /// When it was seen. `None`: not yet.
+    /// The time when it was seen. `None`: not yet.
     at: Option<Instant>,
-    /// Since when no present host owns it.
+    /// The time from which on no present host owns it. `None`: one does.
     free_since: Option<Instant>,
     /// Whether this host can neither follow nor own it any more.
     is_lost: bool,
@@ -46,22 +46,22 @@ impl Assignment {
     }
 
     /// Records a heartbeat. Returns true if the host is new to this one, and so may not know this one.
-    pub(super) fn heard(&self, word: Heartbeat, now: Instant) -> bool {
-        if *word.host == *self.own {
+    pub(super) fn heard(&self, heartbeat: Heartbeat, now: Instant) -> bool {
+        if *heartbeat.host == *self.own {
             return false;
         }
         let mut state = self.lock();
-        match word.is_leaving {
+        match heartbeat.is_leaving {
             true => {
-                state.heard.remove(&word.host);
+                state.heard.remove(&heartbeat.host);
                 false
             }
-            false => state.heard.insert(word.host, now).is_none(),
+            false => state.heard.insert(heartbeat.host, now).is_none(),
         }
     }
 
     /// The heartbeat to send. `None` while this host could own no journal.
-    pub(super) fn word(&self, now: Instant) -> Option<Heartbeat> {
+    pub(super) fn heartbeat(&self, now: Instant) -> Option<Heartbeat> {
         let is_ready = self.lock().is_ready(now);
         is_ready.then(|| Heartbeat { host: self.own.to_string(), is_leaving: false })
     }
@@ -78,6 +78,7 @@ impl Assignment {
         heard.is_some_and(|at| now.duration_since(at) < SILENCE_MAX)
     }
 
+    /// Records the owner of a journal as its lease shows it. `None`: the lease is free.
     pub(super) fn saw(&self, journal: JournalNumber, owner: Option<&str>, now: Instant) {
         let mut state = self.lock();
         let seen = &mut state.journals[journal.index()];
@@ -102,8 +103,8 @@ impl Assignment {
     }
 
     /// Whether this host owns too many journals, and this is the one to release.
-    pub(super) fn gives_up(&self, journal: JournalNumber, now: Instant) -> bool {
-        self.lock().step(&self.own, journal, now) == Step::GiveUp
+    pub(super) fn must_release(&self, journal: JournalNumber, now: Instant) -> bool {
+        self.lock().step(&self.own, journal, now) == Step::Release
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -4,7 +4,7 @@
 use super::*;
 
 const TICK: Duration = Duration::from_millis(100);
-/// Ticks between two checks of a member, and between two heartbeats of a host.
+/// Ticks between two checks of a lease, and between two heartbeats of a host.
 const LOOK_TICKS: u64 = 5;
 /// The promised bound of the time to recover from the kill of a host.
 const FAILOVER_MAX: Duration = Duration::from_secs(10);
@@ -17,7 +17,7 @@ struct Lease {
 }
 
 struct Host {
-    division: Assignment,
+    assignment: Assignment,
     /// The last revision seen of each lease, and since when it is unchanged.
     unchanged: Vec<(u64, Instant)>,
     /// The offset of its checks and heartbeats, in ticks.
@@ -35,7 +35,7 @@ struct World {
     leases: Vec<Lease>,
     hosts: BTreeMap<String, Host>,
     /// How many times a journal was released for another host.
-    given_up: usize,
+    released: usize,
     /// How many times a journal got an owner.
     taken: usize,
 }
@@ -44,7 +44,7 @@ impl World {
     fn new(journals: u16) -> Self {
         let journals = Journals::new(journals).unwrap();
         let leases = journals.numbers().map(|_| Lease::default()).collect();
-        Self { journals, start: Instant::now(), ticks: 0, leases, hosts: BTreeMap::new(), given_up: 0, taken: 0 }
+        Self { journals, start: Instant::now(), ticks: 0, leases, hosts: BTreeMap::new(), released: 0, taken: 0 }
     }
 
     fn now(&self) -> Instant {
@@ -52,15 +52,15 @@ impl World {
     }
 
     fn join(&mut self, name: &str) {
-        let division = Assignment::new(&name.into(), self.journals);
+        let assignment = Assignment::new(&name.into(), self.journals);
         let now = self.now();
         for (number, lease) in self.journals.numbers().zip(&self.leases) {
-            division.saw(number, lease.owner.as_deref(), now);
+            assignment.saw(number, lease.owner.as_deref(), now);
         }
         let phase = name.bytes().map(u64::from).sum();
         let unchanged = vec![(u64::MAX, now); self.journals.count()];
         self.hosts
-            .insert(name.to_owned(), Host { division, unchanged, phase, is_stuck: false, dropped: BTreeSet::new() });
+            .insert(name.to_owned(), Host { assignment, unchanged, phase, is_stuck: false, dropped: BTreeSet::new() });
     }
 
     fn kill(&mut self, name: &str) {
@@ -68,15 +68,15 @@ impl World {
     }
 
     fn leave(&mut self, name: &str) {
-        let word = self.hosts[name].division.leave();
-        self.broadcast(&word);
+        let heartbeat = self.hosts[name].assignment.leave();
+        self.broadcast(&heartbeat);
     }
 
-    fn broadcast(&self, word: &Heartbeat) {
+    fn broadcast(&self, heartbeat: &Heartbeat) {
         let mut answers = Vec::new();
         for host in self.hosts.values() {
-            if host.division.heard(word.clone(), self.now()) {
-                answers.extend(host.division.word(self.now()));
+            if host.assignment.heard(heartbeat.clone(), self.now()) {
+                answers.extend(host.assignment.heartbeat(self.now()));
             }
         }
         answers.iter().for_each(|answer| self.broadcast(answer));
@@ -88,9 +88,9 @@ impl World {
         for name in names {
             let beat = self.ticks + self.hosts[&name].phase;
             if beat.is_multiple_of(LOOK_TICKS)
-                && let Some(word) = self.hosts[&name].division.word(self.now())
+                && let Some(heartbeat) = self.hosts[&name].assignment.heartbeat(self.now())
             {
-                self.broadcast(&word);
+                self.broadcast(&heartbeat);
             }
             for number in self.journals.numbers() {
                 if (beat + number.index() as u64).is_multiple_of(LOOK_TICKS) && !self.hosts[&name].is_stuck {
@@ -104,10 +104,10 @@ impl World {
         let now = self.now();
         let (lease, host) = (&mut self.leases[number.index()], self.hosts.get_mut(name).unwrap());
         if lease.owner.as_deref() == Some(name) && !host.dropped.contains(&number.index()) {
-            let gives_up = host.division.gives_up(number, now);
-            if gives_up || host.division.lock().is_leaving {
+            let must_release = host.assignment.must_release(number, now);
+            if must_release || host.assignment.lock().is_leaving {
                 lease.owner = None;
-                self.given_up += usize::from(gives_up);
+                self.released += usize::from(must_release);
             }
             lease.revision += 1;
         } else {
@@ -116,15 +116,15 @@ impl World {
                 *unchanged = (lease.revision, now);
             }
             let is_free = lease.owner.is_none() || now.duration_since(unchanged.1) >= LEASE;
-            host.division.saw(number, lease.owner.as_deref().filter(|_| !is_free), now);
-            if !(host.division.may_take(number, now) && is_free) {
+            host.assignment.saw(number, lease.owner.as_deref().filter(|_| !is_free), now);
+            if !(host.assignment.may_take(number, now) && is_free) {
                 return;
             }
             (lease.owner, lease.revision) = (Some(name.to_owned()), lease.revision + 1);
             host.dropped.remove(&number.index());
             self.taken += 1;
         }
-        host.division.saw(number, lease.owner.as_deref(), now);
+        host.assignment.saw(number, lease.owner.as_deref(), now);
     }
 
     fn run(&mut self, time: Duration) {
@@ -134,7 +134,7 @@ impl World {
     /// How many journals each present host owns.
     fn loads(&self) -> Vec<usize> {
         let load = |name| self.leases.iter().filter(|lease| lease.owner.as_ref() == Some(name)).count();
-        self.hosts.iter().filter(|(_, host)| !host.division.lock().is_leaving).map(|(name, _)| load(name)).collect()
+        self.hosts.iter().filter(|(_, host)| !host.assignment.lock().is_leaving).map(|(name, _)| load(name)).collect()
     }
 
     fn is_settled(&self) -> bool {
@@ -161,10 +161,10 @@ fn a_new_host_gets_its_share_and_nothing_else_moves() {
     assert_eq!((world.loads(), world.taken), (vec![6], 6), "at once");
     world.join("b");
     world.run(FAILOVER_MAX);
-    assert_eq!((world.loads(), world.given_up), (vec![3, 3], 3));
+    assert_eq!((world.loads(), world.released), (vec![3, 3], 3));
     world.join("c");
     world.run(FAILOVER_MAX);
-    assert_eq!((world.loads(), world.given_up, world.taken), (vec![2, 2, 2], 5, 11));
+    assert_eq!((world.loads(), world.released, world.taken), (vec![2, 2, 2], 5, 11));
     world.check_calm();
 }
 
@@ -183,13 +183,13 @@ fn the_journals_of_a_killed_host_are_divided_among_the_others_in_time() {
     let mut world = World::new(6);
     ["a", "b", "c"].iter().for_each(|name| world.join(name));
     world.run(Duration::from_secs(30));
-    let given_up = world.given_up;
+    let released = world.released;
     world.kill("b");
     world.run(FAILOVER_MAX);
-    assert_eq!((world.loads(), world.given_up), (vec![3, 3], given_up));
+    assert_eq!((world.loads(), world.released), (vec![3, 3], released));
     world.kill("a");
     world.run(FAILOVER_MAX);
-    assert_eq!((world.loads(), world.given_up), (vec![6], given_up));
+    assert_eq!((world.loads(), world.released), (vec![6], released));
     world.check_calm();
 }
 
@@ -216,7 +216,7 @@ fn a_journal_of_a_stuck_host_is_taken_by_another() {
     assert!(world.leases.iter().all(|lease| lease.owner.as_ref() != Some(&stuck)));
     let taken = world.taken;
     world.run(Duration::from_secs(60));
-    assert_eq!(world.taken, taken, "nothing is given up for it");
+    assert_eq!(world.taken, taken, "nothing is released for it");
 }
 
 /// The situation while the servers are away: the host can neither append nor release its lease.
@@ -238,18 +238,18 @@ fn a_journal_that_a_present_host_dropped_has_an_owner_again_in_time() {
 
 #[test]
 fn a_journal_that_is_not_taken_in_time_may_go_to_any_host() {
-    let (division, journal, start) =
+    let (assignment, journal, start) =
         (Assignment::new(&"b".into(), Journals::ONE), JournalNumber::FIRST, Instant::now());
     let may_take = |after: Duration| {
         let now = start + after;
-        division.heard(Heartbeat { host: "a".to_owned(), is_leaving: false }, now);
-        division.saw(journal, None, now);
-        division.may_take(journal, now)
+        assignment.heard(Heartbeat { host: "a".to_owned(), is_leaving: false }, now);
+        assignment.saw(journal, None, now);
+        assignment.may_take(journal, now)
     };
     assert!(!may_take(Duration::ZERO), "it falls to a");
     assert!(!may_take(LEASE - TICK));
     assert!(may_take(LEASE));
-    division.leave();
+    assignment.leave();
     assert!(!may_take(LEASE * 2));
 }
 
@@ -278,8 +278,8 @@ fn after_any_joins_and_kills_every_journal_has_an_owner_and_nothing_moves() {
         // Each journal may have to move once, one after the other.
         world.run(LEASE * 2 + Duration::from_secs(2) * world.journals.count() as u32);
         assert!(world.is_settled(), "seed {seed}: {:?}", world.loads());
-        let (taken, given_up) = (world.taken, world.given_up);
+        let (taken, released) = (world.taken, world.released);
         world.check_calm();
-        assert_eq!((world.taken, world.given_up), (taken, given_up), "seed {seed}");
+        assert_eq!((world.taken, world.released), (taken, released), "seed {seed}");
     }
 }

@@ -1,45 +1,72 @@
-//! What a host's members share, and how all of them are asked to drain or stop.
+//! What the threads of a host share, and how all of them are asked to drain or stop.
 
+use std::io;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
+use polder_journal::Follower;
 use polder_nats::journal::{Durability, Presence};
 use tokio::sync::watch;
 
 use super::assignment::Assignment;
-use super::ownership::{Asked, OwnershipThread};
+use super::ownership::Ownership;
+use super::servers::ServerWatch;
+use super::stop_request::StopRequest;
 
-/// The state that all members of a host share. Clones share it.
+/// This host's part in the cluster, for all journals together. Clones share it.
 #[derive(Clone)]
 pub(crate) struct ClusterHandle {
-    asked: watch::Sender<Asked>,
-    division: Arc<Assignment>,
-    roll: Presence,
+    stop_request: watch::Sender<StopRequest>,
+    assignment: Arc<Assignment>,
+    presence: Presence,
 }
 
-/// The threads of a host, one per journal. They end on request.
-pub struct Members {
-    company: ClusterHandle,
-    members: Vec<OwnershipThread>,
+/// The threads of a host: two for each journal. They end on request.
+pub struct ClusterThreads {
+    cluster: ClusterHandle,
+    threads: Vec<JoinHandle<()>>,
     durability: Durability,
 }
 
 impl ClusterHandle {
-    pub(super) fn new(asked: watch::Sender<Asked>, division: Arc<Assignment>, roll: Presence) -> Self {
-        Self { asked, division, roll }
+    pub(super) fn new(
+        stop_request: watch::Sender<StopRequest>,
+        assignment: Arc<Assignment>,
+        presence: Presence,
+    ) -> Self {
+        Self { stop_request, assignment, presence }
     }
 
-    /// From now on this host owns no journal until it is restarted: each member releases its journal. Blocks for a
+    /// From now on this host owns no journal until it is restarted: each thread releases its journal. Blocks for a
     /// moment.
     pub(crate) fn drain(&self) {
         // Leave first, so that the other hosts plan without this one when its journals are free.
-        self.roll.say(&self.division.leave());
-        self.asked.send_modify(|asked| asked.is_draining = true);
+        self.presence.say(&self.assignment.leave());
+        self.stop_request.send_modify(|request| request.is_draining = true);
+    }
+
+    fn stop(&self) {
+        self.presence.say(&self.assignment.leave());
+        self.stop_request.send_modify(|request| request.is_stopping = true);
     }
 }
 
-impl Members {
-    pub(super) fn new(company: ClusterHandle, members: Vec<OwnershipThread>, durability: Durability) -> Self {
-        Self { company, members, durability }
+impl ClusterThreads {
+    pub(super) fn new(cluster: ClusterHandle, durability: Durability) -> Self {
+        Self { cluster, threads: Vec::new(), durability }
+    }
+
+    /// Starts the threads of one journal: one follows or owns it, and one watches its servers.
+    pub(super) fn start(
+        &mut self,
+        ownership: Ownership,
+        follower: Follower,
+        server_watch: ServerWatch,
+    ) -> io::Result<()> {
+        let named = |name: &str| thread::Builder::new().name(name.to_owned());
+        self.threads.push(named("journal-member").spawn(move || ownership.run(follower))?);
+        self.threads.push(named("journal-servers").spawn(move || server_watch.run())?);
+        Ok(())
     }
 
     /// The number of servers that keep an acknowledged event, and how soon they sync it.
@@ -49,9 +76,11 @@ impl Members {
 
     /// Releases all journals in order, so that other hosts can own them at once. Blocks.
     pub fn stop(self) {
-        let Self { company, members, .. } = self;
-        company.roll.say(&company.division.leave());
-        company.asked.send_modify(|asked| asked.is_stopping = true);
-        members.into_iter().for_each(OwnershipThread::join);
+        self.cluster.stop();
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread that follows a journal panicked");
+            }
+        }
     }
 }

@@ -6,9 +6,9 @@ use polder_core::Revision;
 use polder_engine::ComponentStore;
 use polder_nats::journal::Objects;
 
-pub(super) struct SharedDepot(pub(super) Objects);
+pub(super) struct SharedComponentStore(pub(super) Objects);
 
-impl ComponentStore for SharedDepot {
+impl ComponentStore for SharedComponentStore {
     fn keep(&self, revision: Revision, bytes: &[u8]) -> io::Result<()> {
         self.0.keep_and_wait(&revision.to_string(), bytes)
     }

@@ -1,10 +1,8 @@
-//! The thread that runs this host's membership in one journal. It follows the journal and takes it over when it falls
-//! to this host. It releases the journal when another host has taken it, when another host should have it, or on
-//! request.
+//! The thread that follows or owns one journal. It takes the journal over when it falls to this host, and releases it
+//! when another host has taken it, when another host should have it, or on request.
 
-use std::io;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Instant;
 
 use polder_core::JournalNumber;
@@ -14,59 +12,21 @@ use polder_nats::journal::{JournalError, JournalLink, LEASE_LOOK, Lease, Renewal
 use tokio::sync::watch;
 
 use super::assignment::Assignment;
-use super::servers::Watched;
+use super::role::Role;
+use super::stop_request::StopRequest;
 
-/// The role of this host for one journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// It owns the journal.
-    Leading,
-    /// It takes no more commands, but other hosts cannot own the journal yet.
-    GivingUp,
-    /// `None`: no host owns the journal, as far as this host knows.
-    Following { owner: Option<String> },
-    /// It can neither follow nor lead any more. Its data can still be read.
-    Broken(String),
-}
-
-/// What all members of a host are asked to do.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Asked {
-    /// Members release their journals and take none.
-    pub(super) is_draining: bool,
-    pub(super) is_stopping: bool,
-}
-
-/// The thread of one journal. It ends on request.
-pub(super) struct OwnershipThread(JoinHandle<()>);
-
-impl OwnershipThread {
-    pub(super) fn start(work: Work, follower: Follower) -> io::Result<Self> {
-        thread::Builder::new().name("journal-member".to_owned()).spawn(move || work.run(follower)).map(Self)
-    }
-
-    pub(super) fn watch(watched: Watched) -> io::Result<Self> {
-        thread::Builder::new().name("journal-servers".to_owned()).spawn(move || watched.run()).map(Self)
-    }
-
-    /// Waits until the thread has ended and another host can own the journal.
-    pub(super) fn join(self) {
-        if self.0.join().is_err() {
-            tracing::error!("a thread that follows a journal panicked");
-        }
-    }
-}
-
-pub(super) struct Work {
+/// The state of the thread of one journal.
+pub(super) struct Ownership {
     pub(super) journal: JournalNumber,
-    pub(super) division: Arc<Assignment>,
+    pub(super) assignment: Arc<Assignment>,
     pub(super) link: JournalLink,
     pub(super) host: Host,
     pub(super) reader: Reader,
     pub(super) lease: Lease,
     pub(super) role: watch::Sender<Role>,
+    /// Gets the number of the last frame that this host has applied.
     pub(super) followed: watch::Sender<u64>,
-    pub(super) asked: watch::Receiver<Asked>,
+    pub(super) stop_request: watch::Receiver<StopRequest>,
 }
 
 /// Why following ended.
@@ -75,19 +35,21 @@ enum Next {
     Stop,
 }
 
-impl Work {
-    fn run(mut self, follower: Follower) {
+impl Ownership {
+    /// Runs until the thread is asked to stop, or can neither follow nor lead any more. Then another host can own the
+    /// journal.
+    pub(super) fn run(mut self, follower: Follower) {
         let journal = self.journal;
-        if let Err(problem) = self.take_turns(follower) {
+        if let Err(problem) = self.follow_and_lead(follower) {
             tracing::error!(%journal, problem, "this host can neither follow nor own the journal any more; its data can still be read");
             self.role.send_replace(Role::Broken(problem));
         }
-        self.division.lost(journal);
+        self.assignment.lost(journal);
         self.lease.release();
     }
 
     /// Alternates between following and leading until the thread has to stop.
-    fn take_turns(&mut self, mut follower: Follower) -> Result<(), String> {
+    fn follow_and_lead(&mut self, mut follower: Follower) -> Result<(), String> {
         loop {
             match self.follow(&mut follower)? {
                 Next::Stop => return follower.close().map_err(|error| error.to_string()),
@@ -115,7 +77,7 @@ impl Work {
     }
 
     fn follow(&mut self, follower: &mut Follower) -> Result<Next, String> {
-        let Self { journal, division, link, host, lease, role, followed: heard, asked, .. } = self;
+        let Self { journal, assignment, link, host, lease, role, followed: heard, stop_request, .. } = self;
         let (mut looked, mut next, mut problem) = (Instant::now() - LEASE_LOOK, Next::Stop, None);
         let followed = link.follow(follower, LEASE_LOOK, |followed| {
             if let Some(frame) = followed {
@@ -125,7 +87,7 @@ impl Work {
                 }
                 heard.send_replace(frame.number);
             }
-            if asked.borrow().is_stopping {
+            if stop_request.borrow().is_stopping {
                 return false;
             }
             if looked.elapsed() < LEASE_LOOK {
@@ -134,8 +96,8 @@ impl Work {
             looked = Instant::now();
             let may_own = |owner: Option<&str>| {
                 let now = Instant::now();
-                division.saw(*journal, owner, now);
-                !asked.borrow().is_draining && division.may_take(*journal, now)
+                assignment.saw(*journal, owner, now);
+                !stop_request.borrow().is_draining && assignment.may_take(*journal, now)
             };
             match lease.look(may_own) {
                 Ok(true) => next = Next::Lead,
@@ -166,19 +128,19 @@ impl Work {
     /// has to stop.
     fn lead(&mut self) -> Result<Option<Writer>, String> {
         let journal = self.journal;
-        self.division.saw(journal, self.lease.owner(), Instant::now());
+        self.assignment.saw(journal, self.lease.owner(), Instant::now());
         let reason = loop {
             thread::sleep(LEASE_LOOK);
-            let asked = self.asked.borrow().clone();
-            let reason = match self.division.gives_up(journal, Instant::now()) {
-                _ if asked.is_stopping || asked.is_draining => "it was asked to",
+            let request = self.stop_request.borrow().clone();
+            let reason = match self.assignment.must_release(journal, Instant::now()) {
+                _ if request.is_stopping || request.is_draining => "it was asked to",
                 true => "another host has fewer journals",
                 false => "",
             };
             if !reason.is_empty() {
-                self.role.send_replace(Role::GivingUp);
+                self.role.send_replace(Role::Releasing);
                 let Some(writer) = self.host.step_down() else { return Ok(None) };
-                if asked.is_stopping {
+                if request.is_stopping {
                     // Closing marks an orderly stop. If it fails, the next owner reports a kill, and nothing else
                     // changes.
                     writer.close().or_else(|error| unless_lost(error.into()))?;
@@ -194,7 +156,7 @@ impl Work {
                 break health.reason.unwrap_or_default();
             }
             match self.lease.renew() {
-                Renewal::Held => self.division.saw(journal, self.lease.owner(), Instant::now()),
+                Renewal::Held => self.assignment.saw(journal, self.lease.owner(), Instant::now()),
                 Renewal::Lost => break "another host has taken it over".to_owned(),
                 Renewal::Unknown(problem) => tracing::debug!(%journal, problem, "the owner's lease was not renewed"),
             }
@@ -208,7 +170,7 @@ impl Work {
 
     fn release(&mut self) {
         self.lease.release();
-        self.division.saw(self.journal, self.lease.owner(), Instant::now());
+        self.assignment.saw(self.journal, self.lease.owner(), Instant::now());
     }
 }
 

@@ -10,7 +10,7 @@ pub(super) enum Step {
     /// No present host owns the journal, and it falls to this host.
     Take,
     /// This host releases the journal in order, for a host that has fewer.
-    GiveUp,
+    Release,
 }
 
 /// Returns the step for each journal. `present` are the hosts that want journals; `owners` are the owners by their
@@ -35,7 +35,7 @@ pub(super) fn plan(own: &str, present: &BTreeSet<String>, owners: &[Option<Strin
             && load >= least + 2
             && let Some(last) = owners.iter().rposition(|owner| owner.as_deref() == Some(own))
         {
-            steps[last] = Step::GiveUp;
+            steps[last] = Step::Release;
         }
         return steps;
     }
@@ -62,12 +62,12 @@ mod tests {
         text.chars().map(|owner| (owner != '-').then(|| owner.to_string())).collect()
     }
 
-    /// The plan of each host, as one letter per journal: `.` for stay, `+` for take, `!` for give up.
+    /// The plan of each host, as one letter per journal: `.` for stay, `+` for take, `!` for release.
     fn plans(present: &str, owned: &str) -> Vec<String> {
         let letter = |step: Step| match step {
             Step::Stay => '.',
             Step::Take => '+',
-            Step::GiveUp => '!',
+            Step::Release => '!',
         };
         let planned = |own: &String| plan(own, &hosts(present), &owners(owned)).into_iter().map(letter).collect();
         hosts(present).iter().map(planned).collect()
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_with_too_many_gives_up_one_at_a_time() {
+    fn a_host_with_too_many_releases_one_at_a_time() {
         assert_eq!(plans("a b", "aaa"), ["..!", "..."]);
         assert_eq!(plans("a b c", "aabb"), ["....", "...!", "...."], "one of them");
         assert_eq!(plans("a b c", "aaa-"), ["....", "...+", "...."], "one is under way");

@@ -11,7 +11,7 @@ use polder_nats::journal::{JournalLink, LEASE_LOOK, LeaseReader};
 use tokio::sync::watch;
 
 use super::assignment::Assignment;
-use super::ownership::Asked;
+use super::stop_request::StopRequest;
 
 /// The longest time that a frame may wait for the servers. After it, waiting callers get a refusal.
 const STALLED_AFTER: Duration = Duration::from_millis(1_500);
@@ -36,35 +36,35 @@ pub(crate) struct Servers {
     is_silent: watch::Receiver<bool>,
 }
 
-/// What the thread that watches the servers works with.
-pub(super) struct Watched {
+/// The state of the thread that watches the servers.
+pub(super) struct ServerWatch {
     link: JournalLink,
     lease: LeaseReader,
-    division: Arc<Assignment>,
+    assignment: Arc<Assignment>,
     own_name: Arc<str>,
-    asked: watch::Receiver<Asked>,
+    stop_request: watch::Receiver<StopRequest>,
     is_silent: watch::Sender<bool>,
 }
 
 pub(super) fn watch(
     link: &JournalLink,
     lease: LeaseReader,
-    division: &Arc<Assignment>,
+    assignment: &Arc<Assignment>,
     own_name: &Arc<str>,
-    asked: watch::Receiver<Asked>,
-) -> (Watched, Servers) {
+    stop_request: watch::Receiver<StopRequest>,
+) -> (ServerWatch, Servers) {
     let (sender, is_silent) = watch::channel(false);
-    let (division, own_name) = (Arc::clone(division), Arc::clone(own_name));
-    let watched = Watched { link: link.clone(), lease, division, own_name, asked, is_silent: sender };
-    (watched, Servers { link: link.clone(), is_silent })
+    let (assignment, own_name) = (Arc::clone(assignment), Arc::clone(own_name));
+    let server_watch = ServerWatch { link: link.clone(), lease, assignment, own_name, stop_request, is_silent: sender };
+    (server_watch, Servers { link: link.clone(), is_silent })
 }
 
-impl Watched {
+impl ServerWatch {
     /// Reads the lease again and again, until the host stops. Blocks.
     pub(super) fn run(self) {
         let mut answers = Answers::new(Instant::now());
         let mut leaving = Leaving::new(LEAVE_AFTER);
-        while !self.asked.borrow().is_stopping {
+        while !self.stop_request.borrow().is_stopping {
             let read = self.lease.read();
             let now = Instant::now();
             let mut is_held = false;
@@ -103,7 +103,7 @@ impl Watched {
     fn unchanged_max(&self, holder: Option<&str>, now: Instant) -> Option<Duration> {
         match holder? {
             own if *own == *self.own_name => Some(OWN_LEASE_UNCHANGED_MAX),
-            other => self.division.is_heard(other, now).then_some(OTHER_LEASE_UNCHANGED_MAX),
+            other => self.assignment.is_heard(other, now).then_some(OTHER_LEASE_UNCHANGED_MAX),
         }
     }
 }

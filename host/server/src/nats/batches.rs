@@ -8,12 +8,13 @@ use futures::FutureExt as _;
 use polder_core::{CommandAck, TenantName};
 use polder_nats::service::{Reply, Request};
 
-use super::Term;
-use crate::access::{self, Hints as _, Wanted};
-use crate::batch::{self, append_ack, append_early_end, append_problem, shorten};
-use crate::headers;
-use crate::problem::Problem;
-use crate::problem_kinds;
+use super::served_partition::ServedPartition;
+use crate::access::{Hints as _, Permission};
+use crate::requests::batch_answers::{append_ack, append_early_end, append_problem, shorten};
+use crate::requests::batch_line;
+use crate::wire::headers;
+use crate::wire::http_status;
+use crate::wire::problem::Problem;
 
 /// The most lines of one message.
 pub(super) const LINES_MAX: usize = 1_024;
@@ -35,8 +36,12 @@ struct Batch {
 /// Submits all commands of a message. Not an async function: all commands are under way when this returns, so that the
 /// commands of one caller are decided in the order in which they were sent. A reply longer than `reply_bytes_max` could
 /// not be sent, so its answers are shortened.
-pub(super) fn submit(term: &Term, reply_bytes_max: usize, request: Request) -> impl Future<Output = Reply> + use<> {
-    let taken = take(term, &request);
+pub(super) fn submit(
+    served: &ServedPartition,
+    reply_bytes_max: usize,
+    request: Request,
+) -> impl Future<Output = Reply> + use<> {
+    let taken = take(served, &request);
     async move {
         match taken {
             Ok(batch) => Reply::good(answered(batch, reply_bytes_max).await),
@@ -45,15 +50,15 @@ pub(super) fn submit(term: &Term, reply_bytes_max: usize, request: Request) -> i
     }
 }
 
-fn take(term: &Term, request: &Request) -> Result<Batch, Problem> {
-    let caller = access::caller(&term.app, request)?;
+fn take(served: &ServedPartition, request: &Request) -> Result<Batch, Problem> {
+    let caller = served.authenticator.caller(request)?;
     let tenant = TenantName::new(request.subject().split('.').next().unwrap_or_default())?;
-    caller.check(&Wanted::PublishWithin(polder_core::subject::commands(&tenant)))?;
+    caller.check(&Permission::PublishWithin(polder_core::subject::commands(&tenant)))?;
     let traceparent = headers::traceparent(request)?;
     let lines: Vec<Bytes> = lines(request.payload());
     if lines.len() > LINES_MAX {
         let detail = format!("the message has {} lines; at most {LINES_MAX} are allowed: none was taken", lines.len());
-        return Err(Problem::new(&problem_kinds::TOO_LARGE, detail)
+        return Err(Problem::new(&http_status::TOO_LARGE, detail)
             .with("limit", LINES_MAX as u64)
             .with("actual", lines.len() as u64));
     }
@@ -62,7 +67,7 @@ fn take(term: &Term, request: &Request) -> Result<Batch, Problem> {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let command = match batch::read(line, &tenant, &caller, traceparent) {
+        let command = match batch_line::read(line, &tenant, &caller, traceparent) {
             Ok(command) => command,
             Err(problem) => {
                 batch.taken.push((number, Taken::Refused(problem)));
@@ -72,13 +77,13 @@ fn take(term: &Term, request: &Request) -> Result<Batch, Problem> {
         let (caller, tenant, domain) = (caller.clone(), tenant.clone(), command.domain.clone());
         let problem =
             move |error: polder_engine::SubmitError| Problem::from(error.for_caller(&caller, &tenant, &domain));
-        let mut pending: Pin<Box<dyn Future<Output = _> + Send>> = match term.part.submit(command) {
+        let mut pending: Pin<Box<dyn Future<Output = _> + Send>> = match served.partition.submit(command) {
             Ok(submitted) => Box::pin(submitted.map(move |result| result.and_then(|decided| decided.map_err(problem)))),
             Err(problem) => Box::pin(std::future::ready(Err(problem))),
         };
         let taken = match (&mut pending).now_or_never() {
             // Nothing may wait here: messages would be taken out of order.
-            Some(Err(problem)) if problem.passes() => {
+            Some(Err(problem)) if problem.is_temporary() => {
                 batch.early = Some((number - 1, problem));
                 break;
             }
@@ -133,9 +138,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_reply_that_would_be_too_long_is_shortened_line_by_line() {
-        let long = |_| Problem::new(&problem_kinds::BAD_LINE, "x".repeat(500));
+        let long = |_| Problem::new(&http_status::BAD_LINE, "x".repeat(500));
         let taken = (1..=20).map(|number| (number, Taken::Refused(long(number)))).collect();
-        let early = Some((20, Problem::new(&problem_kinds::BUSY, "busy")));
+        let early = Some((20, Problem::new(&http_status::BUSY, "busy")));
         let text = answered(Batch { taken, early }, 4_000).await;
         assert!(text.len() <= 4_000, "{}", text.len());
         let lines: Vec<serde_json::Value> = text

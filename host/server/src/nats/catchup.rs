@@ -13,24 +13,21 @@ use polder_nats::{Connection, Delivery, NotSent, ReplyTo, Taken};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::counts::Counts;
-use super::queries::{QueryAck, result_for};
-use super::{Term, reply};
-use crate::access::{self, Caller};
-use crate::app::App;
-use crate::feed::{Feed, Follow, Wanted};
-use crate::incoming_json::parse;
-use crate::problem::Problem;
-use crate::problem_kinds;
+use super::metrics::READERS_MAX;
+use super::reply;
+use super::result_subject::{CORRELATION_ID, accepted, result_for};
+use super::served_partition::ServedPartition;
+use crate::access::{self, Authenticator, Caller};
+use crate::requests::event_feed::{Feed, FeedQuery, Follow};
+use crate::wire::http_status;
+use crate::wire::problem::Problem;
+use crate::wire::request_json::parse;
 
-/// The most readers at a time, of all tenants together.
-pub(super) const READERS_MAX: usize = 1_024;
 /// How long a reader may take to confirm a page, in wall time. Then it counts as gone.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Retry hint when there are too many readers, in milliseconds.
 const BUSY_RETRY_MS: u64 = 1_000;
 
-const CORRELATION_ID: &str = "correlation-id";
 /// The header that numbers the messages, from 1 and without gaps, so that a reader notices a lost one.
 const NUMBER: &str = "Polder-Number";
 /// The header that marks messages which are not events.
@@ -65,28 +62,26 @@ struct End {
 
 struct Reading {
     feed: Feed,
-    app: Arc<App>,
+    authenticator: Arc<Authenticator>,
     caller: Caller,
     /// The reader has confirmed all events up to this position.
     taken: Position,
     result: ReplyTo,
     correlation_id: CorrelationId,
-    /// The reader's place, which is freed at the end.
-    _place: OwnedSemaphorePermit,
+    /// Counts this reader among all, until it ends.
+    _permit: OwnedSemaphorePermit,
 }
 
 pub(super) fn open(
-    term: &Arc<Term>,
-    counts: &Arc<Counts>,
+    served: &Arc<ServedPartition>,
     connection: &Connection,
     request: Request,
 ) -> impl Future<Output = Reply> + use<> {
-    let (term, counts, connection) = (Arc::clone(term), Arc::clone(counts), connection.clone());
+    let (served, connection) = (Arc::clone(served), connection.clone());
     async move {
-        match reading(&term, &counts, &request).await {
+        match reading(&served, &request).await {
             Ok(reading) => {
-                let (correlation_id, result_subject) = (&reading.correlation_id, reading.result.as_str());
-                let ack = reply::good(&QueryAck { status: "accepted", correlation_id, result_subject });
+                let ack = accepted(&reading.correlation_id, &reading.result);
                 ack.followed_by(reading.result.clone(), deliver(reading, connection))
             }
             Err(problem) => problem.into(),
@@ -94,42 +89,45 @@ pub(super) fn open(
     }
 }
 
-async fn reading(term: &Term, counts: &Counts, request: &Request) -> Result<Reading, Problem> {
-    let caller = access::caller(&term.app, request)?;
+async fn reading(served: &ServedPartition, request: &Request) -> Result<Reading, Problem> {
+    let caller = served.authenticator.caller(request)?;
     let tenant = TenantName::new(request.subject().split('.').next().unwrap_or_default())?;
-    let asked: CatchupSubscription = match request.payload().as_ref() {
+    let subscription: CatchupSubscription = match request.payload().as_ref() {
         b"" => CatchupSubscription::default(),
         payload => parse(payload, "the subscription", "{\"start_after\": 0} would be right")?,
     };
     let filter = EventFilter {
-        domain: asked.domain,
-        name: asked.name,
-        correlation_id: asked.correlation_id,
-        aggregate_id: asked.target_id,
+        domain: subscription.domain,
+        name: subscription.name,
+        correlation_id: subscription.correlation_id,
+        aggregate_id: subscription.target_id,
         about: None,
     };
-    let sight = caller.sight(subject::events(&tenant, filter.domain.as_ref(), None, filter.name.as_ref()))?;
+    let visible =
+        caller.visible_events(subject::events(&tenant, filter.domain.as_ref(), None, filter.name.as_ref()))?;
     let (correlation_id, result) = result_for(&tenant, request)?;
-    let place = Arc::clone(&counts.readers).try_acquire_owned().map_err(|_| {
+    let permit = Arc::clone(&served.metrics.readers).try_acquire_owned().map_err(|_| {
         let detail = format!("{READERS_MAX} readers are subscribed, which is the most allowed: try again later");
-        Problem::new(&problem_kinds::BUSY, detail).with("limit", READERS_MAX).with("retry_after_ms", BUSY_RETRY_MS)
+        Problem::new(&http_status::BUSY, detail).with("limit", READERS_MAX).with("retry_after_ms", BUSY_RETRY_MS)
     })?;
-    let follow = Follow { positions: term.part.host.queries().positions(&tenant)?, closing: term.closing.clone() };
-    let (after, end_at) = (Position(asked.start_after), asked.end_at.map(Position));
-    let wanted = Wanted { tenant, filter, sight, after, end_at, limit: None };
-    let feed = Feed::open(term.part.host.clone(), wanted, Some(follow)).await?;
-    Ok(Reading { feed, app: Arc::clone(&term.app), caller, taken: after, result, correlation_id, _place: place })
+    let follow =
+        Follow { positions: served.partition.host.queries().positions(&tenant)?, closing: served.closing.clone() };
+    let (after, end_at) = (Position(subscription.start_after), subscription.end_at.map(Position));
+    let query = FeedQuery { tenant, filter, visible, after, end_at, limit: None };
+    let feed = Feed::open(served.partition.host.clone(), query, Some(follow)).await?;
+    let authenticator = Arc::clone(&served.authenticator);
+    Ok(Reading { feed, authenticator, caller, taken: after, result, correlation_id, _permit: permit })
 }
 
 /// Why a delivery ended early.
-enum Broken {
+enum DeliveryError {
     Read(ReadError),
     Sent(NotSent),
 }
 
 /// Delivers the events and returns the last message.
 async fn deliver(mut reading: Reading, connection: Connection) -> Reply {
-    let not_permitted = access::ended(Arc::clone(&reading.app), reading.caller.clone());
+    let not_permitted = access::ended(Arc::clone(&reading.authenticator), reading.caller.clone());
     let ended = tokio::select! {
         ended = pages(&mut reading, &connection) => ended,
         () = not_permitted => Ok("the reader is not permitted to read any more"),
@@ -139,27 +137,27 @@ async fn deliver(mut reading: Reading, connection: Connection) -> Reply {
             let end = reply::good(&End { ended, position: reading.taken });
             end.with_header(CATCHUP, END)
         }
-        Err(Broken::Read(error)) => Problem::from(error).into(),
-        Err(Broken::Sent(error)) => {
+        Err(DeliveryError::Read(error)) => Problem::from(error).into(),
+        Err(DeliveryError::Sent(error)) => {
             let detail = format!("an event could not be sent: {error}; is it larger than the server's max_payload?");
-            Problem::new(&problem_kinds::TOO_LARGE, detail).into()
+            Problem::new(&http_status::TOO_LARGE, detail).into()
         }
     };
     reply.with_header(CORRELATION_ID, reading.correlation_id.as_str())
 }
 
 /// Delivers pages until the end, and returns why it ended.
-async fn pages(reading: &mut Reading, connection: &Connection) -> Result<&'static str, Broken> {
-    let mut delivery = Delivery::open(connection, reading.result.clone()).await.map_err(Broken::Sent)?;
-    while let Some(page) = reading.feed.next().await.map_err(Broken::Read)? {
+async fn pages(reading: &mut Reading, connection: &Connection) -> Result<&'static str, DeliveryError> {
+    let mut delivery = Delivery::open(connection, reading.result.clone()).await.map_err(DeliveryError::Sent)?;
+    while let Some(page) = reading.feed.next().await.map_err(DeliveryError::Read)? {
         let count = page.events.len();
         for (number, event) in page.events.iter().enumerate() {
             let json = serde_json::to_vec(event).expect("an event always serializes");
             let is_last = number + 1 == count;
-            delivery.send(NUMBER, None, Bytes::from(json), is_last).await.map_err(Broken::Sent)?;
+            delivery.send(NUMBER, None, Bytes::from(json), is_last).await.map_err(DeliveryError::Sent)?;
         }
         if page.events.is_empty() {
-            delivery.send(NUMBER, Some((CATCHUP, QUIET)), Bytes::new(), true).await.map_err(Broken::Sent)?;
+            delivery.send(NUMBER, Some((CATCHUP, QUIET)), Bytes::new(), true).await.map_err(DeliveryError::Sent)?;
         }
         drop(page);
         let taken = delivery.taken(ANSWER_WAIT_MAX).await;

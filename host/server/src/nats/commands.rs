@@ -4,27 +4,23 @@ use polder_core::CommandAck;
 use polder_engine::SubmitError;
 use polder_nats::service::{Reply, Request};
 
-use super::{Term, reply};
-use crate::access::{self, Hints, Wanted};
-use crate::commands::{Address, addressed};
-use crate::headers::{self, Headers};
-use crate::problem::Problem;
-use crate::problem_kinds;
+use super::reply;
+use super::served_partition::ServedPartition;
+use crate::access::{Hints, Permission};
+use crate::requests::command;
+use crate::wire::address::CommandAddress;
+use crate::wire::headers;
+use crate::wire::http_status;
+use crate::wire::problem::Problem;
 
 /// The header for the trace context. The reply repeats it, and the log has it next to a failure.
 const TRACEPARENT: &str = "traceparent";
 
-impl Headers for Request {
-    fn values<'a>(&'a self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
-        self.header_values(name).map(str::as_bytes)
-    }
-}
-
 /// Submits a command. Not an async function: the command is under way when this returns, so that the commands of one
 /// caller are decided in the order in which they were sent.
-pub(super) fn submit(term: &Term, request: Request) -> impl Future<Output = Reply> + use<> {
+pub(super) fn submit(served: &ServedPartition, request: Request) -> impl Future<Output = Reply> + use<> {
     let trace = headers::traceparent(&request).map(|trace| trace.map(str::to_owned));
-    let taken = trace.and_then(|trace| Ok((trace, take(term, &request)?)));
+    let taken = trace.and_then(|trace| Ok((trace, take(served, &request)?)));
     async move {
         let (trace, pending) = match taken {
             Ok(taken) => taken,
@@ -48,34 +44,34 @@ pub(super) fn submit(term: &Term, request: Request) -> impl Future<Output = Repl
 }
 
 fn take(
-    term: &Term,
+    served: &ServedPartition,
     request: &Request,
 ) -> Result<impl Future<Output = Result<Result<CommandAck, SubmitError>, Problem>> + use<>, Problem> {
-    let caller = access::caller(&term.app, request)?;
+    let caller = served.authenticator.caller(request)?;
     let address = address(request.subject())?;
-    caller.check(&Wanted::Publish(request.subject().to_owned()))?;
-    let mut command = addressed(address, &caller, request)?;
+    caller.check(&Permission::Publish(request.subject().to_owned()))?;
+    let mut command = command::without_payload(address, &caller, request)?;
     if !request.payload().is_empty() {
         command.payload = request.payload().clone();
     }
     let (tenant, domain) = (command.tenant.clone(), command.domain.clone());
-    let pending = term.part.submit(command)?;
+    let pending = served.partition.submit(command)?;
     Ok(async move { Ok(pending.await?.map_err(|error| error.for_caller(&caller, &tenant, &domain))) })
 }
 
-fn address(subject: &str) -> Result<Address, Problem> {
+fn address(subject: &str) -> Result<CommandAddress, Problem> {
     let mut tokens = subject.split('.');
     let mut token = || tokens.next();
     if let (Some(tenant), Some(_), Some(domain), Some(aggregate), Some(id), Some(command), None) =
         (token(), token(), token(), token(), token(), token(), token())
     {
-        return Ok(Address::new([tenant, domain, aggregate, id, command])?);
+        return Ok(CommandAddress::new([tenant, domain, aggregate, id, command])?);
     }
     let detail = format!(
         "a command's subject has six tokens, this one has {}: {{tenant}}.cmd.{{domain}}.{{aggregate}}.{{id}}.{{command}} would be right",
         subject.split('.').count()
     );
-    Err(Problem::new(&problem_kinds::BAD_SUBJECT, detail).with("subject", subject))
+    Err(Problem::new(&http_status::BAD_SUBJECT, detail).with("subject", subject))
 }
 
 #[cfg(test)]

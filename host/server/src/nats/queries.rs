@@ -7,25 +7,25 @@ use polder_core::{CorrelationId, DomainName, ProjectionName, TenantName};
 use polder_engine::{DocumentQuery, WaitFor};
 use polder_nats::ReplyTo;
 use polder_nats::service::{Reply, Request};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::{Term, reply};
-use crate::access::{self, Caller, Hints, Wanted};
-use crate::headers::{self, bad_header};
-use crate::incoming_json::parse;
-use crate::problem::Problem;
-use crate::problem_kinds;
-use crate::views;
-use crate::waiting::wait_for;
+use super::reply;
+use super::result_subject::{CORRELATION_ID, accepted, result_for};
+use super::served_partition::ServedPartition;
+use crate::access::{Caller, Hints, Permission};
+use crate::requests::view_query::{filter, order, wait_for};
+use crate::wire::headers::{self, bad_header};
+use crate::wire::http_status;
+use crate::wire::problem::Problem;
+use crate::wire::request_json::parse;
 
 /// The header that asks for the result as the reply. `reply` is its only value.
 const RESULT: &str = "polder-result";
-const CORRELATION_ID: &str = "correlation-id";
 
 /// The payload of a query. An empty payload asks for the first page.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Asked {
+struct QueryPayload {
     /// The key of one document. The members below are for pages.
     key: Option<String>,
     /// `field:value`, as over HTTP.
@@ -37,41 +37,31 @@ struct Asked {
     timeout_ms: Option<u64>,
 }
 
-/// The query is valid and is being answered.
-#[derive(Serialize)]
-pub(super) struct QueryAck<'a> {
-    pub(super) status: &'static str,
-    pub(super) correlation_id: &'a CorrelationId,
-    /// The subject on which the result appears.
-    pub(super) result_subject: &'a str,
-}
-
-struct Question {
+struct Query {
     caller: Caller,
     tenant: TenantName,
     domain: DomainName,
     projection: ProjectionName,
-    what: What,
+    target: Target,
     wait: Option<WaitFor>,
 }
 
-enum What {
+/// What is asked for.
+enum Target {
     Document(String),
     Page(DocumentQuery),
 }
 
-pub(super) fn ask(term: &Arc<Term>, request: Request) -> impl Future<Output = Reply> + use<> {
-    let understood = understood(term, &request);
-    let term = Arc::clone(term);
+pub(super) fn ask(served: &Arc<ServedPartition>, request: Request) -> impl Future<Output = Reply> + use<> {
+    let query = read(served, &request);
+    let served = Arc::clone(served);
     async move {
-        match understood {
-            Ok((question, None)) => answer(&term, question).await,
-            Ok((question, Some((correlation_id, result)))) => {
-                let status = "accepted";
-                let ack = QueryAck { status, correlation_id: &correlation_id, result_subject: result.as_str() };
-                let ack = reply::good(&ack);
+        match query {
+            Ok((query, None)) => answer(&served, query).await,
+            Ok((query, Some((correlation_id, result)))) => {
+                let ack = accepted(&correlation_id, &result);
                 let answering = async move {
-                    let answer = answer(&term, question).await;
+                    let answer = answer(&served, query).await;
                     answer.with_header(CORRELATION_ID, correlation_id.as_str())
                 };
                 ack.followed_by(result, answering)
@@ -82,88 +72,74 @@ pub(super) fn ask(term: &Arc<Term>, request: Request) -> impl Future<Output = Re
 }
 
 /// Reads a query. The second value is the correlation id and subject of its result, unless the result is the reply.
-fn understood(term: &Term, request: &Request) -> Result<(Question, Option<(CorrelationId, ReplyTo)>), Problem> {
-    let caller = access::caller(&term.app, request)?;
-    let wanted = Wanted::Publish(request.subject().to_owned());
-    let question = question(caller, request)?;
-    question.caller.check(&wanted)?;
+fn read(served: &ServedPartition, request: &Request) -> Result<(Query, Option<(CorrelationId, ReplyTo)>), Problem> {
+    let caller = served.authenticator.caller(request)?;
+    let permission = Permission::Publish(request.subject().to_owned());
+    let query = query(caller, request)?;
+    query.caller.check(&permission)?;
     match headers::one(request, RESULT)? {
-        Some("reply") => Ok((question, None)),
+        Some("reply") => Ok((query, None)),
         None => {
-            let result = result_for(&question.tenant, request)?;
-            Ok((question, Some(result)))
+            let result = result_for(&query.tenant, request)?;
+            Ok((query, Some(result)))
         }
         Some(other) => Err(bad_header(RESULT, &format!("is {other:?}; \"reply\" would be right, or no such header"))),
     }
 }
 
-fn question(caller: Caller, request: &Request) -> Result<Question, Problem> {
+fn query(caller: Caller, request: &Request) -> Result<Query, Problem> {
     let tokens: Vec<&str> = request.subject().split('.').collect();
     let &[tenant, _, domain, projection] = &tokens[..] else {
         let detail = format!(
             "a query's subject has four tokens, this one has {}: {{tenant}}.query.{{domain}}.{{projection}} would be right",
             tokens.len()
         );
-        return Err(Problem::new(&problem_kinds::BAD_SUBJECT, detail).with("subject", request.subject()));
+        return Err(Problem::new(&http_status::BAD_SUBJECT, detail).with("subject", request.subject()));
     };
-    let asked: Asked = match request.payload().as_ref() {
-        b"" => Asked::default(),
-        payload => parse(payload, "the query", "{\"key\": \"…\"} or {\"where\": [\"field:value\"]} would be right")?,
+    let payload: QueryPayload = match request.payload().as_ref() {
+        b"" => QueryPayload::default(),
+        bytes => parse(bytes, "the query", "{\"key\": \"…\"} or {\"where\": [\"field:value\"]} would be right")?,
     };
     let page = DocumentQuery {
-        filters: asked.r#where.iter().map(|text| views::filter(text)).collect::<Result<_, _>>()?,
-        order: asked.order.as_deref().map(views::order).transpose()?,
-        limit: asked.limit,
-        offset: asked.offset,
+        filters: payload.r#where.iter().map(|text| filter(text)).collect::<Result<_, _>>()?,
+        order: payload.order.as_deref().map(order).transpose()?,
+        limit: payload.limit,
+        offset: payload.offset,
         count: false,
     };
     let is_page = !page.filters.is_empty() || page.order.is_some() || page.limit.is_some() || page.offset > 0;
-    let what = match asked.key {
+    let target = match payload.key {
         Some(_) if is_page => {
             let detail = "\"key\" asks for one document, and the other members for a page: give one or the other";
-            return Err(Problem::new(&problem_kinds::BAD_BODY, detail));
+            return Err(Problem::new(&http_status::BAD_BODY, detail));
         }
-        Some(key) => What::Document(key),
-        None => What::Page(page),
+        Some(key) => Target::Document(key),
+        None => Target::Page(page),
     };
-    Ok(Question {
+    Ok(Query {
         caller,
         tenant: TenantName::new(tenant)?,
         domain: DomainName::new(domain)?,
         projection: ProjectionName::new(projection)?,
-        what,
-        wait: wait_for(asked.after, asked.timeout_ms)?,
+        target,
+        wait: wait_for(payload.after, payload.timeout_ms)?,
     })
 }
 
-/// Returns the correlation id, generated if the caller gave none, and the subject that ends with it.
-pub(super) fn result_for(tenant: &TenantName, request: &Request) -> Result<(CorrelationId, ReplyTo), Problem> {
-    let given = headers::correlation_id(request)?;
-    let id =
-        given.unwrap_or_else(|| CorrelationId::new(&uuid::Uuid::new_v4().to_string()).expect("a UUID is a good id"));
-    match ReplyTo::result(tenant, &id) {
-        Some(result) => Ok((id, result)),
-        None => {
-            let rule = "the answer's subject ends with it, so it can have no '.', '*' or '>'";
-            Err(bad_header(CORRELATION_ID, &format!("is {:?}; {rule}", id.as_str())))
-        }
-    }
-}
-
-async fn answer(term: &Term, question: Question) -> Reply {
-    let Question { caller, tenant, domain, projection, what, wait } = question;
-    let found = match what {
-        What::Document(key) => {
-            let document = term.part.host.views().document(&tenant, &domain, &projection, &key, wait).await;
+async fn answer(served: &ServedPartition, query: Query) -> Reply {
+    let Query { caller, tenant, domain, projection, target, wait } = query;
+    let found = match target {
+        Target::Document(key) => {
+            let document = served.partition.host.views().document(&tenant, &domain, &projection, &key, wait).await;
             document.map(|document| reply::good(&document))
         }
-        What::Page(query) => {
-            let page = term.part.host.views().documents(&tenant, &domain, &projection, &query, wait).await;
+        Target::Page(page) => {
+            let page = served.partition.host.views().documents(&tenant, &domain, &projection, &page, wait).await;
             page.map(|page| reply::good(&page))
         }
     };
     let reply = found.unwrap_or_else(|error| Problem::from(error.for_caller(&caller, &tenant, &domain)).into());
-    let bytes_max = term.app.nats.as_ref().map_or(usize::MAX, |counts| counts.reply_bytes_max());
+    let bytes_max = served.metrics.reply_bytes_max();
     match reply.payload_bytes() > bytes_max {
         true => too_large(reply.payload_bytes(), bytes_max).into(),
         false => reply,
@@ -174,7 +150,7 @@ fn too_large(bytes: usize, bytes_max: usize) -> Problem {
     let detail = format!(
         "the answer has {bytes} bytes, and the NATS server takes {bytes_max}: ask for a smaller page, or raise its max_payload"
     );
-    Problem::new(&problem_kinds::TOO_LARGE, detail).with("actual", bytes).with("limit", bytes_max)
+    Problem::new(&http_status::TOO_LARGE, detail).with("actual", bytes).with("limit", bytes_max)
 }
 
 #[cfg(test)]

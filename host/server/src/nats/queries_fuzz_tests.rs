@@ -20,16 +20,16 @@ fn damaged_queries_are_refused_or_ask_for_what_they_say() {
         let subject = if random.bool() { SUBJECT.to_owned() } else { subject };
         let payload = payloads.some_undamaged(random);
         let request = Request::new(subject.as_str().into(), None, payload.clone().into());
-        let Ok(question) = question(Caller::Anyone, &request) else { return false };
+        let Ok(query) = query(Caller::Anyone, &request) else { return false };
         let tokens: Vec<&str> = subject.split('.').collect();
-        let names = [question.tenant.as_str(), question.domain.as_str(), question.projection.as_str()];
+        let names = [query.tenant.as_str(), query.domain.as_str(), query.projection.as_str()];
         assert_eq!(names, [tokens[0], tokens[2], tokens[3]]);
-        let bytes = match question.what {
-            What::Document(key) => key.len(),
-            What::Page(page) => page.filters.iter().map(|(field, value)| field.len() + value.len()).sum(),
+        let bytes = match query.target {
+            Target::Document(key) => key.len(),
+            Target::Page(page) => page.filters.iter().map(|(field, value)| field.len() + value.len()).sum(),
         };
         assert!(bytes <= payload.len());
-        assert!(question.wait.is_none_or(|wait| wait.timeout_ms <= 60_000));
+        assert!(query.wait.is_none_or(|wait| wait.timeout_ms <= 60_000));
         true
     });
     counts.assert_both();

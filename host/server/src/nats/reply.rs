@@ -3,7 +3,7 @@
 use polder_nats::service::Reply;
 use serde::Serialize;
 
-use crate::problem::Problem;
+use crate::wire::problem::Problem;
 
 pub(super) fn good(value: &impl Serialize) -> Reply {
     Reply::good(json(value))

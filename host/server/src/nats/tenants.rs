@@ -11,9 +11,10 @@ use polder_nats::events::{Publisher, StreamError};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::counts::Counts;
+use super::connections::NatsConnections;
 use super::history::TenantHistory;
-use super::{Links, Term, batches, catchup, commands, queries};
+use super::served_partition::ServedPartition;
+use super::{batches, catchup, commands, queries};
 
 /// The pause before a tenant's publisher is made again.
 const PUBLISHER_RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -21,19 +22,17 @@ const PUBLISHER_RETRY_PAUSE: Duration = Duration::from_secs(1);
 const REMOVE_PAUSE: Duration = Duration::from_secs(5);
 
 pub(super) struct Tenants {
-    term: Arc<Term>,
-    links: Links,
-    counts: Arc<Counts>,
+    served: Arc<ServedPartition>,
+    connections: NatsConnections,
     /// One sender per served tenant. Sending true stops its requests once those that have arrived are answered.
-    served: BTreeMap<TenantName, watch::Sender<bool>>,
+    serving: BTreeMap<TenantName, watch::Sender<bool>>,
     tasks: JoinSet<()>,
 }
 
 /// The state of one tenant's task.
 struct OneTenant {
-    term: Arc<Term>,
-    links: Links,
-    counts: Arc<Counts>,
+    served: Arc<ServedPartition>,
+    connections: NatsConnections,
     name: TenantName,
     closing: watch::Receiver<bool>,
 }
@@ -41,17 +40,12 @@ struct OneTenant {
 impl Tenants {
     /// Starts serving all present tenants. When this returns, each is served or has failed once. The returned task goes
     /// on with them and serves tenants that are added.
-    pub(super) async fn serve(term: Term, links: Links, counts: &Arc<Counts>) -> JoinHandle<()> {
-        let mut tenants = Self {
-            term: Arc::new(term),
-            links,
-            counts: Arc::clone(counts),
-            served: BTreeMap::new(),
-            tasks: JoinSet::new(),
-        };
-        let host = tenants.term.part.host.clone();
+    pub(super) async fn serve(served: ServedPartition, connections: NatsConnections) -> JoinHandle<()> {
+        let mut tenants =
+            Self { served: Arc::new(served), connections, serving: BTreeMap::new(), tasks: JoinSet::new() };
+        let host = tenants.served.partition.host.clone();
         let changed = host.tenants().changed();
-        let begun: Vec<_> = host.tenants().names().into_iter().map(|name| tenants.take_up(name)).collect();
+        let begun: Vec<_> = host.tenants().names().into_iter().map(|name| tenants.start_tenant(name)).collect();
         for name in host.tenants().removed() {
             tenants.remove(name);
         }
@@ -63,55 +57,56 @@ impl Tenants {
     }
 
     async fn run(mut self, mut changed: watch::Receiver<()>) {
-        let mut closing = self.term.closing.clone();
+        let mut closing = self.served.closing.clone();
         let mut closing = pin!(async { drop(closing.wait_for(|closing| *closing).await) });
         loop {
             tokio::select! {
                 () = &mut closing => break,
-                Ok(()) = changed.changed() => self.keep_up(),
+                Ok(()) = changed.changed() => self.apply_changes(),
                 Some(_) = self.tasks.join_next() => {}
             }
         }
-        for (name, close) in &self.served {
+        for (name, close) in &self.serving {
             close.send_replace(true);
-            self.counts.forget(name);
+            self.served.metrics.forget(name);
         }
         while self.tasks.join_next().await.is_some() {}
     }
 
-    fn keep_up(&mut self) {
-        let present = self.term.part.host.tenants().names();
-        let gone: Vec<TenantName> = self.served.keys().filter(|name| !present.contains(*name)).cloned().collect();
+    /// Starts tenants that were added, and stops tenants that were removed.
+    fn apply_changes(&mut self) {
+        let present = self.served.partition.host.tenants().names();
+        let gone: Vec<TenantName> = self.serving.keys().filter(|name| !present.contains(*name)).cloned().collect();
         for name in gone {
-            if let Some(close) = self.served.remove(&name) {
+            if let Some(close) = self.serving.remove(&name) {
                 close.send_replace(true);
             }
-            self.counts.forget(&name);
+            self.served.metrics.forget(&name);
             self.remove(name);
         }
         for name in present {
-            if !self.served.contains_key(&name) {
-                self.take_up(name);
+            if !self.serving.contains_key(&name) {
+                self.start_tenant(name);
             }
         }
     }
 
     /// Starts to serve a tenant. The receiver ends when its requests are answered, or when the first attempt has
     /// failed.
-    fn take_up(&mut self, name: TenantName) -> oneshot::Receiver<()> {
+    fn start_tenant(&mut self, name: TenantName) -> oneshot::Receiver<()> {
         let (close, closing) = watch::channel(false);
         let (begun, has_begun) = oneshot::channel();
-        let (term, links, counts) = (Arc::clone(&self.term), self.links.clone(), Arc::clone(&self.counts));
-        let tenant = OneTenant { term, links, counts, name: name.clone(), closing };
+        let (served, connections) = (Arc::clone(&self.served), self.connections.clone());
+        let tenant = OneTenant { served, connections, name: name.clone(), closing };
         self.tasks.spawn(tenant.run(begun));
-        self.served.insert(name, close);
+        self.serving.insert(name, close);
         has_begun
     }
 
     /// Deletes the data that a removed tenant has at NATS, where it could still be read. Retries until it is gone.
     fn remove(&mut self, name: TenantName) {
-        let Links { events, streams, .. } = self.links.clone();
-        let mut closing = self.term.closing.clone();
+        let NatsConnections { events, streams, .. } = self.connections.clone();
+        let mut closing = self.served.closing.clone();
         self.tasks.spawn(async move {
             let removing = async {
                 while let Err(error) = streams.remove(&events, &name).await {
@@ -145,7 +140,7 @@ impl OneTenant {
                 _ = closing.wait_for(|closing| *closing) => {}
             }
         };
-        publishing.spawn_on(published, self.links.background.handle());
+        publishing.spawn_on(published, self.connections.background.handle());
         if let Err(error) = self.answer(begun).await {
             tracing::error!(tenant = %self.name, %error, "a tenant's requests over NATS cannot be answered");
         }
@@ -154,10 +149,11 @@ impl OneTenant {
     /// Waits until no other history can have the tenant's name at these servers. Before that its requests are not
     /// taken, since they may be for another host. `None`: the tenant is gone.
     async fn claimed(&self, begun: &mut Option<oneshot::Sender<()>>) -> Option<Publisher<TenantHistory>> {
-        let host = &self.term.part.host;
+        let host = &self.served.partition.host;
         let history = TenantHistory::open(host, &self.name).ok()?;
         let mut publisher = loop {
-            match Publisher::new(&self.links.events, &self.name, history.clone(), &self.links.streams).await {
+            match Publisher::new(&self.connections.events, &self.name, history.clone(), &self.connections.streams).await
+            {
                 Ok(publisher) => break publisher,
                 Err(error) => {
                     tracing::warn!(tenant = %self.name, %error, "a tenant's events cannot be published yet");
@@ -166,7 +162,7 @@ impl OneTenant {
                 }
             }
         };
-        self.counts.watch(&self.name, publisher.progress());
+        self.served.metrics.watch(&self.name, publisher.progress());
         loop {
             let error = match publisher.claim(self.domains()).await {
                 Ok(()) => return Some(publisher),
@@ -184,31 +180,33 @@ impl OneTenant {
 
     /// Answers the tenant's requests until it is closed.
     async fn answer(&self, begun: Option<oneshot::Sender<()>>) -> Result<(), NotSent> {
-        let (connection, name) = (&self.links.requests, &self.name);
+        let (connection, name) = (&self.connections.requests, &self.name);
         let to_commands = connection.requests(format!("{name}.cmd.>")).await?;
         let to_batches = connection.requests(subject::batches(name)).await?;
         let to_queries = connection.requests(format!("{name}.query.>")).await?;
         let to_readers = connection.requests(format!("{name}.catchup")).await?;
         drop(begun);
         let mut answering = JoinSet::new();
-        let (term, counts, closing) = (Arc::clone(&self.term), Arc::clone(&self.counts), self.closing.clone());
+        let (served, closing) = (Arc::clone(&self.served), self.closing.clone());
         answering.spawn(async move {
-            to_commands.serve(&counts.commands, |request| commands::submit(&term, request), closing).await;
+            to_commands.serve(&served.metrics.commands, |request| commands::submit(&served, request), closing).await;
         });
-        let (term, counts, closing) = (Arc::clone(&self.term), Arc::clone(&self.counts), self.closing.clone());
+        let (served, closing) = (Arc::clone(&self.served), self.closing.clone());
         answering.spawn(async move {
-            let bytes_max = counts.reply_bytes_max();
-            to_batches.serve(&counts.batches, |request| batches::submit(&term, bytes_max, request), closing).await;
+            let bytes_max = served.metrics.reply_bytes_max();
+            to_batches
+                .serve(&served.metrics.batches, |request| batches::submit(&served, bytes_max, request), closing)
+                .await;
         });
-        let (term, counts, closing) = (Arc::clone(&self.term), Arc::clone(&self.counts), self.closing.clone());
+        let (served, closing) = (Arc::clone(&self.served), self.closing.clone());
         answering.spawn(async move {
-            to_queries.serve(&counts.queries, |request| queries::ask(&term, request), closing).await;
+            to_queries.serve(&served.metrics.queries, |request| queries::ask(&served, request), closing).await;
         });
-        let (term, counts, closing) = (Arc::clone(&self.term), Arc::clone(&self.counts), self.closing.clone());
+        let (served, closing) = (Arc::clone(&self.served), self.closing.clone());
         let connection = connection.clone();
         answering.spawn(async move {
             to_readers
-                .serve(&counts.catchups, |request| catchup::open(&term, &counts, &connection, request), closing)
+                .serve(&served.metrics.catchups, |request| catchup::open(&served, &connection, request), closing)
                 .await;
         });
         while answering.join_next().await.is_some() {}
@@ -216,7 +214,7 @@ impl OneTenant {
     }
 
     fn domains(&self) -> Vec<DomainName> {
-        let info = self.term.part.host.tenants().get(&self.name);
+        let info = self.served.partition.host.tenants().get(&self.name);
         info.map(|info| info.domains.into_iter().map(|domain| domain.domain).collect()).unwrap_or_default()
     }
 }

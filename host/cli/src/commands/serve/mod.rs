@@ -20,7 +20,7 @@ use polder_journal::DISK_RESERVE_BYTES;
 use polder_nats::ConnectOptions;
 use polder_nats::journal::JournalOptions;
 use polder_server::{
-    FIRST_KEY_FILE, FirstKeyProof, Members, Nats, Partitions, Server, join, listen, raise_descriptors,
+    ClusterThreads, FIRST_KEY_FILE, FirstKeyProof, Nats, Partitions, Server, join, listen, raise_descriptors,
 };
 use rustix::fs::Mode;
 use tokio::net::TcpListener;
@@ -90,7 +90,7 @@ impl Serve {
             Some(options) => Some(Nats::connect(options, self.streams.options()).await?),
             None => None,
         };
-        let Some((partitions, members)) = self.open(options, nats_options.as_ref(), &mut signals).await? else {
+        let Some((partitions, cluster_threads)) = self.open(options, nats_options.as_ref(), &mut signals).await? else {
             return Ok(());
         };
         // This is logged only now: the folder exists and belongs to this host alone.
@@ -102,8 +102,8 @@ impl Serve {
             Err(error) => Err(error.into()),
         };
         // This happens after a failure too, so that other hosts can take over the journals at once.
-        if let Some(members) = members {
-            tokio::task::spawn_blocking(|| members.stop()).await?;
+        if let Some(cluster_threads) = cluster_threads {
+            tokio::task::spawn_blocking(|| cluster_threads.stop()).await?;
         }
         // This happens after a failure too: a journal that was closed cleanly opens faster.
         partitions.shutdown().await;
@@ -130,7 +130,7 @@ impl Serve {
         options: HostOptions,
         nats: Option<&ConnectOptions>,
         signals: &mut StopSignals,
-    ) -> anyhow::Result<Option<(Partitions, Option<Members>)>> {
+    ) -> anyhow::Result<Option<(Partitions, Option<ClusterThreads>)>> {
         let cannot = || format!("cannot serve {}", self.data.display());
         let (Some(journal), Some(connect)) = (self.journal.options(&self.data)?, nats) else {
             data_folder::check_own(&self.data)?;
@@ -142,9 +142,9 @@ impl Serve {
             joined = join_journals(connect, &journal, &options) => joined,
             () = signals.received() => return Ok(None),
         };
-        let (partitions, members) = joined.with_context(cannot)?;
-        tracing::info!("{}", members.durability());
-        Ok(Some((partitions, Some(members))))
+        let (partitions, cluster_threads) = joined.with_context(cannot)?;
+        tracing::info!("{}", cluster_threads.durability());
+        Ok(Some((partitions, Some(cluster_threads))))
     }
 
     /// Listens, and starts the server.
@@ -217,7 +217,7 @@ async fn join_journals(
     connect: &ConnectOptions,
     journal: &JournalOptions,
     options: &HostOptions,
-) -> anyhow::Result<(Partitions, Members)> {
+) -> anyhow::Result<(Partitions, ClusterThreads)> {
     let mut reported = None;
     loop {
         let (connect, journal, options) = (connect.clone(), journal.clone(), options.clone());
