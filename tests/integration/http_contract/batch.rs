@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use polder_tests::Host;
+use polder_tests::{Host, skipped};
 use serde_json::{Value, json};
 
 use super::shop::Shop;
@@ -192,7 +192,7 @@ fn curl_can_send_a_batch() {
     let arguments = ["-sS", "-T", file.to_str().unwrap(), "-X", "POST", "-H", "Content-Type: application/x-ndjson"];
     let url = format!("{}{ROUTE}", shop.address());
     let Ok(ran) = Command::new("curl").args(arguments).arg(url).output() else {
-        return println!("skipped: there is no curl");
+        return skipped("there is no curl");
     };
     let answers = String::from_utf8(ran.stdout).unwrap();
     assert_eq!(
