@@ -37,7 +37,7 @@ impl Guest for Rogue {
     type Document = Board;
 
     fn route(_: String, events: Vec<Event>) -> Result<Vec<Vec<String>>, Fault> {
-        let mut keys = Vec::new();
+        let mut keys: Vec<Vec<String>> = Vec::new();
         for event in events {
             fail_in("route", &event.aggregate_id)?;
             match event.aggregate_id.as_str() {
