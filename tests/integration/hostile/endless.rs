@@ -13,6 +13,8 @@ const ENDLESS: Limits =
     Limits { fuel_per_call_max: 1_000_000_000_000, call_wall_ms_max: 60_000, warm_states_max: 1, ..LIMITS };
 /// A generous limit for something that must happen soon.
 const SOON: Duration = Duration::from_secs(30);
+/// A command on the slow lane, on a busy machine.
+const ANSWER_MAX: Duration = Duration::from_secs(3);
 /// Aggregates that are used so that another one's state leaves memory.
 const OTHERS: u64 = 32;
 
@@ -95,4 +97,35 @@ async fn endless_calls_end_with_their_host() {
         let answer = answer.await.unwrap();
         assert!(matches!(answer, Err(SubmitError::ShuttingDown)), "{answer:?}");
     }
+}
+
+/// Commands that run on the slow lane, until one is not answered because the state of another aggregate leaves memory
+/// there, and its saving does not end. Returns the command that waits.
+async fn begin_saving(yard: &Yard, name: &str) -> Answer {
+    yard.send_as(name, "save-loops", "toil").await.unwrap();
+    for number in 0..OTHERS {
+        let mut answer = tokio::spawn(yard.send_as(name, &format!("other-{number}"), "toil"));
+        match tokio::time::timeout(ANSWER_MAX, &mut answer).await {
+            Ok(answered) => drop(answered.unwrap().unwrap()),
+            Err(_) => return answer,
+        }
+    }
+    panic!("{name}: no state was saved on the slow lane");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saving_on_the_slow_lane_that_is_endless_ends_with_its_tenant_and_with_its_host() {
+    let mut yard = Yard::with(ENDLESS).await;
+    yard.add("first").await;
+    yard.add("second").await;
+    let answer = begin_saving(&yard, "first").await;
+    yard.neighbour_goes_on().await;
+    yard.remove_in_time("first").await;
+    let answer = answer.await.unwrap();
+    assert!(matches!(answer, Err(SubmitError::UnknownTenant(_))), "{answer:?}");
+    let answer = begin_saving(&yard, "second").await;
+    yard.neighbour_goes_on().await;
+    yard.shut_down_in_time().await;
+    let answer = answer.await.unwrap();
+    assert!(matches!(answer, Err(SubmitError::ShuttingDown)), "{answer:?}");
 }

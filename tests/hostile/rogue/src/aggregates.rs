@@ -22,6 +22,8 @@ const GIGABYTE_EVENTS: usize = 16 * 1024;
 const TEN_MILLION: usize = 10_000_000;
 /// More than the number of events after which a state that leaves memory is saved.
 const MANY_EVENTS: usize = 40;
+/// More work than a call may do on the fast lane.
+const TOIL_ROUNDS: u64 = 5_000_000;
 /// A little less than a state may have by default.
 const WIDE_STATE_BYTES: usize = 15 * 1024 * 1024;
 /// More handles than any test has.
@@ -153,6 +155,12 @@ impl Guest for Rogue {
             "returned-twice" => return Ok((unsafe { State::from_handle(before) }, Ok(Vec::new()))),
             kind @ ("dropped" | "made-up" | "foreign") => return Ok((lie(kind, state), Ok(Vec::new()))),
             "many" => Ok((0..MANY_EVENTS).map(|_| done(b"{}")).collect()),
+            "toil" => {
+                for round in 0..TOIL_ROUNDS {
+                    black_box(round);
+                }
+                Ok((0..MANY_EVENTS).map(|_| done(b"{}")).collect())
+            }
             "note-flood" => {
                 notes::flood();
                 Ok(vec![done(b"{}")])

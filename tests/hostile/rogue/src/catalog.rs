@@ -17,7 +17,8 @@ const DESCRIPTOR: &str = r#"{"format":1,"domain":"rogue","aggregates":{"thing":{
     "wrong-name":{"schema":{}},"name-no-utf8":{"schema":{}},"old-version":{"schema":{}},"new-version":{"schema":{}},
     "wide-event":{"schema":{}},"too-many":{"schema":{}},"gigabyte":{"schema":{}},"ten-million":{"schema":{}},
     "bad-code":{"schema":{}},"long-message":{"schema":{}},"returned-twice":{"schema":{}},"dropped":{"schema":{}},
-    "made-up":{"schema":{}},"foreign":{"schema":{}},"many":{"schema":{}},"note-flood":{"schema":{}},"swell":{"schema":{}},"fill":{"schema":{}},"loop":{"schema":{}},"recurse":{"schema":{}},
+    "made-up":{"schema":{}},"foreign":{"schema":{}},"many":{"schema":{}},"toil":{"schema":{}},
+    "note-flood":{"schema":{}},"swell":{"schema":{}},"fill":{"schema":{}},"loop":{"schema":{}},"recurse":{"schema":{}},
     "grow":{"schema":{}},"trap":{"schema":{}},"fault":{"schema":{}}},
     "events":{"thing-done":{"version":2,"reads":[1,2],"schema":{}},"numbers-found":{"version":1,"reads":[1],"schema":{}}}}},
     "projections":{"board":{"schema":{}}}}"#;
