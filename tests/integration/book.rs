@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use polder_tests::{Host, polder_file};
+use polder_tests::{Host, polder_file, skipped};
 
 use crate::book_links::{README, chapters, read};
 
@@ -100,7 +100,7 @@ impl Reader<'_> {
             self.host = Some(Host::start(&self.folder.join(data)));
             assert_eq!(shown.trim_end(), format!("listening on {ADDRESS_IN_TEXT}"), "{}", self.page);
         } else if command.starts_with("curl ") && !has_curl() {
-            println!("skipped: there is no curl for {command}");
+            skipped(&format!("there is no curl for {command}"));
         } else {
             self.shell(command, shown);
         }

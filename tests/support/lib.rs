@@ -10,6 +10,7 @@ mod nats;
 mod paths;
 mod random;
 mod raw;
+mod skipped;
 mod wire;
 
 pub use binary::{Ran, polder, polder_with_input};
@@ -20,4 +21,5 @@ pub use nats::{NatsOptions, NatsServer};
 pub use paths::{guest_file, nats_server_file, polder_file, python_file, repository_file, shared_data};
 pub use random::Random;
 pub use raw::RawConnection;
+pub use skipped::skipped;
 pub use wire::{Flow, Wire};

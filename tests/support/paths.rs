@@ -30,14 +30,10 @@ pub fn repository_file(path: &str) -> PathBuf {
     root().join(path)
 }
 
-/// Real data that only some machines have. If it is missing, prints a note and returns `None`.
+/// Real data that only some machines have. `None` if it is missing.
 pub fn shared_data(path: &str) -> Option<PathBuf> {
     let file = root().parent()?.join("shared/data").join(path);
-    if file.is_file() {
-        return Some(file);
-    }
-    println!("skipped: there is no ../shared/data/{path} beside the repository");
-    None
+    file.is_file().then_some(file)
 }
 
 fn made(file: PathBuf, how: &str) -> PathBuf {

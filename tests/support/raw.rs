@@ -45,6 +45,13 @@ impl RawConnection {
         !self.rest.is_empty()
     }
 
+    /// The answer as far as it has arrived when its first bytes are there; empty if none come within `wait_max`. The
+    /// bytes stay for [`Self::answer`].
+    pub fn begun(&mut self, wait_max: Duration) -> String {
+        self.has_begun_an_answer(wait_max);
+        String::from_utf8_lossy(&self.rest).into_owned()
+    }
+
     /// Whether the host closes the connection within `wait_max`; bytes that it still sends are dropped.
     pub fn is_closed_within(&mut self, wait_max: Duration) -> bool {
         let deadline = Instant::now() + wait_max;

@@ -2,6 +2,7 @@
 //! reveals nothing.
 
 mod actors;
+mod batches;
 mod browsers;
 mod events;
 mod keys;

@@ -4,6 +4,7 @@ mod commands;
 mod follow;
 mod hosts;
 mod journals;
+mod parked;
 mod questions;
 mod watch;
 

@@ -114,6 +114,43 @@ fn views_are_shown_one_or_many() {
 }
 
 #[test]
+fn a_page_says_how_to_go_on() {
+    let desk = Desk::open();
+    let client = desk.host.client();
+    for number in 1..=5 {
+        for (command, payload) in [
+            ("draft-order", r#"{"customer":"c-1"}"#),
+            ("add-line", r#"{"sku":"TEA","quantity":2,"price":5}"#),
+            ("submit-order", "{}"),
+            ("validate-order", "{}"),
+            ("fulfil-order", "{}"),
+        ] {
+            client.post(&format!("/v1/main/orders/order/o-{number}/{command}"), payload).json(200);
+        }
+    }
+    for view in ["order-summary", "customer-totals"] {
+        client.get(&format!("/v1/main/orders/views/{view}?after=25&timeout_ms=60000")).json(200);
+    }
+    let documents = |arguments: &[&str]| desk.host.polder(&[&["view", "orders/order-summary"], arguments].concat());
+    let (first, last) = (documents(&["--limit", "2"]), documents(&["--limit", "2", "--offset", "4"]));
+    let said = "\n2 of 5 documents, as of position 25; go on with --offset 2";
+    assert!(first.good().starts_with("o-1  {") && first.good().ends_with(said), "{first}");
+    assert!(last.good().starts_with("o-5  {") && last.good().ends_with("\n1 document, as of position 25"), "{last}");
+
+    let effects = |after: &str| desk.host.polder(&["effects", "orders", "--limit", "2", "--after", after]);
+    let mut cursor = "0".to_owned();
+    for shown in [["o-1", "o-2"], ["o-3", "o-4"]] {
+        let page = effects(&cursor);
+        let (lines, next) =
+            page.good().rsplit_once("\n2 effects, there are more: go on with --after ").expect("a hint");
+        assert!(shown.iter().all(|order| lines.contains(&format!("fulfilled:{order}"))), "{page}");
+        cursor = next.to_owned();
+    }
+    let page = effects(&cursor);
+    assert!(page.good().contains("fulfilled:o-5") && page.good().ends_with(", as of position 25"), "{page}");
+}
+
+#[test]
 fn domains_are_listed_with_what_they_can_do() {
     let desk = fulfilled();
     let ran = desk.host.polder(&["domains"]);

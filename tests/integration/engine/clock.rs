@@ -15,14 +15,13 @@ use super::door::{Door, tenant};
 
 const HOUR_MS: u64 = 60 * 60 * 1_000;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn times_never_go_down_after_the_clock_was_set_back() {
-    let folder = tempfile::tempdir().unwrap();
-    Door::orders(folder.path()).await.close().await;
+fn an_hour_ahead() -> TimestampMs {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    // The journal of a host whose clock was an hour ahead.
-    let ahead = TimestampMs(now.as_millis() as u64 + HOUR_MS);
-    let (mut writer, _reader, _) = Journal::open(folder.path(), OpenOptions::default()).unwrap();
+    TimestampMs(now.as_millis() as u64 + HOUR_MS)
+}
+
+/// The first event of order `o-1`, as a host with this clock records it.
+fn drafted_at(at_ms: TimestampMs) -> EncodedRecord {
     let command_name = CommandName::new("draft-order").unwrap();
     let decision = Decision {
         tenant: tenant(),
@@ -37,7 +36,7 @@ async fn times_never_go_down_after_the_clock_was_set_back() {
         causation_id: None,
         actor: None,
         trail: Trail::default(),
-        at_ms: ahead,
+        at_ms,
         outcome: Outcome::Accepted,
         sequence_before: Sequence::ZERO,
         events: vec![NewEvent {
@@ -46,21 +45,54 @@ async fn times_never_go_down_after_the_clock_was_set_back() {
             payload: json!({ "customer": "c-1" }).to_string().into_bytes(),
         }],
     };
-    let (record, _) = EncodedRecord::encode(&decision, decision.aggregate_key(), &ContentId::NONE);
-    writer.append(&[record]).unwrap();
+    EncodedRecord::encode(&decision, decision.aggregate_key(), &ContentId::NONE).0
+}
+
+/// The next event of the order is not earlier than the one from the future, and its time can be asked for.
+async fn times_go_on_from(ahead: TimestampMs, door: &Door, sku: &str) {
+    let ack = door.accept("o-1", "add-line", json!({ "sku": sku, "quantity": 1, "price": 2 })).await;
+    let times: Vec<u64> = door.history("o-1").await.iter().map(|event| event.at_ms.0).collect();
+    assert!(times.is_sorted() && times[0] == ahead.0, "{times:?}");
+    let last = TimestampMs(*times.last().unwrap());
+    let (sequence, _) = door.state("o-1", AsOf::Time(last)).await.unwrap();
+    assert_eq!(sequence, ack.sequence.0, "the time that was just answered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_never_go_down_after_the_clock_was_set_back() {
+    let folder = tempfile::tempdir().unwrap();
+    Door::orders(folder.path()).await.close().await;
+    // The journal of a host whose clock was an hour ahead.
+    let ahead = an_hour_ahead();
+    let (mut writer, reader, _) = Journal::open(folder.path(), OpenOptions::default()).unwrap();
+    writer.append(&[drafted_at(ahead)]).unwrap();
     assert!(writer.newest_at_ms() >= ahead);
     writer.close().unwrap();
-    drop(_reader);
+    drop(reader);
 
-    for turn in 0..2 {
+    for sku in ["TEA-0", "TEA-1"] {
         let door = Door::orders(folder.path()).await;
-        let line = json!({ "sku": format!("TEA-{turn}"), "quantity": 1, "price": 2 });
-        let ack = door.accept("o-1", "add-line", line).await;
-        let times: Vec<u64> = door.history("o-1").await.iter().map(|event| event.at_ms.0).collect();
-        assert!(times.is_sorted() && times[0] == ahead.0, "{times:?}");
-        let last = TimestampMs(*times.last().unwrap());
-        let (sequence, _) = door.state("o-1", AsOf::Time(last)).await.unwrap();
-        assert_eq!(sequence, ack.sequence.0, "the time that was just answered");
+        times_go_on_from(ahead, &door, sku).await;
         door.close().await;
     }
+}
+
+/// The owner in between is a writer of the same journal; a host in another process would append the same frames.
+#[tokio::test(flavor = "multi_thread")]
+async fn times_never_go_down_after_a_takeover_from_a_host_whose_clock_is_ahead() {
+    let folder = tempfile::tempdir().unwrap();
+    let door = Door::orders(folder.path()).await;
+    door.accept("o-2", "draft-order", json!({ "customer": "c-1" })).await;
+    let ahead = an_hour_ahead();
+    tokio::task::block_in_place(|| {
+        let mut writer = door.host.step_down().expect("it owns the journal");
+        writer.append(&[drafted_at(ahead)]).unwrap();
+        door.host.followed(&[tenant()]).unwrap();
+        door.host.lead(writer).unwrap();
+    });
+    times_go_on_from(ahead, &door, "TEA").await;
+    // Times of other aggregates go on from there too.
+    door.accept("o-2", "add-line", json!({ "sku": "TEA", "quantity": 1, "price": 2 })).await;
+    assert!(door.history("o-2").await.last().unwrap().at_ms >= ahead);
+    door.close().await;
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use polder_core::{Event, Limits};
 use polder_sandbox::{Component, GuestCommand, GuestEvent, Instance, Sandbox, SandboxOptions, StateHandle};
 use polder_sdk::{CommandRef, Domain, EventRef, Refused};
-use polder_tests::Random;
+use polder_tests::{Random, skipped};
 use serde_json::{Value, json};
 
 use super::door::component;
@@ -211,8 +211,7 @@ fn permits_are_the_same_natively_and_in_the_sandbox() {
 #[test]
 fn recorded_cases_come_out_the_same_in_the_sandbox() {
     let Some(folder) = std::env::var_os("POLDER_GUEST_CASES_DIR").map(PathBuf::from) else {
-        println!("skipped: `cargo xtask test` records the cases and sets POLDER_GUEST_CASES_DIR");
-        return;
+        return skipped("`cargo xtask test` records the cases and sets POLDER_GUEST_CASES_DIR");
     };
     let cases = polder_cases::read_folder(&folder).unwrap();
     for guest in ["orders", "permits"] {

@@ -18,6 +18,7 @@ async fn a_domain_that_does_not_start_or_describe_itself_is_refused() {
         ("describe-loops", "cannot describe itself: the domain's code "),
         ("describe-grows", "cannot describe itself: the domain's code wanted more than 268435456 bytes of memory"),
         ("describe-text", "the descriptor is not JSON of the expected shape"),
+        ("describe-long", "(limit descriptor_bytes_max)"),
         ("describe-2-way", "describes itself differently from call to call"),
         ("describe-format", "the descriptor has format 2; this host reads format 1"),
         ("describe-name", "does not start with a small letter"),

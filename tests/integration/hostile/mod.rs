@@ -4,12 +4,17 @@
 mod bombs;
 mod calls;
 mod compiling;
-mod guests;
+mod endless;
+mod gallery;
+pub(crate) mod guests;
 mod loading;
 mod loops;
 mod mutations;
+mod note_flood;
 mod numbers;
+mod process;
 mod reads;
 mod set_aside;
 mod views;
+mod wide_views;
 mod yard;

@@ -43,20 +43,20 @@ async fn looping_reads_delay_no_other_reader_and_end_with_their_readers() {
         tokio::spawn(async move { yard.state("inspect-loops").await.map(drop) })
     });
     let reads: Vec<_> = reads.collect();
-    while metric(&shared, "polder_slow_reads_total") == 0 || metric(&shared, "polder_reads") < READERS as u64 {
+    while shared.metric("polder_slow_reads_total") == 0 || shared.metric("polder_reads") < READERS as u64 {
         tokio::task::yield_now().await;
     }
     for _ in 0..20 {
         assert_eq!(shared.neighbours_state().await, "{\"done\":1}");
     }
     assert!(reads.iter().all(|read| !read.is_finished()), "a neighbour waited for a loop");
-    assert_eq!(metric(&shared, "polder_reads"), READERS as u64);
+    assert_eq!(shared.metric("polder_reads"), READERS as u64);
     let began = Instant::now();
     for read in reads {
         read.abort();
         assert!(read.await.unwrap_err().is_cancelled());
     }
-    assert_eq!(metric(&shared, "polder_reads"), 0);
+    assert_eq!(shared.metric("polder_reads"), 0);
     yard = Arc::into_inner(shared).expect("the readers are gone");
     yard.neighbour_goes_on().await;
     // The shutdown waits for running calls.
@@ -94,10 +94,4 @@ async fn hoarding_reads_stay_within_the_hosts_memory() {
     yard.neighbour_goes_on().await;
     yard.host.clone().shutdown().await;
     assert_eq!(memory.used_by(MemoryPurpose::Reads), 0);
-}
-
-fn metric(yard: &Yard, name: &str) -> u64 {
-    let metrics = yard.host.metrics();
-    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("there is no {name} in\n{metrics}")).parse().unwrap()
 }

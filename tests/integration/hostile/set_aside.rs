@@ -1,6 +1,7 @@
 //! Events that projections cannot apply are recorded with their reasons, reported with every answer, retried and
 //! discarded. Also views whose file is damaged or missing.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use polder_core::{DomainName, LimitChanges, Limits, Position, ProjectionName, Revision};
@@ -96,7 +97,10 @@ async fn what_is_set_aside_is_tried_again_and_given_up() {
     let all = [(1, ParkedKind::Failed), (2, ParkedKind::Behind), (3, ParkedKind::Failed)];
     let found = parked(&yard).await;
     assert_eq!(kinds(&found), all);
-    assert!(found[0].2.contains("the domain's code trapped") && found[2].2.contains("it will not apply"), "{found:?}");
+    assert!(
+        found[0].2.contains("the domain's code trapped") && found[2].2.contains("it reports a fault in apply"),
+        "{found:?}"
+    );
 
     // The retry fails as before.
     let retried = yard.host.views().retry_parked(&tenant(MAIN_TENANT), everything()).await.unwrap();
@@ -114,6 +118,21 @@ async fn what_is_set_aside_is_tried_again_and_given_up() {
     let last = yard.good_call("t-1").await.position;
     yard.documents(MAIN_TENANT, "board", last, WAIT_MS).await.unwrap();
     assert_eq!(parked(&yard).await, []);
+}
+
+/// Each failure costs two calls, so the host does not try all of the event's documents.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_fails_for_a_few_documents_is_set_aside_for_all_of_them() {
+    let yard = Yard::open().await;
+    yard.good_call("route-failing").await;
+    let last = yard.good_call("t-1").await.position;
+    assert_eq!(yard.documents(MAIN_TENANT, "board", last, WAIT_MS).await.unwrap(), [("t-1".to_owned(), seen(1))]);
+    let page = yard.host.views().parked(&tenant(MAIN_TENANT), everything(), 1_000).await.unwrap();
+    let keys: BTreeSet<&str> = page.parked.iter().filter_map(|event| event.key.as_deref()).collect();
+    assert_eq!((page.parked.len(), keys.len()), (20, 20));
+    assert!(page.parked.iter().all(|event| event.position.0 == 1 && event.kind == ParkedKind::Failed));
+    let reasons: BTreeSet<&str> = page.parked.iter().map(|event| event.reason.as_str()).collect();
+    assert_eq!(reasons.len(), 4, "the documents that were tried: {reasons:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,8 @@
 //! A host with two tenants: `main`, where hostile guests run, and a neighbour with the same domain, which must not be
 //! affected.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use polder_core::{
     AggregateId, AggregateName, Command, CommandAck, CommandName, CommandStatus, DomainName, Limits, MemoryBudget,
@@ -15,6 +17,10 @@ use tempfile::TempDir;
 use super::guests::good;
 
 pub(crate) const NEIGHBOUR: &str = "neighbour";
+/// A hostile tenant is removed within this time.
+const REMOVAL_MAX: Duration = Duration::from_secs(5);
+/// A host with hostile tenants shuts down within this time.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 
 pub(crate) struct Yard {
     pub(crate) host: Host,
@@ -44,15 +50,13 @@ impl Yard {
         let folder = tempfile::tempdir().unwrap();
         let options = HostOptions { workers: 2, limits, memory, ..HostOptions::new(folder.path()) };
         let host = Host::open(options).unwrap();
-        host.tenants().add(&tenant(NEIGHBOUR), None).await.unwrap();
         let mut yard = Self { host, neighbours_turns: 0, folder };
-        for name in [MAIN_TENANT, NEIGHBOUR] {
-            yard.host
-                .deployments()
-                .deploy(&tenant(name), good("rogue").into(), DeployOptions::default())
-                .await
-                .unwrap();
-        }
+        yard.host
+            .deployments()
+            .deploy(&tenant(MAIN_TENANT), good("rogue").into(), DeployOptions::default())
+            .await
+            .unwrap();
+        yard.add(NEIGHBOUR).await;
         yard.neighbour_goes_on().await;
         yard
     }
@@ -98,6 +102,33 @@ impl Yard {
         self.state_as(MAIN_TENANT, id).await
     }
 
+    /// Adds another tenant with the same domain.
+    pub(crate) async fn add(&self, name: &str) {
+        self.host.tenants().add(&tenant(name), None).await.unwrap();
+        self.host.deployments().deploy(&tenant(name), good("rogue").into(), DeployOptions::default()).await.unwrap();
+    }
+
+    /// Removes a tenant. This must not take long, whatever the tenant's guests are doing.
+    pub(crate) async fn remove_in_time(&self, name: &str) {
+        let began = Instant::now();
+        self.host.tenants().remove(&tenant(name), name, None).await.unwrap();
+        assert!(began.elapsed() < REMOVAL_MAX, "the removal of {name} took {:?}", began.elapsed());
+    }
+
+    /// Shuts the host down. This must not take long, whatever the guests are doing.
+    pub(crate) async fn shut_down_in_time(self) {
+        let began = Instant::now();
+        self.host.shutdown().await;
+        assert!(began.elapsed() < SHUTDOWN_MAX, "the shutdown took {:?}", began.elapsed());
+    }
+
+    /// The value of a metric without labels.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let metrics = self.host.metrics();
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("there is no {name} in\n{metrics}")).parse().unwrap()
+    }
+
     /// Deploys to `main`, and returns the reason of the refusal.
     pub(crate) async fn refusal(&self, component: impl Into<Uploaded>) -> String {
         match self.host.deployments().deploy(&tenant(MAIN_TENANT), component.into(), DeployOptions::default()).await {
@@ -106,7 +137,7 @@ impl Yard {
         }
     }
 
-    async fn state_as(&self, name: &str, id: &str) -> Result<String, ReadError> {
+    pub(crate) async fn state_as(&self, name: &str, id: &str) -> Result<String, ReadError> {
         let (domain, aggregate) = (DomainName::new("rogue").unwrap(), AggregateName::new("thing").unwrap());
         let id = AggregateId::new(id).unwrap();
         let answer = self.host.queries().state(&tenant(name), &domain, &aggregate, &id, AsOf::Now).await?;

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use polder_tests::Host;
+use polder_tests::{Host, skipped};
 use serde_json::{Value, json};
 
 use super::shop::Shop;
@@ -19,7 +19,7 @@ fn line(address: &str, id: &str, payload: &Value) -> String {
     json!({ "address": address, "command_id": id, "payload": payload }).to_string() + "\n"
 }
 
-fn draft(order: u64) -> String {
+pub(crate) fn draft(order: u64) -> String {
     line(&format!("orders/order/o-{order}/draft-order"), &format!("c-{order}"), &json!({ "customer": "ann" }))
 }
 
@@ -116,31 +116,36 @@ fn a_line_that_is_too_long_is_one_problem() {
 }
 
 /// A request whose body is written piece by piece.
-struct Open {
+pub(crate) struct Open {
     stream: TcpStream,
     answer: BufReader<TcpStream>,
 }
 
 impl Open {
     fn new(address: &str) -> Self {
+        Self::with_headers(address, "")
+    }
+
+    /// Each of the headers ends with a line end.
+    pub(crate) fn with_headers(address: &str, headers: &str) -> Self {
         let mut stream = TcpStream::connect(address.trim_start_matches("http://")).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let host = address.trim_start_matches("http://");
         let head = format!(
-            "POST {ROUTE} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {NDJSON}\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "POST {ROUTE} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {NDJSON}\r\n{headers}Transfer-Encoding: chunked\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         let answer = BufReader::new(stream.try_clone().unwrap());
         Self { stream, answer }
     }
 
-    fn send(&mut self, text: &str) {
+    pub(crate) fn send(&mut self, text: &str) {
         write!(self.stream, "{:x}\r\n{text}\r\n", text.len()).unwrap();
     }
 
     /// The next line of JSON; heads and sizes of chunks around it are skipped.
     #[track_caller]
-    fn next(&mut self) -> Value {
+    pub(crate) fn next(&mut self) -> Value {
         loop {
             let mut line = String::new();
             assert!(self.answer.read_line(&mut line).unwrap() > 0, "the answer is over");
@@ -187,7 +192,7 @@ fn curl_can_send_a_batch() {
     let arguments = ["-sS", "-T", file.to_str().unwrap(), "-X", "POST", "-H", "Content-Type: application/x-ndjson"];
     let url = format!("{}{ROUTE}", shop.address());
     let Ok(ran) = Command::new("curl").args(arguments).arg(url).output() else {
-        return println!("skipped: there is no curl");
+        return skipped("there is no curl");
     };
     let answers = String::from_utf8(ran.stdout).unwrap();
     assert_eq!(

@@ -38,7 +38,7 @@ fn silent_connections_take_no_descriptor_that_others_need() {
     };
     assert_eq!(metric("polder_connections_max"), 512);
     assert!(metric("polder_connections") <= 512 && metric("polder_connections_evicted_total") >= 500);
-    // More tenants, each with open views and a segment of the journal.
+    // Beside all of them the host opens files: those of new tenants and of a view.
     for tenant in ["a", "b", "c"] {
         kept.put(&format!("/v1/tenants/{tenant}"), "").json(201);
     }

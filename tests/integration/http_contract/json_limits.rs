@@ -10,26 +10,33 @@ fn nested(depth: usize) -> String {
     format!("{}{}", "[".repeat(depth), "]".repeat(depth))
 }
 
+/// Values that are JSON, each with the name of the limit that an object with this value as a member is beyond.
+pub(crate) fn beyond_limits() -> Vec<(String, &'static str)> {
+    let numbers = ["1e400", "-1e400", "1.8e308", &"9".repeat(400)].map(str::to_owned);
+    let deep = [JSON_DEPTH_MAX + 1, 110, 127, 128, 130, 100_000].map(|depth| nested(depth - 1));
+    let numbers = numbers.into_iter().map(|number| (number, "json_number_max"));
+    numbers.chain(deep.into_iter().map(|value| (value, "json_depth_max"))).collect()
+}
+
 #[test]
 fn json_beyond_a_limit_is_refused_with_its_name() {
     let shop = Shop::open();
     shop.send("o-1", "draft-order", &json!({ "customer": "c-1" })).json(200);
-    let numbers = ["1e400", "-1e400", "1.8e308", &"9".repeat(400)].map(str::to_owned);
-    let deep = [JSON_DEPTH_MAX + 1, 110, 127, 128, 130, 100_000].map(|depth| nested(depth - 1));
-    for (values, limit) in [(&numbers[..], "json_number_max"), (&deep[..], "json_depth_max")] {
-        for value in values {
-            for (method, path) in [
-                ("POST", "/v1/main/orders/order/o-1/add-line"),
-                ("PUT", "/v1/main/bridge"),
-                ("PATCH", "/v1/tenants/main/limits"),
-            ] {
-                let body = format!("{{\"quantity\": {value}}}");
-                if path.ends_with("limits") && body.len() > 60_000 {
-                    continue;
-                }
-                let problem = shop.client.request(method, path).body(body).send().problem(422, "json-limit");
-                assert_eq!(problem["limit_name"], limit, "{method} {path}: {problem}");
+    let proof = std::fs::read_to_string(shop.data("first-key-proof")).unwrap();
+    for (value, limit) in beyond_limits() {
+        for (method, path, bytes_max) in [
+            ("POST", "/v1/main/orders/order/o-1/add-line", usize::MAX),
+            ("PUT", "/v1/main/bridge", usize::MAX),
+            ("PATCH", "/v1/tenants/main/limits", 60_000),
+            ("POST", "/v1/keys", 1_000),
+        ] {
+            let body = format!("{{\"quantity\": {value}}}");
+            if body.len() > bytes_max {
+                continue;
             }
+            let request = shop.client.request(method, path).header("first-key-proof", proof.trim());
+            let problem = request.body(body).send().problem(422, "json-limit");
+            assert_eq!(problem["limit_name"], limit, "{method} {path}: {problem}");
         }
     }
     // The domain judges values at the limits, and its refusal is not a fault.
@@ -42,6 +49,28 @@ fn json_beyond_a_limit_is_refused_with_its_name() {
     let metrics = shop.client.get("/metrics");
     let faults = metrics.text().lines().filter(|line| line.starts_with("polder_guest_faults"));
     assert!(faults.clone().all(|line| line.ends_with(" 0")), "{:?}", faults.collect::<Vec<_>>());
+    assert_eq!(shop.client.position(), 1);
+}
+
+/// The refusal of one line is as that of the command alone, and the other lines of the batch go on.
+#[test]
+fn a_line_of_a_batch_beyond_a_limit_is_refused_with_its_name() {
+    let shop = Shop::open();
+    let draft = |order: usize, payload: &str| {
+        format!("{{\"address\":\"orders/order/o-{order}/draft-order\",\"payload\":{payload}}}\n")
+    };
+    let values = beyond_limits();
+    let lines: Vec<String> = values.iter().map(|(value, _)| draft(0, &format!("{{\"customer\":{value}}}"))).collect();
+    let body = lines.concat() + &draft(1, "{\"customer\":\"c-1\"}");
+    let request = shop.client.request("POST", "/v1/main/commands").header("content-type", "application/x-ndjson");
+    let mut answers = request.body(body).send().lines();
+    answers.sort_by_key(|answer| answer["line"].as_u64());
+    let last = answers.pop().expect("an answer to the good line");
+    assert_eq!((answers.len(), &last["status"]), (values.len(), &json!("accepted")), "{last}");
+    for (answer, (_, limit)) in answers.iter().zip(values) {
+        let found = (&answer["type"], &answer["status"], &answer["limit_name"]);
+        assert_eq!(found, (&json!("urn:polder:problem:json-limit"), &json!(422), &json!(limit)), "{answer}");
+    }
     assert_eq!(shop.client.position(), 1);
 }
 

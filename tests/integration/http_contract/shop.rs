@@ -36,6 +36,11 @@ impl Shop {
         self.host = Some(host);
     }
 
+    /// A file of the data folder.
+    pub(crate) fn data(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join("data").join(name)
+    }
+
     pub(crate) fn address(&self) -> &str {
         self.host.as_ref().expect("it runs").address()
     }

@@ -24,6 +24,26 @@ fn with_history() -> (TempDir, Host, usize) {
     (folder, host, bytes)
 }
 
+/// Waits until the host reads nothing more for its clients. Returns the most memory that it had until then, in bytes.
+fn once_nothing_moves(host: &Host) -> u64 {
+    let (client, begin) = (host.client(), Instant::now());
+    let (mut most, mut last, mut same) = (0, Vec::new(), 0);
+    while same < 3 {
+        assert!(begin.elapsed() < ANSWER_WAIT_MAX, "the host still reads for clients that do not read: {last:?}");
+        most = most.max(host.resident_bytes());
+        std::thread::sleep(Duration::from_millis(100));
+        let metrics = client.get("/metrics");
+        let value = |name: &str| {
+            let line = metrics.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line.expect("a metric").parse::<u64>().expect("a number")
+        };
+        let now = vec![value("polder_reads"), value("polder_memory_bytes{purpose=\"reads\"}")];
+        same = if now == last && now[0] == 0 && now[1] > 0 { same + 1 } else { 0 };
+        last = now;
+    }
+    most
+}
+
 #[test]
 fn clients_that_do_not_read_are_not_answered_ahead() {
     let (_folder, host, bytes) = with_history();
@@ -34,13 +54,7 @@ fn clients_that_do_not_read_are_not_answered_ahead() {
     assert!(pipelined.send(FEED.repeat(40).as_bytes()));
     let mut unread: Vec<_> = (0..60).map(|_| RawConnection::open(host.address())).collect();
     unread.iter_mut().for_each(|connection| assert!(connection.send(FEED.as_bytes())));
-    let begin = Instant::now();
-    let mut most = 0;
-    while begin.elapsed() < Duration::from_secs(5) {
-        most = most.max(host.resident_bytes().saturating_sub(before));
-        std::thread::sleep(Duration::from_millis(100));
-        host.client().get("/readyz").json(200);
-    }
+    let most = once_nothing_moves(&host).saturating_sub(before);
     assert!(most < 150 * MIB, "{} MiB", most / MIB);
     // Once they read, they get everything. Both read at the same time, because a client that still does not read is
     // closed after a while.
@@ -89,4 +103,23 @@ fn half_sent_requests_end() {
     assert!(unread.answer(Duration::from_secs(20)).expect("an answer").starts_with("HTTP/1.1 404 "));
     assert!(unread.is_closed_within(Duration::from_secs(10)));
     host.client().post("/v1/main/orders/order/o-1/draft-order", json!({ "customer": "c-1" }).to_string()).json(200);
+}
+
+/// A request that never ends does not delay the end of the host: it is cut off before its own time is up.
+#[test]
+fn a_half_sent_request_delays_the_end_only_for_a_while() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(&folder.path().join("data"));
+    host.client().deploy("orders");
+    let mut half = RawConnection::open(host.address());
+    // At the least rate that the host accepts, this body may take a minute.
+    let head = "PUT /v1/main/domains/orders HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/wasm\r\n\
+                content-length: 4000000\r\n\r\n";
+    assert!(half.send(head.as_bytes()) && half.send(&[0; 1000]));
+    // The host has taken the request when it has answered a later one.
+    host.client().get("/readyz").json(200);
+    let begin = Instant::now();
+    host.stop();
+    assert!(begin.elapsed() < Duration::from_secs(9), "{:?}", begin.elapsed());
+    assert!(half.is_closed_within(Duration::from_secs(5)));
 }

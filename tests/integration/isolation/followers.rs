@@ -3,49 +3,58 @@
 
 use std::io::Write as _;
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use polder_tests::{Client, Host};
 
-const FOLLOWERS: usize = 100;
-/// A thousand events each: about 8 MB of answer, more than the system's own buffers hold.
-const RUSHES: usize = 25;
-const MEMORY_BYTES_MAX: u64 = 512 * 1024 * 1024;
-/// Workers, readers, journal, views, HTTP and the runtime; far fewer than one for each follower.
-const THREADS_MAX: u64 = 80;
+const READS: &str = "polder_memory_bytes{purpose=\"reads\"}";
+const FOLLOWERS: u64 = 40;
+/// A thousand events each: about 2.5 MB of answer, more than the system's own buffers hold for a connection.
+const RUSHES: u64 = 8;
+/// What the host may hold for one follower that reads nothing: two pages ahead, one that is being read, and the texts.
+const FOLLOWER_BYTES_MAX: u64 = 2 * 1024 * 1024;
+/// Threads that the runtime may start beside. Far fewer than one for each follower.
+const MORE_THREADS_MAX: u64 = 16;
+/// Shorter than the time after which the host closes a connection whose client reads nothing: then there would be
+/// nothing left to measure.
+const SETTLED_WAIT_MAX: Duration = Duration::from_secs(25);
 
+/// The memory that answers hold, and the threads of the process, are counted. Resident memory is not: the allocator
+/// keeps what was freed.
 #[test]
-#[ignore = "seen to fail once on a busy machine, for a reason not known yet: takes minutes in a debug build"]
 fn followers_that_never_read_cost_bounded_memory_and_threads() {
     let folder = tempfile::tempdir().unwrap();
-    let bytes_max = MEMORY_BYTES_MAX.to_string();
-    let host = Host::start_with(&folder.path().join("data"), &["--memory-bytes-max", &bytes_max]);
+    let host = Host::start(&folder.path().join("data"));
     let client = host.client();
     client.deploy("saboteur");
     for _ in 0..RUSHES {
         client.post("/v1/main/saboteur/machine/m-1/rush", "{}").json(200);
     }
-    let before = status(&host, "VmRSS:");
+    assert_eq!(client.get("/v1/main/events?after=7900").lines().len(), 100);
+    let threads_before = threads(&host);
     let followers: Vec<_> = (0..FOLLOWERS).map(|_| follow(&host)).collect();
-    // Each has its first page; from then on its memory does not grow.
-    let mut seen = (0, 0);
-    loop {
-        let now = (metric(&client, "polder_reads"), metric(&client, "polder_memory_bytes{purpose=\"reads\"}"));
-        if now.0 == 0 && now == seen && now.1 > 0 {
-            break;
+    // Each gets its first pages; from then on its memory does not grow.
+    let (begin, mut last) = (Instant::now(), 0);
+    let held = loop {
+        let (reads, held) = (metric(&client, "polder_reads"), metric(&client, READS));
+        assert!(held < FOLLOWERS * FOLLOWER_BYTES_MAX, "{held} bytes for readers that take nothing");
+        if reads == 0 && held == last && held > 0 {
+            break held;
         }
-        seen = now;
-        std::thread::sleep(std::time::Duration::from_millis(200));
-    }
-    assert!(seen.1 < MEMORY_BYTES_MAX, "{} bytes for readers that take nothing", seen.1);
-    assert!(status(&host, "Threads:") < THREADS_MAX, "{}", host.process_status());
-    let grown_kib = status(&host, "VmRSS:").saturating_sub(before);
-    assert!(grown_kib < MEMORY_BYTES_MAX / 1024, "{grown_kib} KiB more");
+        assert!(begin.elapsed() < SETTLED_WAIT_MAX, "{reads} reads go on, {held} bytes are held");
+        last = held;
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    let more_threads = threads(&host).saturating_sub(threads_before);
+    assert!(more_threads < MORE_THREADS_MAX, "{more_threads} more threads, {held} bytes held");
     // Another client reads everything, and a command is accepted.
     client.post("/v1/main/saboteur/machine/m-2/turn", "{}").json(200);
-    assert_eq!(client.get("/v1/main/events?after=24900").lines().len(), 101);
+    assert_eq!(client.get("/v1/main/events?after=7900").lines().len(), 101);
     drop(followers);
-    while metric(&client, "polder_memory_bytes{purpose=\"reads\"}") > 0 {
-        std::thread::sleep(std::time::Duration::from_millis(50));
+    let begin = Instant::now();
+    while metric(&client, READS) > 0 {
+        assert!(begin.elapsed() < SETTLED_WAIT_MAX, "{} bytes are not given back", metric(&client, READS));
+        std::thread::sleep(Duration::from_millis(50));
     }
     host.stop();
 }
@@ -65,11 +74,10 @@ fn metric(client: &Client, name: &str) -> u64 {
     line.unwrap_or_else(|| panic!("there is no {name} in\n{text}")).parse().unwrap()
 }
 
-/// A number from Linux's status of the process: KiB, or a count.
-fn status(host: &Host, name: &str) -> u64 {
+fn threads(host: &Host) -> u64 {
     let status = host.process_status();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("Linux says so");
-    line.trim().trim_end_matches(" kB").parse().unwrap()
+    let line = status.lines().find_map(|line| line.strip_prefix("Threads:")).expect("Linux counts threads");
+    line.trim().parse().unwrap()
 }
 
 /// A search without matches reads the whole history, page by page, with low priority.

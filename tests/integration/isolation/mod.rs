@@ -4,8 +4,10 @@ mod audit;
 mod circuit;
 mod followers;
 mod kills;
+mod large_reads;
 mod memory;
 mod memory_budget;
+mod open_views;
 mod slow_lane;
 
 use crate::engine::door::Door;

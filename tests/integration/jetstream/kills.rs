@@ -28,7 +28,7 @@ fn number(name: &str) -> Option<u64> {
 
 #[test]
 fn every_acknowledged_command_is_there_once_whatever_is_killed() {
-    chaos(1, &["main"], 3);
+    chaos(1, &["main"], 4);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn chaos(journals: usize, tenants: &'static [&'static str], rounds: u64) {
             std::thread::sleep(CALM);
             let (victim, journal) = (random.below(3) as usize, 1 + random.below(journals as u64) as usize);
             // The first rounds are one of each kind.
-            let what = if round < 3 { round } else { random.below(4) };
+            let what = if round < 4 { round } else { random.below(4) };
             println!(
                 "round {round}: {} {victim}",
                 ["kill an owner, beside", "freeze an owner, beside", "kill server", "freeze server"][what as usize]

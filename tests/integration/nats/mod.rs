@@ -9,6 +9,7 @@ mod connection;
 mod degraded;
 mod doctor;
 mod events;
+mod json_limits;
 mod kills;
 mod permissions;
 mod python;

@@ -1,5 +1,6 @@
 //! The write side. The command selects what is broken. An aggregate with the id `{call}-traps` traps in that call,
-//! `{call}-loops` never returns from it, and `{call}-hoards` takes all memory.
+//! `{call}-loops` never returns from it, and `{call}-hoards` takes all memory. With `{call}-dropped`, `{call}-made-up`
+//! and `{call}-foreign` the call returns a handle that was dropped, that never existed, or that is a document's.
 
 #![allow(unsafe_code, reason = "to break what the types would keep whole")]
 
@@ -11,7 +12,7 @@ use polder_sdk::__private::glue::bindings::exports::polder::domain::aggregates::
 use polder_sdk::__private::glue::bindings::polder::domain::types::{Command, Event, Fault, NewEvent, Rejection};
 
 use crate::catalog::hoard;
-use crate::{Rogue, numbers};
+use crate::{Rogue, notes, numbers, projections};
 
 /// The bytes that one turn of `swell` takes and never frees.
 const SWELL_BYTES: usize = 8 * 1024 * 1024;
@@ -19,6 +20,14 @@ const WIDE_BYTES: usize = 64 * 1024;
 /// With events of [`WIDE_BYTES`], this is a gigabyte.
 const GIGABYTE_EVENTS: usize = 16 * 1024;
 const TEN_MILLION: usize = 10_000_000;
+/// More than the number of events after which a state that leaves memory is saved.
+const MANY_EVENTS: usize = 40;
+/// More work than a call may do on the fast lane.
+const TOIL_ROUNDS: u64 = 5_000_000;
+/// A little less than a state may have by default.
+const WIDE_STATE_BYTES: usize = 15 * 1024 * 1024;
+/// More handles than any test has.
+pub(crate) const MADE_UP_HANDLE: u32 = 4_000_000;
 
 pub struct Thing {
     id: String,
@@ -39,6 +48,31 @@ impl Thing {
     }
 }
 
+/// The handle of a new state.
+pub(crate) fn state_handle() -> u32 {
+    State::new(Thing { id: String::new(), done: 0, ballast: RefCell::default() }).take_handle()
+}
+
+/// The state itself, unless the id of its aggregate is `{call}-` and a lie.
+fn or_a_lie(call: &str, state: State) -> State {
+    let id = state.get::<Thing>().id.clone();
+    lie(id.strip_prefix(call).and_then(|rest| rest.strip_prefix('-')).unwrap_or_default(), state)
+}
+
+fn lie(kind: &str, state: State) -> State {
+    // SAFETY: none. None of these handles is the caller's.
+    match kind {
+        "dropped" => {
+            let handle = state.handle();
+            drop(state);
+            unsafe { State::from_handle(handle) }
+        }
+        "made-up" => unsafe { State::from_handle(MADE_UP_HANDLE) },
+        "foreign" => unsafe { State::from_handle(projections::document_handle()) },
+        _ => state,
+    }
+}
+
 impl GuestState for Thing {
     fn save(&self) -> Result<Vec<u8>, Fault> {
         self.trap_in("save");
@@ -54,6 +88,7 @@ impl GuestState for Thing {
         match self.id.as_str() {
             "inspect-text" => Ok("no json".into()),
             "inspect-faults" => Err(Fault { message: "it will not be looked at".into() }),
+            "inspect-wide" => Ok(format!("\"{}\"", "x".repeat(WIDE_STATE_BYTES))),
             _ => Ok(format!("{{\"done\":{}}}", self.done)),
         }
     }
@@ -68,14 +103,17 @@ impl Guest for Rogue {
         if thing.id == "start-faults" {
             return Err(Fault { message: "it will not begin".into() });
         }
-        Ok(State::new(thing))
+        Ok(or_a_lie("start", State::new(thing)))
     }
 
     fn load(_: String, id: String, saved: Vec<u8>) -> Result<State, Fault> {
         let done = String::from_utf8(saved).ok().and_then(|text| text.parse().ok()).unwrap_or_default();
         let thing = Thing { id, done, ballast: RefCell::default() };
         thing.trap_in("load");
-        Ok(State::new(thing))
+        if thing.id == "load-faults" {
+            return Err(Fault { message: "it will not be loaded".into() });
+        }
+        Ok(or_a_lie("load", State::new(thing)))
     }
 
     fn evolve(mut state: State, events: Vec<Event>) -> Result<State, Fault> {
@@ -85,7 +123,7 @@ impl Guest for Rogue {
             return Err(Fault { message: "it will not fold".into() });
         }
         thing.done += events.len() as u64;
-        Ok(state)
+        Ok(or_a_lie("evolve", state))
     }
 
     fn handle(mut state: State, command: Command) -> Result<(State, Result<Vec<NewEvent>, Rejection>), Fault> {
@@ -113,14 +151,20 @@ impl Guest for Rogue {
                 .collect()),
             "bad-code" => Err(Rejection { code: "two words".into(), message: "no".into() }),
             "long-message" => Err(Rejection { code: "no".into(), message: "x".repeat(5_000) }),
-            // SAFETY: none. The handle was passed to the host in another call, or was dropped, or never existed.
+            // SAFETY: none. The handle was passed to the host in another call.
             "returned-twice" => return Ok((unsafe { State::from_handle(before) }, Ok(Vec::new()))),
-            "dropped" => {
-                let handle = state.handle();
-                drop(state);
-                return Ok((unsafe { State::from_handle(handle) }, Ok(Vec::new())));
+            kind @ ("dropped" | "made-up" | "foreign") => return Ok((lie(kind, state), Ok(Vec::new()))),
+            "many" => Ok((0..MANY_EVENTS).map(|_| done(b"{}")).collect()),
+            "toil" => {
+                for round in 0..TOIL_ROUNDS {
+                    black_box(round);
+                }
+                Ok((0..MANY_EVENTS).map(|_| done(b"{}")).collect())
             }
-            "made-up" => return Ok((unsafe { State::from_handle(4_000_000) }, Ok(Vec::new()))),
+            "note-flood" => {
+                notes::flood();
+                Ok(vec![done(b"{}")])
+            }
             "swell" => {
                 let thing = state.get::<Thing>();
                 thing.ballast.borrow_mut().push(black_box(vec![1; SWELL_BYTES]));

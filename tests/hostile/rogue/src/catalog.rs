@@ -17,11 +17,14 @@ const DESCRIPTOR: &str = r#"{"format":1,"domain":"rogue","aggregates":{"thing":{
     "wrong-name":{"schema":{}},"name-no-utf8":{"schema":{}},"old-version":{"schema":{}},"new-version":{"schema":{}},
     "wide-event":{"schema":{}},"too-many":{"schema":{}},"gigabyte":{"schema":{}},"ten-million":{"schema":{}},
     "bad-code":{"schema":{}},"long-message":{"schema":{}},"returned-twice":{"schema":{}},"dropped":{"schema":{}},
-    "made-up":{"schema":{}},"swell":{"schema":{}},"fill":{"schema":{}},"loop":{"schema":{}},"recurse":{"schema":{}},
+    "made-up":{"schema":{}},"foreign":{"schema":{}},"many":{"schema":{}},"toil":{"schema":{}},
+    "note-flood":{"schema":{}},"swell":{"schema":{}},"fill":{"schema":{}},"loop":{"schema":{}},"recurse":{"schema":{}},
     "grow":{"schema":{}},"trap":{"schema":{}},"fault":{"schema":{}}},
     "events":{"thing-done":{"version":2,"reads":[1,2],"schema":{}},"numbers-found":{"version":1,"reads":[1],"schema":{}}}}},
     "projections":{"board":{"schema":{}}}}"#;
 
+/// More than a descriptor may have.
+const LONG_BYTES: usize = 3 * 1024 * 1024;
 /// More than any memory limit in the tests.
 const HUGE_BYTES: usize = 512 * 1024 * 1024;
 
@@ -59,6 +62,7 @@ impl Guest for Rogue {
                 String::new()
             }
             "describe-text" => "no json".into(),
+            "describe-long" => format!("{DESCRIPTOR}{}", " ".repeat(LONG_BYTES)),
             "describe-2-way" => DESCRIPTOR.replace("rogue", &format!("rogue-{calls}")),
             "describe-format" => DESCRIPTOR.replace("\"format\":1", "\"format\":2"),
             "describe-name" => DESCRIPTOR.replace("rogue", "No Name"),
@@ -70,9 +74,6 @@ impl Guest for Rogue {
                     (0..50).map(|number| format!("\"board-{number}\":{{\"schema\":{{}}}}")).collect();
                 DESCRIPTOR.replace("\"board\":{\"schema\":{}}", &boards.join(","))
             }
-            // Another revision of the same domain. It writes a version of the event that the other revisions cannot
-            // read.
-            "writes-v3" => DESCRIPTOR.replace("\"version\":2,\"reads\":[1,2]", "\"version\":3,\"reads\":[1,2,3]"),
             _ => DESCRIPTOR.into(),
         }
     }

@@ -6,6 +6,8 @@ mod aggregates;
 #[cfg(target_arch = "wasm32")]
 mod catalog;
 #[cfg(target_arch = "wasm32")]
+mod notes;
+#[cfg(target_arch = "wasm32")]
 mod numbers;
 #[cfg(target_arch = "wasm32")]
 mod projections;
