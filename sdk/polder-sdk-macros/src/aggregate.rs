@@ -84,11 +84,7 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
             fn read(
                 event: &::polder_sdk::EventRef<'_>,
             ) -> ::core::result::Result<::core::option::Option<Self>, ::polder_sdk::Fault> {
-                if event.aggregate != #name {
-                    return ::core::result::Result::Ok(::core::option::Option::None);
-                }
-                <Self as ::polder_sdk::Event>::read(event.name, event.version, event.payload)
-                    .map(::core::option::Option::Some)
+                ::polder_sdk::__private::read_own::<#ident>(event)
             }
         }
     })

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{DeriveInput, Ident, LitStr, Variant};
 
-use crate::variants::{Distinct, Payload, hidden, payload, reader, rebuild, variants};
+use crate::variants::{Distinct, Payload, payload, reader, rebuild, shape, variants};
 use crate::{data, names};
 
 pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
@@ -23,7 +23,7 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
 struct Parts<'a> {
     ident: &'a Ident,
     name: LitStr,
-    /// The struct that reads the fields.
+    /// The struct that reads the fields, and the functions for their forms.
     hidden: TokenStream,
     /// The row of `VARIANTS`.
     row: TokenStream,
@@ -34,22 +34,23 @@ struct Parts<'a> {
 impl<'a> Parts<'a> {
     fn of(variant: &'a Variant, name: LitStr) -> syn::Result<Self> {
         let ident = &variant.ident;
-        let (hidden, target, build) = match payload(variant)? {
-            Payload::Fields(fields) => {
-                let target = hidden(ident);
-                (reader(ident, &fields, true), quote!(#target), rebuild(ident, &fields))
+        let (hidden, shape, build) = match payload(variant)? {
+            Payload::Fields(fields) => (reader(ident, &fields, true), shape(ident, &fields), rebuild(ident, &fields)),
+            Payload::Whole(ty) => {
+                let form = data::form_name(ident, 0);
+                (data::form(&form, ty), data::whole(&form, ty), quote!(Self::#ident(value.0)))
             }
-            Payload::Whole(ty) => (data::known_type(ty), quote!(#ty), quote!(Self::#ident(value))),
         };
         let (doc, rust_name) = (names::doc(&variant.attrs), ident.to_string());
         let row = quote! {
             ::polder_sdk::__private::CommandVariant {
-                variant: #rust_name, name: #name, doc: #doc, schema: ::polder_sdk::__private::schema_read::<#target>,
+                variant: #rust_name, name: #name, doc: #doc,
+                schema: || ::polder_sdk::__private::schema_of_shape(#shape),
             }
         };
         let read = quote! {
             #name => {
-                let value: #target = ::polder_sdk::__private::read_command(payload)?;
+                let value = ::polder_sdk::__private::of(#shape, ::polder_sdk::__private::read_command(payload)?);
                 ::core::result::Result::Ok(#build)
             }
         };

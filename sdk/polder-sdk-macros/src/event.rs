@@ -6,7 +6,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{DeriveInput, ExprPath, Field, Ident, LitInt, LitStr, Path, Token, Type, Variant, parenthesized};
 
-use crate::variants::{Distinct, Payload, hidden, payload, reader, rebuild, variants};
+use crate::variants::{Distinct, Payload, payload, reader, rebuild, shape, variants};
 use crate::{data, names};
 
 pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
@@ -25,7 +25,7 @@ struct Parts<'a> {
     ident: &'a Ident,
     name: LitStr,
     version: u32,
-    /// The structs that read and write the fields.
+    /// The structs that read and write the fields, and the functions for their forms.
     hidden: TokenStream,
     /// The row of `VARIANTS`.
     row: TokenStream,
@@ -38,7 +38,7 @@ struct Parts<'a> {
 impl<'a> Parts<'a> {
     fn of(variant: &'a Variant, attributes: &Attributes) -> syn::Result<Self> {
         let (ident, name, version) = (&variant.ident, &attributes.name, attributes.version);
-        let Form { hidden, target, build, write } = match payload(variant)? {
+        let Form { hidden, shape, build, write } = match payload(variant)? {
             Payload::Fields(fields) => Form::of_fields(ident, name, &fields)?,
             Payload::Whole(ty) => Form::of_whole(ident, name, ty),
         };
@@ -46,7 +46,7 @@ impl<'a> Parts<'a> {
         let row = quote! {
             ::polder_sdk::__private::EventVariant {
                 variant: #rust_name, name: #name, version: #version, doc: #doc,
-                schema: ::polder_sdk::__private::schema_read::<#target>,
+                schema: || ::polder_sdk::__private::schema_of_shape(#shape),
             }
         };
         let old = attributes.upcasters.iter().map(|(version, function)| {
@@ -54,7 +54,9 @@ impl<'a> Parts<'a> {
         });
         let reads = quote! {
             (#name, #version) => {
-                let value: #target = ::polder_sdk::__private::read_event(name, version, payload)?;
+                let value = ::polder_sdk::__private::of(
+                    #shape, ::polder_sdk::__private::read_event(name, version, payload)?,
+                );
                 ::core::result::Result::Ok(#build)
             }
             #(#old)*
@@ -66,8 +68,8 @@ impl<'a> Parts<'a> {
 /// How the payload of a variant is read and written.
 struct Form {
     hidden: TokenStream,
-    /// The type that is read.
-    target: TokenStream,
+    /// An expression for the type that is read, as a `PhantomData`.
+    shape: TokenStream,
     /// The expression that makes `Self` of a `value` of this type.
     build: TokenStream,
     write: TokenStream,
@@ -76,22 +78,27 @@ struct Form {
 impl Form {
     fn of_fields(variant: &Ident, name: &LitStr, fields: &[&Field]) -> syn::Result<Self> {
         let (reader, writer) = (reader(variant, fields, false), writer(variant, fields)?);
-        let (target, out) = (hidden(variant), out_name(variant));
+        let (shape, out) = (shape(variant, fields), out_name(variant));
         let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
         let write = quote! {
             Self::#variant { #(#names),* } => {
                 ::polder_sdk::__private::write_event(#name, &#out { #(#names,)* lifetime: ::core::marker::PhantomData })
             }
         };
-        Ok(Self { hidden: quote!(#reader #writer), target: quote!(#target), build: rebuild(variant, fields), write })
+        Ok(Self { hidden: quote!(#reader #writer), shape, build: rebuild(variant, fields), write })
     }
 
     fn of_whole(variant: &Ident, name: &LitStr, ty: &Type) -> Self {
+        let form = data::form_name(variant, 0);
         Self {
-            hidden: data::known_type(ty),
-            target: quote!(#ty),
-            build: quote!(Self::#variant(value)),
-            write: quote!(Self::#variant(value) => ::polder_sdk::__private::write_event(#name, value),),
+            hidden: data::form(&form, ty),
+            shape: data::whole(&form, ty),
+            build: quote!(Self::#variant(value.0)),
+            write: quote! {
+                Self::#variant(value) => {
+                    ::polder_sdk::__private::write_event(#name, &::polder_sdk::__private::written(value, #form()))
+                }
+            },
         }
     }
 }
@@ -149,10 +156,19 @@ fn out_name(variant: &Ident) -> Ident {
 fn writer(variant: &Ident, fields: &[&Field]) -> syn::Result<TokenStream> {
     let out = out_name(variant);
     let (mut members, mut calls) = (Vec::new(), Vec::new());
-    for field in fields {
+    for (index, field) in fields.iter().enumerate() {
         let (ident, ty) = (&field.ident, &field.ty);
         let FieldAttributes { key, skip } = FieldAttributes::of(field)?;
-        let call = quote!(::polder_sdk::__private::serde::ser::SerializeStruct::serialize_field(&mut fields, #key, self.#ident)?;);
+        let value = match data::has_form(field) {
+            true => {
+                let form = data::form_name(variant, index);
+                quote!(&::polder_sdk::__private::written(self.#ident, #form()))
+            }
+            false => quote!(self.#ident),
+        };
+        let call = quote! {
+            ::polder_sdk::__private::serde::ser::SerializeStruct::serialize_field(&mut fields, #key, #value)?;
+        };
         calls.push(match skip {
             Some(skip) => quote!(if !#skip(self.#ident) { #call }),
             None => call,
