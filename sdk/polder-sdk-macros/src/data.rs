@@ -5,8 +5,6 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, Data, DeriveInput, Field, Ident, Type};
 
-use crate::variants::crate_paths;
-
 pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     if let Some(token) = attribute.into_iter().next() {
         return Err(syn::Error::new(token.span(), "`#[data]` takes nothing in brackets"));
@@ -82,6 +80,14 @@ fn serde_words(attribute: &Attribute) -> String {
     match attribute.meta.require_list() {
         Ok(list) if list.path.is_ident("serde") => list.tokens.to_string(),
         _ => String::new(),
+    }
+}
+
+/// Attributes with the paths into the SDK, for the derives of serde and schemars on generated types.
+pub(crate) fn crate_paths() -> TokenStream {
+    quote! {
+        #[serde(crate = "::polder_sdk::__private::serde")]
+        #[schemars(crate = "::polder_sdk::__private::schemars")]
     }
 }
 

@@ -72,14 +72,6 @@ pub(crate) fn hidden(variant: &Ident) -> Ident {
     format_ident!("__{}", variant)
 }
 
-/// Attributes with the paths into the SDK, for the derives of serde and schemars on generated types.
-pub(crate) fn crate_paths() -> TokenStream {
-    quote! {
-        #[serde(crate = "::polder_sdk::__private::serde")]
-        #[schemars(crate = "::polder_sdk::__private::schemars")]
-    }
-}
-
 /// The indexes and types of the fields that are read by the forms of their types.
 fn formed<'a>(fields: &[&'a Field]) -> (Vec<usize>, Vec<&'a Type>) {
     let formed = fields.iter().enumerate().filter(|(_, field)| data::has_form(field));
@@ -93,7 +85,8 @@ fn parameter(index: usize) -> Ident {
 
 /// The hidden struct that reads the payload of a variant with these fields, and the functions for their forms.
 pub(crate) fn reader(variant: &Ident, fields: &[&Field], strict: bool) -> TokenStream {
-    let (hidden, title, paths) = (hidden(variant), LitStr::new(&variant.to_string(), variant.span()), crate_paths());
+    let (hidden, title, paths) =
+        (hidden(variant), LitStr::new(&variant.to_string(), variant.span()), data::crate_paths());
     let strict = strict.then(|| quote!(#[serde(deny_unknown_fields)]));
     let (indexes, types) = formed(fields);
     let forms = indexes.iter().zip(&types).map(|(index, ty)| data::form(&data::form_name(variant, *index), ty));

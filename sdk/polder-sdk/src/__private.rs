@@ -8,8 +8,8 @@ pub use crate::aggregate::AggregateInfo;
 pub use crate::chart::{Move, NoChart};
 pub use crate::data::{Data, Field, Form, assert_data, form, of, schema_of_shape, written};
 pub use crate::describe::{CommandVariant, EventVariant};
-pub use crate::payload::{read_command, read_event, unknown_command, unknown_event, upcast, write_event};
-pub use crate::projection::{ProjectionInfo, read_own};
+pub use crate::payload::{read_command, read_event, read_own, unknown_command, unknown_event, upcast, write_event};
+pub use crate::projection::ProjectionInfo;
 pub use crate::value::{characters, read_number, read_text};
 
 pub use crate::compile_time::{

@@ -5,7 +5,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::aggregate::{Aggregate, Event};
 use crate::finite;
 use crate::messages::{EventRef, Fault};
 use crate::timestamp::Timestamp;
@@ -48,16 +47,6 @@ pub trait Source: Sized + Send + 'static {
     /// # Errors
     /// Fails when the aggregate's kind is in the source, but the event's name, version or shape is unknown.
     fn read(event: &EventRef<'_>) -> Result<Option<Self>, Fault>;
-}
-
-/// Reads an event of the aggregate `A`; none when it happened to an aggregate of another kind. Generated code calls this
-/// and not `Event::read`, so that a missing derive is reported once, at the aggregate.
-#[doc(hidden)]
-pub fn read_own<A: Aggregate>(event: &EventRef<'_>) -> Result<Option<A::Event>, Fault> {
-    if event.aggregate != A::NAME {
-        return Ok(None);
-    }
-    A::Event::read(event.name, event.version, event.payload).map(Some)
 }
 
 /// A recorded event and the circumstances of its recording.
