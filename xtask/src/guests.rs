@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
-use crate::workspace::{Member, Workspace};
+use crate::workspace::{Member, WASM_TARGET, Workspace};
 use crate::{run, setup};
 
-pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "guest";
 
 /// Builds all guests; returns each member with the path of its wasm file.

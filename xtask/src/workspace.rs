@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use crate::run;
 
+/// The target that guests are built for.
+pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
+
 #[derive(Debug)]
 pub(crate) struct Workspace {
     pub(crate) root: PathBuf,

@@ -9,7 +9,9 @@ mod plot;
 mod plots;
 mod programs;
 mod ratios;
+mod rest;
 mod results;
+mod tables;
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +20,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::workspace::Workspace;
-use crate::{guests, run, setup};
+use crate::{guests, run};
 use machine::Machine;
 use programs::{NATS, PROGRAMS, Size};
 use results::Results;
@@ -100,7 +102,7 @@ impl Bench {
     }
 
     fn polder(&self, workspace: &Workspace) -> Result<Polder> {
-        let nats_server = self.is_wanted(NATS).then(|| nats_server(workspace)).transpose()?;
+        let nats_server = self.is_wanted(NATS).then(|| peers::nats_server(workspace)).transpose()?;
         guests::build()?;
         let build = ["build", "--profile", "dist", "--package", "polder-cli"];
         run::show(run::cargo().current_dir(&workspace.root).args(build))?;
@@ -150,9 +152,4 @@ fn scratch(folder: &Path) -> Result<tempfile::TempDir> {
         .permissions(std::fs::Permissions::from_mode(0o755))
         .tempdir_in(folder);
     scratch.with_context(|| format!("cannot make a folder in {}", folder.display()))
-}
-
-fn nats_server(workspace: &Workspace) -> Result<PathBuf> {
-    setup::nats_server()?;
-    Ok(workspace.target.join("tools").join("nats-server"))
 }

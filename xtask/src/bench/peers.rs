@@ -2,17 +2,16 @@
 //! run, the report names it with the reason, and the others continue.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::nats_server;
 use super::programs::Size;
 use crate::check::PEERS;
-use crate::run;
 use crate::workspace::Workspace;
+use crate::{run, setup};
 
 /// A folder below the target folder, so that a cache of the target folder includes it.
 const TARGET: &str = "peers";
@@ -105,4 +104,9 @@ fn reports(words: &[OsString], scratch: &Path, size: Size) -> Result<Vec<Value>>
     let reports = text.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
     ensure!(!reports.is_empty(), "it printed nothing");
     Ok(reports)
+}
+
+pub(super) fn nats_server(workspace: &Workspace) -> Result<PathBuf> {
+    setup::nats_server()?;
+    Ok(workspace.target.join("tools").join("nats-server"))
 }

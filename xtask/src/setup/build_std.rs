@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::debian;
-use crate::guests::WASM_TARGET;
 use crate::run;
+use crate::workspace::WASM_TARGET;
 
 /// Debian's suites with recent compilers, the most likely one first.
 const SUITES: [&str; 3] = ["trixie-backports", "forky", "sid"];

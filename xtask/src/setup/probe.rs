@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::guests::WASM_TARGET;
 use crate::run;
+use crate::workspace::WASM_TARGET;
 
 /// Compiles an empty guest with link-time optimisation, as for real guests: without the library's bitcode this fails.
 pub(crate) fn wasm_works() -> Result<()> {

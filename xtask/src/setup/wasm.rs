@@ -7,8 +7,8 @@ use std::fs::File;
 use anyhow::{Context, Result, bail};
 
 use super::{build_std, probe};
-use crate::guests::WASM_TARGET;
 use crate::run;
+use crate::workspace::WASM_TARGET;
 
 pub(crate) fn setup() -> Result<()> {
     if probe::wasm_works().is_ok() {
