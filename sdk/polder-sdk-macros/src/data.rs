@@ -38,8 +38,8 @@ pub(crate) fn form_name(variant: &Ident, index: usize) -> Ident {
 }
 
 /// A function that returns the form of `ty`. It alone stops the build when the type has none: to its callers the type
-/// behind `impl` is a form in any case. All its tokens have the spans of the type, so that the compiler reports the same
-/// message at the same place, and prints it once.
+/// behind `impl` is a form in any case. All its tokens have the spans of the type, so that the compiler reports the
+/// same message at the same place, and prints it once.
 pub(crate) fn form(name: &Ident, ty: &Type) -> TokenStream {
     let spans: Vec<Span> = ty.to_token_stream().into_iter().map(|token| token.span()).collect();
     let (first, last) = match spans.as_slice() {

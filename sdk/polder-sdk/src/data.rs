@@ -1,10 +1,10 @@
 //! The types that can cross the border between host and guest. A type that cannot gets a compiler message in the
 //! author's words.
 //!
-//! Generated code does not use serde's traits of a field's type directly, because each use would add a message of serde's
-//! to this one. It contains one function for each field, `fn form() -> impl Form<T>`, which calls [`form`]: only this
-//! call needs [`Data`]. All other generated code relies on the returned [`Form`], which the compiler takes as given even
-//! when the function is wrong.
+//! Generated code does not use serde's traits of a field's type directly, because each use would add a message of
+//! serde's to this one. It contains one function for each field, `fn form() -> impl Form<T>`, which calls [`form`]:
+//! only this call needs [`Data`]. All other generated code relies on the returned [`Form`], which the compiler takes as
+//! given even when the function is wrong.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;

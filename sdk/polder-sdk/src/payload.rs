@@ -60,8 +60,8 @@ pub fn read_event<T: DeserializeOwned>(name: &str, version: u32, payload: &[u8])
     })
 }
 
-/// Reads an event of the aggregate `A`; none when it happened to an aggregate of another kind. Generated code calls this
-/// and not `Event::read`, so that a missing derive is reported once, at the aggregate.
+/// Reads an event of the aggregate `A`; none when it happened to an aggregate of another kind. Generated code calls
+/// this and not `Event::read`, so that a missing derive is reported once, at the aggregate.
 pub fn read_own<A: Aggregate>(event: &EventRef<'_>) -> Result<Option<A::Event>, Fault> {
     if event.aggregate != A::NAME {
         return Ok(None);

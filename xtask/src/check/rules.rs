@@ -82,7 +82,7 @@ pub(crate) struct Floors {
     pub(crate) floors: &'static [Floor],
 }
 
-/// The files of `folder` may import from the folders `may_use`. A folder inside another floor can be a floor of its own.
+/// The files of `folder` may import from the folders `may_use`. A folder inside another floor can be a floor, too.
 #[derive(Debug)]
 pub(crate) struct Floor {
     pub(crate) folder: &'static str,
