@@ -18,39 +18,43 @@ pub struct Application {
 #[data]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Receipt {
-    department: Department,
-    received_at: Timestamp,
+    registration: Registration,
     /// The completion time of the last task; the confirmation of receipt is a task.
     last_at: Timestamp,
     /// Every resource that has worked on the case.
     resources: BTreeSet<Resource>,
 }
 
+/// The content of a registration. The command and its event carry the same fields.
+#[data]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registration {
+    pub channel: Channel,
+    pub department: Department,
+    /// The group of the case, if it has one.
+    #[serde(default)]
+    pub group: Option<Group>,
+    /// The resource that is responsible for the case.
+    pub responsible: Resource,
+    pub started_at: Timestamp,
+    pub deadline: Timestamp,
+    pub planned_end: Timestamp,
+    /// The time when the case ended, if it is known.
+    #[serde(default)]
+    pub ended_at: Option<Timestamp>,
+    /// The time when the receipt was confirmed.
+    pub received_at: Timestamp,
+    /// The resource that confirmed the receipt.
+    pub resource: Resource,
+    /// The group of the resource that confirmed the receipt.
+    pub resource_group: Group,
+}
+
 /// The commands of an application.
 #[derive(Debug, Clone, PartialEq, Command)]
 pub enum ApplicationCommand {
     /// An application has come in and its receipt is confirmed: the first task of every case.
-    RegisterApplication {
-        channel: Channel,
-        department: Department,
-        /// The group of the case, if it has one.
-        #[serde(default)]
-        group: Option<Group>,
-        /// The resource that is responsible for the case.
-        responsible: Resource,
-        started_at: Timestamp,
-        deadline: Timestamp,
-        planned_end: Timestamp,
-        /// The time when the case ended, if it is known.
-        #[serde(default)]
-        ended_at: Option<Timestamp>,
-        /// The time when the receipt was confirmed.
-        received_at: Timestamp,
-        /// The resource that confirmed the receipt.
-        resource: Resource,
-        /// The group of the resource that confirmed the receipt.
-        resource_group: Group,
-    },
+    RegisterApplication(Registration),
     /// A task has been completed for a registered application.
     RecordTask {
         task: Task,
@@ -68,19 +72,7 @@ pub enum ApplicationCommand {
 #[derive(Debug, Clone, PartialEq, Event)]
 pub enum ApplicationEvent {
     /// An application was received, and its receipt confirmed.
-    ApplicationRegistered {
-        channel: Channel,
-        department: Department,
-        group: Option<Group>,
-        responsible: Resource,
-        started_at: Timestamp,
-        deadline: Timestamp,
-        planned_end: Timestamp,
-        ended_at: Option<Timestamp>,
-        received_at: Timestamp,
-        resource: Resource,
-        resource_group: Group,
-    },
+    ApplicationRegistered(Registration),
     /// A task was completed.
     TaskRecorded {
         task: Task,
@@ -103,7 +95,7 @@ pub enum ApplicationEvent {
 /// The reasons to refuse a command.
 #[derive(Debug, Clone, PartialEq, Rejection)]
 pub enum ApplicationRejection {
-    #[rejection("this application was registered before, received at {received_at}")]
+    #[rejection("this application was registered before with other content, received at {received_at}")]
     AlreadyRegistered { received_at: Timestamp },
     #[rejection("this application is not registered yet: register-application comes first")]
     NotRegistered,
@@ -120,38 +112,14 @@ impl Aggregate for Application {
 
     fn handle(&self, command: ApplicationCommand, _: &Context) -> Result<Vec<ApplicationEvent>, ApplicationRejection> {
         use ApplicationCommand::*;
+        use ApplicationEvent::*;
         match (command, &self.receipt) {
-            (RegisterApplication { .. }, Some(receipt)) => {
-                Err(ApplicationRejection::AlreadyRegistered { received_at: receipt.received_at })
+            (RegisterApplication(registration), None) => Ok(vec![ApplicationRegistered(registration)]),
+            // A clerk may send a registration twice. The second time there is nothing to do, and no event is recorded.
+            (RegisterApplication(registration), Some(receipt)) if registration == receipt.registration => Ok(vec![]),
+            (RegisterApplication(_), Some(receipt)) => {
+                Err(ApplicationRejection::AlreadyRegistered { received_at: receipt.registration.received_at })
             }
-            (
-                RegisterApplication {
-                    channel,
-                    department,
-                    group,
-                    responsible,
-                    started_at,
-                    deadline,
-                    planned_end,
-                    ended_at,
-                    received_at,
-                    resource,
-                    resource_group,
-                },
-                None,
-            ) => Ok(vec![ApplicationEvent::ApplicationRegistered {
-                channel,
-                department,
-                group,
-                responsible,
-                started_at,
-                deadline,
-                planned_end,
-                ended_at,
-                received_at,
-                resource,
-                resource_group,
-            }]),
             (RecordTask { .. }, None) => Err(ApplicationRejection::NotRegistered),
             (RecordTask { task: Task::ConfirmationOfReceipt, .. }, Some(_)) => {
                 Err(ApplicationRejection::ReceiptIsNoTask)
@@ -161,13 +129,13 @@ impl Aggregate for Application {
                     let last_at = receipt.last_at;
                     return Err(ApplicationRejection::TaskOutOfOrder { completed_at, last_at });
                 }
-                Ok(vec![ApplicationEvent::TaskRecorded {
+                Ok(vec![TaskRecorded {
                     task,
                     resource_is_new: !receipt.resources.contains(&resource),
                     resource,
                     resource_group,
-                    department: receipt.department.clone(),
-                    received_at: receipt.received_at,
+                    department: receipt.registration.department.clone(),
+                    received_at: receipt.registration.received_at,
                     lead_time_ms: receipt.lead_time_ms(&completed_at),
                     lead_time_before_ms: receipt.lead_time_ms(&receipt.last_at),
                     completed_at,
@@ -178,12 +146,11 @@ impl Aggregate for Application {
 
     fn evolve(&mut self, event: &ApplicationEvent) {
         match event {
-            ApplicationEvent::ApplicationRegistered { department, received_at, resource, .. } => {
+            ApplicationEvent::ApplicationRegistered(registration) => {
                 self.receipt = Some(Receipt {
-                    department: department.clone(),
-                    received_at: *received_at,
-                    last_at: *received_at,
-                    resources: BTreeSet::from([resource.clone()]),
+                    last_at: registration.received_at,
+                    resources: BTreeSet::from([registration.resource.clone()]),
+                    registration: registration.clone(),
                 });
             }
             ApplicationEvent::TaskRecorded { resource, completed_at, .. } => {
@@ -199,6 +166,6 @@ impl Aggregate for Application {
 impl Receipt {
     fn lead_time_ms(&self, at: &Timestamp) -> u64 {
         // Never negative: `at` is not before the last task, and no task is before the receipt.
-        at.ms_since(&self.received_at).max(0).unsigned_abs()
+        at.ms_since(&self.registration.received_at).max(0).unsigned_abs()
     }
 }

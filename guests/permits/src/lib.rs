@@ -8,7 +8,7 @@ mod tasks;
 mod values;
 mod views;
 
-pub use application::{Application, ApplicationCommand, ApplicationEvent, ApplicationRejection, Receipt};
+pub use application::{Application, ApplicationCommand, ApplicationEvent, ApplicationRejection, Receipt, Registration};
 pub use tasks::Task;
 pub use values::{Channel, Department, Group, Resource};
 pub use views::{CaseFile, CaseStatus, DepartmentMonth, ResourceWorkload, Step};

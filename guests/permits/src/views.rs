@@ -4,25 +4,17 @@ use std::collections::BTreeMap;
 
 use polder_sdk::prelude::*;
 
-use crate::application::ApplicationEvent;
+use crate::application::{ApplicationEvent, Registration};
 use crate::keys::key;
 use crate::tasks::Task;
-use crate::values::{Channel, Department, Group, Resource};
+use crate::values::Resource;
 
 /// Everything about one case. The key is the id of the case.
 #[projection("case-file", per_aggregate)]
 #[derive(Debug, Clone, PartialEq)]
 pub struct CaseFile {
     status: CaseStatus,
-    channel: Channel,
-    department: Department,
-    group: Option<Group>,
-    responsible: Resource,
-    started_at: Timestamp,
-    deadline: Timestamp,
-    planned_end: Timestamp,
-    ended_at: Option<Timestamp>,
-    received_at: Timestamp,
+    registration: Registration,
     last_at: Timestamp,
     /// The time from the receipt to the last task so far.
     lead_time_ms: u64,
@@ -59,37 +51,7 @@ impl Projection for CaseFile {
     fn project(event: &Recorded<ApplicationEvent>, documents: &mut Documents<Self>) {
         let case = &event.aggregate_id;
         match event.data.clone() {
-            ApplicationEvent::ApplicationRegistered {
-                channel,
-                department,
-                group,
-                responsible,
-                started_at,
-                deadline,
-                planned_end,
-                ended_at,
-                received_at,
-                resource,
-                ..
-            } => documents.put(
-                case,
-                CaseFile {
-                    status: if ended_at.is_some() { CaseStatus::Ended } else { CaseStatus::Received },
-                    channel,
-                    department,
-                    group,
-                    responsible,
-                    started_at,
-                    deadline,
-                    planned_end,
-                    ended_at,
-                    received_at,
-                    last_at: received_at,
-                    lead_time_ms: 0,
-                    tasks: 1,
-                    path: vec![Step { task: Task::ConfirmationOfReceipt, resource, at: received_at }],
-                },
-            ),
+            ApplicationEvent::ApplicationRegistered(registration) => documents.put(case, CaseFile::new(registration)),
             ApplicationEvent::TaskRecorded { task, resource, completed_at, lead_time_ms, .. } => {
                 documents.change(case, |file| {
                     if file.status == CaseStatus::Received {
@@ -101,6 +63,22 @@ impl Projection for CaseFile {
                     file.path.push(Step { task, resource, at: completed_at });
                 });
             }
+        }
+    }
+}
+
+impl CaseFile {
+    fn new(registration: Registration) -> Self {
+        let received_at = registration.received_at;
+        let receipt =
+            Step { task: Task::ConfirmationOfReceipt, resource: registration.resource.clone(), at: received_at };
+        Self {
+            status: if registration.ended_at.is_some() { CaseStatus::Ended } else { CaseStatus::Received },
+            registration,
+            last_at: received_at,
+            lead_time_ms: 0,
+            tasks: 1,
+            path: vec![receipt],
         }
     }
 }
@@ -122,7 +100,9 @@ impl Projection for ResourceWorkload {
 
     fn project(event: &Recorded<ApplicationEvent>, documents: &mut Documents<Self>) {
         let (resource, task, case_is_new) = match &event.data {
-            ApplicationEvent::ApplicationRegistered { resource, .. } => (resource, Task::ConfirmationOfReceipt, true),
+            ApplicationEvent::ApplicationRegistered(registration) => {
+                (&registration.resource, Task::ConfirmationOfReceipt, true)
+            }
             ApplicationEvent::TaskRecorded { resource, task, resource_is_new, .. } => {
                 (resource, *task, *resource_is_new)
             }
@@ -162,8 +142,8 @@ impl Projection for DepartmentMonth {
 
     fn project(event: &Recorded<ApplicationEvent>, documents: &mut Documents<Self>) {
         let (department, received_at, cases, lead_time_ms, lead_time_before_ms) = match &event.data {
-            ApplicationEvent::ApplicationRegistered { department, received_at, .. } => {
-                (department, received_at, 1, 0, 0)
+            ApplicationEvent::ApplicationRegistered(registration) => {
+                (&registration.department, &registration.received_at, 1, 0, 0)
             }
             ApplicationEvent::TaskRecorded { department, received_at, lead_time_ms, lead_time_before_ms, .. } => {
                 (department, received_at, 0, *lead_time_ms, *lead_time_before_ms)

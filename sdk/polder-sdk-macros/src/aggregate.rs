@@ -51,8 +51,8 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
     let chart = match chart {
         None => quote! {
             const CHART_FIELD: &'static str = "";
-            type Chart = ::polder_sdk::__private::NoChart;
-            fn chart(&self) -> &Self::Chart { &::polder_sdk::__private::NoChart }
+            type Chart = ::polder_sdk::__private::NoChart where Self: ::polder_sdk::Aggregate;
+            fn chart(&self) -> &Self::Chart where Self: ::polder_sdk::Aggregate { &::polder_sdk::__private::NoChart }
         },
         Some(field) => {
             let ty = chart_type(&input, &field)?;
@@ -60,8 +60,8 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
             // The span of the field, so that the compiler reports a type without a chart there.
             quote_spanned! {field.span()=>
                 const CHART_FIELD: &'static str = #field_name;
-                type Chart = #ty;
-                fn chart(&self) -> &Self::Chart { &self.#field }
+                type Chart = #ty where Self: ::polder_sdk::Aggregate;
+                fn chart(&self) -> &Self::Chart where Self: ::polder_sdk::Aggregate { &self.#field }
             }
         }
     };
@@ -84,11 +84,7 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
             fn read(
                 event: &::polder_sdk::EventRef<'_>,
             ) -> ::core::result::Result<::core::option::Option<Self>, ::polder_sdk::Fault> {
-                if event.aggregate != #name {
-                    return ::core::result::Result::Ok(::core::option::Option::None);
-                }
-                <Self as ::polder_sdk::Event>::read(event.name, event.version, event.payload)
-                    .map(::core::option::Option::Some)
+                ::polder_sdk::__private::read_own::<#ident>(event)
             }
         }
     })

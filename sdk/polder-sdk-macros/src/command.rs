@@ -2,54 +2,73 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{DeriveInput, LitStr, Variant};
+use syn::{DeriveInput, Ident, LitStr, Variant};
 
-use crate::variants::{Distinct, Payload, hidden, payload, reader, rebuild, variants};
+use crate::variants::{Distinct, Payload, payload, reader, rebuild, shape, variants};
 use crate::{data, names};
 
 pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
-    let ident = &input.ident;
-    let (mut readers, mut rows, mut reads) = (Vec::new(), Vec::new(), Vec::new());
-    let mut words = Vec::new();
-    let (mut index_arms, mut name_arms) = (Vec::new(), Vec::new());
     let mut distinct = Distinct::new("command");
+    let mut parts = Vec::new();
     for variant in variants(input, "Command")? {
         let name = name_of(variant)?;
         names::check_segment(&name.value(), name.span())?;
         distinct.insert(&name.value(), &variant.ident, name.span())?;
-        let (doc, variant_ident) = (names::doc(&variant.attrs), &variant.ident);
-        let rust_name = variant_ident.to_string();
-        let (target, build) = match payload(variant)? {
-            Payload::Fields(fields) => {
-                readers.push(reader(variant_ident, &fields, true));
-                let hidden = hidden(variant_ident);
-                (quote!(#hidden), rebuild(variant_ident, &fields))
-            }
+        parts.push(Parts::of(variant, name)?);
+    }
+    Ok(implementation(&input.ident, &parts))
+}
+
+/// The generated code for one variant.
+struct Parts<'a> {
+    ident: &'a Ident,
+    name: LitStr,
+    /// The struct that reads the fields, and the functions for their forms.
+    hidden: TokenStream,
+    /// The row of `VARIANTS`.
+    row: TokenStream,
+    /// The arm of `read`.
+    read: TokenStream,
+}
+
+impl<'a> Parts<'a> {
+    fn of(variant: &'a Variant, name: LitStr) -> syn::Result<Self> {
+        let ident = &variant.ident;
+        let (hidden, shape, build) = match payload(variant)? {
+            Payload::Fields(fields) => (reader(ident, &fields, true), shape(ident, &fields), rebuild(ident, &fields)),
             Payload::Whole(ty) => {
-                readers.push(data::known_type(ty));
-                (quote!(#ty), quote!(Self::#variant_ident(value)))
+                let form = data::form_name(ident, 0);
+                (data::form(&form, ty), data::whole(&form, ty), quote!(Self::#ident(value.0)))
             }
         };
-        rows.push(quote! {
+        let (doc, rust_name) = (names::doc(&variant.attrs), ident.to_string());
+        let row = quote! {
             ::polder_sdk::__private::CommandVariant {
-                variant: #rust_name, name: #name, doc: #doc, schema: ::polder_sdk::__private::schema_read::<#target>,
+                variant: #rust_name, name: #name, doc: #doc,
+                schema: || ::polder_sdk::__private::schema_of_shape(#shape),
             }
-        });
-        reads.push(quote! {
+        };
+        let read = quote! {
             #name => {
-                let value: #target = ::polder_sdk::__private::read_command(payload)?;
+                let value = ::polder_sdk::__private::of(#shape, ::polder_sdk::__private::read_command(payload)?);
                 ::core::result::Result::Ok(#build)
             }
-        });
-        words.push(rust_name);
-        let index = index_arms.len();
-        index_arms.push(quote!(Self::#variant_ident { .. } => #index));
-        name_arms.push(quote!(Self::#variant_ident { .. } => #name));
+        };
+        Ok(Self { ident, name, hidden, row, read })
     }
-    Ok(quote! {
+}
+
+fn implementation(ident: &Ident, parts: &[Parts<'_>]) -> TokenStream {
+    let (hidden, rows) = (parts.iter().map(|part| &part.hidden), parts.iter().map(|part| &part.row));
+    let reads = parts.iter().map(|part| &part.read);
+    let variants: Vec<_> = parts.iter().map(|part| part.ident).collect();
+    let words = parts.iter().map(|part| part.ident.to_string());
+    let indexes = 0..parts.len();
+    let names = parts.iter().map(|part| &part.name);
+    quote! {
         #[automatically_derived]
         const _: () = {
-            #(#readers)*
+            #(#hidden)*
 
             impl ::polder_sdk::Command for #ident {
                 const VARIANTS: &'static [::polder_sdk::__private::CommandVariant] = &[#(#rows),*];
@@ -57,11 +76,11 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
                 const WORDS: &'static [&'static str] = &[#(#words),*];
 
                 fn index(&self) -> usize {
-                    match self { #(#index_arms),* }
+                    match self { #(Self::#variants { .. } => #indexes),* }
                 }
 
                 fn name(&self) -> &'static str {
-                    match self { #(#name_arms),* }
+                    match self { #(Self::#variants { .. } => #names),* }
                 }
 
                 fn read(name: &str, payload: &[u8]) -> ::core::result::Result<Self, ::polder_sdk::Rejected> {
@@ -72,7 +91,7 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
                 }
             }
         };
-    })
+    }
 }
 
 fn name_of(variant: &Variant) -> syn::Result<LitStr> {

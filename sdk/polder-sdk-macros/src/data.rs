@@ -1,11 +1,9 @@
 //! `#[data]`: a plain struct or enum that crosses the border as JSON.
 
-use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DeriveInput, Field, Type};
-
-use crate::variants::crate_paths;
+use syn::{Attribute, Data, DeriveInput, Field, Ident, Type};
 
 pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     if let Some(token) = attribute.into_iter().next() {
@@ -17,8 +15,8 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
     Ok(quote!(#derives #input #known))
 }
 
-/// Stops the build at the type of a field that has no JSON form, with a message in the author's words. serde's own
-/// messages follow.
+/// Stops the build at the type of a field that has no JSON form, with a message in the author's words. Messages of the
+/// derives follow, because they are for the author's own type.
 pub(crate) fn known_fields(input: &DeriveInput) -> TokenStream {
     if !input.generics.params.is_empty() {
         return TokenStream::new();
@@ -28,23 +26,69 @@ pub(crate) fn known_fields(input: &DeriveInput) -> TokenStream {
         Data::Enum(data) => data.variants.iter().flat_map(|variant| &variant.fields).collect(),
         Data::Union(_) => Vec::new(),
     };
-    known(&fields)
+    let types = fields.iter().filter(|field| !field.attrs.iter().any(reads_otherwise)).map(|field| &field.ty);
+    let known =
+        types.map(|ty| quote_spanned!(ty.span()=> const _: () = ::polder_sdk::__private::assert_data::<#ty>();));
+    quote!(#(#known)*)
 }
 
-pub(crate) fn known(fields: &[&Field]) -> TokenStream {
-    let types =
-        fields.iter().filter(|field| !field.attrs.iter().any(reads_otherwise)).map(|field| known_type(&field.ty));
-    quote!(#(#types)*)
+/// The name of the function that returns the form of a field of `variant`.
+pub(crate) fn form_name(variant: &Ident, index: usize) -> Ident {
+    format_ident!("__form_{}_{}", variant, index)
 }
 
-pub(crate) fn known_type(ty: &Type) -> TokenStream {
-    quote_spanned!(ty.span()=> const _: () = ::polder_sdk::__private::assert_data::<#ty>();)
+/// A function that returns the form of `ty`. It alone stops the build when the type has none: to its callers the type
+/// behind `impl` is a form in any case. All its tokens have the spans of the type, so that the compiler reports the
+/// same message at the same place, and prints it once.
+pub(crate) fn form(name: &Ident, ty: &Type) -> TokenStream {
+    let spans: Vec<Span> = ty.to_token_stream().into_iter().map(|token| token.span()).collect();
+    let (first, last) = match spans.as_slice() {
+        [first, .., last] => (*first, *last),
+        _ => (ty.span(), ty.span()),
+    };
+    let returned = quote_spanned!(first=> impl ::polder_sdk::__private::Form<);
+    let (start, end) = (quote_spanned!(first=> ::polder_sdk::__private::form::<), quote_spanned!(last=> >()));
+    let (close, body) = (quote_spanned!(last=> >), quote_spanned!(first=> { #start #ty #end }));
+    quote! {
+        #[allow(non_snake_case)]
+        fn #name() -> #returned #ty #close #body
+    }
+}
+
+/// An expression for the type that reads a whole `ty`, as a `PhantomData`.
+pub(crate) fn whole(form: &Ident, ty: &Type) -> TokenStream {
+    quote!(::polder_sdk::__private::Field::<#ty, _>::shape(#form()))
+}
+
+/// Whether generated code can read the field by the form of its type.
+pub(crate) fn has_form(field: &Field) -> bool {
+    !field.attrs.iter().any(|attribute| reads_otherwise(attribute) || has_default_function(attribute))
 }
 
 /// Whether serde does not read the field's type itself: `with`, `deserialize_with`, `skip`, `skip_deserializing`.
 fn reads_otherwise(attribute: &Attribute) -> bool {
-    let words = attribute.meta.require_list().map(|list| list.tokens.to_string()).unwrap_or_default();
-    attribute.path().is_ident("serde") && (words.contains("with") || words.contains("skip"))
+    let words = serde_words(attribute);
+    words.contains("with") || words.contains("skip")
+}
+
+/// Whether a function of the author makes the value that is left out: `default = "function"`.
+fn has_default_function(attribute: &Attribute) -> bool {
+    serde_words(attribute).contains("default =")
+}
+
+fn serde_words(attribute: &Attribute) -> String {
+    match attribute.meta.require_list() {
+        Ok(list) if list.path.is_ident("serde") => list.tokens.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// Attributes with the paths into the SDK, for the derives of serde and schemars on generated types.
+pub(crate) fn crate_paths() -> TokenStream {
+    quote! {
+        #[serde(crate = "::polder_sdk::__private::serde")]
+        #[schemars(crate = "::polder_sdk::__private::schemars")]
+    }
 }
 
 /// The derives that give a type a JSON form for reading and writing, and a schema.

@@ -4,71 +4,117 @@ use std::collections::BTreeMap;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{DeriveInput, ExprPath, Field, LitInt, LitStr, Path, Token, Variant, parenthesized};
+use syn::{DeriveInput, ExprPath, Field, Ident, LitInt, LitStr, Path, Token, Type, Variant, parenthesized};
 
-use crate::variants::{Distinct, Payload, hidden, payload, reader, rebuild, variants};
+use crate::variants::{Distinct, Payload, payload, reader, rebuild, shape, variants};
 use crate::{data, names};
 
 pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
-    let ident = &input.ident;
     let mut distinct = Distinct::new("event");
-    let (mut hiddens, mut rows, mut reads, mut writes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut words = Vec::new();
-    let (mut index_arms, mut name_arms, mut version_arms) = (Vec::new(), Vec::new(), Vec::new());
+    let mut parts = Vec::new();
     for variant in variants(input, "Event")? {
-        let Attributes { name, version, upcasters } = Attributes::of(variant)?;
-        distinct.insert(&name.value(), &variant.ident, name.span())?;
-        let (doc, variant_ident) = (names::doc(&variant.attrs), &variant.ident);
-        let rust_name = variant_ident.to_string();
-        let (target, build, write) = match payload(variant)? {
-            Payload::Fields(fields) => {
-                hiddens.push(reader(variant_ident, &fields, false));
-                hiddens.push(writer(variant_ident, &fields)?);
-                let (hidden, out) = (hidden(variant_ident), out_name(variant_ident));
-                let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
-                let write = quote! {
-                    Self::#variant_ident { #(#names),* } => {
-                        ::polder_sdk::__private::write_event(#name, &#out { #(#names,)* lifetime: ::core::marker::PhantomData })
-                    }
-                };
-                (quote!(#hidden), rebuild(variant_ident, &fields), write)
-            }
-            Payload::Whole(ty) => {
-                hiddens.push(data::known_type(ty));
-                (
-                    quote!(#ty),
-                    quote!(Self::#variant_ident(value)),
-                    quote!(Self::#variant_ident(value) => ::polder_sdk::__private::write_event(#name, value),),
-                )
-            }
+        let attributes = Attributes::of(variant)?;
+        distinct.insert(&attributes.name.value(), &variant.ident, attributes.name.span())?;
+        parts.push(Parts::of(variant, &attributes)?);
+    }
+    Ok(implementation(&input.ident, &parts))
+}
+
+/// The generated code for one variant.
+struct Parts<'a> {
+    ident: &'a Ident,
+    name: LitStr,
+    version: u32,
+    /// The structs that read and write the fields, and the functions for their forms.
+    hidden: TokenStream,
+    /// The row of `VARIANTS`.
+    row: TokenStream,
+    /// The arms of `read`, one for each version.
+    reads: TokenStream,
+    /// The arm of `write`.
+    write: TokenStream,
+}
+
+impl<'a> Parts<'a> {
+    fn of(variant: &'a Variant, attributes: &Attributes) -> syn::Result<Self> {
+        let (ident, name, version) = (&variant.ident, &attributes.name, attributes.version);
+        let Form { hidden, shape, build, write } = match payload(variant)? {
+            Payload::Fields(fields) => Form::of_fields(ident, name, &fields)?,
+            Payload::Whole(ty) => Form::of_whole(ident, name, ty),
         };
-        rows.push(quote! {
+        let (doc, rust_name) = (names::doc(&variant.attrs), ident.to_string());
+        let row = quote! {
             ::polder_sdk::__private::EventVariant {
                 variant: #rust_name, name: #name, version: #version, doc: #doc,
-                schema: ::polder_sdk::__private::schema_read::<#target>,
+                schema: || ::polder_sdk::__private::schema_of_shape(#shape),
             }
-        });
-        let old = upcasters.iter().map(|(version, function)| {
+        };
+        let old = attributes.upcasters.iter().map(|(version, function)| {
             quote!((#name, #version) => ::polder_sdk::__private::upcast(name, version, payload, #function),)
         });
-        reads.push(quote! {
+        let reads = quote! {
             (#name, #version) => {
-                let value: #target = ::polder_sdk::__private::read_event(name, version, payload)?;
+                let value = ::polder_sdk::__private::of(
+                    #shape, ::polder_sdk::__private::read_event(name, version, payload)?,
+                );
                 ::core::result::Result::Ok(#build)
             }
             #(#old)*
-        });
-        writes.push(write);
-        words.push(rust_name);
-        let index = index_arms.len();
-        index_arms.push(quote!(Self::#variant_ident { .. } => #index));
-        name_arms.push(quote!(Self::#variant_ident { .. } => #name));
-        version_arms.push(quote!(Self::#variant_ident { .. } => #version));
+        };
+        Ok(Self { ident, name: name.clone(), version, hidden, row, reads, write })
     }
-    Ok(quote! {
+}
+
+/// How the payload of a variant is read and written.
+struct Form {
+    hidden: TokenStream,
+    /// An expression for the type that is read, as a `PhantomData`.
+    shape: TokenStream,
+    /// The expression that makes `Self` of a `value` of this type.
+    build: TokenStream,
+    write: TokenStream,
+}
+
+impl Form {
+    fn of_fields(variant: &Ident, name: &LitStr, fields: &[&Field]) -> syn::Result<Self> {
+        let (reader, writer) = (reader(variant, fields, false), writer(variant, fields)?);
+        let (shape, out) = (shape(variant, fields), out_name(variant));
+        let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
+        let write = quote! {
+            Self::#variant { #(#names),* } => {
+                ::polder_sdk::__private::write_event(#name, &#out { #(#names,)* lifetime: ::core::marker::PhantomData })
+            }
+        };
+        Ok(Self { hidden: quote!(#reader #writer), shape, build: rebuild(variant, fields), write })
+    }
+
+    fn of_whole(variant: &Ident, name: &LitStr, ty: &Type) -> Self {
+        let form = data::form_name(variant, 0);
+        Self {
+            hidden: data::form(&form, ty),
+            shape: data::whole(&form, ty),
+            build: quote!(Self::#variant(value.0)),
+            write: quote! {
+                Self::#variant(value) => {
+                    ::polder_sdk::__private::write_event(#name, &::polder_sdk::__private::written(value, #form()))
+                }
+            },
+        }
+    }
+}
+
+fn implementation(ident: &Ident, parts: &[Parts<'_>]) -> TokenStream {
+    let (hidden, rows) = (parts.iter().map(|part| &part.hidden), parts.iter().map(|part| &part.row));
+    let (reads, writes) = (parts.iter().map(|part| &part.reads), parts.iter().map(|part| &part.write));
+    let variants: Vec<_> = parts.iter().map(|part| part.ident).collect();
+    let words = parts.iter().map(|part| part.ident.to_string());
+    let indexes = 0..parts.len();
+    let names = parts.iter().map(|part| &part.name);
+    let versions = parts.iter().map(|part| part.version);
+    quote! {
         #[automatically_derived]
         const _: () = {
-            #(#hiddens)*
+            #(#hidden)*
 
             impl ::polder_sdk::Event for #ident {
                 const VARIANTS: &'static [::polder_sdk::__private::EventVariant] = &[#(#rows),*];
@@ -76,15 +122,15 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
                 const WORDS: &'static [&'static str] = &[#(#words),*];
 
                 fn index(&self) -> usize {
-                    match self { #(#index_arms),* }
+                    match self { #(Self::#variants { .. } => #indexes),* }
                 }
 
                 fn name(&self) -> &'static str {
-                    match self { #(#name_arms),* }
+                    match self { #(Self::#variants { .. } => #names),* }
                 }
 
                 fn version(&self) -> u32 {
-                    match self { #(#version_arms),* }
+                    match self { #(Self::#variants { .. } => #versions),* }
                 }
 
                 fn read(name: &str, version: u32, payload: &[u8]) -> ::core::result::Result<Self, ::polder_sdk::Fault> {
@@ -99,21 +145,30 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
                 }
             }
         };
-    })
+    }
 }
 
-fn out_name(variant: &syn::Ident) -> syn::Ident {
+fn out_name(variant: &Ident) -> Ident {
     quote::format_ident!("__{}Out", variant)
 }
 
 /// The struct that writes the fields of a variant in place, without taking or copying them.
-fn writer(variant: &syn::Ident, fields: &[&Field]) -> syn::Result<TokenStream> {
+fn writer(variant: &Ident, fields: &[&Field]) -> syn::Result<TokenStream> {
     let out = out_name(variant);
     let (mut members, mut calls) = (Vec::new(), Vec::new());
-    for field in fields {
+    for (index, field) in fields.iter().enumerate() {
         let (ident, ty) = (&field.ident, &field.ty);
         let FieldAttributes { key, skip } = FieldAttributes::of(field)?;
-        let call = quote!(::polder_sdk::__private::serde::ser::SerializeStruct::serialize_field(&mut fields, #key, self.#ident)?;);
+        let value = match data::has_form(field) {
+            true => {
+                let form = data::form_name(variant, index);
+                quote!(&::polder_sdk::__private::written(self.#ident, #form()))
+            }
+            false => quote!(self.#ident),
+        };
+        let call = quote! {
+            ::polder_sdk::__private::serde::ser::SerializeStruct::serialize_field(&mut fields, #key, #value)?;
+        };
         calls.push(match skip {
             Some(skip) => quote!(if !#skip(self.#ident) { #call }),
             None => call,

@@ -93,8 +93,8 @@ pub(crate) fn aggregate(input: &DeriveInput) -> TokenStream {
             const NAME: &'static str = "";
             const DOC: &'static str = "";
             const CHART_FIELD: &'static str = "";
-            type Chart = ::polder_sdk::__private::NoChart;
-            fn chart(&self) -> &Self::Chart { &::polder_sdk::__private::NoChart }
+            type Chart = ::polder_sdk::__private::NoChart where Self: ::polder_sdk::Aggregate;
+            fn chart(&self) -> &Self::Chart where Self: ::polder_sdk::Aggregate { &::polder_sdk::__private::NoChart }
         }
 
         impl ::polder_sdk::Source for <#ident as ::polder_sdk::Aggregate>::Event {

@@ -131,17 +131,14 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
     }
     let (checks, schema) = checks(&rules);
     let rule_text = rule_text(&rules);
-    let word = ident.to_string();
-    let access = access(&kind, ident, ty);
-    let read = match kind {
-        Kind::Text => quote!(::polder_sdk::__private::read_text(deserializer, Self::checked)),
-        Kind::Number => quote!(::polder_sdk::__private::read_number(deserializer, Self::checked)),
-        Kind::Other => quote! {
-            let value = <#ty as serde::Deserialize>::deserialize(deserializer)?;
-            Self::checked(value).map_err(serde::de::Error::custom)
-        },
-    };
-    let literal = literal(&kind, ident, ty, &rules);
+    let parts = [
+        checked(ident, ty, &checks),
+        access(&kind, ident, ty),
+        literal(&kind, ident, ty, &rules).unwrap_or_default(),
+        conversions(ident, ty),
+        json(&kind, ident, ty),
+        json_schema(ident, ty, &schema),
+    ];
     let module = format_ident!("__value_object_{}", ident);
     // The struct moves into a module of its own, so that privacy keeps all other code from building it unchecked.
     let outside = &input.vis;
@@ -161,56 +158,83 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> syn::Result<T
 
                 fn rule() -> ::std::string::String { #rule_text }
 
-                impl #ident {
-                    fn checked(value: #ty) -> ::core::result::Result<Self, ::polder_sdk::InvalidValue> {
-                        if #(#checks)&&* {
-                            ::core::result::Result::Ok(Self(value))
-                        } else {
-                            ::core::result::Result::Err(::polder_sdk::InvalidValue::new(#word, &value, rule()))
-                        }
-                    }
-                }
-
-                #access
-                #literal
-
-                impl ::core::convert::TryFrom<#ty> for #ident {
-                    type Error = ::polder_sdk::InvalidValue;
-                    fn try_from(value: #ty) -> ::core::result::Result<Self, Self::Error> { Self::checked(value) }
-                }
-
-                impl ::core::convert::From<#ident> for #ty {
-                    fn from(value: #ident) -> Self { value.0 }
-                }
-
-                impl serde::Serialize for #ident {
-                    fn serialize<S: serde::Serializer>(&self, serializer: S) -> ::core::result::Result<S::Ok, S::Error> {
-                        serde::Serialize::serialize(&self.0, serializer)
-                    }
-                }
-
-                impl<'de> serde::Deserialize<'de> for #ident {
-                    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> ::core::result::Result<Self, D::Error> {
-                        #read
-                    }
-                }
-
-                impl schemars::JsonSchema for #ident {
-                    fn inline_schema() -> bool { true }
-
-                    fn schema_name() -> ::std::borrow::Cow<'static, str> { ::std::borrow::Cow::Borrowed(#word) }
-
-                    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                        let mut schema = <#ty as schemars::JsonSchema>::json_schema(generator);
-                        schema.insert("description".to_owned(), rule().into());
-                        #(#schema)*
-                        schema
-                    }
-                }
+                #(#parts)*
             };
         }
         #outside use #module::#ident;
     })
+}
+
+/// The only function that builds a value.
+fn checked(ident: &Ident, ty: &Type, checks: &[TokenStream]) -> TokenStream {
+    let word = ident.to_string();
+    quote! {
+        impl #ident {
+            fn checked(value: #ty) -> ::core::result::Result<Self, ::polder_sdk::InvalidValue> {
+                if #(#checks)&&* {
+                    ::core::result::Result::Ok(Self(value))
+                } else {
+                    ::core::result::Result::Err(::polder_sdk::InvalidValue::new(#word, &value, rule()))
+                }
+            }
+        }
+    }
+}
+
+fn conversions(ident: &Ident, ty: &Type) -> TokenStream {
+    quote! {
+        impl ::core::convert::TryFrom<#ty> for #ident {
+            type Error = ::polder_sdk::InvalidValue;
+            fn try_from(value: #ty) -> ::core::result::Result<Self, Self::Error> { Self::checked(value) }
+        }
+
+        impl ::core::convert::From<#ident> for #ty {
+            fn from(value: #ident) -> Self { value.0 }
+        }
+    }
+}
+
+/// Writing and reading. Reading checks the rules.
+fn json(kind: &Kind, ident: &Ident, ty: &Type) -> TokenStream {
+    let read = match kind {
+        Kind::Text => quote!(::polder_sdk::__private::read_text(deserializer, Self::checked)),
+        Kind::Number => quote!(::polder_sdk::__private::read_number(deserializer, Self::checked)),
+        Kind::Other => quote! {
+            let value = <#ty as serde::Deserialize>::deserialize(deserializer)?;
+            Self::checked(value).map_err(serde::de::Error::custom)
+        },
+    };
+    quote! {
+        impl serde::Serialize for #ident {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> ::core::result::Result<S::Ok, S::Error> {
+                serde::Serialize::serialize(&self.0, serializer)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for #ident {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> ::core::result::Result<Self, D::Error> {
+                #read
+            }
+        }
+    }
+}
+
+fn json_schema(ident: &Ident, ty: &Type, statements: &[TokenStream]) -> TokenStream {
+    let word = ident.to_string();
+    quote! {
+        impl schemars::JsonSchema for #ident {
+            fn inline_schema() -> bool { true }
+
+            fn schema_name() -> ::std::borrow::Cow<'static, str> { ::std::borrow::Cow::Borrowed(#word) }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let mut schema = <#ty as schemars::JsonSchema>::json_schema(generator);
+                schema.insert("description".to_owned(), rule().into());
+                #(#statements)*
+                schema
+            }
+        }
+    }
 }
 
 fn inner(input: &DeriveInput) -> syn::Result<&Type> {

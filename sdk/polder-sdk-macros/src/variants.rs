@@ -72,33 +72,53 @@ pub(crate) fn hidden(variant: &Ident) -> Ident {
     format_ident!("__{}", variant)
 }
 
-/// Attributes with the paths into the SDK, for the derives of serde and schemars on generated types.
-pub(crate) fn crate_paths() -> TokenStream {
-    quote! {
-        #[serde(crate = "::polder_sdk::__private::serde")]
-        #[schemars(crate = "::polder_sdk::__private::schemars")]
-    }
+/// The indexes and types of the fields that are read by the forms of their types.
+fn formed<'a>(fields: &[&'a Field]) -> (Vec<usize>, Vec<&'a Type>) {
+    let formed = fields.iter().enumerate().filter(|(_, field)| data::has_form(field));
+    formed.map(|(index, field)| (index, &field.ty)).unzip()
 }
 
-/// The hidden struct that reads the payload of a variant with these fields.
+/// The parameter of the hidden struct for the form of a field.
+fn parameter(index: usize) -> Ident {
+    format_ident!("__F{index}")
+}
+
+/// The hidden struct that reads the payload of a variant with these fields, and the functions for their forms.
 pub(crate) fn reader(variant: &Ident, fields: &[&Field], strict: bool) -> TokenStream {
-    let (hidden, title, paths) = (hidden(variant), LitStr::new(&variant.to_string(), variant.span()), crate_paths());
+    let (hidden, title, paths) =
+        (hidden(variant), LitStr::new(&variant.to_string(), variant.span()), data::crate_paths());
     let strict = strict.then(|| quote!(#[serde(deny_unknown_fields)]));
-    let known = data::known(fields);
-    let fields = fields.iter().map(|field| {
+    let (indexes, types) = formed(fields);
+    let forms = indexes.iter().zip(&types).map(|(index, ty)| data::form(&data::form_name(variant, *index), ty));
+    let parameters: Vec<Ident> = indexes.iter().map(|index| parameter(*index)).collect();
+    let bounds = quote!(#(#parameters: ::polder_sdk::__private::Form<#types>),*);
+    let bound_attributes = (!parameters.is_empty()).then(|| {
+        let bounds = bounds.to_string();
+        quote!(#[serde(bound(deserialize = #bounds))] #[schemars(bound = #bounds)])
+    });
+    let generics = (!parameters.is_empty()).then(|| quote!(<#(#parameters),*>));
+    let members = fields.iter().enumerate().map(|(index, field)| {
         let kept = field.attrs.iter().filter(|attribute| is_kept(attribute));
-        let (ident, ty) = (&field.ident, &field.ty);
-        quote!(#(#kept)* #ident: #ty)
+        let (ident, ty, form) = (&field.ident, &field.ty, parameter(index));
+        match data::has_form(field) {
+            true => quote!(#(#kept)* #ident: ::polder_sdk::__private::Field<#ty, #form>),
+            false => quote!(#(#kept)* #ident: #ty),
+        }
     });
     quote! {
-        #known
+        #(#forms)*
 
         #[derive(::polder_sdk::__private::serde::Deserialize, ::polder_sdk::__private::schemars::JsonSchema)]
         #paths
         #[schemars(rename = #title)]
         #strict
+        #bound_attributes
         #[allow(non_camel_case_types)]
-        struct #hidden { #(#fields),* }
+        struct #hidden #generics { #(#members),* }
+
+        impl<#bounds> #hidden #generics {
+            fn shape(_: (#(#parameters,)*)) -> ::core::marker::PhantomData<Self> { ::core::marker::PhantomData }
+        }
     }
 }
 
@@ -106,12 +126,23 @@ fn is_kept(attribute: &Attribute) -> bool {
     attribute.path().is_ident("doc") || attribute.path().is_ident("serde")
 }
 
+/// An expression for the type of a variant's hidden struct, as a `PhantomData`.
+pub(crate) fn shape(variant: &Ident, fields: &[&Field]) -> TokenStream {
+    let (hidden, (indexes, _)) = (hidden(variant), formed(fields));
+    let forms = indexes.into_iter().map(|index| data::form_name(variant, index));
+    quote!(#hidden::shape((#(#forms(),)*)))
+}
+
 /// An expression of type `Self`, built from `value` of the variant's hidden struct.
 pub(crate) fn rebuild(variant: &Ident, fields: &[&Field]) -> TokenStream {
     let hidden = hidden(variant);
     let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
+    let values = fields.iter().map(|field| {
+        let name = &field.ident;
+        if data::has_form(field) { quote!(#name: #name.0) } else { quote!(#name) }
+    });
     quote! {{
         let #hidden { #(#names),* } = value;
-        Self::#variant { #(#names),* }
+        Self::#variant { #(#values),* }
     }}
 }

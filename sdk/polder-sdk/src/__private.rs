@@ -6,9 +6,9 @@ pub use serde;
 
 pub use crate::aggregate::AggregateInfo;
 pub use crate::chart::{Move, NoChart};
-pub use crate::data::{Data, assert_data};
-pub use crate::describe::{CommandVariant, EventVariant, schema_read};
-pub use crate::payload::{read_command, read_event, unknown_command, unknown_event, upcast, write_event};
+pub use crate::data::{Data, Field, Form, assert_data, form, of, schema_of_shape, written};
+pub use crate::describe::{CommandVariant, EventVariant};
+pub use crate::payload::{read_command, read_event, read_own, unknown_command, unknown_event, upcast, write_event};
 pub use crate::projection::ProjectionInfo;
 pub use crate::value::{characters, read_number, read_text};
 

@@ -16,9 +16,7 @@ use crate::messages::{Fault, Rejected};
 /// The type is the state; its `Default` is the state before the first event. [`#[aggregate]`](crate::aggregate) gives
 /// it its name.
 #[diagnostic::on_unimplemented(note = "an aggregate is a state with `#[aggregate(\"...\")]` and an `impl Aggregate`")]
-pub trait Aggregate:
-    AggregateInfo<Chart: StateChart<Self>> + Default + Serialize + DeserializeOwned + JsonSchema + Send + 'static
-{
+pub trait Aggregate: AggregateInfo + Default + Serialize + DeserializeOwned + JsonSchema + Send + 'static {
     /// The commands that callers may send.
     type Command: Command;
     /// The events that may happen.
@@ -42,13 +40,18 @@ pub trait Aggregate:
     message = "`{Self}` has no name as an aggregate",
     label = "the state of an aggregate carries `#[aggregate(\"...\")]`"
 )]
-pub trait AggregateInfo {
+pub trait AggregateInfo: Sized {
     const NAME: &'static str;
     const DOC: &'static str;
     /// The field that holds the state of the chart; empty without a chart.
     const CHART_FIELD: &'static str;
-    type Chart: 'static;
-    fn chart(&self) -> &Self::Chart;
+    /// The bound is here, and not at [`Aggregate`], so that a chart without its derive is reported once.
+    type Chart: StateChart<Self>
+    where
+        Self: Aggregate;
+    fn chart(&self) -> &Self::Chart
+    where
+        Self: Aggregate;
 }
 
 /// The commands of an aggregate: an enum with [`#[derive(Command)]`](derive@crate::Command).

@@ -32,7 +32,7 @@ pub struct EventVariant {
 }
 
 /// The JSON schema for reading a `T`.
-pub fn schema_read<T: JsonSchema>() -> Schema {
+pub(crate) fn schema_read<T: JsonSchema>() -> Schema {
     SchemaSettings::draft2020_12().for_deserialize().into_generator().into_root_schema_for::<T>()
 }
 

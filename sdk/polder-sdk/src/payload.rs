@@ -9,9 +9,9 @@ use serde_ignored::Path;
 use serde_json::Value;
 use serde_json::error::Category;
 
-use crate::aggregate::{Command, Event};
+use crate::aggregate::{Aggregate, Command, Event};
 use crate::describe::schema_of;
-use crate::messages::{Fault, Rejected};
+use crate::messages::{EventRef, Fault, Rejected};
 use crate::place::{place_at, written};
 use crate::{finite, whole_numbers};
 
@@ -58,6 +58,15 @@ pub fn read_event<T: DeserializeOwned>(name: &str, version: u32, payload: &[u8])
     serde_json::from_slice(payload).map_err(|error| {
         Fault::new(format!("event {name} of version {version} cannot be read: {}", problem(payload, &error)))
     })
+}
+
+/// Reads an event of the aggregate `A`; none when it happened to an aggregate of another kind. Generated code calls
+/// this and not `Event::read`, so that a missing derive is reported once, at the aggregate.
+pub fn read_own<A: Aggregate>(event: &EventRef<'_>) -> Result<Option<A::Event>, Fault> {
+    if event.aggregate != A::NAME {
+        return Ok(None);
+    }
+    A::Event::read(event.name, event.version, event.payload).map(Some)
 }
 
 /// Whether the bytes are JSON with more levels than can be read.

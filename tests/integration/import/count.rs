@@ -109,12 +109,13 @@ impl Count {
             let step = |step: &Value| (text(&step["task"]), text(&step["resource"]));
             let path: Vec<_> = document["path"].as_array().expect("a path").iter().map(step).collect();
             assert_eq!(number(&document["tasks"]), path.len() as u64, "{key}: {document}");
+            let registration = &document["registration"];
             let case = Case {
                 status: text(&document["status"]),
-                channel: text(&document["channel"]),
-                department: text(&document["department"]),
-                group: document["group"].as_str().map(str::to_owned),
-                responsible: text(&document["responsible"]),
+                channel: text(&registration["channel"]),
+                department: text(&registration["department"]),
+                group: registration["group"].as_str().map(str::to_owned),
+                responsible: text(&registration["responsible"]),
                 path,
                 lead_time_ms: number(&document["lead_time_ms"]),
             };

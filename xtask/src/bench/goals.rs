@@ -18,18 +18,16 @@ pub(super) struct Goal {
 }
 
 pub(super) fn goals(results: &Results) -> Vec<Goal> {
+    [commands(results), nats(results), lone_and_hot(results), stores(results)].into_iter().flatten().collect()
+}
+
+fn commands(results: &Results) -> Vec<Goal> {
     let commands = results.number(COMMANDS, "/component/commands_per_second");
     let raw = results.number(COMMANDS, "/raw_floor/records_per_second");
     let tephra = results.peer_per_second("tephra", Some(256));
     let postgres = [results.peer_per_second("cqrs-es", None), results.peer_per_second("disintegrate", None)];
     let postgres = postgres.into_iter().flatten().reduce(f64::max);
-    let sync = |rank: &str| results.number(COMMANDS, &format!("/raw_floor/sync/{rank}"));
-    let alone = |rank: &str| results.number(COMMANDS, &format!("/one_caller/{rank}"));
     let http = best(results.runs(HTTP), "/host/commands_per_second");
-    let nats = |pointer: &str| results.run(NATS, "in_flight", 256)?.pointer(pointer)?.as_f64();
-    let one = best(results.runs(ONE), "/component/commands_per_second");
-    let slowest_start = results.polder.get(START_LARGE).and_then(|report| report["killed_ms"].as_array());
-    let slowest_start = slowest_start.and_then(|times| times.iter().filter_map(Value::as_f64).reduce(f64::max));
     vec![
         Goal::at_least("durable commands/s, 256 in flight", commands, 300_000.0)
             .beside("bare disk, as many records per sync", raw),
@@ -41,6 +39,12 @@ pub(super) fn goals(results: &Results) -> Vec<Goal> {
             .beside("native", results.number(COMMANDS, "/native_floor/commands_per_second")),
         Goal::at_least("commands/s over HTTP", http, 60_000.0)
             .beside("bare answering", best(results.runs(HTTP), "/echo_floor/commands_per_second")),
+    ]
+}
+
+fn nats(results: &Results) -> Vec<Goal> {
+    let nats = |pointer: &str| results.run(NATS, "in_flight", 256)?.pointer(pointer)?.as_f64();
+    vec![
         Goal::at_least(
             "commands/s by NATS request-reply, 256 in flight",
             nats("/commands/commands_per_second"),
@@ -55,6 +59,15 @@ pub(super) fn goals(results: &Results) -> Vec<Goal> {
             0.6,
         )
         .beside("plain", results.number(NATS, "/plain_events_per_second")),
+    ]
+}
+
+/// One caller alone, one hot aggregate, and views that are rebuilt.
+fn lone_and_hot(results: &Results) -> Vec<Goal> {
+    let sync = |rank: &str| results.number(COMMANDS, &format!("/raw_floor/sync/{rank}"));
+    let alone = |rank: &str| results.number(COMMANDS, &format!("/one_caller/{rank}"));
+    let one = best(results.runs(ONE), "/component/commands_per_second");
+    vec![
         Goal::at_most("one caller alone ÷ one sync, p50", quotient(alone("p50_us"), sync("p50_us")), 1.25)
             .beside("sync, µs", sync("p50_us")),
         Goal::at_most("one caller alone ÷ one sync, p99.9", quotient(alone("p999_us"), sync("p999_us")), 3.0)
@@ -62,6 +75,14 @@ pub(super) fn goals(results: &Results) -> Vec<Goal> {
         Goal::at_least("commands/s on one hot aggregate, 256 in flight", one, 150_000.0)
             .beside("native", best(results.runs(ONE), "/native_floor/commands_per_second")),
         Goal::at_least("events/s when views are rebuilt", results.number(REBUILD, "/events_folded_per_second"), 1e6),
+    ]
+}
+
+/// Full stores, restarts, bytes and idle tenants.
+fn stores(results: &Results) -> Vec<Goal> {
+    let slowest_start = results.polder.get(START_LARGE).and_then(|report| report["killed_ms"].as_array());
+    let slowest_start = slowest_start.and_then(|times| times.iter().filter_map(Value::as_f64).reduce(f64::max));
+    vec![
         Goal::at_least("throughput, full store ÷ empty", results.number(GROWTH, "/full_per_empty"), 0.8)
             .beside("empty", results.number(GROWTH, "/empty_per_second")),
         Goal::at_most("ready after SIGKILL, 10 million events, ms", slowest_start, 3_000.0),

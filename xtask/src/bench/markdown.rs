@@ -1,6 +1,5 @@
 //! Writes RESULTS.md and its plots: the goals first, then every figure, then the machine and the settings.
 
-use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -8,11 +7,10 @@ use serde_json::Value;
 
 use super::goals::{Goal, goals, number};
 use super::plots::plots;
-use super::programs::{
-    AGE, AMONG_100, AMONG_1000, AUDIT, COMMANDS, GROWTH, HTTP, IN_FLIGHT, NATS, NEIGHBOURS, ONE, OPEN_LOOP, REBUILD,
-    REPLAY, START, START_LARGE, STATE, SWITCH, Size, TENANTS, TENANTS_1, TENANTS_100, VIEWS, ZIPF,
-};
+use super::programs::{AMONG_100, AMONG_1000, COMMANDS, HTTP, IN_FLIGHT, NATS, ONE, OPEN_LOOP, Size, VIEWS, ZIPF};
+use super::rest::rest;
 use super::results::Results;
+use super::tables::{latency, megabytes, plain, put, section, shown, table};
 
 const FILE: &str = "RESULTS.md";
 /// Written by people: why a goal is missed, and the next ideas. The page includes the file unchanged.
@@ -131,6 +129,14 @@ fn commands(results: &Results) -> String {
 
 fn levels(results: &Results) -> String {
     let mut text = String::new();
+    in_flight(results, &mut text);
+    over_http(results, &mut text);
+    over_nats(results, &mut text);
+    at_a_steady_rate(results, &mut text);
+    text
+}
+
+fn in_flight(results: &Results, text: &mut String) {
     let level = |name: String, run: &Value| {
         vec![
             name,
@@ -157,22 +163,20 @@ fn levels(results: &Results) -> String {
         let how = tenants.map_or_else(|| how.to_owned(), |tenants| format!("{} tenants", number(tenants)));
         rows.extend(results.runs(program).iter().map(|run| level(format!("{}, {how}", run["in_flight"]), run)));
     }
-    if !rows.is_empty() {
-        let header = [
-            "in flight",
-            "commands/s",
-            "p50 / p99 / p99.9 µs",
-            "per sync",
-            "CPU s per million",
-            "native/s",
-            "share of native",
-            "bare disk/s",
-        ];
-        put(
-            &mut text,
-            format_args!("\n## By commands in flight and by distribution of the load\n\n{}", table(&header, rows)),
-        );
-    }
+    let header = [
+        "in flight",
+        "commands/s",
+        "p50 / p99 / p99.9 µs",
+        "per sync",
+        "CPU s per million",
+        "native/s",
+        "share of native",
+        "bare disk/s",
+    ];
+    section(text, "By commands in flight and by distribution of the load", &header, rows);
+}
+
+fn over_http(results: &Results, text: &mut String) {
     let http = results.runs(HTTP).iter().map(|run| {
         vec![
             run["connections"].to_string(),
@@ -193,7 +197,10 @@ fn levels(results: &Results) -> String {
         "share of bare",
         "resident, MB",
     ];
-    section(&mut text, "Over HTTP, with connections kept alive and with views", &header, http.collect());
+    section(text, "Over HTTP, with connections kept alive and with views", &header, http.collect());
+}
+
+fn over_nats(results: &Results, text: &mut String) {
     let nats = results.runs(NATS).iter().map(|run| {
         vec![
             run["in_flight"].to_string(),
@@ -216,17 +223,20 @@ fn levels(results: &Results) -> String {
         "an echo that publishes/s",
         "share of publishing echo",
     ];
-    section(&mut text, "Over NATS request-reply, with the server on the same machine", &header, nats.collect());
+    section(text, "Over NATS request-reply, with the server on the same machine", &header, nats.collect());
     if let Some(report) = results.polder.get(NATS) {
         let [bridge, plain, share] = ["bridge_events_per_second", "plain_events_per_second", "share_of_plain"]
             .map(|field| shown(report.get(field)));
         put(
-            &mut text,
+            text,
             format_args!(
                 "\nFrom a backlog {bridge} events/s are published, {share} of a plain JetStream publisher's {plain}.\n"
             ),
         );
     }
+}
+
+fn at_a_steady_rate(results: &Results, text: &mut String) {
     let steady = results.runs(OPEN_LOOP).iter().map(|run| {
         vec![
             shown(run.get("asked_per_second")),
@@ -237,12 +247,11 @@ fn levels(results: &Results) -> String {
     });
     let header = ["commands/s sent", "answered", "p50 / p99 / p99.9 µs", "refused"];
     section(
-        &mut text,
+        text,
         "At a steady rate, with latencies from the time at which a command was due",
         &header,
         steady.collect(),
     );
-    text
 }
 
 fn peers(results: &Results) -> String {
@@ -277,142 +286,4 @@ fn peers(results: &Results) -> String {
     }
     text.push('\n');
     text
-}
-
-/// The other benches, with a row or two for each.
-fn rest(results: &Results) -> String {
-    let value =
-        |program: &str, pointer: &str| shown(results.polder.get(program).and_then(|report| report.pointer(pointer)));
-    let ranks = |program: &str, pointer: &str| {
-        let found = results.polder.get(program).and_then(|report| report.pointer(pointer));
-        found.map(latency).unwrap_or_default()
-    };
-    let list = |program: &str, field: &str| {
-        let times = results.polder.get(program).and_then(|report| report[field].as_array());
-        let times: Vec<String> = times.into_iter().flatten().filter_map(Value::as_f64).map(number).collect();
-        times.join(", ")
-    };
-    let mut rows = Vec::new();
-    let mut row = |program: &str, what: &str, found: String| {
-        if results.polder.contains_key(program) {
-            rows.push(vec![what.to_owned(), found]);
-        }
-    };
-    for (name, what) in
-        [("warm", "warm"), ("cold_with_snapshot", "cold, with a snapshot"), ("cold_without_snapshot", "cold, without")]
-    {
-        let pointer = |kind: &str| ranks(AGE, &format!("/{name}/{kind}"));
-        row(
-            AGE,
-            &format!("an aggregate of {} events beside a new one, {what}: µs", value(AGE, "/events")),
-            format!("{}; new {}", pointer("old"), pointer("new")),
-        );
-    }
-    row(STATE, "CPU of a command, 1,000 lines by 1 line", value(STATE, "/cpu_ratio"));
-    row(
-        GROWTH,
-        "commands/s, full store; empty",
-        format!(
-            "{}; {} ({} events of {} aggregates)",
-            value(GROWTH, "/full_per_second"),
-            value(GROWTH, "/empty_per_second"),
-            value(GROWTH, "/events"),
-            value(GROWTH, "/aggregates")
-        ),
-    );
-    row(GROWTH, "writing that history, events/s; resident MB", {
-        let report = results.polder.get(GROWTH);
-        let resident = megabytes(report.and_then(|report| report.get("resident_bytes")));
-        format!("{}; {resident}", value(GROWTH, "/history_events_per_second"))
-    });
-    row(REBUILD, "views rebuilt, events/s, all together", value(REBUILD, "/events_folded_per_second"));
-    row(REBUILD, "… resident at most, MB", {
-        megabytes(results.polder.get(REBUILD).and_then(|report| report.get("resident_bytes_peak")))
-    });
-    row(REPLAY, "the gate's replay, events/s by both revisions", value(REPLAY, "/replay_events_per_second"));
-    row(
-        SWITCH,
-        "revisions switched: commands/s meanwhile; failed, lost, out of order; slowest above p99, ms",
-        format!(
-            "{}; {}, {}, {}; {}",
-            value(SWITCH, "/commands_per_second"),
-            value(SWITCH, "/failed"),
-            value(SWITCH, "/lost"),
-            value(SWITCH, "/out_of_order"),
-            value(SWITCH, "/slowest_above_p99_ms")
-        ),
-    );
-    for program in [START, START_LARGE] {
-        row(
-            program,
-            &format!(
-                "ready with {} events, ms: after SIGKILL; after a clean end; resident MB",
-                value(program, "/events")
-            ),
-            format!(
-                "{}; {}; {}",
-                list(program, "killed_ms"),
-                list(program, "closed_ms"),
-                megabytes(results.polder.get(program).and_then(|report| report.get("resident_bytes")))
-            ),
-        );
-    }
-    for program in [TENANTS_1, TENANTS_100, TENANTS] {
-        let kilobytes = results.number(program, "/resident_bytes_per_tenant").map(|bytes| number(bytes / 1e3));
-        row(
-            program,
-            &format!(
-                "{} tenants at rest: MB in all; KB each; % of a core; first command µs",
-                value(program, "/tenants")
-            ),
-            format!(
-                "{}; {}; {}; {}",
-                megabytes(results.polder.get(program).and_then(|report| report.get("resident_bytes"))),
-                kilobytes.unwrap_or_default(),
-                results.number(program, "/idle_cpu_share").map(|share| number(share * 100.0)).unwrap_or_default(),
-                ranks(program, "/first_command")
-            ),
-        );
-    }
-    row(NEIGHBOURS, "beside a tenant that loops, p99 by p99 alone", value(NEIGHBOURS, "/p99_ratio"));
-    row(AUDIT, "the audit, % of throughput", value(AUDIT, "/cost_percent"));
-    let mut text = String::new();
-    section(&mut text, "Everything else", &["measure", "result"], rows);
-    text
-}
-
-fn section(text: &mut String, title: &str, header: &[&str], rows: Vec<Vec<String>>) {
-    if !rows.is_empty() {
-        put(text, format_args!("\n## {title}\n\n{}", table(header, rows)));
-    }
-}
-
-fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut text = format!("| {} |\n|{}\n", header.join(" | "), "---|".repeat(header.len()));
-    for row in rows {
-        put(&mut text, format_args!("| {} |\n", row.join(" | ")));
-    }
-    text
-}
-
-fn latency(latency: &Value) -> String {
-    let rank = |name: &str| shown(latency.get(name));
-    format!("{} / {} / {}", rank("p50_us"), rank("p99_us"), rank("p999_us"))
-}
-
-fn megabytes(bytes: Option<&Value>) -> String {
-    bytes.and_then(Value::as_f64).map(|bytes| number(bytes / 1e6)).unwrap_or_default()
-}
-
-fn shown(value: Option<&Value>) -> String {
-    value.and_then(Value::as_f64).map(number).unwrap_or_default()
-}
-
-fn plain(value: &Value) -> String {
-    // An empty setting stays visible.
-    value.as_str().filter(|text| !text.is_empty()).map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn put(text: &mut String, more: std::fmt::Arguments<'_>) {
-    text.write_fmt(more).expect("writing to a string cannot fail");
 }

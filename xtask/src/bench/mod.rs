@@ -10,7 +10,9 @@ mod plot;
 mod plots;
 mod programs;
 mod ratios;
+mod rest;
 mod results;
+mod tables;
 
 use std::path::{Path, PathBuf};
 

@@ -2,7 +2,11 @@
 //! of dependencies.
 
 mod arrows;
+#[cfg_attr(not(test), allow(dead_code))]
 mod rules;
+mod sources;
+#[cfg(test)]
+mod structure;
 mod tree;
 mod words;
 
@@ -10,6 +14,7 @@ use std::fs;
 
 use anyhow::{Result, bail};
 
+use self::sources::Source;
 use crate::run;
 use crate::workspace::Workspace;
 
@@ -20,7 +25,7 @@ pub(crate) fn check() -> Result<()> {
     let workspace = Workspace::read()?;
     run::show(run::cargo().current_dir(&workspace.root).args(["fmt", "--all", "--check"]))?;
     peers_are_formatted(&workspace)?;
-    language(&workspace)?;
+    language(&sources::sources(&workspace.root)?)?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run::show(run::cargo().current_dir(&workspace.root).args(clippy))?;
     dependencies(&workspace)
@@ -47,9 +52,8 @@ fn dependencies(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-fn language(workspace: &Workspace) -> Result<()> {
-    let sources = words::sources(&workspace.root)?;
-    let violations = words::violations(&sources);
+fn language(sources: &[Source]) -> Result<()> {
+    let violations = words::violations(sources);
     if !violations.is_empty() {
         bail!(
             "words or comments that the house style does not allow (the list is in xtask/src/check/words.rs):\n  {}",

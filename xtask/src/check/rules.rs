@@ -1,4 +1,5 @@
-//! The architecture's rules for dependencies, as tables. No other file decides which crate may depend on which.
+//! The architecture's rules for dependencies, as tables. No other file decides which crate may depend on which, and
+//! which folder or file of a crate may import from which.
 //!
 //! Only dependencies that are compiled into a crate count; those of its tests do not.
 
@@ -102,4 +103,60 @@ pub(crate) const EDGES: &[Edge] = &[
     Edge { package: "fjall", only: "host/journal" },
     Edge { package: "jsonwebtoken", only: "host/access" },
     Edge { package: "ed25519-dalek", only: "host/access" },
+];
+
+/// The folders of `source` in which files import from each other in one direction. A floor is `folder.rs` and the files
+/// below `folder/`. All other files of `source` are the ground: every floor may import from the ground, and the ground
+/// imports from no floor. The root of the crate may import from every floor.
+#[derive(Debug)]
+pub(crate) struct Floors {
+    pub(crate) source: &'static str,
+    pub(crate) floors: &'static [Floor],
+}
+
+/// The files of `folder` may import from the folders `may_use`. A folder inside another floor can be a floor, too.
+#[derive(Debug)]
+pub(crate) struct Floor {
+    pub(crate) folder: &'static str,
+    pub(crate) may_use: &'static [&'static str],
+}
+
+/// Of all files below `source`, only those below `only_below` may use the crate `package`.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    pub(crate) source: &'static str,
+    pub(crate) package: &'static str,
+    pub(crate) only_below: &'static str,
+}
+
+/// Files that import each other, because they describe one thing from several sides.
+#[derive(Debug)]
+pub(crate) struct NaturalCircle {
+    pub(crate) files: &'static [&'static str],
+}
+
+/// `tenancy < {write, views, read} < deployments < control < host`.
+pub(crate) const FLOORS: &[Floors] = &[Floors {
+    source: "host/engine/src",
+    floors: &[
+        Floor { folder: "tenancy", may_use: &[] },
+        Floor { folder: "write", may_use: &["tenancy", "views", "read"] },
+        Floor { folder: "views", may_use: &["tenancy", "write", "read"] },
+        Floor { folder: "read", may_use: &["tenancy", "write", "views"] },
+        Floor { folder: "deployments", may_use: &["tenancy", "write", "views", "read"] },
+        Floor { folder: "control", may_use: &["tenancy", "write", "views", "read", "deployments"] },
+        Floor { folder: "host", may_use: &["tenancy", "write", "views", "read", "deployments", "control"] },
+    ],
+}];
+
+pub(crate) const KEEPERS: &[Keeper] =
+    &[Keeper { source: "host/engine/src", package: "rusqlite", only_below: "host/engine/src/views" }];
+
+pub(crate) const NATURAL_CIRCLES: &[NaturalCircle] = &[
+    // An aggregate has a chart and a description, and both are generic over the aggregate.
+    NaturalCircle {
+        files: &["sdk/polder-sdk/src/aggregate.rs", "sdk/polder-sdk/src/chart.rs", "sdk/polder-sdk/src/describe.rs"],
+    },
+    // The data of a store contains the notes, and the import that writes a note gets the data of its store.
+    NaturalCircle { files: &["host/sandbox/src/live.rs", "host/sandbox/src/notes.rs"] },
 ];
