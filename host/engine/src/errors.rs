@@ -180,8 +180,8 @@ pub enum DeployError {
     #[error("{0}: nothing was changed; try again in {MEMORY_RETRY_MS} ms")]
     MemoryExhausted(MemoryExhausted),
     /// The caller should retry later.
-    #[error("{0}: try again")]
-    Busy(String),
+    #[error("{reason}: try again")]
+    Busy { reason: String, limit: &'static str, value: u64 },
     #[error("the host is shutting down; nothing was changed")]
     ShuttingDown,
     #[error("{}", out_of_service(.0))]
@@ -199,7 +199,7 @@ impl From<CompileError> for DeployError {
         let text = error.to_string();
         match error {
             CompileError::Refused(_) | CompileError::Limit { .. } => Self::Refused(text),
-            CompileError::Busy { .. } => Self::Busy(text),
+            CompileError::Busy { limit, value, .. } => Self::Busy { reason: text, limit, value },
             CompileError::Memory(exhausted) => Self::MemoryExhausted(exhausted),
             CompileError::Stopped => Self::ShuttingDown,
             CompileError::Failed(_) => Self::Storage(text),

@@ -24,7 +24,7 @@ pub(crate) fn check(head: &Parts, is_open: bool) -> Result<(), Problem> {
         let detail = format!("path and query have {bytes} bytes; at most {URI_BYTES_MAX} are allowed");
         return Err(Problem::new(&problem_kinds::URI_TOO_LONG, detail)
             .with("actual", bytes)
-            .with("limit", URI_BYTES_MAX));
+            .with_limit("uri_bytes_max", URI_BYTES_MAX));
     }
     // hyper refuses a head that arrives in pieces at the same size.
     let bytes: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
@@ -32,7 +32,7 @@ pub(crate) fn check(head: &Parts, is_open: bool) -> Result<(), Problem> {
         let detail = format!("the headers have {bytes} bytes; at most {HEAD_BYTES_MAX} are allowed");
         return Err(Problem::new(&problem_kinds::HEAD_TOO_LARGE, detail)
             .with("actual", bytes)
-            .with("limit", HEAD_BYTES_MAX));
+            .with_limit("head_bytes_max", HEAD_BYTES_MAX));
     }
     let host = host(&head.headers, &head.uri)?;
     if is_open { check_site(&head.headers, &host) } else { Ok(()) }

@@ -99,7 +99,8 @@ impl Front {
     }
 
     async fn submit_if_owner(&self, names: [&str; 5], head: &Parts, body: SentBody) -> Done {
-        let sent = match body::read(&self.app.memory, body, LINGER_BYTES_MIN, "that is taken at once").await {
+        // No body reaches this limit: only smaller ones come here.
+        let sent = match body::read(&self.app.memory, body, LINGER_BYTES_MIN, "linger_bytes_min").await {
             Ok(sent) => sent,
             Err(problem) => return Done::Answered(problem.into_response()),
         };

@@ -96,7 +96,7 @@ pub(crate) async fn forward(
     };
     // Checks the permission before a byte is read or stored for the owner, which checks it again.
     access::caller(&app, &parts.headers)?.check(&permission(&segments?)?)?;
-    let sent = body::read(&app.memory, sent, FORWARDED_BYTES_MAX, "that is forwarded to another host").await?;
+    let sent = body::read(&app.memory, sent, FORWARDED_BYTES_MAX, "forwarded_bytes_max").await?;
     let start = Instant::now();
     loop {
         if part.host.is_leading() {

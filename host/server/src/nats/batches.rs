@@ -54,7 +54,7 @@ fn take(term: &Term, request: &Request) -> Result<Batch, Problem> {
     if lines.len() > LINES_MAX {
         let detail = format!("the message has {} lines; at most {LINES_MAX} are allowed: none was taken", lines.len());
         return Err(Problem::new(&problem_kinds::TOO_LARGE, detail)
-            .with("limit", LINES_MAX as u64)
+            .with_limit("lines_max", LINES_MAX as u64)
             .with("actual", lines.len() as u64));
     }
     let mut batch = Batch { taken: Vec::with_capacity(lines.len()), early: None };

@@ -112,7 +112,9 @@ async fn reading(term: &Term, counts: &Counts, request: &Request) -> Result<Read
     let (correlation_id, result) = result_for(&tenant, request)?;
     let place = Arc::clone(&counts.readers).try_acquire_owned().map_err(|_| {
         let detail = format!("{READERS_MAX} readers are subscribed, which is the most allowed: try again later");
-        Problem::new(&problem_kinds::BUSY, detail).with("limit", READERS_MAX).with("retry_after_ms", BUSY_RETRY_MS)
+        Problem::new(&problem_kinds::BUSY, detail)
+            .with_limit("readers_max", READERS_MAX)
+            .with("retry_after_ms", BUSY_RETRY_MS)
     })?;
     let follow = Follow { positions: term.part.host.positions(&tenant)?, closing: term.closing.clone() };
     let (after, end_at) = (Position(asked.start_after), asked.end_at.map(Position));

@@ -174,5 +174,5 @@ fn too_large(bytes: usize, bytes_max: usize) -> Problem {
     let detail = format!(
         "the answer has {bytes} bytes, and the NATS server takes {bytes_max}: ask for a smaller page, or raise its max_payload"
     );
-    Problem::new(&problem_kinds::TOO_LARGE, detail).with("actual", bytes).with("limit", bytes_max)
+    Problem::new(&problem_kinds::TOO_LARGE, detail).with("actual", bytes).with_limit("max_payload", bytes_max)
 }
