@@ -273,6 +273,11 @@ fn parameters_are_read_strictly() {
         ("/v1/main/orders/order/o-1?version=1".to_owned(), "there are: sequence, at"),
         (format!("{view}?where=status"), "field:value would be right"),
         (format!("{view}?where=colour:red"), "no field \"colour\"; they have changed_at, customer"),
+        (format!("{view}?where=total:many"), "field \"total\" cannot be \"many\": it is a whole number"),
+        (
+            format!("{view}?where=changed_at:today"),
+            "field \"changed_at\" cannot be \"today\": it is a point in time such as 2026-01-31T14:30:00Z",
+        ),
         (format!("{view}?order=colour"), "no field \"colour\""),
         (format!("{view}?limit=-1"), "a whole number from 0"),
         (format!("{view}?limit=0"), "limit 0 is out of range: 1 to 10000"),
