@@ -169,7 +169,8 @@ pub enum DeployError {
     #[error("tenant {tenant:?} has no domain {domain:?}{}", others(known))]
     UnknownDomain { tenant: TenantName, domain: DomainName, known: Vec<DomainName> },
     #[error(
-        "domain {domain:?} has nothing to go back to: no other revision was active before, or they are in quarantine"
+        "domain {domain:?} has nothing to go back to: no revision was active before the present one, or they are in quarantine; after a rollback, \
+         deploy the revision that you want again, or name it in the rollback"
     )]
     NothingBefore { domain: DomainName },
     #[error(
