@@ -37,6 +37,7 @@ mod repeats;
 mod resident;
 mod retired;
 mod share;
+mod slots;
 mod slow_lane;
 mod snapshots;
 mod undurable;

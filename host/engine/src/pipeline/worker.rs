@@ -27,6 +27,7 @@ use super::repeats::first_acknowledgement;
 use super::resident::{ResidentInstance, TakeError, Upkeep};
 use super::retired::RetiredInstances;
 use super::share::{share_of, states_leaving};
+use super::slots::Slot;
 use super::undurable::Undurable;
 use super::verdict::{Verdict, new_command_id, record};
 use super::warm::Warm;
