@@ -11,6 +11,7 @@ mod judging;
 mod queries;
 mod refused_repeats;
 mod removal;
+mod restoring;
 mod set_aside;
 mod taking_over;
 mod tenant_keys;
@@ -48,6 +49,7 @@ use crate::tenants::{Entry, Tenants};
 use crate::translations::Bridges;
 use crate::{HostOptions, OpenError, SubmitError};
 use refused_repeats::Refused;
+use restoring::Restoring;
 
 /// The tenant that exists at the first start. All other tenants are added by an administrator.
 pub const MAIN_TENANT: &str = "main";
@@ -77,6 +79,7 @@ struct Inner {
     stream: Arc<tokio::sync::Mutex<SystemStream>>,
     deployments: Mutex<Deployments>,
     turns: Turns,
+    restoring: Restoring,
     gate: Gate,
     keys: Mutex<Keys>,
     bridges: Mutex<Bridges>,
@@ -168,6 +171,7 @@ impl Host {
                 stream: Arc::new(tokio::sync::Mutex::new(stream)),
                 deployments: Mutex::new(deployments),
                 turns: Turns::default(),
+                restoring: Restoring::default(),
                 gate: Gate::new(reader.clone()),
                 keys: Mutex::new(keys),
                 bridges: Mutex::new(bridges),
@@ -412,7 +416,7 @@ impl Inner {
 fn no_domain(tenant: &Tenant, domain: &DomainName) -> SubmitError {
     let domain = domain.clone();
     match tenant.unloadable(&domain) {
-        Some(Unloadable { revision, reason }) => {
+        Some(Unloadable { revision, reason, .. }) => {
             SubmitError::OutOfService { domain, revision, reason, retry_after_ms: None }
         }
         None => SubmitError::UnknownDomain { tenant: tenant.name.clone(), domain, known: tenant.domain_names() },
