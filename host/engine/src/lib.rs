@@ -9,6 +9,7 @@ mod clock;
 mod deployments;
 mod domain;
 mod errors;
+mod fair_turns;
 mod guest_rules;
 mod health;
 mod host;

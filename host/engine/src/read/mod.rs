@@ -11,7 +11,6 @@ mod admission;
 mod events;
 mod history;
 mod lanes;
-mod queue;
 mod state;
 mod turn;
 
