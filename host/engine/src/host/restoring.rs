@@ -1,5 +1,5 @@
-//! Activates the revisions that are recorded as active. A domain whose component cannot be loaded is out of service; the
-//! others are not affected. Where the reason may pass by itself, as when the servers that keep the component do not
+//! Activates the revisions that are recorded as active. A domain whose component cannot be loaded is out of service;
+//! the others are not affected. Where the reason may pass by itself, as when the servers that keep the component do not
 //! answer, a thread tries again at intervals until the component is loaded.
 
 use std::sync::atomic::{AtomicBool, Ordering};

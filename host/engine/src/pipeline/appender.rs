@@ -76,8 +76,8 @@ pub(crate) struct Handed {
     pub(crate) notify: Notify,
 }
 
-/// Called with the slot of each record once they are durable, or with the reason why none of them may be acknowledged. A
-/// record may be refused alone: [`Slot::NoKey`].
+/// Called with the slot of each record once they are durable, or with the reason why none of them may be acknowledged.
+/// A record may be refused alone: [`Slot::NoKey`].
 pub(crate) type Notify = Box<dyn FnOnce(Result<&[Slot], &NotAppended>) + Send>;
 
 const PANICKED: &str = "a thread of the write path has panicked: see the log, and start the host again";

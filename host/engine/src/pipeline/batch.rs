@@ -94,8 +94,8 @@ impl Batch {
         std::mem::take(&mut self.repeatable)
     }
 
-    /// Answers the callers, once the batch is durable. A caller that is gone misses its answer. A record that is refused
-    /// for its key takes its tenant out of service.
+    /// Answers the callers, once the batch is durable. A caller that is gone misses its answer. A record that is
+    /// refused for its key takes its tenant out of service.
     pub(super) fn durable(
         self,
         slots: &[Slot],
