@@ -278,6 +278,7 @@ fn the_command_shows_what_the_gate_found() {
     assert!(back.good().starts_with("lamps is back at revision "), "{back}");
     let nothing = host.polder(&["rollback", "lamps"]);
     assert!(nothing.refused().contains("has nothing to go back to"), "{nothing}");
+    assert!(nothing.refused().contains("after a rollback, deploy the revision that you want"), "{nothing}");
 
     let revisions = host.polder(&["revisions", "lamps"]);
     let lines: Vec<&str> = revisions.good().lines().collect();

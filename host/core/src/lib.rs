@@ -8,6 +8,7 @@ mod acknowledgement;
 mod byte_rate;
 mod command;
 mod content_id;
+mod counted;
 mod descriptor;
 pub mod descriptor_limits;
 mod event;
@@ -27,6 +28,7 @@ pub use acknowledgement::{CommandAck, CommandStatus, Reason};
 pub use byte_rate::ByteRate;
 pub use command::{Command, Fingerprint, Trail};
 pub use content_id::{ContentId, EventContent};
+pub use counted::counted;
 pub use descriptor::{
     AggregateDescriptor, CommandDescriptor, DESCRIPTOR_FORMAT, Descriptor, DescriptorError, EventDescriptor,
     ProjectionDescriptor, RESERVED_NAMES, StateChart, Transition, is_reserved_name,

@@ -19,6 +19,7 @@
 mod access_keys;
 mod control;
 mod deployments;
+mod fair_turns;
 mod folding;
 mod host;
 mod joined;

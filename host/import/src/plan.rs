@@ -76,7 +76,7 @@ impl Map {
     }
 
     fn aggregate_id_of(&self, row: &Row) -> Result<AggregateId, Refusal> {
-        let value = self.filled(row, &self.aggregate_id.column)?;
+        let value = self.filled(row, &self.aggregate_id.column, "aggregate id")?;
         let prefix = &self.aggregate_id.prefix;
         let id = if self.escape_ids {
             format!("{prefix}{}", escape(value, |byte| AggregateId::new(&char::from(byte).to_string()).is_ok()))
@@ -99,7 +99,7 @@ impl Map {
                 KeyPart::Row => key.push_str(&row.number.to_string()),
                 // The separator of the parts is escaped inside them. Otherwise ("a/b", "c") and ("a", "b/c") would be
                 // one key.
-                KeyPart::Column(column) => match (self.filled(row, column)?, self.escape_ids || has_parts) {
+                KeyPart::Column(column) => match (self.filled(row, column, "row key")?, self.escape_ids || has_parts) {
                     (value, true) => {
                         key += &escape(value, |byte| byte.is_ascii_graphic() && !(has_parts && byte == b'/'));
                     }
@@ -126,11 +126,12 @@ impl Map {
         Refusal::new(format!("the {what} is not allowed"), format!("{problem}{remedy}"))
     }
 
-    fn filled<'row>(&self, row: &'row Row, column: &str) -> Result<&'row str, Refusal> {
+    /// The cell of a column that the row's key or the aggregate's id needs, which is `what`.
+    fn filled<'row>(&self, row: &'row Row, column: &str, what: &str) -> Result<&'row str, Refusal> {
         match row.cell(column) {
-            None => Err(Refusal::new(format!("there is no {column:?}"), "")),
+            None => Err(Refusal::new(format!("there is no {column:?}, which the {what} needs"), "")),
             Some(cell) if is_nothing(cell, &self.nothing) => {
-                Err(Refusal::new(format!("column {column:?} is empty"), word(cell)))
+                Err(Refusal::new(format!("column {column:?} is empty, which the {what} needs"), word(cell)))
             }
             Some(text) => Ok(text),
         }

@@ -68,8 +68,8 @@ fn an_optional_empty_field_is_left_out() {
 fn a_refusal_groups_by_reason_and_shows_the_value() {
     for (cells, reason, detail) in [
         (&[("task", "Lunch")][..], "no command of the map is for such a row", "task = \"Lunch\""),
-        (&[("case", "")], "column \"case\" is empty", ""),
-        (&[("key", "")], "column \"key\" is empty", ""),
+        (&[("case", "")], "column \"case\" is empty, which the aggregate id needs", ""),
+        (&[("key", "")], "column \"key\" is empty, which the row key needs", ""),
         (&[("resource", "")], "column \"resource\" is empty", ""),
         (&[("task", "Check")], "there is no \"time\"", ""),
         (&[("task", "Check"), ("time", "soon")], "column \"time\" is not a time", "\"soon\": "),
@@ -182,7 +182,7 @@ fn fields_and_words_for_nothing_are_shared_by_all_commands() {
     assert_eq!(payload(&[("resource", "NULL")]).unwrap(), r#"{"who":"NULL"}"#);
     let refusal = payload(&[("task", "Check"), ("resource", "NULL")]).unwrap_err();
     assert_eq!(refusal.to_string(), "column \"resource\" is empty (it holds \"NULL\")");
-    assert_eq!(payload(&[("key", "nan")]).unwrap_err().reason, "column \"key\" is empty");
+    assert_eq!(payload(&[("key", "nan")]).unwrap_err().reason, "column \"key\" is empty, which the row key needs");
 }
 
 #[test]

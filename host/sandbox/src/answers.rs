@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use polder_core::{EventName, JSON_DEPTH_LIMIT, JSON_DEPTH_MAX, JsonError, Limits, Reason};
+use polder_core::{EventName, JSON_DEPTH_LIMIT, JSON_DEPTH_MAX, JsonError, Limits, Reason, counted};
 
 use crate::bindings::exports::polder::domain::projections;
 use crate::bindings::wire::{Event, NewEvent, Rejection};
@@ -87,7 +87,8 @@ pub(crate) fn routes(
     if routes.len() != event_count {
         let routed = routes.len();
         return Err(misbehaved(format!(
-            "it routed {routed} events of {event_count}; one list of keys per event is due"
+            "it routed {} of {event_count}; one list of keys per event is due",
+            counted(routed, "event")
         )));
     }
     for keys in &routes {

@@ -1,7 +1,7 @@
 //! Notes that a guest writes for its author: its only output besides its answers. Bounded per call; the guest receives
 //! nothing back.
 
-use polder_core::Limits;
+use polder_core::{Limits, counted};
 
 /// Bytes that each note counts in addition to its text, so that a million empty notes are not free.
 const NOTE_OVERHEAD_BYTES: usize = 64;
@@ -57,8 +57,8 @@ impl Notes {
     pub(crate) fn take(&mut self) -> Vec<Note> {
         let mut notes = std::mem::take(&mut self.kept);
         if self.dropped > 0 {
-            let message =
-                format!("{} more notes were dropped: a call may write {} bytes of notes", self.dropped, self.bytes_max);
+            let dropped = counted(self.dropped, "note");
+            let message = format!("{dropped} more had no room: a call may write {} bytes of notes", self.bytes_max);
             notes.push(Note { level: NoteLevel::Warning, message });
         }
         self.clear();

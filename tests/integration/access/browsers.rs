@@ -61,7 +61,9 @@ fn a_foreign_host_is_refused_at_every_route() {
 #[test]
 fn a_foreign_page_is_refused_at_every_route() {
     let (_folder, host, client) = open();
+    let other_scheme = host.address().replace("http://", "https://");
     for (name, value) in [
+        ("origin", other_scheme.as_str()),
         ("origin", "http://evil.example"),
         ("origin", "null"),
         ("origin", "http://127.0.0.1:1"),

@@ -109,6 +109,7 @@ fn the_command_takes_a_token_and_shows_what_it_says() {
     assert_eq!(site.host().polder(&state).json()["sequence"], 1);
     let without = site.host().polder(&["state", "orders/order/o-1"]);
     assert!(without.refused().contains("a token is needed here"), "{without}");
+    assert!(without.refused().contains("set POLDER_TOKEN or --token"), "{without}");
     let events = site.host().polder(&["events", "--token", token]);
     assert!(events.refused().contains("subscribe on main.*.*.*.*"), "{events}");
     let bad = site.host().polder(&["events", "--token", "two\nlines"]);

@@ -106,6 +106,9 @@ fn wrong_use_says_how_it_is_used() {
         (&["token", "key", "revoke", "main"], "is no id of a key"),
         (&["events", "orders/order/o-1", "--follow"], "cannot be used with"),
         (&["state", "orders/order/o-1", "--at", "1", "--sequence", "1"], "cannot be used with"),
+        (&["parked", "retry"], "<POSITION|--domain <DOMAIN>|--projection <PROJECTION>|--key <KEY>|--all>"),
+        (&["parked", "discard"], "<POSITION|--domain <DOMAIN>|--projection <PROJECTION>|--key <KEY>|--all>"),
+        (&["parked", "retry", "3", "--all"], "cannot be used with"),
         (&["no-such"], "unrecognized subcommand"),
     ] {
         let ran = polder(arguments);

@@ -104,7 +104,8 @@ fn views_are_shown_one_or_many() {
             &["view", "orders/order-summary", "--after", "9", "--timeout-ms", "0"],
             "the view is at position 5, not yet at 9: ask again, or with a longer timeout",
         ),
-        (&["parked", "retry"], "name what is meant by \"domain\", \"projection\", \"key\" or \"position\""),
+        (&["parked", "retry", "3"], "nothing is set aside at position 3 that matches"),
+        (&["parked", "discard", "3", "--domain", "orders"], "nothing is set aside at position 3 that matches"),
         (&["parked", "show", "3"], "nothing is set aside at position 3 that matches"),
         (&["effects", "shop"], "tenant \"main\" has no domain \"shop\"; it has orders"),
     ] {

@@ -1,5 +1,6 @@
 //! The engine in this process: command pipeline, projections and time travel, also when guests or disks fail.
 
+mod away_store;
 mod clock;
 mod concurrency;
 mod deployments;

@@ -108,6 +108,17 @@ async fn what_is_set_aside_is_tried_again_and_given_up() {
     let last = yard.good_call("t-1").await.position;
     yard.documents(MAIN_TENANT, "board", last, WAIT_MS).await.unwrap();
     assert_eq!(kinds(&parked(&yard).await), all);
+    let page = yard.host.views().parked(&tenant(MAIN_TENANT), everything(), 1_000).await.unwrap();
+    assert!(!page.parked.iter().any(|event| event.is_due), "nothing is left to retry: {page:?}");
+
+    let missing = ParkedFilter { position: Some(last), ..everything() };
+    let refusals = [
+        yard.host.views().retry_parked(&tenant(MAIN_TENANT), missing.clone()).await.unwrap_err(),
+        yard.host.views().discard_parked(&tenant(MAIN_TENANT), missing).await.unwrap_err(),
+    ];
+    for refusal in refusals {
+        assert!(matches!(refusal, ReadError::NothingParked(position) if position == last), "{refusal:?}");
+    }
 
     // The events behind the discarded one are retried, and fail by themselves.
     let first = ParkedFilter { position: Some(Position(1)), ..everything() };

@@ -273,6 +273,11 @@ fn parameters_are_read_strictly() {
         ("/v1/main/orders/order/o-1?version=1".to_owned(), "there are: sequence, at"),
         (format!("{view}?where=status"), "field:value would be right"),
         (format!("{view}?where=colour:red"), "no field \"colour\"; they have changed_at, customer"),
+        (format!("{view}?where=total:many"), "field \"total\" cannot be \"many\": it is a whole number"),
+        (
+            format!("{view}?where=changed_at:today"),
+            "field \"changed_at\" cannot be \"today\": it is a point in time such as 2026-01-31T14:30:00Z",
+        ),
         (format!("{view}?order=colour"), "no field \"colour\""),
         (format!("{view}?limit=-1"), "a whole number from 0"),
         (format!("{view}?limit=0"), "limit 0 is out of range: 1 to 10000"),
@@ -286,4 +291,31 @@ fn parameters_are_read_strictly() {
         &shop.client.get("/v1/main/events?domain=Orders").problem(400, "bad-name"),
         "a name has 1 to 63",
     );
+}
+
+#[test]
+fn each_bound_is_refused_with_its_name() {
+    let shop = Shop::open();
+    let spaces = |bytes: usize| " ".repeat(bytes);
+    let long_path = format!("/v1/main/events?name={}", "a".repeat(8 * 1024));
+    for (method, path, body, status, limit, value) in [
+        ("GET", long_path.as_str(), String::new(), 414, "uri_bytes_max", 8 * 1024),
+        ("PATCH", "/v1/tenants/main/limits", spaces(64 * 1024 + 1), 413, "limit_change_bytes_max", 64 * 1024),
+        ("PUT", "/v1/main/bridge", spaces(256 * 1024 + 1), 413, "rules_bytes_max", 256 * 1024),
+        (
+            "GET",
+            "/v1/main/orders/views/order-summary?after=1&timeout_ms=60001",
+            String::new(),
+            400,
+            "wait_ms_max",
+            60_000,
+        ),
+        ("GET", "/v1/main/parked?limit=1001", String::new(), 400, "parked_per_page_max", 1_000),
+        ("GET", "/v1/tenants?limit=1001", String::new(), 400, "items_per_page_max", 1_000),
+    ] {
+        let answer = shop.client.request(method, path).body(body).send();
+        assert_eq!(answer.status, status, "{method} {path}");
+        let problem: Value = serde_json::from_str(answer.text()).unwrap();
+        assert_eq!((&problem["limit_name"], &problem["limit"]), (&json!(limit), &json!(value)), "{method} {path}");
+    }
 }

@@ -63,7 +63,7 @@ fn refused_rows_are_grouped_by_reason_and_the_rest_goes_on() {
     };
     assert_eq!(lines("column \"time:timestamp\" is not a time"), json!([3]));
     assert_eq!(lines("invalid-payload"), json!([4]));
-    assert_eq!(lines("column \"concept:instance\" is empty"), json!([6]));
+    assert_eq!(lines("column \"concept:instance\" is empty, which the row key needs"), json!([6]));
     assert_eq!(lines("task-out-of-order"), json!([7]));
     assert_eq!(lines("another number of cells"), json!([11]));
     assert_eq!(lines("not UTF-8"), json!([12]));

@@ -39,5 +39,6 @@ fn a_message_of_too_many_lines_is_refused_whole() {
     let many: String = (0..1_025).map(draft).collect();
     let refused = problem(&site.request("main.cmds", &[], &many), 413, "too-large");
     assert_eq!((&refused["limit"], &refused["actual"]), (&json!(1_024), &json!(1_025)));
+    assert_eq!(refused["limit_name"], "lines_max");
     assert_eq!(site.host().client().position(), 0);
 }

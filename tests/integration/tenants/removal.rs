@@ -287,7 +287,7 @@ fn an_export_holds_everything_in_files() {
     let folder = town.folder.path().join("acme-export");
     let export = ["tenant", "export", "acme", "--to", folder.to_str().unwrap()];
     let ran = town.host().polder(&export);
-    assert_eq!(ran.good(), format!("{}: 300 events, 4 facts, 1 components", folder.display()));
+    assert_eq!(ran.good(), format!("{}: 300 events, 4 facts, 1 component", folder.display()));
 
     let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap();
     assert_eq!(read("events.ndjson"), town.client.get("/v1/acme/events").text());

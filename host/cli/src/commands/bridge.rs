@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
+use polder_core::counted;
 use polder_core::translation::{Field, Rule};
 use reqwest::Method;
 use serde::Deserialize;
@@ -86,25 +87,21 @@ impl Set {
         }
         let changed: Value = block_on(client.read(request))?;
         output.answer(&changed, || match changed["changed"] == true {
-            true => format!("for events after position {}: {}", changed["after"], count(file.rules.len())),
+            true => format!("for events after position {}: {}", changed["after"], counted(file.rules.len(), "rule")),
             false => "these rules were in force before".to_owned(),
         })
-    }
-}
-
-fn count(rules: usize) -> String {
-    match rules {
-        0 => "no rules".to_owned(),
-        1 => "1 rule".to_owned(),
-        rules => format!("{rules} rules"),
     }
 }
 
 fn described(bridge: &Value, rules: &[Rule]) -> String {
     let Some(at_ms) = bridge["set"]["at_ms"].as_u64() else { return "no rules were set".to_owned() };
     let by = bridge["set"]["actor"].as_str().map(|actor| format!(" by {actor}")).unwrap_or_default();
-    let mut text =
-        format!("for events after position {}: {}, set {}{by}\n", bridge["after"], count(rules.len()), rfc3339(at_ms));
+    let mut text = format!(
+        "for events after position {}: {}, set {}{by}\n",
+        bridge["after"],
+        counted(rules.len(), "rule"),
+        rfc3339(at_ms)
+    );
     for Rule { from, except, to, fields } in rules {
         text.push_str(&format!("{from} becomes {to}\n"));
         except.iter().for_each(|pattern| text.push_str(&format!("  except {pattern}\n")));

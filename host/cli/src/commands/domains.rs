@@ -1,6 +1,7 @@
 //! `polder domains`: lists what is deployed, and how far its views are.
 
 use clap::Args;
+use polder_core::counted;
 use serde_json::Value;
 
 use crate::arguments::target::Target;
@@ -51,7 +52,7 @@ fn describe(domain: &Value) -> String {
             text.push_str(&format!(", a new one is being built, at {rebuilding}"));
         }
         if let Some(parked) = view["parked"].as_u64().filter(|parked| *parked > 0) {
-            text.push_str(&format!(", {parked} events set aside"));
+            text.push_str(&format!(", {} set aside", counted(parked, "event")));
         }
         if let Some(stalled) = view["stalled"].as_str() {
             text.push_str(&format!(", stalled: {stalled}"));

@@ -1,7 +1,7 @@
 //! `polder effects`: lists the effects that a domain's projections asked for.
 
 use clap::Args;
-use polder_core::DomainName;
+use polder_core::{DomainName, counted};
 use serde_json::Value;
 
 use crate::arguments::target::Target;
@@ -34,10 +34,11 @@ impl Effects {
             let effects = page["effects"].as_array().map_or(&[][..], Vec::as_slice);
             let mut lines: String = effects.iter().map(line).collect();
             let next = page["next"].as_str().unwrap_or_default();
+            let shown = counted(effects.len(), "effect");
             lines.push_str(&match (page["has_more"].as_bool(), effects.is_empty()) {
-                (Some(true), _) => format!("{} effects, there are more: go on with --after {next}", effects.len()),
+                (Some(true), _) => format!("{shown}, there are more: go on with --after {next}"),
                 (_, true) => format!("no effects, as of position {}", page["position"]),
-                (_, false) => format!("{} effects, as of position {}", effects.len(), page["position"]),
+                (_, false) => format!("{shown}, as of position {}", page["position"]),
             });
             lines
         })

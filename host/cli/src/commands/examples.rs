@@ -7,7 +7,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("", &["polder new ticket-office", "polder serve --data data", "polder deploy ticket-office"]),
     ("serve", &["polder serve --data data", "polder serve --data data --watch ticket-office"]),
     ("drain", &["polder drain --host http://127.0.0.1:7117"]),
-    ("new", &["polder new ticket-office"]),
+    ("new", &["polder new ticket-office", "polder new library --aggregate book"]),
     ("build", &["polder build --path ticket-office"]),
     ("test", &["polder test --path ticket-office"]),
     ("deploy", &["polder deploy ticket-office", "polder deploy ticket-office.wasm --dry-run"]),

@@ -1,9 +1,10 @@
 //! `polder parked`: lists, retries and discards events that projections could not apply.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use polder_core::{DomainName, ProjectionName};
+use polder_core::{DomainName, ProjectionName, counted};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -16,6 +17,8 @@ use crate::output::Output;
 const RETRY_WAIT_S: u64 = 10;
 /// Pause between two checks of the events that are still due.
 const CHECK_PAUSE: Duration = Duration::from_millis(200);
+/// Events per check; the host lists no more in one answer.
+const CHECKED_PER_PAGE: usize = 1_000;
 
 /// List events that projections could not apply, retry them, or discard them.
 #[derive(Args)]
@@ -92,7 +95,9 @@ struct ParkedFilter {
     key: Option<String>,
 }
 
+/// At least one of these is required, so that no event is changed by mistake.
 #[derive(Args)]
+#[group(required = true, args = ["position", "domain", "projection", "key", "all"])]
 struct Selection {
     /// The event at this position.
     position: Option<u64>,
@@ -126,10 +131,10 @@ impl List {
         output.answer(&page, || {
             let parked = parked_of(&page);
             let mut lines: String = parked.iter().map(line).collect();
-            lines.push_str(&match page["next"].as_u64() {
-                Some(next) => format!("{} events set aside, there are more: go on with --after {next}", parked.len()),
-                None => format!("{} events set aside", parked.len()),
-            });
+            lines.push_str(&format!("{} set aside", counted(parked.len(), "event")));
+            if let Some(next) = page["next"].as_u64() {
+                lines.push_str(&format!(", there are more: go on with --after {next}"));
+            }
             lines
         })
     }
@@ -156,14 +161,17 @@ impl Retry {
         let (changed, left) = block_on(async {
             let changed: Value = client.read(request).await?;
             let until = Instant::now() + Duration::from_secs(self.wait_s);
-            let left = wait_until_settled(&client, &self.selection.filter, until).await?;
+            let left = wait_until_settled(&client, &self.selection, until).await?;
             Ok::<_, Failure>((changed, left))
         })?;
-        let answer = serde_json::json!({ "events": changed["events"], "left": left });
-        output.answer(&answer, || match left {
-            Some(0) => format!("{} events were tried again; nothing is set aside any more", changed["events"]),
-            Some(left) => format!("{} events were tried again; {left} are set aside", changed["events"]),
-            None => format!("{} events are being tried again", changed["events"]),
+        let answer = serde_json::json!({ "events": changed["events"], "left": left.as_ref().map(|left| left.count) });
+        output.answer(&answer, || {
+            let events = counted(&changed["events"], "event");
+            match left {
+                Some(Left { count: 0, .. }) => format!("tried {events} again; nothing named is set aside any more"),
+                Some(left) => format!("tried {events} again; {left}"),
+                None => format!("{events} will be tried again"),
+            }
         })
     }
 }
@@ -174,7 +182,7 @@ impl Discard {
         let parameters = self.selection.parameters();
         let request = client.request_with(Method::POST, &["parked", "discard"], &parameters);
         let changed: Value = block_on(client.read(request))?;
-        output.answer(&changed, || format!("{} events were discarded", changed["events"]))
+        output.answer(&changed, || format!("discarded {}", counted(&changed["events"], "event")))
     }
 }
 
@@ -197,20 +205,48 @@ impl Selection {
     }
 }
 
-/// Waits until no event is due, and returns the number of events that are still set aside, as far as one page lists
-/// them. Returns `None` when the time is up.
-async fn wait_until_settled(client: &Client, filter: &ParkedFilter, until: Instant) -> Result<Option<usize>, Failure> {
-    let mut parameters = filter.parameters();
-    parameters.push(("limit", Some("1000".to_owned())));
+/// The events that are still set aside after a retry.
+struct Left {
+    count: usize,
+    /// Whether one page did not list all of them.
+    has_more: bool,
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self { count: 1, has_more: false } => f.write_str("1 is still set aside"),
+            Self { count, has_more: false } => write!(f, "{count} are still set aside"),
+            Self { count, has_more: true } => write!(f, "{count} or more are still set aside"),
+        }
+    }
+}
+
+/// Waits until none of these events is due, and returns those that are still set aside. Returns `None` when the time is
+/// up.
+async fn wait_until_settled(client: &Client, selection: &Selection, until: Instant) -> Result<Option<Left>, Failure> {
     while Instant::now() < until {
-        let page: Value = client.read(client.get(&["parked"], &parameters)).await?;
+        let page = still_parked(client, selection).await?;
         let parked = parked_of(&page);
         if !parked.iter().any(|event| event["is_due"].as_bool() == Some(true)) {
-            return Ok(Some(parked.len()));
+            return Ok(Some(Left { count: parked.len(), has_more: page["next"].is_u64() }));
         }
         tokio::time::sleep(CHECK_PAUSE).await;
     }
     Ok(None)
+}
+
+/// The named events that are set aside, as far as one page lists them.
+async fn still_parked(client: &Client, selection: &Selection) -> Result<Value, Failure> {
+    let mut parameters = selection.filter.parameters();
+    let Some(position) = selection.position else {
+        parameters.push(("limit", Some(CHECKED_PER_PAGE.to_string())));
+        return client.read(client.get(&["parked"], &parameters)).await;
+    };
+    match client.read(client.get(&["parked", &position.to_string()], &parameters)).await {
+        Err(Failure::Problem(problem)) if problem.kind() == "nothing-parked" => Ok(Value::Null),
+        answer => answer,
+    }
 }
 
 fn parked_of(page: &Value) -> &[Value] {

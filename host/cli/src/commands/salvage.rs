@@ -7,6 +7,7 @@ use clap::Args;
 use crate::data_folder::check_holds_journal;
 use crate::failure::Outcome;
 use crate::output::Output;
+use polder_core::counted;
 
 /// Copy the good part of a damaged journal into a new folder.
 #[derive(Args)]
@@ -30,8 +31,8 @@ impl Salvage {
             "frames": report.frames, "commands": report.commands, "events": report.events, "stopped": stopped,
         });
         output.answer(&answer, || {
-            let saved =
-                format!("saved {} events of {} commands in {} frames", report.events, report.commands, report.frames);
+            let (events, commands) = (counted(report.events, "event"), counted(report.commands, "command"));
+            let saved = format!("saved {events} of {commands} in {}", counted(report.frames, "frame"));
             match &report.stopped {
                 None => format!("{saved}: all of it, nothing was damaged"),
                 Some(stopped) => {

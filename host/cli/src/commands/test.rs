@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use anyhow::Context;
 use clap::Args;
-use polder_core::Limits;
+use polder_core::{Limits, counted};
 
 use crate::domain_crate;
 use crate::failure::{Failure, Outcome};
@@ -57,6 +57,7 @@ fn summary(count: usize, failed: &[(&str, String)]) -> String {
         return "no case was recorded, so nothing was tried in the sandbox: write cases with polder_sdk::testing::check".to_owned();
     }
     let mut summary: String = failed.iter().map(|(name, error)| format!("{name}: {error}\n")).collect();
-    summary.push_str(&format!("{} of {count} cases agree, natively and in the sandbox", count - failed.len()));
+    let agreeing = count - failed.len();
+    summary.push_str(&format!("{agreeing} of {} agree, natively and in the sandbox", counted(count, "case")));
     summary
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use polder_core::{JournalNumber, TenantName};
+use polder_core::{JournalNumber, TenantName, counted};
 use polder_engine::LivingTenants;
 use polder_journal::{KeyProblem, VerifyReport};
 use polder_nats::journal::{JOURNAL_NAME, JournalLink, verify_stream_with};
@@ -107,14 +107,14 @@ fn document(report: &VerifyReport, problems: &KeyProblems) -> Value {
 
 fn text(report: &VerifyReport, problems: &KeyProblems) -> String {
     let mut text = format!(
-        "{} events of {} aggregates, {} commands ({} rejected), in {} frames{}, {} bytes\nhead {}",
-        report.events,
-        report.aggregates,
-        report.commands,
+        "{} of {}, {} ({} rejected), in {}{}, {}\nhead {}",
+        counted(report.events, "event"),
+        counted(report.aggregates, "aggregate"),
+        counted(report.commands, "command"),
         report.rejected,
-        report.frames,
-        if report.files == 0 { String::new() } else { format!(" of {} files", report.files) },
-        report.bytes,
+        counted(report.frames, "frame"),
+        if report.files == 0 { String::new() } else { format!(" of {}", counted(report.files, "file")) },
+        counted(report.bytes, "byte"),
         report.head
     );
     if let Some(at) = report.last_at_ms {
@@ -123,7 +123,7 @@ fn text(report: &VerifyReport, problems: &KeyProblems) -> String {
     for (tenant, records) in &report.sealed {
         let is_living = problems.keys().any(|living| living.as_str() == tenant);
         let why = if is_living { "its key cannot be used" } else { "the tenant was removed, and its key destroyed" };
-        text.push_str(&format!("\n{records} records of tenant {tenant} cannot be read: {why}"));
+        text.push_str(&format!("\n{} of tenant {tenant} cannot be read: {why}", counted(records, "record")));
     }
     for (tenant, problem) in problems {
         text.push_str(&format!("\nthe key of tenant {tenant}: {problem}; restore it from a copy of the data folder"));

@@ -1,6 +1,7 @@
 //! `polder view`: shows documents of a read model.
 
 use clap::Args;
+use polder_core::counted;
 use serde_json::Value;
 
 use crate::arguments::addresses::ViewAddress;
@@ -73,8 +74,8 @@ fn position_and_gaps(answer: &Value) -> String {
     let mut text = format!("as of position {}", answer["position"]);
     if let Some(first) = answer["set_aside"]["first"].as_u64() {
         text.push_str(&format!(
-            "\nnot whole: {} of its events are set aside, from position {first} on; see `polder parked list`",
-            answer["set_aside"]["events"]
+            "\nnot whole: it lacks {}, set aside from position {first} on; see `polder parked list`",
+            counted(&answer["set_aside"]["events"], "event")
         ));
     }
     if let Some(first) = answer["unrouted"]["first"].as_u64() {
@@ -93,19 +94,20 @@ fn list(page: &Value) -> String {
         lines.push_str(&format!("{}  {}{mark}\n", document["key"].as_str().unwrap_or_default(), document["document"]));
     }
     let count = documents.len();
-    let noun = if count == 1 { "document" } else { "documents" };
+    let shown = counted(count, "document");
     let position = &page["position"];
     lines.push_str(&match (page["next_offset"].as_u64(), page["total"].as_u64()) {
-        (None, _) => format!("{count} {noun}, as of position {position}"),
+        (None, _) => format!("{shown}, as of position {position}"),
         (Some(next), Some(total)) => {
-            format!("{count} of {total} documents, as of position {position}; go on with --offset {next}")
+            let total = counted(total, "document");
+            format!("{count} of {total}, as of position {position}; go on with --offset {next}")
         }
-        (Some(next), None) => format!("{count} {noun} and more, as of position {position}; go on with --offset {next}"),
+        (Some(next), None) => format!("{shown} and more, as of position {position}; go on with --offset {next}"),
     });
     if let Some(first) = page["set_aside"]["first"].as_u64() {
         lines.push_str(&format!(
-            "\n{} events are set aside, from position {first} on; see `polder parked list`",
-            page["set_aside"]["events"]
+            "\nset aside: {}, from position {first} on; see `polder parked list`",
+            counted(&page["set_aside"]["events"], "event")
         ));
     }
     lines

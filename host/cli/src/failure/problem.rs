@@ -68,6 +68,9 @@ impl fmt::Display for Problem {
         match self.kind() {
             "sequence-conflict" => f.write_str(" (read its state again and decide anew)"),
             "busy" => f.write_str(" (wait a little and repeat)"),
+            "not-authenticated" => f.write_str(
+                " (set POLDER_TOKEN or --token to a token that the operator made with `polder token issue`)",
+            ),
             "outcome-unknown" => match self.document["command_id"].as_str() {
                 Some(id) => write!(f, " (its id is {id})"),
                 None => Ok(()),

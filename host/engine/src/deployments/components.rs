@@ -48,6 +48,9 @@ pub(crate) struct Components {
 pub(crate) enum ComponentError {
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
+    /// The store that the hosts share does not answer.
+    #[error("it cannot be fetched from where the hosts keep their components: {0}")]
+    Unreachable(io::Error),
     #[error("{} is damaged: its content has another digest; restore it from a copy", path.display())]
     Damaged { path: PathBuf },
     #[error("{0}")]
@@ -55,10 +58,21 @@ pub(crate) enum ComponentError {
 }
 
 impl ComponentError {
+    /// Whether the host should try again: neither the component nor this host's folder is at fault.
+    pub(crate) fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::NotLoaded(CompileError::Busy { .. } | CompileError::Memory(_)) => true,
+            Self::Read { .. } | Self::Damaged { .. } | Self::NotLoaded(_) => false,
+        }
+    }
+
     /// The reason as a text for callers, without details of the host.
     pub(crate) fn public(&self) -> &'static str {
         match self {
             Self::Read { .. } => "its component is missing here or cannot be read: deploy it again",
+            Self::Unreachable(_) => {
+                "this host cannot fetch its component at the moment, because the servers that keep it do not answer; it tries again by itself"
+            }
             Self::Damaged { .. } => "its component is damaged here: deploy it again",
             Self::NotLoaded(CompileError::Refused(_)) => {
                 "this version of polder does not accept its component: deploy it again"
@@ -66,9 +80,10 @@ impl ComponentError {
             Self::NotLoaded(CompileError::Limit { .. }) => {
                 "compiling its component takes more than this host allows: deploy a smaller one"
             }
-            Self::NotLoaded(CompileError::Busy { .. } | CompileError::Memory(_) | CompileError::Stopped) => {
-                "its component could not be compiled when the host started: deploy it again"
+            Self::NotLoaded(CompileError::Busy { .. } | CompileError::Memory(_)) => {
+                "this host has no room to compile its component at the moment; it tries again by itself"
             }
+            Self::NotLoaded(CompileError::Stopped) => "the host is shutting down",
             Self::NotLoaded(CompileError::Failed(_)) => {
                 "the host cannot compile its component: the operator has to look into it"
             }
@@ -176,7 +191,8 @@ impl Components {
         let read = |source| ComponentError::Read { path: path.clone(), source };
         let bytes = match (fs::read(&path), &self.depot) {
             (Err(error), Some(depot)) if error.kind() == io::ErrorKind::NotFound => {
-                let found = depot.find(revision).and_then(|found| found.ok_or(error)).map_err(read)?;
+                let found = depot.find(revision).map_err(ComponentError::Unreachable)?;
+                let found = found.ok_or(error).map_err(read)?;
                 self.store_here(revision, &found).map_err(read)?;
                 found
             }

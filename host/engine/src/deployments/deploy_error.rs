@@ -26,7 +26,8 @@ pub enum DeployError {
     #[error("tenant {tenant:?} has no domain {domain:?}{}", others(known))]
     UnknownDomain { tenant: TenantName, domain: DomainName, known: Vec<DomainName> },
     #[error(
-        "domain {domain:?} has nothing to go back to: no other revision was active before, or they are in quarantine"
+        "domain {domain:?} has nothing to go back to: no revision was active before the present one, or they are in quarantine; after a rollback, \
+         deploy the revision that you want again, or name it in the rollback"
     )]
     NothingBefore { domain: DomainName },
     #[error(
@@ -37,8 +38,8 @@ pub enum DeployError {
     #[error("{0}: nothing was changed; try again in {MEMORY_RETRY_MS} ms")]
     MemoryExhausted(MemoryExhausted),
     /// The caller should retry later.
-    #[error("{0}: try again")]
-    Busy(String),
+    #[error("{reason}: try again")]
+    Busy { reason: String, limit: &'static str, value: u64 },
     #[error("the host is shutting down; nothing was changed")]
     ShuttingDown,
     #[error("{}", out_of_service(.0))]
@@ -56,7 +57,7 @@ impl From<CompileError> for DeployError {
         let text = error.to_string();
         match error {
             CompileError::Refused(_) | CompileError::Limit { .. } => Self::Refused(text),
-            CompileError::Busy { .. } => Self::Busy(text),
+            CompileError::Busy { limit, value, .. } => Self::Busy { reason: text, limit, value },
             CompileError::Memory(exhausted) => Self::MemoryExhausted(exhausted),
             CompileError::Stopped => Self::ShuttingDown,
             CompileError::Failed(_) => Self::Storage(text),

@@ -13,14 +13,9 @@ use crate::tenancy::{GuestRules, Probation, Tenant, Unloadable};
 use crate::views::{Asked, Restore};
 
 impl DeploymentService {
-    /// Activates every revision that is recorded as active and is not active yet. A domain whose component cannot be
-    /// loaded is out of service; the others are not affected.
-    pub(crate) fn restore_all(&self) {
-        let active: Vec<_> = self.with_registry(|registry| registry.active().collect());
-        active.into_iter().for_each(|activation| self.restore(activation));
-    }
-
-    fn restore(&self, activation: Activation) {
+    /// Activates a revision that is recorded as active, unless it is active already. If its component cannot be loaded,
+    /// the domain is out of service.
+    pub(super) fn restore(&self, activation: Activation) {
         let Activation { tenant, domain, revision } = activation;
         // The tenant was removed since then, or its records cannot be read.
         let Some(owner) = self.parts.directory.get(&tenant).filter(|owner| owner.unavailable().is_none()) else {
@@ -28,12 +23,16 @@ impl DeploymentService {
         };
         let active = owner.domain(&domain).map(|domain| domain.active().revision);
         if active != Some(revision) {
+            let was_out = owner.unloadable(&domain).is_some();
             let component = match self.parts.components.restore(&self.parts.sandbox, revision) {
                 Ok(component) => component,
                 Err(error) => return not_loaded(&owner, &domain, revision, &error),
             };
             let rules = Arc::new(GuestRules::new(Arc::clone(&component), Arc::clone(&owner.notes)));
             put_in_place(&owner, rules, Probation::Proven);
+            if was_out {
+                tracing::info!(%tenant, %domain, %revision, "a domain is back in service: its component is loaded now");
+            }
             match active {
                 None => self.parts.projections.expect(&owner, &component),
                 Some(_) => {
@@ -64,13 +63,20 @@ impl DeploymentService {
 /// Takes a domain out of service whose component is missing, damaged, or no longer accepted by the sandbox. Deploying
 /// the component again brings the domain back.
 fn not_loaded(tenant: &Tenant, domain: &DomainName, revision: Revision, error: &ComponentError) {
-    tracing::error!(tenant = %tenant.name, %domain, %revision, %error, "a domain is out of service: its component cannot be loaded");
-    let reason = error.public().to_owned();
+    let (reason, is_temporary) = (error.public().to_owned(), error.is_temporary());
+    let is_known =
+        tenant.unloadable(domain).is_some_and(|known| (known.revision, &known.reason) == (revision, &reason));
+    if !is_known {
+        tracing::error!(
+            tenant = %tenant.name, %domain, %revision, %error, is_temporary,
+            "a domain is out of service: its component cannot be loaded"
+        );
+    }
     if let Some(domain) = tenant.domain(domain) {
         // Another revision is still active, and must not go on deciding.
         domain.active().health.shut(&reason);
     }
-    tenant.set_unloadable(domain, Unloadable { revision, reason });
+    tenant.set_unloadable(domain, Unloadable { revision, reason, is_temporary });
 }
 
 /// Loads former revisions, for views that are served until those of the next revision have caught up.

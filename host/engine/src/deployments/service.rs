@@ -1,5 +1,6 @@
 //! The deployments of a host: what they work with, and what is recorded of them.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use polder_core::{DomainName, Revision, TenantName};
@@ -33,6 +34,16 @@ pub(crate) struct DeploymentParts {
     pub(crate) write_path: Arc<WritePath>,
     pub(crate) projections: Arc<Projections>,
     pub(crate) turns: Turns,
+    pub(crate) restoring: Restoring,
+}
+
+/// The state of activating what is recorded.
+#[derive(Default)]
+pub(crate) struct Restoring {
+    /// Held while recorded revisions are activated, so that an older revision never replaces a newer one.
+    pub(super) activating: Mutex<()>,
+    /// Whether the thread that tries again runs.
+    pub(super) is_trying_again: AtomicBool,
 }
 
 impl DeploymentService {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use polder_core::{DomainName, Revision};
+use polder_core::{DomainName, Revision, counted};
 use polder_sandbox::{Component, Origin};
 use tokio::sync::oneshot;
 
@@ -338,8 +338,4 @@ fn checks_of(component: &Component) -> Vec<String> {
         ),
         code,
     ]
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -13,7 +13,7 @@ use super::{Host, Inner, older_journal, registries};
 use crate::access_keys::{AccessKeys, Keys};
 use crate::control::{Control, SystemStream};
 use crate::deployments::{
-    ComponentStore, Components, DeploymentParts, DeploymentService, Deployments, Gate, Turns, old_revisions,
+    ComponentStore, Components, DeploymentParts, DeploymentService, Deployments, Gate, Restoring, Turns, old_revisions,
 };
 use crate::read::{Queries, ReadAdmission};
 use crate::tenancy::{Clock, Tenant, TenantDirectory, Terms, system_tenant};
@@ -120,6 +120,7 @@ fn compose(
         write_path: Arc::clone(&write_path),
         projections: Arc::clone(&projections),
         turns: Turns::default(),
+        restoring: Restoring::default(),
     });
     deployments.start_withdrawals(condemned).map_err(folder)?;
     let tenants = TenantAdministration::new(TenantParts {

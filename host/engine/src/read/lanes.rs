@@ -8,8 +8,8 @@ use std::thread::{self, JoinHandle};
 use polder_core::{MemoryBudget, TenantName};
 use polder_sandbox::CpuTime;
 
-use super::queue::ReadQueue;
-use super::time_slice::{Lane, ReadTurn};
+use super::time_slice::{FAST_SLICE_MS, Lane, ReadTurn, SLOW_SLICE_MS};
+use crate::fair_turns::FairTurns;
 use crate::priority;
 
 /// Threads for reads that end within a slice.
@@ -20,6 +20,7 @@ const FAST_PER_TENANT_MAX: usize = 2;
 const SLOW_THREADS: usize = 2;
 /// Slow threads that one tenant may occupy at a time.
 const SLOW_PER_TENANT_MAX: usize = 1;
+const NS_PER_MS: u64 = 1_000_000;
 
 pub(super) struct Task {
     pub(super) tenant: TenantName,
@@ -45,15 +46,15 @@ pub(super) struct Lanes {
 }
 
 struct Queues {
-    fast: ReadQueue<Task>,
-    slow: ReadQueue<Task>,
+    fast: FairTurns<TenantName, Task>,
+    slow: FairTurns<TenantName, Task>,
     /// The flags of the reads that have a turn now.
     running: Vec<Arc<AtomicBool>>,
     is_stopping: bool,
 }
 
 impl Queues {
-    fn of(&mut self, lane: Lane) -> &mut ReadQueue<Task> {
+    fn of(&mut self, lane: Lane) -> &mut FairTurns<TenantName, Task> {
         match lane {
             Lane::Fast => &mut self.fast,
             Lane::Slow => &mut self.slow,
@@ -63,7 +64,8 @@ impl Queues {
 
 impl Lanes {
     pub(super) fn new(memory: MemoryBudget) -> Self {
-        let (fast, slow) = (ReadQueue::new(FAST_PER_TENANT_MAX), ReadQueue::new(SLOW_PER_TENANT_MAX));
+        let fast = FairTurns::new(FAST_PER_TENANT_MAX, FAST_SLICE_MS * NS_PER_MS);
+        let slow = FairTurns::new(SLOW_PER_TENANT_MAX, SLOW_SLICE_MS * NS_PER_MS);
         Self {
             queues: Mutex::new(Queues { fast, slow, running: Vec::new(), is_stopping: false }),
             fast: Condvar::new(),
@@ -130,11 +132,11 @@ impl Lanes {
         }
         let mut queues = self.lock();
         while !queues.is_stopping {
-            let Some(mut task) = queues.of(lane).pop() else {
+            let Some((tenant, mut task)) = queues.of(lane).pop() else {
                 queues = self.signal(lane).wait(queues).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            let (tenant, is_gone) = (task.tenant.clone(), Arc::clone(&task.is_gone));
+            let is_gone = Arc::clone(&task.is_gone);
             queues.running.push(Arc::clone(&is_gone));
             drop(queues);
             let (is_over, used_ns) = self.run(lane, &mut task);
@@ -175,6 +177,7 @@ impl Lanes {
         match lane {
             // On the slow lane it starts with the full limits of the tenant.
             Lane::Fast => queues.slow.push(&tenant, task),
+            // Before the tenant's other reads, because a read that has begun holds memory.
             Lane::Slow => queues.slow.push_first(&tenant, task),
         }
         self.slow.notify_one();

@@ -38,7 +38,7 @@ pub(crate) fn find_domain(
         return Err(ReadError::SystemTenant);
     }
     let Some(found) = tenant.domain(domain) else {
-        if let Some(Unloadable { revision, reason }) = tenant.unloadable(domain) {
+        if let Some(Unloadable { revision, reason, .. }) = tenant.unloadable(domain) {
             return Err(ReadError::DomainUnavailable { domain: domain.clone(), revision, reason });
         }
         let (name, known) = (tenant.name.clone(), tenant.domain_names());

@@ -17,7 +17,6 @@ mod lanes;
 mod lookup;
 mod page;
 mod queries;
-mod queue;
 mod read_error;
 mod state;
 mod time_slice;

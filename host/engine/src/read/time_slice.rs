@@ -10,9 +10,9 @@ use super::read_error::ReadError;
 use crate::tenancy::slice_of;
 
 /// CPU time of a turn on the fast lane, in milliseconds.
-const FAST_SLICE_MS: u64 = 10;
+pub(super) const FAST_SLICE_MS: u64 = 10;
 /// CPU time of a turn on the slow lane, in milliseconds. After it, other tenants' reads have a turn.
-const SLOW_SLICE_MS: u64 = 200;
+pub(super) const SLOW_SLICE_MS: u64 = 200;
 /// CPU time of one read in all its turns, in milliseconds. A read that needs more is refused.
 pub(crate) const READ_CPU_MS_MAX: u64 = 30_000;
 

@@ -55,6 +55,8 @@ pub(crate) struct Tenant {
 pub(crate) struct Unloadable {
     pub(crate) revision: Revision,
     pub(crate) reason: String,
+    /// Whether the host tries again by itself.
+    pub(crate) is_temporary: bool,
 }
 
 /// The limits of a tenant, and whether it is suspended.

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use super::open_views::OpenViews;
 use super::slot::FeedSlot;
 use super::store::StoreResult;
+use polder_core::counted;
 
 /// Result of a switch between views.
 pub(super) enum Switch {
@@ -43,9 +44,10 @@ impl OpenViews {
             }
             if let Some(aside) = self.store.set_aside_beyond(view)? {
                 feed.withhold(Some(format!(
-                    "it sets aside {} events that the view before has applied, the first at position {}; see the parked events, \
+                    "it sets aside {} that the view before has applied, the first at position {}; see the parked events, \
                      or deploy the revision again and accept that",
-                    aside.events, aside.first
+                    counted(aside.events, "event"),
+                    aside.first
                 )));
                 return Ok(Switch::Done);
             }

@@ -11,7 +11,6 @@
 mod allowance;
 mod answers;
 mod evidence;
-mod fair;
 mod feed;
 mod going_live;
 mod open_views;

@@ -23,6 +23,8 @@ pub(super) struct OpenViews {
     feeds: RwLock<Vec<Arc<FeedSlot>>>,
     /// Whether the file is damaged or gone. Then nothing is read from it any more.
     is_damaged: AtomicBool,
+    /// Whether the feeds have ended. Then no view advances any more.
+    is_ended: AtomicBool,
     /// Held while views are added, switched or dropped. So a rebuilt view either replaces the old one or is dropped for
     /// a newer revision, never both.
     pub(super) changing: Mutex<()>,
@@ -62,8 +64,8 @@ impl OpenViews {
         let store = ViewStore::open(path)?;
         forget_another_history(&store, &tenant.name, reader)?;
         tenant.views_take(store.bytes()?);
-        let (feeds, changing) = Default::default();
-        Ok(Self { store, feeds, is_damaged: AtomicBool::new(false), changing })
+        let (feeds, is_damaged, is_ended, changing) = Default::default();
+        Ok(Self { store, feeds, is_damaged, is_ended, changing })
     }
 
     /// Makes the component's projections the current ones. A view of another revision remains in place until the new
@@ -162,13 +164,18 @@ impl OpenViews {
         own.find(|feed| feed.live.load(Ordering::Acquire)).cloned()
     }
 
-    pub(super) fn position(&self, domain: &DomainName, projection: &ProjectionName) -> Option<Reached> {
+    /// # Errors
+    /// [`Ended`] if these views were closed in between: the caller has to open them again.
+    pub(super) fn position(&self, domain: &DomainName, projection: &ProjectionName) -> Result<Option<Reached>, Ended> {
         loop {
-            let feed = self.live_feed(domain, projection)?;
+            let Some(feed) = self.live_feed(domain, projection) else { return Ok(None) };
             let positions = feed.position.subscribe();
             // A feed that was retired in between moves no more, and its reader would wait in vain.
             if !feed.retired.is_set() {
-                return Some(Reached { positions, feed });
+                return Ok(Some(Reached { positions, feed }));
+            }
+            if self.is_ended.load(Ordering::Acquire) {
+                return Err(Ended);
             }
         }
     }
@@ -208,6 +215,7 @@ impl OpenViews {
 
     /// Ends all feeds. Nothing is written after this returns.
     pub(super) fn end(&self) {
+        self.is_ended.store(true, Ordering::Release);
         let feeds = self.feeds();
         feeds.iter().for_each(|feed| feed.retire());
         feeds.iter().for_each(|feed| feed.finish());
@@ -243,6 +251,10 @@ impl OpenViews {
         });
     }
 }
+
+/// The views were closed while they were used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ended;
 
 /// The position of the documents that readers see, as it advances.
 pub(crate) struct Reached {

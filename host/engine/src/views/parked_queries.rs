@@ -52,25 +52,40 @@ impl ViewQueries {
 
     /// Retries events, each with the events before it that concern the same documents. Returns at once; the views then
     /// continue in the background.
+    ///
+    /// # Errors
+    /// [`ReadError::NothingParked`] if the filter names a position at which no event is parked.
     pub async fn retry_parked(&self, tenant: &TenantName, filter: ParkedFilter) -> Result<ParkedChanged, ReadError> {
         tenant_to_read(&self.directory, tenant)?;
         let (projections, tenant) = (Arc::clone(&self.projections), tenant.clone());
         blocking(move || {
             let events = projections.retry_parked(&tenant, &filter).map_err(storage)?;
-            Ok(ParkedChanged { events })
+            changed(events, &filter)
         })
         .await
     }
 
     /// Discards parked events: their documents continue without them.
+    ///
+    /// # Errors
+    /// [`ReadError::NothingParked`] if the filter names a position at which no event is parked.
     pub async fn discard_parked(&self, tenant: &TenantName, filter: ParkedFilter) -> Result<ParkedChanged, ReadError> {
         tenant_to_read(&self.directory, tenant)?;
         let (projections, tenant) = (Arc::clone(&self.projections), tenant.clone());
         blocking(move || {
             let events = projections.discard_parked(&tenant, &filter).map_err(storage)?;
             tracing::info!(%tenant, events, "parked events were discarded");
-            Ok(ParkedChanged { events })
+            changed(events, &filter)
         })
         .await
+    }
+}
+
+/// The result of a change. A position without parked events is an error: the caller has mistaken it. Other filters may
+/// match nothing.
+fn changed(events: u64, filter: &ParkedFilter) -> Result<ParkedChanged, ReadError> {
+    match filter.position {
+        Some(position) if events == 0 => Err(ReadError::NothingParked(position)),
+        _ => Ok(ParkedChanged { events }),
     }
 }

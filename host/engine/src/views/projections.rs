@@ -112,7 +112,12 @@ impl Projections {
         projection: &ProjectionName,
     ) -> Result<Option<Reached>, ViewsError> {
         let Some(views) = self.views(tenant) else { return Ok(None) };
-        Ok(views.open(self.scheduler.queue())?.position(domain, projection))
+        loop {
+            // Views may be closed or made anew between the two steps.
+            if let Ok(reached) = views.open(self.scheduler.queue())?.position(domain, projection) {
+                return Ok(reached);
+            }
+        }
     }
 
     pub(crate) fn position_if_open(
@@ -124,7 +129,7 @@ impl Projections {
         let views = self.views(tenant)?;
         views.used();
         let open = views.opened()?;
-        if open.are_damaged() { None } else { open.position(domain, projection) }
+        if open.are_damaged() { None } else { open.position(domain, projection).ok().flatten() }
     }
 
     /// Wakes the view's feeds for a reader that has subscribed to its position already.

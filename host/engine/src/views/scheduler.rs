@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use polder_sandbox::{CpuTime, Interrupt};
 
 use super::allowance::Lane;
-use super::fair::{FairLines, Owner};
 use super::slot::FeedSlot;
 use super::tenant_views::TenantViews;
+use crate::fair_turns::FairTurns;
 use crate::priority;
 
 /// Pause after a turn that made no progress.
@@ -21,6 +21,12 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A view that has caught up and that no reader waits for collects the events of this period and folds them in one
 /// turn, because a transaction costs as much as dozens of events.
 const COLLECTING: Duration = Duration::from_millis(20);
+
+/// Time that a running turn counts until its end, in nanoseconds.
+const EXPECTED_NS: u64 = 20_000_000;
+
+/// A tenant, by its address; 0 for the host's own work.
+type Owner = usize;
 
 pub(super) struct Scheduler {
     queue: Arc<Queue>,
@@ -39,10 +45,9 @@ pub(super) struct Queue {
     stopping: Interrupt,
 }
 
-#[derive(Default)]
 struct Tasks {
-    fast: FairLines<Task>,
-    slow: FairLines<Task>,
+    fast: FairTurns<Owner, Task>,
+    slow: FairTurns<Owner, Task>,
     later: Vec<(Instant, Task)>,
     /// Tasks to run when there are no others.
     unhurried: VecDeque<Task>,
@@ -185,11 +190,11 @@ impl Queue {
         let owner = task.owner();
         match task.lane() {
             Lane::Fast => {
-                tasks.fast.push(owner, task);
+                tasks.fast.push(&owner, task);
                 self.changed.notify_one();
             }
             Lane::Slow => {
-                tasks.slow.push(owner, task);
+                tasks.slow.push(&owner, task);
                 self.slow_changed.notify_one();
             }
         }
@@ -210,7 +215,7 @@ impl Queue {
                 tracing::error!(of = task.name(), "a turn of the projections panicked; it will be tried again");
                 Turned::Stuck
             });
-            self.lock().lines(lane).charge(owner, cpu_time.elapsed_ns());
+            self.lock().turns(lane).finished(&owner, cpu_time.elapsed_ns());
             self.after(task, turned);
         }
     }
@@ -261,13 +266,25 @@ impl Queue {
     }
 }
 
+impl Default for Tasks {
+    fn default() -> Self {
+        let turns = || FairTurns::new(usize::MAX, EXPECTED_NS);
+        Self { fast: turns(), slow: turns(), later: Vec::new(), unhurried: VecDeque::new() }
+    }
+}
+
 impl Tasks {
     fn next(&mut self) -> Option<(Owner, Task)> {
-        let unhurried = &mut self.unhurried;
-        self.fast.pop().or_else(|| unhurried.pop_front().map(|task| (task.owner(), task)))
+        if let Some(next) = self.fast.pop() {
+            return Some(next);
+        }
+        let task = self.unhurried.pop_front()?;
+        let owner = task.owner();
+        self.fast.begin(&owner);
+        Some((owner, task))
     }
 
-    fn lines(&mut self, lane: Lane) -> &mut FairLines<Task> {
+    fn turns(&mut self, lane: Lane) -> &mut FairTurns<Owner, Task> {
         match lane {
             Lane::Fast => &mut self.fast,
             Lane::Slow => &mut self.slow,

@@ -174,14 +174,15 @@ impl TenantViews {
         }
     }
 
-    /// Closes the views unless they have something to fold. Returns whether they are closed.
+    /// Closes the views unless they have something to fold, or a thread uses them. Returns whether they are closed.
     pub(super) fn close_if_idle(self: &Arc<Self>, queue: &Queue) -> bool {
         let wanted = self.wanted();
-        let Some(open) = self.open.load_full() else { return true };
-        if !open.are_idle() {
+        // No thread can get them from here on. Those that have got them before are counted.
+        let Some(open) = self.open.swap(None) else { return true };
+        if !open.are_idle() || Arc::strong_count(&open) > 1 {
+            self.open.store(Some(open));
             return false;
         }
-        self.open.store(None);
         let reached = *self.tenant.positions.borrow();
         // A thread that got the open views just before may still fold. Waiting for it ensures that a view is never
         // folded by two threads.
@@ -302,4 +303,28 @@ pub(super) fn remove_files(path: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use polder_core::Limits;
+    use polder_journal::{Journal, OpenOptions};
+
+    use super::*;
+    use crate::tenancy::Terms;
+
+    #[test]
+    fn views_that_a_thread_uses_are_not_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_writer, reader, _) = Journal::open(folder.path(), OpenOptions::default()).unwrap();
+        let terms = Terms { limits: Limits::DEFAULT, is_suspended: false };
+        let tenant = Tenant::new(TenantName::new("main").unwrap(), terms, &reader);
+        let restore: Arc<Restore> = Arc::new(|_| None);
+        let views = Arc::new(TenantViews::new(tenant, folder.path().join("main.sqlite"), restore, reader));
+        let queue = Queue::default();
+        let used = views.open(&queue).unwrap();
+        assert!(!views.close_if_idle(&queue) && views.is_open());
+        drop(used);
+        assert!(views.close_if_idle(&queue) && !views.is_open());
+    }
 }

@@ -6,6 +6,9 @@
 //! When there is no room for records, none of them is in the journal, and all decisions that were made on states
 //! containing them must be refused too. `generation` counts such refusals, and each batch carries the generation in
 //! which it was decided. Meanwhile the thread tries at intervals whether there is room again.
+//!
+//! When the key of a tenant cannot be used, only the records of that tenant are refused; the others of the same append
+//! become durable. The tenant is out of service from then on, so its states need not be rebuilt.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +20,8 @@ use arc_swap::ArcSwapOption;
 use polder_core::Position;
 use polder_journal::{AppendError, EncodedRecord, LogError, Writer};
 
-use super::not_appended::{NotAppended, with_causes};
+use super::not_appended::{NO_KEY, NotAppended, with_causes};
+use super::slots::{Slot, append_usable};
 
 /// How long records wait for other workers that are still deciding, to share a sync with them. A sync costs as much as
 /// deciding dozens of commands. Counted from the first record, so that no record waits longer than about one sync
@@ -72,9 +76,9 @@ pub(crate) struct Handed {
     pub(crate) notify: Notify,
 }
 
-/// Called with the tenant's position after each record once all of them are durable, or with the reason why none of
-/// them may be acknowledged.
-pub(crate) type Notify = Box<dyn FnOnce(Result<&[Position], &NotAppended>) + Send>;
+/// Called with the slot of each record once they are durable, or with the reason why none of them may be acknowledged.
+/// A record may be refused alone: [`Slot::NoKey`].
+pub(crate) type Notify = Box<dyn FnOnce(Result<&[Slot], &NotAppended>) + Send>;
 
 const PANICKED: &str = "a thread of the write path has panicked: see the log, and start the host again";
 
@@ -173,9 +177,13 @@ impl Appender {
     /// Like [`append`](Self::append), but blocks until the records are durable.
     pub(crate) fn append_and_wait(&self, records: Vec<EncodedRecord>) -> Result<Vec<Position>, NotAppended> {
         let (result, answer) = channel();
-        let notify = move |appended: Result<&[Position], &NotAppended>| {
+        let notify = move |appended: Result<&[Slot], &NotAppended>| {
+            let no_key = || NotAppended::NoRoom { reason: NO_KEY.to_owned(), is_disk_full: false };
+            let appended = appended.map_err(NotAppended::clone);
+            let positions = appended
+                .and_then(|slots| slots.iter().map(|slot| slot.position()).collect::<Option<_>>().ok_or_else(no_key));
             // The receiver waits below.
-            drop(result.send(appended.map(<[_]>::to_vec).map_err(NotAppended::clone)));
+            drop(result.send(positions));
         };
         self.append(Handed { records, generation: None, notify: Box::new(notify) });
         // The channel closes without an answer only when the thread that took the batch panicked.
@@ -244,24 +252,22 @@ impl Appender {
             // Often there is only one batch: then no record is moved.
             if records.is_empty() { records = more } else { records.extend(more) }
         }
-        let (positions, refused) = self.try_append(writer.as_mut(), &records);
+        let (slots, refused) = self.try_append(writer.as_mut(), records);
         // The next append may begin while these batches are notified.
         drop(writer);
-        let mut rest = positions.as_slice();
+        let mut rest = slots.as_slice();
         for (count, notify) in waiting {
+            let (own, others) = rest.split_at(count);
+            rest = others;
             match &refused {
                 // A batch without records may depend on records that were refused, so it is refused too.
-                Some(refused) if count == 0 || count > rest.len() => {
+                Some(refused) if own.is_empty() || own.contains(&Slot::NotReached) => {
                     // The records at the front are in the journal, in a frame of their own.
-                    let partly = (!rest.is_empty()).then(|| NotAppended::Partly(refused.to_string()));
-                    rest = &[];
+                    let is_partly = own.iter().any(|slot| slot.position().is_some());
+                    let partly = is_partly.then(|| NotAppended::Partly(refused.to_string()));
                     notify(Err(partly.as_ref().unwrap_or(refused)));
                 }
-                _ => {
-                    let (own, others) = rest.split_at(count);
-                    notify(Ok(own));
-                    rest = others;
-                }
+                _ => notify(Ok(own)),
             }
         }
         if !outdated.is_empty() {
@@ -273,37 +279,28 @@ impl Appender {
         }
     }
 
-    /// Returns the positions of the leading records that are durable, and why the others are not.
-    fn try_append(
-        &self,
-        writer: Option<&mut Writer>,
-        records: &[EncodedRecord],
-    ) -> (Vec<Position>, Option<NotAppended>) {
+    /// Returns what became of each record, and why the records that were not reached are not in the journal.
+    fn try_append(&self, writer: Option<&mut Writer>, records: Vec<EncodedRecord>) -> (Vec<Slot>, Option<NotAppended>) {
+        let none = |count: usize| vec![Slot::NotReached; count];
         if let Some(trouble) = self.trouble() {
             self.generation.fetch_add(1, Ordering::AcqRel);
-            return (Vec::new(), Some(trouble));
+            return (none(records.len()), Some(trouble));
         }
         let Some(writer) = writer else {
-            return (Vec::new(), Some(NotAppended::Halted("the host is shutting down".to_owned())));
+            return (none(records.len()), Some(NotAppended::Halted("the host is shutting down".to_owned())));
         };
         let _halting = self.halt_on_panic();
-        match writer.append(records) {
-            Ok(appended) => (appended.last_positions, None),
-            Err(error) => match NotAppended::for_now(&error) {
-                Some(refused) => {
-                    // The writer is locked here, so no thread appends decisions of the old generation in between.
-                    self.generation.fetch_add(1, Ordering::AcqRel);
-                    if let AppendError::NoRoom { .. } = error {
-                        self.stall(&refused);
-                    }
-                    let (AppendError::NoRoom { appended, .. } | AppendError::Key { appended, .. }) = error else {
-                        return (Vec::new(), Some(refused));
-                    };
-                    (appended.last_positions, Some(refused))
-                }
-                None => (Vec::new(), Some(self.halt(&error))),
-            },
-        }
+        let (slots, error) = append_usable(writer, records);
+        let refused = error.map(|error| match NotAppended::for_now(&error) {
+            Some(refused) => {
+                // The writer is locked here, so no thread appends decisions of the old generation in between.
+                self.generation.fetch_add(1, Ordering::AcqRel);
+                self.stall(&refused);
+                refused
+            }
+            None => self.halt(&error),
+        });
+        (slots, refused)
     }
 
     fn stall(&self, why: &NotAppended) {

@@ -17,9 +17,13 @@ fn open() -> (tempfile::TempDir, Appender, Reader) {
 
 /// The `number`-th command of its own aggregate, with one event.
 fn record(number: u64) -> EncodedRecord {
+    record_of("main", number)
+}
+
+fn record_of(tenant: &str, number: u64) -> EncodedRecord {
     let command_name = CommandName::new("do").unwrap();
     let decision = Decision {
-        tenant: TenantName::new("main").unwrap(),
+        tenant: TenantName::new(tenant).unwrap(),
         domain: DomainName::new("d").unwrap(),
         aggregate: AggregateName::new("a").unwrap(),
         aggregate_id: AggregateId::new(&number.to_string()).unwrap(),
@@ -74,15 +78,15 @@ fn batches_that_arrive_during_a_sync_share_the_next_sync() {
     let under_way = lock(&appender.writer);
     for number in 0..5 {
         let sender = sender.clone();
-        let notify =
-            move |appended: Result<&[Position], &NotAppended>| sender.send(appended.unwrap().to_vec()).unwrap();
+        let notify = move |appended: Result<&[Slot], &NotAppended>| sender.send(appended.unwrap().to_vec()).unwrap();
         appender.append(Handed { records: vec![record(number)], generation: None, notify: Box::new(notify) });
     }
     assert!(answers.try_recv().is_err());
     drop(under_way);
     std::thread::scope(|scope| {
         scope.spawn(|| appender.run());
-        let positions: Vec<_> = answers.iter().take(5).flatten().map(|position| position.0).collect();
+        let positions: Vec<_> =
+            answers.iter().take(5).flatten().filter_map(|slot| slot.position()).map(|at| at.0).collect();
         assert_eq!(positions, [1, 2, 3, 4, 5], "in the order of arrival");
         appender.end();
     });
@@ -95,8 +99,7 @@ fn the_appender_waits_for_deciding_workers_but_not_for_ever() {
     let (sender, answers) = channel();
     let append = |number| {
         let sender = sender.clone();
-        let notify =
-            move |appended: Result<&[Position], &NotAppended>| sender.send(appended.unwrap().to_vec()).unwrap();
+        let notify = move |appended: Result<&[Slot], &NotAppended>| sender.send(appended.unwrap().to_vec()).unwrap();
         appender.append(Handed { records: vec![record(number)], generation: None, notify: Box::new(notify) });
     };
     appender.decide();
@@ -110,7 +113,11 @@ fn the_appender_waits_for_deciding_workers_but_not_for_ever() {
     append(3);
     std::thread::scope(|scope| {
         scope.spawn(|| appender.run());
-        assert_eq!(answers.recv().unwrap(), [Position(3)], "appended by the thread, although a worker still decides");
+        assert_eq!(
+            answers.recv().unwrap(),
+            [Slot::Durable(Position(3))],
+            "appended by the thread, although a worker still decides"
+        );
         appender.end();
     });
 }
@@ -158,7 +165,7 @@ fn a_panic_while_notifying_halts_the_journal_but_not_the_thread() {
             std::thread::yield_now();
         }
         let (sender, answer) = channel();
-        let notify = move |appended: Result<&[Position], &NotAppended>| sender.send(appended.is_err()).unwrap();
+        let notify = move |appended: Result<&[Slot], &NotAppended>| sender.send(appended.is_err()).unwrap();
         appender.leave(Handed { records: vec![record(2)], generation: None, notify: Box::new(notify) });
         assert!(answer.recv().unwrap(), "the batch is refused");
         appender.end();
@@ -195,7 +202,7 @@ fn decisions_from_before_a_full_disk_are_refused_and_later_ones_are_appended() {
         let (sender, answers) = channel();
         for (number, generation) in [(3, decided_in), (4, appender.generation())] {
             let sender = sender.clone();
-            let notify = move |appended: Result<&[Position], &NotAppended>| {
+            let notify = move |appended: Result<&[Slot], &NotAppended>| {
                 sender.send((number, appended.is_ok())).unwrap();
             };
             appender.leave(Handed {
@@ -210,4 +217,41 @@ fn decisions_from_before_a_full_disk_are_refused_and_later_ones_are_appended() {
         appender.end();
     });
     assert_eq!(opened.1.last_position(&TenantName::new("main").unwrap()).0, 1);
+}
+
+#[test]
+fn a_key_that_cannot_be_used_refuses_the_records_of_its_tenant_alone() {
+    let [broken, good] = ["broken", "good"].map(|name| TenantName::new(name).unwrap());
+    let keys = Keyring::default();
+    keys.create(&broken).unwrap();
+    keys.create(&good).unwrap();
+    let disk = Arc::new(FaultyDisk::new(1));
+    let (writer, reader, _) = Journal::open_on(disk, keys.clone(), OpenOptions::default()).unwrap();
+    let appender = Appender::new(writer);
+    appender.append_and_wait(vec![record_of("broken", 1), record_of("good", 1)]).unwrap();
+    // From now on another key is expected.
+    keys.expect([(broken.clone(), keys.check_of(&good).unwrap())]);
+    let (sender, answers) = channel();
+    let leave = |records: Vec<EncodedRecord>| {
+        let sender = sender.clone();
+        let notify = move |appended: Result<&[Slot], &NotAppended>| {
+            sender.send(appended.unwrap().to_vec()).unwrap();
+        };
+        let generation = Some(appender.generation());
+        appender.leave(Handed { records, generation, notify: Box::new(notify) });
+    };
+    leave(vec![record_of("good", 2), record_of("broken", 2), record_of("good", 3)]);
+    leave(vec![record_of("broken", 3)]);
+    leave(vec![record_of("good", 4)]);
+    appender.end();
+    appender.run();
+    let durable = |number| Slot::Durable(Position(number));
+    assert_eq!(
+        answers.try_iter().collect::<Vec<_>>(),
+        [vec![durable(2), Slot::NoKey, durable(3)], vec![Slot::NoKey], vec![durable(4)]]
+    );
+    assert_eq!((appender.generation(), appender.trouble()), (0, None), "the states of other tenants stay");
+    assert_eq!((reader.last_position(&good), reader.last_position(&broken)), (Position(4), Position(1)));
+    assert!(appender.append_and_wait(vec![record_of("broken", 4)]).unwrap_err().to_string().contains("key"));
+    assert_eq!(appender.append_and_wait(vec![record_of("good", 5)]), Ok(vec![Position(5)]));
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use polder_core::{CommandAck, Position, TenantName};
 use polder_journal::{BuildDigestHasher, CommandKey, EncodedRecord};
 
-use super::not_appended::NotAppended;
+use super::not_appended::{NO_KEY, NotAppended};
+use super::slots::Slot;
 use crate::metrics::Metrics;
 use crate::tenancy::{Admission, InFlightGuard, SubmitError, Tenant};
 use tokio::sync::oneshot;
@@ -35,6 +36,12 @@ struct Waiting {
     /// Index of the record, or `None` if there is nothing to record. Such a reply waits too, because it may reveal
     /// earlier decisions of the batch.
     record: Option<usize>,
+}
+
+impl Waiting {
+    fn is_refused(&self, slots: &[Slot]) -> bool {
+        self.record.is_some_and(|index| slots[index] == Slot::NoKey)
+    }
 }
 
 pub(super) struct Reply {
@@ -90,24 +97,33 @@ impl Batch {
         std::mem::take(&mut self.repeatable)
     }
 
-    /// Answers the callers, once the whole batch is durable. A caller that is gone misses its answer.
+    /// Answers the callers, once the batch is durable. A caller that is gone misses its answer. A record that is
+    /// refused for its key takes its tenant out of service.
     pub(super) fn durable(
         self,
-        positions: &[Position],
+        slots: &[Slot],
         last_position: impl Fn(&TenantName) -> Position,
         grown: &Grown,
         metrics: &Metrics,
     ) {
-        for (tenant, position) in self.last_positions(positions) {
+        // This comes first, so that no answer reveals a decision that is not recorded.
+        for waiting in self.replies.iter().filter(|waiting| waiting.is_refused(slots)) {
+            waiting.reply.admission.tenant().set_unavailable(Some(NO_KEY.to_owned()));
+        }
+        for (tenant, position) in self.last_positions(slots) {
             tenant.reached(position);
             grown(&tenant);
         }
         for Waiting { reply: Reply { answer, to, admission, _in_flight }, record } in self.replies {
+            let tenant = admission.tenant();
             let position = match record {
-                Some(index) => positions[index],
-                None => last_position(&admission.tenant().name),
+                Some(index) => slots[index].position(),
+                None => tenant.unavailable().is_none().then(|| last_position(&tenant.name)),
             };
-            let answer = answer.map(|ack| CommandAck { position, ..ack });
+            let answer = match position {
+                Some(position) => answer.map(|ack| CommandAck { position, ..ack }),
+                None => Err(SubmitError::TenantUnavailable(tenant.name.clone())),
+            };
             metrics.answered(&answer);
             // The place is free before the caller sends its next command.
             drop(admission);
@@ -116,14 +132,14 @@ impl Batch {
     }
 
     /// The last position of each tenant in the batch.
-    fn last_positions(&self, positions: &[Position]) -> Vec<(Arc<Tenant>, Position)> {
+    fn last_positions(&self, slots: &[Slot]) -> Vec<(Arc<Tenant>, Position)> {
         let mut last: Vec<(Arc<Tenant>, Position)> = Vec::new();
         for waiting in &self.replies {
-            let Some(index) = waiting.record else { continue };
+            let Some(reached) = waiting.record.and_then(|index| slots[index].position()) else { continue };
             let tenant = waiting.reply.admission.tenant();
             match last.iter_mut().find(|(known, _)| Arc::ptr_eq(known, tenant)) {
-                Some((_, position)) => *position = positions[index],
-                None => last.push((Arc::clone(tenant), positions[index])),
+                Some((_, position)) => *position = reached,
+                None => last.push((Arc::clone(tenant), reached)),
             }
         }
         last

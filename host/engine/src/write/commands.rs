@@ -112,7 +112,7 @@ impl Commands {
 fn no_domain(tenant: &Tenant, domain: &DomainName) -> SubmitError {
     let domain = domain.clone();
     match tenant.unloadable(&domain) {
-        Some(Unloadable { revision, reason }) => {
+        Some(Unloadable { revision, reason, .. }) => {
             SubmitError::OutOfService { domain, revision, reason, retry_after_ms: None }
         }
         None => SubmitError::UnknownDomain { tenant: tenant.name.clone(), domain, known: tenant.domain_names() },

@@ -42,6 +42,7 @@ mod resident;
 mod retired;
 mod share;
 mod shared;
+mod slots;
 mod slow_lane;
 mod snapshots;
 mod undurable;

@@ -30,11 +30,13 @@ impl NotAppended {
                 let is_disk_full = source.kind() == std::io::ErrorKind::StorageFull;
                 Some(Self::NoRoom { reason: with_causes(error), is_disk_full })
             }
-            AppendError::Key { .. } => Some(Self::NoRoom { reason: with_causes(error), is_disk_full: false }),
             _ => None,
         }
     }
 }
+
+/// Why a record is refused while the others of its append are durable.
+pub(super) const NO_KEY: &str = "the key of the tenant cannot be used";
 
 impl From<NotAppended> for SubmitError {
     fn from(why: NotAppended) -> Self {

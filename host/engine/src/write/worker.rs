@@ -29,6 +29,7 @@ use super::resident::{ResidentInstance, TakeError, Upkeep};
 use super::retired::RetiredInstances;
 use super::share::{share_of, states_leaving};
 use super::shared::{Peers, Shared, address_of};
+use super::slots::Slot;
 use super::undurable::Undurable;
 use super::verdict::{CommandIdentity, GuestDecision, Verdict, new_command_id, record};
 use super::warm::Warm;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use polder_core::Journals;
+use polder_core::{Journals, counted};
 use polder_journal::{AppendError, FollowError, OpenError};
 
 use crate::connect_error::ConnectError;
@@ -20,7 +20,7 @@ pub enum JournalError {
     /// Remedy: ask for as many journals as there are.
     #[error(
         "{set} is divided into {}, for ever, and this host was given {asked}: use --journals {there}, or choose another set with --journal-name",
-        plural(.there)
+        counted(.there, "journal")
     )]
     OtherCount { set: String, there: Journals, asked: Journals },
     /// Remedy: copy the file from a host that has it.
@@ -53,10 +53,6 @@ pub enum JournalError {
     Unavailable { what: String, problem: String },
     #[error("cannot {what} here: {source}")]
     Io { what: &'static str, source: std::io::Error },
-}
-
-fn plural(journals: &Journals) -> String {
-    if *journals == Journals::ONE { "1 journal".to_owned() } else { format!("{journals} journals") }
 }
 
 impl JournalError {

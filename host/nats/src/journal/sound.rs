@@ -1,5 +1,7 @@
 //! Checks whether a stream can still be the journal that a host has a copy of. Pure.
 
+use polder_core::counted;
+
 /// The extent of a stream, as JetStream reports it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Extent {
@@ -28,7 +30,7 @@ pub(crate) fn check(extent: &Extent, copied: u64) -> Result<(), LostFrame> {
         return Err(LostFrame { frame: 1, what: format!("the stream begins with frame {first}") });
     }
     if messages < last {
-        return Err(LostFrame { frame: 1, what: format!("the stream has {messages} of {last} frames") });
+        return Err(LostFrame { frame: 1, what: format!("the stream has {messages} of {}", counted(last, "frame")) });
     }
     if *last < copied {
         let what = format!("the stream ends with frame {last}, the copy on this machine with frame {copied}");

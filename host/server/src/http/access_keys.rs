@@ -23,7 +23,7 @@ use crate::wire::request_json::parse;
 use crate::wire::response_json::json;
 
 /// The longest body: a key and the JSON around it, in bytes.
-const BODY_BYTES_MAX: u64 = 1024;
+const KEY_BODY_BYTES_MAX: u64 = 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,7 +48,7 @@ pub(super) async fn add(State(app): State<Arc<App>>, caller: Caller, request: Re
         return Err(Problem::new(&http_status::FIRST_KEY, detail));
     }
     let actor = caller.actor(&parts.headers, subject::HOST)?;
-    let sent = body::read(&app.memory, sent, BODY_BYTES_MAX, "of a key").await?;
+    let sent = body::read(&app.memory, sent, KEY_BODY_BYTES_MAX, "key_body_bytes_max").await?;
     let NewKey { public_key } =
         parse(&sent, "the key", "{\"public_key\": \"…\"} with 64 hexadecimal digits would be right")?;
     let id = AggregateId::new(public_key.id().as_str())?;

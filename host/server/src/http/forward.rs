@@ -43,7 +43,7 @@ pub(super) async fn forward(
     };
     // Checks the permission before a byte is read or stored for the owner, which checks it again.
     app.authenticator.caller(&parts.headers)?.check(&permission(&path?)?)?;
-    let sent = body::read(&app.memory, sent, FORWARDED_BYTES_MAX, "that is forwarded to another host").await?;
+    let sent = body::read(&app.memory, sent, FORWARDED_BYTES_MAX, "forwarded_bytes_max").await?;
     let start = Instant::now();
     loop {
         if partition.host.is_leading() {

@@ -35,7 +35,8 @@ pub(super) async fn list(
     let tenant = path.tenant()?;
     let limit = query.number("limit")?.unwrap_or(PARKED_PER_PAGE);
     if !(1..=PARKED_PER_PAGE_MAX).contains(&limit) {
-        return Err(bad_parameter("limit", &format!("is out of range: 1 to {PARKED_PER_PAGE_MAX}")));
+        let problem = bad_parameter("limit", &format!("is {limit}; 1 to {PARKED_PER_PAGE_MAX} would be right"));
+        return Err(problem.with_limit("parked_per_page_max", PARKED_PER_PAGE_MAX));
     }
     let filter = filter(&app, &caller, &tenant, "parked", &query)?;
     Ok(json(StatusCode::OK, &app.host(&tenant).views().parked(&tenant, filter, limit).await?))

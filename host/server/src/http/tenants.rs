@@ -25,7 +25,7 @@ use crate::wire::request_json::parse;
 use crate::wire::response_json::json;
 
 /// The longest body of a change of limits, in bytes. Each limit is named once, so this is ample.
-const CHANGE_BYTES_MAX: u64 = 64 * 1024;
+const LIMIT_CHANGE_BYTES_MAX: u64 = 64 * 1024;
 
 pub(super) const REMOVE_PARAMETERS: &[&str] = &["confirm"];
 
@@ -65,7 +65,7 @@ pub(super) async fn limits(
     let tenant = path.tenant()?;
     let (parts, sent) = request.into_parts();
     let actor = caller.actor(&parts.headers, subject::HOST)?;
-    let changes = changes(&body::read(&app.memory, sent, CHANGE_BYTES_MAX, "of a change").await?)?;
+    let changes = changes(&body::read(&app.memory, sent, LIMIT_CHANGE_BYTES_MAX, "limit_change_bytes_max").await?)?;
     Ok(changed(app.host(&tenant).tenants().change_limits(&tenant, changes, actor.as_deref()).await?))
 }
 

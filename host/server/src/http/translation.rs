@@ -40,7 +40,7 @@ pub(super) async fn set(
     let tenant = path.tenant()?;
     let (parts, sent) = request.into_parts();
     let actor = caller.actor(&parts.headers, tenant.as_str())?;
-    let sent = body::read(&app.memory, sent, RULES_BYTES_MAX, "of a tenant's rules").await?;
+    let sent = body::read(&app.memory, sent, RULES_BYTES_MAX, "rules_bytes_max").await?;
     let right = "{\"rules\": [{\"from\": \"policies.>\", \"to\": \"audit.entry.recorded.v1\"}]} would be right";
     let NewRules { rules } = parse(&sent, "the list of rules", right)?;
     Ok(json(StatusCode::OK, &app.host(&tenant).translations().set_rules(&tenant, rules, actor.as_deref()).await?))

@@ -59,7 +59,7 @@ fn take(served: &ServedPartition, request: &Request) -> Result<Batch, Problem> {
     if lines.len() > LINES_MAX {
         let detail = format!("the message has {} lines; at most {LINES_MAX} are allowed: none was taken", lines.len());
         return Err(Problem::new(&http_status::TOO_LARGE, detail)
-            .with("limit", LINES_MAX as u64)
+            .with_limit("lines_max", LINES_MAX as u64)
             .with("actual", lines.len() as u64));
     }
     let mut batch = Batch { taken: Vec::with_capacity(lines.len()), early: None };

@@ -108,7 +108,9 @@ async fn reading(served: &ServedPartition, request: &Request) -> Result<Reading,
     let (correlation_id, result) = result_for(&tenant, request)?;
     let permit = Arc::clone(&served.metrics.readers).try_acquire_owned().map_err(|_| {
         let detail = format!("{READERS_MAX} readers are subscribed, which is the most allowed: try again later");
-        Problem::new(&http_status::BUSY, detail).with("limit", READERS_MAX).with("retry_after_ms", BUSY_RETRY_MS)
+        Problem::new(&http_status::BUSY, detail)
+            .with_limit("readers_max", READERS_MAX)
+            .with("retry_after_ms", BUSY_RETRY_MS)
     })?;
     let follow =
         Follow { positions: served.partition.host.queries().positions(&tenant)?, closing: served.closing.clone() };

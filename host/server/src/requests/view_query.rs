@@ -44,7 +44,7 @@ pub(crate) fn wait(query: &Query) -> Result<Option<WaitFor>, Problem> {
 pub(crate) fn wait_for(after: Option<u64>, timeout_ms: Option<u64>) -> Result<Option<WaitFor>, Problem> {
     if timeout_ms.is_some_and(|timeout_ms| timeout_ms > WAIT_MS_MAX) {
         return Err(bad_parameter("timeout_ms", &format!("is more than {WAIT_MS_MAX}, the longest wait"))
-            .with("limit", WAIT_MS_MAX));
+            .with_limit("wait_ms_max", WAIT_MS_MAX));
     }
     match (after, timeout_ms) {
         (None, None) => Ok(None),

@@ -123,7 +123,7 @@ fn exhausted(error: &MemoryExhausted) -> Problem {
 
 fn too_large(bytes_max: u64, limit: &str) -> Problem {
     let detail = format!("the body has more than {bytes_max} bytes, which is the most allowed here (limit {limit})");
-    Problem::new(&http_status::TOO_LARGE, detail).with("limit", bytes_max).with("limit_name", limit)
+    Problem::new(&http_status::TOO_LARGE, detail).with_limit(limit, bytes_max)
 }
 
 #[cfg(test)]

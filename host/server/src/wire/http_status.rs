@@ -120,7 +120,7 @@ pub(crate) const STORAGE_FULL: Kind =
 
 // The author of the domain, or the operator, has to act.
 pub(crate) const OUT_OF_SERVICE: Kind =
-    kind(StatusCode::SERVICE_UNAVAILABLE, "out-of-service", "The domain has failed too often");
+    kind(StatusCode::SERVICE_UNAVAILABLE, "out-of-service", "The domain is out of service");
 pub(crate) const TENANT_UNAVAILABLE: Kind =
     kind(StatusCode::SERVICE_UNAVAILABLE, "tenant-unavailable", "The tenant is out of service");
 pub(crate) const GUEST_FAULT: Kind =

@@ -25,7 +25,7 @@ where
     let limit = query.number("limit")?.unwrap_or(ITEMS_PER_PAGE_MAX);
     if !(1..=ITEMS_PER_PAGE_MAX).contains(&limit) {
         let problem = bad_parameter("limit", &format!("is {limit}; 1 to {ITEMS_PER_PAGE_MAX} would be right"));
-        return Err(problem.with("limit", ITEMS_PER_PAGE_MAX));
+        return Err(problem.with_limit("items_per_page_max", ITEMS_PER_PAGE_MAX));
     }
     let after: Option<K> = match query.one("after")? {
         None => None,

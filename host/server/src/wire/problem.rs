@@ -67,6 +67,12 @@ impl Problem {
         self
     }
 
+    /// Adds the limit that the request met: its name, under which the book's page on bounds lists it, and its value.
+    pub(crate) fn with_limit(self, name: &str, value: impl Into<Value>) -> Self {
+        debug_assert!(is_identifier(name), "{name:?} is no name of a limit");
+        self.with("limit", value).with("limit_name", name)
+    }
+
     /// Adds the names that would have been right.
     pub(crate) fn with_known<T: ToString>(self, known: &[T]) -> Self {
         let names: Vec<Value> = known.iter().map(|name| Value::String(name.to_string())).collect();
@@ -122,6 +128,10 @@ impl Problem {
             members: &self.members,
         }
     }
+}
+
+fn is_identifier(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
 }
 
 /// Returns `text` with each file path replaced by a placeholder.

@@ -41,12 +41,10 @@ impl From<SubmitError> for Problem {
             E::Json(error) => request_json::refusal("the payload", &error),
             E::TooLarge { bytes, bytes_max } => Self::new(&http_status::TOO_LARGE, detail)
                 .with("actual", bytes)
-                .with("limit", bytes_max)
-                .with("limit_name", "command_bytes_max"),
-            E::OverLimit { limit, limit_value, reason } => Self::new(&http_status::OVER_LIMIT, detail)
-                .with("limit", limit_value)
-                .with("limit_name", limit)
-                .with("reason", reason),
+                .with_limit("command_bytes_max", bytes_max),
+            E::OverLimit { limit, limit_value, reason } => {
+                Self::new(&http_status::OVER_LIMIT, detail).with_limit(limit, limit_value).with("reason", reason)
+            }
             E::OutcomeUnknown { command_id, .. } => match command_id {
                 Some(id) => Self::new(&http_status::OUTCOME_UNKNOWN, detail).with("command_id", id.as_str()),
                 None => Self::new(&http_status::OUTCOME_UNKNOWN, detail),
@@ -57,15 +55,13 @@ impl From<SubmitError> for Problem {
             E::Conflict { expected, actual } => {
                 Self::new(&http_status::SEQUENCE_CONFLICT, detail).with("expected", expected.0).with("actual", actual.0)
             }
-            E::Busy { limit, value, retry_after_ms, .. } => Self::new(&http_status::BUSY, detail)
-                .with("limit", value)
-                .with("limit_name", limit)
-                .retry_after_ms(retry_after_ms),
+            E::Busy { limit, value, retry_after_ms, .. } => {
+                Self::new(&http_status::BUSY, detail).with_limit(limit, value).retry_after_ms(retry_after_ms)
+            }
             E::TenantSuspended(_) => Self::new(&http_status::TENANT_SUSPENDED, detail),
             E::StorageFull { bytes, storage_bytes_max, .. } => Self::new(&http_status::STORAGE_FULL, detail)
                 .with("actual", bytes)
-                .with("limit", storage_bytes_max)
-                .with("limit_name", "storage_bytes_max"),
+                .with_limit("storage_bytes_max", storage_bytes_max),
             E::GuestFault { domain, revision, reason } => guest_fault(detail, domain.as_str(), &revision, &reason),
             E::OutOfService { domain, revision, reason, retry_after_ms } => {
                 let problem = Self::new(&http_status::OUT_OF_SERVICE, detail)
@@ -130,9 +126,9 @@ impl From<ReadError> for Problem {
             E::MemoryExhausted(exhausted) => memory_exhausted(detail, &exhausted),
             E::Busy { limit, value, .. } => read_limit(&http_status::BUSY, detail, limit, value),
             E::HostBusy { limit, value } => read_limit(&http_status::HOST_BUSY, detail, limit, value),
-            E::TooLong { ms_max } => Self::new(&http_status::READ_TOO_LONG, detail)
-                .with("limit", ms_max)
-                .with("limit_name", "read_cpu_ms_max"),
+            E::TooLong { ms_max } => {
+                Self::new(&http_status::READ_TOO_LONG, detail).with_limit("read_cpu_ms_max", ms_max)
+            }
             E::ShuttingDown => Self::new(&http_status::SHUTTING_DOWN, detail),
             E::DomainUnavailable { domain, revision, reason } => Self::new(&http_status::OUT_OF_SERVICE, detail)
                 .with("domain", domain.as_str())
@@ -170,7 +166,9 @@ impl From<DeployError> for Problem {
                 Self::new(&http_status::UNKNOWN_REVISION, detail).with("asked", asked).with("found", found)
             }
             E::MemoryExhausted(exhausted) => memory_exhausted(detail, &exhausted),
-            E::Busy(_) => Self::new(&http_status::BUSY, detail).retry_after_ms(DEPLOY_RETRY_MS),
+            E::Busy { limit, value, .. } => {
+                Self::new(&http_status::BUSY, detail).with_limit(limit, value).retry_after_ms(DEPLOY_RETRY_MS)
+            }
             E::ShuttingDown => Self::new(&http_status::SHUTTING_DOWN, detail),
             E::TenantUnavailable(tenant) => of_tenant(&http_status::TENANT_UNAVAILABLE, detail, &tenant),
             E::NoRoom(_) => Self::new(&http_status::DISK_FULL, detail).retry_after_ms(ROOM_RETRY_MS),
@@ -187,13 +185,11 @@ impl From<UploadError> for Problem {
         use UploadError as E;
         let detail = error.to_string();
         match error {
-            E::Busy { limit, value } => Self::new(&http_status::BUSY, detail)
-                .with("limit", value)
-                .with("limit_name", limit)
-                .retry_after_ms(DEPLOY_RETRY_MS),
+            E::Busy { limit, value } => {
+                Self::new(&http_status::BUSY, detail).with_limit(limit, value).retry_after_ms(DEPLOY_RETRY_MS)
+            }
             E::TooLarge => Self::new(&http_status::TOO_LARGE, detail)
-                .with("limit", polder_engine::COMPONENT_BYTES_MAX as u64)
-                .with("limit_name", "component_bytes_max"),
+                .with_limit("component_bytes_max", polder_engine::COMPONENT_BYTES_MAX as u64),
             E::NoRoom(_) => Self::new(&http_status::DISK_FULL, detail).retry_after_ms(ROOM_RETRY_MS),
             _ => Self::internal(&http_status::STORAGE_FAILED, "the host cannot keep the component", &detail),
         }
@@ -246,8 +242,7 @@ impl From<TenantError> for Problem {
 /// The host as a whole is out of memory. Its users free some within a moment, so the caller may retry.
 pub(crate) fn memory_exhausted(detail: String, exhausted: &MemoryExhausted) -> Problem {
     Problem::new(&http_status::HOST_BUSY, detail)
-        .with("limit", exhausted.bytes_max)
-        .with("limit_name", "memory_bytes_max")
+        .with_limit("memory_bytes_max", exhausted.bytes_max)
         .retry_after_ms(MEMORY_RETRY_MS)
 }
 
@@ -256,7 +251,7 @@ fn of_tenant(kind: &'static Kind, detail: String, tenant: &TenantName) -> Proble
 }
 
 fn read_limit(kind: &'static Kind, detail: String, limit: &str, value: u64) -> Problem {
-    Problem::new(kind, detail).with("limit", value).with("limit_name", limit).retry_after_ms(READ_RETRY_MS)
+    Problem::new(kind, detail).with_limit(limit, value).retry_after_ms(READ_RETRY_MS)
 }
 
 fn guest_fault(detail: String, domain: &str, revision: &polder_core::Revision, reason: &str) -> Problem {

@@ -18,14 +18,12 @@ pub(crate) fn refusal(what: &str, error: &JsonError) -> Problem {
     let problem = |kind| Problem::new(kind, format!("{what} {error}"));
     match error {
         JsonError::NotUtf8(_) | JsonError::Syntax(_) => problem(&http_status::NOT_JSON),
-        JsonError::TooDeep { depth } => problem(&http_status::JSON_LIMIT)
-            .with("limit_name", JSON_DEPTH_LIMIT)
-            .with("limit", JSON_DEPTH_MAX)
-            .with("actual", *depth),
-        JsonError::NumberTooLarge { number } => problem(&http_status::JSON_LIMIT)
-            .with("limit_name", JSON_NUMBER_LIMIT)
-            .with("limit", f64::MAX)
-            .with("actual", number.as_str()),
+        JsonError::TooDeep { depth } => {
+            problem(&http_status::JSON_LIMIT).with_limit(JSON_DEPTH_LIMIT, JSON_DEPTH_MAX).with("actual", *depth)
+        }
+        JsonError::NumberTooLarge { number } => {
+            problem(&http_status::JSON_LIMIT).with_limit(JSON_NUMBER_LIMIT, f64::MAX).with("actual", number.as_str())
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use polder_core::counted;
 use polder_import::{Import, ReadError, Report, Schemas, Step};
 use serde::Serialize;
 
@@ -57,7 +58,7 @@ impl Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total: u64 = self.commands.values().sum();
-        write!(f, "{total} commands would be sent")?;
+        write!(f, "{} would be sent", counted(total, "command"))?;
         for (name, count) in &self.commands {
             write!(f, "\n  {count} {name}")?;
         }
@@ -65,7 +66,7 @@ impl fmt::Display for Plan {
             write!(f, "\n{} skipped", self.skipped)?;
         }
         let refused = self.refused_count();
-        write!(f, "\n{refused} {} refused", if refused == 1 { "row" } else { "rows" })?;
+        write!(f, "\n{} refused", counted(refused, "row"))?;
         for reason in self.unreadable.0.reasons() {
             let lines: Vec<String> = reason.lines.iter().map(u64::to_string).collect();
             let noun = if lines.len() == 1 { "line" } else { "lines" };

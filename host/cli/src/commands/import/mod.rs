@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use polder_core::Descriptor;
+use polder_core::{Descriptor, counted};
 use polder_import::{Map, Schemas};
 use serde::Deserialize;
 
@@ -92,7 +92,8 @@ impl Import {
         match progress.uncompared_keys() {
             0 => {}
             count => output.note(&format!(
-                "the keys of {count} rows were not compared with all earlier ones: there are too many keys"
+                "the keys of {} were not compared with all earlier ones: there are too many keys",
+                counted(count, "row")
             )),
         }
         match stopped {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use polder_core::{Event, TenantName};
+use polder_core::{Event, TenantName, counted};
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
@@ -44,7 +44,8 @@ impl Export {
         let exported = block_on(self.export(output))?;
         let summary = |exported: &Value| {
             let (events, facts, components) = (&exported["events"], &exported["facts"], &exported["components"]);
-            format!("{}: {events} events, {facts} facts, {components} components", self.to.display())
+            let (events, facts) = (counted(events, "event"), counted(facts, "fact"));
+            format!("{}: {events}, {facts}, {}", self.to.display(), counted(components, "component"))
         };
         output.answer(&exported, || summary(&exported))
     }
@@ -75,7 +76,7 @@ impl Export {
         let events = events.await?;
         bar.finish_and_clear();
         if events < position {
-            return Err(anyhow::anyhow!("the host gave {events} of {position} events").into());
+            return Err(anyhow::anyhow!("the host gave {events} of {}", counted(position, "event")).into());
         }
         let mut revisions = BTreeSet::new();
         let facts =

@@ -1,7 +1,7 @@
 //! `polder tenant list` and `polder tenant show`.
 
 use clap::Args;
-use polder_core::TenantName;
+use polder_core::{TenantName, counted};
 use serde_json::Value;
 
 use crate::arguments::target::Connection;
@@ -64,8 +64,8 @@ fn describe(tenant: &Value) -> String {
         text.push_str(&format!("  domain {}, revision {revision}\n", domain["domain"].as_str().unwrap_or_default()));
     }
     text.push_str(&format!("  position {}\n", tenant["position"]));
-    text.push_str(&format!("  {} bytes of records\n", tenant["record_bytes"]));
-    text.push_str(&format!("  {} commands in flight\n", tenant["commands_in_flight"]));
+    text.push_str(&format!("  {} of records\n", counted(&tenant["record_bytes"], "byte")));
+    text.push_str(&format!("  {} in flight\n", counted(&tenant["commands_in_flight"], "command")));
     text.push_str(&limits(tenant));
     text
 }

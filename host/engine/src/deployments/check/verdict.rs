@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use polder_core::{Position, Sequence};
+use polder_core::{Position, Sequence, counted};
 use serde::{Deserialize, Serialize};
 
 use super::difference::Difference;
@@ -109,7 +109,7 @@ impl fmt::Display for GateRefusal {
                 f.write_str("it cannot read what the history holds: ")?;
                 for (number, UnreadableEvents { event, version, count, first }) in events.iter().enumerate() {
                     let comma = if number == 0 { "" } else { "; " };
-                    write!(f, "{comma}{event} version {version}, {}, first for {first}", counted(*count, "event"))?;
+                    write!(f, "{comma}{event} version {version}, {}, first for {first}", counted(count, "event"))?;
                 }
                 Ok(())
             }
@@ -139,10 +139,6 @@ impl fmt::Display for GateRefusal {
     }
 }
 
-fn counted(count: u64, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
 /// One line: the refusals, or what was checked.
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,7 +151,7 @@ impl fmt::Display for Verdict {
         }
         let ReplayReport { is_sample, aggregates, events, differing, uncompared, .. } = &self.replay;
         let which = if *is_sample { "a sample of " } else { "" };
-        write!(f, "replayed {which}{} of {}, ", counted(*events, "event"), counted(*aggregates, "aggregate"))?;
+        write!(f, "replayed {which}{} of {}, ", counted(events, "event"), counted(aggregates, "aggregate"))?;
         match differing {
             0 => f.write_str("no state differs")?,
             1 => f.write_str("1 state differs, accepted")?,

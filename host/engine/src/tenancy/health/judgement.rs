@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use super::origins::{Origin, Origins};
+use polder_core::counted;
 
 /// A revision is new for this long after its activation. A new revision is withdrawn when it fails.
 pub(crate) const PROBATION: Duration = Duration::from_secs(5 * 60);
@@ -163,8 +164,9 @@ impl Judgement {
         let seconds = (now - window.began).as_secs().max(1);
         let (callers, aggregates) = (window.faults.callers(), window.faults.aggregates());
         let cause = format!(
-            "{faults} of its {calls} calls within {seconds} s failed, for {callers} and {aggregates}; \
-             the limits are {FAULT_PERCENT_MAX} % and {FAULTS_MIN} faults"
+            "{faults} of its {} within {seconds} s failed, for {callers} and {aggregates}; \
+             the limits are {FAULT_PERCENT_MAX} % and {FAULTS_MIN} faults",
+            counted(calls, "call")
         );
         let left_out = window.faults.of_one_caller_or_one_aggregate();
         let (faults, calls) = (faults - left_out, calls - left_out);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use polder_core::Command;
+use polder_core::{Command, counted};
 use polder_journal::AggregateKey;
 
 /// Callers, and aggregates, that are counted separately. If there are more, no single one matters.
@@ -83,11 +83,8 @@ fn most(counts: &HashMap<u64, u64>) -> (u64, u64) {
 }
 
 fn described(counts: &HashMap<u64, u64>, noun: &str) -> String {
-    match counts.len() {
-        1 => format!("1 {noun}"),
-        ORIGINS_MAX => format!("{ORIGINS_MAX} {noun}s or more"),
-        count => format!("{count} {noun}s"),
-    }
+    let or_more = if counts.len() == ORIGINS_MAX { " or more" } else { "" };
+    format!("{}{or_more}", counted(counts.len(), noun))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Queries documents: one by its key, or many by their fields.
 
+mod field_types;
 mod number;
 mod time_fields;
 mod value;
@@ -205,6 +206,11 @@ pub(crate) fn check(query: &DocumentQuery, schema: &Value) -> Result<(), String>
         {
             let known: Vec<_> = known.keys().map(String::as_str).collect();
             return Err(format!("the documents have no field {first:?}; they have {}", known.join(", ")));
+        }
+    }
+    for (field, wanted) in &query.filters {
+        if let Some(right) = field_types::mismatch(schema, field, wanted) {
+            return Err(format!("field {field:?} cannot be {wanted:?}: it is {right}"));
         }
     }
     Ok(())

@@ -8,6 +8,16 @@ const REFERENCES_MAX: usize = 32;
 
 /// Whether the field is a point in time. `field` is its path with dots.
 pub(super) fn is_time(schema: &Value, field: &str) -> bool {
+    schemas_of(schema, field).into_iter().any(is_point_in_time)
+}
+
+/// Whether this schema by itself declares a point in time.
+pub(super) fn is_point_in_time(at: &Value) -> bool {
+    at.get("format").and_then(Value::as_str) == Some("date-time")
+}
+
+/// The schemas of the field, with all that they refer to or are composed of. `field` is its path with dots.
+pub(super) fn schemas_of<'a>(schema: &'a Value, field: &str) -> Vec<&'a Value> {
     let mut found = vec![schema];
     for part in field.split('.') {
         let mut next = Vec::new();
@@ -19,13 +29,11 @@ pub(super) fn is_time(schema: &Value, field: &str) -> bool {
         }
         found = next;
     }
-    let mut is_time = false;
+    let mut schemas = Vec::new();
     for at in found {
-        visit(schema, at, REFERENCES_MAX, &mut |at| {
-            is_time |= at.get("format").and_then(Value::as_str) == Some("date-time");
-        });
+        visit(schema, at, REFERENCES_MAX, &mut |at| schemas.push(at));
     }
-    is_time
+    schemas
 }
 
 /// Calls `see` with `at`, and with everything that it refers to or is composed of.

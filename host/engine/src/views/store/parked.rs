@@ -172,6 +172,22 @@ pub(super) fn write_parked(transaction: &Transaction<'_>, view: ViewId, parked: 
             parked.event,
             parked.version
         ])?;
+    match parked.kind {
+        ParkedKind::Failed | ParkedKind::Unrouted => set_not_due(transaction, view, parked),
+        ParkedKind::Behind | ParkedKind::Discarded => Ok(()),
+    }
+}
+
+/// The event was tried and has failed. So the events behind it in its line are not retried either.
+fn set_not_due(transaction: &Transaction<'_>, view: ViewId, parked: &Parked) -> StoreResult<()> {
+    let sql = "UPDATE parked SET due = 0 WHERE due AND view = ?1 AND key = ?2 AND position > ?3";
+    if parked.key.is_empty() {
+        let sql = format!("{sql} AND aggregate = ?4 AND aggregate_id = ?5");
+        let line = params![view.0, parked.key, parked.position.0, parked.aggregate, parked.aggregate_id];
+        transaction.prepare_cached(&sql)?.execute(line)?;
+    } else {
+        transaction.prepare_cached(sql)?.execute(params![view.0, parked.key, parked.position.0])?;
+    }
     Ok(())
 }
 

@@ -17,7 +17,7 @@ const BUSY_TIMEOUT_MS: u64 = 10_000;
 const LOG_PAGES_MAX: u32 = 64;
 const FILE_MODE: u32 = 0o600;
 /// Must be raised when the tables change.
-pub(super) const SCHEMA_VERSION: i64 = 3;
+pub(super) const SCHEMA_VERSION: i64 = 4;
 
 const SCHEMA: &str = "
     CREATE TABLE views (
@@ -55,6 +55,7 @@ const SCHEMA: &str = "
         PRIMARY KEY (view, position, key)
     ) WITHOUT ROWID;
     CREATE INDEX parked_by_key ON parked (view, key, position);
+    CREATE INDEX parked_due ON parked (view, key, aggregate, aggregate_id) WHERE due;
     CREATE TABLE effects (
         domain TEXT NOT NULL,
         projection TEXT NOT NULL,

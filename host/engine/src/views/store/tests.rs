@@ -225,11 +225,13 @@ fn a_line_is_retried_from_its_first_event_and_continues_after_a_discarded_one() 
     assert_eq!(store.line(view.id, &line("o-1"), 9).unwrap(), [Position(1), Position(2)]);
     assert_eq!(store.line(view.id, &unrouted, 9).unwrap(), [Position(3)]);
 
-    // It fails again, so it is no longer due.
+    // It fails again, so neither it nor the event behind it is due any longer.
     let again =
         Changes { parked: vec![parked(1, "o-1", ParkedKind::Failed)], checkpoint: Position(3), ..Changes::default() };
     store.write(&view, &again, u64::MAX).unwrap();
     assert_eq!(store.due(view.id).unwrap(), [line("o-2")]);
+    let due: Vec<_> = store.parked(&at(2), 9).unwrap().into_iter().map(|event| (event.key, event.is_due)).collect();
+    assert_eq!(due, [(Some("o-1".to_owned()), false), (Some("o-2".to_owned()), true)]);
     assert_eq!(store.discard(&at(1)).unwrap(), 1);
     assert_eq!(store.line(view.id, &line("o-1"), 9).unwrap(), [Position(2)]);
     assert!(store.due(view.id).unwrap().contains(&line("o-1")), "the event behind it is retried without a request");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use polder_core::{AggregateId, AggregateName, CommandId, CommandName, Limits, Reason, Sequence, TimestampMs};
+use polder_core::{AggregateId, AggregateName, CommandId, CommandName, Limits, Reason, Sequence, TimestampMs, counted};
 use polder_journal::{AggregateKey, Reader};
 use polder_sandbox::{CallErrorKind, GuestCommand};
 use serde_json::Value;
@@ -118,7 +118,11 @@ fn decisions_differ(
     match (live, again) {
         (Ok(live), Ok(again)) => {
             if live.len() != again.len() {
-                return Some(format!("it decided on {} events, and on {} when run again", live.len(), again.len()));
+                return Some(format!(
+                    "it decided on {}, and on {} when run again",
+                    counted(live.len(), "event"),
+                    again.len()
+                ));
             }
             live.iter().zip(again).enumerate().find_map(|(index, (live, again))| {
                 let is_same = (&live.name, live.version) == (&again.name, again.version)
@@ -188,7 +192,7 @@ mod tests {
                 Ok(vec![event("a", r#"{"x":2}"#)]),
                 r#"event 1 was a@1 {"x":1}, and is a@1 {"x":2} when run again"#,
             ),
-            (live(), Ok(vec![]), "it decided on 1 events, and on 0 when run again"),
+            (live(), Ok(vec![]), "it decided on 1 event, and on 0 when run again"),
             (live(), Err(reason("no")), "it was accepted, and is rejected with no when run again"),
             (Err(reason("no")), live(), "it was rejected with no, and is accepted when run again"),
             (Err(reason("no")), Err(reason("never")), "it was rejected with no, and with never when run again"),

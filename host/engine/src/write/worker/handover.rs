@@ -102,12 +102,12 @@ impl Worker {
         self.batch_number += 1;
         let (progress, audit) = (self.undurable.progress(), self.audit.clone().filter(|_| !samples.is_empty()));
         let (reader, grown, metrics) = (self.reader.clone(), Arc::clone(&self.grown), Arc::clone(&self.metrics));
-        let notify = move |appended: Result<&[Position], &NotAppended>| {
+        let notify = move |appended: Result<&[Slot], &NotAppended>| {
             match appended {
-                Ok(positions) => {
+                Ok(slots) => {
                     progress.reached(number);
-                    batch.durable(positions, |tenant| reader.last_position(tenant), &grown, &metrics);
-                    for sample in samples {
+                    batch.durable(slots, |tenant| reader.last_position(tenant), &grown, &metrics);
+                    for sample in samples.into_iter().filter(|sample| sample.tenant.unavailable().is_none()) {
                         // Samples are only taken where there is an audit.
                         if let Some(audit) = &audit {
                             audit.offer(Box::new(sample));

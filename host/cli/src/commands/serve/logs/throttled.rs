@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use polder_core::ByteRate;
+use polder_core::{ByteRate, counted};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -71,7 +71,8 @@ impl Write for Line<'_> {
         if dropped > 0 {
             writeln!(
                 stderr,
-                "{dropped} lines of the log were dropped: it may grow by {LOG_BYTES_PER_SECOND_MAX} bytes a second"
+                "the log left out {}: it may grow by {LOG_BYTES_PER_SECOND_MAX} bytes a second",
+                counted(dropped, "line")
             )?;
         }
         stderr.write_all(line)?;
