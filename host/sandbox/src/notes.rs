@@ -107,7 +107,7 @@ mod tests {
         notes.dropped = 3;
         let taken = notes.take();
         assert_eq!(taken.first().map(|note| note.level), Some(NoteLevel::Detail));
-        assert!(taken.last().unwrap().message.starts_with("3 more notes"));
+        assert!(taken.last().unwrap().message.starts_with("3 notes more"));
         assert!(!notes.is_full() && notes.take().is_empty());
     }
 }

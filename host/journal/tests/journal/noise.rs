@@ -1,16 +1,30 @@
 //! Damaged frames, records and segments are refused or skipped, and nothing panics.
 
+use std::sync::Arc;
+
 use polder_fuzz::{Damage, run};
 use polder_journal::disk::{Disk, FaultyDisk};
-use polder_journal::{FrameCheck, OpenError, RecordView, verify_on};
+use polder_journal::{FrameCheck, Journal, Keyring, OpenError, OpenReport, Reader, RecordView, Writer, verify_on};
 
-use crate::support::{Model, accept, keys, open_on, reject};
+use crate::support::{Model, SEALED, accept, reject, small, tenant};
 
 const CASES_MIN: u64 = 400;
 
-fn filled() -> FaultyDisk {
+/// Keys for one test alone: a frame that was damaged on purpose, and has a matching hash, marks its tenant's key as
+/// wrong.
+fn own_keys() -> Keyring {
+    let keys = Keyring::default();
+    keys.create(&tenant(SEALED)).unwrap();
+    keys
+}
+
+fn open_on(disk: &FaultyDisk, keys: &Keyring) -> Result<(Writer, Reader, OpenReport), OpenError> {
+    Journal::open_on(Arc::new(disk.clone()), keys.clone(), small())
+}
+
+fn filled(keys: &Keyring) -> FaultyDisk {
     let disk = FaultyDisk::new(1);
-    let (mut writer, _reader, _) = open_on(&disk).unwrap();
+    let (mut writer, _reader, _) = open_on(&disk, keys).unwrap();
     let mut model = Model::default();
     for number in 0..10 {
         model
@@ -22,20 +36,21 @@ fn filled() -> FaultyDisk {
 
 #[test]
 fn damaged_segments_are_refused_or_read_as_far_as_they_are_good() {
-    let disk = filled();
+    let keys = own_keys();
+    let disk = filled(&keys);
     let addresses = disk.after_restart().segments().unwrap();
     let segments: Vec<_> = addresses.iter().map(|at| (*at, Damage::new([disk.bytes(*at)], &[]))).collect();
     let counts = run(CASES_MIN, |random| {
         let damaged = disk.after_restart();
         let (address, damage) = &segments[random.usize(..segments.len())];
         damaged.set_bytes(*address, damage.some_undamaged(random));
-        drop(verify_on(&damaged, &keys()));
-        match open_on(&damaged) {
+        drop(verify_on(&damaged, &keys));
+        match open_on(&damaged, &keys) {
             // A journal that opens must also take new records.
             Ok((mut writer, reader, _)) => {
                 let mut model = Model::default();
                 model.append(&mut writer, &[accept("third", 1, &[10])]).unwrap();
-                assert_eq!(reader.last_position(&crate::support::tenant("third")).0, 1);
+                assert_eq!(reader.last_position(&tenant("third")).0, 1);
                 true
             }
             Err(OpenError::Damaged { .. }) => false,
@@ -47,11 +62,11 @@ fn damaged_segments_are_refused_or_read_as_far_as_they_are_good() {
 
 #[test]
 fn damaged_frames_are_refused() {
-    let disk = filled();
+    let keys = own_keys();
+    let disk = filled(&keys);
     let bytes = disk.bytes(0);
     let length = u32::from_le_bytes(bytes[112..116].try_into().unwrap()) as usize;
     let frame = &bytes[..length];
-    let keys = keys();
     let damage = Damage::new([frame], &[]);
     let counts = run(CASES_MIN, |random| {
         let mut damaged = damage.some_undamaged(random);
@@ -73,9 +88,10 @@ fn damaged_frames_are_refused() {
 
 #[test]
 fn damaged_records_are_refused_or_read_within_their_bytes() {
-    let disk = filled();
-    let (_writer, reader, _) = open_on(&disk).unwrap();
-    let batch = reader.tenant_batch(&crate::support::tenant("main"), polder_core::Position::ZERO, 1).unwrap();
+    let keys = own_keys();
+    let disk = filled(&keys);
+    let (_writer, reader, _) = open_on(&disk, &keys).unwrap();
+    let batch = reader.tenant_batch(&tenant("main"), polder_core::Position::ZERO, 1).unwrap();
     let damage = Damage::new([batch.records().next().unwrap().bytes()], &[]);
     let counts = run(CASES_MIN, |random| {
         let mut damaged = damage.some_undamaged(random);
