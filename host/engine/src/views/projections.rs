@@ -44,8 +44,12 @@ impl Projections {
         let folder = data_dir.join("views");
         create_private_folder(&folder)?;
         let tenants: Arc<Tenants> = Arc::default();
-        let (reading, known) = (reader.clone(), Arc::clone(&tenants));
-        let scheduler = Scheduler::start(threads, move |queue, task, lane| turn(queue, task, lane, &known, &reading))?;
+        // The thread of the slow lane has a low priority, and must not hold the locks of the journal's index.
+        let (reading, aside, known) = (reader.clone(), reader.aside()?, Arc::clone(&tenants));
+        let scheduler = Scheduler::start(threads, move |queue, task, lane| {
+            let reader = if lane == Lane::Slow { &aside } else { &reading };
+            turn(queue, task, lane, &known, reader)
+        })?;
         Ok(Self { folder, tenants, restore, reader: reader.clone(), scheduler })
     }
 

@@ -202,7 +202,9 @@ impl Queue {
 
     fn run(&self, turn: &dyn Fn(&Self, &Task, Lane) -> Turned, lane: Lane) {
         if lane == Lane::Slow {
-            priority::give_way();
+            // Not the idle priority: this thread shares locks with the fast lane, those of this queue, of the tenants'
+            // views and of their stores. At idle priority a busy machine could pause it inside one of them for good.
+            priority::stand_back();
         }
         let next = || match lane {
             Lane::Fast => self.next(),
