@@ -14,10 +14,11 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params, pa
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::store::{StoreResult, is_damage, read_effects, set_aside, unreadable};
+use super::store::{StoreResult, is_damage, parked_events, read_effects, set_aside, unreadable};
 use crate::read::{ReadError, ReadStop, ReadTurn, SetAside};
 use crate::views::answers::{
-    Direction, Document, DocumentAnswer, DocumentPage, DocumentQuery, EffectCursor, EffectPage,
+    Direction, Document, DocumentAnswer, DocumentPage, DocumentQuery, EffectCursor, EffectPage, ParkedEvent,
+    ParkedFilter,
 };
 use crate::views::views_reader::ViewsReader;
 
@@ -58,7 +59,7 @@ impl From<ReadError> for ReadFailure {
 
 fn too_slow() -> ReadError {
     ReadError::TooSlow(format!(
-        "the query reads more documents than is possible in {} s: ask for fewer, by key or without an order",
+        "the query reads more than is possible in {} s: ask for less, by key or without an order",
         READ_TIME_MAX.as_secs()
     ))
 }
@@ -157,6 +158,16 @@ impl ViewsReader {
             let bytes = page.effects.iter().map(|effect| effect.payload.get().len() as u64).sum();
             Ok(EffectPage { reserved: Some(hold(turn, bytes)?), ..page })
         })
+    }
+
+    /// The parked events that the filter selects, at most `limit`.
+    pub(crate) fn parked(
+        &self,
+        filter: &ParkedFilter,
+        limit: usize,
+        turn: &ReadTurn<'_>,
+    ) -> Result<Vec<ParkedEvent>, ReadFailure> {
+        self.read(turn, |transaction| Ok(parked_events(transaction, filter, limit)?))
     }
 
     fn read<T>(
