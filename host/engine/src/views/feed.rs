@@ -15,10 +15,11 @@ use polder_core::{ContentId, Limits, Position};
 use polder_journal::{ReadError, Reader, TenantBatch};
 use polder_sandbox::{CallError, CallErrorKind, Component, CpuTime, DocumentHandle, GuestEvent, Instance};
 
-use super::allowance::{Failures, Lane, STRETCH_BYTES_MIN, Stretch};
+use super::allowance::{Failures, STRETCH_BYTES_MIN, Stretch};
 use super::readable::Readable;
 use super::store::{Line, NewEffect, View, ViewStore, WriteError};
 use crate::folding::guest_event;
+use crate::scheduler::Lane;
 use crate::tenancy::{Tenant, overran_slice};
 use crate::throttle::{HeldBack, LONG_REST, Pace};
 

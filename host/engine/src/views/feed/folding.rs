@@ -7,8 +7,8 @@ use polder_journal::Reader;
 use polder_sandbox::{CallError, CallErrorKind, GuestEvent, Instance, is_interrupted};
 
 use super::{Feed, FeedError, OpenDocument, Trouble};
+use crate::scheduler::Lane;
 use crate::tenancy::overran_slice;
-use crate::views::allowance::Lane;
 use crate::views::answers::ParkedKind;
 use crate::views::routing::ByDocument;
 use crate::views::store::{Changes, Line, NewEffect, Parked, View, ViewStore};
