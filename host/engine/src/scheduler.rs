@@ -282,3 +282,72 @@ impl<T: Task> Tasks<T> {
         self.later.extract_if(.., |(at, _)| *at <= now).map(|(_, task)| task).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::mpsc::{Sender, channel};
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Eq)]
+    enum Step {
+        Turn(Lane),
+        Done,
+    }
+
+    struct Errand(Lane, Sender<Step>);
+
+    impl Task for Errand {
+        type Shared = ();
+
+        fn owner(&self) -> usize {
+            0
+        }
+
+        fn lane(&self) -> Lane {
+            self.0
+        }
+
+        fn name(&self) -> &str {
+            "errand"
+        }
+
+        fn done(self, _: &Queue<Self>) {
+            self.1.send(Step::Done).unwrap();
+        }
+    }
+
+    /// The steps of a task that is done after this many turns.
+    fn steps(lane: Lane, turns: u32, queue: impl FnOnce(&Queue<Errand>, Errand)) -> Vec<Step> {
+        let ((to, steps), had) = (channel(), AtomicU32::new(0));
+        let scheduler = Scheduler::start("test", 1, move |_, Errand(_, to): &Errand, lane| {
+            to.send(Step::Turn(lane)).unwrap();
+            if had.fetch_add(1, Ordering::Relaxed) + 1 < turns { Turned::More } else { Turned::Done }
+        });
+        let scheduler = scheduler.unwrap();
+        queue(scheduler.queue(), Errand(lane, to));
+        // The channel closes when the task is dropped.
+        let steps = steps.iter().collect();
+        scheduler.stop();
+        steps
+    }
+
+    #[test]
+    fn a_task_has_turns_on_its_lane_until_it_is_done() {
+        for lane in [Lane::Fast, Lane::Slow] {
+            let expected = [Step::Turn(lane), Step::Turn(lane), Step::Done];
+            assert_eq!(steps(lane, 2, Queue::push), expected);
+        }
+        assert_eq!(steps(Lane::Fast, 1, Queue::push_unhurried), [Step::Turn(Lane::Fast), Step::Done]);
+    }
+
+    #[test]
+    fn a_postponed_task_can_be_brought_forward() {
+        let put_off = |queue: &Queue<Errand>, errand: Errand| {
+            queue.put_off(errand, Duration::from_secs(3_600));
+            queue.bring_forward(|_| true);
+        };
+        assert_eq!(steps(Lane::Fast, 1, put_off), [Step::Turn(Lane::Fast), Step::Done]);
+    }
+}
