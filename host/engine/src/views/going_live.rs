@@ -5,19 +5,19 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use polder_core::counted;
-use polder_journal::Reader;
 
 use super::open_views::OpenViews;
 use super::slot::{Damaged, FeedSlot, Switch};
 use super::store::StoreResult;
+use super::store_thread::LaneAccess;
 use crate::scheduler::{Lane, Turned};
 
 impl OpenViews {
-    pub(super) fn turn(&self, feed: &FeedSlot, reader: &Reader, lane: Lane) -> Result<Turned, Damaged> {
+    pub(super) fn turn(&self, feed: &FeedSlot, access: &LaneAccess, lane: Lane) -> Result<Turned, Damaged> {
         if self.are_damaged() {
             return Err(Damaged);
         }
-        feed.turn((reader, &self.store), lane, &|| self.caught_up(feed))
+        feed.turn((&access.reader, &access.store(&self.store)), lane, &|| self.caught_up(feed))
     }
 
     fn caught_up(&self, feed: &FeedSlot) -> StoreResult<Switch> {

@@ -24,6 +24,7 @@ mod routing;
 mod set_aside;
 mod slot;
 mod store;
+mod store_thread;
 mod tenant_views;
 mod view_queries;
 mod view_tasks;

@@ -18,7 +18,7 @@ use super::view_tasks::ViewQueue;
 use crate::tenancy::Tenant;
 
 pub(super) struct OpenViews {
-    pub(super) store: ViewStore,
+    pub(super) store: Arc<ViewStore>,
     feeds: RwLock<Vec<Arc<FeedSlot>>>,
     /// Whether the file is damaged or gone. Then nothing is read from it any more.
     is_damaged: AtomicBool,
@@ -60,7 +60,7 @@ impl OpenViewsError {
 
 impl OpenViews {
     pub(super) fn open(path: &Path, tenant: &Tenant, reader: &Reader) -> Result<Self, OpenViewsError> {
-        let store = ViewStore::open(path)?;
+        let store = Arc::new(ViewStore::open(path)?);
         forget_another_history(&store, &tenant.name, reader)?;
         tenant.views_take(store.bytes()?);
         let (feeds, is_damaged, is_ended, changing) = Default::default();

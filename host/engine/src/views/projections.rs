@@ -15,6 +15,7 @@ use super::evidence;
 use super::open_views::{Asked, OpenViews, Reached};
 use super::restore::Restore;
 use super::slot::{Damaged, FeedSlot};
+use super::store_thread::LaneAccess;
 use super::tenant_views::{self, TenantViews, ViewsError};
 use super::view_tasks::{SWEEP_EVERY, ViewQueue, ViewTask};
 use super::views_reader::ViewsReader;
@@ -45,11 +46,10 @@ impl Projections {
         let folder = data_dir.join("views");
         create_private_folder(&folder)?;
         let tenants: Arc<Tenants> = Arc::default();
-        // The thread of the slow lane has a low priority, and must not hold the locks of the journal's index.
-        let (reading, aside, known) = (reader.clone(), reader.aside()?, Arc::clone(&tenants));
+        let (fast, slow, known) = (LaneAccess::fast(reader), LaneAccess::slow(reader)?, Arc::clone(&tenants));
         let scheduler = Scheduler::start("projections", threads, move |queue, task, lane| {
-            let reader = if lane == Lane::Slow { &aside } else { &reading };
-            turn(queue, task, lane, &known, reader)
+            let access = if lane == Lane::Slow { &slow } else { &fast };
+            turn(queue, task, lane, &known, access)
         })?;
         Ok(Self { folder, tenants, restore, reader: reader.clone(), scheduler })
     }
@@ -189,23 +189,23 @@ impl Projections {
     }
 }
 
-fn turn(queue: &ViewQueue, task: &ViewTask, lane: Lane, tenants: &Tenants, reader: &Reader) -> Turned {
+fn turn(queue: &ViewQueue, task: &ViewTask, lane: Lane, tenants: &Tenants, access: &LaneAccess) -> Turned {
     let with_views = |tenant: &Tenant, turn: &dyn Fn(&TenantViews) -> Turned| {
         // The views are gone if the tenant was removed.
         views_of(tenants, &tenant.name).map_or(Turned::Done, |views| turn(&views))
     };
     match task {
-        ViewTask::Feed(feed) => with_views(&feed.tenant, &|views| feed_turn(queue, feed, lane, views, reader)),
+        ViewTask::Feed(feed) => with_views(&feed.tenant, &|views| feed_turn(queue, feed, lane, views, access)),
         ViewTask::Open { tenant, .. } => with_views(tenant, &|views| views.open_to_feed(queue)),
-        ViewTask::Look(tenant) => with_views(tenant, &|views| views.look(queue)),
+        ViewTask::Look(tenant) => with_views(tenant, &|views| views.look(queue, access)),
         ViewTask::Sweep => sweep(queue, tenants),
     }
 }
 
-fn feed_turn(queue: &ViewQueue, feed: &FeedSlot, lane: Lane, views: &TenantViews, reader: &Reader) -> Turned {
+fn feed_turn(queue: &ViewQueue, feed: &FeedSlot, lane: Lane, views: &TenantViews, access: &LaneAccess) -> Turned {
     let Some(open) = views.opened() else { return Turned::Done };
-    match reader.check_room() {
-        Ok(()) => open.turn(feed, reader, lane).unwrap_or_else(|Damaged| renewed(views, &open, queue)),
+    match access.reader.check_room() {
+        Ok(()) => open.turn(feed, access, lane).unwrap_or_else(|Damaged| renewed(views, &open, queue)),
         Err(shortage) => feed.hold_up(shortage.to_string()),
     }
 }

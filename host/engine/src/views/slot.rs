@@ -11,7 +11,8 @@ use tokio::sync::watch;
 
 use super::allowance::retry_after;
 use super::feed::{Feed, FeedError, Turn};
-use super::store::{StoreResult, View, ViewStore, is_damage};
+use super::store::{StoreResult, View, is_damage};
+use super::store_thread::TurnStore;
 use crate::scheduler::{Lane, Turned};
 use crate::tenancy::{LanePolicy, Tenant};
 
@@ -120,7 +121,7 @@ impl FeedSlot {
     /// Runs one turn. When everything is folded in, switches readers to this view.
     pub(super) fn turn(
         &self,
-        source: (&Reader, &ViewStore),
+        source: (&Reader, &TurnStore<'_>),
         lane: Lane,
         caught_up: &dyn Fn() -> StoreResult<Switch>,
     ) -> Result<Turned, Damaged> {

@@ -14,6 +14,7 @@ use polder_sandbox::{Component, CpuTime};
 
 use super::open_views::{Asked, OpenViews, OpenViewsError};
 use super::restore::Restore;
+use super::store_thread::LaneAccess;
 use super::view_tasks::{ViewQueue, ViewTask};
 use crate::scheduler::{Lane, Turned};
 use crate::tenancy::Tenant;
@@ -136,7 +137,7 @@ impl TenantViews {
 
     /// Folds in the events missed while the host was down, and closes the views again if no reader has used them in the
     /// meantime.
-    pub(super) fn look(&self, queue: &ViewQueue) -> Turned {
+    pub(super) fn look(&self, queue: &ViewQueue, access: &LaneAccess) -> Turned {
         let open = match self.opened_or_open() {
             Ok(open) => open,
             Err(_) if self.tenant.is_closing() => return Turned::Done,
@@ -148,7 +149,7 @@ impl TenantViews {
                 // Let the tasks of other tenants run in between.
                 queue.wake(&feed);
             } else if !feed.queued.swap(true, Ordering::SeqCst) {
-                let turned = open.turn(&feed, &self.reader, Lane::Fast);
+                let turned = open.turn(&feed, access, Lane::Fast);
                 // The feed's next turn finds the damage again, and has the file rebuilt.
                 queue.after(ViewTask::Feed(feed), turned.unwrap_or(Turned::Stuck));
             }
