@@ -27,6 +27,7 @@ mod machine;
 mod metrics;
 mod priority;
 mod read;
+mod scheduler;
 mod tenancy;
 mod tenants;
 mod throttle;

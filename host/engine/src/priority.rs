@@ -12,9 +12,14 @@ pub(crate) fn give_way() {
 }
 
 /// Gives the calling thread the lowest normal priority: about a hundredth of the CPU time, but that also on a busy
-/// machine.
+/// machine. So the thread always leaves a section that holds a lock, and may share locks with other threads, as long as
+/// each section is short. It must not take the locks of the journal's index, which the writer needs for every command:
+/// it uses [`Reader::aside`](polder_journal::Reader::aside).
 pub(crate) fn stand_back() {
-    set(NormalThreadSchedulePolicy::Other, "audits and slow reads will take more CPU time than they should");
+    set(
+        NormalThreadSchedulePolicy::Other,
+        "audits, slow reads and slow projections will take more CPU time than they should",
+    );
 }
 
 fn set(policy: NormalThreadSchedulePolicy, consequence: &str) {

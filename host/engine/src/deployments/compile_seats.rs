@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use polder_core::TenantName;
 
-use super::compiling::{CompileError, Stop};
+use super::compile_error::CompileError;
+use super::stop::Stop;
 
 /// Compilers that may run at a time on a machine with more than two processors; on others one.
 pub const COMPILERS_MAX: usize = 2;

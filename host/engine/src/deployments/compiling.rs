@@ -3,12 +3,12 @@
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use polder_core::{MemoryExhausted, MemoryReservation};
-use polder_sandbox::Refusal;
+use polder_core::MemoryReservation;
 
+use super::compile_error::CompileError;
 use super::compile_seats::CompileSeats;
+use super::stop::Stop;
 use super::uploads::{UploadCounts, Uploaded};
 
 /// Turns a component into machine code.
@@ -46,66 +46,6 @@ pub struct CompileJob<'a> {
     /// it.
     pub memory: &'a mut MemoryReservation,
     pub stop: &'a Stop,
-}
-
-/// The reason why there is no machine code.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum CompileError {
-    /// The author must fix the component.
-    #[error("{0}")]
-    Refused(String),
-    /// The author must make the component smaller or simpler.
-    #[error("compiling the component takes more than {value} {unit} (limit {limit})")]
-    Limit { limit: &'static str, value: u64, unit: &'static str },
-    /// The caller should retry later.
-    #[error("compilers are busy: {what} (limit {limit}, {value})")]
-    Busy { what: &'static str, limit: &'static str, value: u64 },
-    #[error("there is no memory for the compiler: {0}")]
-    Memory(#[from] MemoryExhausted),
-    #[error("compiling was stopped, because the client has left or the host stops")]
-    Stopped,
-    /// The operator must look into the host.
-    #[error("the compiler cannot run: {0}")]
-    Failed(String),
-}
-
-impl From<Refusal> for CompileError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal.to_string())
-    }
-}
-
-/// Ends work whose caller has left. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct Stop {
-    own: Arc<AtomicBool>,
-    /// Set when the host stops.
-    host: Arc<AtomicBool>,
-}
-
-impl Stop {
-    pub(super) fn within(host: &Arc<AtomicBool>) -> Self {
-        Self { own: Arc::default(), host: Arc::clone(host) }
-    }
-
-    pub fn set(&self) {
-        self.own.store(true, Ordering::Relaxed);
-    }
-
-    pub fn is_set(&self) -> bool {
-        self.own.load(Ordering::Relaxed) || self.host.load(Ordering::Relaxed)
-    }
-}
-
-/// Sets the stop when it is dropped.
-#[derive(Debug)]
-pub(crate) struct StopOnDrop(pub(crate) Stop);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.set();
-    }
 }
 
 /// Compiles in this process and without limits. It is meant for tests, benchmarks, and tools that run the author's own

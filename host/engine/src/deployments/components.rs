@@ -13,7 +13,9 @@ use polder_journal::Reader;
 use polder_journal::disk::create_private_folder;
 use polder_sandbox::{Component, Origin, Sandbox};
 
-use super::compiling::{CompileError, CompileJob, Compilers, Stop};
+use super::compile_error::CompileError;
+use super::compiling::{CompileJob, Compilers};
+use super::stop::Stop;
 use super::uploads::{Upload, UploadError, Uploaded, Uploads};
 
 /// Stores components for all hosts that share a journal.

@@ -7,11 +7,12 @@ use polder_sandbox::Component;
 
 use super::answers::Deployed;
 use super::check::{GateRefusal, Verdict};
-use super::compiling::{CompileError, StopOnDrop};
+use super::compile_error::CompileError;
 use super::deploy_error::DeployError;
 use super::facts::DeploymentFact;
 use super::options::{DeployOptions, RollBackOptions};
 use super::service::DeploymentService;
+use super::stop::StopOnDrop;
 use super::takeover::{Takeover, Why};
 use super::uploads::{Upload, UploadError, Uploaded};
 use crate::joined::{blocking, joined};

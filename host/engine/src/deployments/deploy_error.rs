@@ -3,7 +3,7 @@
 use polder_core::{DomainName, MemoryExhausted, Revision, TenantName};
 
 use super::check::{GateError, Verdict};
-use super::compiling::CompileError;
+use super::compile_error::CompileError;
 use crate::tenancy::{MEMORY_RETRY_MS, SYSTEM_TENANT, others, out_of_service};
 
 /// The reason why a component did not become the active revision. The active revision is unchanged.

@@ -4,6 +4,7 @@
 mod activate;
 mod answers;
 mod check;
+mod compile_error;
 mod compile_seats;
 mod compiling;
 mod components;
@@ -17,6 +18,7 @@ mod restore;
 mod restoring;
 mod revisions;
 mod service;
+mod stop;
 mod takeover;
 mod turns;
 mod uploads;
@@ -28,8 +30,9 @@ pub use check::{
     Change, Difference, DifferingPlace, EventPlace, GateProgress, GateRefusal, GateStage, LostState, REPLAY_EVENTS_MAX,
     ReplayReport, ReplayScope, UnreadableEvents, Verdict,
 };
+pub use compile_error::CompileError;
 pub use compile_seats::{COMPILE_WAIT_MS_MAX, COMPILERS_MAX, COMPILES_WAITING_MAX};
-pub use compiling::{CompileError, CompileJob, Compiler, CompilerInProcess, Compilers, Stop};
+pub use compiling::{CompileJob, Compiler, CompilerInProcess, Compilers};
 pub use components::ComponentStore;
 pub(crate) use components::Components;
 pub use deploy::Described;
@@ -40,5 +43,6 @@ pub(crate) use restore::old_revisions;
 pub use revisions::{RevisionInfo, RevisionStatus};
 pub use service::DeploymentService;
 pub(crate) use service::{DeploymentParts, Restoring};
+pub use stop::Stop;
 pub(crate) use turns::Turns;
 pub use uploads::{UPLOADS_MAX, UPLOADS_PER_TENANT_MAX, Upload, UploadError, Uploaded};

@@ -134,7 +134,7 @@ fn compose(
         sealed: report.sealed,
         removals: tokio::sync::Mutex::default(),
     });
-    let queries = Queries::new(&directory, &reader, &reads, registries::FACT_KINDS);
+    let queries = Queries::new(&directory, &reader, &reads, registries::FACT_KINDS).map_err(folder)?;
     Ok(Inner {
         commands: Commands::new(&directory, &write_path, &reader, &metrics),
         views: ViewQueries::new(&directory, &projections, &reads, &queries),

@@ -13,6 +13,7 @@ mod answers;
 mod event_domains;
 mod events;
 mod history;
+mod lane_readers;
 mod lanes;
 mod lookup;
 mod page;

@@ -1,5 +1,6 @@
 //! Queries of states, histories and events. Nothing here changes any data.
 
+use std::io;
 use std::sync::Arc;
 
 use polder_core::{AggregateId, AggregateName, DomainName, Limits, Position, Sequence, TenantName};
@@ -12,6 +13,7 @@ use super::answers::{AsOf, EventFilter, EventPage, HistoryPage, StateAnswer};
 use super::event_domains::EventDomains;
 use super::events::events;
 use super::history::history;
+use super::lane_readers::LaneReaders;
 use super::lookup::{Found, find_domain, tenant_to_read};
 use super::read_error::ReadError;
 use super::state::StateRead;
@@ -22,20 +24,22 @@ use crate::tenancy::{Tenant, TenantDirectory};
 #[derive(Clone)]
 pub struct Queries {
     directory: Arc<TenantDirectory>,
-    reader: Reader,
+    readers: LaneReaders,
     reads: Arc<ReadAdmission>,
     event_domains: EventDomains,
 }
 
 impl Queries {
+    /// # Errors
+    /// Fails if the system cannot start a thread.
     pub(crate) fn new(
         directory: &Arc<TenantDirectory>,
         reader: &Reader,
         reads: &Arc<ReadAdmission>,
         fact_kinds: &'static [(&'static str, &'static str)],
-    ) -> Self {
-        let event_domains = EventDomains::new(directory, fact_kinds);
-        Self { directory: Arc::clone(directory), reader: reader.clone(), reads: Arc::clone(reads), event_domains }
+    ) -> io::Result<Self> {
+        let (event_domains, readers) = (EventDomains::new(directory, fact_kinds), LaneReaders::new(reader)?);
+        Ok(Self { directory: Arc::clone(directory), readers, reads: Arc::clone(reads), event_domains })
     }
 
     pub async fn state(
@@ -47,7 +51,7 @@ impl Queries {
         as_of: AsOf,
     ) -> Result<StateAnswer, ReadError> {
         let found = self.find(tenant, domain, aggregate)?;
-        let (tenant, mut reading) = (found.tenant, StateRead::new(self.reader.clone(), found.active, as_of));
+        let (tenant, mut reading) = (found.tenant, StateRead::new(self.readers.clone(), found.active, as_of));
         let (name, domain, aggregate, id) = (tenant.name.clone(), domain.clone(), aggregate.clone(), id.clone());
         let work = move |turn: &ReadTurn<'_>| {
             let address = AggregateAddress { tenant: &tenant, domain: &domain, aggregate: &aggregate, id: &id };
@@ -92,12 +96,12 @@ impl Queries {
         limit: usize,
         patience: Patience,
     ) -> Result<HistoryPage, ReadError> {
-        let (reader, tenant) = (self.reader.clone(), self.find_history(tenant, domain, aggregate)?);
+        let (readers, tenant) = (self.readers.clone(), self.find_history(tenant, domain, aggregate)?);
         let (name, domain, aggregate, id) = (tenant.name.clone(), domain.clone(), aggregate.clone(), id.clone());
         let is_first = patience == Patience::Bounded;
         let work = move |turn: &ReadTurn<'_>| {
             let address = AggregateAddress { tenant: &tenant, domain: &domain, aggregate: &aggregate, id: &id };
-            history(&reader, turn, &address, from, limit, is_first)
+            history(readers.of(turn), turn, &address, from, limit, is_first)
         };
         self.reads.run(&name, patience, work).await
     }
@@ -159,8 +163,8 @@ impl Queries {
         ReadError,
     > {
         let tenant = tenant_to_read(&self.directory, tenant)?.name.clone();
-        let (reader, filter, name) = (self.reader.clone(), filter.clone(), tenant.clone());
-        Ok((tenant, move |turn: &ReadTurn<'_>| events(&reader, turn, &name, &filter, after, limit)))
+        let (readers, filter, name) = (self.readers.clone(), filter.clone(), tenant.clone());
+        Ok((tenant, move |turn: &ReadTurn<'_>| events(readers.of(turn), turn, &name, &filter, after, limit)))
     }
 
     /// The tenant whose history contains the aggregate's events.
@@ -198,7 +202,7 @@ impl Queries {
     /// An id that distinguishes a tenant's history from all others, even from that of a tenant of the same name on
     /// another host.
     pub fn history_id(&self, tenant: &TenantName) -> Result<String, ReadError> {
-        let id = self.reader.keys().history_id(tenant);
+        let id = self.readers.fast.keys().history_id(tenant);
         id.ok_or_else(|| ReadError::UnknownTenant(tenant.clone()))
     }
 }

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::aggregate_address::AggregateAddress;
 use super::answers::{AsOf, StateAnswer};
+use super::lane_readers::LaneReaders;
 use super::read_error::{ReadError, damaged, storage};
 use super::time_slice::{ReadStop, ReadTurn};
 use crate::folding::{FoldError, Folded, Wanted, begin, fold_part};
@@ -17,7 +18,7 @@ use crate::tenancy::{Active, RulesInstance, overran_slice};
 
 /// One read of a state, with its progress.
 pub(super) struct StateRead {
-    reader: Reader,
+    readers: LaneReaders,
     active: Arc<Active>,
     as_of: AsOf,
     /// `None` before the first turn.
@@ -34,8 +35,8 @@ struct Folding {
 }
 
 impl StateRead {
-    pub(super) fn new(reader: Reader, active: Arc<Active>, as_of: AsOf) -> Self {
-        Self { reader, active, as_of, sequence_max: None, folding: None }
+    pub(super) fn new(readers: LaneReaders, active: Arc<Active>, as_of: AsOf) -> Self {
+        Self { readers, active, as_of, sequence_max: None, folding: None }
     }
 
     /// Continues the read for one turn.
@@ -68,7 +69,7 @@ impl StateRead {
                 return Err(stop);
             }
             let Folding { mut instance, is_slow, folded, .. } = folding;
-            let part = fold_part(&mut *instance, &self.reader, address.key(), folded, sequence_max);
+            let part = fold_part(&mut *instance, self.readers.of(turn), address.key(), folded, sequence_max);
             let (folded, is_end) = part.map_err(|error| self.stopped(error, address, &limits, turn))?;
             folding = Folding { instance, is_slow, folded, is_end };
         }
@@ -80,7 +81,7 @@ impl StateRead {
         drop(instance);
         let state = RawValue::from_string(state)
             .map_err(|error| self.fault(address, format!("inspect gave no JSON: {error}")))?;
-        let at_ms = time_of(&self.reader, address, folded.sequence)?;
+        let at_ms = time_of(self.readers.of(turn), address, folded.sequence)?;
         let (sequence, revision) = (folded.sequence, self.active.revision);
         Ok(StateAnswer { sequence, revision, at_ms, state, reserved: Some(reserved) })
     }
@@ -101,13 +102,14 @@ impl StateRead {
             id: address.id,
             revision: &self.active.revision,
         };
-        let folded = begin(&mut *instance, &self.reader, wanted, sequence_max);
+        let folded = begin(&mut *instance, self.readers.of(turn), wanted, sequence_max);
         let folded = folded.map_err(|error| self.stopped(error, address, limits, turn))?;
         Ok(Folding { instance, is_slow: turn.is_slow(), folded, is_end: false })
     }
 
     fn find_sequence(&self, turn: &ReadTurn<'_>, address: &AggregateAddress<'_>) -> Result<Sequence, ReadStop> {
-        let newest = self.reader.last_of(address.key()).map_err(storage)?.ok_or_else(|| address.missing(""))?;
+        let newest =
+            self.readers.of(turn).last_of(address.key()).map_err(storage)?.ok_or_else(|| address.missing(""))?;
         let newest = newest.view().sequence();
         match self.as_of {
             AsOf::Sequence(sequence) if sequence > newest || sequence == Sequence::ZERO => {
@@ -115,7 +117,7 @@ impl StateRead {
                 Err(ReadError::NoSuchSequence { aggregate, id, asked: sequence, newest }.into())
             }
             AsOf::Sequence(sequence) => Ok(sequence),
-            AsOf::Time(time) => sequence_at(&self.reader, turn, address, newest, time),
+            AsOf::Time(time) => sequence_at(self.readers.of(turn), turn, address, newest, time),
             AsOf::Now => Ok(newest),
         }
     }

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use polder_core::Limits;
 
+use crate::scheduler::Lane;
+
 /// CPU time of one guest call on the fast lane, in milliseconds.
 pub(super) const CALL_SLICE_MS: u64 = 50;
 /// CPU time after which a turn on the fast lane reads no further.
@@ -28,12 +30,6 @@ pub(super) const STRETCH_BYTES_MIN: usize = 32 * 1024;
 
 /// A projection whose events fail one after the other pauses at most this many times as long as they took.
 const REST_FACTOR_MAX: u32 = 8;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lane {
-    Fast,
-    Slow,
-}
 
 impl Lane {
     pub(super) fn limits(self, limits: &Limits) -> Limits {

@@ -15,10 +15,12 @@ use polder_core::{ContentId, Limits, Position};
 use polder_journal::{ReadError, Reader, TenantBatch};
 use polder_sandbox::{CallError, CallErrorKind, Component, CpuTime, DocumentHandle, GuestEvent, Instance};
 
-use super::allowance::{Failures, Lane, STRETCH_BYTES_MIN, Stretch};
+use super::allowance::{Failures, STRETCH_BYTES_MIN, Stretch};
 use super::readable::Readable;
-use super::store::{Line, NewEffect, View, ViewStore, WriteError};
+use super::store::{Line, NewEffect, View, WriteError};
+use super::store_thread::TurnStore;
 use crate::folding::guest_event;
+use crate::scheduler::Lane;
 use crate::tenancy::{Tenant, overran_slice};
 use crate::throttle::{HeldBack, LONG_REST, Pace};
 
@@ -192,7 +194,7 @@ impl Feed {
     }
 
     /// Reads the parked events again after an operator has changed them.
-    pub(super) fn read_parked(&mut self, store: &ViewStore) -> Result<(), FeedError> {
+    pub(super) fn read_parked(&mut self, store: &TurnStore<'_>) -> Result<(), FeedError> {
         self.blocked = store.blocked(self.view.id)?;
         self.due = store.due(self.view.id)?;
         Ok(())
@@ -202,7 +204,7 @@ impl Feed {
     /// view, so commands have priority.
     pub(super) fn turn(
         &mut self,
-        (reader, store): (&Reader, &ViewStore),
+        (reader, store): (&Reader, &TurnStore<'_>),
         lane: Lane,
         is_beside: bool,
     ) -> Result<Turn, FeedError> {
@@ -280,7 +282,7 @@ impl Feed {
         wait
     }
 
-    fn take_limits(&mut self, lane: Lane, store: &ViewStore) -> Result<(), FeedError> {
+    fn take_limits(&mut self, lane: Lane, store: &TurnStore<'_>) -> Result<(), FeedError> {
         let own = self.tenant.limits();
         let limits = lane.limits(&own);
         if limits != self.limits {

@@ -1,23 +1,26 @@
-//! The moment at which a view has caught up with the history. A view that was rebuilt is switched in: it takes the
-//! place of the former view, and readers see it from then on.
+//! A feed's turn, and the moment at which its view has caught up with the history. A view that was rebuilt is switched
+//! in then: it takes the place of the former view, and readers see it from then on.
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use super::open_views::OpenViews;
-use super::slot::FeedSlot;
-use super::store::StoreResult;
 use polder_core::counted;
 
-/// Result of a switch between views.
-pub(super) enum Switch {
-    Done,
-    /// The switch is tried again soon.
-    Wait,
-}
+use super::open_views::OpenViews;
+use super::slot::{Damaged, FeedSlot, Switch};
+use super::store::StoreResult;
+use super::store_thread::LaneAccess;
+use crate::scheduler::{Lane, Turned};
 
 impl OpenViews {
-    pub(super) fn caught_up(&self, feed: &FeedSlot) -> StoreResult<Switch> {
+    pub(super) fn turn(&self, feed: &FeedSlot, access: &LaneAccess, lane: Lane) -> Result<Turned, Damaged> {
+        if self.are_damaged() {
+            return Err(Damaged);
+        }
+        feed.turn((&access.reader, &access.store(&self.store)), lane, &|| self.caught_up(feed))
+    }
+
+    fn caught_up(&self, feed: &FeedSlot) -> StoreResult<Switch> {
         if !feed.live.load(Ordering::Acquire) {
             return self.go_live(feed);
         }

@@ -9,17 +9,16 @@ use polder_journal::{ReadError, Reader};
 use polder_sandbox::Component;
 use tokio::sync::watch;
 
-use super::allowance::Lane;
 use super::answers::ProjectionInfo;
 use super::feed::Feed;
 use super::restore::Restore;
-use super::scheduler::{Queue, Turned};
 use super::slot::FeedSlot;
 use super::store::{OpenStoreError, StoreResult, View, ViewStore};
+use super::view_tasks::ViewQueue;
 use crate::tenancy::Tenant;
 
 pub(super) struct OpenViews {
-    pub(super) store: ViewStore,
+    pub(super) store: Arc<ViewStore>,
     feeds: RwLock<Vec<Arc<FeedSlot>>>,
     /// Whether the file is damaged or gone. Then nothing is read from it any more.
     is_damaged: AtomicBool,
@@ -61,7 +60,7 @@ impl OpenViewsError {
 
 impl OpenViews {
     pub(super) fn open(path: &Path, tenant: &Tenant, reader: &Reader) -> Result<Self, OpenViewsError> {
-        let store = ViewStore::open(path)?;
+        let store = Arc::new(ViewStore::open(path)?);
         forget_another_history(&store, &tenant.name, reader)?;
         tenant.views_take(store.bytes()?);
         let (feeds, is_damaged, is_ended, changing) = Default::default();
@@ -182,7 +181,7 @@ impl OpenViews {
 
     /// Wakes the feeds for a waiting reader. Subscribe to the position first, or a turn that ends in between misses the
     /// subscriber.
-    pub(super) fn hurry(&self, domain: &DomainName, projection: &ProjectionName, queue: &Queue) {
+    pub(super) fn hurry(&self, domain: &DomainName, projection: &ProjectionName, queue: &ViewQueue) {
         let feeds = self.feeds();
         let own = feeds.iter().filter(|feed| feed.view.domain == *domain && feed.view.projection == *projection);
         let own: Vec<_> = own.collect();
@@ -198,19 +197,12 @@ impl OpenViews {
     }
 
     /// Wakes all feeds after parked events or limits have changed.
-    pub(super) fn retry(&self, queue: &Queue) {
+    pub(super) fn retry(&self, queue: &ViewQueue) {
         for feed in self.feeds() {
             feed.note_parked_changed();
             queue.wake(&feed);
             queue.hurry(&feed);
         }
-    }
-
-    pub(super) fn turn(&self, feed: &FeedSlot, reader: &Reader, lane: Lane) -> Turned {
-        if self.are_damaged() {
-            return Turned::Damaged;
-        }
-        feed.turn((reader, &self.store), lane, &|| self.caught_up(feed))
     }
 
     /// Ends all feeds. Nothing is written after this returns.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use polder_core::{Position, TenantName};
 
-use super::answers::{ParkedChanged, ParkedDetail, ParkedFilter, ParkedPage};
+use super::answers::{ParkedChanged, ParkedDetail, ParkedEvent, ParkedFilter, ParkedPage};
 use super::set_aside::page_of;
 use super::view_queries::ViewQueries;
+use super::views_reader::ViewsReader;
 use crate::joined::blocking;
-use crate::read::{EventFilter, ReadError, storage, tenant_to_read};
+use crate::read::{EventFilter, ReadError, ReadTurn, storage, tenant_to_read};
 
 /// Views listed for one event. More views than this that have set the same event aside are not listed.
 const VIEWS_SHOWN_MAX: usize = 1_000;
@@ -21,13 +22,8 @@ impl ViewQueries {
         limit: usize,
     ) -> Result<ParkedPage, ReadError> {
         tenant_to_read(&self.directory, tenant)?;
-        let (projections, tenant) = (Arc::clone(&self.projections), tenant.clone());
-        blocking(move || {
-            let found = projections.parked(&tenant, &filter, limit + 1).map_err(storage)?;
-            let (parked, next) = page_of(found, limit);
-            Ok(ParkedPage { parked, next })
-        })
-        .await
+        let (parked, next) = page_of(self.list(tenant, filter, limit + 1).await?, limit);
+        Ok(ParkedPage { parked, next })
     }
 
     /// The parked entries of the event at a position, with the event.
@@ -38,10 +34,8 @@ impl ViewQueries {
         filter: ParkedFilter,
     ) -> Result<ParkedDetail, ReadError> {
         tenant_to_read(&self.directory, tenant)?;
-        let (projections, name) = (Arc::clone(&self.projections), tenant.clone());
         let filter = ParkedFilter { position: Some(position), ..filter };
-        let parked = blocking(move || projections.parked(&name, &filter, VIEWS_SHOWN_MAX));
-        let parked = parked.await.map_err(storage)?;
+        let parked = self.list(tenant, filter, VIEWS_SHOWN_MAX).await?;
         let before = Position(position.0.saturating_sub(1));
         let page = self.queries.events(tenant, &EventFilter::default(), before, 1).await?;
         match page.events.into_iter().find(|event| event.position == position) {
@@ -78,6 +72,21 @@ impl ViewQueries {
             changed(events, &filter)
         })
         .await
+    }
+
+    /// Lists parked events, as one of the tenant's reads.
+    async fn list(
+        &self,
+        tenant: &TenantName,
+        filter: ParkedFilter,
+        limit: usize,
+    ) -> Result<Vec<ParkedEvent>, ReadError> {
+        // Without a domain the tenant has no views, and nothing to be listed.
+        if self.projections.views(tenant).is_none() {
+            return Ok(Vec::new());
+        }
+        let ask = move |views: &ViewsReader, turn: &ReadTurn<'_>| views.parked(&filter, limit, turn);
+        self.ask(tenant, None, ask).await
     }
 }
 

@@ -10,14 +10,16 @@ use polder_journal::Reader;
 use polder_journal::disk::create_private_folder;
 use polder_sandbox::Component;
 
-use super::allowance::Lane;
 use super::answers::ProjectionInfo;
 use super::evidence;
 use super::open_views::{Asked, OpenViews, Reached};
 use super::restore::Restore;
-use super::scheduler::{Queue, Scheduler, Task, Turned};
+use super::slot::{Damaged, FeedSlot};
+use super::store_thread::LaneAccess;
 use super::tenant_views::{self, TenantViews, ViewsError};
+use super::view_tasks::{SWEEP_EVERY, ViewQueue, ViewTask};
 use super::views_reader::ViewsReader;
+use crate::scheduler::{Lane, Scheduler, Turned};
 use crate::tenancy::Tenant;
 
 /// Tenants whose views may be open at a time, each with three to nine file descriptors. Beyond this, the views that
@@ -29,7 +31,7 @@ pub(crate) struct Projections {
     tenants: Arc<Tenants>,
     restore: Arc<Restore>,
     reader: Reader,
-    pub(super) scheduler: Scheduler,
+    pub(super) scheduler: Scheduler<ViewTask>,
 }
 
 type Tenants = RwLock<HashMap<TenantName, Arc<TenantViews>>>;
@@ -44,8 +46,11 @@ impl Projections {
         let folder = data_dir.join("views");
         create_private_folder(&folder)?;
         let tenants: Arc<Tenants> = Arc::default();
-        let (reading, known) = (reader.clone(), Arc::clone(&tenants));
-        let scheduler = Scheduler::start(threads, move |queue, task, lane| turn(queue, task, lane, &known, &reading))?;
+        let (fast, slow, known) = (LaneAccess::fast(reader), LaneAccess::slow(reader)?, Arc::clone(&tenants));
+        let scheduler = Scheduler::start("projections", threads, move |queue, task, lane| {
+            let access = if lane == Lane::Slow { &slow } else { &fast };
+            turn(queue, task, lane, &known, access)
+        })?;
         Ok(Self { folder, tenants, restore, reader: reader.clone(), scheduler })
     }
 
@@ -53,7 +58,7 @@ impl Projections {
     pub(crate) fn expect(&self, tenant: &Arc<Tenant>, component: &Arc<Component>) {
         let views = self.views_or_new(tenant);
         views.expect(component);
-        self.scheduler.queue().look(views);
+        self.scheduler.queue().look(tenant);
     }
 
     /// Makes the component's projections the current ones. A view of another revision remains in place until the new
@@ -153,7 +158,7 @@ impl Projections {
 
     /// Number of tenants whose views were not checked yet since the start.
     pub(crate) fn unseen_count(&self) -> usize {
-        self.scheduler.queue().unseen_count()
+        self.scheduler.queue().unhurried_count()
     }
 
     /// Removes the tenant's views. Its documents are gone from the disk when this returns. A running turn is ended.
@@ -165,6 +170,7 @@ impl Projections {
         }
     }
 
+    /// Ends the running turns. Unwritten changes are folded again at the next start.
     pub(crate) fn stop(&self) {
         self.scheduler.stop();
     }
@@ -183,27 +189,29 @@ impl Projections {
     }
 }
 
-fn turn(queue: &Queue, task: &Task, lane: Lane, tenants: &Tenants, reader: &Reader) -> Turned {
+fn turn(queue: &ViewQueue, task: &ViewTask, lane: Lane, tenants: &Tenants, access: &LaneAccess) -> Turned {
+    let with_views = |tenant: &Tenant, turn: &dyn Fn(&TenantViews) -> Turned| {
+        // The views are gone if the tenant was removed.
+        views_of(tenants, &tenant.name).map_or(Turned::Done, |views| turn(&views))
+    };
     match task {
-        Task::Feed(feed) => match views_of(tenants, &feed.tenant.name).and_then(|views| Some((views.opened()?, views)))
-        {
-            Some((open, views)) => match reader.check_room() {
-                Ok(()) => match open.turn(feed, reader, lane) {
-                    Turned::Damaged => renewed(&views, &open, queue),
-                    turned => turned,
-                },
-                Err(shortage) => feed.hold_up(shortage.to_string()),
-            },
-            None => Turned::Done,
-        },
-        Task::Open(views) => views.open_to_feed(queue),
-        Task::Look(views) => views.look(queue),
-        Task::Sweep => sweep(queue, tenants),
+        ViewTask::Feed(feed) => with_views(&feed.tenant, &|views| feed_turn(queue, feed, lane, views, access)),
+        ViewTask::Open { tenant, .. } => with_views(tenant, &|views| views.open_to_feed(queue)),
+        ViewTask::Look(tenant) => with_views(tenant, &|views| views.look(queue, access)),
+        ViewTask::Sweep => sweep(queue, tenants),
+    }
+}
+
+fn feed_turn(queue: &ViewQueue, feed: &FeedSlot, lane: Lane, views: &TenantViews, access: &LaneAccess) -> Turned {
+    let Some(open) = views.opened() else { return Turned::Done };
+    match access.reader.check_room() {
+        Ok(()) => open.turn(feed, access, lane).unwrap_or_else(|Damaged| renewed(views, &open, queue)),
+        Err(shortage) => feed.hold_up(shortage.to_string()),
     }
 }
 
 /// Rebuilds a damaged file. The feed that found the damage ends with the old file; the feeds of the new file continue.
-fn renewed(views: &Arc<TenantViews>, damaged: &Arc<OpenViews>, queue: &Queue) -> Turned {
+fn renewed(views: &TenantViews, damaged: &Arc<OpenViews>, queue: &ViewQueue) -> Turned {
     damaged.note_damage();
     match views.make_anew(damaged).and_then(|()| views.open(queue)) {
         Ok(_) => Turned::Done,
@@ -215,7 +223,7 @@ fn renewed(views: &Arc<TenantViews>, damaged: &Arc<OpenViews>, queue: &Queue) ->
 }
 
 /// Closes views that were not used for a while, and, beyond [`OPEN_TENANTS_MAX`], those that were not used for longest.
-fn sweep(queue: &Queue, tenants: &Tenants) -> Turned {
+fn sweep(queue: &ViewQueue, tenants: &Tenants) -> Turned {
     let all: Vec<_> = tenants.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
     // All views are checked, so that each unused one is closed.
     let mut open: Vec<_> = all.into_iter().filter(|views| !views.close_if_left_alone(queue)).collect();
@@ -224,7 +232,7 @@ fn sweep(queue: &Queue, tenants: &Tenants) -> Turned {
     for views in open.iter().take(beyond) {
         views.close_if_idle(queue);
     }
-    if open.is_empty() { Turned::Done } else { Turned::Stuck }
+    if open.is_empty() { Turned::Done } else { Turned::Later(SWEEP_EVERY) }
 }
 
 fn views_of(tenants: &Tenants, tenant: &TenantName) -> Option<Arc<TenantViews>> {

@@ -1,4 +1,4 @@
-//! Operations on parked events: list, retry, discard.
+//! Operations on parked events: retry, discard; and the division of a list of them into pages.
 
 use polder_core::{Position, TenantName};
 
@@ -9,15 +9,6 @@ use super::store::StoreResult;
 use super::tenant_views::ViewsError;
 
 impl Projections {
-    pub(crate) fn parked(
-        &self,
-        tenant: &TenantName,
-        filter: &ParkedFilter,
-        limit: usize,
-    ) -> Result<Vec<ParkedEvent>, ViewsError> {
-        self.with_views(tenant, |open| open.store.parked(filter, limit))
-    }
-
     /// Returns the number of events in the lines that are retried.
     pub(crate) fn retry_parked(&self, tenant: &TenantName, filter: &ParkedFilter) -> Result<u64, ViewsError> {
         self.with_views(tenant, |open| {

@@ -9,16 +9,30 @@ use polder_journal::Reader;
 use polder_sandbox::Interrupt;
 use tokio::sync::watch;
 
-use super::allowance::{Lane, retry_after};
+use super::allowance::retry_after;
 use super::feed::{Feed, FeedError, Turn};
-use super::going_live::Switch;
-use super::scheduler::Turned;
-use super::store::{StoreResult, View, ViewStore, is_damage};
+use super::store::{StoreResult, View, is_damage};
+use super::store_thread::TurnStore;
+use crate::scheduler::{Lane, Turned};
 use crate::tenancy::{LanePolicy, Tenant};
 
 /// Interval at which a rebuilt view checks whether the former view has advanced as far, so that their parked events can
 /// be compared.
 const SWITCH_WAIT: Duration = Duration::from_millis(100);
+/// A view that has caught up and that no reader waits for collects the events of this period and folds them in one
+/// turn, because a transaction costs as much as dozens of events.
+const COLLECTING: Duration = Duration::from_millis(20);
+
+/// Result of a switch between views.
+pub(super) enum Switch {
+    Done,
+    /// The switch is tried again soon.
+    Wait,
+}
+
+/// The file of the read models is unusable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Damaged;
 
 pub(super) struct FeedSlot {
     pub(super) tenant: Arc<Tenant>,
@@ -107,10 +121,10 @@ impl FeedSlot {
     /// Runs one turn. When everything is folded in, switches readers to this view.
     pub(super) fn turn(
         &self,
-        source: (&Reader, &ViewStore),
+        source: (&Reader, &TurnStore<'_>),
         lane: Lane,
         caught_up: &dyn Fn() -> StoreResult<Switch>,
-    ) -> Turned {
+    ) -> Result<Turned, Damaged> {
         let mut feed = self.feed.lock().unwrap_or_else(|poisoned| {
             // A turn panicked. Its unwritten changes cannot be trusted.
             let mut feed = poisoned.into_inner();
@@ -121,7 +135,7 @@ impl FeedSlot {
         // This check comes after locking: the thread that retires the feed waits for this lock, and nothing may be
         // written after that.
         if self.retired.is_set() {
-            return Turned::Done;
+            return Ok(Turned::Done);
         }
         let is_live = self.live.load(Ordering::Acquire);
         let is_beside = !is_live && !self.is_awaited.load(Ordering::Acquire);
@@ -145,12 +159,12 @@ impl FeedSlot {
         self.ended(&turned, is_new)
     }
 
-    fn ended(&self, turned: &Result<Turn, FeedError>, is_new: bool) -> Turned {
+    fn ended(&self, turned: &Result<Turn, FeedError>, is_new: bool) -> Result<Turned, Damaged> {
         self.note(turned);
         if turned.is_ok() {
             self.stuck_in_a_row.store(0, Ordering::Relaxed);
         }
-        match turned {
+        Ok(match turned {
             _ if self.retired.is_set() => Turned::Done,
             Ok(Turn::More) => Turned::More,
             Ok(Turn::Overran) => {
@@ -158,11 +172,11 @@ impl FeedSlot {
                 Turned::More
             }
             Ok(Turn::NotYet(wait) | Turn::Resting(wait)) => Turned::Later(*wait),
-            Ok(Turn::CaughtUp) if is_new && self.position.receiver_count() == 0 => Turned::Unhurried,
+            Ok(Turn::CaughtUp) if is_new && self.position.receiver_count() == 0 => Turned::Later(COLLECTING),
             Ok(Turn::CaughtUp | Turn::StoppedBefore(_) | Turn::Interrupted) => Turned::Done,
-            Err(FeedError::Store(error)) if is_damage(error) => Turned::Damaged,
+            Err(FeedError::Store(error)) if is_damage(error) => return Err(Damaged),
             Err(_) => Turned::Later(retry_after(self.stuck_in_a_row.fetch_add(1, Ordering::Relaxed) + 1)),
-        }
+        })
     }
 
     /// Records why the feed may not have a turn now. It is retried later.

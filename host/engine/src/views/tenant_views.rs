@@ -12,10 +12,11 @@ use polder_core::{DomainName, TenantName};
 use polder_journal::Reader;
 use polder_sandbox::{Component, CpuTime};
 
-use super::allowance::Lane;
 use super::open_views::{Asked, OpenViews, OpenViewsError};
 use super::restore::Restore;
-use super::scheduler::{Queue, Task, Turned};
+use super::store_thread::LaneAccess;
+use super::view_tasks::{ViewQueue, ViewTask};
+use crate::scheduler::{Lane, Turned};
 use crate::tenancy::Tenant;
 
 /// Views that were not used for this long are closed.
@@ -30,7 +31,7 @@ pub(super) struct TenantViews {
     /// Time of the last use, in milliseconds since `began`; 0 if they were never used.
     used_ms: AtomicU64,
     /// Whether the views are queued to be opened.
-    pub(super) queued: AtomicBool,
+    queued: Arc<AtomicBool>,
     /// Read by workers after each append, and therefore without a lock.
     open: ArcSwapOption<OpenViews>,
     /// The components whose projections are fed. Locked while the views are opened, closed or changed.
@@ -56,7 +57,7 @@ impl TenantViews {
             reader,
             began: Instant::now(),
             used_ms: AtomicU64::new(0),
-            queued: AtomicBool::new(false),
+            queued: Arc::default(),
             open: ArcSwapOption::empty(),
             wanted: Mutex::default(),
         }
@@ -80,7 +81,7 @@ impl TenantViews {
         &self,
         component: &Arc<Component>,
         asked: Option<Asked>,
-        queue: &Queue,
+        queue: &ViewQueue,
     ) -> Result<(), ViewsError> {
         let mut wanted = self.wanted();
         wanted.insert(component.descriptor.domain.clone(), Arc::clone(component));
@@ -96,15 +97,15 @@ impl TenantViews {
     }
 
     /// Wakes the feeds after the history has grown. Never blocks: closed views are opened by a thread of the scheduler.
-    pub(super) fn wake(self: &Arc<Self>, queue: &Queue) {
+    pub(super) fn wake(&self, queue: &ViewQueue) {
         match &*self.open.load() {
             Some(open) => self.feed(open, queue),
-            None => queue.open(self),
+            None => queue.open(&self.tenant, &self.queued),
         }
     }
 
     /// Returns the open views for a reader, and opens them if they are closed.
-    pub(super) fn open(&self, queue: &Queue) -> Result<Arc<OpenViews>, ViewsError> {
+    pub(super) fn open(&self, queue: &ViewQueue) -> Result<Arc<OpenViews>, ViewsError> {
         if let Some(open) = self.opened() {
             self.used();
             if !open.are_damaged() {
@@ -126,7 +127,7 @@ impl TenantViews {
         self.open.load().is_some()
     }
 
-    pub(super) fn open_to_feed(&self, queue: &Queue) -> Turned {
+    pub(super) fn open_to_feed(&self, queue: &ViewQueue) -> Turned {
         match self.open(queue) {
             Ok(_) => Turned::Done,
             Err(_) if self.tenant.is_closing() => Turned::Done,
@@ -136,7 +137,7 @@ impl TenantViews {
 
     /// Folds in the events missed while the host was down, and closes the views again if no reader has used them in the
     /// meantime.
-    pub(super) fn look(self: &Arc<Self>, queue: &Queue) -> Turned {
+    pub(super) fn look(&self, queue: &ViewQueue, access: &LaneAccess) -> Turned {
         let open = match self.opened_or_open() {
             Ok(open) => open,
             Err(_) if self.tenant.is_closing() => return Turned::Done,
@@ -148,8 +149,9 @@ impl TenantViews {
                 // Let the tasks of other tenants run in between.
                 queue.wake(&feed);
             } else if !feed.queued.swap(true, Ordering::SeqCst) {
-                let turned = open.turn(&feed, &self.reader, Lane::Fast);
-                queue.after(Task::Feed(feed), turned);
+                let turned = open.turn(&feed, access, Lane::Fast);
+                // The feed's next turn finds the damage again, and has the file rebuilt.
+                queue.after(ViewTask::Feed(feed), turned.unwrap_or(Turned::Stuck));
             }
         }
         drop(open);
@@ -161,7 +163,7 @@ impl TenantViews {
 
     /// Closes the views if they were not used for a while. Views in use, or with something to fold, stay open. Returns
     /// whether they are closed.
-    pub(super) fn close_if_left_alone(self: &Arc<Self>, queue: &Queue) -> bool {
+    pub(super) fn close_if_left_alone(&self, queue: &ViewQueue) -> bool {
         let idle_ms = self.idle_ms();
         if idle_ms >= LEFT_ALONE_MAX.as_millis() as u64 { self.close_if_idle(queue) } else { !self.is_open() }
     }
@@ -175,7 +177,7 @@ impl TenantViews {
     }
 
     /// Closes the views unless they have something to fold, or a thread uses them. Returns whether they are closed.
-    pub(super) fn close_if_idle(self: &Arc<Self>, queue: &Queue) -> bool {
+    pub(super) fn close_if_idle(&self, queue: &ViewQueue) -> bool {
         let wanted = self.wanted();
         // No thread can get them from here on. Those that have got them before are counted.
         let Some(open) = self.open.swap(None) else { return true };
@@ -190,16 +192,16 @@ impl TenantViews {
         drop(wanted);
         if open.are_behind(reached.max(*self.tenant.positions.borrow())) {
             // Events that arrived meanwhile have woken feeds that have ended.
-            queue.open(self);
+            queue.open(&self.tenant, &self.queued);
         }
         true
     }
 
     /// Applies new limits: parked events may be accepted now, and views that were full may have room.
-    pub(super) fn limits_changed(self: &Arc<Self>, queue: &Queue) {
+    pub(super) fn limits_changed(&self, queue: &ViewQueue) {
         match self.opened() {
             Some(open) => open.retry(queue),
-            None => queue.open(self),
+            None => queue.open(&self.tenant, &self.queued),
         }
     }
 
@@ -228,7 +230,7 @@ impl TenantViews {
         remove_files(&self.path)
     }
 
-    fn feed(&self, open: &OpenViews, queue: &Queue) {
+    fn feed(&self, open: &OpenViews, queue: &ViewQueue) {
         self.used();
         open.feeds().iter().for_each(|feed| queue.wake(feed));
         queue.sweep();
@@ -321,7 +323,7 @@ mod tests {
         let tenant = Tenant::new(TenantName::new("main").unwrap(), terms, &reader);
         let restore: Arc<Restore> = Arc::new(|_| None);
         let views = Arc::new(TenantViews::new(tenant, folder.path().join("main.sqlite"), restore, reader));
-        let queue = Queue::default();
+        let queue = ViewQueue::default();
         let used = views.open(&queue).unwrap();
         assert!(!views.close_if_idle(&queue) && views.is_open());
         drop(used);

@@ -120,7 +120,7 @@ impl ViewQueries {
     }
 
     /// Runs a query on the tenant's views, as one of the tenant's reads.
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         tenant: &TenantName,
         projection: Option<&ProjectionName>,

@@ -220,8 +220,13 @@ impl ResidentInstance {
 
     /// Saves the states that are worth it, before the resident is released. All its states must be durable. A snapshot
     /// is only a shortcut, so states that cannot be saved within [`SAVING_TIME_MAX`] are dropped: other tenants wait
-    /// for this worker.
+    /// for this worker. Saving ends with the resident's own tenant, because the caller may work for another one.
     pub(super) fn save_all(&mut self, reader: &Reader) {
+        let tenant = Arc::clone(&self.tenant);
+        tenant.ended().scope(|| self.save_in_time(reader));
+    }
+
+    fn save_in_time(&mut self, reader: &Reader) {
         let began = Instant::now();
         for (key, mut warm) in self.states.drain().collect::<Vec<_>>() {
             if began.elapsed() >= SAVING_TIME_MAX {

@@ -83,10 +83,12 @@ impl SlowLane {
     }
 
     fn rest(&mut self) {
-        for desk in &mut self.desks {
-            desk.worker.rest();
-            let worker = &desk.worker;
-            desk.loans.retain(|address, _| worker.has_resident(*address));
+        let desks = &mut self.desks;
+        // Unused states are saved by their guests, here with the full limits of a call. Each call also ends with the
+        // tenant of its state: see `ResidentInstance::save_all`.
+        self.stopping.scope(|| desks.iter_mut().for_each(|desk| desk.worker.rest()));
+        for Desk { worker, loans } in desks {
+            loans.retain(|address, _| worker.has_resident(*address));
         }
         self.rested = Instant::now();
     }
@@ -133,7 +135,8 @@ impl SlowLane {
             ticket.give_back(pending_reply, Durable { _signal: signal });
             // Nothing is ever sent on this channel. It closes when the lender drops its half.
             let _ = durable.recv();
-            desk.worker.put_back_durable(state_after);
+            // The guest shows its state for a sample here, and saves states that leave memory.
+            self.stopping.scope(|| tenant.ended().scope(|| desk.worker.put_back_durable(state_after)));
         }
         used_ns
     }

@@ -13,7 +13,8 @@ use super::{Feed, FeedError, Trouble, Turn};
 use crate::folding::guest_event;
 use crate::tenancy::overran_slice;
 use crate::views::answers::ParkedKind;
-use crate::views::store::{Line, ViewStore};
+use crate::views::store::Line;
+use crate::views::store_thread::TurnStore;
 
 /// Documents that one event may fail on. Beyond this it is set aside for all of its documents at once, because each
 /// failure costs two calls.
@@ -46,7 +47,7 @@ impl Feed {
         &mut self,
         events: &[GuestEvent<'_>],
         end: Position,
-        store: &ViewStore,
+        store: &TurnStore<'_>,
     ) -> Result<Turn, Trouble> {
         for event in events {
             if is_interrupted() {
@@ -67,7 +68,7 @@ impl Feed {
     }
 
     /// Retries lines whose first event is due, until the turn is over.
-    pub(super) fn retry_due(&mut self, reader: &Reader, store: &ViewStore) -> Result<Turn, Trouble> {
+    pub(super) fn retry_due(&mut self, reader: &Reader, store: &TurnStore<'_>) -> Result<Turn, Trouble> {
         // Folded but unwritten changes would be lost if the guest fails.
         self.write(store, Writing::default())?;
         while let Some(line) = self.due.last().cloned() {
@@ -91,7 +92,7 @@ impl Feed {
 
     /// Retries the events of a line. Returns whether all of them were applied, or `None` if the turn is over and the
     /// line has more events.
-    fn retry_line(&mut self, line: &Line, reader: &Reader, store: &ViewStore) -> Result<Option<bool>, Trouble> {
+    fn retry_line(&mut self, line: &Line, reader: &Reader, store: &TurnStore<'_>) -> Result<Option<bool>, Trouble> {
         loop {
             let positions = store.line(self.view.id, line, RETRIED_PER_READ)?;
             if positions.is_empty() {
@@ -118,7 +119,12 @@ impl Feed {
     }
 
     /// Folds one event. Returns false if it was set aside for a failure of its own.
-    fn fold_event(&mut self, event: &GuestEvent<'_>, origin: Origin<'_>, store: &ViewStore) -> Result<bool, Trouble> {
+    fn fold_event(
+        &mut self,
+        event: &GuestEvent<'_>,
+        origin: Origin<'_>,
+        store: &TurnStore<'_>,
+    ) -> Result<bool, Trouble> {
         if let Origin::History = origin
             && let Some(line) = self.blocked_aggregate(event)
         {
@@ -167,7 +173,7 @@ impl Feed {
         event: &GuestEvent<'_>,
         keys: &[String],
         origin: Origin<'_>,
-        store: &ViewStore,
+        store: &TurnStore<'_>,
     ) -> Result<bool, Trouble> {
         let began = self.used();
         let mut failed: BTreeMap<String, String> = BTreeMap::new();
@@ -206,7 +212,7 @@ impl Feed {
         keys: &[String],
         failed: &BTreeMap<String, String>,
         origin: Origin<'_>,
-        store: &ViewStore,
+        store: &TurnStore<'_>,
     ) -> Result<(), Trouble> {
         let mut writing = Writing::default();
         for key in keys {
@@ -234,7 +240,7 @@ impl Feed {
         event: &GuestEvent<'_>,
         origin: Origin<'_>,
         mut writing: Writing,
-        store: &ViewStore,
+        store: &TurnStore<'_>,
     ) -> Result<(), Trouble> {
         let position = Position(event.position);
         match origin {

@@ -7,11 +7,12 @@ use polder_journal::Reader;
 use polder_sandbox::{CallError, CallErrorKind, GuestEvent, Instance, is_interrupted};
 
 use super::{Feed, FeedError, OpenDocument, Trouble};
+use crate::scheduler::Lane;
 use crate::tenancy::overran_slice;
-use crate::views::allowance::Lane;
 use crate::views::answers::ParkedKind;
 use crate::views::routing::ByDocument;
-use crate::views::store::{Changes, Line, NewEffect, Parked, View, ViewStore};
+use crate::views::store::{Changes, Line, NewEffect, Parked, View};
+use crate::views::store_thread::TurnStore;
 
 /// Events per guest call.
 const EVENTS_PER_CALL: usize = 1_024;
@@ -42,7 +43,7 @@ impl Feed {
         events: &[GuestEvent<'_>],
         end: Position,
         reader: &Reader,
-        store: &ViewStore,
+        store: &TurnStore<'_>,
     ) -> Result<(), Trouble> {
         let mut held = Vec::new();
         let open: Vec<GuestEvent<'_>>;
@@ -108,7 +109,7 @@ impl Feed {
         Some(aggregate_line(event)).filter(|line| self.blocked.contains(line))
     }
 
-    pub(super) fn apply(&mut self, key: &str, events: &[GuestEvent<'_>], store: &ViewStore) -> Result<(), Trouble> {
+    pub(super) fn apply(&mut self, key: &str, events: &[GuestEvent<'_>], store: &TurnStore<'_>) -> Result<(), Trouble> {
         let over = |error: CallError| Trouble::guest(error, Some(key.to_owned()));
         let (open, was_changed) = match self.documents.remove(key) {
             Some(open) => (open.handle, open.is_changed),
@@ -147,7 +148,7 @@ impl Feed {
     }
 
     /// Writes documents, effects, parked events and checkpoint in one transaction.
-    pub(super) fn write(&mut self, store: &ViewStore, writing: Writing) -> Result<(), Trouble> {
+    pub(super) fn write(&mut self, store: &TurnStore<'_>, writing: Writing) -> Result<(), Trouble> {
         let newest = self.newest.filter(|(position, _)| *position == self.cursor);
         let head = newest.map(|(_, head)| head);
         let Writing { parked, mended } = writing;
@@ -167,7 +168,7 @@ impl Feed {
         }
         changes.effects = std::mem::take(&mut self.effects);
         self.effect_bytes = 0;
-        let bytes = store.write(&self.view, &changes, self.limits.view_bytes_max)?;
+        let bytes = store.write(&self.view, changes, self.limits.view_bytes_max)?;
         self.tenant.views_take(bytes);
         self.written = self.cursor;
         for key in self.changed.drain(..) {

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::number::Number;
 use super::time_fields::{is_point_in_time, schemas_of};
+use crate::views::field_values::Number;
 
 /// Keywords that leave the type of a value to other schemas.
 const COMPOSED: [&str; 4] = ["$ref", "anyOf", "oneOf", "allOf"];

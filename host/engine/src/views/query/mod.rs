@@ -1,23 +1,21 @@
 //! Queries documents: one by its key, or many by their fields.
 
 mod field_types;
-mod number;
 mod time_fields;
-mod value;
 
 use std::time::Duration;
 
 use polder_core::{DomainName, MemoryReservation, Position, ProjectionName};
-use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Value as SqlValue;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params, params_from_iter};
+use rusqlite::{ErrorCode, OptionalExtension, Transaction, params, params_from_iter};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::store::{StoreResult, is_damage, read_effects, set_aside, unreadable};
+use super::store::{StoreResult, is_damage, parked_events, read_effects, set_aside, unreadable};
 use crate::read::{ReadError, ReadStop, ReadTurn, SetAside};
 use crate::views::answers::{
-    Direction, Document, DocumentAnswer, DocumentPage, DocumentQuery, EffectCursor, EffectPage,
+    Direction, Document, DocumentAnswer, DocumentPage, DocumentQuery, EffectCursor, EffectPage, ParkedEvent,
+    ParkedFilter,
 };
 use crate::views::views_reader::ViewsReader;
 
@@ -58,7 +56,7 @@ impl From<ReadError> for ReadFailure {
 
 fn too_slow() -> ReadError {
     ReadError::TooSlow(format!(
-        "the query reads more documents than is possible in {} s: ask for fewer, by key or without an order",
+        "the query reads more than is possible in {} s: ask for less, by key or without an order",
         READ_TIME_MAX.as_secs()
     ))
 }
@@ -159,6 +157,16 @@ impl ViewsReader {
         })
     }
 
+    /// The parked events that the filter selects, at most `limit`.
+    pub(crate) fn parked(
+        &self,
+        filter: &ParkedFilter,
+        limit: usize,
+        turn: &ReadTurn<'_>,
+    ) -> Result<Vec<ParkedEvent>, ReadFailure> {
+        self.read(turn, |transaction| Ok(parked_events(transaction, filter, limit)?))
+    }
+
     fn read<T>(
         &self,
         turn: &ReadTurn<'_>,
@@ -214,18 +222,6 @@ pub(crate) fn check(query: &DocumentQuery, schema: &Value) -> Result<(), String>
         }
     }
     Ok(())
-}
-
-/// Registers `polder_is(field, wanted, is_time)` and `polder_order(field, is_time)`, which work on the JSON of a field.
-pub(crate) fn register_functions(connection: &Connection) -> StoreResult<()> {
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    connection.create_scalar_function("polder_is", 3, flags, |context| {
-        let (field, wanted) = (context.get::<Option<String>>(0)?, context.get::<String>(1)?);
-        Ok(value::is(field.as_deref(), &wanted, context.get(2)?))
-    })?;
-    connection.create_scalar_function("polder_order", 2, flags, |context| {
-        Ok(value::order_key(context.get::<Option<String>>(0)?.as_deref(), context.get(1)?))
-    })
 }
 
 /// The keys of a page's documents, their size in bytes, and whether more follow. Only keys are sorted, so that bodies

@@ -3,6 +3,7 @@
 
 mod effects;
 mod parked;
+mod parked_changes;
 mod schema;
 
 use std::os::unix::fs::MetadataExt;
@@ -15,7 +16,7 @@ use polder_core::{ContentId, DomainName, Position, ProjectionName, Revision};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 pub(crate) use effects::read_effects;
-pub(crate) use parked::{Line, Parked, set_aside};
+pub(crate) use parked::{Line, Parked, parked_events, set_aside};
 pub(crate) use schema::is_damage;
 use schema::{SCHEMA_VERSION, create, open_reader, open_writer};
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use polder_core::{DomainName, Position, ProjectionName};
-use rusqlite::{Connection, Row, ToSql, Transaction, params, params_from_iter};
+use rusqlite::{Row, ToSql, Transaction, params, params_from_iter};
 
 use super::{StoreResult, View, ViewId, ViewStore};
 use crate::read::SetAside;
@@ -84,66 +84,6 @@ impl ViewStore {
         self.writer().query_row(sql, [view.0], |row| row.get(0))
     }
 
-    /// Marks all parked events of the view as due if the limits have changed since they were set aside. Returns whether
-    /// there were any.
-    pub(crate) fn retry_with_limits(&self, view: ViewId, limits: &str) -> StoreResult<bool> {
-        let connection = self.writer();
-        let before: Option<String> =
-            connection.query_row("SELECT limits FROM views WHERE id = ?1", [view.0], |row| row.get(0))?;
-        if before.as_deref() == Some(limits) {
-            return Ok(false);
-        }
-        connection.execute("UPDATE views SET limits = ?2 WHERE id = ?1", params![view.0, limits])?;
-        Ok(before.is_some() && mark_due(&connection, view)? > 0)
-    }
-
-    pub(crate) fn retry_view(&self, view: ViewId) -> StoreResult<bool> {
-        Ok(mark_due(&self.writer(), view)? > 0)
-    }
-
-    /// Marks the lines that contain these events as due. Returns the number of events in these lines.
-    pub(crate) fn retry(&self, filter: &ParkedFilter) -> StoreResult<u64> {
-        let (condition, values) = condition(filter);
-        // The whole line is marked, because an event cannot be applied before those that precede it.
-        let sql = format!(
-            "UPDATE parked SET due = 1 WHERE kind <> 'discarded' AND EXISTS (
-                SELECT 1 FROM parked AS asked JOIN views ON views.id = asked.view
-                WHERE asked.view = parked.view AND asked.key = parked.key AND asked.kind <> 'discarded'
-                AND (asked.key <> '' OR (asked.aggregate = parked.aggregate AND asked.aggregate_id = parked.aggregate_id))
-                AND {condition})"
-        );
-        let count = self.writer().execute(&sql, params_from_iter(values))?;
-        Ok(count as u64)
-    }
-
-    /// Discards these events: the view continues without them.
-    pub(crate) fn discard(&self, filter: &ParkedFilter) -> StoreResult<u64> {
-        let (condition, values) = condition(filter);
-        let sql = format!(
-            "UPDATE parked SET kind = 'discarded', due = 0 WHERE kind <> 'discarded' AND EXISTS (
-                SELECT 1 FROM parked AS asked JOIN views ON views.id = asked.view
-                WHERE asked.view = parked.view AND asked.position = parked.position AND asked.key = parked.key
-                AND {condition})"
-        );
-        let count = self.writer().execute(&sql, params_from_iter(values))?;
-        Ok(count as u64)
-    }
-
-    pub(crate) fn parked(&self, filter: &ParkedFilter, limit: usize) -> StoreResult<Vec<ParkedEvent>> {
-        let (condition, mut values) = condition(filter);
-        let sql = format!(
-            "SELECT views.domain, views.projection, asked.position, asked.key, asked.kind, asked.reason, asked.aggregate,
-                asked.aggregate_id, asked.event, asked.version, asked.due, views.live, views.revision
-             FROM parked AS asked JOIN views ON views.id = asked.view
-             WHERE asked.kind <> 'discarded' AND {condition}
-             ORDER BY asked.position, views.domain, views.projection, asked.key, views.id LIMIT ?"
-        );
-        values.push(Box::new(limit as i64));
-        let connection = self.writer();
-        let mut statement = connection.prepare_cached(&sql)?;
-        statement.query_map(params_from_iter(values), parked_event_of)?.collect()
-    }
-
     /// The events that the view sets aside but the live view of its projection has applied.
     pub(crate) fn set_aside_beyond(&self, view: &View) -> StoreResult<Option<SetAside>> {
         let sql = "SELECT min(new.position), count(DISTINCT new.position) FROM parked AS new
@@ -153,6 +93,25 @@ impl ViewStore {
         let names = params![view.id.0, view.domain.as_str(), view.projection.as_str()];
         self.writer().query_row(sql, names, set_aside_of)
     }
+}
+
+/// The parked events that the filter selects, in the order of their positions, at most `limit`.
+pub(crate) fn parked_events(
+    transaction: &Transaction<'_>,
+    filter: &ParkedFilter,
+    limit: usize,
+) -> StoreResult<Vec<ParkedEvent>> {
+    let (condition, mut values) = condition(filter);
+    let sql = format!(
+        "SELECT views.domain, views.projection, asked.position, asked.key, asked.kind, asked.reason, asked.aggregate,
+            asked.aggregate_id, asked.event, asked.version, asked.due, views.live, views.revision
+         FROM parked AS asked JOIN views ON views.id = asked.view
+         WHERE asked.kind <> 'discarded' AND {condition}
+         ORDER BY asked.position, views.domain, views.projection, asked.key, views.id LIMIT ?"
+    );
+    values.push(Box::new(limit as i64));
+    let mut statement = transaction.prepare_cached(&sql)?;
+    statement.query_map(params_from_iter(values), parked_event_of)?.collect()
 }
 
 pub(super) fn write_parked(transaction: &Transaction<'_>, view: ViewId, parked: &Parked) -> StoreResult<()> {
@@ -209,10 +168,6 @@ pub(crate) fn set_aside(transaction: &Transaction<'_>, view: i64, key: Option<&s
 fn set_aside_of(row: &Row<'_>) -> StoreResult<Option<SetAside>> {
     let (first, events): (Option<u64>, u64) = (row.get(0)?, row.get(1)?);
     Ok(first.map(|first| SetAside { first: Position(first), events }))
-}
-
-fn mark_due(connection: &Connection, view: ViewId) -> StoreResult<usize> {
-    connection.execute("UPDATE parked SET due = 1 WHERE view = ?1 AND kind <> 'discarded'", [view.0])
 }
 
 /// An SQL condition on `asked` and `views`, with its values.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::StoreResult;
-use crate::views::query::register_functions;
+use crate::views::field_values::register_functions;
 
 /// How long one connection waits for another, in milliseconds.
 const BUSY_TIMEOUT_MS: u64 = 10_000;

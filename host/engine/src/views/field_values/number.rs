@@ -2,7 +2,7 @@
 
 /// The number `0.digits × 10^exponent`; zero has no digits.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Number {
+pub(in crate::views) struct Number {
     is_negative: bool,
     /// Digits without zeros at either end.
     digits: Vec<u8>,
@@ -11,7 +11,7 @@ pub(super) struct Number {
 
 impl Number {
     /// Parses a JSON number; `None` for other texts.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::views) fn parse(text: &str) -> Option<Self> {
         let (is_negative, text) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text),

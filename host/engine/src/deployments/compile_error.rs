@@ -1,0 +1,32 @@
+//! The reasons why a component is not compiled.
+
+use polder_core::MemoryExhausted;
+use polder_sandbox::Refusal;
+
+/// The reason why there is no machine code.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// The author must fix the component.
+    #[error("{0}")]
+    Refused(String),
+    /// The author must make the component smaller or simpler.
+    #[error("compiling the component takes more than {value} {unit} (limit {limit})")]
+    Limit { limit: &'static str, value: u64, unit: &'static str },
+    /// The caller should retry later.
+    #[error("compilers are busy: {what} (limit {limit}, {value})")]
+    Busy { what: &'static str, limit: &'static str, value: u64 },
+    #[error("there is no memory for the compiler: {0}")]
+    Memory(#[from] MemoryExhausted),
+    #[error("compiling was stopped, because the client has left or the host stops")]
+    Stopped,
+    /// The operator must look into the host.
+    #[error("the compiler cannot run: {0}")]
+    Failed(String),
+}
+
+impl From<Refusal> for CompileError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.to_string())
+    }
+}
