@@ -33,7 +33,7 @@ fn held(client: &Client) -> u64 {
 
 /// Sends a query that waits for the second event of the tenant `main`. Its payload is large.
 fn send_query(site: &Site, number: usize) {
-    let query = format!("{}{}", " ".repeat(REQUEST_BYTES), r#"{"after": 2, "timeout_ms": 60000}"#);
+    let query = format!("{}{}", " ".repeat(REQUEST_BYTES), r#"{"after": 2, "timeout_ms": 50000}"#);
     site.runtime.block_on(async {
         let (subject, reply) = ("main.query.orders.order-summary", format!("_INBOX.flood.{number}"));
         site.client.publish_with_reply_and_headers(subject, reply, map(&[STRAIGHT]), query.into()).await.unwrap();
