@@ -1,6 +1,7 @@
 //! A host skips everything in the journal's streams and buckets that no host of the cluster wrote, and loses nothing by
 //! it.
 
+use std::sync::mpsc;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, Context};
@@ -9,7 +10,7 @@ use futures::StreamExt as _;
 use polder_core::JournalNumber;
 use polder_journal_contract::model::{Model, SEALED, accept, tenant};
 use polder_nats::journal::{
-    JournalError, JournalLink, JournalOptions, JournalSecret, LEASE, Lease, Renewal, verify_stream,
+    Heartbeat, JournalError, JournalLink, JournalOptions, JournalSecret, LEASE, Lease, Presence, Renewal, verify_stream,
 };
 use polder_tests::NatsServer;
 use tempfile::tempdir;
@@ -242,6 +243,30 @@ fn a_request_of_a_host_is_carried_out_once_however_often_it_is_sent() {
     assert_eq!(other.get("/v1/main/events").lines().len(), 3);
     let log = hosts.hosts[owner].take().unwrap().stop();
     assert!(log.contains("a request of another host is refused") && log.contains("it was there before"), "{log}");
+}
+
+#[test]
+fn a_heartbeat_that_is_sent_again_is_ignored() {
+    let (server, (sender, heard)) = (server(), mpsc::channel());
+    let (stranger, listening, link) = (Stranger::at(&server), link(&server), link(&server));
+    let hear = move |heartbeat| {
+        sender.send(heartbeat).unwrap();
+        false
+    };
+    Presence::of(&listening).keep(Duration::from_secs(3_600), || None, hear).unwrap();
+    let mut heartbeats = stranger.listen("$polder.polder");
+    let presence = Presence::of(&link);
+    let say_and_hear = |is_leaving: bool| {
+        let heartbeat = Heartbeat { host: "one".to_owned(), is_leaving };
+        presence.say(heartbeat.clone());
+        assert_eq!(heard.recv_timeout(WAIT_MAX).unwrap(), heartbeat);
+    };
+    say_and_hear(true);
+    let captured = stranger.next(&mut heartbeats, WAIT_MAX).expect("the host has said that it leaves");
+    stranger.send_again(&captured, "_INBOX.stranger.1");
+    // Otherwise the repeated heartbeat would be heard first.
+    say_and_hear(false);
+    assert!(heard.try_recv().is_err());
 }
 
 #[test]
