@@ -276,7 +276,11 @@ fn prepared(
     steering: &Steering,
 ) -> Result<async_nats::ConnectOptions, ConnectError> {
     let (counted, steering) = (Arc::clone(counts), steering.clone());
-    Ok(with_credentials(options, servers)?
+    let mut connect = with_credentials(options, servers)?;
+    if let Some(messages_max) = options.subscription_messages_max {
+        connect = connect.subscription_capacity(messages_max);
+    }
+    Ok(connect
         .connection_timeout(CONNECT_WAIT_MAX)
         .ping_interval(PING_INTERVAL)
         .custom_inbox_prefix(reply_to::host_prefix())

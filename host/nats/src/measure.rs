@@ -13,6 +13,7 @@ use futures::stream::FuturesUnordered;
 use tokio::task::JoinHandle;
 
 use crate::connection::{Connection, NotSent};
+use crate::reply_to::{INBOXES, ReplyTo};
 
 /// Longest wait for a single reply or confirmation.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -34,11 +35,11 @@ impl Drop for Echo {
 pub async fn echo(connection: &Connection, subject: &str) -> Result<Echo, NotSent> {
     let mut requests = connection.client().subscribe(subject.to_owned()).await.map_err(NotSent::new)?;
     connection.settle().await?;
-    let client = connection.client().clone();
+    let connection = connection.clone();
     Ok(Echo(tokio::spawn(async move {
         while let Some(request) = requests.next().await {
-            let Some(reply) = request.reply else { continue };
-            if client.publish(reply, request.payload).await.is_err() {
+            let Some(to) = answered_at(&connection, &request) else { continue };
+            if connection.answer(to, None, request.payload).await.is_err() {
                 return;
             }
         }
@@ -61,10 +62,11 @@ pub async fn echo_and_publish(
     let mut confirmations = client.subscribe(inbox.clone()).await.map_err(NotSent::new)?;
     let mut requests = client.subscribe(subject.to_owned()).await.map_err(NotSent::new)?;
     connection.settle().await?;
+    let connection = connection.clone();
     Ok(Echo(tokio::spawn(async move {
         let mut number = 0;
         while let Some(request) = requests.next().await {
-            let Some(reply) = request.reply else { continue };
+            let Some(answered_at) = answered_at(&connection, &request) else { continue };
             number += 1;
             let mut headers = HeaderMap::new();
             headers.insert(NATS_MESSAGE_ID, number.to_string());
@@ -74,7 +76,7 @@ pub async fn echo_and_publish(
                 true => client.publish_with_reply_and_headers(to, inbox.clone(), headers, payload).await,
                 false => client.publish_with_headers(to, headers, payload).await,
             };
-            let replied = client.publish(reply, request.payload).await;
+            let replied = connection.answer(answered_at, None, request.payload).await;
             let is_stored = |confirmation: Message| confirmation.payload.starts_with(STORED);
             let confirmed = !asks || number <= unconfirmed_max || confirmations.next().await.is_some_and(is_stored);
             // A client that waits for an answer notices its absence.
@@ -83,6 +85,11 @@ pub async fn echo_and_publish(
             }
         }
     })))
+}
+
+/// The subject for the answer to a request, if it wants one and it may be answered.
+fn answered_at(connection: &Connection, request: &Message) -> Option<ReplyTo> {
+    connection.reply_to(&request.subject, request.reply.as_ref()?)
 }
 
 /// Number of requests to send.
@@ -113,7 +120,8 @@ pub async fn ask(
     check: impl Fn(&[u8]) -> Result<(), String>,
 ) -> Result<Asked, NotSent> {
     let client = connection.client();
-    let inbox = client.new_inbox();
+    // An inbox as other clients have it: a host answers no client at an inbox of a host.
+    let inbox = format!("{INBOXES}.{}", uuid::Uuid::new_v4().simple());
     let mut answers = client.subscribe(format!("{inbox}.*")).await.map_err(NotSent::new)?;
     let began = Instant::now();
     let mut asked = Asked { took: Duration::ZERO, latencies: Vec::new() };

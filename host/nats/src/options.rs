@@ -11,6 +11,9 @@ pub struct ConnectOptions {
     pub tls: Tls,
     /// Prefixes of inboxes that may be answered, in addition to `_INBOX`.
     pub inbox_prefixes: Vec<String>,
+    /// Messages of one subscription that wait until they are received; more are dropped and counted. `None`: 65,536,
+    /// which is the client library's number.
+    pub subscription_messages_max: Option<usize>,
 }
 
 #[derive(Clone, Default)]

@@ -11,7 +11,7 @@ use polder_core::{CorrelationId, TenantName, subject};
 use crate::throttle::Throttle;
 
 /// Prefix of the subjects on which NATS clients wait for answers by default.
-const INBOXES: &str = "_INBOX";
+pub(crate) const INBOXES: &str = "_INBOX";
 /// Prefix of the inboxes of hosts. Only another host may send an answer there.
 const HOSTS_INBOXES: &str = "_INBOX.polder";
 /// Prefix of the reply subject of a request from another account. The server makes the rest of the subject.

@@ -1,14 +1,16 @@
 //! A host skips everything in the journal's streams and buckets that no host of the cluster wrote, and loses nothing by
 //! it.
 
+use std::sync::mpsc;
 use std::time::Duration;
 
-use async_nats::HeaderMap;
 use async_nats::jetstream::{self, Context};
+use async_nats::{Client, HeaderMap, Message, Subscriber};
+use futures::StreamExt as _;
 use polder_core::JournalNumber;
 use polder_journal_contract::model::{Model, SEALED, accept, tenant};
 use polder_nats::journal::{
-    JournalError, JournalLink, JournalOptions, JournalSecret, LEASE, Lease, Renewal, verify_stream,
+    Heartbeat, JournalError, JournalLink, JournalOptions, JournalSecret, LEASE, Lease, Presence, Renewal, verify_stream,
 };
 use polder_tests::NatsServer;
 use tempfile::tempdir;
@@ -20,17 +22,49 @@ use super::site::{connect, lead, link, open_copy, secret_file, server, unsynced}
 /// An attacker with all permissions at the servers, but without the secret.
 struct Stranger {
     runtime: Runtime,
+    client: Client,
     context: Context,
 }
+
+/// Nothing here takes longer, so a test that hangs fails.
+const WAIT_MAX: Duration = Duration::from_secs(20);
+/// Time in which a wrong answer would come.
+const NO_ANSWER_WAIT: Duration = Duration::from_millis(500);
+/// An inbox of a host, as far as its subject shows.
+const HOSTS_INBOX: &str = "_INBOX.polder.stranger";
 
 impl Stranger {
     fn at(server: &NatsServer) -> Self {
         let runtime = Runtime::new().unwrap();
         let client = runtime.block_on(async_nats::connect(server.url())).unwrap();
         let _inside = runtime.enter();
-        let context = jetstream::new(client);
+        let context = jetstream::new(client.clone());
         drop(_inside);
-        Self { runtime, context }
+        Self { runtime, client, context }
+    }
+
+    /// Listens on a subject that ends with a wildcard token. The server knows the subscription when this returns.
+    fn listen(&self, prefix: &str) -> Subscriber {
+        self.runtime.block_on(async {
+            let mut messages = self.client.subscribe(format!("{prefix}.*")).await.unwrap();
+            self.client.publish(format!("{prefix}.none"), "".into()).await.unwrap();
+            assert_eq!(messages.next().await.unwrap().subject.as_str(), format!("{prefix}.none"));
+            messages
+        })
+    }
+
+    fn next(&self, messages: &mut Subscriber, wait_max: Duration) -> Option<Message> {
+        self.runtime.block_on(async { tokio::time::timeout(wait_max, messages.next()).await.ok().flatten() })
+    }
+
+    /// Sends a message of a host again, with this reply subject. The server has it when this returns.
+    fn send_again(&self, message: &Message, reply: &str) {
+        let (subject, headers) = (message.subject.clone(), message.headers.clone().unwrap());
+        self.runtime.block_on(async {
+            let (reply, payload) = (reply.to_owned(), message.payload.clone());
+            self.client.publish_with_reply_and_headers(subject, reply, headers, payload).await.unwrap();
+        });
+        drop(self.listen("_INBOX.settled"));
     }
 
     fn write(&self, subject: &str, headers: HeaderMap, payload: &[u8]) {
@@ -174,6 +208,65 @@ fn hosts_go_on_beside_a_stranger() {
     stranger.write_frames();
     hosts.start_again(0);
     assert_eq!(hosts.client(0).get("/v1/main/events").lines().len(), 2);
+}
+
+#[test]
+fn a_request_of_a_host_is_carried_out_once_however_often_it_is_sent() {
+    let server = server();
+    let stranger = Stranger::at(&server);
+    let mut hosts = Hosts::start(2, std::slice::from_ref(&server));
+    let owner = hosts.owner();
+    let other = hosts.client(1 - owner);
+    other.deploy("orders");
+    other.post("/v1/main/orders/order/o-1/draft-order", r#"{"customer": "c"}"#).json(200);
+    // Without an id, a repetition of the command would be a second command.
+    let add_line = || {
+        let line = r#"{"sku": "TEA", "quantity": 2, "price": 100}"#;
+        other.post("/v1/main/orders/order/o-1/add-line", line).json(200)["position"].as_u64().unwrap()
+    };
+    let mut requests = stranger.listen("$polder.polder-1.host");
+    let position = add_line();
+    let captured = stranger.next(&mut requests, WAIT_MAX).expect("the owner is asked");
+    let mut answers = stranger.listen(HOSTS_INBOX);
+    stranger.send_again(&captured, &format!("{HOSTS_INBOX}.1"));
+    stranger.send_again(&captured, captured.reply.as_ref().unwrap());
+    // An altered time or number is no remedy: the mark covers both.
+    for name in ["Polder-Sent", "Polder-Request"] {
+        let mut altered = captured.clone();
+        let headers = altered.headers.as_mut().unwrap();
+        let value: u64 = headers.get(name).unwrap().as_str().parse().unwrap();
+        headers.insert(name, (value - 1).to_string());
+        stranger.send_again(&altered, &format!("{HOSTS_INBOX}.2"));
+    }
+    assert!(stranger.next(&mut answers, NO_ANSWER_WAIT).is_none(), "the owner answers a repeated request");
+    assert_eq!(add_line(), position + 1);
+    assert_eq!(other.get("/v1/main/events").lines().len(), 3);
+    let log = hosts.hosts[owner].take().unwrap().stop();
+    assert!(log.contains("a request of another host is refused") && log.contains("it was there before"), "{log}");
+}
+
+#[test]
+fn a_heartbeat_that_is_sent_again_is_ignored() {
+    let (server, (sender, heard)) = (server(), mpsc::channel());
+    let (stranger, listening, link) = (Stranger::at(&server), link(&server), link(&server));
+    let hear = move |heartbeat| {
+        sender.send(heartbeat).unwrap();
+        false
+    };
+    Presence::of(&listening).keep(Duration::from_secs(3_600), || None, hear).unwrap();
+    let mut heartbeats = stranger.listen("$polder.polder");
+    let presence = Presence::of(&link);
+    let say_and_hear = |is_leaving: bool| {
+        let heartbeat = Heartbeat { host: "one".to_owned(), is_leaving };
+        presence.say(heartbeat.clone());
+        assert_eq!(heard.recv_timeout(WAIT_MAX).unwrap(), heartbeat);
+    };
+    say_and_hear(true);
+    let captured = stranger.next(&mut heartbeats, WAIT_MAX).expect("the host has said that it leaves");
+    stranger.send_again(&captured, "_INBOX.stranger.1");
+    // Otherwise the repeated heartbeat would be heard first.
+    say_and_hear(false);
+    assert!(heard.try_recv().is_err());
 }
 
 #[test]

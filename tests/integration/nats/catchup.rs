@@ -14,6 +14,8 @@ const DRAFT: &str = r#"{"customer": "ann"}"#;
 const SUBJECT: &str = "main.catchup";
 /// The number of events that a reader gets without confirming any: a page, which the host sends ahead.
 const EVENTS_PER_PAGE: usize = 256;
+/// The most readers that a host serves at a time.
+const READERS_MAX: usize = 1_024;
 
 /// A client that reads events.
 struct Reader<'a> {
@@ -201,6 +203,21 @@ fn a_reader_that_is_gone_is_soon_sent_nothing() {
     while readers() > 0 {
         assert!(began.elapsed() < 2 * WAIT_MAX, "{}", site.host().log());
     }
+}
+
+#[test]
+fn one_reader_more_than_allowed_is_refused_with_the_limit() {
+    let site = Site::open_shop();
+    send(&site, 0..1);
+    site.await_messages(1);
+    // Each reader listens, and confirms nothing.
+    let _messages = site.runtime.block_on(site.client.subscribe("main.result.*")).unwrap();
+    let subscribe = |number: usize| site.request(SUBJECT, &[("Correlation-Id", &format!("r-{number}"))], "");
+    for number in 0..READERS_MAX {
+        assert_eq!(json(&subscribe(number))["status"], "accepted", "{number}");
+    }
+    let refused = problem(&subscribe(READERS_MAX), 429, "busy");
+    assert_eq!((&refused["limit_name"], &refused["limit"]), (&value!("readers_max"), &value!(READERS_MAX)));
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod connection;
 mod degraded;
 mod doctor;
 mod events;
+mod flood;
 mod json_limits;
 mod kills;
 mod permissions;

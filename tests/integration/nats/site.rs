@@ -39,6 +39,14 @@ impl Site {
         Self::over(server, options)
     }
 
+    /// Starts the host with these options too.
+    #[track_caller]
+    pub(super) fn open_serving(more: &[&str]) -> Self {
+        let server = NatsServer::start_with(NatsOptions::default());
+        let options = ["--nats", &server.url()].into_iter().chain(more.iter().copied()).map(str::to_owned).collect();
+        Self::over(server, options)
+    }
+
     /// Three servers that each hold a copy of the events; returns the two others as well.
     #[track_caller]
     pub(super) fn open_cluster() -> (Self, Vec<NatsServer>) {

@@ -54,6 +54,7 @@ impl NatsArguments {
             credentials: self.credentials()?,
             tls,
             inbox_prefixes: self.nats_inbox_prefix.clone(),
+            ..ConnectOptions::default()
         }))
     }
 

@@ -9,8 +9,10 @@
 mod durability;
 mod error;
 mod frame_log;
+mod freshness;
 #[cfg(test)]
 mod fuzz_tests;
+mod host_message;
 mod host_requests;
 mod lease;
 mod link;
@@ -28,6 +30,7 @@ mod streams;
 mod takeover;
 mod tenant_keys;
 mod verify;
+mod wall_clock;
 
 pub use durability::{Durability, SyncInterval};
 pub use error::JournalError;

@@ -100,7 +100,7 @@ impl std::fmt::Debug for JournalSecret {
     }
 }
 
-type Key = [u8; blake3::KEY_LEN];
+pub(super) type Key = [u8; blake3::KEY_LEN];
 
 /// Keys to mark messages with, one for each kind of message, so that a message of one kind never passes for another.
 pub(super) struct Marks {

@@ -16,6 +16,7 @@ use polder_journal::{Kept, KeyStore, Secret};
 use super::error::JournalError;
 use super::link::JournalLink;
 use super::secret::{Marks, is_marked, mark};
+use crate::throttle::Throttle;
 
 /// Header with the mark of a key, which is made with the cluster's secret over tenant and key.
 const MARK: &str = "Polder-Mark";
@@ -25,11 +26,12 @@ const KEEPS_MAX: usize = 100;
 pub(super) struct KeyStream {
     link: JournalLink,
     stream: Stream,
+    foreign: Throttle,
 }
 
 impl KeyStream {
     pub(super) fn new(link: JournalLink, stream: Stream) -> Self {
-        Self { link, stream }
+        Self { link, stream, foreign: Throttle::default() }
     }
 
     fn subject(&self, tenant: &str) -> String {
@@ -79,14 +81,21 @@ impl KeyStream {
             if let Some(secret) = read(self.link.marks(), tenant, &message) {
                 return Ok(Some(secret));
             }
-            tracing::warn!(
-                subject,
-                sequence = message.sequence,
-                "a tenant's key that no host of this cluster wrote is skipped"
-            );
+            self.log_foreign(&subject, message.sequence);
             from = message.sequence + 1;
         }
         Ok(None)
+    }
+
+    fn log_foreign(&self, subject: &str, sequence: u64) {
+        if let Some(unsaid) = self.foreign.now() {
+            tracing::warn!(
+                subject,
+                sequence,
+                unsaid,
+                "a tenant's key that no host of this cluster wrote is skipped; only the hosts may be allowed to publish there"
+            );
+        }
     }
 
     /// Writes the key, but only if nothing was written on its subject since `last`.

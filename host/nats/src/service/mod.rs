@@ -6,11 +6,13 @@
 
 mod endpoint;
 mod protocol;
+mod request_memory;
 mod requests;
 
 pub use endpoint::Endpoint;
 pub use protocol::Description;
-pub use requests::{Reply, Request, Requests};
+pub use request_memory::{NoMemory, RequestMemory};
+pub use requests::{REQUESTS_WAITING_MAX, Reply, Request, Requests};
 
 use std::sync::Arc;
 

@@ -1,6 +1,8 @@
 //! Receives requests on one subject and sends their answers. Many are in progress at a time, and none waits for
 //! another.
 
+use std::collections::VecDeque;
+use std::future::ready;
 use std::pin::{Pin, pin};
 use std::time::Instant;
 
@@ -11,13 +13,20 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
 
 use super::Endpoint;
+use super::request_memory::{Held, NoMemory, RequestMemory};
 use crate::QUEUE_GROUP;
 use crate::connection::{Connection, NotSent};
 use crate::reply_to::ReplyTo;
 
-/// Requests in progress at a time; more wait in NATS's own queue. It exceeds a tenant's default limit of commands in
-/// flight, so that clients meet that limit first.
+/// Requests of one subscription that are in progress at a time; more wait, as long as there is memory for them. It
+/// exceeds a tenant's default limit of commands in flight, so that clients meet that limit first.
 const REQUESTS_UNDER_WAY_MAX: usize = 16_384;
+/// Messages of one subscription that wait until they are received, if its connection was opened with this number. The
+/// client library drops and counts more. A request is received, and its memory reserved, before those before it are
+/// carried out, so few wait here.
+pub const REQUESTS_WAITING_MAX: usize = 16_384;
+/// Requests that are received for each one that is carried out, while there are so many.
+const RECEIVED_PER_TAKEN_MAX: usize = 16;
 
 /// Headers by which clients of NATS services recognize an error.
 const ERROR: &str = "Nats-Service-Error";
@@ -29,6 +38,8 @@ const FORBIDDEN_REPLY: (u16, &str) = (403, "the reply subject is not an inbox");
 pub struct Requests {
     connection: Connection,
     subscriber: Subscriber,
+    memory: RequestMemory,
+    refusal: fn(NoMemory) -> Reply,
 }
 
 pub struct Request {
@@ -52,10 +63,17 @@ struct FollowUp {
 }
 
 impl Connection {
-    /// Subscribes to requests on `subject`, which may have wildcards.
-    pub async fn requests(&self, subject: String) -> Result<Requests, NotSent> {
+    /// Subscribes to requests on `subject`, which may have wildcards. `refusal` makes the reply to a request that finds
+    /// no memory.
+    pub async fn requests(
+        &self,
+        subject: String,
+        memory: &RequestMemory,
+        refusal: fn(NoMemory) -> Reply,
+    ) -> Result<Requests, NotSent> {
         let subscriber = self.client().queue_subscribe(subject, QUEUE_GROUP.to_owned()).await;
-        Ok(Requests { connection: self.clone(), subscriber: subscriber.map_err(NotSent::new)? })
+        let subscriber = subscriber.map_err(NotSent::new)?;
+        Ok(Requests { connection: self.clone(), subscriber, memory: memory.clone(), refusal })
     }
 }
 
@@ -70,19 +88,22 @@ impl Requests {
     ) where
         F: Future<Output = Reply>,
     {
-        let mut under_way = FuturesUnordered::new();
+        let (mut waiting, mut under_way) = (VecDeque::new(), FuturesUnordered::new());
         let mut closing = pin!(async { drop(closing.wait_for(|closing| *closing).await) });
         let (mut is_closing, mut is_ended) = (false, false);
-        while !(is_ended && under_way.is_empty()) {
+        // Requests received since the last one was taken.
+        let mut received = 0;
+        while !(is_ended && waiting.is_empty() && under_way.is_empty()) {
+            let can_take = !waiting.is_empty() && under_way.len() < REQUESTS_UNDER_WAY_MAX;
+            let must_take = can_take && received >= RECEIVED_PER_TAKEN_MAX;
             tokio::select! {
                 biased;
                 Some(answer) = under_way.next() => self.answer(endpoint, answer).await,
-                message = self.subscriber.next(), if !is_ended && under_way.len() < REQUESTS_UNDER_WAY_MAX => match message {
-                    // A request that could not be answered is not carried out either.
-                    Some(message) => match self.reply_to(&message) {
-                        Ok(to) => under_way.push(answered(message, to, &take)),
-                        Err(Forbidden) => endpoint.refused(FORBIDDEN_REPLY),
-                    },
+                message = self.subscriber.next(), if !is_ended && !must_take => match message {
+                    Some(message) => {
+                        received += 1;
+                        waiting.extend(self.receive(endpoint, message).await);
+                    }
                     None => is_ended = true,
                 },
                 () = &mut closing, if !is_closing => {
@@ -90,11 +111,37 @@ impl Requests {
                     // This fails if the connection is closed, and then no more requests arrive.
                     is_ended = self.subscriber.drain().await.is_err();
                 }
+                () = ready(()), if can_take => {
+                    received = 0;
+                    if let Some(request) = waiting.pop_front() {
+                        under_way.push(answered(request, &take));
+                    }
+                }
             }
         }
         if let Err(error) = self.connection.client().flush().await {
             tracing::debug!(%error, "the last answers may not have been sent");
         }
+    }
+
+    /// Returns the request with its memory, unless it is refused: it could not be answered, or there is no memory for
+    /// it. A request that could not be answered is not carried out either.
+    async fn receive(&self, endpoint: &Endpoint, message: Message) -> Option<Received> {
+        let Ok(to) = self.reply_to(&message) else {
+            endpoint.refused(FORBIDDEN_REPLY);
+            return None;
+        };
+        let refusal = match self.memory.reserve(message.length) {
+            Ok(held) => return Some(Received { message, to, held, began: Instant::now() }),
+            Err(no_memory) => (self.refusal)(no_memory),
+        };
+        if let Some(error) = refusal.error {
+            endpoint.refused(error);
+        }
+        if let Some(to) = to {
+            send(&self.connection, to, refusal).await;
+        }
+        None
     }
 
     /// Returns `None` if the caller wants no answer.
@@ -104,7 +151,7 @@ impl Requests {
     }
 
     async fn answer(&self, endpoint: &Endpoint, answer: Answer) {
-        let Answer { subject, to, mut reply, began } = answer;
+        let Answer { subject, to, mut reply, mut held, began } = answer;
         endpoint.answered(began.elapsed());
         if let Some((code, message)) = reply.error {
             endpoint.failed(code, message);
@@ -121,7 +168,11 @@ impl Requests {
         // The follow-up comes after the reply: a reader first gets the information what to wait for.
         if let Some(FollowUp { to, reply }) = follow_up {
             let connection = self.connection.clone();
-            tokio::spawn(async move { send(&connection, to, reply.await).await });
+            held.release_message();
+            tokio::spawn(async move {
+                send(&connection, to, reply.await).await;
+                drop(held);
+            });
         }
     }
 }
@@ -136,23 +187,30 @@ async fn send(connection: &Connection, to: ReplyTo, reply: Reply) {
 /// The request's reply subject may not be answered.
 struct Forbidden;
 
+/// A request that may be carried out.
+struct Received {
+    message: Message,
+    to: Option<ReplyTo>,
+    held: Held,
+    began: Instant,
+}
+
 struct Answer {
     subject: Subject,
     to: Option<ReplyTo>,
     reply: Reply,
+    held: Held,
     began: Instant,
 }
 
 /// Not an async function: `take` must be called at once, whenever the future is first polled.
 fn answered<F: Future<Output = Reply>, T: Fn(Request) -> F>(
-    message: Message,
-    to: Option<ReplyTo>,
+    received: Received,
     take: &T,
 ) -> impl Future<Output = Answer> + use<F, T> {
-    let began = Instant::now();
-    let Message { subject, headers, payload, .. } = message;
+    let Received { message: Message { subject, headers, payload, .. }, to, held, began } = received;
     let reply = take(Request::new(subject.clone(), headers, payload));
-    async move { Answer { subject, to, reply: reply.await, began } }
+    async move { Answer { subject, to, reply: reply.await, held, began } }
 }
 
 impl Request {

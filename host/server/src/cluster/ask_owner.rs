@@ -26,6 +26,8 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// How long a host that has just lost the journal may still take to answer, in wall time: after an orderly release it
 /// finishes what it has begun.
 const LAST_ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
+/// Retry hint when the owner takes no more requests, in milliseconds.
+const BUSY_RETRY_MS: u64 = 1_000;
 /// The pause between two checks that the owner still sends heartbeats.
 const SILENCE_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -125,7 +127,16 @@ impl SharedJournal {
         let answer = match answer {
             Ok(answer) => answer,
             Err(AskError::NotThere(_)) => return not_owner(),
-            Err(error) => {
+            Err(AskError::Busy { host, problem, request_numbers_max }) => {
+                let detail = format!("host {host}, which owns the journal, takes no more requests: {problem}");
+                return Err(Problem::new(&http_status::HOST_BUSY, detail)
+                    .with_limit("request_numbers_max", request_numbers_max as u64)
+                    .retry_after_ms(BUSY_RETRY_MS));
+            }
+            Err(error @ AskError::OtherTime { .. }) => {
+                return Err(Problem::new(&http_status::NOT_READY, format!("{error}: set the clocks of the hosts")));
+            }
+            Err(error @ AskError::NoAnswer { .. }) => {
                 tracing::info!(%error, "a request to another host has no answer");
                 return Err(outcome_unknown(format!(
                     "host {owner} did not answer; it may have done what was asked: send it again, with the same \

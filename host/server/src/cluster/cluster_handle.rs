@@ -41,12 +41,12 @@ impl ClusterHandle {
     /// moment.
     pub(crate) fn drain(&self) {
         // Leave first, so that the other hosts plan without this one when its journals are free.
-        self.presence.say(&self.assignment.leave());
+        self.presence.say(self.assignment.leave());
         self.stop_request.send_modify(|request| request.is_draining = true);
     }
 
     fn stop(&self) {
-        self.presence.say(&self.assignment.leave());
+        self.presence.say(self.assignment.leave());
         self.stop_request.send_modify(|request| request.is_stopping = true);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use polder_engine::joined;
 use polder_nats::events::EventStreams;
+use polder_nats::service::REQUESTS_WAITING_MAX;
 use polder_nats::{Background, ConnectError, ConnectOptions, Connection};
 
 use super::metrics::NatsMetrics;
@@ -30,7 +31,8 @@ impl Nats {
     /// # Errors
     /// Fails within seconds. The error includes what to do about it.
     pub async fn connect(options: &ConnectOptions, streams: EventStreams) -> Result<Self, ConnectError> {
-        let requests = Connection::open_or_wait(options, "polder requests").await?;
+        let bounded = ConnectOptions { subscription_messages_max: Some(REQUESTS_WAITING_MAX), ..options.clone() };
+        let requests = Connection::open_or_wait(&bounded, "polder requests").await?;
         if requests.is_up() {
             match requests.require_jetstream().await {
                 // JetStream may be electing a leader.

@@ -19,6 +19,7 @@ mod metrics;
 mod queries;
 mod reply;
 mod request_headers;
+mod request_memory;
 mod result_subject;
 mod served_partition;
 mod tenants;

@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::connections::NatsConnections;
 use super::history::TenantHistory;
+use super::request_memory::{self, refusal};
 use super::served_partition::ServedPartition;
 use super::{batches, catchup, commands, queries};
 
@@ -181,10 +182,11 @@ impl OneTenant {
     /// Answers the tenant's requests until it is closed.
     async fn answer(&self, begun: Option<oneshot::Sender<()>>) -> Result<(), NotSent> {
         let (connection, name) = (&self.connections.requests, &self.name);
-        let to_commands = connection.requests(format!("{name}.cmd.>")).await?;
-        let to_batches = connection.requests(subject::batches(name)).await?;
-        let to_queries = connection.requests(format!("{name}.query.>")).await?;
-        let to_readers = connection.requests(format!("{name}.catchup")).await?;
+        let memory = request_memory::of_tenant(self.served.partition.host.memory());
+        let to_commands = connection.requests(format!("{name}.cmd.>"), &memory, refusal).await?;
+        let to_batches = connection.requests(subject::batches(name), &memory, refusal).await?;
+        let to_queries = connection.requests(format!("{name}.query.>"), &memory, refusal).await?;
+        let to_readers = connection.requests(format!("{name}.catchup"), &memory, refusal).await?;
         drop(begun);
         let mut answering = JoinSet::new();
         let (served, closing) = (Arc::clone(&self.served), self.closing.clone());
