@@ -89,7 +89,7 @@ pub(super) fn read<T: DeserializeOwned>(mut bytes: Bytes) -> Option<(T, Bytes)> 
 }
 
 #[cfg(test)]
-#[path = "wire_fuzz_tests.rs"]
+#[path = "message_fuzz_tests.rs"]
 mod fuzz_tests;
 
 #[cfg(test)]
