@@ -233,7 +233,7 @@ impl Connection {
 
 /// A message, a subscription or a request that NATS did not get.
 #[derive(Debug, thiserror::Error)]
-#[error("NATS did not take it: {0}")]
+#[error("NATS did not accept the message, subscription or request: {0}")]
 pub struct NotSent(String);
 
 impl NotSent {
