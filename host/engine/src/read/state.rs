@@ -20,7 +20,7 @@ pub(super) struct StateRead {
     reader: Reader,
     active: Arc<Active>,
     as_of: AsOf,
-    /// `None` before the first turn.
+    /// The sequence up to which events are folded. `None` before the first turn.
     sequence_max: Option<Sequence>,
     folding: Option<Folding>,
 }

@@ -55,7 +55,8 @@ pub(super) struct Inner {
     pub(super) parcels: ObjectStore,
     pub(super) durability: Durability,
     pub(super) purpose: Purpose,
-    /// `None` if the link is only for reading and has no secret: then the writers of messages are unknown.
+    /// Marks show which messages come from hosts of this cluster. `None` if the link is only for reading and has no
+    /// secret: then the writers of messages are unknown.
     pub(super) marks: Option<Marks>,
     pub(super) position: Mutex<StreamPosition>,
     /// Time since when a frame waits for the servers' acknowledgement.
