@@ -247,7 +247,7 @@ impl Counts {
         match event {
             Event::Connected => drop(self.connects.fetch_add(1, Ordering::Relaxed)),
             Event::SlowConsumer(_) => drop(self.slow_consumers.fetch_add(1, Ordering::Relaxed)),
-            Event::ServerError(error) => tracing::warn!(%error, "the NATS server complains"),
+            Event::ServerError(error) => tracing::warn!(%error, "the NATS server reported an error"),
             _ => tracing::debug!(%event, "nats"),
         }
     }
