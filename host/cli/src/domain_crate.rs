@@ -52,7 +52,7 @@ pub(crate) fn build(folder: &Path, output: &Output) -> Result<BuiltComponent> {
 
     let module = package.target_dir.join(WASM_TARGET).join("release").join(package.name.replace('-', "_") + ".wasm");
     let bytes = std::fs::read(&module).with_context(|| format!("cargo built, but left no {}", module.display()))?;
-    let component = load(&bytes).with_context(|| format!("{} is no domain that a host would take", package.name))?;
+    let component = load(&bytes).with_context(|| format!("a host would not accept {} as a domain", package.name))?;
     let file = package.target_dir.join(format!("{}.wasm", component.descriptor.domain));
     std::fs::write(&file, &bytes).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(BuiltComponent { file, bytes: bytes.len() as u64, component })

@@ -18,7 +18,7 @@ pub struct Decision {
     pub command_id: CommandId,
     pub command_name: CommandName,
     pub fingerprint: Fingerprint,
-    /// `None` if it is the command's id.
+    /// The correlation id. `None` if it is the same as the command's id.
     pub correlation_id: Option<CorrelationId>,
     pub causation_id: Option<CorrelationId>,
     pub actor: Option<String>,

@@ -34,7 +34,8 @@ pub enum ReadError {
     /// Stop the host and delete the index folder.
     #[error("the index cannot be used: {what}; stop the host and delete the folder of the index: it is rebuilt")]
     Index { what: String },
-    /// Only a backup of the key makes the data readable again.
+    /// The records are encrypted, and the keyring has no key for them. Only a backup of the key makes them readable
+    /// again.
     #[error("the tenant's key is not there: its data was destroyed, or the key is lost")]
     Sealed,
     #[error("cannot read {}", path.display())]

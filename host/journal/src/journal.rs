@@ -112,7 +112,7 @@ impl Journal {
 struct Storage {
     disk: Arc<dyn Disk>,
     keys: Keyring,
-    /// `None` keeps the index in memory.
+    /// The folder of the index. `None`: the index is in memory.
     index_folder: Option<PathBuf>,
     lock: Option<Arc<FolderLock>>,
 }

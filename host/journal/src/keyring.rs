@@ -51,7 +51,7 @@ pub struct Keyring {
 
 #[derive(Default)]
 struct Inner {
-    /// `None` keeps the keys in memory only.
+    /// Where the keys are stored. `None`: they are in memory only.
     store: Option<Box<dyn KeyStore>>,
     /// Readers take a snapshot and never block, because a store may sync a file or use the network.
     held: ArcSwap<Held>,

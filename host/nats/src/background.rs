@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 const NICENESS: i32 = 10;
 
 pub struct Background {
-    /// `None` only while this is dropped.
+    /// The runtime with the threads. `None` only while it is dropped.
     runtime: Option<Runtime>,
 }
 

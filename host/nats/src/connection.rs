@@ -233,7 +233,7 @@ impl Connection {
 
 /// A message, a subscription or a request that NATS did not get.
 #[derive(Debug, thiserror::Error)]
-#[error("NATS did not take it: {0}")]
+#[error("NATS did not accept the message, subscription or request: {0}")]
 pub struct NotSent(String);
 
 impl NotSent {
@@ -247,7 +247,7 @@ impl Counts {
         match event {
             Event::Connected => drop(self.connects.fetch_add(1, Ordering::Relaxed)),
             Event::SlowConsumer(_) => drop(self.slow_consumers.fetch_add(1, Ordering::Relaxed)),
-            Event::ServerError(error) => tracing::warn!(%error, "the NATS server complains"),
+            Event::ServerError(error) => tracing::warn!(%error, "the NATS server reported an error"),
             _ => tracing::debug!(%event, "nats"),
         }
     }

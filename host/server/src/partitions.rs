@@ -27,7 +27,7 @@ pub struct Partitions {
 pub(crate) struct Partition {
     pub(crate) journal: JournalNumber,
     pub(crate) host: Host,
-    /// `None`: no other host shares the journal.
+    /// The part of this host in the shared journal. `None`: no other host shares it.
     pub(crate) shared: Option<SharedJournal>,
 }
 

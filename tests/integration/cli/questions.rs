@@ -104,9 +104,9 @@ fn views_are_shown_one_or_many() {
             &["view", "orders/order-summary", "--after", "9", "--timeout-ms", "0"],
             "the view is at position 5, not yet at 9: ask again, or with a longer timeout",
         ),
-        (&["parked", "retry", "3"], "nothing is set aside at position 3 that matches"),
-        (&["parked", "discard", "3", "--domain", "orders"], "nothing is set aside at position 3 that matches"),
-        (&["parked", "show", "3"], "nothing is set aside at position 3 that matches"),
+        (&["parked", "retry", "3"], "no event that matches is set aside at position 3"),
+        (&["parked", "discard", "3", "--domain", "orders"], "no event that matches is set aside at position 3"),
+        (&["parked", "show", "3"], "no event that matches is set aside at position 3"),
         (&["effects", "shop"], "tenant \"main\" has no domain \"shop\"; it has orders"),
     ] {
         let ran = desk.host.polder(arguments);

@@ -126,7 +126,7 @@ fn messages_of_others_are_skipped() {
         .collect();
     let expected = [Some("1"), None, Some("2"), Some("3")];
     assert_eq!(positions.iter().map(Option::as_deref).collect::<Vec<_>>(), expected);
-    assert!(site.stop_host().contains("only the host may be allowed to do that"));
+    assert!(site.stop_host().contains("permit only the host to do that"));
 }
 
 #[test]

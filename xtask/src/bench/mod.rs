@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: all measurements in one run. It runs Polder's own benches and the peers, and writes their
+//! `cargo xtask bench`: all measurements in one run. It runs `polder-bench` and the peers, and writes their
 //! figures into a table with plots. It measures nothing itself.
 
 mod goals;

@@ -41,7 +41,7 @@ struct Show {
 struct Set {
     /// A TOML file with a [[rule]] for each rule: from, to, and optionally except and [rule.fields].
     file: PathBuf,
-    /// Name of the actor, for the record.
+    /// Name of the person or program that does this. The host records it.
     #[arg(long)]
     actor: Option<String>,
     #[command(flatten)]

@@ -28,7 +28,7 @@ pub(crate) struct RevisionCheckArguments {
     /// Replay all histories, or a sample if there are more than N events [default: 1000000].
     #[arg(long, value_name = "all|N", value_parser = replay)]
     replay: Option<String>,
-    /// Name of the actor, for the record.
+    /// Name of the person or program that does this. The host records it.
     #[arg(long)]
     actor: Option<String>,
 }

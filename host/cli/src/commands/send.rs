@@ -37,7 +37,7 @@ pub(crate) struct Send {
     /// Causation id: the event or command that caused this command.
     #[arg(long, value_name = "ID")]
     causation: Option<CorrelationId>,
-    /// Name of the actor, for the record.
+    /// Name of the person or program that does this. The host records it.
     #[arg(long)]
     actor: Option<String>,
     #[command(flatten)]

@@ -10,7 +10,7 @@ pub struct AccessKey {
     pub public_key: String,
     pub added_at_ms: TimestampMs,
     pub added_by: Option<String>,
-    /// `None` if the key is valid.
+    /// The revocation of the key. `None` while the key is valid.
     pub revoked: Option<Revocation>,
 }
 

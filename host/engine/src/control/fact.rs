@@ -22,13 +22,13 @@ pub(crate) trait Fact: Serialize + DeserializeOwned {
 
 /// Time, actor and place of a recorded fact.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "each book takes what it needs")]
+#[allow(dead_code, reason = "each registry takes what it needs")]
 pub(crate) struct Recorded {
     pub(crate) position: Position,
     pub(crate) sequence: Sequence,
     pub(crate) id: ContentId,
     pub(crate) at_ms: TimestampMs,
-    /// `None` if no actor was named.
+    /// The actor of the act. `None` if none was named.
     pub(crate) actor: Option<String>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) trait Registry {
     fn fold(&mut self, fact: Self::Fact, noted: &Recorded);
 }
 
-/// A book of any fact type, as readers of the stream use it.
+/// A registry of any type of facts, as readers of the stream use it.
 pub(crate) trait ReadFacts {
     fn domain(&self) -> &'static str;
 

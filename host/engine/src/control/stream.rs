@@ -52,15 +52,19 @@ pub(crate) struct Proposal {
 }
 
 impl SystemStream {
-    /// Passes each fact to the book of its domain, in order. Each book must be of another domain.
-    pub(crate) fn read(reader: &Reader, books: &mut [&mut dyn ReadFacts]) -> Result<Self, StreamError> {
+    /// Passes each fact to the registry of its domain, in order. Each registry must be of another domain.
+    pub(crate) fn read(reader: &Reader, registries: &mut [&mut dyn ReadFacts]) -> Result<Self, StreamError> {
         let mut stream = Self::default();
-        stream.read_on(reader, books)?;
+        stream.read_on(reader, registries)?;
         Ok(stream)
     }
 
-    /// Passes the facts that another host has recorded since to the books.
-    pub(crate) fn read_on(&mut self, reader: &Reader, books: &mut [&mut dyn ReadFacts]) -> Result<(), StreamError> {
+    /// Passes the facts that another host has recorded since to the registries.
+    pub(crate) fn read_on(
+        &mut self,
+        reader: &Reader,
+        registries: &mut [&mut dyn ReadFacts],
+    ) -> Result<(), StreamError> {
         loop {
             let batch = reader.tenant_batch(&system_tenant(), self.position, READ_BYTES)?;
             if batch.is_empty() {
@@ -71,8 +75,8 @@ impl SystemStream {
                 let head = self.heads.entry(record.aggregate_key()).or_insert((Sequence::ZERO, ContentId::NONE));
                 record.check_content(&head.1)?;
                 *head = (event.sequence, event.id);
-                let book = books.iter_mut().find(|book| book.domain() == record.domain());
-                read_into(&record, &event, book.map(|book| &mut **book))?;
+                let registry = registries.iter_mut().find(|registry| registry.domain() == record.domain());
+                read_into(&record, &event, registry.map(|registry| &mut **registry))?;
             }
         }
     }
@@ -122,8 +126,8 @@ impl SystemStream {
     }
 }
 
-/// Passes the facts about one aggregate to a book, in order.
-pub(crate) fn read_facts<B: Registry>(reader: &Reader, id: &AggregateId, book: &mut B) -> Result<(), StreamError> {
+/// Passes the facts about one aggregate to a registry, in order.
+pub(crate) fn read_facts<B: Registry>(reader: &Reader, id: &AggregateId, registry: &mut B) -> Result<(), StreamError> {
     let domain = DomainName::new(B::Fact::DOMAIN).expect("a good name");
     let aggregate = AggregateName::new(B::Fact::AGGREGATE).expect("a good name");
     let key = AggregateKey::of(&system_tenant(), &domain, &aggregate, id);
@@ -135,24 +139,24 @@ pub(crate) fn read_facts<B: Registry>(reader: &Reader, id: &AggregateId, book: &
         for record in &records {
             let view = record.view();
             for event in view.events() {
-                read_into(&view, &event, Some(book))?;
+                read_into(&view, &event, Some(registry))?;
             }
         }
     }
 }
 
-/// Passes the facts of one record to the book of their domain. Ignores records of other domains.
-pub(crate) fn read_record<B: Registry>(record: &RecordView<'_>, book: &mut B) -> Result<(), StreamError> {
+/// Passes the facts of one record to the registry of their domain. Ignores records of other domains.
+pub(crate) fn read_record<B: Registry>(record: &RecordView<'_>, registry: &mut B) -> Result<(), StreamError> {
     if record.domain() != B::Fact::DOMAIN {
         return Ok(());
     }
-    record.events().try_for_each(|event| read_into(record, &event, Some(book)))
+    record.events().try_for_each(|event| read_into(record, &event, Some(registry)))
 }
 
 fn read_into<R: ReadFacts + ?Sized>(
     record: &RecordView<'_>,
     event: &EventView<'_>,
-    book: Option<&mut R>,
+    registry: Option<&mut R>,
 ) -> Result<(), StreamError> {
     let refused = |problem: String| StreamError::Event {
         domain: record.domain().to_owned(),
@@ -168,10 +172,10 @@ fn read_into<R: ReadFacts + ?Sized>(
         at_ms: record.at_ms(),
         actor: record.actor().map(str::to_owned),
     };
-    let Some(book) = book else {
+    let Some(registry) = registry else {
         return Err(refused("this version of polder has no such domain".into()));
     };
     let payload = str::from_utf8(event.payload).map_err(|error| refused(error.to_string()))?;
     let written = Written { name: event.name, version: event.version, payload };
-    book.read(&written, &noted).map_err(|error| refused(error.to_string()))
+    registry.read(&written, &noted).map_err(|error| refused(error.to_string()))
 }

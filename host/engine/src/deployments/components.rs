@@ -29,7 +29,7 @@ pub trait ComponentStore: Send + Sync {
 }
 
 pub(crate) struct Components {
-    /// `None` if this host shares its journal with no other.
+    /// Has the components of all hosts that share the journal. `None` if no other host shares it.
     depot: Option<Arc<dyn ComponentStore>>,
     uploaded: PathBuf,
     compiled: PathBuf,

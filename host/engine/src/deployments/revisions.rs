@@ -15,7 +15,7 @@ pub struct RevisionInfo {
     pub revision: Revision,
     pub status: RevisionStatus,
     pub at_ms: TimestampMs,
-    /// `None` if no actor was named.
+    /// The actor of the deployment. `None` if none was named.
     pub actor: Option<String>,
     /// Why the domain went back to the revision, or why it is in quarantine.
     pub cause: Option<String>,

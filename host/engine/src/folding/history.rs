@@ -70,7 +70,7 @@ pub(crate) fn fold_on(
     }
 }
 
-/// Folds some of the further events, and returns whether these were the last ones.
+/// Folds the next part of the further events. Also returns whether no events are left.
 pub(crate) fn fold_part(
     instance: &mut dyn RulesInstance,
     reader: &Reader,

@@ -1,5 +1,5 @@
-//! A host that serves a copy of a journal which another host owns, and the change of ownership between them. This module
-//! does not choose the owner.
+//! A host that serves a copy of a journal which another host owns, and the change of ownership between them. This
+//! module does not choose the owner.
 
 use std::sync::{Arc, PoisonError};
 

@@ -21,7 +21,7 @@ pub struct Writability {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Degraded {
     pub tenant: TenantName,
-    /// `None` for the whole tenant.
+    /// The domain that is out of service. `None` if the whole tenant is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<DomainName>,
     /// A description that may leave the host. Paths of files are only in the log.

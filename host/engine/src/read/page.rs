@@ -9,7 +9,7 @@ use super::time_slice::ReadTurn;
 pub(super) const READ_BYTES: usize = 256 * 1024;
 /// Size of a page in bytes, including [`EVENT_OVERHEAD_BYTES`] per event. A page ends with the event that reaches it.
 pub(super) const EVENT_PAGE_BYTES_MAX: usize = 128 * 1024;
-/// Memory of an event beside its payload, in bytes.
+/// Memory of an event without its payload, in bytes.
 pub(super) const EVENT_OVERHEAD_BYTES: usize = 512;
 
 /// Adjusts the reservation to the memory of a page of `bytes` and its serialized text.

@@ -37,7 +37,7 @@ pub enum ReadError {
         "projection {projection:?} is being built, at {reached} of {newest}: ask again, or with \"after\" for a position that it has reached"
     )]
     BeingBuilt { projection: ProjectionName, reached: Position, newest: Position },
-    #[error("nothing is set aside at position {0} that matches")]
+    #[error("no event that matches is set aside at position {0}")]
     NothingParked(Position),
     #[error("{0}")]
     TooSlow(String),

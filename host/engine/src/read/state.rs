@@ -21,7 +21,7 @@ pub(super) struct StateRead {
     readers: LaneReaders,
     active: Arc<Active>,
     as_of: AsOf,
-    /// `None` before the first turn.
+    /// The sequence up to which events are folded. `None` before the first turn.
     sequence_max: Option<Sequence>,
     folding: Option<Folding>,
 }

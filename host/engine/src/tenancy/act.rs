@@ -7,6 +7,6 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Act {
     pub at_ms: TimestampMs,
-    /// `None` if no actor was named.
+    /// The actor. `None` if none was named.
     pub actor: Option<String>,
 }

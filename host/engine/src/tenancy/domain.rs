@@ -55,7 +55,7 @@ impl Active {
         Err(SubmitError::UnknownCommand { aggregate, command, known })
     }
 
-    /// `None` for an aggregate that the revision does not have.
+    /// The subject of the stream of an aggregate. `None` if the revision does not have the aggregate.
     pub(crate) fn stream_subject(&self, aggregate: &AggregateName) -> Option<&str> {
         self.subjects.get(aggregate).map(String::as_str)
     }

@@ -1,4 +1,4 @@
-//! A tenant, its domains and their active revisions: what a command, a read or a view finds when it looks its tenant up.
+//! A tenant, its domains and their active revisions: what commands, reads and views find when they look a tenant up.
 //! Nothing here knows how commands are decided, how views are fed or how revisions are deployed.
 
 mod act;

@@ -13,7 +13,7 @@ pub struct TenantInfo {
     /// the key.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unavailable: bool,
-    /// `None` for the tenant that every host begins with.
+    /// The act that added the tenant. `None` for the tenant that every host begins with.
     pub added: Option<Act>,
     /// Since when its commands are refused, and by whose act; `None` if it is not suspended.
     pub suspended: Option<Act>,
@@ -46,7 +46,7 @@ pub struct LimitInfo {
 /// Result of an administrative act.
 #[derive(Debug, Clone, Serialize)]
 pub struct TenantChanged {
-    /// `false` if the tenant was in this state before; then nothing was recorded.
+    /// Whether the act changed the tenant. If not, nothing was recorded.
     pub changed: bool,
     #[serde(flatten)]
     pub tenant: TenantInfo,

@@ -1,5 +1,5 @@
-//! The tenants of the host: added, limited, suspended, resumed and removed; and the keys that their records are encrypted
-//! with.
+//! The tenants of the host are added, limited, suspended, resumed and removed here. This includes the keys that encrypt
+//! their records.
 
 mod administration;
 mod answers;

@@ -54,7 +54,7 @@ pub(crate) struct Tenants {
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Entry {
-    /// `None` for the tenant that exists from the start.
+    /// The act that added the tenant. `None` for the tenant that exists from the start.
     pub(crate) added: Option<Act>,
     pub(crate) suspended: Option<Act>,
     /// The check value of the key that its records are encrypted with. `None` until it has a key.

@@ -13,13 +13,13 @@ pub struct BridgeInfo {
     pub rules: Rules,
     /// The rules apply to events after this position.
     pub after: Position,
-    /// `None` if no rules were ever set.
+    /// The act that set the rules. `None` if no rules were ever set.
     pub set: Option<Act>,
 }
 
 #[derive(Debug, Clone, Serialize)]
 pub struct BridgeChanged {
-    /// `false` if the rules were the same before; then nothing was recorded.
+    /// Whether the act changed the rules. If not, nothing was recorded.
     pub changed: bool,
     #[serde(flatten)]
     pub bridge: BridgeInfo,

@@ -1,5 +1,5 @@
-//! The context bridge of each tenant: the rules by which its events are translated for other contexts. They apply from a
-//! position of the history on. `polder_core::translation` defines what a rule does.
+//! The context bridge of each tenant: the rules by which its events are translated for other contexts. They apply from
+//! a position of the history on. `polder_core::translation` defines what a rule does.
 
 mod acts;
 mod answers;

@@ -68,9 +68,9 @@ pub struct DocumentQuery {
     /// Fields and their values. All must match: numbers compare as numbers, points in time as such, everything else as
     /// text.
     pub filters: Vec<(String, String)>,
-    /// `None` for the order of the keys.
+    /// The field to sort by. `None`: documents are sorted by their keys.
     pub order: Option<(String, Direction)>,
-    /// `None` for `DOCUMENTS_PER_PAGE`.
+    /// The most documents of the page. `None`: `DOCUMENTS_PER_PAGE`.
     pub limit: Option<u32>,
     /// Number of documents to skip.
     pub offset: u32,
@@ -241,7 +241,7 @@ pub struct ParkedDetail {
 /// Selects parked events. All conditions must hold.
 #[derive(Debug, Clone, Default)]
 pub struct ParkedFilter {
-    /// `None` for all domains.
+    /// The domains of the events. `None`: all domains.
     pub domains: Option<Vec<DomainName>>,
     pub projection: Option<ProjectionName>,
     /// Key of a document; empty for events that could not be routed.

@@ -275,8 +275,8 @@ fn forget_another_history(store: &ViewStore, tenant: &TenantName, reader: &Reade
             let (checkpoint, last) = (view.checkpoint, reader.last_position(tenant));
             tracing::warn!(
                 %tenant, projection = %view.projection, %checkpoint, %last,
-                "the read models are of another history than the journal, as when an older copy of it was restored; they are \
-                 rebuilt, and effects are requested again"
+                "the views have another history than the journal, for example because an older copy of the journal was restored; \
+                 the views are rebuilt, and effects are requested again"
             );
             store.drop_all()?;
             break;

@@ -345,7 +345,7 @@ impl Appender {
                 tracing::info!(%reason, "another host owns the journal now");
             }
             AppendError::Log(LogError::Unavailable { .. }) => {
-                tracing::warn!(%reason, "the servers that keep the journal took no frame; this host stops appending");
+                tracing::warn!(%reason, "the servers that keep the journal did not accept a frame; this host stops appending");
             }
             _ => {
                 tracing::error!(%reason, "the journal failed; no more commands are taken until the host is started again");

@@ -12,8 +12,8 @@
 //! **No tenant waits for another tenant's guest.** Three mechanisms ensure this:
 //!
 //! - A worker serves its waiting tenants fairly, by the CPU time that their commands used ([`queue`]).
-//! - A call on the fast lane has a time slice of a few milliseconds ([`lane_policy`]). A looping guest delays its
-//!   worker by one slice, once. The call is cut off and runs again from the start on the slow lane, with the full
+//! - A call on the fast lane has a time slice of a few milliseconds (`tenancy/lane_policy.rs`). A looping guest delays
+//!   its worker by one slice, once. The call is cut off and runs again from the start on the slow lane, with the full
 //!   limits of the tenant. Guests are pure, so the second run gives the verdict that the first would have given.
 //! - The domain stays on the slow lane for a while, longer each time ([`loans`]). The slow lane's thread has the lowest
 //!   priority, so it only uses CPU time that no other thread needs ([`slow_lane`]).

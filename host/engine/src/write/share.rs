@@ -13,7 +13,7 @@ pub(super) fn share_of(limits: Limits, worker_count: usize) -> Limits {
     }
 }
 
-/// When there are too many states, one in this many is evicted, so that this does not happen at every command.
+/// When there are too many states, one of this number is evicted, so that the next commands evict none.
 const LEAVING_SHARE: u64 = 8;
 /// Upper bound of the commands between two checks.
 const COMMANDS_PER_CHECK_MAX: u64 = 64;

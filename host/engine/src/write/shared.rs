@@ -22,7 +22,7 @@ pub(super) struct Shared {
     pub(super) clock: Arc<Clock>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) grown: Arc<Grown>,
-    /// `None` when no commands are audited.
+    /// Runs a sample of the commands again. `None` if no commands are audited.
     pub(super) audit: Option<Audit>,
     pub(super) withdrawals: Withdrawals,
     pub(super) worker_count: usize,

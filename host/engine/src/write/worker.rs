@@ -41,7 +41,7 @@ use crate::tenancy::{Active, Clock, Domain, SubmitError, Tenant, overran_slice};
 pub(super) use decide::Decided;
 
 pub(super) struct Worker {
-    /// `None` on the slow lane, for which no states are made ready.
+    /// The number of the worker. `None` on the slow lane, for which no instances are prepared.
     number: Option<usize>,
     appender: Arc<Appender>,
     reader: Reader,

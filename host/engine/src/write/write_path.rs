@@ -10,7 +10,7 @@ use polder_journal::{EncodedRecord, Writer};
 use super::pipeline::Pipeline;
 use crate::tenancy::SubmitError;
 
-/// Takes commands while it has a pipeline. It is read without a lock, so that no thread waits for another one that waits
+/// Takes commands while it has a pipeline. Threads read it without a lock, so that none waits for a thread that waits
 /// for the disk.
 #[derive(Default)]
 pub(crate) struct WritePath {

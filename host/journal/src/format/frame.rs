@@ -13,8 +13,8 @@ use polder_core::TimestampMs;
 use crate::format::bytes::Cursor;
 use crate::format::record::{RecordError, length_of};
 
-/// Maximum size of a frame in bytes, unless it holds a single larger record. It fits one message of a bus with room to
-/// spare.
+/// Maximum size of a frame in bytes, unless it holds a single larger record. A frame fits into one message of a log
+/// such as JetStream.
 pub const FRAME_BYTES_MAX: usize = 256 * 1024;
 /// Maximum size of a record in bytes, as bounded by memory and by messages. A frame that holds a single record may be
 /// this large. Twice what the default limits of a tenant allow.

@@ -98,7 +98,7 @@ impl MemTable {
         self.last_frame
     }
 
-    /// Number of distinct marks of the keys.
+    /// Number of marks, one for each distinct key, that the filter of a run of this memtable gets.
     pub(crate) fn mark_count(&self) -> usize {
         let commands = self.commands.iter().map(HashMap::len).sum::<usize>();
         // The 1 is the checkpoint's mark.

@@ -104,7 +104,10 @@ impl TenantBatch {
         }
         let expected = if self.records.is_empty() { view.position_before().min(self.last) } else { self.last };
         if view.position_before() != expected {
-            return Err(format!("position {} follows {expected}", view.position_before().plus(1)));
+            return Err(format!(
+                "position {} comes directly after position {expected}",
+                view.position_before().plus(1)
+            ));
         }
         self.last = view.position();
         self.records.push(offset);

@@ -91,7 +91,11 @@ impl<'a> ContentCheck<'a> {
         if view.event_count() > 0 {
             let head = self.heads.entry(view.aggregate_key()).or_insert((Sequence::ZERO, ContentId::NONE));
             if view.sequence_before() != head.0 {
-                return Err(format!("sequence {} follows {}", view.sequence_before().plus(1), head.0));
+                return Err(format!(
+                    "sequence {} comes directly after sequence {}",
+                    view.sequence_before().plus(1),
+                    head.0
+                ));
             }
             let content = view.check_content(&head.1).map_err(|error| error.to_string())?;
             *head = (view.sequence(), content);
@@ -108,7 +112,7 @@ impl<'a> ContentCheck<'a> {
             None => self.positions.entry(view.tenant().to_owned()).or_default(),
         };
         if view.position_before() != *last {
-            return Err(format!("position {} follows {last}", view.position_before().plus(1)));
+            return Err(format!("position {} comes directly after position {last}", view.position_before().plus(1)));
         }
         *last = view.position();
         Ok(())

@@ -208,7 +208,7 @@ impl<H: History> Publisher<H> {
             tracing::warn!(
                 stream = self.stream.name(),
                 foreign,
-                "another client has published to subjects of events: only the host may be allowed to do that"
+                "another client has published to the subjects of events: permit only the host to do that"
             );
         }
         self.publication.found(end);

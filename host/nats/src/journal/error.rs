@@ -25,14 +25,14 @@ pub enum JournalError {
     OtherCount { set: String, there: Journals, asked: Journals },
     /// Remedy: copy the file from a host that has it.
     #[error(
-        "the journals {set} are there, and the secret that their hosts share is not in {}: copy the file from a host that serves them, or name it \
-         with --journal-secret",
+        "the journals {set} exist, but there is no file {} with the secret that their hosts share: copy the file from a host that serves them, or \
+         name it with --journal-secret",
         file.display()
     )]
     NoSecret { set: String, file: PathBuf },
     #[error(
-        "the journals {set} belong to another secret than the one in {}: put a copy of the file of a host that serves them in its place, or choose \
-         another set with --journal-name",
+        "the journals {set} have another secret than the one in {}: replace the file by a copy from a host that serves them, or choose another set \
+         with --journal-name",
         file.display()
     )]
     OtherSecret { set: String, file: PathBuf },

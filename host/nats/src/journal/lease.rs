@@ -25,7 +25,7 @@ const KEY: &str = "owner";
 /// The entry as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry {
-    /// `None` if the lease was given back.
+    /// The host that has the lease. `None` if the lease was given back.
     host: Option<String>,
     /// The revision that this entry replaced. It makes an old entry invalid that another client writes again.
     replaces: u64,

@@ -55,7 +55,8 @@ pub(super) struct Inner {
     pub(super) parcels: ObjectStore,
     pub(super) durability: Durability,
     pub(super) purpose: Purpose,
-    /// `None` if the link is only for reading and has no secret: then the writers of messages are unknown.
+    /// Marks show which messages come from hosts of this cluster. `None` if the link is only for reading and has no
+    /// secret: then the writers of messages are unknown.
     pub(super) marks: Option<Marks>,
     pub(super) position: Mutex<StreamPosition>,
     /// Time since when a frame waits for the servers' acknowledgement.
@@ -106,7 +107,7 @@ impl JournalLink {
         *self.inner.position.lock().unwrap_or_else(PoisonError::into_inner) = position;
     }
 
-    /// Logs that a message is skipped: no host of the cluster wrote it, or it is an old frame again.
+    /// Logs that a message is skipped: no host of the cluster wrote it, or it repeats an old frame.
     pub(super) fn log_foreign(&self, sequence: u64) {
         if let Some(unsaid) = self.inner.foreign.now() {
             let stream = &self.inner.names.frames;
@@ -114,7 +115,7 @@ impl JournalLink {
                 stream,
                 sequence,
                 unsaid,
-                "a message of the journal's stream is skipped: no host of this cluster wrote it; only the hosts may be allowed to publish there"
+                "a message of the journal's stream is skipped: no host of this cluster wrote it; permit only the hosts to publish there"
             );
         }
     }

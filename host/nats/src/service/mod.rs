@@ -67,7 +67,7 @@ async fn report(
             _ => json(&identity.stats(&endpoints)),
         };
         if let Err(error) = connection.answer(to, None, answer).await {
-            tracing::debug!(%error, "a request about this service was not answered");
+            tracing::debug!(%error, "an answer to a request about this service could not be sent");
         }
     }
 }

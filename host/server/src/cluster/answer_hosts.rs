@@ -66,7 +66,8 @@ impl SharedJournal {
                 message::written(&head, &body.to_bytes())
             }
             Err(error) => {
-                let problem = Problem::new(&http_status::STORAGE_FAILED, format!("the answer broke off: {error}"));
+                let problem =
+                    Problem::new(&http_status::STORAGE_FAILED, format!("the answer ended too early: {error}"));
                 message::written(&AnswerHead::new(problem.into_response().status(), &Default::default(), 0), b"")
             }
         }

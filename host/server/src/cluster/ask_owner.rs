@@ -15,7 +15,7 @@ use super::shared_journal::SharedJournal;
 use crate::wire::http_status;
 use crate::wire::problem::Problem;
 
-/// The longest body that is forwarded, in bytes: that of a component.
+/// The longest body, in bytes, that is forwarded to the owner host.
 pub(crate) const FORWARDED_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// How long a request waits for a journal without an owner, in wall time, while the servers answer.
 pub(crate) const OWNER_WAIT_MAX: Duration = Duration::from_secs(15);
@@ -123,7 +123,7 @@ impl SharedJournal {
         {
             tracing::debug!(%error, "cannot remove the stored body of a forwarded request; the server deletes it later");
         }
-        let not_owner = || Ok(Err(format!("host {owner} does not own the journal, or is not there")));
+        let not_owner = || Ok(Err(format!("host {owner} does not own the journal, or is not connected")));
         let answer = match answer {
             Ok(answer) => answer,
             Err(AskError::NotThere(_)) => return not_owner(),

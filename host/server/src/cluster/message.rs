@@ -55,7 +55,7 @@ impl AnswerHead {
     }
 }
 
-/// `None` if a header is not valid, or if there are more than a map can hold.
+/// Reads the headers of a message. `None` if one is not valid, or if there are more than a map can hold.
 pub(super) fn headers(listed: &[(String, Vec<u8>)]) -> Option<HeaderMap> {
     let mut headers = HeaderMap::try_with_capacity(listed.len()).ok()?;
     for (name, value) in listed {
@@ -89,7 +89,7 @@ pub(super) fn read<T: DeserializeOwned>(mut bytes: Bytes) -> Option<(T, Bytes)> 
 }
 
 #[cfg(test)]
-#[path = "wire_fuzz_tests.rs"]
+#[path = "message_fuzz_tests.rs"]
 mod fuzz_tests;
 
 #[cfg(test)]

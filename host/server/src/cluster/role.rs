@@ -6,7 +6,7 @@ pub(crate) enum Role {
     Leading,
     /// It takes no more commands, but other hosts cannot own the journal yet.
     Releasing,
-    /// `None`: no host owns the journal, as far as this host knows.
+    /// It follows the owner. `None`: no host owns the journal, as far as this host knows.
     Following { owner: Option<String> },
     /// It can neither follow nor lead any more. Its data can still be read.
     Broken(String),

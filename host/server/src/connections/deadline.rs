@@ -9,7 +9,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 #[derive(Debug, Default)]
 pub(crate) struct Deadline {
-    /// `None`: the deadline never passes.
+    /// The time of the deadline. `None`: it never passes.
     at: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }

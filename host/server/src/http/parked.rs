@@ -87,7 +87,8 @@ fn chosen(app: &App, caller: &Caller, tenant: &TenantName, act: &str, query: &Qu
         is_named |= query.one(name)?.is_some();
     }
     if is_named == query.flag("all")? {
-        let detail = "name what is meant by \"domain\", \"projection\", \"key\" or \"position\", or ask for all of it by \"all=true\"";
+        let detail =
+            "select events with \"domain\", \"projection\", \"key\" or \"position\", or all of them with \"all=true\"";
         return Err(Problem::new(&http_status::BAD_QUERY, detail));
     }
     filter(app, caller, tenant, act, query)

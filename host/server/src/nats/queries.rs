@@ -148,7 +148,7 @@ async fn answer(served: &ServedPartition, query: Query) -> Reply {
 
 fn too_large(bytes: usize, bytes_max: usize) -> Problem {
     let detail = format!(
-        "the answer has {bytes} bytes, and the NATS server takes {bytes_max}: ask for a smaller page, or raise its max_payload"
+        "the answer has {bytes} bytes, and the NATS server takes at most {bytes_max}: ask for a smaller page, or raise its max_payload"
     );
     Problem::new(&http_status::TOO_LARGE, detail).with("actual", bytes).with_limit("max_payload", bytes_max)
 }

@@ -19,7 +19,7 @@ use crate::wire::headers::{self, Headers};
 use crate::wire::http_status;
 use crate::wire::problem::Problem;
 
-/// The most bytes of a line beside its payload. Addresses, ids and an actor are much shorter.
+/// The most bytes of a line without its payload. Addresses, ids and an actor are much shorter.
 pub(crate) const LINE_HEAD_BYTES_MAX: u64 = 4 * 1024;
 
 #[derive(Deserialize)]

@@ -114,7 +114,7 @@ fn broken_off(error: &(dyn Error + 'static)) -> Problem {
     let mut causes = std::iter::successors(Some(error), |error| (**error).source());
     let is_slow = causes.any(|cause| matches!(cause.downcast_ref(), Some(SentBodyError::TooSlow { .. })));
     let kind = if is_slow { &http_status::TOO_SLOW } else { &http_status::BAD_BODY };
-    Problem::new(kind, format!("the body broke off: {error}"))
+    Problem::new(kind, format!("the body ended too early: {error}"))
 }
 
 fn exhausted(error: &MemoryExhausted) -> Problem {

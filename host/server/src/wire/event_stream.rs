@@ -103,7 +103,7 @@ where
             }
         }
     })
-    .inspect_err(|error: &ReadError| tracing::error!(%error, "a stream of events broke off"));
+    .inspect_err(|error: &ReadError| tracing::error!(%error, "a stream of events ended too early"));
     let headers = [(CONTENT_TYPE, format.content_type()), (CACHE_CONTROL, "no-store")];
     (headers, Body::from_stream(pieces)).into_response()
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{CheckResult, Finding};
 
-/// Room for a message's headers beside its payload, in bytes; the headers never need all of it.
+/// Room for the headers of a message, in bytes, in addition to its payload. The headers never need all of it.
 const HEADERS_BYTES: u64 = 4 * 1_024;
 /// Largest accepted difference of clocks: tokens expire, and events are ordered by time, across machines.
 const CLOCK_DIFFERENCE_MAX: Duration = Duration::from_secs(1);

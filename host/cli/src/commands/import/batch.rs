@@ -48,7 +48,7 @@ struct Line<'a> {
 struct Head {
     /// Missing if the answer ended early.
     line: Option<u64>,
-    /// Present in a problem document only.
+    /// The type of a problem. An acknowledgement has none.
     #[serde(default)]
     r#type: Option<String>,
     #[serde(default)]

@@ -68,7 +68,11 @@ impl Export {
         let mut last = 0;
         let events = write_lines(&own, own.get(&["events"], &[]), unfinished.join("events.ndjson"), |line| {
             let event: Event = serde_json::from_slice(line)?;
-            ensure!(event.position.0 == last + 1, "position {} follows {last}", event.position);
+            ensure!(
+                event.position.0 == last + 1,
+                "events are missing: position {} comes after position {last}",
+                event.position
+            );
             last = event.position.0;
             bar.set_position(last);
             Ok(())

@@ -44,7 +44,7 @@ enum TenantCommand {
 struct NamedTenant {
     /// The tenant's name, such as acme.
     tenant: TenantName,
-    /// Name of the actor, for the record.
+    /// Name of the person or program that does this. The host records it.
     #[arg(long)]
     actor: Option<String>,
     #[command(flatten)]

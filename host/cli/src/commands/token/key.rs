@@ -41,7 +41,7 @@ struct New {
     /// Write the private part to this file. Only its owner can read it.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Name of the actor, for the record.
+    /// Name of the person or program that does this. The host records it.
     #[arg(long)]
     actor: Option<String>,
     #[command(flatten)]
@@ -60,7 +60,7 @@ struct List {
 struct Revoke {
     /// The key's id, as `polder token key list` shows it.
     key: KeyId,
-    /// Name of the actor, for the record.
+    /// Name of the person or program that does this. The host records it.
     #[arg(long)]
     actor: Option<String>,
     #[command(flatten)]

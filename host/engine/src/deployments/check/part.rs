@@ -54,7 +54,7 @@ pub(super) struct Part {
     findings: Findings,
 }
 
-/// What is known of an aggregate whose state is held.
+/// What is known of an aggregate while its state is in memory.
 struct Held {
     aggregate: String,
     id: String,

@@ -59,7 +59,7 @@ impl Side {
         Ok(())
     }
 
-    /// The aggregate's state as JSON; `None` when it is not held.
+    /// The aggregate's state as JSON. `None` if this side has no state of the aggregate.
     pub(super) fn inspect(&mut self, key: AggregateKey) -> Option<Result<String, CallError>> {
         let state = self.states.get(&key)?;
         let inspected = self.instance.as_mut()?.inspect(state);

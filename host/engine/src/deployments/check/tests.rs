@@ -264,7 +264,7 @@ fn the_event_of_a_fault_is_named() {
     }
 }
 
-/// Such a fault may be the reason for the new revision.
+/// A fault of the old revision may be the reason why the new one is deployed.
 #[test]
 fn aggregates_that_the_old_revision_cannot_fold_are_not_compared() {
     let history = History::filled(50, 3);

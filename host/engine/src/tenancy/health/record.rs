@@ -33,7 +33,7 @@ pub(crate) struct Health {
 /// The refusal of a command by a revision that is out of service.
 pub(crate) struct OutOfService {
     pub(crate) reason: String,
-    /// `None` if a retry only makes sense once another revision is active.
+    /// The pause before a retry. `None` if a retry is useless until another revision is active.
     pub(crate) retry_after: Option<Duration>,
 }
 

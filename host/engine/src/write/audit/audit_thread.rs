@@ -19,7 +19,7 @@ use super::sample::{Finding, Sample};
 use crate::priority;
 use crate::write::withdrawals::{Cause, Withdrawal, Withdrawals};
 
-/// In the long run the audit uses one CPU second in this many seconds …
+/// The audit uses one CPU second in this number of seconds, as an average over a long time …
 const CPU_SHARE: u32 = 200;
 /// … and this much in one go, so that a revision that was just activated is examined closely.
 const CPU_SAVED_MAX: Duration = Duration::from_millis(100);

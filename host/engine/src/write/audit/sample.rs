@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::folding::{FoldError, Wanted, fold_history};
 use crate::tenancy::{Active, DecidedEvent, Domain, Tenant};
 
-/// One in this many commands of an instance is run again. Of its first commands more are: the 2nd, the 4th, the 8th,
-/// and so on.
+/// Of this number of commands of an instance, one is run again. Of its first commands more are run again: the 2nd, the
+/// 4th, the 8th, and so on.
 const AUDITED_SHARE: u64 = 1_024;
 
 /// Whether the command with this number in its instance, counted from 1, is sampled. The first command is not, because

@@ -21,13 +21,13 @@ pub(crate) struct Lines<B> {
     put_back: Option<Next>,
 }
 
-/// A line, the end, or why the body broke off.
+/// A line, the end, or why the body ended too early.
 pub(crate) type Next = Result<Option<Line>, String>;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) number: u64,
-    /// `None`: the line is too long.
+    /// The bytes of the line. `None` if it is too long.
     pub(crate) bytes: Option<Bytes>,
 }
 

@@ -284,7 +284,7 @@ impl Batch {
 }
 
 fn broken_off(problem: String) -> Stop {
-    Stop::Early(Problem::new(&http_status::BAD_BODY, format!("the body broke off: {problem}")))
+    Stop::Early(Problem::new(&http_status::BAD_BODY, format!("the body ended too early: {problem}")))
 }
 
 async fn read_to_end(mut body: Body) {
