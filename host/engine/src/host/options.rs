@@ -16,8 +16,8 @@ pub struct HostOptions {
     pub workers: usize,
     /// Limits of tenants that have none of their own.
     pub limits: Limits,
-    /// Memory that bodies, reads, guests, compilers and views may use together, in bytes (`memory_bytes_max`). Hosts
-    /// whose options are clones of each other share it.
+    /// Memory that bodies, reads, guests, machine code, compilers and views may use together, in bytes
+    /// (`memory_bytes_max`). Hosts whose options are clones of each other share it.
     pub memory: MemoryBudget,
     /// Whether a sample of the commands is run a second time, to find guests that depend on something that is in no
     /// event. It is only switched off to measure the cost of the audit.
