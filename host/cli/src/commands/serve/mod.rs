@@ -13,9 +13,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use polder_compiler::{ChildCompiler, CompilerLimits};
 use polder_core::{MemoryBudget, TenantName};
-use polder_engine::{Compilers, Host, HostOptions, MAIN_TENANT, MEMORY_BYTES_MAX_LEAST};
+use polder_engine::{Host, HostOptions, MAIN_TENANT, MEMORY_BYTES_MAX_LEAST};
 use polder_journal::DISK_RESERVE_BYTES;
 use polder_nats::ConnectOptions;
 use polder_nats::journal::JournalOptions;
@@ -111,8 +110,7 @@ impl Serve {
     }
 
     fn host_options(&self) -> HostOptions {
-        let compiler = ChildCompiler::of_this_program(CompilerLimits::DEFAULT);
-        let mut options = HostOptions { compilers: Compilers::new(compiler), ..HostOptions::new(&self.data) };
+        let mut options = data_folder::host_options(&self.data);
         if let Some(workers) = self.workers {
             options.workers = workers.get();
         }
