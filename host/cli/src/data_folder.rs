@@ -1,5 +1,5 @@
-//! Opens a data folder: the options of its host, and checks of what it holds. It holds a journal of its own, or copies of journals that several hosts share. It never
-//! holds both, because the two would diverge.
+//! Opens a data folder: the options of its host, and checks of what it holds. It holds a journal of its own, or copies
+//! of journals that several hosts share. It never holds both, because the two would diverge.
 
 use std::path::Path;
 

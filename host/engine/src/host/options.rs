@@ -22,8 +22,8 @@ pub struct HostOptions {
     /// Whether a sample of the commands is run a second time, to find guests that depend on something that is in no
     /// event. It is only switched off to measure the cost of the audit.
     pub is_audited: bool,
-    /// Whether the tenant [`MAIN_TENANT`](crate::tenancy::MAIN_TENANT) exists from the start. It does not if its history is in
-    /// another journal.
+    /// Whether the tenant [`MAIN_TENANT`](crate::tenancy::MAIN_TENANT) exists from the start. It does not if its
+    /// history is in another journal.
     pub has_main: bool,
     /// It has no default: a host that accepts components from others needs a compiler with limits, in a process of its
     /// own.
