@@ -47,8 +47,8 @@ pub(crate) struct Serve {
     /// Threads that run guests; by default one per processor.
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
-    /// Memory in bytes that requests, reads, guests, compilers and views may use together; requests beyond it are
-    /// refused with 503. By default half of what the machine or the control group allows.
+    /// Memory in bytes that requests, reads, guests, their machine code, compilers and views may use together; requests
+    /// beyond it are refused with 503. By default half of what the machine or the control group allows.
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(MEMORY_BYTES_MAX_LEAST..))]
     memory_bytes_max: Option<u64>,
     /// Folder of a domain crate, or of several. Changes that are saved there are built and deployed. May be repeated.
