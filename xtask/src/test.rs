@@ -19,6 +19,9 @@ const CASES_VARIABLE: &str = "POLDER_CASES_DIR";
 /// replay.
 const GUEST_CASES_VARIABLE: &str = "POLDER_GUEST_CASES_DIR";
 const INTEGRATION_PACKAGE: &str = "polder-tests";
+/// Begins the line of a test, or of a part of one, that this machine cannot run: `skipped: TEST: REASON`. The test
+/// writes it to stdout, past the harness, which otherwise shows what a test prints only when the test fails.
+const SKIPPED: &str = "skipped: ";
 
 pub(crate) fn test() -> Result<()> {
     // Read before the build, which may replace the file: afterwards this would return the path of a deleted file.
@@ -50,13 +53,10 @@ pub(crate) fn test() -> Result<()> {
         tests => go(&workspace, &runner, &arguments(&[], tests), &cases, &mut tally),
     };
     println!(
-        "\n{} guests built, {case_count} given/when/then cases recorded by guests, {} test programs run\n\
-         {} passed, {} failed, {} skipped",
+        "\n{} guests built, {case_count} given/when/then cases recorded by guests, {} test programs run\n{}",
         guests.len(),
         tally.programs,
-        tally.passed,
-        tally.failed,
-        tally.ignored
+        tally.summary()
     );
     near.and(integration)?;
     ensure!(tally.passed > 0, "no test ran");
@@ -112,11 +112,18 @@ struct Tally {
     passed: u64,
     failed: u64,
     ignored: u64,
+    /// What this machine could not run: `TEST: REASON`.
+    skipped: Vec<String>,
 }
 
 impl Tally {
-    /// Adds the closing line of a test program: `test result: ok. 5 passed; 0 failed; 1 ignored; …`.
+    /// Adds the closing line of a test program, `test result: ok. 5 passed; 0 failed; 1 ignored; …`, and the line of a
+    /// skipped test.
     fn add(&mut self, line: &str) {
+        // The harness may have begun the line with the test's name.
+        if let Some((_, skipped)) = line.split_once(SKIPPED) {
+            self.skipped.push(skipped.to_owned());
+        }
         let Some(result) = line.strip_prefix("test result: ") else { return };
         self.programs += 1;
         for part in result.split([';', '.']) {
@@ -127,6 +134,14 @@ impl Tally {
                 _ => {}
             }
         }
+    }
+
+    /// The numbers, and below them one line for each skipped test.
+    fn summary(&self) -> String {
+        let Self { passed, failed, ignored, skipped, .. } = self;
+        let numbers = format!("{passed} passed, {failed} failed, {ignored} ignored, {} skipped", skipped.len());
+        let lines = skipped.iter().map(|skipped| format!("\n  {SKIPPED}{skipped}"));
+        numbers + &lines.collect::<String>()
     }
 }
 
@@ -140,7 +155,21 @@ mod tests {
         tally.add("running 3 tests");
         tally.add("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.04s");
         tally.add("test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s");
-        assert_eq!(tally, Tally { programs: 2, passed: 5, failed: 4, ignored: 1 });
+        assert_eq!(tally, Tally { programs: 2, passed: 5, failed: 4, ignored: 1, ..Tally::default() });
+    }
+
+    #[test]
+    fn skipped_tests_are_listed_with_their_reasons() {
+        let mut tally = Tally::default();
+        tally.add("skipped: disk::it_is_full: no file system can be mounted here");
+        tally.add("test nats::tls ... skipped: nats::tls: there is no openssl here");
+        tally.add("test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.04s");
+        assert_eq!(
+            tally.summary(),
+            "2 passed, 0 failed, 0 ignored, 2 skipped\n  \
+             skipped: disk::it_is_full: no file system can be mounted here\n  \
+             skipped: nats::tls: there is no openssl here"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use polder_engine::HostOptions;
+use polder_engine::{CompilerInProcess, Compilers, HostOptions};
 
 use crate::components;
 use crate::load::spread::Spread;
@@ -72,8 +72,13 @@ pub(crate) struct Setup {
 
 impl Setup {
     pub(crate) fn workers(&self) -> usize {
-        self.workers.map_or_else(|| HostOptions::new("").workers, NonZeroUsize::get)
+        self.workers.map_or_else(|| host_options("").workers, NonZeroUsize::get)
     }
+}
+
+/// Options of a measured host. It compiles in this process, because the components are the repository's own.
+pub(crate) fn host_options(data_dir: impl Into<PathBuf>) -> HostOptions {
+    HostOptions::new(data_dir, Compilers::new(CompilerInProcess))
 }
 
 /// A history that exists before the clock starts.

@@ -13,7 +13,7 @@ use crate::figures::{Latency, cpu_time, per_second, resident_bytes, written_byte
 use crate::floors::native_rules::NativeRules;
 use crate::load::orders::{EVENT_PAYLOAD_BYTES, Orders};
 use crate::load::{Load, RunLength};
-use crate::options::{LoadShape, Setup};
+use crate::options::{LoadShape, Setup, host_options};
 
 /// The rules that run.
 #[derive(Clone, Copy)]
@@ -49,7 +49,7 @@ impl Rig {
         aggregates: usize,
         shape: &LoadShape,
     ) -> anyhow::Result<Self> {
-        let host = Host::open(HostOptions { workers: setup.workers(), ..HostOptions::new(data_dir) })?;
+        let host = Host::open(HostOptions { workers: setup.workers(), ..host_options(data_dir) })?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let tenants = runtime.block_on(tenants(&host, setup.tenants.get()))?;
         match rules {

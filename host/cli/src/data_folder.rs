@@ -1,11 +1,18 @@
-//! Checks what a data folder holds: a journal of its own, or copies of journals that several hosts share. It never
-//! holds both, because the two would diverge.
+//! Opens a data folder: the options of its host, and checks of what it holds. It holds a journal of its own, or copies
+//! of journals that several hosts share. It never holds both, because the two would diverge.
 
 use std::path::Path;
 
 use anyhow::ensure;
+use polder_compiler::{ChildCompiler, CompilerLimits};
+use polder_engine::{Compilers, HostOptions};
 use polder_journal::SEGMENTS_FOLDER;
 use polder_server::COPIES_FOLDER;
+
+/// Options of a host on this folder. Its components are compiled by child processes of this program, with limits.
+pub(crate) fn host_options(data: &Path) -> HostOptions {
+    HostOptions::new(data, Compilers::new(ChildCompiler::of_this_program(CompilerLimits::DEFAULT)))
+}
 
 /// Checks a folder before it is used for a journal of its own.
 pub(crate) fn check_own(data: &Path) -> anyhow::Result<()> {

@@ -86,6 +86,10 @@ limits! {
     documents_per_event_max: 1_000, 1, 100_000;
     /// read models of the tenant, in bytes; while one is rebuilt, of the old one and the new one
     view_bytes_max: 10 * GIB, 64 * KIB, 1024 * GIB * 1024;
+    // A domain holds memory for its code, a place in each list for as long as its tenant exists. A
+    // hundred is far more than one business has, and small enough to list and to load at a start.
+    /// domains of the tenant, counted from the first upload of a component
+    domains_max: 100, 1, 10_000;
     /// diagnostics one guest call may emit, in bytes
     diagnostics_bytes_max: 16 * KIB, 0, MIB;
 }

@@ -5,9 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Maximum share of the budget for guests, in percent. Guests keep their memory while they are idle, to be faster next
-/// time. All other purposes free theirs when their work ends, and need the rest.
+/// Maximum share for guests of what machine code leaves of the budget, in percent. Guests keep their memory while they
+/// are idle, to be faster next time. The purposes that free theirs when their work ends need the rest.
 const GUESTS_PERCENT_MAX: u64 = 75;
+/// Maximum share of the budget for machine code, in percent. Code stays as long as its revision is active, so without a
+/// bound of its own, deployments could leave nothing for the work.
+const CODE_PERCENT_MAX: u64 = 50;
 
 /// What memory is reserved for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub enum MemoryPurpose {
     Reads,
     /// Linear memory of guest instances.
     Guests,
+    /// Machine code of loaded components.
+    Code,
     /// Child processes that compile components.
     Compilers,
     /// Projections that process events, and the caches of the read models.
@@ -25,13 +30,15 @@ pub enum MemoryPurpose {
 }
 
 impl MemoryPurpose {
-    pub const ALL: [Self; 5] = [Self::RequestBodies, Self::Reads, Self::Guests, Self::Compilers, Self::Views];
+    pub const ALL: [Self; 6] =
+        [Self::RequestBodies, Self::Reads, Self::Guests, Self::Code, Self::Compilers, Self::Views];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::RequestBodies => "request-bodies",
             Self::Reads => "reads",
             Self::Guests => "guests",
+            Self::Code => "code",
             Self::Compilers => "compilers",
             Self::Views => "views",
         }
@@ -118,9 +125,13 @@ impl MemoryBudget {
     }
 
     fn bytes_max_for(&self, purpose: MemoryPurpose) -> u64 {
+        let bytes_max = self.shared.bytes_max;
         match purpose {
-            MemoryPurpose::Guests => self.shared.bytes_max / 100 * GUESTS_PERCENT_MAX,
-            _ => self.shared.bytes_max,
+            MemoryPurpose::Guests => {
+                bytes_max.saturating_sub(self.used_by(MemoryPurpose::Code)) / 100 * GUESTS_PERCENT_MAX
+            }
+            MemoryPurpose::Code => bytes_max / 100 * CODE_PERCENT_MAX,
+            _ => bytes_max,
         }
     }
 
@@ -200,6 +211,18 @@ mod tests {
         assert_eq!((refused.used, refused.bytes_max), (750, 750));
         assert!(budget.try_reserve(MemoryPurpose::RequestBodies, 250).is_ok());
         assert_eq!(budget.used(), 750);
+    }
+
+    #[test]
+    fn machine_code_leaves_half_to_the_others_and_guests_get_less() {
+        let budget = MemoryBudget::new(1_000);
+        let code = budget.try_reserve(MemoryPurpose::Code, 500).unwrap();
+        let refused = budget.try_reserve(MemoryPurpose::Code, 1).unwrap_err();
+        assert_eq!((refused.purpose, refused.used, refused.bytes_max), (MemoryPurpose::Code, 500, 500));
+        let guests = budget.try_reserve(MemoryPurpose::Guests, 375).unwrap();
+        assert_eq!(budget.try_reserve(MemoryPurpose::Guests, 1).unwrap_err().bytes_max, 375);
+        drop((code, guests));
+        assert_eq!((budget.used(), budget.used_by(MemoryPurpose::Code)), (0, 0));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 /// Smallest memory budget of a host, in bytes: one guest instance at its default limit, and room for everything else.
 pub const MEMORY_BYTES_MAX_LEAST: u64 = 512 * 1024 * 1024;
 /// By default the host uses one in this many parts of the memory that the machine or the control group allows. The rest
-/// is for memory that the budget does not count: indexes, code, stacks, and the system's file cache.
+/// is for memory that the budget does not count: indexes, stacks, and the system's file cache.
 const SHARE: u64 = 2;
 
 /// Default of `memory_bytes_max`: half of the memory that the machine or the control group allows, and at least

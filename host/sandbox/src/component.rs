@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use polder_core::{Descriptor, Limits, Revision};
+use polder_core::{Descriptor, Limits, MemoryPurpose, Revision};
 
 use crate::bindings::DomainIndices;
 use crate::call_error::{CallError, CallErrorKind};
@@ -50,6 +50,8 @@ impl Component {
         origin: Origin,
         limits: &Limits,
     ) -> Result<Self, Refusal> {
+        let memory = platform.memory.try_reserve(MemoryPurpose::Code, code_bytes(code));
+        let code_memory = memory.map_err(Refusal::HostMemory)?;
         let memory_bytes_needed = check_resources(code, limits)?;
         let wrong_types = |error: wasmtime::Error| Refusal::WrongTypes(format!("{error:#}"));
         let ready = platform.linker.instantiate_pre(code).map_err(wrong_types)?;
@@ -59,7 +61,7 @@ impl Component {
                 match error {
                     InstantiateError::Types(problem) => Refusal::WrongTypes(problem),
                     InstantiateError::Start { kind, notes } => {
-                        Refusal::Start(CallError { kind, instance_lost: true, notes })
+                        Refusal::of_call(CallError { kind, instance_lost: true, notes }, Refusal::Start)
                     }
                 }
             })?;
@@ -69,9 +71,16 @@ impl Component {
             return Err(Refusal::DescriptorChanges);
         }
         let catalog = Catalog::new(&descriptor);
-        let loaded = Arc::new(Loaded { ready, exports, catalog, platform: Arc::clone(platform) });
+        let loaded =
+            Arc::new(Loaded { ready, exports, catalog, platform: Arc::clone(platform), _code_memory: code_memory });
         Ok(Self { revision, descriptor, origin, memory_bytes_needed, loaded })
     }
+}
+
+/// Size of the machine code in memory, with its tables and data, in bytes.
+fn code_bytes(code: &wasmtime::component::Component) -> u64 {
+    let image = code.image_range();
+    (image.end.addr() - image.start.addr()) as u64
 }
 
 /// Checks the initial resources of an instance, and returns its initial memory in bytes. The limits at run time would
@@ -97,6 +106,6 @@ fn check_resources(code: &wasmtime::component::Component, limits: &Limits) -> Re
 fn describe(live: &mut Live) -> Result<String, Refusal> {
     live.call(|store, guest| guest.polder_domain_catalog().call_describe(store)).map_err(|kind: CallErrorKind| {
         let notes = live.take_notes();
-        Refusal::Describe(CallError { kind, instance_lost: true, notes })
+        Refusal::of_call(CallError { kind, instance_lost: true, notes }, Refusal::Describe)
     })
 }

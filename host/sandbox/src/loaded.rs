@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use polder_core::Limits;
+use polder_core::{Limits, MemoryReservation};
 use wasmtime::component::InstancePre;
 
 use crate::bindings::DomainIndices;
@@ -17,6 +17,8 @@ pub(crate) struct Loaded {
     pub(crate) exports: DomainIndices,
     pub(crate) catalog: Catalog,
     pub(crate) platform: Arc<Platform>,
+    /// The memory of the code. It is released when the component and its last instance are gone.
+    pub(crate) _code_memory: MemoryReservation,
 }
 
 impl Loaded {

@@ -1,11 +1,11 @@
 //! Why a file is not accepted as a domain. The author has to fix it: each message says what was found and what is
-//! expected.
+//! expected. The one exception is [`Refusal::HostMemory`].
 
 mod imports;
 
-use polder_core::DescriptorError;
+use polder_core::{DescriptorError, MemoryExhausted};
 
-use crate::call_error::CallError;
+use crate::call_error::{CallError, CallErrorKind};
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -67,4 +67,18 @@ pub enum Refusal {
         "the domain describes itself differently from call to call; a descriptor must be constant: a HashMap's order is not, a BTreeMap's is"
     )]
     DescriptorChanges,
+    /// The host has no memory left for the component's code or its first instance. The component is not at fault, and
+    /// loading it can be tried again.
+    #[error("{0}")]
+    HostMemory(MemoryExhausted),
+}
+
+impl Refusal {
+    /// A failed call as the refusal that `refusal` makes of it, unless the host had no memory for the call.
+    pub(crate) fn of_call(error: CallError, refusal: impl FnOnce(CallError) -> Self) -> Self {
+        match error.kind {
+            CallErrorKind::HostMemory(exhausted) => Self::HostMemory(exhausted),
+            _ => refusal(error),
+        }
+    }
 }

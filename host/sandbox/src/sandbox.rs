@@ -18,7 +18,7 @@ use crate::{compiled, diagnostics, profile, self_check};
 pub struct SandboxOptions {
     /// The limits while a component is loaded, for its start functions and its description.
     pub load_limits: Limits,
-    /// The budget for the linear memory of instances.
+    /// The budget for the machine code of components and the linear memory of instances.
     pub memory: MemoryBudget,
 }
 
@@ -95,5 +95,25 @@ impl Sandbox {
         origin: Origin,
     ) -> Result<Arc<Component>, Refusal> {
         Component::admit(&self.platform, code, revision, origin, &self.options.load_limits).map(Arc::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use polder_core::MemoryPurpose;
+
+    use super::*;
+
+    #[test]
+    fn code_that_finds_no_memory_is_refused_and_holds_none() {
+        let memory = MemoryBudget::new(1_000);
+        let sandbox = Sandbox::new(SandboxOptions { memory: memory.clone(), ..SandboxOptions::default() }).unwrap();
+        let bytes = wat::parse_str("(component)").unwrap();
+        let code = sandbox.deserialize(&sandbox.platform.engine.precompile_component(&bytes).unwrap()).unwrap();
+        match sandbox.admit(&code, Revision::of(&bytes), Origin::Compiled) {
+            Err(Refusal::HostMemory(exhausted)) => assert_eq!(exhausted.purpose, MemoryPurpose::Code),
+            other => panic!("{:?}", other.err()),
+        }
+        assert_eq!(memory.used(), 0);
     }
 }

@@ -9,7 +9,8 @@ use polder_core::{
     Position, ProjectionName, Sequence, TenantName,
 };
 use polder_engine::{
-    AsOf, DeployOptions, EventFilter, Host, HostOptions, MAIN_TENANT, ReadError, SubmitError, WaitFor,
+    AsOf, CompilerInProcess, Compilers, DeployOptions, EventFilter, Host, HostOptions, MAIN_TENANT, ReadError,
+    SubmitError, WaitFor,
 };
 use polder_journal::disk::FaultyDisk;
 use polder_tests::guest_file;
@@ -31,7 +32,7 @@ pub(crate) fn tenant() -> TenantName {
 }
 
 pub(crate) fn options(folder: &Path) -> HostOptions {
-    HostOptions { workers: 2, ..HostOptions::new(folder) }
+    HostOptions { workers: 2, ..HostOptions::new(folder, Compilers::new(CompilerInProcess)) }
 }
 
 pub(crate) fn component(guest: &str) -> Bytes {

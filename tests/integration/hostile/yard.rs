@@ -15,6 +15,7 @@ use polder_engine::{
 use tempfile::TempDir;
 
 use super::guests::good;
+use crate::engine::door::options;
 
 pub(crate) const NEIGHBOUR: &str = "neighbour";
 /// A hostile tenant is removed within this time.
@@ -48,7 +49,7 @@ impl Yard {
 
     pub(crate) async fn within(limits: Limits, memory: MemoryBudget) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = HostOptions { workers: 2, limits, memory, ..HostOptions::new(folder.path()) };
+        let options = HostOptions { limits, memory, ..options(folder.path()) };
         let host = Host::open(options).unwrap();
         let mut yard = Self { host, neighbours_turns: 0, folder };
         yard.host

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
-use polder_engine::{Host, HostOptions};
+use polder_engine::Host;
 use polder_journal::disk::{Fault, FaultyDisk};
 use polder_server::{Partitions, Server};
 use polder_tests::Client;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+
+use crate::engine::door::options;
 
 const DRAFT: &str = r#"{"customer":"c-1"}"#;
 
@@ -72,7 +74,7 @@ impl Served {
     fn start() -> Self {
         let (disk, folder) = (FaultyDisk::new(1), tempfile::tempdir().unwrap());
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let host = Host::open_on(Arc::new(disk.clone()), HostOptions::new(folder.path())).unwrap();
+        let host = Host::open_on(Arc::new(disk.clone()), options(folder.path())).unwrap();
         let (server, listener) = runtime.block_on(async {
             (
                 Server::start(Partitions::alone(host.clone()), None).await.unwrap(),

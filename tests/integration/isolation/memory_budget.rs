@@ -10,6 +10,8 @@ use crate::engine::door::{Door, component, options};
 const MIB: u64 = 1024 * 1024;
 /// More than the number that opens a circuit.
 const REFUSALS: usize = 30;
+/// The longest wait for the next attempt to load a component, which comes after ten seconds at the latest.
+const BACK_WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(60);
 
 fn host_with(folder: &std::path::Path, memory: &MemoryBudget) -> Host {
     Host::open(HostOptions { memory: memory.clone(), is_audited: false, ..options(folder) }).unwrap()
@@ -65,6 +67,32 @@ async fn turn(host: &Host, tenant: &TenantName, door: &Door, id: &str) -> Comman
         }
     }
     panic!("no memory was given back");
+}
+
+/// The host starts, and the domain comes back by itself once there is memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_whose_code_finds_no_memory_is_out_of_service_until_there_is_some() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = MemoryBudget::new(64 * MIB);
+    let door = Door::at(host_with(folder.path(), &memory), "orders", "order");
+    door.deploy(component("orders")).await;
+    door.accept("o-1", "draft-order", json!({ "customer": "c-1" })).await;
+    assert!(memory.used_by(MemoryPurpose::Code) > 0);
+    door.close().await;
+
+    let memory = MemoryBudget::new(64 * MIB);
+    let held = memory.try_reserve(MemoryPurpose::Code, memory.bytes_max() / 2 - 64 * 1024).unwrap();
+    let door = Door::at(host_with(folder.path(), &memory), "orders", "order");
+    let refused = door.state("o-1", AsOf::Now).await.unwrap_err();
+    assert!(matches!(refused, ReadError::DomainUnavailable { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("no memory for its component at the moment"), "{refused}");
+    drop(held);
+    let began = std::time::Instant::now();
+    while door.state("o-1", AsOf::Now).await.is_err() {
+        assert!(began.elapsed() < BACK_WAIT_MAX, "{:?}", door.state("o-1", AsOf::Now).await);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    door.close().await;
 }
 
 /// Six tenants on two workers need more instances than fit into memory.

@@ -1,6 +1,7 @@
 //! The limits of a tenant: each refuses with its name, applies to that tenant alone, and can be changed while the
 //! tenant works.
 
+use polder_tests::guest_file;
 use serde_json::json;
 
 use super::{Town, assert_detail_contains};
@@ -19,7 +20,7 @@ fn a_limit_can_be_set_looked_at_and_taken_back() {
         let own: Vec<_> = limits.iter().filter(|limit| limit["is_own"] == true).collect();
         assert_eq!(own.len(), 1, "{own:?}");
         assert_eq!((&own[0]["name"], &own[0]["value"]), (&json!("command_bytes_max"), &json!(40)));
-        assert_eq!(limits.len(), 15);
+        assert_eq!(limits.len(), 16);
         let problem = town.draft("acme", "o-1", &"x".repeat(60)).problem(413, "too-large");
         assert_detail_contains(&problem, "limit command_bytes_max");
         assert_eq!(problem["limit"], 40);
@@ -107,4 +108,28 @@ fn a_full_tenant_is_read_and_takes_no_commands() {
     town.draft("brook", "o-1", "c").json(200);
     town.limit("acme", "storage_bytes_max", None).json(200);
     town.draft("acme", "o-x", "c").json(200);
+}
+
+#[test]
+fn a_tenant_with_all_its_domains_is_refused_a_further_one_before_it_is_compiled() {
+    let town = Town::with(&["acme", "brook"]);
+    let permits = std::fs::read(guest_file("permits")).unwrap();
+    let deploy = |tenant: &str, domain: &str, component: Vec<u8>| {
+        town.client.put(&format!("/v1/{tenant}/domains/{domain}"), component)
+    };
+    town.limit("acme", "domains_max", Some(1)).json(200);
+    let problem = deploy("acme", "permits", permits.clone()).problem(422, "over-limit");
+    assert_eq!(
+        (&problem["limit_name"], &problem["limit"], &problem["actual"]),
+        (&json!("domains_max"), &json!(1), &json!(1))
+    );
+    assert_detail_contains(&problem, "limit domains_max");
+    // What is not WebAssembly is refused when it is compiled.
+    deploy("acme", "permits", b"none".to_vec()).problem(422, "over-limit");
+    town.client.get("/v1/acme/domains/permits").problem(404, "unknown-domain");
+    // The limit concerns no domain that the tenant has, and no other tenant.
+    town.deploy("acme");
+    deploy("brook", "permits", permits.clone()).json(200);
+    town.limit("acme", "domains_max", None).json(200);
+    deploy("acme", "permits", permits).json(200);
 }

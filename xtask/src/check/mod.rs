@@ -1,7 +1,8 @@
-//! The checks before any test: formatting, the words of comments and names, clippy without warnings, and the directions
-//! of dependencies.
+//! The checks before any test: formatting, the words of comments and names, the tests of the bounds, clippy without
+//! warnings, and the directions of dependencies.
 
 mod arrows;
+mod bounds;
 #[cfg_attr(not(test), allow(dead_code))]
 mod rules;
 mod sources;
@@ -25,7 +26,9 @@ pub(crate) fn check() -> Result<()> {
     let workspace = Workspace::read()?;
     run::show(run::cargo().current_dir(&workspace.root).args(["fmt", "--all", "--check"]))?;
     peers_are_formatted(&workspace)?;
-    language(&sources::sources(&workspace.root)?)?;
+    let sources = sources::sources(&workspace.root)?;
+    language(&sources)?;
+    bounds_have_tests(&sources)?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run::show(run::cargo().current_dir(&workspace.root).args(clippy))?;
     dependencies(&workspace)
@@ -61,5 +64,14 @@ fn language(sources: &[Source]) -> Result<()> {
         );
     }
     eprintln!("words and comment widths are right: {} files checked", sources.len());
+    Ok(())
+}
+
+fn bounds_have_tests(sources: &[Source]) -> Result<()> {
+    let violations = bounds::violations(sources);
+    if !violations.is_empty() {
+        bail!("bounds whose tests do not exist or are not run:\n  {}", violations.join("\n  "));
+    }
+    eprintln!("the bounds have their tests");
     Ok(())
 }

@@ -7,14 +7,14 @@ use std::rc::Rc;
 
 use clap::Args;
 use polder_core::TenantName;
-use polder_engine::{Host, HostOptions, MAIN_TENANT};
+use polder_engine::{Host, MAIN_TENANT};
 use serde::Serialize;
 
 use crate::figures::Latency;
 use crate::load::orders::Orders;
 use crate::load::spread::Spread;
 use crate::load::{Load, RunLength};
-use crate::options::Inputs;
+use crate::options::{Inputs, host_options};
 use crate::output::Output;
 
 /// Rounds of old and new aggregates in turn, so that a change in the machine's speed affects both.
@@ -62,7 +62,7 @@ impl Age {
         let each = self.aggregates.get();
         let orders = Rc::new(Orders::new(2 * each, Spread::Uniform, 0)?);
         let open = || -> anyhow::Result<Load> {
-            let host = Host::open(HostOptions::new(folder.path()))?;
+            let host = Host::open(host_options(folder.path()))?;
             host.deployments().attach(&TenantName::new(MAIN_TENANT)?, host.deployments().load(&component)?)?;
             Ok(Load::on(host, Rc::clone(&orders), NonZeroUsize::MIN))
         };

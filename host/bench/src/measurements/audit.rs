@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::figures::per_second;
 use crate::load::{Load, RunLength};
-use crate::options::{Inputs, LoadShape, LoadSize};
+use crate::options::{Inputs, LoadShape, LoadSize, host_options};
 use crate::output::Output;
 
 /// Rounds with and without the audit in turn, so that a change in the machine's speed affects both.
@@ -65,7 +65,7 @@ impl Audit {
     }
 
     fn open(&self, data_dir: PathBuf, component: &[u8], is_audited: bool) -> anyhow::Result<Load> {
-        let host = Host::open(HostOptions { is_audited, ..HostOptions::new(data_dir) })?;
+        let host = Host::open(HostOptions { is_audited, ..host_options(data_dir) })?;
         host.deployments().attach(&TenantName::new(MAIN_TENANT)?, host.deployments().load(component)?)?;
         let load = Load::new(host, self.size.aggregates, self.shape.in_flight, self.shape.spread, 0)?;
         load.prepare()?;

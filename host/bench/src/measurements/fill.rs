@@ -8,14 +8,14 @@ use std::time::Instant;
 use anyhow::ensure;
 use clap::Args;
 use polder_core::TenantName;
-use polder_engine::{DeployOptions, Host, HostOptions, MAIN_TENANT};
+use polder_engine::{DeployOptions, Host, MAIN_TENANT};
 use polder_server::COPIES_FOLDER;
 use serde::Serialize;
 
 use crate::components;
 use crate::figures::per_second;
 use crate::load::fill;
-use crate::options::History;
+use crate::options::{History, host_options};
 use crate::output::Output;
 
 /// Fill a data folder with events of `orders`, one for each command.
@@ -48,7 +48,7 @@ impl Fill {
             "{} holds copies of journals that are at NATS: name another folder",
             self.data.display()
         );
-        let host = Host::open(HostOptions::new(&self.data))?;
+        let host = Host::open(host_options(&self.data))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(host.deployments().deploy(
             &TenantName::new(MAIN_TENANT)?,

@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Args;
 use polder_core::TenantName;
-use polder_engine::{Host, HostOptions, MAIN_TENANT};
+use polder_engine::{Host, MAIN_TENANT};
 use polder_nats::journal::JournalOptions;
 use polder_server::join;
 use serde::Serialize;
@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::figures::{Latency, per_second};
 use crate::load::spread::Spread;
 use crate::load::{Load, RunLength};
-use crate::options::Inputs;
+use crate::options::{Inputs, host_options};
 use crate::output::Output;
 use crate::processes::host_process::HostProcess;
 use crate::processes::nats_cluster::NatsCluster;
@@ -66,7 +66,7 @@ impl JetStream {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<()> {
         let folder = self.inputs.folder()?;
         output.note("journal in a folder …");
-        let host = Host::open(HostOptions::new(folder.path().join("folder")))?;
+        let host = Host::open(host_options(folder.path().join("folder")))?;
         let in_folder = self.measure(&host)?;
         shut(host)?;
         output.note("one server …");
@@ -85,7 +85,7 @@ impl JetStream {
         let secret = folder.join("journal-secret");
         let monitoring = Some(servers.monitoring());
         let options = JournalOptions { monitoring, replicas: count, ..JournalOptions::new(secret) };
-        let (parts, members) = join(&servers.connect_options(), &options, &HostOptions::new(folder.join("host")))?;
+        let (parts, members) = join(&servers.connect_options(), &options, &host_options(folder.join("host")))?;
         let host = parts.first_host().clone();
         wait_until("this host owns the journal", || Ok(host.is_leading()))?;
         let measured = self.measure(&host)?;

@@ -8,7 +8,7 @@ use anyhow::ensure;
 use bytes::Bytes;
 use clap::Args;
 use polder_core::TenantName;
-use polder_engine::{Host, HostOptions, MAIN_TENANT};
+use polder_engine::{Host, MAIN_TENANT};
 use polder_nats::Connection;
 use polder_nats::events::EventStreams;
 use polder_nats::measure::{self, Asked, Span};
@@ -20,7 +20,7 @@ use crate::figures::{Sent, per_second};
 use crate::load::fill;
 use crate::load::orders::Orders;
 use crate::load::spread::Spread;
-use crate::options::Inputs;
+use crate::options::{Inputs, host_options};
 use crate::output::Output;
 use crate::processes::nats_server::NatsServer;
 
@@ -206,7 +206,7 @@ impl Nats {
 
     /// Opens a host without projections: the figures are those of the bridge and of the write path.
     fn open(&self, folder: &Path) -> anyhow::Result<Host> {
-        let host = Host::open(HostOptions::new(folder))?;
+        let host = Host::open(host_options(folder))?;
         host.deployments()
             .attach(&TenantName::new(MAIN_TENANT)?, host.deployments().load(&self.inputs.component()?)?)?;
         Ok(host)

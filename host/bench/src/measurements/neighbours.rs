@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use clap::Args;
 use polder_core::{AggregateId, AggregateName, Command, CommandName, DomainName, TenantName};
-use polder_engine::{Host, HostOptions, MAIN_TENANT};
+use polder_engine::{Host, MAIN_TENANT};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -19,7 +19,7 @@ use crate::figures::Latency;
 use crate::load::Load;
 use crate::load::paced::Paced;
 use crate::load::spread::Spread;
-use crate::options::Inputs;
+use crate::options::{Inputs, host_options};
 use crate::output::Output;
 
 /// The tenant whose commands loop.
@@ -70,7 +70,7 @@ impl Neighbours {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<()> {
         let folder = self.inputs.folder()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let host = Host::open(HostOptions::new(folder.path()))?;
+        let host = Host::open(host_options(folder.path()))?;
         let normal = TenantName::new(MAIN_TENANT)?;
         let looping = TenantName::new(LOOPING_TENANT)?;
         host.deployments().attach(&normal, host.deployments().load(&self.inputs.component()?)?)?;

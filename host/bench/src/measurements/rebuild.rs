@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use polder_core::{DomainName, Position, TenantName};
-use polder_engine::{DeployOptions, Host, HostOptions, MAIN_TENANT};
+use polder_engine::{DeployOptions, Host, MAIN_TENANT};
 use serde::Serialize;
 
 use crate::figures::{forget_resident_bytes_peak, per_second, resident_bytes, resident_bytes_peak};
 use crate::load::fill;
-use crate::options::{History, Inputs};
+use crate::options::{History, Inputs, host_options};
 use crate::output::Output;
 
 /// Interval of checks of the views' progress.
@@ -52,13 +52,13 @@ impl Rebuild {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 
         output.note("writing the history …");
-        let host = Host::open(HostOptions::new(folder.path()))?;
+        let host = Host::open(host_options(folder.path()))?;
         host.deployments().attach(&tenant, host.deployments().load(&component)?)?;
         let events = fill(&host, self.history.events, self.history.aggregates)?.commands;
         runtime.block_on(host.shutdown());
 
         output.note("building the views …");
-        let host = Host::open(HostOptions::new(folder.path()))?;
+        let host = Host::open(host_options(folder.path()))?;
         let resident_bytes_before = resident_bytes();
         forget_resident_bytes_peak();
         let newest = *host.queries().positions(&tenant)?.borrow();

@@ -2,12 +2,12 @@
 
 use clap::Args;
 use polder_core::TenantName;
-use polder_engine::{DeployOptions, GateOptions, Host, HostOptions, MAIN_TENANT, ReplayScope};
+use polder_engine::{DeployOptions, GateOptions, Host, MAIN_TENANT, ReplayScope};
 use serde::Serialize;
 
 use crate::components::another_revision;
 use crate::load::fill;
-use crate::options::{History, Inputs};
+use crate::options::{History, Inputs, host_options};
 use crate::output::Output;
 
 /// Replay a history of `orders` with two revisions, as the revision check does before a deployment.
@@ -39,7 +39,7 @@ impl Replay {
         let tenant = TenantName::new(MAIN_TENANT)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         output.note("writing the history …");
-        let host = Host::open(HostOptions::new(folder.path()))?;
+        let host = Host::open(host_options(folder.path()))?;
         host.deployments().attach(&tenant, host.deployments().load(&component)?)?;
         fill(&host, self.history.events, self.history.aggregates)?;
         output.note("replaying it …");

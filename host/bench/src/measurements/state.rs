@@ -5,13 +5,13 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 use polder_core::TenantName;
-use polder_engine::{Host, HostOptions, MAIN_TENANT};
+use polder_engine::{Host, MAIN_TENANT};
 use serde::Serialize;
 
 use crate::figures::{Latency, cpu_time, per_second};
 use crate::load::spread::Spread;
 use crate::load::{Load, RunLength};
-use crate::options::Inputs;
+use crate::options::{Inputs, host_options};
 use crate::output::Output;
 
 /// Rounds of both sizes in turn, so that a change in the machine's speed affects both.
@@ -89,7 +89,7 @@ impl State {
     }
 
     fn open(&self, data_dir: std::path::PathBuf, component: &[u8], lines: usize) -> anyhow::Result<Load> {
-        let host = Host::open(HostOptions::new(data_dir))?;
+        let host = Host::open(host_options(data_dir))?;
         host.deployments().attach(&TenantName::new(MAIN_TENANT)?, host.deployments().load(component)?)?;
         let load = Load::new(host, self.in_flight.get(), self.in_flight, Spread::Uniform, lines)?;
         load.prepare()?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use clap::Args;
 use polder_core::{AggregateId, Position, TenantName};
-use polder_engine::{DeployOptions, EventFilter, GateOptions, Host, HostOptions, MAIN_TENANT, ReplayScope};
+use polder_engine::{DeployOptions, EventFilter, GateOptions, Host, MAIN_TENANT, ReplayScope};
 use serde::Serialize;
 
 use crate::components::another_revision;
@@ -17,7 +17,7 @@ use crate::figures::{Latency, per_second};
 use crate::load::Load;
 use crate::load::paced::{Answered, Paced};
 use crate::load::spread::Spread;
-use crate::options::Inputs;
+use crate::options::{Inputs, host_options};
 use crate::output::Output;
 
 /// A command counts for a switch if it was in flight between the start of the deployment and this long after its end.
@@ -72,7 +72,7 @@ impl Switch {
         let (one, other) = (self.inputs.component()?, another_revision(&self.inputs.component()?, 1));
         let tenant = TenantName::new(MAIN_TENANT)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let host = Host::open(HostOptions::new(folder.path()))?;
+        let host = Host::open(host_options(folder.path()))?;
         for component in [&other, &one] {
             runtime.block_on(host.deployments().deploy(&tenant, component.clone().into(), DeployOptions::default()))?;
         }
@@ -136,7 +136,7 @@ fn switch(
 
 /// Counts the events after the folder is opened again. Those of one order must be consecutive.
 fn count(runtime: &tokio::runtime::Runtime, folder: &std::path::Path) -> anyhow::Result<usize> {
-    let host = Host::open(HostOptions::new(folder))?;
+    let host = Host::open(host_options(folder))?;
     let tenant = TenantName::new(MAIN_TENANT)?;
     let (mut after, mut counts) = (Position::ZERO, HashMap::<AggregateId, u64>::new());
     loop {

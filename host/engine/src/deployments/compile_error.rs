@@ -16,7 +16,8 @@ pub enum CompileError {
     /// The caller should retry later.
     #[error("compilers are busy: {what} (limit {limit}, {value})")]
     Busy { what: &'static str, limit: &'static str, value: u64 },
-    #[error("there is no memory for the compiler: {0}")]
+    /// The host has no memory left for the compiler, or for the code.
+    #[error("there is no memory for the component: {0}")]
     Memory(#[from] MemoryExhausted),
     #[error("compiling was stopped, because the client has left or the host stops")]
     Stopped,
@@ -27,6 +28,9 @@ pub enum CompileError {
 
 impl From<Refusal> for CompileError {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal.to_string())
+        match refusal {
+            Refusal::HostMemory(exhausted) => Self::Memory(exhausted),
+            other => Self::Refused(other.to_string()),
+        }
     }
 }

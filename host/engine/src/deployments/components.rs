@@ -82,8 +82,11 @@ impl ComponentError {
             Self::NotLoaded(CompileError::Limit { .. }) => {
                 "compiling its component takes more than this host allows: deploy a smaller one"
             }
-            Self::NotLoaded(CompileError::Busy { .. } | CompileError::Memory(_)) => {
+            Self::NotLoaded(CompileError::Busy { .. }) => {
                 "this host has no room to compile its component at the moment; it tries again by itself"
+            }
+            Self::NotLoaded(CompileError::Memory(_)) => {
+                "this host has no memory for its component at the moment; it tries again by itself"
             }
             Self::NotLoaded(CompileError::Stopped) => "the host is shutting down",
             Self::NotLoaded(CompileError::Failed(_)) => {
@@ -239,12 +242,14 @@ impl Components {
         if let Some(component) = self.in_use(component.revision()) {
             return Ok(component);
         }
-        // Held until the component is loaded. It grows with the compiler, which uses more memory than the code that it
-        // produces.
+        // It grows with the compiler, which uses more memory than the code that it produces. Then it holds the code
+        // until the component is loaded. The loaded component has a reservation of its own, for as long as it is used.
         let mut memory = self.memory.try_reserve(MemoryPurpose::Compilers, 0)?;
         let compile = || {
             let job = CompileJob { component, folder: self.uploads.folder(), memory: &mut memory, stop };
-            self.compilers.compiler.compile(job)
+            let code = self.compilers.compiler.compile(job)?;
+            memory.shrink_to(code.len() as u64);
+            Ok::<_, CompileError>(code)
         };
         let may_keep = self.reader.check_room().is_ok();
         let component = sandbox.load_compiled(&self.compiled, component.revision(), may_keep, compile)?;

@@ -8,6 +8,7 @@ use polder_sandbox::Component;
 use super::answers::Deployed;
 use super::check::{GateRefusal, Verdict};
 use super::compile_error::CompileError;
+use super::components::ComponentError;
 use super::deploy_error::DeployError;
 use super::facts::DeploymentFact;
 use super::options::{DeployOptions, RollBackOptions};
@@ -46,6 +47,9 @@ impl DeploymentService {
         options: &DeployOptions,
     ) -> Result<Described, DeployError> {
         let tenant = self.tenant_to_deploy(tenant)?;
+        if let Some(domain) = &options.domain {
+            self.parts.check_domains(&tenant, domain)?;
+        }
         let stop = StopOnDrop(self.parts.components.new_stop());
         let (parts, name) = (Arc::clone(&self.parts), tenant.name.clone());
         let (component, seen) = (uploaded.clone(), stop.0.clone());
@@ -109,6 +113,8 @@ impl DeploymentService {
             return Err(DeployError::OtherDomain { described: domain.clone(), asked });
         }
         let _turn = self.parts.turns.take(&tenant.name, domain).await;
+        // A dry run records nothing, so that only this check refuses it.
+        self.parts.check_domains(&tenant, domain)?;
         let Described { component, uploaded } = described;
         let why = Why::Deployed { uploaded, release_quarantine };
         self.take_over(Takeover { tenant, component, why, gate }).await
@@ -155,7 +161,10 @@ impl DeploymentService {
     pub(super) async fn restored(&self, revision: Revision) -> Result<Arc<Component>, DeployError> {
         let parts = Arc::clone(&self.parts);
         let restored = blocking(move || parts.components.restore(&parts.sandbox, revision)).await;
-        restored.map_err(|error| DeployError::Storage(error.to_string()))
+        restored.map_err(|error| match error {
+            ComponentError::NotLoaded(error @ (CompileError::Busy { .. } | CompileError::Memory(_))) => error.into(),
+            other => DeployError::Storage(other.to_string()),
+        })
     }
 
     /// Records the refusal of a component that is not valid, if it was meant for an existing domain.

@@ -34,6 +34,12 @@ pub enum DeployError {
         "{found} of the revisions that were active in domain {domain:?} begin with {asked:?}; there must be exactly one"
     )]
     UnknownRevision { domain: DomainName, asked: String, found: usize },
+    /// The author deploys to a domain that the tenant has, or the operator raises the limit.
+    #[error(
+        "the tenant has {domains} domains, and {domain:?} would be one more; at most {domains_max} are allowed (limit domains_max); \
+         nothing was changed"
+    )]
+    TooManyDomains { domain: DomainName, domains: u64, domains_max: u64 },
     /// The host has no memory left for this deployment.
     #[error("{0}: nothing was changed; try again in {MEMORY_RETRY_MS} ms")]
     MemoryExhausted(MemoryExhausted),

@@ -150,6 +150,19 @@ impl Deployments {
         self.domains.iter().filter_map(active)
     }
 
+    /// Checks that the tenant has the domain already, or has fewer than `domains_max` domains. A domain counts from the
+    /// first upload of a component, because the host keeps what is recorded of it.
+    ///
+    /// # Errors
+    /// The number of the tenant's domains, if this would be one too many.
+    pub(crate) fn check_domains(&self, tenant: &TenantName, domain: &DomainName, domains_max: u64) -> Result<(), u64> {
+        let domains = self.domains.keys().filter(|(owner, _)| owner == tenant).count() as u64;
+        match domains < domains_max || self.standing(tenant, domain).is_some() {
+            true => Ok(()),
+            false => Err(domains),
+        }
+    }
+
     /// The deployments of a domain; `None` if nothing is recorded of it.
     pub(crate) fn standing(&self, tenant: &TenantName, domain: &DomainName) -> Option<&DomainDeployments> {
         self.domains.get(&(tenant.clone(), domain.clone()))
@@ -244,6 +257,22 @@ mod tests {
         assert_eq!(returning(&standing), ["a", "b"].map(revision).into(), "c was replaced by going back");
         standing.quarantined.insert(revision("a"), "bad".into());
         assert_eq!(returning(&standing), ["b"].map(revision).into());
+    }
+
+    #[test]
+    fn a_tenant_with_all_its_domains_keeps_them_and_gets_no_further_one() {
+        let name = |name: &str| DomainName::new(name).unwrap();
+        let (acme, brook) = (TenantName::new("acme").unwrap(), TenantName::new("brook").unwrap());
+        let mut deployments = Deployments::default();
+        for domain in ["orders", "permits"] {
+            deployments.domains.insert((acme.clone(), name(domain)), DomainDeployments::default());
+        }
+        assert_eq!(deployments.check_domains(&acme, &name("vault"), 3), Ok(()));
+        for domains_max in [1, 2] {
+            assert_eq!(deployments.check_domains(&acme, &name("vault"), domains_max), Err(2));
+            assert_eq!(deployments.check_domains(&acme, &name("orders"), domains_max), Ok(()));
+            assert_eq!(deployments.check_domains(&brook, &name("vault"), domains_max), Ok(()));
+        }
     }
 
     #[test]

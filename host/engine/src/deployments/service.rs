@@ -9,6 +9,7 @@ use polder_sandbox::Sandbox;
 
 use super::check::Gate;
 use super::components::Components;
+use super::deploy_error::DeployError;
 use super::facts::{Deployments, DomainDeployments};
 use super::turns::Turns;
 use crate::control::Control;
@@ -44,6 +45,19 @@ pub(crate) struct Restoring {
     pub(super) activating: Mutex<()>,
     /// Whether the thread that tries again runs.
     pub(super) is_trying_again: AtomicBool,
+}
+
+impl DeploymentParts {
+    /// Checks that the tenant has this domain already, or has fewer domains than `domains_max`.
+    pub(super) fn check_domains(&self, tenant: &Tenant, domain: &DomainName) -> Result<(), DeployError> {
+        let domains_max = tenant.limits().domains_max;
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.check_domains(&tenant.name, domain, domains_max).map_err(|domains| DeployError::TooManyDomains {
+            domain: domain.clone(),
+            domains,
+            domains_max,
+        })
+    }
 }
 
 impl DeploymentService {

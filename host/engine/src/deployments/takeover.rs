@@ -114,7 +114,8 @@ impl DeploymentService {
     ) -> Result<(), DeployError> {
         let revision = uploaded.revision();
         let is_known = self.standing(tenant, domain).is_some_and(|standing| standing.uploaded.contains(&revision));
-        let (tenant, kept, actor) = (tenant.name.clone(), uploaded.clone(), gate.actor.clone());
+        let (tenant, domain) = (tenant.name.clone(), domain.clone());
+        let (kept, actor) = (uploaded.clone(), gate.actor.clone());
         let fact = DeploymentFact::RevisionUploaded {
             tenant: tenant.clone(),
             domain: domain.clone(),
@@ -125,7 +126,9 @@ impl DeploymentService {
         let parts = Arc::clone(&self.parts);
         let recorded = self.parts.control.administer(move |act| {
             // The tenant may have been removed in the meantime. Then nothing must be stored for it.
-            parts.directory.get(&tenant).ok_or(DeployError::UnknownTenant(tenant))?;
+            let tenant = parts.directory.get(&tenant).ok_or(DeployError::UnknownTenant(tenant))?;
+            // Another domain may have become the tenant's last one in the meantime.
+            parts.check_domains(&tenant, &domain)?;
             parts.components.store(&kept).map_err(|error| DeployError::Storage(error.to_string()))?;
             if is_known {
                 return Ok(());

@@ -1,7 +1,7 @@
 //! Space and file descriptors that run out and become available again: nothing that was refused is in the journal, and
 //! the same writer can be used on.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -214,8 +214,9 @@ fn a_file_system_that_is_full_for_a_while() {
     let mount =
         std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=14m", "none"]).arg(folder.path()).status();
     if !mount.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: no file system can be mounted here");
-        return;
+        // Past the harness, as `cargo xtask test` counts it: what the macros print is shown for failed tests only.
+        let line = b"skipped: space::a_file_system_that_is_full_for_a_while: no file system can be mounted here\n";
+        return io::stdout().write_all(line).expect("stdout can be written");
     }
     let unmount = Unmount(folder.path().to_owned());
     let ballast = folder.path().join("ballast");

@@ -18,6 +18,7 @@ use crate::wire::address::CommandAddress;
 use crate::wire::headers::{self, Headers};
 use crate::wire::http_status;
 use crate::wire::problem::Problem;
+use crate::wire::request_json;
 
 /// The most bytes of a line without its payload. Addresses, ids and an actor are much shorter.
 pub(crate) const LINE_HEAD_BYTES_MAX: u64 = 4 * 1024;
@@ -63,8 +64,7 @@ pub(crate) fn read(
     caller: &Caller,
     traceparent: Option<&str>,
 ) -> Result<Command, Problem> {
-    let fields: BatchLine<'_> = serde_json::from_slice(line)
-        .map_err(|error| Problem::new(&http_status::BAD_LINE, format!("the line cannot be read: {error}")))?;
+    let fields: BatchLine<'_> = request_json::parse_line(line)?;
     let parts: Vec<&str> = fields.address.split('/').collect();
     let &[domain, aggregate, id, command] = parts.as_slice() else {
         let rule = "\"domain/aggregate/id/command\" would be right";
@@ -132,6 +132,7 @@ mod tests {
             (r#"{"address":"a/b/c d/e"}"#, "an id has 1 to 128"),
             (r#"{"address":"a/b/c/d","command_id":"two words"}"#, "visible ASCII"),
             (r#"{"address":"a/b/c/d","expected_sequence":-1}"#, "the line cannot be read"),
+            (r#"{"address":"a/b/c/d","expected_sequence":1e400}"#, "limit json_number_max"),
             (r#"{"address":"a/b/c/d","actor":""}"#, "member actor has 0 bytes"),
             (r#"{"address":"a/b/c/d","traceparent":"two words"}"#, "member traceparent is no trace context"),
             (r#"{"address":"a/b/c/d","payload":{"a":}}"#, "the line cannot be read"),

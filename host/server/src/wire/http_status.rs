@@ -45,7 +45,7 @@ pub(crate) const HEAD_TOO_LARGE: Kind =
 pub(crate) const TOO_SLOW: Kind = kind(StatusCode::REQUEST_TIMEOUT, "too-slow", "The body took too long to arrive");
 pub(crate) const TOO_LARGE: Kind = kind(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large");
 pub(crate) const OVER_LIMIT: Kind =
-    kind(StatusCode::UNPROCESSABLE_ENTITY, "over-limit", "The command leads to more than may be recorded");
+    kind(StatusCode::UNPROCESSABLE_ENTITY, "over-limit", "The request leads to more than a limit allows");
 pub(crate) const METHOD_NOT_ALLOWED: Kind =
     kind(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This path takes other methods");
 pub(crate) const ID_REUSED: Kind =

@@ -165,6 +165,10 @@ impl From<DeployError> for Problem {
             E::UnknownRevision { asked, found, .. } => {
                 Self::new(&http_status::UNKNOWN_REVISION, detail).with("asked", asked).with("found", found)
             }
+            E::TooManyDomains { domain, domains, domains_max } => Self::new(&http_status::OVER_LIMIT, detail)
+                .with("domain", domain.as_str())
+                .with("actual", domains)
+                .with_limit("domains_max", domains_max),
             E::MemoryExhausted(exhausted) => memory_exhausted(detail, &exhausted),
             E::Busy { limit, value, .. } => {
                 Self::new(&http_status::BUSY, detail).with_limit(limit, value).retry_after_ms(DEPLOY_RETRY_MS)

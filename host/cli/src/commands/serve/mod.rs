@@ -13,9 +13,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use polder_compiler::{ChildCompiler, CompilerLimits};
 use polder_core::{MemoryBudget, TenantName};
-use polder_engine::{Compilers, Host, HostOptions, MAIN_TENANT, MEMORY_BYTES_MAX_LEAST};
+use polder_engine::{Host, HostOptions, MAIN_TENANT, MEMORY_BYTES_MAX_LEAST};
 use polder_journal::DISK_RESERVE_BYTES;
 use polder_nats::ConnectOptions;
 use polder_nats::journal::JournalOptions;
@@ -48,8 +47,8 @@ pub(crate) struct Serve {
     /// Threads that run guests; by default one per processor.
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
-    /// Memory in bytes that requests, reads, guests, compilers and views may use together; requests beyond it are
-    /// refused with 503. By default half of what the machine or the control group allows.
+    /// Memory in bytes that requests, reads, guests, their machine code, compilers and views may use together; requests
+    /// beyond it are refused with 503. By default half of what the machine or the control group allows.
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(MEMORY_BYTES_MAX_LEAST..))]
     memory_bytes_max: Option<u64>,
     /// Folder of a domain crate, or of several. Changes that are saved there are built and deployed. May be repeated.
@@ -111,8 +110,7 @@ impl Serve {
     }
 
     fn host_options(&self) -> HostOptions {
-        let compiler = ChildCompiler::of_this_program(CompilerLimits::DEFAULT);
-        let mut options = HostOptions { compilers: Compilers::new(compiler), ..HostOptions::new(&self.data) };
+        let mut options = data_folder::host_options(&self.data);
         if let Some(workers) = self.workers {
             options.workers = workers.get();
         }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Args;
 use polder_access::{KeyFolder, KeyId, PublicKey};
 use polder_core::AggregateId;
-use polder_engine::{Host, HostOptions};
+use polder_engine::Host;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -81,7 +81,7 @@ impl KeyRegistry {
         };
         data_folder::check_own(data)?;
         block_on(async {
-            let host = Host::open(HostOptions::new(data)).with_context(|| {
+            let host = Host::open(data_folder::host_options(data)).with_context(|| {
                 format!("cannot open {}; for a running host give --host instead of --data", data.display())
             })?;
             let done = in_folder(&host).await;
