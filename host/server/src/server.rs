@@ -39,7 +39,7 @@ impl Server {
         let (close, closing) = watch::channel(false);
         let keys = access_keys::known(partitions.first_host()).map_err(io::Error::other)?;
         let memory = partitions.first_host().memory().clone();
-        let bounds = Bounds::new(descriptors_max(), memory.bytes_max());
+        let bounds = Bounds::new(descriptors_max(), &memory);
         tracing::info!(
             connections_max = bounds.connections_max,
             connections_per_address_max = bounds.connections_per_address_max,
