@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::access::Authenticator;
@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::connections::{Bounds, Connections, accept_until, descriptors_max};
 use crate::http::access_keys;
 use crate::http::fast_path::FastPath;
+use crate::http::metrics::METRICS_TEXTS_MAX;
 use crate::http::routes::router;
 use crate::nats::{self, Nats, NatsInterface};
 use crate::partitions::Partitions;
@@ -53,6 +54,7 @@ impl Server {
             memory,
             closing,
             nats: nats.as_ref().map(|nats| Arc::new(nats.metrics())),
+            metrics_turns: Arc::new(Semaphore::new(METRICS_TEXTS_MAX)),
         });
         let interface = nats
             .zip(app.nats.clone())

@@ -1,14 +1,15 @@
-//! Events that projections could not apply: lists them, retries them, discards them.
+//! Events that projections could not apply: lists them, retries them, discards them. Each request is one of its tenant's
+//! reads, also one that changes something: it uses the tenant's views as a query does. It changes nothing if its caller
+//! goes away before its turn.
 
 use std::sync::Arc;
 
-use polder_core::{Position, TenantName};
+use polder_core::{MemoryReservation, Position, TenantName};
 
-use super::answers::{ParkedChanged, ParkedDetail, ParkedFilter, ParkedPage};
+use super::answers::{ParkedChanged, ParkedDetail, ParkedEvent, ParkedFilter, ParkedPage};
 use super::set_aside::page_of;
 use super::view_queries::ViewQueries;
-use crate::joined::blocking;
-use crate::read::{EventFilter, ReadError, storage, tenant_to_read};
+use crate::read::{EventFilter, Patience, ReadError, ReadTurn, held_bytes, storage, tenant_to_read};
 
 /// Views listed for one event. More views than this that have set the same event aside are not listed.
 const VIEWS_SHOWN_MAX: usize = 1_000;
@@ -20,14 +21,9 @@ impl ViewQueries {
         filter: ParkedFilter,
         limit: usize,
     ) -> Result<ParkedPage, ReadError> {
-        tenant_to_read(&self.directory, tenant)?;
-        let (projections, tenant) = (Arc::clone(&self.projections), tenant.clone());
-        blocking(move || {
-            let found = projections.parked(&tenant, &filter, limit + 1).map_err(storage)?;
-            let (parked, next) = page_of(found, limit);
-            Ok(ParkedPage { parked, next })
-        })
-        .await
+        let (parked, reserved) = self.read_parked(tenant, filter, limit + 1).await?;
+        let (parked, next) = page_of(parked, limit);
+        Ok(ParkedPage { parked, next, reserved: Some(reserved) })
     }
 
     /// The parked entries of the event at a position, with the event.
@@ -37,15 +33,16 @@ impl ViewQueries {
         position: Position,
         filter: ParkedFilter,
     ) -> Result<ParkedDetail, ReadError> {
-        tenant_to_read(&self.directory, tenant)?;
-        let (projections, name) = (Arc::clone(&self.projections), tenant.clone());
         let filter = ParkedFilter { position: Some(position), ..filter };
-        let parked = blocking(move || projections.parked(&name, &filter, VIEWS_SHOWN_MAX));
-        let parked = parked.await.map_err(storage)?;
+        let (parked, mut reserved) = self.read_parked(tenant, filter, VIEWS_SHOWN_MAX).await?;
         let before = Position(position.0.saturating_sub(1));
         let page = self.queries.events(tenant, &EventFilter::default(), before, 1).await?;
         match page.events.into_iter().find(|event| event.position == position) {
-            Some(event) if !parked.is_empty() => Ok(ParkedDetail { parked, event }),
+            Some(event) if !parked.is_empty() => {
+                // One reservation for both: that of the page ends here.
+                reserved.grow(page.reserved.map_or(0, |page| page.bytes())).map_err(ReadError::MemoryExhausted)?;
+                Ok(ParkedDetail { parked, event, reserved: Some(reserved) })
+            }
             _ => Err(ReadError::NothingParked(position)),
         }
     }
@@ -57,12 +54,12 @@ impl ViewQueries {
     /// [`ReadError::NothingParked`] if the filter names a position at which no event is parked.
     pub async fn retry_parked(&self, tenant: &TenantName, filter: ParkedFilter) -> Result<ParkedChanged, ReadError> {
         tenant_to_read(&self.directory, tenant)?;
-        let (projections, tenant) = (Arc::clone(&self.projections), tenant.clone());
-        blocking(move || {
-            let events = projections.retry_parked(&tenant, &filter).map_err(storage)?;
-            changed(events, &filter)
-        })
-        .await
+        let (projections, name) = (Arc::clone(&self.projections), tenant.clone());
+        let work = move |_: &ReadTurn<'_>| {
+            let events = projections.retry_parked(&name, &filter).map_err(storage)?;
+            Ok(changed(events, &filter)?)
+        };
+        self.reads.run(tenant, Patience::Bounded, work).await
     }
 
     /// Discards parked events: their documents continue without them.
@@ -71,13 +68,30 @@ impl ViewQueries {
     /// [`ReadError::NothingParked`] if the filter names a position at which no event is parked.
     pub async fn discard_parked(&self, tenant: &TenantName, filter: ParkedFilter) -> Result<ParkedChanged, ReadError> {
         tenant_to_read(&self.directory, tenant)?;
-        let (projections, tenant) = (Arc::clone(&self.projections), tenant.clone());
-        blocking(move || {
-            let events = projections.discard_parked(&tenant, &filter).map_err(storage)?;
-            tracing::info!(%tenant, events, "parked events were discarded");
-            changed(events, &filter)
-        })
-        .await
+        let (projections, name) = (Arc::clone(&self.projections), tenant.clone());
+        let work = move |_: &ReadTurn<'_>| {
+            let events = projections.discard_parked(&name, &filter).map_err(storage)?;
+            tracing::info!(tenant = %name, events, "parked events were discarded");
+            Ok(changed(events, &filter)?)
+        };
+        self.reads.run(tenant, Patience::Bounded, work).await
+    }
+
+    /// The first `limit` parked events, with the memory of the answer.
+    async fn read_parked(
+        &self,
+        tenant: &TenantName,
+        filter: ParkedFilter,
+        limit: usize,
+    ) -> Result<(Vec<ParkedEvent>, MemoryReservation), ReadError> {
+        tenant_to_read(&self.directory, tenant)?;
+        let (projections, name) = (Arc::clone(&self.projections), tenant.clone());
+        let work = move |turn: &ReadTurn<'_>| {
+            let parked = projections.parked(&name, &filter, limit).map_err(storage)?;
+            let reserved = turn.reserve(held_bytes(&parked))?;
+            Ok((parked, reserved))
+        };
+        self.reads.run(tenant, Patience::Bounded, work).await
     }
 }
 

@@ -33,6 +33,9 @@ use journal_arguments::{JournalArguments, StreamArguments};
 use stop_signals::StopSignals;
 use watch::watch;
 
+/// Threads for work that blocks, such as compilers that are waited for, uploads and administrative acts. Beyond this,
+/// such work waits. It is more than all the compilers and uploads that a host admits at a time.
+const BLOCKING_THREADS_MAX: usize = 64;
 /// Pause between two attempts to open journals whose servers do not answer.
 const JOIN_PAUSE: Duration = Duration::from_secs(1);
 
@@ -76,7 +79,8 @@ impl Serve {
         let descriptors_max = raise_descriptors();
         // Files that the host and its libraries make are readable by the host's user alone.
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.max_blocking_threads(BLOCKING_THREADS_MAX).enable_all().build()?;
         runtime.block_on(self.serve(output, descriptors_max))
     }
 
