@@ -19,8 +19,11 @@ use crate::http::routes::router;
 use crate::nats::{self, Nats, NatsInterface};
 use crate::partitions::Partitions;
 
-/// The longest time that requests under way at shutdown may still take.
+/// The longest time that requests under way at shutdown may still take, over HTTP and over NATS.
 const DRAIN_WAIT_MAX: Duration = Duration::from_secs(5);
+/// The longest wait until the tasks of requests that were cut off have ended. A task that runs on without a pause is
+/// not waited for.
+const CUT_OFF_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// A host and its HTTP and NATS interfaces.
 pub struct Server {
@@ -98,7 +101,7 @@ impl Server {
         self.close.send_replace(true);
         let nats = async {
             if let Some(nats) = self.nats {
-                nats.end().await;
+                nats.end(DRAIN_WAIT_MAX).await;
             }
         };
         let drain = tokio::time::timeout(DRAIN_WAIT_MAX, async { while open.join_next().await.is_some() {} });
@@ -106,8 +109,13 @@ impl Server {
         if drained.is_err() {
             tracing::warn!("some requests took longer than {} s and were cut off", DRAIN_WAIT_MAX.as_secs());
         }
-        open.shutdown().await;
-        self.background.shutdown().await;
+        let cut_off = async {
+            open.shutdown().await;
+            self.background.shutdown().await;
+        };
+        if tokio::time::timeout(CUT_OFF_WAIT_MAX, cut_off).await.is_err() {
+            tracing::warn!("some requests that were cut off did not end within {} s", CUT_OFF_WAIT_MAX.as_secs());
+        }
         Ok(())
     }
 }

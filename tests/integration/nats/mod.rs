@@ -8,6 +8,7 @@ mod commands;
 mod connection;
 mod degraded;
 mod doctor;
+mod ending;
 mod events;
 mod json_limits;
 mod kills;

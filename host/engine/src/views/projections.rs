@@ -172,6 +172,12 @@ impl Projections {
         }
     }
 
+    /// Asks the running turns to end. No further one begins.
+    pub(crate) fn begin_stop(&self) {
+        self.scheduler.begin_stop();
+    }
+
+    /// Does what [`begin_stop`](Self::begin_stop) does, and blocks until the threads have ended.
     pub(crate) fn stop(&self) {
         self.scheduler.stop();
     }

@@ -98,12 +98,18 @@ impl Scheduler {
         &self.queue
     }
 
-    /// Ends the guest calls of running turns. Unwritten changes are folded again at the next start.
-    pub(super) fn stop(&self) {
+    /// Ends the guest calls of running turns, without waiting for it. No further turn begins. Unwritten changes are
+    /// folded again at the next start.
+    pub(super) fn begin_stop(&self) {
         self.queue.stopping.set();
         drop(self.queue.lock());
         self.queue.changed.notify_all();
         self.queue.slow_changed.notify_all();
+    }
+
+    /// Does what [`begin_stop`](Self::begin_stop) does, and blocks until the threads have ended.
+    pub(super) fn stop(&self) {
+        self.begin_stop();
         for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the projections had panicked");
