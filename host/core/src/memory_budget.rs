@@ -11,11 +11,20 @@ const GUESTS_PERCENT_MAX: u64 = 75;
 /// Maximum share of the budget for machine code, in percent. Code stays as long as its revision is active, so without a
 /// bound of its own, deployments could leave nothing for the work.
 const CODE_PERCENT_MAX: u64 = 50;
+/// Maximum share of the budget for bodies of requests, in percent. The rest is left for connections, reads, guests and
+/// views, whatever clients send.
+const REQUEST_BODIES_PERCENT_MAX: u64 = 50;
+/// Maximum share of the budget for open connections, in percent. It is apart from that of bodies, so that large bodies
+/// never keep a new client from connecting.
+const CONNECTIONS_PERCENT_MAX: u64 = 25;
 
 /// What memory is reserved for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemoryPurpose {
-    /// Bodies of requests while they arrive, uploads included.
+    /// Open connections: arriving heads and leaving answers.
+    Connections,
+    /// Bodies of requests from their first byte to the end of their last reader, also those that another host forwards,
+    /// and the lines and answers of batches.
     RequestBodies,
     /// Replies to reads, from the page that is read to the last byte that the client receives.
     Reads,
@@ -30,11 +39,12 @@ pub enum MemoryPurpose {
 }
 
 impl MemoryPurpose {
-    pub const ALL: [Self; 6] =
-        [Self::RequestBodies, Self::Reads, Self::Guests, Self::Code, Self::Compilers, Self::Views];
+    pub const ALL: [Self; 7] =
+        [Self::Connections, Self::RequestBodies, Self::Reads, Self::Guests, Self::Code, Self::Compilers, Self::Views];
 
     pub fn name(self) -> &'static str {
         match self {
+            Self::Connections => "connections",
             Self::RequestBodies => "request-bodies",
             Self::Reads => "reads",
             Self::Guests => "guests",
@@ -98,6 +108,21 @@ impl MemoryBudget {
         self.shared.used_by_purpose[purpose as usize].load(Ordering::Relaxed)
     }
 
+    /// The most that all reservations for the purpose hold together, in bytes. It is a part of
+    /// [`bytes_max`](Self::bytes_max), and no caller can exceed it.
+    pub fn bytes_max_for(&self, purpose: MemoryPurpose) -> u64 {
+        let bytes_max = self.shared.bytes_max;
+        let (of, percent) = match purpose {
+            MemoryPurpose::Connections => (bytes_max, CONNECTIONS_PERCENT_MAX),
+            MemoryPurpose::RequestBodies => (bytes_max, REQUEST_BODIES_PERCENT_MAX),
+            MemoryPurpose::Guests => (bytes_max.saturating_sub(self.used_by(MemoryPurpose::Code)), GUESTS_PERCENT_MAX),
+            MemoryPurpose::Code => (bytes_max, CODE_PERCENT_MAX),
+            MemoryPurpose::Reads | MemoryPurpose::Compilers | MemoryPurpose::Views => (bytes_max, 100),
+        };
+        // A part of a `u64` fits into a `u64`.
+        (u128::from(of) * u128::from(percent) / 100) as u64
+    }
+
     /// An empty reservation, to be grown later.
     pub fn reserve_nothing(&self, purpose: MemoryPurpose) -> MemoryReservation {
         MemoryReservation { budget: self.clone(), purpose, bytes: 0 }
@@ -106,7 +131,8 @@ impl MemoryBudget {
     /// Reserves `bytes` until the reservation is dropped.
     ///
     /// # Errors
-    /// Fails if fewer than `bytes` are free. Nothing is reserved then.
+    /// Fails if fewer than `bytes` are free, or if the purpose would hold more than its maximum. Nothing is reserved
+    /// then.
     pub fn try_reserve(&self, purpose: MemoryPurpose, bytes: u64) -> Result<MemoryReservation, MemoryExhausted> {
         let mut reservation = self.reserve_nothing(purpose);
         reservation.grow(bytes)?;
@@ -122,17 +148,6 @@ impl MemoryBudget {
             own.fetch_sub(bytes, Ordering::Relaxed);
             exhausted(used, self.shared.bytes_max)
         })
-    }
-
-    fn bytes_max_for(&self, purpose: MemoryPurpose) -> u64 {
-        let bytes_max = self.shared.bytes_max;
-        match purpose {
-            MemoryPurpose::Guests => {
-                bytes_max.saturating_sub(self.used_by(MemoryPurpose::Code)) / 100 * GUESTS_PERCENT_MAX
-            }
-            MemoryPurpose::Code => bytes_max / 100 * CODE_PERCENT_MAX,
-            _ => bytes_max,
-        }
     }
 
     fn give_back(&self, purpose: MemoryPurpose, bytes: u64) {
@@ -167,7 +182,7 @@ impl MemoryReservation {
     /// Adds `bytes` to the reservation.
     ///
     /// # Errors
-    /// Fails if fewer than `bytes` are free. The reservation keeps its size then.
+    /// Fails as [`MemoryBudget::try_reserve`] does. The reservation keeps its size then.
     pub fn grow(&mut self, bytes: u64) -> Result<(), MemoryExhausted> {
         self.budget.take(self.purpose, bytes)?;
         self.bytes += bytes;
@@ -223,6 +238,44 @@ mod tests {
         assert_eq!(budget.try_reserve(MemoryPurpose::Guests, 1).unwrap_err().bytes_max, 375);
         drop((code, guests));
         assert_eq!((budget.used(), budget.used_by(MemoryPurpose::Code)), (0, 0));
+    }
+
+    #[test]
+    fn no_purpose_exceeds_its_own_maximum() {
+        for (purpose, bytes_max) in [
+            (MemoryPurpose::Connections, 250),
+            (MemoryPurpose::RequestBodies, 500),
+            (MemoryPurpose::Reads, 1_000),
+            (MemoryPurpose::Guests, 750),
+            (MemoryPurpose::Code, 500),
+            (MemoryPurpose::Compilers, 1_000),
+            (MemoryPurpose::Views, 1_000),
+        ] {
+            let budget = MemoryBudget::new(1_000);
+            assert_eq!(budget.bytes_max_for(purpose), bytes_max);
+            assert!(budget.try_reserve(purpose, bytes_max + 1).is_err(), "{purpose}: one that is too large");
+            let mut all: Vec<_> = (0..10).map(|_| budget.try_reserve(purpose, bytes_max / 10).unwrap()).collect();
+            assert!(budget.try_reserve(purpose, 1).is_err(), "{purpose}: one too many");
+            assert!(all[3].grow(1).is_err(), "{purpose}: one that grows too much");
+            assert!(budget.reserve_nothing(purpose).grow(1).is_err(), "{purpose}: an empty one that grows");
+            assert_eq!(budget.used_by(purpose), bytes_max);
+            let others = 1_000 - bytes_max;
+            assert!(budget.try_reserve(MemoryPurpose::Views, others).is_ok(), "{purpose}: the rest is free");
+        }
+    }
+
+    #[test]
+    fn bodies_keep_no_client_from_connecting() {
+        let budget = MemoryBudget::new(1_000);
+        let _bodies = budget.try_reserve(MemoryPurpose::RequestBodies, 500).unwrap();
+        let _guests = budget.try_reserve(MemoryPurpose::Guests, 250).unwrap();
+        assert!(budget.try_reserve(MemoryPurpose::Connections, 250).is_ok());
+    }
+
+    #[test]
+    fn the_maximum_of_a_budget_without_a_limit_does_not_overflow() {
+        assert_eq!(MemoryBudget::unlimited().bytes_max_for(MemoryPurpose::RequestBodies), u64::MAX / 2);
+        assert_eq!(MemoryBudget::unlimited().bytes_max_for(MemoryPurpose::Views), u64::MAX);
     }
 
     #[test]

@@ -112,6 +112,8 @@ impl Host {
     /// Finishes the commands under way, closes the journal cleanly and ends the threads.
     pub async fn shutdown(self) {
         let inner = self.inner;
+        // First, because waiting compilers may occupy all threads for work that blocks.
+        inner.deployments.stop();
         blocking(move || inner.stop()).await;
     }
 }
@@ -120,11 +122,14 @@ impl Inner {
     fn stop(&self) {
         let _one_at_a_time = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
         let pipeline = self.write_path.close();
-        self.deployments.stop();
-        self.reads.stop();
-        self.projections.stop();
+        self.reads.begin_stop();
+        self.projections.begin_stop();
+        // The journal is closed before anything else is waited for, so that it is closed cleanly even if a guest's call
+        // for a read or a view takes long, and the process is ended meanwhile. Readers can still read.
         if let Some(pipeline) = pipeline {
             pipeline.stop();
         }
+        self.reads.stop();
+        self.projections.stop();
     }
 }

@@ -5,8 +5,8 @@
 //! |---|---|
 //! | `tenancy` | a tenant, its domains and their active revisions |
 //! | `folding` | recorded events become states |
-//! | `write` | a command is decided, and its record becomes durable |
 //! | `read` | queries of states and events, and the admission of all reads |
+//! | `write` | a command is decided, and its record becomes durable |
 //! | `views` | projections fold the history into documents; queries of documents |
 //! | `control` | administrative acts are recorded in the host's own history |
 //! | `deployments` | a component is checked, compared with the history, and switched in |
@@ -41,14 +41,16 @@ pub use deployments::{
     CompilerInProcess, Compilers, ComponentStore, DeployError, DeployOptions, DeployStatus, Deployed,
     DeploymentService, Described, Difference, DifferingPlace, DomainInfo, EventPlace, GateOptions, GateProgress,
     GateRefusal, GateStage, LostState, REPLAY_EVENTS_MAX, ReplayReport, ReplayScope, RevisionInfo, RevisionStatus,
-    RollBackOptions, Stop, UPLOADS_MAX, UPLOADS_PER_TENANT_MAX, UnreadableEvents, Upload, UploadError, Uploaded,
-    Verdict,
+    RollBackOptions, Stop, StoredComponent, UPLOADS_MAX, UPLOADS_PER_TENANT_MAX, UnreadableEvents, Upload, UploadError,
+    Uploaded, Verdict,
 };
 pub use host::{Degraded, Host, HostOptions, OpenError, Writability};
 pub use joined::joined;
 pub use machine::{MEMORY_BYTES_MAX_LEAST, memory_bytes_max_default};
 pub use polder_sandbox::COMPONENT_BYTES_MAX;
-pub use read::{AsOf, EventFilter, EventPage, HistoryPage, Queries, READ_RETRY_MS, ReadError, SetAside, StateAnswer};
+pub use read::{
+    AsOf, EventFilter, EventPage, HeldList, HistoryPage, Queries, READ_RETRY_MS, ReadError, SetAside, StateAnswer,
+};
 pub use tenancy::{
     Act, DecidedEvent, Handled, MAIN_TENANT, MEMORY_RETRY_MS, NOTE_LOG_BYTES_PER_SECOND_IN_ALL_MAX,
     NOTE_LOG_BYTES_PER_SECOND_MAX, PublishFeed, Rules, RulesInstance, SYSTEM_TENANT, StateSlot, SubmitError,

@@ -103,12 +103,18 @@ impl<T: Task> Scheduler<T> {
         &self.queue
     }
 
-    /// Ends the guest calls of running turns, and waits for the threads. Tasks that wait are dropped with the queue.
-    pub(crate) fn stop(&self) {
+    /// Ends the guest calls of running turns, without waiting for it. No further turn begins. Tasks that wait are dropped
+    /// with the queue.
+    pub(crate) fn begin_stop(&self) {
         self.queue.stopping.set();
         drop(self.queue.lock());
         self.queue.changed.notify_all();
         self.queue.slow_changed.notify_all();
+    }
+
+    /// Does what [`begin_stop`](Self::begin_stop) does, and blocks until the threads have ended.
+    pub(crate) fn stop(&self) {
+        self.begin_stop();
         for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             let name = thread.thread().name().unwrap_or_default().to_owned();
             if thread.join().is_err() {

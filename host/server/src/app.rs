@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use polder_core::{MemoryBudget, TenantName};
 use polder_engine::Host;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::access::Authenticator;
 use crate::connections::Connections;
@@ -21,6 +21,8 @@ pub(crate) struct App {
     pub(crate) closing: watch::Receiver<bool>,
     /// The metrics of the NATS interface, if NATS is in use.
     pub(crate) nats: Option<Arc<NatsMetrics>>,
+    /// One permit for each text of the metrics, until its client has read it.
+    pub(crate) metrics_turns: Arc<Semaphore>,
 }
 
 impl App {

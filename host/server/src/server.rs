@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::access::Authenticator;
@@ -14,12 +14,16 @@ use crate::app::App;
 use crate::connections::{Bounds, Connections, accept_until, descriptors_max};
 use crate::http::access_keys;
 use crate::http::fast_path::FastPath;
+use crate::http::metrics::METRICS_TEXTS_MAX;
 use crate::http::routes::router;
 use crate::nats::{self, Nats, NatsInterface};
 use crate::partitions::Partitions;
 
-/// The longest time that requests under way at shutdown may still take.
+/// The longest time that requests under way at shutdown may still take, over HTTP and over NATS.
 const DRAIN_WAIT_MAX: Duration = Duration::from_secs(5);
+/// The longest wait until the tasks of requests that were cut off have ended. A task that runs on without a pause is
+/// not waited for.
+const CUT_OFF_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// A host and its HTTP and NATS interfaces.
 pub struct Server {
@@ -39,7 +43,7 @@ impl Server {
         let (close, closing) = watch::channel(false);
         let keys = access_keys::known(partitions.first_host()).map_err(io::Error::other)?;
         let memory = partitions.first_host().memory().clone();
-        let bounds = Bounds::new(descriptors_max(), memory.bytes_max());
+        let bounds = Bounds::new(descriptors_max(), &memory);
         tracing::info!(
             connections_max = bounds.connections_max,
             connections_per_address_max = bounds.connections_per_address_max,
@@ -53,6 +57,7 @@ impl Server {
             memory,
             closing,
             nats: nats.as_ref().map(|nats| Arc::new(nats.metrics())),
+            metrics_turns: Arc::new(Semaphore::new(METRICS_TEXTS_MAX)),
         });
         let interface = nats
             .zip(app.nats.clone())
@@ -96,7 +101,7 @@ impl Server {
         self.close.send_replace(true);
         let nats = async {
             if let Some(nats) = self.nats {
-                nats.end().await;
+                nats.end(DRAIN_WAIT_MAX).await;
             }
         };
         let drain = tokio::time::timeout(DRAIN_WAIT_MAX, async { while open.join_next().await.is_some() {} });
@@ -104,8 +109,13 @@ impl Server {
         if drained.is_err() {
             tracing::warn!("some requests took longer than {} s and were cut off", DRAIN_WAIT_MAX.as_secs());
         }
-        open.shutdown().await;
-        self.background.shutdown().await;
+        let cut_off = async {
+            open.shutdown().await;
+            self.background.shutdown().await;
+        };
+        if tokio::time::timeout(CUT_OFF_WAIT_MAX, cut_off).await.is_err() {
+            tracing::warn!("some requests that were cut off did not end within {} s", CUT_OFF_WAIT_MAX.as_secs());
+        }
         Ok(())
     }
 }

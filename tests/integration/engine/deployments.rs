@@ -158,7 +158,7 @@ async fn after_a_restart_every_domains_views_are_fed() {
         let host = Host::open(options(folder.path())).unwrap();
         let domains = host.deployments().domains(&tenant()).await.unwrap();
         assert_eq!(domains.len(), 3);
-        for info in domains {
+        for info in domains.items {
             let (fed, described) = (info.projections.len(), info.descriptor.projections.len());
             assert_eq!(fed, described, "{} after restart {restart}", info.domain);
         }

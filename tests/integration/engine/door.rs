@@ -194,7 +194,7 @@ impl Door {
 
     pub(crate) async fn projection(&self, name: &str) -> polder_engine::ProjectionInfo {
         let domains = self.host.deployments().domains(&tenant()).await.unwrap();
-        let domain = domains.into_iter().find(|domain| domain.domain == self.domain).unwrap();
+        let domain = domains.items.into_iter().find(|domain| domain.domain == self.domain).unwrap();
         domain.projections.into_iter().find(|projection| projection.projection.as_str() == name).unwrap()
     }
 

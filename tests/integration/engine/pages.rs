@@ -83,6 +83,45 @@ async fn a_page_ends_when_its_events_are_large_and_holds_its_memory_until_it_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn domains_revisions_and_components_hold_their_memory_until_they_are_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let door = Door::orders(folder.path()).await;
+    let (memory, deployments) = (door.host.memory(), door.host.deployments());
+    let domain = DomainName::new("orders").unwrap();
+    let held = || memory.used_by(MemoryPurpose::Reads);
+    let domains = deployments.domains(&tenant()).await.unwrap();
+    let descriptor_bytes = serde_json::to_vec(&domains[0].descriptor).unwrap().len() as u64;
+    assert!(held() >= 2 * descriptor_bytes, "{} bytes for a descriptor of {descriptor_bytes}", held());
+    let none = deployments.domains_named(&tenant(), vec![DomainName::new("unknown").unwrap()]).await.unwrap();
+    assert!(none.is_empty());
+    let revision = domains[0].revision;
+    drop(domains);
+    assert_eq!(held(), 0);
+    let revisions = deployments.revisions(&tenant(), &domain).await.unwrap();
+    assert!(revisions.len() == 1 && held() > 0);
+    drop(revisions);
+    let component = deployments.component(&tenant(), revision).await.unwrap();
+    assert_eq!(held(), component.bytes.len() as u64);
+    drop(component);
+    assert_eq!(held(), 0);
+    let all = loop {
+        if let Ok(all) = memory.try_reserve(MemoryPurpose::Views, memory.bytes_max() - memory.used()) {
+            break all;
+        }
+    };
+    let refusals = [
+        deployments.domains(&tenant()).await.unwrap_err(),
+        deployments.revisions(&tenant(), &domain).await.unwrap_err(),
+        deployments.component(&tenant(), revision).await.unwrap_err(),
+    ];
+    for refused in refusals {
+        assert!(matches!(&refused, ReadError::MemoryExhausted(_)), "{refused:?}");
+    }
+    drop(all);
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_the_host_has_no_memory_for_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let door = Door::orders(folder.path()).await;

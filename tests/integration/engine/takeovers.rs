@@ -70,7 +70,7 @@ async fn roll_back(door: &Door, to: Option<&str>) -> Result<Deployed, DeployErro
 
 pub(super) async fn statuses(door: &Door) -> Vec<(Revision, RevisionStatus)> {
     let revisions = door.host.deployments().revisions(&tenant(), &domain()).await.unwrap();
-    revisions.into_iter().map(|info| (info.revision, info.status)).collect()
+    revisions.items.into_iter().map(|info| (info.revision, info.status)).collect()
 }
 
 pub(super) async fn active(door: &Door) -> Revision {

@@ -15,6 +15,8 @@ use crate::hostile::guests::good;
 const MIB: usize = 1024 * 1024;
 /// The least that a host may have.
 const MEMORY_BYTES_MAX: usize = 512 * MIB;
+/// The part of it that bodies of requests may have.
+const BODIES_BYTES_MAX: usize = MEMORY_BYTES_MAX / 2;
 /// Lines and answers of a batch whose size is not known.
 const BATCH_BYTES: usize = 5 * MIB;
 /// Lines of one batch that are in flight, in bytes.
@@ -34,8 +36,16 @@ fn send(client: &Client) -> Answer {
     client.request("POST", "/v1/main/commands").header("content-type", "application/x-ndjson").body(draft(2)).send()
 }
 
+/// The memory that bodies of requests hold, in bytes, by the host's own account.
+fn held(client: &Client) -> usize {
+    let metrics = client.get("/metrics");
+    let of = |line: &str| line.strip_prefix("polder_memory_bytes{purpose=\"request-bodies\"} ").map(str::to_owned);
+    metrics.text().lines().find_map(of).expect("a metric").parse().expect("a number")
+}
+
+/// A batch that finds no memory is refused as a whole. The rest of the memory is left to other requests.
 #[test]
-fn a_batch_that_finds_no_memory_is_refused_as_a_whole() {
+fn half_sent_batches_take_half_of_the_memory_and_leave_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let bytes_max = MEMORY_BYTES_MAX.to_string();
     let host = Host::start_with(&folder.path().join("data"), &["--memory-bytes-max", &bytes_max]);
@@ -48,20 +58,28 @@ fn a_batch_that_finds_no_memory_is_refused_as_a_whole() {
             break text;
         }
         open.push(connection);
-        assert!(open.len() <= MEMORY_BYTES_MAX / BATCH_BYTES, "{} batches have memory", open.len());
+        assert!(open.len() <= BODIES_BYTES_MAX / BATCH_BYTES, "{} batches have memory", open.len());
     };
-    assert!(open.len() > MEMORY_BYTES_MAX / BATCH_BYTES * 9 / 10, "{} batches", open.len());
+    assert!(open.len() > BODIES_BYTES_MAX / BATCH_BYTES * 9 / 10, "{} batches", open.len());
     assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("host-busy"), "{refused}");
     assert!(refused.contains("retry-after: ") && refused.contains("memory_bytes_max"), "{refused}");
     // Each of the batches has had its line decided, all with the same id, and the refused one did nothing.
     assert_eq!(client.position(), 1);
+    let held = held(&client);
+    assert!((BODIES_BYTES_MAX * 9 / 10..=BODIES_BYTES_MAX).contains(&held), "{held} bytes");
+    // Commands, states and new connections are served from the rest.
+    client.post("/v1/main/orders/order/o-3/draft-order", json!({ "customer": "ann" }).to_string()).json(200);
+    client.get("/v1/main/orders/order/o-3").json(200);
+    let mut new = RawConnection::open(host.address());
+    assert!(new.send(b"GET /readyz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"));
+    assert!(new.begun(ANSWER_WAIT_MAX).starts_with("HTTP/1.1 200 "));
     drop(open);
     let began = Instant::now();
     while send(&client).status != 200 {
         assert!(began.elapsed() < ANSWER_WAIT_MAX, "the memory is not given back");
         thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(client.position(), 2);
+    assert_eq!(client.position(), 3);
 }
 
 /// The payload of each command is almost as large as it may be, and each command takes a second.

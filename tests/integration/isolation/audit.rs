@@ -40,7 +40,7 @@ async fn quarantined(door: &Door) -> RevisionInfo {
     let domain = "hidden-counter".parse().unwrap();
     loop {
         let revisions = door.host.deployments().revisions(&tenant(), &domain).await.unwrap();
-        if let Some(info) = revisions.into_iter().find(|info| info.status == RevisionStatus::Quarantined) {
+        if let Some(info) = revisions.items.into_iter().find(|info| info.status == RevisionStatus::Quarantined) {
             return info;
         }
         tokio::task::yield_now().await;

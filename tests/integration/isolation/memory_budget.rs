@@ -20,7 +20,7 @@ fn host_with(folder: &std::path::Path, memory: &MemoryBudget) -> Host {
 /// Reserves all free memory, so that nothing is left for guests.
 fn all_of(memory: &MemoryBudget) -> MemoryReservation {
     loop {
-        if let Ok(held) = memory.try_reserve(MemoryPurpose::RequestBodies, memory.bytes_max() - memory.used()) {
+        if let Ok(held) = memory.try_reserve(MemoryPurpose::Views, memory.bytes_max() - memory.used()) {
             return held;
         }
     }

@@ -8,6 +8,7 @@ mod commands;
 mod connection;
 mod degraded;
 mod doctor;
+mod ending;
 mod events;
 mod flood;
 mod json_limits;

@@ -100,7 +100,7 @@ async fn until_built(
     let mut built: Vec<(String, Duration)> = Vec::new();
     loop {
         let domains = host.deployments().domains(tenant).await?;
-        let orders = domains.into_iter().find(|info| info.domain == domain).context("orders is not deployed")?;
+        let orders = domains.items.into_iter().find(|info| info.domain == domain).context("orders is not deployed")?;
         for view in &orders.projections {
             if let Some(reason) = &view.stalled {
                 anyhow::bail!("{} has stalled: {reason}", view.projection);

@@ -1,6 +1,6 @@
 //! The results of deployments and rollbacks.
 
-use polder_core::{Descriptor, DomainName, Revision};
+use polder_core::{Descriptor, DomainName, MemoryReservation, Revision};
 use serde::Serialize;
 
 use super::check::Verdict;
@@ -27,6 +27,14 @@ pub struct Deployed {
     /// The result of the gate; `None` if there was nothing to check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+}
+
+/// A component as it was uploaded.
+#[derive(Debug)]
+pub struct StoredComponent {
+    pub bytes: Vec<u8>,
+    /// Memory of the bytes, reserved until the client has received them.
+    pub reserved: Option<MemoryReservation>,
 }
 
 /// A domain with its active revision and its views.

@@ -190,6 +190,11 @@ impl Components {
         Ok(self.load_anew(sandbox, None, &component, &self.new_stop())?)
     }
 
+    /// The size of the component in bytes; `None` if it is not on this host.
+    pub(crate) fn size_here(&self, revision: Revision) -> Option<u64> {
+        fs::metadata(self.path(revision)).ok().map(|file| file.len())
+    }
+
     /// The component, byte for byte as it was uploaded.
     pub(crate) fn uploaded(&self, revision: Revision) -> Result<Vec<u8>, ComponentError> {
         let path = self.path(revision);

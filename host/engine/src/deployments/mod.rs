@@ -24,7 +24,7 @@ mod turns;
 mod uploads;
 mod withdraw;
 
-pub use answers::{DeployStatus, Deployed, DomainInfo};
+pub use answers::{DeployStatus, Deployed, DomainInfo, StoredComponent};
 pub(crate) use check::Gate;
 pub use check::{
     Change, Difference, DifferingPlace, EventPlace, GateProgress, GateRefusal, GateStage, LostState, REPLAY_EVENTS_MAX,

@@ -13,6 +13,7 @@ use super::deploy_error::DeployError;
 use super::facts::{Deployments, DomainDeployments};
 use super::turns::Turns;
 use crate::control::Control;
+use crate::read::ReadAdmission;
 use crate::tenancy::{Tenant, TenantDirectory};
 use crate::views::Projections;
 use crate::write::WritePath;
@@ -32,6 +33,7 @@ pub(crate) struct DeploymentParts {
     pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) check: Gate,
     pub(crate) reader: Reader,
+    pub(crate) reads: Arc<ReadAdmission>,
     pub(crate) write_path: Arc<WritePath>,
     pub(crate) projections: Arc<Projections>,
     pub(crate) turns: Turns,

@@ -117,6 +117,7 @@ fn compose(
         sandbox,
         check: Gate::new(reader.clone()),
         reader: reader.clone(),
+        reads: Arc::clone(&reads),
         write_path: Arc::clone(&write_path),
         projections: Arc::clone(&projections),
         turns: Turns::default(),
@@ -136,7 +137,7 @@ fn compose(
     });
     let queries = Queries::new(&directory, &reader, &reads, registries::FACT_KINDS).map_err(folder)?;
     Ok(Inner {
-        commands: Commands::new(&directory, &write_path, &reader, &metrics),
+        commands: Commands::new(&directory, &write_path, &reader, &reads, &metrics),
         views: ViewQueries::new(&directory, &projections, &reads, &queries),
         queries,
         access_keys: AccessKeys::new(&control, history.keys),

@@ -141,9 +141,14 @@ impl ReadAdmission {
         ReadError::Storage("the read ended without an answer; see the log".into())
     }
 
-    /// Refuses the waiting reads, ends the running ones, and blocks until the threads have ended.
-    pub(crate) fn stop(&self) {
+    /// Refuses the waiting reads, and asks the running ones to end.
+    pub(crate) fn begin_stop(&self) {
         self.shared.lanes.stop();
+    }
+
+    /// Does what [`begin_stop`](Self::begin_stop) does, and blocks until the threads have ended.
+    pub(crate) fn stop(&self) {
+        self.begin_stop();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             if thread.join().is_err() {

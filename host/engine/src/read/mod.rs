@@ -1,5 +1,5 @@
-//! Reads of states, histories and pages of events. All of them are admitted by one [`ReadAdmission`] and run on its
-//! threads, never on those of the write path. Their answers hold memory of the host's budget until the client has
+//! Reads of states, histories and pages of events. These and all other reads for a tenant, of views, domains and
+//! components, are admitted by one [`ReadAdmission`] and run on its threads, never on those of the write path. Their answers hold memory of the host's budget until the client has
 //! received them.
 //!
 //! ```text
@@ -12,6 +12,7 @@ mod aggregate_address;
 mod answers;
 mod event_domains;
 mod events;
+mod held;
 mod history;
 mod lane_readers;
 mod lanes;
@@ -24,6 +25,8 @@ mod time_slice;
 
 pub(crate) use admission::{Patience, ReadAdmission};
 pub use answers::{AsOf, EventFilter, EventPage, HistoryPage, SetAside, StateAnswer};
+pub use held::HeldList;
+pub(crate) use held::held_bytes;
 pub(crate) use lookup::{find_domain, tenant_to_read};
 pub use queries::Queries;
 pub(crate) use read_error::storage;

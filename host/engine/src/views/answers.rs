@@ -224,18 +224,24 @@ pub struct ParkedEvent {
     pub is_due: bool,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct ParkedPage {
     pub parked: Vec<ParkedEvent>,
     /// The `after` of the next page; `None` if there is none.
     pub next: Option<Position>,
+    /// Memory of the answer and its serialized text, reserved until the client has received it.
+    #[serde(skip)]
+    pub reserved: Option<MemoryReservation>,
 }
 
 /// One event with its parked entries.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct ParkedDetail {
     pub parked: Vec<ParkedEvent>,
     pub event: Event,
+    /// Memory of the answer and its serialized text, reserved until the client has received it.
+    #[serde(skip)]
+    pub reserved: Option<MemoryReservation>,
 }
 
 /// Selects parked events. All conditions must hold.

@@ -22,8 +22,6 @@ pub(super) struct OpenViews {
     feeds: RwLock<Vec<Arc<FeedSlot>>>,
     /// Whether the file is damaged or gone. Then nothing is read from it any more.
     is_damaged: AtomicBool,
-    /// Whether the feeds have ended. Then no view advances any more.
-    is_ended: AtomicBool,
     /// Held while views are added, switched or dropped. So a rebuilt view either replaces the old one or is dropped for
     /// a newer revision, never both.
     pub(super) changing: Mutex<()>,
@@ -63,8 +61,8 @@ impl OpenViews {
         let store = Arc::new(ViewStore::open(path)?);
         forget_another_history(&store, &tenant.name, reader)?;
         tenant.views_take(store.bytes()?);
-        let (feeds, is_damaged, is_ended, changing) = Default::default();
-        Ok(Self { store, feeds, is_damaged, is_ended, changing })
+        let (feeds, is_damaged, changing) = Default::default();
+        Ok(Self { store, feeds, is_damaged, changing })
     }
 
     /// Makes the component's projections the current ones. A view of another revision remains in place until the new
@@ -164,19 +162,16 @@ impl OpenViews {
     }
 
     /// # Errors
-    /// [`Ended`] if these views were closed in between: the caller has to open them again.
-    pub(super) fn position(&self, domain: &DomainName, projection: &ProjectionName) -> Result<Option<Reached>, Ended> {
-        loop {
-            let Some(feed) = self.live_feed(domain, projection) else { return Ok(None) };
-            let positions = feed.position.subscribe();
-            // A feed that was retired in between moves no more, and its reader would wait in vain.
-            if !feed.retired.is_set() {
-                return Ok(Some(Reached { positions, feed }));
-            }
-            if self.is_ended.load(Ordering::Acquire) {
-                return Err(Ended);
-            }
-        }
+    /// [`Retired`] if the view was switched or closed in between: the caller has to open the views again.
+    pub(super) fn position(
+        &self,
+        domain: &DomainName,
+        projection: &ProjectionName,
+    ) -> Result<Option<Reached>, Retired> {
+        let Some(feed) = self.live_feed(domain, projection) else { return Ok(None) };
+        let positions = feed.position.subscribe();
+        // A feed that was retired in between moves no more, and its reader would wait in vain.
+        if feed.retired.is_set() { Err(Retired) } else { Ok(Some(Reached { positions, feed })) }
     }
 
     /// Wakes the feeds for a waiting reader. Subscribe to the position first, or a turn that ends in between misses the
@@ -207,7 +202,6 @@ impl OpenViews {
 
     /// Ends all feeds. Nothing is written after this returns.
     pub(super) fn end(&self) {
-        self.is_ended.store(true, Ordering::Release);
         let feeds = self.feeds();
         feeds.iter().for_each(|feed| feed.retire());
         feeds.iter().for_each(|feed| feed.finish());
@@ -244,9 +238,9 @@ impl OpenViews {
     }
 }
 
-/// The views were closed while they were used.
+/// The feed of a view was retired while its position was looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ended;
+pub(super) struct Retired;
 
 /// The position of the documents that readers see, as it advances.
 pub(crate) struct Reached {

@@ -1,15 +1,16 @@
-//! Events that projections could not apply: lists them, retries them, discards them.
+//! Events that projections could not apply: lists them, retries them, discards them. Each request is one of its tenant's
+//! reads, also one that changes something: it uses the tenant's views as a query does. It changes nothing if its caller
+//! goes away before its turn.
 
 use std::sync::Arc;
 
-use polder_core::{Position, TenantName};
+use polder_core::{MemoryReservation, Position, TenantName};
 
 use super::answers::{ParkedChanged, ParkedDetail, ParkedEvent, ParkedFilter, ParkedPage};
 use super::set_aside::page_of;
 use super::view_queries::ViewQueries;
 use super::views_reader::ViewsReader;
-use crate::joined::blocking;
-use crate::read::{EventFilter, ReadError, ReadTurn, storage, tenant_to_read};
+use crate::read::{EventFilter, Patience, ReadError, ReadTurn, held_bytes, storage, tenant_to_read};
 
 /// Views listed for one event. More views than this that have set the same event aside are not listed.
 const VIEWS_SHOWN_MAX: usize = 1_000;
@@ -21,9 +22,9 @@ impl ViewQueries {
         filter: ParkedFilter,
         limit: usize,
     ) -> Result<ParkedPage, ReadError> {
-        tenant_to_read(&self.directory, tenant)?;
-        let (parked, next) = page_of(self.list(tenant, filter, limit + 1).await?, limit);
-        Ok(ParkedPage { parked, next })
+        let (parked, reserved) = self.read_parked(tenant, filter, limit + 1).await?;
+        let (parked, next) = page_of(parked, limit);
+        Ok(ParkedPage { parked, next, reserved })
     }
 
     /// The parked entries of the event at a position, with the event.
@@ -33,13 +34,19 @@ impl ViewQueries {
         position: Position,
         filter: ParkedFilter,
     ) -> Result<ParkedDetail, ReadError> {
-        tenant_to_read(&self.directory, tenant)?;
         let filter = ParkedFilter { position: Some(position), ..filter };
-        let parked = self.list(tenant, filter, VIEWS_SHOWN_MAX).await?;
+        let (parked, mut reserved) = self.read_parked(tenant, filter, VIEWS_SHOWN_MAX).await?;
         let before = Position(position.0.saturating_sub(1));
         let page = self.queries.events(tenant, &EventFilter::default(), before, 1).await?;
         match page.events.into_iter().find(|event| event.position == position) {
-            Some(event) if !parked.is_empty() => Ok(ParkedDetail { parked, event }),
+            Some(event) if !parked.is_empty() => {
+                // One reservation for both: that of the page ends here.
+                let page_bytes = page.reserved.map_or(0, |page| page.bytes());
+                if let Some(reserved) = &mut reserved {
+                    reserved.grow(page_bytes).map_err(ReadError::MemoryExhausted)?;
+                }
+                Ok(ParkedDetail { parked, event, reserved })
+            }
             _ => Err(ReadError::NothingParked(position)),
         }
     }
@@ -51,12 +58,12 @@ impl ViewQueries {
     /// [`ReadError::NothingParked`] if the filter names a position at which no event is parked.
     pub async fn retry_parked(&self, tenant: &TenantName, filter: ParkedFilter) -> Result<ParkedChanged, ReadError> {
         tenant_to_read(&self.directory, tenant)?;
-        let (projections, tenant) = (Arc::clone(&self.projections), tenant.clone());
-        blocking(move || {
-            let events = projections.retry_parked(&tenant, &filter).map_err(storage)?;
-            changed(events, &filter)
-        })
-        .await
+        let (projections, name) = (Arc::clone(&self.projections), tenant.clone());
+        let work = move |_: &ReadTurn<'_>| {
+            let events = projections.retry_parked(&name, &filter).map_err(storage)?;
+            Ok(changed(events, &filter)?)
+        };
+        self.reads.run_slowly(tenant, Patience::Bounded, work).await
     }
 
     /// Discards parked events: their documents continue without them.
@@ -65,28 +72,33 @@ impl ViewQueries {
     /// [`ReadError::NothingParked`] if the filter names a position at which no event is parked.
     pub async fn discard_parked(&self, tenant: &TenantName, filter: ParkedFilter) -> Result<ParkedChanged, ReadError> {
         tenant_to_read(&self.directory, tenant)?;
-        let (projections, tenant) = (Arc::clone(&self.projections), tenant.clone());
-        blocking(move || {
-            let events = projections.discard_parked(&tenant, &filter).map_err(storage)?;
-            tracing::info!(%tenant, events, "parked events were discarded");
-            changed(events, &filter)
-        })
-        .await
+        let (projections, name) = (Arc::clone(&self.projections), tenant.clone());
+        let work = move |_: &ReadTurn<'_>| {
+            let events = projections.discard_parked(&name, &filter).map_err(storage)?;
+            tracing::info!(tenant = %name, events, "parked events were discarded");
+            Ok(changed(events, &filter)?)
+        };
+        self.reads.run_slowly(tenant, Patience::Bounded, work).await
     }
 
-    /// Lists parked events, as one of the tenant's reads.
-    async fn list(
+    /// The first `limit` parked events, with the memory of the answer.
+    async fn read_parked(
         &self,
         tenant: &TenantName,
         filter: ParkedFilter,
         limit: usize,
-    ) -> Result<Vec<ParkedEvent>, ReadError> {
+    ) -> Result<(Vec<ParkedEvent>, Option<MemoryReservation>), ReadError> {
+        tenant_to_read(&self.directory, tenant)?;
+        let ask = move |views: &ViewsReader, turn: &ReadTurn<'_>| {
+            let parked = views.parked(&filter, limit, turn)?;
+            let reserved = turn.reserve(held_bytes(&parked))?;
+            Ok((parked, Some(reserved)))
+        };
         // Without a domain the tenant has no views, and nothing to be listed.
-        if self.projections.views(tenant).is_none() {
-            return Ok(Vec::new());
+        match self.projections.views(tenant) {
+            None => Ok((Vec::new(), None)),
+            Some(_) => self.ask(tenant, None, ask).await,
         }
-        let ask = move |views: &ViewsReader, turn: &ReadTurn<'_>| views.parked(&filter, limit, turn);
-        self.ask(tenant, None, ask).await
     }
 }
 

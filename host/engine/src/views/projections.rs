@@ -25,6 +25,9 @@ use crate::tenancy::Tenant;
 /// Tenants whose views may be open at a time, each with three to nine file descriptors. Beyond this, the views that
 /// were not used for longest are closed as soon as they have nothing to fold.
 const OPEN_TENANTS_MAX: usize = 64;
+/// How often one lookup of a position opens views that were closed or rebuilt meanwhile. Each time takes a view that is
+/// opened and ended between two steps of the lookup.
+const POSITION_LOOKUPS_MAX: usize = 16;
 
 pub(crate) struct Projections {
     folder: PathBuf,
@@ -110,6 +113,9 @@ impl Projections {
 
     /// The position of the documents that readers see, as it advances. Blocks when the views are closed; see
     /// [`position_if_open`](Self::position_if_open).
+    ///
+    /// # Errors
+    /// Fails if the views cannot be opened, or if they were closed [`POSITION_LOOKUPS_MAX`] times meanwhile.
     pub(crate) fn position(
         &self,
         tenant: &TenantName,
@@ -117,12 +123,13 @@ impl Projections {
         projection: &ProjectionName,
     ) -> Result<Option<Reached>, ViewsError> {
         let Some(views) = self.views(tenant) else { return Ok(None) };
-        loop {
-            // Views may be closed or made anew between the two steps.
+        for _ in 0..POSITION_LOOKUPS_MAX {
+            // Views may be closed, made anew or switched between the two steps.
             if let Ok(reached) = views.open(self.scheduler.queue())?.position(domain, projection) {
                 return Ok(reached);
             }
         }
+        Err(views.failed("they were closed again and again while a position was looked up"))
     }
 
     pub(crate) fn position_if_open(
@@ -170,7 +177,12 @@ impl Projections {
         }
     }
 
-    /// Ends the running turns. Unwritten changes are folded again at the next start.
+    /// Asks the running turns to end. No further one begins. Unwritten changes are folded again at the next start.
+    pub(crate) fn begin_stop(&self) {
+        self.scheduler.begin_stop();
+    }
+
+    /// Does what [`begin_stop`](Self::begin_stop) does, and blocks until the threads have ended.
     pub(crate) fn stop(&self) {
         self.scheduler.stop();
     }

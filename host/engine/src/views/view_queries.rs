@@ -10,7 +10,6 @@ use super::open_views::Reached;
 use super::projections::Projections;
 use super::query::{FoundDocument, ReadFailure, check};
 use super::views_reader::ViewsReader;
-use crate::joined::blocking;
 use crate::read::{
     Patience, Queries, ReadAdmission, ReadError, ReadStop, ReadTurn, find_domain, storage, tenant_to_read,
 };
@@ -24,7 +23,7 @@ const FIRST_BUILD_WAIT_MS: u64 = 2_000;
 pub struct ViewQueries {
     pub(super) directory: Arc<TenantDirectory>,
     pub(super) projections: Arc<Projections>,
-    reads: Arc<ReadAdmission>,
+    pub(super) reads: Arc<ReadAdmission>,
     pub(super) queries: Queries,
 }
 
@@ -160,9 +159,10 @@ impl ViewQueries {
         if let Some(reached) = self.projections.position_if_open(tenant, domain, projection) {
             return Ok(Some(reached));
         }
-        let (projections, tenant) = (Arc::clone(&self.projections), tenant.clone());
+        let (projections, name) = (Arc::clone(&self.projections), tenant.clone());
         let (domain, projection) = (domain.clone(), projection.clone());
-        blocking(move || projections.position(&tenant, &domain, &projection)).await.map_err(storage)
+        let work = move |_: &ReadTurn<'_>| Ok(projections.position(&name, &domain, &projection).map_err(storage)?);
+        self.reads.run(tenant, Patience::Bounded, work).await
     }
 
     /// Waits until the view has reached the wanted position and has been built, and returns its position.

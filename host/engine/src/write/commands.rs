@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::job::{Job, Target};
 use super::write_path::WritePath;
 use crate::metrics::Metrics;
+use crate::read::ReadAdmission;
 use crate::tenancy::{Active, SYSTEM_TENANT, SubmitError, Tenant, TenantDirectory, Unloadable};
 
 /// Takes commands for all tenants of the host.
@@ -17,6 +18,7 @@ pub(crate) struct Commands {
     pub(super) directory: Arc<TenantDirectory>,
     pub(super) write_path: Arc<WritePath>,
     pub(super) reader: Reader,
+    pub(super) reads: Arc<ReadAdmission>,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -31,10 +33,16 @@ impl Commands {
         directory: &Arc<TenantDirectory>,
         write_path: &Arc<WritePath>,
         reader: &Reader,
+        reads: &Arc<ReadAdmission>,
         metrics: &Arc<Metrics>,
     ) -> Arc<Self> {
-        let (directory, write_path, metrics) = (Arc::clone(directory), Arc::clone(write_path), Arc::clone(metrics));
-        Arc::new(Self { directory, write_path, reader: reader.clone(), metrics })
+        Arc::new(Self {
+            directory: Arc::clone(directory),
+            write_path: Arc::clone(write_path),
+            reader: reader.clone(),
+            reads: Arc::clone(reads),
+            metrics: Arc::clone(metrics),
+        })
     }
 
     /// Decides a command. The future resolves once the decision is durable. The command is sent before this function

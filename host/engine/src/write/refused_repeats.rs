@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use polder_core::{Command, CommandAck};
+use polder_core::{Command, CommandAck, TenantName};
 use polder_journal::{AggregateKey, CommandKey};
 
 use super::commands::{Commands, Refused};
 use super::idempotency::first_acknowledgement;
-use crate::joined::blocking;
+use crate::read::{Patience, READ_RETRY_MS, ReadError, ReadTurn};
 use crate::tenancy::SubmitError;
 
 impl Commands {
@@ -49,13 +49,30 @@ impl Commands {
             Ok(place) => place,
             Err(busy) => return Some(Err(busy)),
         };
-        let reader = self.reader.clone();
-        blocking(move || {
-            let _place = place;
+        let (reader, name) = (self.reader.clone(), command.tenant.clone());
+        let work = move |_: &ReadTurn<'_>| {
+            let _held = &place;
             let aggregate =
                 AggregateKey::of(&command.tenant, &command.domain, &command.aggregate, &command.aggregate_id);
-            first_acknowledgement(&reader, &command, &id, CommandKey::of(aggregate, &id)).transpose()
-        })
-        .await
+            Ok(first_acknowledgement(&reader, &command, &id, CommandKey::of(aggregate, &id)).transpose())
+        };
+        match self.reads.run(&name, Patience::Bounded, work).await {
+            Ok(answer) => answer,
+            // It is not known whether the command was acknowledged before, so its refusal must not be the answer.
+            Err(error) => Some(Err(not_read(&name, error))),
+        }
+    }
+}
+
+/// The answer to a command whose earlier acknowledgement could not be looked up.
+fn not_read(tenant: &TenantName, error: ReadError) -> SubmitError {
+    let busy = |limit, value| {
+        let tenant = tenant.clone();
+        SubmitError::Busy { tenant, limit, value, retry_after_ms: READ_RETRY_MS }
+    };
+    match error {
+        ReadError::Busy { limit, value, .. } | ReadError::HostBusy { limit, value } => busy(limit, value),
+        ReadError::ShuttingDown => SubmitError::ShuttingDown,
+        error => SubmitError::ReadOnly(error.to_string()),
     }
 }

@@ -18,8 +18,6 @@ const DESCRIPTORS_PER_CONNECTION: u64 = 2;
 const QUARTERS_PER_ADDRESS: u64 = 3;
 /// The memory that one connection is counted with, in bytes: an arriving head and a leaving answer.
 pub(crate) const CONNECTION_BYTES: u64 = 32 * 1024;
-/// The divisor of the memory budget for connections.
-const CONNECTIONS_SHARE: u64 = 4;
 /// The bits that identify an IPv6 customer, which usually has 64 bits of addresses: they count as one address.
 const IPV6_NETWORK: u128 = !(u64::MAX as u128);
 
@@ -30,8 +28,8 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    pub(crate) fn new(descriptors_max: u64, memory_bytes_max: u64) -> Self {
-        let by_memory = memory_bytes_max / CONNECTIONS_SHARE / CONNECTION_BYTES;
+    pub(crate) fn new(descriptors_max: u64, memory: &MemoryBudget) -> Self {
+        let by_memory = memory.bytes_max_for(MemoryPurpose::Connections) / CONNECTION_BYTES;
         let connections_max = CONNECTIONS_MAX.min(descriptors_max / DESCRIPTORS_PER_CONNECTION).min(by_memory).max(4);
         Self { connections_max, connections_per_address_max: connections_max * QUARTERS_PER_ADDRESS / 4 }
     }
@@ -122,7 +120,7 @@ impl Connections {
     }
 
     fn held(&self, open: &mut Open) -> Option<MemoryReservation> {
-        let reserve = || self.memory.try_reserve(MemoryPurpose::RequestBodies, CONNECTION_BYTES).ok();
+        let reserve = || self.memory.try_reserve(MemoryPurpose::Connections, CONNECTION_BYTES).ok();
         reserve().or_else(|| self.evict(open, None).then(reserve).flatten())
     }
 
@@ -172,7 +170,7 @@ mod tests {
 
     fn connections(connections_max: u64, connections_per_address_max: u64) -> Arc<Connections> {
         let bounds = Bounds { connections_max, connections_per_address_max };
-        Arc::new(Connections::new(bounds, MemoryBudget::new(10 * CONNECTION_BYTES)))
+        Arc::new(Connections::new(bounds, MemoryBudget::new(4 * 10 * CONNECTION_BYTES)))
     }
 
     fn address(text: &str) -> IpAddr {
@@ -186,9 +184,10 @@ mod tests {
     #[test]
     fn bounds_follow_from_descriptors_and_memory() {
         let gib = 1024 * 1024 * 1024;
-        let of = |descriptors, memory| Bounds::new(descriptors, memory).connections_max;
+        let bounds = |descriptors, bytes_max| Bounds::new(descriptors, &MemoryBudget::new(bytes_max));
+        let of = |descriptors, bytes_max| bounds(descriptors, bytes_max).connections_max;
         assert_eq!((of(1_000_000, 4 * gib), of(1_024, 4 * gib), of(1_000_000, gib)), (CONNECTIONS_MAX, 512, 8_192));
-        assert_eq!(Bounds::new(1_024, gib).connections_per_address_max, 384);
+        assert_eq!(bounds(1_024, gib).connections_per_address_max, 384);
     }
 
     #[tokio::test]

@@ -18,11 +18,11 @@ use super::deployment_progress;
 use crate::access::{Caller, Hints, Permission};
 use crate::app::App;
 use crate::wire::body;
-use crate::wire::paging::page;
+use crate::wire::paging::{Page, cut};
 use crate::wire::path::PathParameters;
 use crate::wire::problem::Problem;
 use crate::wire::query::{Query, bad_parameter};
-use crate::wire::response_json::json;
+use crate::wire::response_json::json_held;
 
 pub(super) const DEPLOY_PARAMETERS: &[&str] =
     &["dry_run", "accept_changes", "accept_set_aside", "replay", "release_quarantine"];
@@ -131,7 +131,8 @@ pub(super) async fn revisions(
     let (tenant, domain) = (path.tenant()?, path.domain()?);
     let revisions = app.host(&tenant).deployments().revisions(&tenant, &domain).await;
     let revisions = revisions.map_err(|error| error.for_caller(&caller, &tenant, &domain))?;
-    page("revisions", revisions, &query, |info| info.position.0)
+    let page = cut(revisions.items, &query, |info| info.position.0)?;
+    Ok(page.answer("revisions", revisions.reserved))
 }
 
 /// Lists the domains that the caller may read.
@@ -142,10 +143,13 @@ pub(super) async fn list(
     query: Query,
 ) -> Result<Response, Problem> {
     let tenant = path.tenant()?;
-    let mut domains = app.host(&tenant).deployments().domains(&tenant).await?;
-    domains.retain(|info| caller.may_publish(&subject::catalog(&tenant, &info.domain)));
-    domains.sort_unstable_by(|a, b| a.domain.cmp(&b.domain));
-    page("domains", domains, &query, |info| info.domain.clone())
+    let mut names = app.host(&tenant).queries().domain_names(&tenant)?;
+    names.retain(|domain| caller.may_publish(&subject::catalog(&tenant, domain)));
+    names.sort_unstable();
+    // Only the descriptors of this page are read.
+    let Page { items: names, next } = cut(names, &query, DomainName::clone)?;
+    let domains = app.host(&tenant).deployments().domains_named(&tenant, names).await?;
+    Ok(Page { items: domains.items, next }.answer("domains", domains.reserved))
 }
 
 pub(super) async fn one(
@@ -154,11 +158,11 @@ pub(super) async fn one(
     path: PathParameters,
 ) -> Result<Response, Problem> {
     let (tenant, domain) = (path.tenant()?, path.domain()?);
-    let domains = app.host(&tenant).deployments().domains(&tenant).await?;
-    if let Some(info) = domains.iter().find(|info| info.domain == domain) {
-        return Ok(json(StatusCode::OK, info));
+    let mut found = app.host(&tenant).deployments().domains_named(&tenant, vec![domain.clone()]).await?;
+    if let Some(info) = found.pop() {
+        return Ok(json_held(StatusCode::OK, &info, found.reserved));
     }
-    let known = domains.into_iter().map(|info| info.domain).collect();
+    let known = app.host(&tenant).queries().domain_names(&tenant)?;
     let unknown = ReadError::UnknownDomain { tenant: tenant.clone(), domain: domain.clone(), known };
     Err(unknown.for_caller(&caller, &tenant, &domain).into())
 }

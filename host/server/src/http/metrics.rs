@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -12,16 +13,23 @@ use polder_core::{MemoryBudget, MemoryPurpose};
 use polder_engine::joined;
 
 use crate::app::App;
+use crate::wire::response_json::held_with;
 
+/// Texts of metrics that are being made, or that their clients have not read, at a time. The next request waits.
+pub(crate) const METRICS_TEXTS_MAX: usize = 4;
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    // A text does not draw from the memory budget: metrics are needed most while no memory is left.
+    let turn = Arc::clone(&app.metrics_turns).acquire_owned().await.expect("nothing closes this semaphore");
     let nats = app.nats.as_ref().map(|metrics| metrics.text(&app.partitions)).unwrap_or_default();
     let memory = memory(app.partitions.first_host().memory());
     let connections = app.connections.metrics();
     // Parked events are counted in SQLite.
     let text = joined(tokio::task::spawn_blocking(move || host_metrics(&app))).await;
-    ([(CONTENT_TYPE, PROMETHEUS_TEXT)], text + &memory + &nats + &connections).into_response()
+    let text = text + &memory + &nats + &connections;
+    let body = Body::from(held_with(text.into_bytes(), None, turn));
+    ([(CONTENT_TYPE, PROMETHEUS_TEXT)], body).into_response()
 }
 
 fn host_metrics(app: &App) -> String {

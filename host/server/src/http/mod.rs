@@ -11,7 +11,7 @@ mod events;
 pub(crate) mod fast_path;
 mod forward;
 mod history;
-mod metrics;
+pub(crate) mod metrics;
 mod parked;
 mod probes;
 pub(crate) mod routes;

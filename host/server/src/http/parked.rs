@@ -14,7 +14,7 @@ use crate::wire::http_status;
 use crate::wire::path::PathParameters;
 use crate::wire::problem::Problem;
 use crate::wire::query::{Query, bad_parameter};
-use crate::wire::response_json::json;
+use crate::wire::response_json::{json, json_held};
 
 pub(super) const LIST_PARAMETERS: &[&str] = &["domain", "projection", "key", "after", "limit"];
 pub(super) const ONE_PARAMETERS: &[&str] = &["domain", "projection", "key"];
@@ -39,7 +39,9 @@ pub(super) async fn list(
         return Err(problem.with_limit("parked_per_page_max", PARKED_PER_PAGE_MAX));
     }
     let filter = filter(&app, &caller, &tenant, "parked", &query)?;
-    Ok(json(StatusCode::OK, &app.host(&tenant).views().parked(&tenant, filter, limit).await?))
+    let mut page = app.host(&tenant).views().parked(&tenant, filter, limit).await?;
+    let reserved = page.reserved.take();
+    Ok(json_held(StatusCode::OK, &page, reserved))
 }
 
 /// `GET /v1/{tenant}/parked/{position}`.
@@ -51,7 +53,9 @@ pub(super) async fn one(
 ) -> Result<Response, Problem> {
     let tenant = path.tenant()?;
     let filter = filter(&app, &caller, &tenant, "parked", &query)?;
-    Ok(json(StatusCode::OK, &app.host(&tenant).views().parked_event(&tenant, path.position()?, filter).await?))
+    let mut detail = app.host(&tenant).views().parked_event(&tenant, path.position()?, filter).await?;
+    let reserved = detail.reserved.take();
+    Ok(json_held(StatusCode::OK, &detail, reserved))
 }
 
 /// `POST /v1/{tenant}/parked/retry`.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
@@ -22,7 +23,7 @@ use crate::wire::path::PathParameters;
 use crate::wire::problem::Problem;
 use crate::wire::query::Query;
 use crate::wire::request_json::parse;
-use crate::wire::response_json::json;
+use crate::wire::response_json::{held, json};
 
 /// The longest body of a change of limits, in bytes. Each limit is named once, so this is ample.
 const LIMIT_CHANGE_BYTES_MAX: u64 = 64 * 1024;
@@ -133,7 +134,8 @@ pub(super) async fn facts(
 pub(super) async fn component(State(app): State<Arc<App>>, path: PathParameters) -> Result<Response, Problem> {
     let tenant = path.tenant()?;
     let component = app.host(&tenant).deployments().component(&tenant, path.revision()?).await?;
-    Ok(([(CONTENT_TYPE, "application/wasm")], component).into_response())
+    let headers = [(CONTENT_TYPE, "application/wasm")];
+    Ok((headers, Body::from(held(component.bytes, component.reserved))).into_response())
 }
 
 fn changed(changed: TenantChanged) -> Response {

@@ -18,7 +18,7 @@ use crate::access::Authenticator;
 use crate::cluster::{Role, SharedJournal};
 use crate::partitions::Partition;
 
-/// How long requests that are under way at shutdown may still take.
+/// How long requests may still take that are under way when another host becomes the owner of the journal.
 const DRAIN_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// How long a start waits for a server that answers slowly. The rest of the start goes on in the background.
@@ -84,7 +84,7 @@ impl NatsInterface {
             // Ends early only if the ownership thread has ended.
             let _ = role.wait_for(|role| *role != Role::Leading).await;
             close.send_replace(true);
-            serving.end().await;
+            serving.end(DRAIN_WAIT_MAX).await;
         }
     }
 
@@ -145,10 +145,11 @@ impl NatsInterface {
 }
 
 impl Serving {
-    /// Waits for the replies to requests under way, once `closing` is true.
-    pub(crate) async fn end(self) {
-        if tokio::time::timeout(DRAIN_WAIT_MAX, self.0).await.is_err() {
-            tracing::warn!("some requests over NATS took longer than {} s and were cut off", DRAIN_WAIT_MAX.as_secs());
+    /// Waits for the replies to requests under way, once `closing` is true. After `wait_max` it cuts them off.
+    pub(crate) async fn end(mut self, wait_max: Duration) {
+        if tokio::time::timeout(wait_max, &mut self.0).await.is_err() {
+            self.0.abort();
+            tracing::warn!("some requests over NATS took longer than {} s and were cut off", wait_max.as_secs());
         }
     }
 }

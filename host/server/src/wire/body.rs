@@ -14,9 +14,6 @@ use super::problem::Problem;
 use super::refusals::memory_exhausted;
 use crate::connections::SentBodyError;
 
-/// The divisor of the memory budget for bodies and connections together. The rest is left for reads, guests and views,
-/// whatever clients send.
-const REQUESTS_SHARE: u64 = 2;
 /// The largest step by which a buffer grows, in bytes, unless one piece is larger. Up to this step it doubles.
 const GROWTH_BYTES_MAX: usize = 1024 * 1024;
 
@@ -34,7 +31,7 @@ where
         // The usual case: one piece, in the connection's buffer, which is already counted.
         return Ok(first);
     }
-    let mut whole = CollectedBody::new(memory)?;
+    let mut whole = CollectedBody::new(memory);
     whole.add(&first)?;
     drop(first);
     while whole.bytes.len() as u64 <= bytes_max {
@@ -50,38 +47,22 @@ where
 struct CollectedBody {
     bytes: BytesMut,
     held: MemoryReservation,
-    memory: MemoryBudget,
 }
 
 impl CollectedBody {
-    fn new(memory: &MemoryBudget) -> Result<Self, Problem> {
-        let held = memory.try_reserve(MemoryPurpose::RequestBodies, 0).map_err(|error| exhausted(&error))?;
-        Ok(Self { bytes: BytesMut::new(), held, memory: memory.clone() })
+    fn new(memory: &MemoryBudget) -> Self {
+        Self { bytes: BytesMut::new(), held: memory.reserve_nothing(MemoryPurpose::RequestBodies) }
     }
 
     fn add(&mut self, more: &[u8]) -> Result<(), Problem> {
         let free = self.bytes.capacity() - self.bytes.len();
         if free < more.len() {
             let growth = more.len().max(self.bytes.len().min(GROWTH_BYTES_MAX));
-            self.hold(growth as u64)?;
+            self.held.grow(growth as u64).map_err(|error| exhausted(&error))?;
             self.bytes.reserve(growth);
         }
         self.bytes.extend_from_slice(more);
         Ok(())
-    }
-
-    fn hold(&mut self, more: u64) -> Result<(), Problem> {
-        let (used, bytes_max) = (self.memory.used_by(MemoryPurpose::RequestBodies), self.memory.bytes_max());
-        if used + more > bytes_max / REQUESTS_SHARE {
-            let purpose = MemoryPurpose::RequestBodies;
-            return Err(exhausted(&MemoryExhausted {
-                purpose,
-                asked: more,
-                used,
-                bytes_max: bytes_max / REQUESTS_SHARE,
-            }));
-        }
-        self.held.grow(more).map_err(|error| exhausted(&error))
     }
 }
 

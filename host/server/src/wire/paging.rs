@@ -4,22 +4,38 @@ use std::str::FromStr;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Serialize;
-use serde_json::Map;
+use polder_core::MemoryReservation;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 
 use super::problem::Problem;
 use super::query::{Query, bad_parameter};
-use super::response_json::json;
+use super::response_json::json_held;
 
 /// The most items of one page, and the default.
 pub(crate) const ITEMS_PER_PAGE_MAX: usize = 1_000;
 pub(crate) const PARAMETERS: &[&str] = &["after", "limit"];
 
-/// Returns one page of `items` under `name`. The items are sorted by their keys. `next` is there if more follow, and is
-/// the `after` of the next page.
+/// One page of a list.
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    /// The `after` of the next page; `None` if there is none.
+    pub(crate) next: Option<String>,
+}
+
+/// Answers with one page of `items` under `name`. The items are sorted by their keys. `next` is there if more follow,
+/// and is the `after` of the next page.
 pub(crate) fn page<T, K>(name: &str, items: Vec<T>, query: &Query, key: impl Fn(&T) -> K) -> Result<Response, Problem>
 where
     T: Serialize,
+    K: Ord + FromStr + ToString,
+{
+    Ok(cut(items, query, key)?.answer(name, None))
+}
+
+/// Cuts a list to the page that the query asks for.
+pub(crate) fn cut<T, K>(items: Vec<T>, query: &Query, key: impl Fn(&T) -> K) -> Result<Page<T>, Problem>
+where
     K: Ord + FromStr + ToString,
 {
     let limit = query.number("limit")?.unwrap_or(ITEMS_PER_PAGE_MAX);
@@ -34,14 +50,32 @@ where
         })?),
     };
     let mut rest = items.into_iter().filter(|item| after.as_ref().is_none_or(|after| key(item) > *after)).peekable();
-    let page: Vec<T> = rest.by_ref().take(limit).collect();
-    let next = rest.peek().and(page.last()).map(|last| key(last).to_string());
-    let mut answer = Map::new();
-    answer.insert(name.to_owned(), serde_json::to_value(page).expect("answers have string keys only"));
-    if let Some(next) = next {
-        answer.insert("next".to_owned(), next.into());
+    let items: Vec<T> = rest.by_ref().take(limit).collect();
+    let next = rest.peek().and(items.last()).map(|last| key(last).to_string());
+    Ok(Page { items, next })
+}
+
+impl<T: Serialize> Page<T> {
+    /// The answer, with its items under `name`. `reserved` is the memory of the items and their text.
+    pub(crate) fn answer(&self, name: &str, reserved: Option<MemoryReservation>) -> Response {
+        json_held(StatusCode::OK, &NamedPage { name, page: self }, reserved)
     }
-    Ok(json(StatusCode::OK, &answer))
+}
+
+struct NamedPage<'a, T> {
+    name: &'a str,
+    page: &'a Page<T>,
+}
+
+impl<T: Serialize> Serialize for NamedPage<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut answer = serializer.serialize_map(None)?;
+        answer.serialize_entry(self.name, &self.page.items)?;
+        if let Some(next) = &self.page.next {
+            answer.serialize_entry("next", next)?;
+        }
+        answer.end()
+    }
 }
 
 #[cfg(test)]

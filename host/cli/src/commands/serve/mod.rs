@@ -1,5 +1,6 @@
 //! `polder serve`: opens a data folder and answers over HTTP until a signal stops it.
 
+mod end;
 mod journal_arguments;
 mod logs;
 mod reach;
@@ -28,10 +29,14 @@ use crate::arguments::nats::NatsArguments;
 use crate::data_folder;
 use crate::failure::Outcome;
 use crate::output::Output;
+use end::{CLOSE_UNTIL, End, RELEASE_UNTIL};
 use journal_arguments::{JournalArguments, StreamArguments};
 use stop_signals::StopSignals;
 use watch::watch;
 
+/// Threads for work that blocks, such as compilers that are waited for, uploads and administrative acts. Beyond this,
+/// such work waits. It is more than all the compilers and uploads that a host admits at a time.
+const BLOCKING_THREADS_MAX: usize = 64;
 /// Pause between two attempts to open journals whose servers do not answer.
 const JOIN_PAUSE: Duration = Duration::from_secs(1);
 
@@ -75,37 +80,42 @@ impl Serve {
         let descriptors_max = raise_descriptors();
         // Files that the host and its libraries make are readable by the host's user alone.
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(self.serve(output, descriptors_max))
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.max_blocking_threads(BLOCKING_THREADS_MAX).enable_all().build()?;
+        let output = *output;
+        end::run(runtime, |end| self.serve(output, descriptors_max, end))
     }
 
-    async fn serve(self, output: &Output, descriptors_max: u64) -> Outcome {
+    async fn serve(self, output: Output, descriptors_max: u64, end: End) -> Outcome {
         let options = self.host_options();
         let memory_bytes_max = options.memory.bytes_max();
-        let mut signals = StopSignals::listen()?;
+        let signals = StopSignals::listen(&end)?;
         // This comes before the data folder is opened, so that a problem with NATS is reported at once.
         let nats_options = self.nats.options()?;
         let nats = match &nats_options {
-            Some(options) => Some(Nats::connect(options, self.streams.options()).await?),
+            Some(options) => tokio::select! {
+                connected = Nats::connect(options, self.streams.options()) => Some(connected?),
+                () = signals.received() => return Ok(()),
+            },
             None => None,
         };
-        let Some((partitions, cluster_threads)) = self.open(options, nats_options.as_ref(), &mut signals).await? else {
-            return Ok(());
-        };
+        let opened = self.open(options, nats_options.as_ref(), (&signals, &end)).await?;
+        let Some((partitions, cluster_threads)) = opened else { return Ok(()) };
         // This is logged only now: the folder exists and belongs to this host alone.
         tracing::info!(descriptors_max, "open files and connections");
         tracing::info!(memory_bytes_max, "requests, reads and guests share this memory");
         let partitions = with_first_key_proof(partitions, &self.data);
         let served = match self.start(&partitions, nats, nats_options.as_ref()).await {
-            Ok((server, listener)) => self.answer_requests(server, listener, &partitions, &mut signals, output).await,
+            Ok((server, listener)) => self.answer_requests(server, listener, &partitions, &signals, output).await,
             Err(error) => Err(error.into()),
         };
         // This happens after a failure too, so that other hosts can take over the journals at once.
         if let Some(cluster_threads) = cluster_threads {
-            tokio::task::spawn_blocking(|| cluster_threads.stop()).await?;
+            let released = tokio::task::spawn_blocking(|| cluster_threads.stop());
+            end.within(RELEASE_UNTIL, "releasing the journals", released).await.transpose()?;
         }
         // This happens after a failure too: a journal that was closed cleanly opens faster.
-        partitions.shutdown().await;
+        end.within(CLOSE_UNTIL, "closing the journals", partitions.shutdown()).await;
         served
     }
 
@@ -122,18 +132,18 @@ impl Serve {
     }
 
     /// Opens the journal in the data folder, or the journals at NATS. Returns `None` if a signal stops the host before
-    /// the journals at NATS are open.
+    /// they are open.
     async fn open(
         &self,
         options: HostOptions,
         nats: Option<&ConnectOptions>,
-        signals: &mut StopSignals,
+        (signals, end): (&StopSignals, &End),
     ) -> anyhow::Result<Option<(Partitions, Option<ClusterThreads>)>> {
         let cannot = || format!("cannot serve {}", self.data.display());
         let (Some(journal), Some(connect)) = (self.journal.options(&self.data)?, nats) else {
             data_folder::check_own(&self.data)?;
-            let host = Host::open(options).with_context(cannot)?;
-            return Ok(Some((Partitions::alone(host), None)));
+            let opened = open_alone(options, (signals, end)).await.with_context(cannot)?;
+            return Ok(opened.map(|host| (Partitions::alone(host), None)));
         };
         data_folder::check_shared(&self.data)?;
         let joined = tokio::select! {
@@ -175,8 +185,8 @@ impl Serve {
         server: Server,
         listener: TcpListener,
         partitions: &Partitions,
-        signals: &mut StopSignals,
-        output: &Output,
+        signals: &StopSignals,
+        output: Output,
     ) -> Outcome {
         let address = format!("http://{}", listener.local_addr()?);
         output.answer(&serde_json::json!({ "listening": address }), || format!("listening on {address}"))?;
@@ -186,12 +196,26 @@ impl Serve {
         };
         let watching = (!self.watch.is_empty()).then(|| {
             let host = partitions.host(&self.watch_tenant).clone();
-            tokio::spawn(watch(host, self.watch_tenant.clone(), self.watch.clone(), *output))
+            tokio::spawn(watch(host, self.watch_tenant.clone(), self.watch.clone(), output))
         });
         let served = server.serve(listener, stop).await.context("cannot serve");
         watching.inspect(tokio::task::JoinHandle::abort);
         Ok(served?)
     }
+}
+
+/// Opens the journal in the data folder, which may take long after a kill. If a signal comes meanwhile, a journal that
+/// is open soon enough is closed again, and `None` is returned.
+async fn open_alone(options: HostOptions, (signals, end): (&StopSignals, &End)) -> anyhow::Result<Option<Host>> {
+    let mut opening = tokio::task::spawn_blocking(move || Host::open(options));
+    tokio::select! {
+        opened = &mut opening => return Ok(Some(opened??)),
+        () = signals.received() => {}
+    }
+    if let Some(opened) = end.within(RELEASE_UNTIL, "opening the journal", opening).await {
+        end.within(CLOSE_UNTIL, "closing the journal", opened??.shutdown()).await;
+    }
+    Ok(None)
 }
 
 /// Writes the proof that makes a first key possible, unless there are keys.
