@@ -38,8 +38,8 @@ enum Task {
     /// Measure Polder, its floors and other systems, and write tests/bench/RESULTS.md. Takes about twenty minutes after
     /// the build.
     Bench(bench::Bench),
-    /// Check formatting, clippy (warnings are errors), the directions of dependencies, and the words of comments and
-    /// names.
+    /// Check formatting, clippy (warnings are errors), the directions of dependencies, the structure inside crates, and
+    /// the words of comments and names.
     Check,
     /// Internal: `test` makes cargo start each test program through this task.
     #[command(hide = true, name = test::RUNNER_TASK)]

@@ -24,13 +24,12 @@ use crate::access_keys::AccessKeys;
 use crate::control::Control;
 use crate::deployments::DeploymentService;
 use crate::joined::blocking;
-use crate::metrics::Metrics;
 use crate::read::{Queries, ReadAdmission};
 use crate::tenancy::{Clock, SubmitError, TenantDirectory};
 use crate::tenants::TenantAdministration;
 use crate::translations::Translations;
 use crate::views::{Projections, ViewQueries};
-use crate::write::{Commands, Withdrawals, WritePath};
+use crate::write::{Commands, Metrics, Withdrawals, WritePath};
 
 /// An open data folder and the threads that serve it. Clones share it.
 #[derive(Clone)]

@@ -103,8 +103,8 @@ impl<T: Task> Scheduler<T> {
         &self.queue
     }
 
-    /// Ends the guest calls of running turns, without waiting for it. No further turn begins. Tasks that wait are dropped
-    /// with the queue.
+    /// Ends the guest calls of running turns, without waiting for it. No further turn begins. Tasks that wait are
+    /// dropped with the queue.
     pub(crate) fn begin_stop(&self) {
         self.queue.stopping.set();
         drop(self.queue.lock());

@@ -122,8 +122,8 @@ impl Partitions {
         &self.first().host
     }
 
-    /// Finishes the work under way in all partitions, and closes them, all at the same time: a partition whose end takes
-    /// long delays no other.
+    /// Finishes the work under way in all partitions, and closes them, all at the same time: a partition whose end
+    /// takes long delays no other.
     pub async fn shutdown(self) {
         join_all(self.partitions.iter().map(|partition| partition.host.clone().shutdown())).await;
     }

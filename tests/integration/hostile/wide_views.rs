@@ -35,8 +35,12 @@ async fn fifty_thousand_keys_for_each_event_take_no_disk() {
     let page = yard.host.views().parked(&tenant(MAIN_TENANT), ParkedFilter::default(), 1_000).await.unwrap();
     let first = &page.parked[0];
     assert_eq!((page.parked.len(), first.kind), (40, ParkedKind::Unrouted));
-    let reason = "one event has 50000 documents; at most 1000 are allowed (limit documents_per_event_max)";
-    assert!(first.reason.contains(reason), "{}", first.reason);
+    // Which of the two comes first depends on the machine code of the guest.
+    let reasons = [
+        "one event has 50000 documents; at most 1000 are allowed (limit documents_per_event_max)",
+        "the domain's code used up its fuel of 1000000000 per call (limit fuel_per_call_max)",
+    ];
+    assert!(reasons.iter().any(|reason| first.reason.contains(reason)), "{}", first.reason);
     assert!(view_bytes(yard.folder.path()) < 8 * MIB, "{}", view_bytes(yard.folder.path()));
     yard.neighbour_goes_on().await;
 }

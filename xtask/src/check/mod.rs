@@ -1,12 +1,10 @@
-//! The checks before any test: formatting, the words of comments and names, the tests of the bounds, clippy without
-//! warnings, and the directions of dependencies.
+//! The checks before any test: formatting, the words of comments and names, the tests of the bounds, the structure
+//! inside crates, clippy without warnings, and the directions of dependencies.
 
 mod arrows;
 mod bounds;
-#[cfg_attr(not(test), allow(dead_code))]
 mod rules;
 mod sources;
-#[cfg(test)]
 mod structure;
 mod tree;
 mod words;
@@ -29,6 +27,7 @@ pub(crate) fn check() -> Result<()> {
     let sources = sources::sources(&workspace.root)?;
     language(&sources)?;
     bounds_have_tests(&sources)?;
+    structure_of_crates(&workspace, &sources)?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run::show(run::cargo().current_dir(&workspace.root).args(clippy))?;
     dependencies(&workspace)
@@ -73,5 +72,18 @@ fn bounds_have_tests(sources: &[Source]) -> Result<()> {
         bail!("bounds whose tests do not exist or are not run:\n  {}", violations.join("\n  "));
     }
     eprintln!("the bounds have their tests");
+    Ok(())
+}
+
+fn structure_of_crates(workspace: &Workspace, sources: &[Source]) -> Result<()> {
+    let folders: Vec<&str> = workspace.members.iter().map(|member| member.folder.as_str()).collect();
+    let violations = structure::violations(&folders, sources)?;
+    if !violations.is_empty() {
+        bail!(
+            "circles, imports or sizes that the architecture does not allow (the tables are in xtask/src/check/rules.rs):\n  {}",
+            violations.join("\n  ")
+        );
+    }
+    eprintln!("the structure inside crates is right: {} crates checked", folders.len());
     Ok(())
 }

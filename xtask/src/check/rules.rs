@@ -135,17 +135,35 @@ pub(crate) struct NaturalCircle {
     pub(crate) files: &'static [&'static str],
 }
 
-/// `tenancy < {write, views, read} < deployments < control < host`.
+/// The floors of the engine from the ground up, as the table in its `lib.rs` has them.
 pub(crate) const FLOORS: &[Floors] = &[Floors {
     source: "host/engine/src",
     floors: &[
         Floor { folder: "tenancy", may_use: &[] },
-        Floor { folder: "write", may_use: &["tenancy", "views", "read"] },
-        Floor { folder: "views", may_use: &["tenancy", "write", "read"] },
-        Floor { folder: "read", may_use: &["tenancy", "write", "views"] },
-        Floor { folder: "deployments", may_use: &["tenancy", "write", "views", "read"] },
-        Floor { folder: "control", may_use: &["tenancy", "write", "views", "read", "deployments"] },
-        Floor { folder: "host", may_use: &["tenancy", "write", "views", "read", "deployments", "control"] },
+        Floor { folder: "folding", may_use: &["tenancy"] },
+        Floor { folder: "read", may_use: &["tenancy", "folding"] },
+        Floor { folder: "write", may_use: &["tenancy", "folding", "read"] },
+        Floor { folder: "views", may_use: &["tenancy", "folding", "read"] },
+        Floor { folder: "control", may_use: &["tenancy", "write"] },
+        Floor { folder: "deployments", may_use: &["tenancy", "folding", "read", "write", "views", "control"] },
+        Floor { folder: "tenants", may_use: &["tenancy", "read", "views", "control", "deployments"] },
+        Floor { folder: "access_keys", may_use: &["tenancy", "control"] },
+        Floor { folder: "translations", may_use: &["tenancy", "read", "control"] },
+        Floor {
+            folder: "host",
+            may_use: &[
+                "tenancy",
+                "folding",
+                "read",
+                "write",
+                "views",
+                "control",
+                "deployments",
+                "tenants",
+                "access_keys",
+                "translations",
+            ],
+        },
     ],
 }];
 
@@ -157,6 +175,4 @@ pub(crate) const NATURAL_CIRCLES: &[NaturalCircle] = &[
     NaturalCircle {
         files: &["sdk/polder-sdk/src/aggregate.rs", "sdk/polder-sdk/src/chart.rs", "sdk/polder-sdk/src/describe.rs"],
     },
-    // The data of a store contains the notes, and the import that writes a note gets the data of its store.
-    NaturalCircle { files: &["host/sandbox/src/live.rs", "host/sandbox/src/notes.rs"] },
 ];

@@ -1,7 +1,7 @@
 //! The metrics of the host in Prometheus's text format.
 
 use super::{Host, revision_metrics};
-use crate::metrics::{head, line, one};
+use crate::prometheus_text::{head, line, one};
 
 impl Host {
     /// The metrics in Prometheus's text format.

@@ -1,8 +1,9 @@
 //! Opens a data folder: reads the host's own history, composes the parts of the host, and restores what is recorded.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use polder_core::Limits;
+use polder_core::{Limits, TenantName};
 use polder_journal::disk::Disk;
 use polder_journal::{Journal, Keyring, OpenReport, Reader, TENANT_KEYS_FOLDER};
 use polder_sandbox::{Sandbox, SandboxOptions};
@@ -87,6 +88,60 @@ impl History {
     }
 }
 
+/// The parts that several services of a host use.
+struct Shared {
+    directory: Arc<TenantDirectory>,
+    control: Arc<Control>,
+    reader: Reader,
+    projections: Arc<Projections>,
+    write_path: Arc<WritePath>,
+    reads: Arc<ReadAdmission>,
+}
+
+impl Shared {
+    fn deployments(
+        &self,
+        registry: Deployments,
+        components: Arc<Components>,
+        sandbox: Arc<Sandbox>,
+    ) -> DeploymentService {
+        DeploymentService::new(DeploymentParts {
+            directory: Arc::clone(&self.directory),
+            control: Arc::clone(&self.control),
+            registry: Mutex::new(registry),
+            components,
+            sandbox,
+            check: Gate::new(self.reader.clone()),
+            reader: self.reader.clone(),
+            reads: Arc::clone(&self.reads),
+            write_path: Arc::clone(&self.write_path),
+            projections: Arc::clone(&self.projections),
+            turns: Turns::default(),
+            restoring: Restoring::default(),
+        })
+    }
+
+    fn tenants(
+        &self,
+        registry: Tenants,
+        default_limits: Limits,
+        sealed: BTreeSet<TenantName>,
+        deployments: &DeploymentService,
+    ) -> TenantAdministration {
+        TenantAdministration::new(TenantParts {
+            directory: Arc::clone(&self.directory),
+            control: Arc::clone(&self.control),
+            registry: Mutex::new(registry),
+            default_limits,
+            reader: self.reader.clone(),
+            projections: Arc::clone(&self.projections),
+            deployments: deployments.clone(),
+            sealed,
+            removals: tokio::sync::Mutex::default(),
+        })
+    }
+}
+
 /// Composes the parts of a host. Nothing is restored yet.
 fn compose(
     options: HostOptions,
@@ -109,32 +164,11 @@ fn compose(
     let (write_path, clock, metrics) = (Arc::new(WritePath::default()), Arc::new(Clock::default()), Arc::default());
     let (withdrawals, condemned) = Withdrawals::new();
     let control = Control::new(history.stream, &write_path, &clock, &directory);
-    let deployments = DeploymentService::new(DeploymentParts {
-        directory: Arc::clone(&directory),
-        control: Arc::clone(&control),
-        registry: Mutex::new(history.deployments),
-        components,
-        sandbox,
-        check: Gate::new(reader.clone()),
-        reader: reader.clone(),
-        reads: Arc::clone(&reads),
-        write_path: Arc::clone(&write_path),
-        projections: Arc::clone(&projections),
-        turns: Turns::default(),
-        restoring: Restoring::default(),
-    });
+    let shared = Shared { directory, control, reader, projections, write_path, reads };
+    let deployments = shared.deployments(history.deployments, components, sandbox);
     deployments.start_withdrawals(condemned).map_err(folder)?;
-    let tenants = TenantAdministration::new(TenantParts {
-        directory: Arc::clone(&directory),
-        control: Arc::clone(&control),
-        registry: Mutex::new(history.tenants),
-        default_limits: options.limits,
-        reader: reader.clone(),
-        projections: Arc::clone(&projections),
-        deployments: deployments.clone(),
-        sealed: report.sealed,
-        removals: tokio::sync::Mutex::default(),
-    });
+    let tenants = shared.tenants(history.tenants, options.limits, report.sealed, &deployments);
+    let Shared { directory, control, reader, projections, write_path, reads } = shared;
     let queries = Queries::new(&directory, &reader, &reads, registries::FACT_KINDS).map_err(folder)?;
     Ok(Inner {
         commands: Commands::new(&directory, &write_path, &reader, &reads, &metrics),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::metrics::{head, line};
+use crate::prometheus_text::{head, line};
 use crate::tenancy::{Active, CircuitState, Tenant};
 use crate::write::AuditCounts;
 

@@ -1,6 +1,6 @@
 //! Reads of states, histories and pages of events. These and all other reads for a tenant, of views, domains and
-//! components, are admitted by one [`ReadAdmission`] and run on its threads, never on those of the write path. Their answers hold memory of the host's budget until the client has
-//! received them.
+//! components, are admitted by one [`ReadAdmission`] and run on its threads, never on those of the write path. Their
+//! answers hold memory of the host's budget until the client has received them.
 //!
 //! ```text
 //! request ─ admitted ─> queue, fair by tenant ─> read thread, slice of 10 ms ─ done ─> answer, with reserved memory

@@ -1,6 +1,6 @@
-//! Events that projections could not apply: lists them, retries them, discards them. Each request is one of its tenant's
-//! reads, also one that changes something: it uses the tenant's views as a query does. It changes nothing if its caller
-//! goes away before its turn.
+//! Events that projections could not apply: lists them, retries them, discards them. Each request is one of its
+//! tenant's reads, also one that changes something: it uses the tenant's views as a query does. It changes nothing if
+//! its caller goes away before its turn.
 
 use std::sync::Arc;
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use polder_core::{CommandAck, Position, TenantName};
 use polder_journal::{BuildDigestHasher, CommandKey, EncodedRecord};
 
+use super::metrics::Metrics;
 use super::not_appended::{NO_KEY, NotAppended};
 use super::slots::Slot;
-use crate::metrics::Metrics;
 use crate::tenancy::{Admission, InFlightGuard, SubmitError, Tenant};
 use tokio::sync::oneshot;
 

@@ -8,8 +8,8 @@ use polder_journal::{AggregateKey, Reader};
 use tokio::sync::oneshot;
 
 use super::job::{Job, Target};
+use super::metrics::Metrics;
 use super::write_path::WritePath;
-use crate::metrics::Metrics;
 use crate::read::ReadAdmission;
 use crate::tenancy::{Active, SYSTEM_TENANT, SubmitError, Tenant, TenantDirectory, Unloadable};
 

@@ -30,6 +30,7 @@ mod fast_lane;
 mod idempotency;
 mod job;
 mod loans;
+mod metrics;
 mod not_appended;
 mod optimistic_concurrency;
 mod pending_reply;
@@ -55,6 +56,7 @@ mod write_path;
 
 pub(crate) use audit::AuditCounts;
 pub(crate) use commands::Commands;
+pub(crate) use metrics::Metrics;
 pub(crate) use pipeline::Pipeline;
 pub(crate) use prepared::{PreparedInstances, Reclaimed};
 pub(crate) use preparing::MakeReady;

@@ -13,13 +13,13 @@ use super::audit::{Audit, AuditCounts};
 use super::batch::Grown;
 use super::fast_lane::FastLane;
 use super::job::{Job, Message};
+use super::metrics::Metrics;
 use super::not_appended::NotAppended;
 use super::prepared::{PreparedInstances, PreparedStore, Reclaimed};
 use super::shared::{Peers, Shared};
 use super::slow_lane::SlowLane;
 use super::withdrawals::Withdrawals;
 use super::worker_of::worker_of;
-use crate::metrics::Metrics;
 use crate::tenancy::{Clock, Domain, SubmitError, Tenant};
 
 /// Workers per thread of the slow lane. More threads would not help: the slow lane only uses CPU time that no other

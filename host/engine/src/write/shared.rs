@@ -9,9 +9,9 @@ use super::appender::Appender;
 use super::audit::Audit;
 use super::batch::Grown;
 use super::job::Message;
+use super::metrics::Metrics;
 use super::prepared::PreparedStore;
 use super::withdrawals::Withdrawals;
-use crate::metrics::Metrics;
 use crate::tenancy::{Clock, Domain};
 
 /// What all workers share.

@@ -21,6 +21,7 @@ use super::audit::{Audit, Sample, SampledCommand};
 use super::batch::{Batch, Grown, Reply, ReplySender};
 use super::idempotency::first_acknowledgement;
 use super::job::{Job, Target};
+use super::metrics::Metrics;
 use super::not_appended::NotAppended;
 use super::optimistic_concurrency::check_expected_sequence;
 use super::pending_reply::{PendingReply, StateAfter};
@@ -35,7 +36,6 @@ use super::verdict::{CommandIdentity, GuestDecision, Verdict, new_command_id, re
 use super::warm::Warm;
 use super::withdrawals::Withdrawals;
 use crate::folding::FoldError;
-use crate::metrics::Metrics;
 use crate::tenancy::{Active, Clock, Domain, SubmitError, Tenant, overran_slice};
 
 pub(super) use decide::Decided;

@@ -100,6 +100,10 @@ impl Tree {
         if let Some(child) = child.filter(|_| !tail.is_empty()) {
             return self.member(child, tail, steps).or(Some(Found::Item(&self.modules[child].file)));
         }
+        // A path that is a name alone brings a module and a macro of the same name; the module is what the file is for.
+        if let Some(child) = child {
+            return Some(Found::Module(child));
+        }
         if let Some(file) = module.definitions.get(first) {
             return Some(Found::Item(file));
         }
@@ -108,9 +112,6 @@ impl Tree {
             if let Some(found) = self.follow(here, &path, steps) {
                 return Some(found);
             }
-        }
-        if let Some(child) = child {
-            return Some(Found::Module(child));
         }
         module.imports.iter().filter(|import| import.name.is_none()).find_map(|import| {
             match self.follow(here, &import.path, steps)? {

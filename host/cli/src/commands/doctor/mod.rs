@@ -1,5 +1,6 @@
 //! `polder doctor`: checks everything that a host and a domain's author need. Reports what is wrong, and what to do.
 
+mod finding;
 mod nats;
 
 use std::io::Write;
@@ -10,6 +11,7 @@ use anyhow::Context;
 use clap::Args;
 use polder_sandbox::{Sandbox, SandboxOptions};
 
+use self::finding::{CheckResult, Finding};
 use crate::arguments::nats::NatsArguments;
 use crate::arguments::target::Target;
 use crate::client::{Client, block_on};
@@ -37,25 +39,6 @@ pub(crate) struct Doctor {
     /// URL of the NATS server's monitoring, which reports its disk and its clock.
     #[arg(long, value_name = "URL", requires = "nats")]
     nats_monitoring: Option<String>,
-}
-
-struct Finding {
-    check: &'static str,
-    result: CheckResult,
-}
-
-enum CheckResult {
-    Good(String),
-    /// The thing is missing, but it is optional.
-    Absent(String),
-    /// Something is wrong. The text describes it, and what to do.
-    Bad(String),
-}
-
-impl From<Result<String, String>> for CheckResult {
-    fn from(result: Result<String, String>) -> Self {
-        result.map_or_else(Self::Bad, Self::Good)
-    }
 }
 
 impl Doctor {

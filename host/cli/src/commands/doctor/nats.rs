@@ -7,7 +7,7 @@ use polder_core::Limits;
 use polder_nats::{ConnectOptions, Connection};
 use serde_json::Value;
 
-use super::{CheckResult, Finding};
+use super::finding::{CheckResult, Finding};
 
 /// Room for the headers of a message, in bytes, in addition to its payload. The headers never need all of it.
 const HEADERS_BYTES: u64 = 4 * 1_024;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use clap::Args;
 use reqwest::Method;
 
-use super::{NamedTenant, show};
+use super::named_tenant::NamedTenant;
+use super::show;
 use crate::failure::Outcome;
 use crate::output::Output;
 

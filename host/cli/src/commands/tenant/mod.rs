@@ -2,17 +2,15 @@
 
 mod export;
 mod limits;
+mod named_tenant;
 mod remove;
 mod show;
 
 use clap::{Args, Subcommand};
-use polder_core::TenantName;
 use reqwest::Method;
-use serde_json::Value;
 
-use crate::arguments::target::Connection;
-use crate::client::{Client, block_on};
-use crate::failure::{Failure, Outcome};
+use self::named_tenant::NamedTenant;
+use crate::failure::Outcome;
 use crate::output::Output;
 
 /// Add, list, show, limit, suspend, export and remove tenants.
@@ -39,18 +37,6 @@ enum TenantCommand {
     Remove(remove::Remove),
 }
 
-/// NamedTenant tenant, and the actor who decides about it.
-#[derive(Args)]
-struct NamedTenant {
-    /// The tenant's name, such as acme.
-    tenant: TenantName,
-    /// Name of the person or program that does this. The host records it.
-    #[arg(long)]
-    actor: Option<String>,
-    #[command(flatten)]
-    connection: Connection,
-}
-
 impl Tenant {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         match self.command {
@@ -69,30 +55,5 @@ impl Tenant {
                 tenant.change(output, (Method::POST, &["resume"]), ("takes commands again", "was not suspended"))
             }
         }
-    }
-}
-
-impl NamedTenant {
-    /// `messages` are two: the first for a change, the second if it was so before.
-    fn change(self, output: &Output, (method, below): (Method, &[&str]), messages: (&str, &str)) -> Outcome {
-        let answer = self.request(method, below, &[], Vec::new())?;
-        let message = if answer["changed"] == true { messages.0 } else { messages.1 };
-        output.answer(&answer, || format!("{} {message}", self.tenant))
-    }
-
-    fn request(
-        &self,
-        method: Method,
-        below: &[&str],
-        parameters: &[(&str, Option<String>)],
-        body: Vec<u8>,
-    ) -> Result<Value, Failure> {
-        let client = Client::for_tenants(&self.connection)?;
-        let segments = [&[self.tenant.as_str()], below].concat();
-        let mut request = client.request_with(method, &segments, parameters).body(body);
-        if let Some(actor) = &self.actor {
-            request = request.header("actor", actor);
-        }
-        block_on(client.read(request))
     }
 }

@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::Args;
 use reqwest::Method;
 
-use super::NamedTenant;
+use super::named_tenant::NamedTenant;
 use crate::failure::Outcome;
 use crate::output::Output;
 

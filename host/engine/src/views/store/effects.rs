@@ -12,7 +12,7 @@ use polder_core::{DomainName, Position, ProjectionName};
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde_json::value::RawValue;
 
-use super::{NewEffect, StoreResult, View};
+use super::rows::{NewEffect, StoreResult, View, parsed, unreadable};
 use crate::views::answers::{EffectCursor, EffectPage, RecordedEffect};
 
 /// The settled position. A view that is built for the first time beside existing views does not delay their effects.
@@ -88,11 +88,11 @@ pub(crate) fn read_effects(
                 cursor: EffectCursor { position: listed, index: None },
                 position: Position(row.get(6)?),
                 domain: domain.clone(),
-                projection: super::parsed::<ProjectionName>(1, &row.get::<_, String>(1)?)?,
+                projection: parsed::<ProjectionName>(1, &row.get::<_, String>(1)?)?,
                 kind: row.get(2)?,
                 target: row.get(3)?,
                 key: row.get(4)?,
-                payload: RawValue::from_string(row.get(5)?).map_err(|error| super::unreadable(5, error))?,
+                payload: RawValue::from_string(row.get(5)?).map_err(|error| unreadable(5, error))?,
             },
         ))
     })?;

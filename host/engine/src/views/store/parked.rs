@@ -5,43 +5,10 @@ use std::collections::HashSet;
 use polder_core::{DomainName, Position, ProjectionName};
 use rusqlite::{Row, ToSql, Transaction, params, params_from_iter};
 
-use super::{StoreResult, View, ViewId, ViewStore};
+use super::rows::{Line, Parked, StoreResult, View, ViewId, parsed};
+use super::view_store::ViewStore;
 use crate::read::SetAside;
 use crate::views::answers::{ParkedEvent, ParkedFilter, ParkedKind};
-
-/// A queue of parked events: those of one document, or of one aggregate.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Line {
-    Document(String),
-    /// An event of this aggregate could not be routed, so its document is unknown.
-    Aggregate {
-        aggregate: String,
-        id: String,
-    },
-}
-
-impl Line {
-    /// The value of the column `key`.
-    pub(crate) fn key(&self) -> &str {
-        match self {
-            Self::Document(key) => key,
-            Self::Aggregate { .. } => "",
-        }
-    }
-}
-
-/// A parked event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Parked {
-    pub(crate) position: Position,
-    pub(crate) key: String,
-    pub(crate) kind: ParkedKind,
-    pub(crate) reason: String,
-    pub(crate) aggregate: String,
-    pub(crate) aggregate_id: String,
-    pub(crate) event: String,
-    pub(crate) version: u32,
-}
 
 /// The first event of each line; the other columns are those of this event.
 const HEADS: &str = "SELECT key, aggregate, aggregate_id, kind, due, min(position) FROM parked
@@ -207,8 +174,8 @@ fn line_of(row: &Row<'_>) -> StoreResult<Line> {
 fn parked_event_of(row: &Row<'_>) -> StoreResult<ParkedEvent> {
     let key: String = row.get(3)?;
     Ok(ParkedEvent {
-        domain: super::parsed::<DomainName>(0, &row.get::<_, String>(0)?)?,
-        projection: super::parsed::<ProjectionName>(1, &row.get::<_, String>(1)?)?,
+        domain: parsed::<DomainName>(0, &row.get::<_, String>(0)?)?,
+        projection: parsed::<ProjectionName>(1, &row.get::<_, String>(1)?)?,
         position: Position(row.get(2)?),
         key: (!key.is_empty()).then_some(key),
         kind: ParkedKind::named(&row.get::<_, String>(4)?),
@@ -219,6 +186,6 @@ fn parked_event_of(row: &Row<'_>) -> StoreResult<ParkedEvent> {
         version: row.get(9)?,
         is_due: row.get(10)?,
         is_live: row.get(11)?,
-        revision: super::parsed(12, &row.get::<_, String>(12)?)?,
+        revision: parsed(12, &row.get::<_, String>(12)?)?,
     })
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use polder_core::Position;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{StoreResult, View, ViewId, ViewStore};
+use super::rows::{StoreResult, View, ViewId};
+use super::view_store::ViewStore;
 use crate::views::answers::ParkedFilter;
 
 /// Rows that one piece of a change goes over.

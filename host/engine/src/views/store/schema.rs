@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::StoreResult;
+use super::rows::StoreResult;
 use crate::views::field_values::register_functions;
 
 /// How long one connection waits for another, in milliseconds.

@@ -1,5 +1,12 @@
 //! Tests of transactions, and of the order in which readers find effects.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use polder_core::{ContentId, Position, Revision};
+use rusqlite::Transaction;
+
 use super::*;
 use crate::views::answers::{EffectCursor, ParkedEvent, ParkedFilter, ParkedKind};
 

@@ -1,11 +1,11 @@
 //! The host's own counters, in Prometheus's text format.
 
-use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use polder_core::{CommandAck, CommandStatus};
 use polder_journal::Statistics;
 
+use crate::prometheus_text::{head, line, one};
 use crate::tenancy::SubmitError;
 
 #[derive(Debug, Default)]
@@ -84,20 +84,6 @@ impl Metrics {
         one(text, "polder_journal_sync_microseconds_max", "gauge", "Slowest sync.", max);
         one(text, "polder_writable", "gauge", "1 while commands are taken.", u64::from(writable));
     }
-}
-
-/// Writes a metric with a single value.
-pub(crate) fn one(text: &mut String, name: &str, kind: &str, help: &str, value: u64) {
-    head(text, name, kind, help);
-    line(text, name, value);
-}
-
-pub(crate) fn head(text: &mut String, name: &str, kind: &str, help: &str) {
-    writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("writing to a string cannot fail");
-}
-
-pub(crate) fn line(text: &mut String, name: &str, value: u64) {
-    writeln!(text, "{name} {value}").expect("writing to a string cannot fail");
 }
 
 fn add(counter: &AtomicU64) {
