@@ -37,12 +37,12 @@ mod write;
 
 pub use access_keys::{AccessKey, AccessKeys, KeyError, Revocation};
 pub use deployments::{
-    COMPILE_WAIT_MS_MAX, COMPILERS_MAX, COMPILES_WAITING_MAX, Change, CompileError, CompileJob, Compiler,
-    CompilerInProcess, Compilers, ComponentStore, DeployError, DeployOptions, DeployStatus, Deployed,
-    DeploymentService, Described, Difference, DifferingPlace, DomainInfo, EventPlace, GateOptions, GateProgress,
-    GateRefusal, GateStage, LostState, REPLAY_EVENTS_MAX, ReplayReport, ReplayScope, RevisionInfo, RevisionStatus,
-    RollBackOptions, Stop, StoredComponent, UPLOADS_MAX, UPLOADS_PER_TENANT_MAX, UnreadableEvents, Upload, UploadError,
-    Uploaded, Verdict,
+    COMPILE_WAIT_MS_MAX, COMPILERS_MAX, COMPILES_WAITING_MAX, Change, CheckOptions, CheckProgress, CheckRefusal,
+    CheckStage, CompileError, CompileJob, Compiler, CompilerInProcess, Compilers, ComponentStore, DeployError,
+    DeployOptions, DeployStatus, Deployed, DeploymentService, Described, Difference, DifferingPlace, DomainInfo,
+    EventPlace, LostState, REPLAY_EVENTS_MAX, ReplayReport, ReplayScope, RevisionInfo, RevisionStatus, RollBackOptions,
+    Stop, StoredComponent, UPLOADS_MAX, UPLOADS_PER_TENANT_MAX, UnreadableEvents, Upload, UploadError, Uploaded,
+    Verdict,
 };
 pub use host::{Degraded, Host, HostOptions, OpenError, Writability};
 pub use joined::joined;

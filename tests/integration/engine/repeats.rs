@@ -1,7 +1,7 @@
 //! A repeated id gets the first acknowledgement, even if the command would be refused now.
 
 use polder_core::{CommandAck, LimitChanges};
-use polder_engine::{DeployOptions, GateOptions, SubmitError};
+use polder_engine::{CheckOptions, DeployOptions, SubmitError};
 use serde_json::json;
 
 use super::door::{Door, component, patched, tenant};
@@ -16,7 +16,7 @@ async fn an_acknowledged_command_is_repeated_though_its_kind_is_gone() {
     assert!(rejected.reason.is_some());
 
     let without = patched(&component("lamps"), "darken-lamp", "shadow-lamp");
-    let gate = GateOptions { accept_changes: true, ..GateOptions::default() };
+    let gate = CheckOptions { accept_changes: true, ..CheckOptions::default() };
     door.host
         .deployments()
         .deploy(&tenant(), without.into(), DeployOptions { gate, ..DeployOptions::default() })

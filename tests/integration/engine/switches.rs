@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use polder_core::CommandStatus;
-use polder_engine::{AsOf, DeployError, DeployOptions, GateRefusal, Host, RevisionStatus};
+use polder_engine::{AsOf, CheckRefusal, DeployError, DeployOptions, Host, RevisionStatus};
 use polder_journal::disk::{Disk, FaultyDisk, Segment};
 use serde_json::json;
 
@@ -159,10 +159,10 @@ async fn what_is_recorded_during_a_switch_can_turn_it_back() {
     let lit = lighting.await.unwrap().unwrap();
     assert_eq!((lit.status, lit.sequence.0), (CommandStatus::Accepted, 2 * LIT + 1));
     let refused = match deploying.await.unwrap() {
-        Err(DeployError::Gate(verdict)) => *verdict,
+        Err(DeployError::Check(verdict)) => *verdict,
         other => panic!("{other:?}"),
     };
-    let [GateRefusal::Fault { place, problem, .. }] = refused.refusals.as_slice() else { panic!("{refused:?}") };
+    let [CheckRefusal::Fault { place, problem, .. }] = refused.refusals.as_slice() else { panic!("{refused:?}") };
     assert_eq!((place.id.as_str(), place.sequence.0), ("l-1", 2 * LIT + 1));
     assert!(problem.contains("lit too often"), "{problem}");
     use RevisionStatus::{Active, RolledBack, WasActive};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use polder_core::{CommandStatus, DomainName, Position, Revision};
 use polder_engine::{
-    AsOf, DeployError, DeployOptions, DeployStatus, Deployed, EventFilter, GateOptions, GateRefusal, ReplayScope,
+    AsOf, CheckOptions, CheckRefusal, DeployError, DeployOptions, DeployStatus, Deployed, EventFilter, ReplayScope,
     RevisionStatus, RollBackOptions, Verdict,
 };
 use serde_json::json;
@@ -45,22 +45,22 @@ fn domain() -> DomainName {
     DomainName::new("lamps").unwrap()
 }
 
-async fn deploy(door: &Door, component: Bytes, gate: GateOptions) -> Result<Deployed, DeployError> {
+async fn deploy(door: &Door, component: Bytes, gate: CheckOptions) -> Result<Deployed, DeployError> {
     door.host
         .deployments()
         .deploy(&tenant(), component.into(), DeployOptions { gate, ..DeployOptions::default() })
         .await
 }
 
-async fn refused(door: &Door, component: Bytes, gate: GateOptions) -> Verdict {
+async fn refused(door: &Door, component: Bytes, gate: CheckOptions) -> Verdict {
     match deploy(door, component, gate).await {
-        Err(DeployError::Gate(verdict)) => *verdict,
+        Err(DeployError::Check(verdict)) => *verdict,
         other => panic!("{other:?}"),
     }
 }
 
-fn accepting() -> GateOptions {
-    GateOptions { accept_changes: true, ..GateOptions::default() }
+fn accepting() -> CheckOptions {
+    CheckOptions { accept_changes: true, ..CheckOptions::default() }
 }
 
 async fn roll_back(door: &Door, to: Option<&str>) -> Result<Deployed, DeployError> {
@@ -90,7 +90,7 @@ pub(super) async fn administered(door: &Door) -> Vec<String> {
 async fn a_good_revision_reads_old_versions_and_takes_over() {
     let folder = tempfile::tempdir().unwrap();
     let door = turned(folder.path()).await;
-    let deployed = deploy(&door, next("regular"), GateOptions::default()).await.unwrap();
+    let deployed = deploy(&door, next("regular"), CheckOptions::default()).await.unwrap();
     let verdict = deployed.verdict.unwrap();
     assert_eq!((deployed.status, verdict.passed(), verdict.position), (DeployStatus::Activated, true, Position(52)));
     assert_eq!((verdict.replay.events, verdict.replay.aggregates, verdict.replay.differing), (52, 10, 0));
@@ -110,9 +110,9 @@ async fn one_event_that_cannot_be_read_among_many_is_found_and_traffic_goes_on()
     turn(&door, "l-0", events / 4).await;
     let light = |name: &str| patched(&component("lamps"), "lamp-lit", name);
     let renamed = deploy(&door, light("lamp-bit"), accepting()).await;
-    assert!(matches!(renamed, Err(DeployError::Gate(_))), "{renamed:?}");
+    assert!(matches!(renamed, Err(DeployError::Check(_))), "{renamed:?}");
 
-    let next = deploy(&door, next("regular"), GateOptions::default()).await.unwrap().revision;
+    let next = deploy(&door, next("regular"), CheckOptions::default()).await.unwrap().revision;
     door.accept("l-1", "light-lamp", json!({})).await;
     let position = door.position();
     let is_over = Arc::new(AtomicBool::new(false));
@@ -130,7 +130,7 @@ async fn one_event_that_cannot_be_read_among_many_is_found_and_traffic_goes_on()
     let verdict = refused(&door, component("lamps"), accepting()).await;
     is_over.store(true, Ordering::Relaxed);
     assert!(writing.await.unwrap() > 0);
-    let [GateRefusal::UnreadableEvents { events }] = verdict.refusals.as_slice() else { panic!("{verdict:?}") };
+    let [CheckRefusal::UnreadableEvents { events }] = verdict.refusals.as_slice() else { panic!("{verdict:?}") };
     let first = &events[0];
     assert_eq!((first.event.as_str(), first.version, events.len()), ("lamp-lit", 2, 1));
     assert!(first.count >= 1);
@@ -154,8 +154,8 @@ async fn a_fault_is_never_accepted() {
     let old = active(&door).await;
     // A sample includes the longest history, even if it includes little else.
     for replay in [ReplayScope::All, ReplayScope::Events(3)] {
-        let verdict = refused(&door, next("panics "), GateOptions { replay, ..accepting() }).await;
-        let [GateRefusal::Fault { place, event, version, problem }] = verdict.refusals.as_slice() else {
+        let verdict = refused(&door, next("panics "), CheckOptions { replay, ..accepting() }).await;
+        let [CheckRefusal::Fault { place, event, version, problem }] = verdict.refusals.as_slice() else {
             panic!("{verdict:?}")
         };
         assert_eq!((place.id.as_str(), place.sequence.0, event.as_str(), *version), ("l-3", 11, "lamp-lit", 1));
@@ -169,8 +169,8 @@ async fn a_fault_is_never_accepted() {
 async fn states_that_come_out_otherwise_have_to_be_wanted() {
     let folder = tempfile::tempdir().unwrap();
     let door = turned(folder.path()).await;
-    let verdict = refused(&door, next("changes"), GateOptions::default()).await;
-    assert_eq!(verdict.refusals, [GateRefusal::DifferingStates { differing: 10, aggregates: 10 }]);
+    let verdict = refused(&door, next("changes"), CheckOptions::default()).await;
+    assert_eq!(verdict.refusals, [CheckRefusal::DifferingStates { differing: 10, aggregates: 10 }]);
     let difference = &verdict.replay.differences[0];
     assert_eq!((difference.id.as_str(), difference.changes[0].path.as_str()), ("l-0", "turns"));
     assert_eq!(
@@ -194,12 +194,12 @@ async fn a_chart_may_not_lose_a_state_that_is_in_use() {
     let door = turned(folder.path()).await;
     // No aggregate is in this state now: the state may be removed, although its events remain.
     let without = patched(&component("lamps"), "glowing", "beaming");
-    let verdict = deploy(&door, without.clone(), GateOptions { dry_run: true, ..accepting() }).await.unwrap().verdict;
+    let verdict = deploy(&door, without.clone(), CheckOptions { dry_run: true, ..accepting() }).await.unwrap().verdict;
     assert!(verdict.unwrap().passed());
     for lamp in ["l-2", "l-5"] {
         door.accept(lamp, "light-lamp", json!({})).await;
     }
-    let verdict = refused(&door, without, GateOptions { replay: ReplayScope::Events(1), ..accepting() }).await;
+    let verdict = refused(&door, without, CheckOptions { replay: ReplayScope::Events(1), ..accepting() }).await;
     assert!(!verdict.replay.is_sample, "a sample could miss it");
     assert_eq!(
         verdict.to_string(),
@@ -213,7 +213,7 @@ async fn a_dry_run_records_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let door = turned(folder.path()).await;
     let (facts, old) = (administered(&door).await, active(&door).await);
-    let dry = || GateOptions { dry_run: true, ..GateOptions::default() };
+    let dry = || CheckOptions { dry_run: true, ..CheckOptions::default() };
     let deployed = deploy(&door, next("regular"), dry()).await.unwrap();
     assert_eq!((deployed.status, deployed.previous), (DeployStatus::WouldPass, Some(old)));
     refused(&door, next("changes"), dry()).await;
@@ -231,7 +231,7 @@ async fn two_deployments_of_one_domain_come_one_after_the_other() {
         let door = Arc::clone(&door);
         tokio::spawn(async move {
             let revision = another_revision(&component("lamps"), mark);
-            deploy(&door, revision, GateOptions::default()).await.unwrap()
+            deploy(&door, revision, CheckOptions::default()).await.unwrap()
         })
     });
     let mut deployed = Vec::new();
@@ -258,8 +258,9 @@ async fn a_domain_goes_back_and_a_restart_keeps_that() {
     assert!(error.to_string().contains("nothing to go back to"), "{error}");
 
     let second =
-        deploy(&door, another_revision(&component("lamps"), 1), GateOptions::default()).await.unwrap().revision;
-    let third = deploy(&door, another_revision(&component("lamps"), 2), GateOptions::default()).await.unwrap().revision;
+        deploy(&door, another_revision(&component("lamps"), 1), CheckOptions::default()).await.unwrap().revision;
+    let third =
+        deploy(&door, another_revision(&component("lamps"), 2), CheckOptions::default()).await.unwrap().revision;
     let back = roll_back(&door, None).await.unwrap();
     assert_eq!((back.status, back.previous, back.revision), (DeployStatus::RolledBack, Some(third), second));
     turn(&door, "l-1", 1).await;
@@ -290,7 +291,7 @@ async fn a_revision_that_comes_back_knows_what_happened_meanwhile() {
         // One lamp is lit by one revision and put out by the other, one is turned by one revision, and one is left
         // alone.
         door.accept("l-1", "light-lamp", json!({})).await;
-        deploy(&door, revisions[round % 2].clone(), GateOptions::default()).await.unwrap();
+        deploy(&door, revisions[round % 2].clone(), CheckOptions::default()).await.unwrap();
         let again = door.send("l-1", "light-lamp", json!({})).await.unwrap();
         assert_eq!(again.status, CommandStatus::Rejected, "it is lit");
         door.accept("l-1", "darken-lamp", json!({})).await;
@@ -310,7 +311,7 @@ async fn a_revision_that_comes_back_knows_what_happened_meanwhile() {
 async fn going_back_passes_the_gate_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let door = turned(folder.path()).await;
-    let next = deploy(&door, next("regular"), GateOptions::default()).await.unwrap().revision;
+    let next = deploy(&door, next("regular"), CheckOptions::default()).await.unwrap().revision;
     turn(&door, "l-1", 1).await;
     let error = roll_back(&door, None).await.unwrap_err();
     assert!(error.to_string().contains("lamp-lit version 2, 1 event, first for lamp l-1 at sequence 5"), "{error}");
@@ -322,7 +323,7 @@ async fn going_back_passes_the_gate_as_well() {
 async fn acts_and_their_actors_are_a_history() {
     let folder = tempfile::tempdir().unwrap();
     let door = turned(folder.path()).await;
-    let by = |actor: &str| GateOptions { actor: Some(actor.into()), ..GateOptions::default() };
+    let by = |actor: &str| CheckOptions { actor: Some(actor.into()), ..CheckOptions::default() };
     refused(&door, next("changes"), by("ann")).await;
     deploy(&door, next("regular"), by("bob")).await.unwrap();
     let options = DeployOptions { gate: by("cem"), domain: Some(domain()), ..DeployOptions::default() };
@@ -354,7 +355,7 @@ async fn a_reader_of_its_own_writes_never_misses_an_event_of_a_new_version() {
     let folder = tempfile::tempdir().unwrap();
     let door = turned(folder.path()).await;
     door.documents("switches", door.position()).await;
-    deploy(&door, component("lamps_next"), GateOptions::default()).await.unwrap();
+    deploy(&door, component("lamps_next"), CheckOptions::default()).await.unwrap();
     let mut times = 2 * TURNS;
     for _ in 0..50 {
         door.accept("l-3", "light-lamp", json!({})).await;

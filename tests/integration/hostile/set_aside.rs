@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use polder_core::{DomainName, LimitChanges, Limits, Position, ProjectionName, Revision};
 use polder_engine::{
-    DeployOptions, Deployed, DocumentAnswer, GateOptions, MAIN_TENANT, ParkedFilter, ParkedKind, ProjectionInfo,
+    CheckOptions, DeployOptions, Deployed, DocumentAnswer, MAIN_TENANT, ParkedFilter, ParkedKind, ProjectionInfo,
     ReadError,
 };
 
@@ -50,7 +50,7 @@ async fn until_parked(yard: &Yard, wanted: &[(u64, ParkedKind)]) {
 }
 
 async fn deploy(yard: &Yard, component: Vec<u8>, accept_set_aside: bool) -> Deployed {
-    let gate = GateOptions { accept_set_aside, ..GateOptions::default() };
+    let gate = CheckOptions { accept_set_aside, ..CheckOptions::default() };
     let options = DeployOptions { gate, ..DeployOptions::default() };
     yard.host.deployments().deploy(&tenant(MAIN_TENANT), component.into(), options).await.unwrap()
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use polder_core::TenantName;
-use polder_engine::{DeployOptions, GateOptions, Host, MAIN_TENANT, ReplayScope};
+use polder_engine::{CheckOptions, DeployOptions, Host, MAIN_TENANT, ReplayScope};
 use serde::Serialize;
 
 use crate::components::another_revision;
@@ -43,7 +43,7 @@ impl Replay {
         host.deployments().attach(&tenant, host.deployments().load(&component)?)?;
         fill(&host, self.history.events, self.history.aggregates)?;
         output.note("replaying it …");
-        let gate = GateOptions { dry_run: true, replay: ReplayScope::All, ..GateOptions::default() };
+        let gate = CheckOptions { dry_run: true, replay: ReplayScope::All, ..CheckOptions::default() };
         let options = DeployOptions { gate, ..DeployOptions::default() };
         let next = another_revision(&component, 1);
         let deployed = runtime.block_on(host.deployments().deploy(&tenant, next.into(), options))?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use clap::Args;
 use polder_core::{AggregateId, Position, TenantName};
-use polder_engine::{DeployOptions, EventFilter, GateOptions, Host, MAIN_TENANT, ReplayScope};
+use polder_engine::{CheckOptions, DeployOptions, EventFilter, Host, MAIN_TENANT, ReplayScope};
 use serde::Serialize;
 
 use crate::components::another_revision;
@@ -121,7 +121,7 @@ fn switch(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut times = Vec::with_capacity(switches);
     for number in 0..switches {
-        let gate = GateOptions { replay: ReplayScope::Events(REPLAY_EVENTS), ..GateOptions::default() };
+        let gate = CheckOptions { replay: ReplayScope::Events(REPLAY_EVENTS), ..CheckOptions::default() };
         let component = revisions[number % 2].clone().into();
         let set_out = began.elapsed();
         runtime.block_on(host.deployments().deploy(

@@ -6,7 +6,7 @@ use polder_core::{DomainName, Revision, TenantName};
 use polder_sandbox::Component;
 
 use super::answers::Deployed;
-use super::check::{GateRefusal, Verdict};
+use super::check::{CheckRefusal, Verdict};
 use super::compile_error::CompileError;
 use super::components::ComponentError;
 use super::deploy_error::DeployError;
@@ -178,7 +178,7 @@ impl DeploymentService {
         let DeployOptions { gate, domain, .. } = options;
         let is_known = |domain: &&DomainName| !gate.dry_run && self.standing(tenant, domain).is_some();
         let Some(domain) = domain.as_ref().filter(is_known).cloned() else { return Ok(()) };
-        let verdict = Verdict { refusals: vec![GateRefusal::NotAdmitted { problem }], ..Verdict::default() };
+        let verdict = Verdict { refusals: vec![CheckRefusal::NotAdmitted { problem }], ..Verdict::default() };
         let fact = DeploymentFact::RevisionRefused { tenant: tenant.name.clone(), domain, revision, verdict };
         self.record_all(vec![fact], gate.actor.clone()).await
     }

@@ -2,7 +2,7 @@
 
 use polder_core::{DomainName, MemoryExhausted, Revision, TenantName};
 
-use super::check::{GateError, Verdict};
+use super::check::{CheckError, Verdict};
 use super::compile_error::CompileError;
 use crate::tenancy::{MEMORY_RETRY_MS, SYSTEM_TENANT, others, out_of_service};
 
@@ -20,7 +20,7 @@ pub enum DeployError {
     OtherDomain { described: DomainName, asked: DomainName },
     /// The author must fix the revision, or accept its changes.
     #[error("refused: {0}")]
-    Gate(Box<Verdict>),
+    Check(Box<Verdict>),
     #[error("revision {} is in quarantine ({cause}); it can be activated again once that is released", revision.short())]
     Quarantined { revision: Revision, cause: String },
     #[error("tenant {tenant:?} has no domain {domain:?}{}", others(known))]
@@ -71,11 +71,11 @@ impl From<CompileError> for DeployError {
     }
 }
 
-impl From<GateError> for DeployError {
-    fn from(error: GateError) -> Self {
+impl From<CheckError> for DeployError {
+    fn from(error: CheckError) -> Self {
         match error {
-            GateError::Memory(exhausted) => Self::MemoryExhausted(exhausted),
-            GateError::Journal(_) | GateError::Stopping => Self::Storage(error.to_string()),
+            CheckError::Memory(exhausted) => Self::MemoryExhausted(exhausted),
+            CheckError::Journal(_) | CheckError::Stopping => Self::Storage(error.to_string()),
         }
     }
 }

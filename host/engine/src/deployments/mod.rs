@@ -25,10 +25,10 @@ mod uploads;
 mod withdraw;
 
 pub use answers::{DeployStatus, Deployed, DomainInfo, StoredComponent};
-pub(crate) use check::Gate;
+pub(crate) use check::RevisionCheck;
 pub use check::{
-    Change, Difference, DifferingPlace, EventPlace, GateProgress, GateRefusal, GateStage, LostState, REPLAY_EVENTS_MAX,
-    ReplayReport, ReplayScope, UnreadableEvents, Verdict,
+    Change, CheckProgress, CheckRefusal, CheckStage, Difference, DifferingPlace, EventPlace, LostState,
+    REPLAY_EVENTS_MAX, ReplayReport, ReplayScope, UnreadableEvents, Verdict,
 };
 pub use compile_error::CompileError;
 pub use compile_seats::{COMPILE_WAIT_MS_MAX, COMPILERS_MAX, COMPILES_WAITING_MAX};
@@ -38,7 +38,7 @@ pub(crate) use components::Components;
 pub use deploy::Described;
 pub use deploy_error::DeployError;
 pub(crate) use facts::Deployments;
-pub use options::{DeployOptions, GateOptions, RollBackOptions};
+pub use options::{CheckOptions, DeployOptions, RollBackOptions};
 pub(crate) use restore::old_revisions;
 pub use revisions::{RevisionInfo, RevisionStatus};
 pub use service::DeploymentService;

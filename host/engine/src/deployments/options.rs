@@ -3,11 +3,11 @@
 use polder_core::DomainName;
 use tokio::sync::watch;
 
-use super::check::{GateProgress, ReplayScope};
+use super::check::{CheckProgress, ReplayScope};
 
 /// Options of every change of the active revision.
 #[derive(Debug, Clone, Default)]
-pub struct GateOptions {
+pub struct CheckOptions {
     /// Name of the actor, for the record.
     pub actor: Option<String>,
     /// Only check the revision; change and record nothing.
@@ -19,12 +19,12 @@ pub struct GateOptions {
     pub accept_set_aside: bool,
     pub replay: ReplayScope,
     /// Receives the progress of the gate.
-    pub progress: Option<watch::Sender<GateProgress>>,
+    pub progress: Option<watch::Sender<CheckProgress>>,
 }
 
 #[derive(Debug, Clone, Default)]
 pub struct DeployOptions {
-    pub gate: GateOptions,
+    pub gate: CheckOptions,
     /// Refuse a component that describes another domain than this one.
     pub domain: Option<DomainName>,
     /// Also deploy a revision that is in quarantine, and release it.
@@ -33,7 +33,7 @@ pub struct DeployOptions {
 
 #[derive(Debug, Clone, Default)]
 pub struct RollBackOptions {
-    pub gate: GateOptions,
+    pub gate: CheckOptions,
     /// The first digits of a revision that was active once. Without it, the domain goes back to the revision before.
     pub to: Option<String>,
 }

@@ -7,7 +7,7 @@ use polder_core::{DomainName, Revision, TenantName};
 use polder_journal::Reader;
 use polder_sandbox::Sandbox;
 
-use super::check::Gate;
+use super::check::RevisionCheck;
 use super::components::Components;
 use super::deploy_error::DeployError;
 use super::facts::{Deployments, DomainDeployments};
@@ -31,7 +31,7 @@ pub(crate) struct DeploymentParts {
     pub(crate) registry: Mutex<Deployments>,
     pub(crate) components: Arc<Components>,
     pub(crate) sandbox: Arc<Sandbox>,
-    pub(crate) check: Gate,
+    pub(crate) check: RevisionCheck,
     pub(crate) reader: Reader,
     pub(crate) reads: Arc<ReadAdmission>,
     pub(crate) write_path: Arc<WritePath>,

@@ -11,10 +11,10 @@ use tokio::sync::oneshot;
 
 use super::activate::put_in_place;
 use super::answers::{DeployStatus, Deployed};
-use super::check::{Candidate, GateError, GateProgress, Judged, Verdict};
+use super::check::{Candidate, CheckError, CheckProgress, Judged, Verdict};
 use super::deploy_error::DeployError;
 use super::facts::DeploymentFact;
-use super::options::GateOptions;
+use super::options::CheckOptions;
 use super::service::DeploymentService;
 use super::uploads::Uploaded;
 use crate::joined::blocking;
@@ -27,7 +27,7 @@ pub(super) struct Takeover {
     pub(super) tenant: Arc<Tenant>,
     pub(super) component: Arc<Component>,
     pub(super) why: Why,
-    pub(super) gate: GateOptions,
+    pub(super) gate: CheckOptions,
 }
 
 pub(super) enum Why {
@@ -72,7 +72,7 @@ impl DeploymentService {
                 let fact = DeploymentFact::RevisionRefused { tenant, domain, revision, verdict };
                 self.record_all(vec![fact], gate.actor).await?;
             }
-            return Err(DeployError::Gate(Box::new(verdict)));
+            return Err(DeployError::Check(Box::new(verdict)));
         }
         if gate.dry_run {
             self.parts.check.keep(judged);
@@ -110,7 +110,7 @@ impl DeploymentService {
         tenant: &Tenant,
         domain: &DomainName,
         uploaded: &Uploaded,
-        gate: &GateOptions,
+        gate: &CheckOptions,
     ) -> Result<(), DeployError> {
         let revision = uploaded.revision();
         let is_known = self.standing(tenant, domain).is_some_and(|standing| standing.uploaded.contains(&revision));
@@ -146,7 +146,7 @@ impl DeploymentService {
         component: &Arc<Component>,
         old: Option<Arc<dyn Rules>>,
         why: &Why,
-        gate: &GateOptions,
+        gate: &CheckOptions,
     ) -> Result<(Judged, Option<MakeReady>), DeployError> {
         let limits = tenant.limits();
         let is_withdrawn = matches!(why, Why::RolledBack { is_withdrawn: true, .. });
@@ -167,7 +167,7 @@ impl DeploymentService {
         let kept_of = tenant.domain(&component.descriptor.domain).filter(|_| !is_released);
         let revision = component.revision;
         let judged = beside("gate", move || {
-            let report = |now: GateProgress| {
+            let report = |now: CheckProgress| {
                 if let Some(progress) = &progress {
                     progress.send_replace(now);
                 }
@@ -183,7 +183,7 @@ impl DeploymentService {
             judged.judge_rest(&parts.reader)?;
             Ok((judged, Some(ready)))
         });
-        judged.await?.map_err(|error: GateError| error.into())
+        judged.await?.map_err(|error: CheckError| error.into())
     }
 
     /// Records the switch and activates the new revision for all later commands. Then waits until the commands that may
@@ -259,7 +259,7 @@ impl DeploymentService {
             Ok(())
         });
         gone_back.await.map_err(|error: SubmitError| DeployError::ReadOnly(error.to_string()))?;
-        Err(DeployError::Gate(Box::new(verdict)))
+        Err(DeployError::Check(Box::new(verdict)))
     }
 
     async fn open_views(

@@ -8,7 +8,7 @@ use polder_core::{DomainName, Revision};
 use super::answers::Deployed;
 use super::deploy_error::DeployError;
 use super::facts::DeploymentFact;
-use super::options::GateOptions;
+use super::options::CheckOptions;
 use super::service::{DeploymentParts, DeploymentService};
 use super::takeover::{Takeover, Why};
 use crate::tenancy::Tenant;
@@ -64,7 +64,7 @@ impl DeploymentService {
         let component = self.restored(target).await?;
         // The states that the bad revision computed need not be preserved, but the events that it recorded must be
         // readable.
-        let gate = GateOptions { actor: Some("polder".into()), accept_changes: true, ..GateOptions::default() };
+        let gate = CheckOptions { actor: Some("polder".into()), accept_changes: true, ..CheckOptions::default() };
         let why = Why::RolledBack { cause, is_withdrawn: true };
         self.take_over(Takeover { tenant, component, why, gate }).await.map(Some)
     }

@@ -14,7 +14,8 @@ use super::{Host, Inner, older_journal, registries};
 use crate::access_keys::{AccessKeys, Keys};
 use crate::control::{Control, SystemStream};
 use crate::deployments::{
-    ComponentStore, Components, DeploymentParts, DeploymentService, Deployments, Gate, Restoring, Turns, old_revisions,
+    ComponentStore, Components, DeploymentParts, DeploymentService, Deployments, Restoring, RevisionCheck, Turns,
+    old_revisions,
 };
 use crate::read::{Queries, ReadAdmission};
 use crate::tenancy::{Clock, Tenant, TenantDirectory, Terms, system_tenant};
@@ -111,7 +112,7 @@ impl Shared {
             registry: Mutex::new(registry),
             components,
             sandbox,
-            check: Gate::new(self.reader.clone()),
+            check: RevisionCheck::new(self.reader.clone()),
             reader: self.reader.clone(),
             reads: Arc::clone(&self.reads),
             write_path: Arc::clone(&self.write_path),

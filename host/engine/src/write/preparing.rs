@@ -50,7 +50,7 @@ struct Missing {
 
 enum Making {
     NotBegun,
-    Begun(PreparedInstance),
+    Begun(Box<PreparedInstance>),
     /// The instance failed: these states are built at their first use.
     GivenUp,
 }
@@ -68,7 +68,7 @@ impl MakeReady {
         let begun = |reclaimed: Option<(PreparedInstance, Position)>| match reclaimed {
             Some((resident, kept_at)) if resident.limits == limits => {
                 position = position.min(kept_at);
-                Making::Begun(resident)
+                Making::Begun(Box::new(resident))
             }
             _ => Making::NotBegun,
         };
@@ -140,11 +140,11 @@ impl MakeReady {
         let worker = worker_of(key, self.residents.len());
         if matches!(self.residents[worker], Making::NotBegun) {
             self.residents[worker] = match self.rules.instantiate(&self.limits) {
-                Ok(instance) => Making::Begun(PreparedInstance {
+                Ok(instance) => Making::Begun(Box::new(PreparedInstance {
                     limits: self.limits,
                     instance,
                     states: WarmStates::new(self.rules.revision()),
-                }),
+                })),
                 Err(error) => {
                     tracing::warn!(%error, "no states are made ready for a switch: there is no instance for them");
                     Making::GivenUp
@@ -199,7 +199,7 @@ impl MakeReady {
 
     pub(crate) fn finish(self) -> PreparedInstances {
         let finished = |making| match making {
-            Making::Begun(resident) => Some(resident),
+            Making::Begun(resident) => Some(*resident),
             Making::NotBegun | Making::GivenUp => None,
         };
         PreparedInstances(self.residents.into_iter().map(finished).collect())

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
-use polder_engine::{Deployed, GateProgress};
+use polder_engine::{CheckProgress, Deployed};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -22,7 +22,7 @@ use crate::wire::response_json::json;
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Line<P> {
-    Progress(GateProgress),
+    Progress(CheckProgress),
     Deployed(Box<Deployed>),
     Problem(P),
 }
@@ -34,7 +34,7 @@ const LINE_EVERY: Duration = Duration::from_millis(100);
 /// result.
 pub(super) async fn respond<W>(
     headers: &HeaderMap,
-    work: impl FnOnce(Option<watch::Sender<GateProgress>>) -> W,
+    work: impl FnOnce(Option<watch::Sender<CheckProgress>>) -> W,
 ) -> Result<Response, Problem>
 where
     W: Future<Output = Result<Deployed, Problem>> + Send + 'static,
@@ -43,7 +43,7 @@ where
     if !headers.get_all(ACCEPT).iter().any(accepts) {
         return Ok(json(StatusCode::OK, &work(None).await?));
     }
-    let (sender, progress) = watch::channel(GateProgress::default());
+    let (sender, progress) = watch::channel(CheckProgress::default());
     let lines = Lines { progress, work: Some(AbortOnDrop(tokio::spawn(work(Some(sender))))) };
     let lines = stream::unfold(lines, |mut lines| async move { Some((lines.next().await?, lines)) });
     let headers = [(CONTENT_TYPE, NDJSON), (CACHE_CONTROL, "no-store")];
@@ -60,7 +60,7 @@ impl Drop for AbortOnDrop {
 }
 
 struct Lines {
-    progress: watch::Receiver<GateProgress>,
+    progress: watch::Receiver<CheckProgress>,
     /// `None` once the result was sent.
     work: Option<AbortOnDrop>,
 }

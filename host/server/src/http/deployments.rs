@@ -9,7 +9,7 @@ use axum::response::Response;
 use http_body::Body as _;
 use polder_core::{DomainName, TenantName, subject};
 use polder_engine::{
-    COMPONENT_BYTES_MAX, DeployError, DeployOptions, GateOptions, Host, ReadError, ReplayScope, RollBackOptions,
+    COMPONENT_BYTES_MAX, CheckOptions, DeployError, DeployOptions, Host, ReadError, ReplayScope, RollBackOptions,
     UploadError, Uploaded,
 };
 use tokio::sync::watch;
@@ -71,7 +71,7 @@ async fn put(
         if options.domain.is_none() {
             caller.check(&Permission::Publish(subject::admin(&tenant, "deploy", &domain)))?;
         }
-        let gate = GateOptions { progress, ..options.gate };
+        let gate = CheckOptions { progress, ..options.gate };
         let options = DeployOptions { gate, domain: options.domain.or(Some(domain)), release_quarantine };
         Ok(host.deployments().deploy_described(&tenant, described, options).await?)
     })
@@ -114,7 +114,7 @@ pub(super) async fn roll_back(
     let (host, options) =
         (app.host(&tenant).clone(), RollBackOptions { gate, to: query.one("to")?.map(str::to_owned) });
     deployment_progress::respond(&headers, |progress| async move {
-        let gate = GateOptions { progress, ..options.gate };
+        let gate = CheckOptions { progress, ..options.gate };
         let rolled_back = host.deployments().roll_back(&tenant, &domain, RollBackOptions { gate, ..options }).await;
         Ok(rolled_back.map_err(|error| error.for_caller(&caller, &tenant, &domain))?)
     })
@@ -167,7 +167,7 @@ pub(super) async fn one(
     Err(unknown.for_caller(&caller, &tenant, &domain).into())
 }
 
-fn gate(query: &Query, actor: Option<String>) -> Result<GateOptions, Problem> {
+fn gate(query: &Query, actor: Option<String>) -> Result<CheckOptions, Problem> {
     let replay = match query.one("replay")? {
         None => ReplayScope::default(),
         Some("all") => ReplayScope::All,
@@ -181,5 +181,5 @@ fn gate(query: &Query, actor: Option<String>) -> Result<GateOptions, Problem> {
     };
     let (dry_run, accept_changes) = (query.flag("dry_run")?, query.flag("accept_changes")?);
     let accept_set_aside = query.flag("accept_set_aside")?;
-    Ok(GateOptions { actor, dry_run, accept_changes, accept_set_aside, replay, progress: None })
+    Ok(CheckOptions { actor, dry_run, accept_changes, accept_set_aside, replay, progress: None })
 }

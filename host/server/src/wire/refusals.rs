@@ -151,7 +151,7 @@ impl From<DeployError> for Problem {
             E::OtherDomain { described, asked } => Self::new(&http_status::OTHER_DOMAIN, detail)
                 .with("expected", asked.as_str())
                 .with("actual", described.as_str()),
-            E::Gate(verdict) => {
+            E::Check(verdict) => {
                 let verdict = serde_json::to_value(&verdict).expect("names, numbers and texts always serialize");
                 Self::new(&http_status::GATE_REFUSED, detail).with("verdict", verdict)
             }

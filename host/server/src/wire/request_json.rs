@@ -66,7 +66,7 @@ mod tests {
             ("1.5", None),
             ("[", None),
         ] {
-            let problem = parse_line::<u64>(text.as_bytes()).err().expect("no number is read");
+            let problem = parse_line::<u64>(text.as_bytes()).expect_err("no number is read");
             let document = serde_json::to_value(problem.document()).unwrap();
             let status = if limit.is_some() { 422 } else { 400 };
             assert_eq!((document["limit_name"].as_str(), problem.status().as_u16()), (limit, status), "{text}");

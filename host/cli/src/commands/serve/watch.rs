@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use polder_core::TenantName;
-use polder_engine::{DeployError, DeployOptions, DeployStatus, GateOptions, Host};
+use polder_engine::{CheckOptions, DeployError, DeployOptions, DeployStatus, Host};
 
 use crate::domain_crate::{self, BuiltComponent};
 use crate::output::Output;
@@ -49,7 +49,7 @@ async fn renew(host: &Host, tenant: &TenantName, folder: &Path, output: Output) 
     let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let domain = component.descriptor.domain.clone();
     // An author who changes a rule wants other states, so they are accepted, and printed.
-    let gate = GateOptions { actor: Some("watch".into()), accept_changes: true, ..GateOptions::default() };
+    let gate = CheckOptions { actor: Some("watch".into()), accept_changes: true, ..CheckOptions::default() };
     let options = DeployOptions { gate, domain: Some(domain.clone()), release_quarantine: false };
     let revision = component.revision.short();
     match host.deployments().deploy(tenant, bytes.into(), options).await {
@@ -62,7 +62,7 @@ async fn renew(host: &Host, tenant: &TenantName, folder: &Path, output: Output) 
             output.note(&summary);
             Ok(())
         }
-        Err(DeployError::Gate(verdict)) => {
+        Err(DeployError::Check(verdict)) => {
             anyhow::bail!("{domain} stays as it was; {revision} is refused: {verdict}{}", differences(&verdict))
         }
         Err(error) => Err(anyhow::Error::from(error).context(format!("{domain} stays as it was"))),

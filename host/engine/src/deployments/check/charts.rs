@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use polder_core::Descriptor;
 use serde_json::Value;
 
-use super::verdict::{GateRefusal, LostState};
+use super::verdict::{CheckRefusal, LostState};
 
 /// The charts that have lost states, by aggregate.
 pub(super) struct LostStates(BTreeMap<String, Lost>);
@@ -41,12 +41,12 @@ impl LostStates {
 }
 
 /// One refusal for each aggregate type.
-pub(super) fn refusals<'a>(found: impl Iterator<Item = &'a (String, String)>) -> Vec<GateRefusal> {
+pub(super) fn refusals<'a>(found: impl Iterator<Item = &'a (String, String)>) -> Vec<CheckRefusal> {
     let mut counts: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
     for (aggregate, state) in found {
         *counts.entry(aggregate).or_default().entry(state).or_default() += 1;
     }
-    let refusal = |(aggregate, states): (&str, BTreeMap<&str, u64>)| GateRefusal::LostStates {
+    let refusal = |(aggregate, states): (&str, BTreeMap<&str, u64>)| CheckRefusal::LostStates {
         aggregate: aggregate.to_owned(),
         states: states
             .into_iter()

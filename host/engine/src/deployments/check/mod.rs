@@ -8,9 +8,9 @@
 //! those recorded until the switch are checked right after it.
 
 mod charts;
+mod check_error;
 mod difference;
 mod findings;
-mod gate_error;
 mod inventory;
 mod part;
 mod places;
@@ -22,9 +22,9 @@ mod subject;
 mod tests;
 mod verdict;
 
+pub(crate) use check_error::CheckError;
 pub use difference::{Change, Difference};
-pub(crate) use gate_error::GateError;
 pub use places::DifferingPlace;
-pub(crate) use revision_check::{Candidate, Gate, Judged};
-pub use revision_check::{GateProgress, GateStage, REPLAY_EVENTS_MAX, ReplayScope};
-pub use verdict::{EventPlace, GateRefusal, LostState, ReplayReport, UnreadableEvents, Verdict};
+pub(crate) use revision_check::{Candidate, Judged, RevisionCheck};
+pub use revision_check::{CheckProgress, CheckStage, REPLAY_EVENTS_MAX, ReplayScope};
+pub use verdict::{CheckRefusal, EventPlace, LostState, ReplayReport, UnreadableEvents, Verdict};

@@ -12,13 +12,13 @@ use polder_sandbox::CallError;
 use serde_json::Value;
 
 use super::charts::LostStates;
+use super::check_error::CheckError;
 use super::difference::{Difference, changes};
 use super::findings::Findings;
-use super::gate_error::GateError;
 use super::inventory::number_of;
 use super::side::Side;
 use super::subject::{Stop, Subject};
-use super::verdict::{EventPlace, GateRefusal};
+use super::verdict::{CheckRefusal, EventPlace};
 use crate::folding::{Group, group_of, groups};
 use crate::tenancy::Rules;
 use crate::throttle::{Pace, SHORT_REST};
@@ -292,7 +292,7 @@ impl Part {
     /// Finds the event over which the new revision fails, by folding this aggregate alone, event by event.
     fn new_failed(&mut self, group: &Group<'_>, error: &CallError) -> Trouble {
         if let Some(exhausted) = error.host_memory() {
-            return Trouble::Stop(Stop::Gate(exhausted.clone().into()));
+            return Trouble::Stop(Stop::Check(exhausted.clone().into()));
         }
         let mut alone = Side::new(Arc::clone(self.new.rules()), self.subject.limits);
         let mut after = Sequence::ZERO;
@@ -305,7 +305,7 @@ impl Part {
             for event in &history.events {
                 if let Err(error) = alone.fold(group.key, (group.aggregate, group.id), &[*event]) {
                     if let Some(exhausted) = error.host_memory() {
-                        return Trouble::Stop(Stop::Gate(exhausted.clone().into()));
+                        return Trouble::Stop(Stop::Check(exhausted.clone().into()));
                     }
                     let place = EventPlace {
                         aggregate: group.aggregate.to_owned(),
@@ -314,7 +314,7 @@ impl Part {
                         position: Position(event.position),
                     };
                     let (event, version) = (event.name.to_owned(), event.version);
-                    return Trouble::Stop(Stop::Refused(GateRefusal::Fault {
+                    return Trouble::Stop(Stop::Refused(CheckRefusal::Fault {
                         place,
                         event,
                         version,
@@ -331,14 +331,14 @@ impl Part {
         Trouble::Stop(Stop::Refused(self.fault_at(group, error.to_string())))
     }
 
-    fn fault_at(&self, group: &Group<'_>, problem: String) -> GateRefusal {
+    fn fault_at(&self, group: &Group<'_>, problem: String) -> CheckRefusal {
         let (event, version, position) = match group.events.last() {
             Some(event) => (event.name.to_owned(), event.version, Position(event.position)),
             None => (String::new(), 0, Position::ZERO),
         };
         let (aggregate, id) = (group.aggregate.to_owned(), group.id.to_owned());
         let place = EventPlace { aggregate, id, sequence: group.sequence, position };
-        GateRefusal::Fault { place, event, version, problem }
+        CheckRefusal::Fault { place, event, version, problem }
     }
 
     fn compare_touched(&mut self) -> Result<(), Stop> {
@@ -381,14 +381,14 @@ impl Part {
         Ok(())
     }
 
-    fn inspect_failed(&self, key: AggregateKey, error: &CallError) -> GateRefusal {
+    fn inspect_failed(&self, key: AggregateKey, error: &CallError) -> CheckRefusal {
         let (aggregate, id, sequence, position) = match self.held.get(&key) {
             Some(held) => (held.aggregate.clone(), held.id.clone(), held.sequence, held.position),
             None => Default::default(),
         };
         let place = EventPlace { aggregate, id, sequence, position };
         let problem = format!("its state cannot be shown: {error}");
-        GateRefusal::Fault { place, event: "inspect".into(), version: 0, problem }
+        CheckRefusal::Fault { place, event: "inspect".into(), version: 0, problem }
     }
 
     fn is_full(&self) -> bool {
@@ -417,7 +417,7 @@ impl Part {
     }
 
     fn go_on(&self) -> Result<(), Stop> {
-        if self.subject.is_stopping.load(Ordering::Relaxed) { Err(Stop::Gate(GateError::Stopping)) } else { Ok(()) }
+        if self.subject.is_stopping.load(Ordering::Relaxed) { Err(Stop::Check(CheckError::Stopping)) } else { Ok(()) }
     }
 
     /// Makes room for more states, if necessary. Compared states are only held to fold later events, so they can be

@@ -10,12 +10,12 @@ use polder_journal::Reader;
 use serde::Serialize;
 
 use super::charts;
+use super::check_error::CheckError;
 use super::findings::Summary;
-use super::gate_error::GateError;
 use super::inventory::Inventory;
 use super::replay::Replay;
 use super::subject::{Stop, Subject};
-use super::verdict::{GateRefusal, ReplayReport, Verdict};
+use super::verdict::{CheckRefusal, ReplayReport, Verdict};
 use crate::tenancy::Rules;
 use crate::throttle::{Pace, SHORT_REST};
 use crate::write::{MakeReady, Reclaimed};
@@ -45,15 +45,15 @@ impl Default for ReplayScope {
 
 /// The stage of a check, and its progress.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct GateProgress {
-    pub stage: GateStage,
+pub struct CheckProgress {
+    pub stage: CheckStage,
     pub done: u64,
     pub total: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum GateStage {
+pub enum CheckStage {
     /// The component is checked and compiled.
     #[default]
     Checking,
@@ -78,10 +78,10 @@ pub(crate) struct Candidate {
     pub(crate) memory_bytes_needed: u64,
 }
 
-pub(crate) type Progress<'a> = &'a (dyn Fn(GateProgress) + Send + Sync);
+pub(crate) type Progress<'a> = &'a (dyn Fn(CheckProgress) + Send + Sync);
 
 /// Checks revisions, and remembers the inventories of domains between checks.
-pub(crate) struct Gate {
+pub(crate) struct RevisionCheck {
     reader: Reader,
     /// The most recently used one is at the end.
     inventories: Mutex<VecDeque<Kept>>,
@@ -102,7 +102,7 @@ pub(crate) struct Judged {
     inventory: Inventory,
 }
 
-impl Gate {
+impl RevisionCheck {
     pub(crate) fn new(reader: Reader) -> Self {
         Self { reader, inventories: Mutex::default(), is_stopping: Arc::default() }
     }
@@ -113,7 +113,7 @@ impl Gate {
     }
 
     /// Checks a candidate. This can take long, so call it on a thread of its own.
-    pub(crate) fn judge(&self, candidate: Candidate, progress: Progress<'_>) -> Result<Judged, GateError> {
+    pub(crate) fn judge(&self, candidate: Candidate, progress: Progress<'_>) -> Result<Judged, CheckError> {
         let began = Instant::now();
         let inventory = self.take(&candidate.tenant, &candidate.domain);
         let subject = Subject {
@@ -158,24 +158,24 @@ impl Gate {
 }
 
 impl Judged {
-    fn judge(&mut self, reader: &Reader, progress: Progress<'_>) -> Result<(), GateError> {
+    fn judge(&mut self, reader: &Reader, progress: Progress<'_>) -> Result<(), CheckError> {
         let tenant = self.candidate.tenant.clone();
         let report = |stage, done: Position| {
             let total = reader.last_position(&tenant).0.max(done.0);
-            progress(GateProgress { stage, done: done.0, total });
+            progress(CheckProgress { stage, done: done.0, total });
         };
         let (needed, allowed) = (self.candidate.memory_bytes_needed, self.candidate.limits.memory_bytes_max);
         if needed > allowed {
             let what = "bytes of memory to start with (limit memory_bytes_max)".to_owned();
-            self.verdict.refusals.push(GateRefusal::TooLarge { what, needed, allowed });
+            self.verdict.refusals.push(CheckRefusal::TooLarge { what, needed, allowed });
         }
-        self.read_on(reader, &mut |position| report(GateStage::Reading, position))?;
+        self.read_on(reader, &mut |position| report(CheckStage::Reading, position))?;
         if self.verdict.passed() {
             let began = Instant::now();
-            match self.replay_all(reader, &|position| report(GateStage::Replaying, position)) {
+            match self.replay_all(reader, &|position| report(CheckStage::Replaying, position)) {
                 Ok(()) => {}
                 Err(Stop::Refused(refusal)) => self.verdict.refusals.push(refusal),
-                Err(Stop::Gate(error)) => return Err(error),
+                Err(Stop::Check(error)) => return Err(error),
             }
             self.report(milliseconds(began));
         }
@@ -183,7 +183,7 @@ impl Judged {
     }
 
     /// Adds the new records to the inventory, and refuses if the revision cannot read one of the events.
-    fn read_on(&mut self, reader: &Reader, progress: &mut dyn FnMut(Position)) -> Result<(), GateError> {
+    fn read_on(&mut self, reader: &Reader, progress: &mut dyn FnMut(Position)) -> Result<(), CheckError> {
         let Candidate { tenant, domain, new, .. } = &self.candidate;
         let mut pace = Pace::new(reader.clone(), SHORT_REST);
         let mut paced = |position| {
@@ -194,7 +194,7 @@ impl Judged {
         (self.verdict.position, self.verdict.events) = (self.inventory.position, self.inventory.events);
         let unreadable = self.inventory.unreadable(new.descriptor());
         if !unreadable.is_empty() {
-            self.verdict.refusals.push(GateRefusal::UnreadableEvents { events: unreadable });
+            self.verdict.refusals.push(CheckRefusal::UnreadableEvents { events: unreadable });
         }
         Ok(())
     }
@@ -224,7 +224,7 @@ impl Judged {
             ReplayReport { is_sample, aggregates, events, differing, places, differences, uncompared, took_ms };
         self.verdict.refusals.extend(charts::refusals(lost.iter()));
         if differing > 0 && !self.candidate.accept_changes {
-            self.verdict.refusals.push(GateRefusal::DifferingStates { differing, aggregates });
+            self.verdict.refusals.push(CheckRefusal::DifferingStates { differing, aggregates });
         }
     }
 
@@ -235,34 +235,34 @@ impl Judged {
         reader: &Reader,
         reclaimed: Reclaimed,
         progress: Progress<'_>,
-    ) -> Result<MakeReady, GateError> {
+    ) -> Result<MakeReady, CheckError> {
         let newest: Vec<_> = self.inventory.newest().into_iter().map(|(key, _)| key).collect();
         let Candidate { tenant, domain, new, limits, .. } = &self.candidate;
         let names = (tenant.clone(), domain.clone());
         let mut making = MakeReady::new(reader.clone(), names, Arc::clone(new), limits, reclaimed);
         let total = newest.len() as u64;
         making.build(&newest, &|done| {
-            progress(GateProgress { stage: GateStage::Preparing, done: done as u64, total });
+            progress(CheckProgress { stage: CheckStage::Preparing, done: done as u64, total });
         })?;
         for key in making.take_failed() {
             match self.replay.include(key) {
                 Ok(()) => {}
                 Err(Stop::Refused(refusal)) => self.verdict.refusals.push(refusal),
-                Err(Stop::Gate(error)) => return Err(error),
+                Err(Stop::Check(error)) => return Err(error),
             }
         }
         Ok(making)
     }
 
     /// Checks the events recorded since, as if they had been there before.
-    pub(crate) fn judge_rest(&mut self, reader: &Reader) -> Result<(), GateError> {
+    pub(crate) fn judge_rest(&mut self, reader: &Reader) -> Result<(), CheckError> {
         self.read_on(reader, &mut |_| ())?;
         while self.verdict.passed() {
             match self.replay.catch_up() {
                 Ok(true) => break,
                 Ok(false) => {}
                 Err(Stop::Refused(refusal)) => self.verdict.refusals.push(refusal),
-                Err(Stop::Gate(error)) => return Err(error),
+                Err(Stop::Check(error)) => return Err(error),
             }
         }
         Ok(())

@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 use polder_core::{DomainName, Limits, Position, TenantName};
 use polder_journal::{ReadError, Reader};
 
-use super::gate_error::GateError;
-use super::verdict::GateRefusal;
+use super::check_error::CheckError;
+use super::verdict::CheckRefusal;
 use crate::tenancy::Rules;
 
 /// The history that is replayed, and the revisions that fold it.
@@ -24,19 +24,19 @@ pub(super) struct Subject {
 /// The reason why a replay ends early.
 #[derive(Debug)]
 pub(super) enum Stop {
-    Refused(GateRefusal),
-    Gate(GateError),
+    Refused(CheckRefusal),
+    Check(CheckError),
 }
 
 impl From<ReadError> for Stop {
     fn from(error: ReadError) -> Self {
-        Self::Gate(error.into())
+        Self::Check(error.into())
     }
 }
 
-impl From<GateError> for Stop {
-    fn from(error: GateError) -> Self {
-        Self::Gate(error)
+impl From<CheckError> for Stop {
+    fn from(error: CheckError) -> Self {
+        Self::Check(error)
     }
 }
 
@@ -45,8 +45,8 @@ impl Stop {
     /// the history.
     pub(super) fn first(stops: impl Iterator<Item = Self>) -> Option<Self> {
         stops.min_by_key(|stop| match stop {
-            Self::Refused(GateRefusal::Fault { place, .. }) => place.position,
-            Self::Refused(_) | Self::Gate(_) => Position::ZERO,
+            Self::Refused(CheckRefusal::Fault { place, .. }) => place.position,
+            Self::Refused(_) | Self::Check(_) => Position::ZERO,
         })
     }
 }

@@ -87,7 +87,7 @@ impl History {
             accept_changes: false,
             memory_bytes_needed: 0,
         };
-        Gate::new(self.reader.clone()).judge(candidate, &|_| ()).unwrap()
+        RevisionCheck::new(self.reader.clone()).judge(candidate, &|_| ()).unwrap()
     }
 }
 
@@ -377,7 +377,7 @@ fn states_kept_under_other_limits_are_rebuilt() {
 #[test]
 fn a_stopping_host_does_not_wait_for_a_verdict() {
     let history = History::filled(5, 2);
-    let gate = Gate::new(history.reader.clone());
+    let gate = RevisionCheck::new(history.reader.clone());
     gate.stop();
     let rules = counting(1, None);
     let candidate = Candidate {
@@ -390,5 +390,5 @@ fn a_stopping_host_does_not_wait_for_a_verdict() {
         accept_changes: false,
         memory_bytes_needed: 0,
     };
-    assert!(matches!(gate.judge(candidate, &|_| ()), Err(GateError::Stopping)));
+    assert!(matches!(gate.judge(candidate, &|_| ()), Err(CheckError::Stopping)));
 }

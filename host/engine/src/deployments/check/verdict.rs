@@ -19,7 +19,7 @@ pub struct Verdict {
     /// Whether the caller accepted changed states.
     pub changes_accepted: bool,
     /// The reasons why the revision may not take over; empty if it may.
-    pub refusals: Vec<GateRefusal>,
+    pub refusals: Vec<CheckRefusal>,
     pub took_ms: u64,
 }
 
@@ -45,7 +45,7 @@ pub struct ReplayReport {
 /// The reason why a revision may not take over. The author has to fix it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum GateRefusal {
+pub enum CheckRefusal {
     /// The sandbox refused the component.
     NotAdmitted { problem: String },
     /// The revision cannot start within the tenant's limits.
@@ -98,7 +98,7 @@ impl fmt::Display for EventPlace {
     }
 }
 
-impl fmt::Display for GateRefusal {
+impl fmt::Display for CheckRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAdmitted { problem } => f.write_str(problem),

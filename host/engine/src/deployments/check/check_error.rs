@@ -5,7 +5,7 @@ use polder_journal::ReadError;
 
 /// The reason why there is no verdict.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum GateError {
+pub(crate) enum CheckError {
     #[error(transparent)]
     Journal(#[from] ReadError),
     #[error(transparent)]
