@@ -4,6 +4,7 @@
 
 mod binary;
 mod client;
+mod heavy;
 mod history_check;
 mod host;
 mod nats;
@@ -15,6 +16,7 @@ mod wire;
 
 pub use binary::{Ran, polder, polder_with_input};
 pub use client::{Answer, Client, Lines, Request};
+pub use heavy::{heavy, heavy_async};
 pub use history_check::{Acknowledged, Operation, Recorded, check_history};
 pub use host::Host;
 pub use nats::{NatsOptions, NatsServer};

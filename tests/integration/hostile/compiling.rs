@@ -62,6 +62,7 @@ fn a_component_that_is_refused_says_why() {
 
 #[test]
 fn a_compiler_ends_at_each_of_its_limits_and_names_it() {
+    let _alone = polder_tests::heavy();
     let workshop = Workshop::new(4096 * MIB);
     let limits = CompilerLimits::DEFAULT;
     for (limit, limits) in [
@@ -92,6 +93,7 @@ fn a_compiler_takes_its_memory_from_the_hosts_and_may_find_none() {
 
 #[test]
 fn a_compiler_that_is_stopped_ends_at_once() {
+    let _alone = polder_tests::heavy();
     let (workshop, stop) = (Workshop::new(4096 * MIB), Stop::default());
     let start = Instant::now();
     thread::scope(|scope| {

@@ -60,6 +60,7 @@ async fn begin(yard: &Yard, name: &str, (_, _, id, command): Call) -> Answer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endless_call_ends_with_its_tenant() {
+    let _alone = polder_tests::heavy_async().await;
     let mut yard = Yard::with(ENDLESS).await;
     for call in CALLS {
         let name = prepare(&yard, call).await;
@@ -77,6 +78,7 @@ async fn an_endless_call_ends_with_its_tenant() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn endless_calls_end_with_their_host() {
+    let _alone = polder_tests::heavy_async().await;
     let mut yard = Yard::with(ENDLESS).await;
     // Projections that loop, and a state whose saving at the end loops.
     for id in ["route-loops", "open-loops", "apply-loops", "document-loops"] {
@@ -115,6 +117,7 @@ async fn begin_saving(yard: &Yard, name: &str) -> Answer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn saving_on_the_slow_lane_that_is_endless_ends_with_its_tenant_and_with_its_host() {
+    let _alone = polder_tests::heavy_async().await;
     let mut yard = Yard::with(ENDLESS).await;
     yard.add("first").await;
     yard.add("second").await;

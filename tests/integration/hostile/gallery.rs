@@ -165,6 +165,7 @@ async fn reason_of(yard: &Yard, name: &str, id: &str, met: Met) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_function_of_the_write_side_fails_alone_in_every_way() {
+    let _alone = polder_tests::heavy_async().await;
     let (mut yard, mut wrong) = (Yard::with(ONE_STATE).await, Vec::new());
     for (function, failures) in WRITE_SIDE {
         let name = format!("{function}-tenant");
@@ -184,6 +185,7 @@ async fn each_function_of_the_write_side_fails_alone_in_every_way() {
 /// The host saves a state for itself only, so no caller meets a failure.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_whose_saving_fails_in_any_way_goes_on() {
+    let _alone = polder_tests::heavy_async().await;
     let mut yard = Yard::with(ONE_STATE).await;
     for id in ["save-loops", "save-hoards", "save-faults", "save-grows"] {
         save(&yard, MAIN_TENANT, id).await;
@@ -199,6 +201,7 @@ async fn a_state_whose_saving_fails_in_any_way_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_function_of_the_read_side_fails_alone_in_every_way() {
+    let _alone = polder_tests::heavy_async().await;
     let (mut yard, mut wrong) = (Yard::open().await, Vec::new());
     for (function, failures) in READ_SIDE {
         let name = format!("{}-tenant", function.replace('.', "-"));
@@ -226,6 +229,7 @@ async fn each_function_of_the_read_side_fails_alone_in_every_way() {
 /// The host cannot know what a document should hold. Only the documents of this key are wrong.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_projection_that_returns_another_document_spoils_only_that_key() {
+    let _alone = polder_tests::heavy_async().await;
     let mut yard = Yard::open().await;
     let mut last = yard.good_call("t-1").await.position;
     for id in ["apply-other", "t-2", "apply-other", "t-1"] {

@@ -22,6 +22,7 @@ fn bytes_max(rate: u64, elapsed: Duration) -> usize {
 
 #[test]
 fn a_flood_of_notes_fills_the_log_at_a_bounded_rate() {
+    let _alone = polder_tests::heavy();
     let folder = tempfile::tempdir().unwrap();
     let host = Host::start(&folder.path().join("data"));
     let tenants: Vec<String> = (0..TENANTS).map(|number| format!("t{number}")).collect();

@@ -51,6 +51,7 @@ fn neighbour_goes_on(client: &Client, turn: u64, timeout_ms: u64) {
 
 #[test]
 fn a_real_host_removes_hostile_tenants_and_ends_in_time() {
+    let _alone = polder_tests::heavy();
     let folder = tempfile::tempdir().unwrap();
     let host = Host::start(&folder.path().join("data"));
     let client = host.client();

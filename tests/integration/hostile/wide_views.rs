@@ -25,6 +25,7 @@ fn view_bytes(folder: &Path) -> u64 {
 /// The keys of these events are a gigabyte.
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_thousand_keys_for_each_event_take_no_disk() {
+    let _alone = polder_tests::heavy_async().await;
     let mut yard = Yard::with(ROOMY).await;
     for _ in 0..40 {
         yard.good_call("route-wide").await;
@@ -47,6 +48,7 @@ async fn fifty_thousand_keys_for_each_event_take_no_disk() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_view_at_its_limit_says_so_and_goes_on_when_the_limit_is_raised() {
+    let _alone = polder_tests::heavy_async().await;
     const VIEW_BYTES_MAX: u64 = 512 * 1024;
     let mut yard = Yard::with(Limits { documents_per_event_max: 2_000, view_bytes_max: VIEW_BYTES_MAX, ..ROOMY }).await;
     let before = yard.good_call("t-1").await.position;

@@ -23,6 +23,7 @@ const SETTLED_WAIT_MAX: Duration = Duration::from_secs(25);
 /// keeps what was freed.
 #[test]
 fn followers_that_never_read_cost_bounded_memory_and_threads() {
+    let _alone = polder_tests::heavy();
     let folder = tempfile::tempdir().unwrap();
     let host = Host::start(&folder.path().join("data"));
     let client = host.client();

@@ -70,6 +70,7 @@ fn beside(host: &Host, read: impl Fn(&Client, u64) + Sync) -> u64 {
 
 #[test]
 fn states_of_fifteen_megabytes_stay_within_the_hosts_memory() {
+    let _alone = polder_tests::heavy();
     let (_folder, host) = open();
     host.client().post("/v1/main/rogue/thing/inspect-wide/do", "{}").json(200);
     let most = beside(&host, |client, _| {
@@ -92,6 +93,7 @@ fn states_of_fifteen_megabytes_stay_within_the_hosts_memory() {
 /// Eight documents of 1.5 MB: a page has two of them.
 #[test]
 fn pages_of_large_documents_and_filters_that_match_nothing_stay_within_bounds() {
+    let _alone = polder_tests::heavy();
     const DOCUMENTS: u64 = 8;
     const FILTERS_PER_READER: u64 = 25;
     let (_folder, host) = open();

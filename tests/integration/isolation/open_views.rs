@@ -28,6 +28,7 @@ fn draft(client: &Client, tenant: u64, order: u64) -> u64 {
 
 #[test]
 fn a_bounded_number_of_tenants_has_open_views() {
+    let _alone = polder_tests::heavy();
     let folder = tempfile::tempdir().unwrap();
     let host = Host::start(&folder.path().join("data"));
     let client = host.client();

@@ -72,6 +72,7 @@ fn count_answers(site: &Site, answers: &mut Subscriber) -> (usize, usize) {
 
 #[test]
 fn a_flood_of_one_tenant_holds_a_bounded_part_of_the_memory_and_delays_no_other() {
+    let _alone = polder_tests::heavy();
     let site = Site::open_serving(&["--memory-bytes-max", &MEMORY_BYTES_MAX.to_string()]);
     let client = site.host().client();
     client.deploy("orders");

@@ -59,7 +59,7 @@ fn content_that_does_not_follow_is_found() {
     type Spoil = fn(&mut polder_journal::Decision, &mut ContentId);
     let cases: [(&str, Spoil); 2] = [
         ("does not match the event's id", |_, previous| *previous = ContentId::from_digest([1; 32])),
-        ("sequence 6 follows 1", |decision, _| decision.sequence_before = Sequence(5)),
+        ("sequence 6 comes directly after sequence 1", |decision, _| decision.sequence_before = Sequence(5)),
     ];
     for (expected, spoil) in cases {
         let folder = tempfile::tempdir().unwrap();
