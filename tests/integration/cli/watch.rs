@@ -60,7 +60,8 @@ fn saved_code_is_built_and_live_and_a_failed_build_is_reported() {
     save("assign it first", "give it to someone first");
     let second = wait_for(&host, "it is not live", || revision(&client).filter(|revision| *revision != first));
     assert_eq!(closing(&client), "it was never assigned: give it to someone first");
-    assert!(host.log().contains(&format!("watch-post is at revision {}", &second[..12])), "{}", host.log());
+    let said = format!("watch-post is at revision {}", &second[..12]);
+    wait_for(&host, "it is not reported", || host.log().contains(&said).then_some(()));
 
     save("assign it first", "\" and then");
     wait_for(&host, "it is not reported", || host.log().contains("error: watch-post does not build").then_some(()));

@@ -21,7 +21,7 @@ const MIB: u64 = 1024 * 1024;
 const SOON: Duration = Duration::from_secs(60);
 
 /// A component that passes the outline's limits, and needs tens of seconds to compile.
-static SLOW: LazyLock<Vec<u8>> = LazyLock::new(|| with_parasite(&bomb(90, 200, 1_000)));
+static SLOW: LazyLock<Vec<u8>> = LazyLock::new(|| with_parasite(&bomb(160, 200, 1_000)));
 
 struct Workshop {
     folder: tempfile::TempDir,

@@ -220,12 +220,12 @@ fn a_request_of_a_host_is_carried_out_once_however_often_it_is_sent() {
     other.deploy("orders");
     other.post("/v1/main/orders/order/o-1/draft-order", r#"{"customer": "c"}"#).json(200);
     // Without an id, a repetition of the command would be a second command.
-    let add_line = || {
-        let line = r#"{"sku": "TEA", "quantity": 2, "price": 100}"#;
+    let add_line = |sku: &str| {
+        let line = format!(r#"{{"sku": "{sku}", "quantity": 2, "price": 100}}"#);
         other.post("/v1/main/orders/order/o-1/add-line", line).json(200)["position"].as_u64().unwrap()
     };
     let mut requests = stranger.listen("$polder.polder-1.host");
-    let position = add_line();
+    let position = add_line("TEA");
     let captured = stranger.next(&mut requests, WAIT_MAX).expect("the owner is asked");
     let mut answers = stranger.listen(HOSTS_INBOX);
     stranger.send_again(&captured, &format!("{HOSTS_INBOX}.1"));
@@ -239,7 +239,7 @@ fn a_request_of_a_host_is_carried_out_once_however_often_it_is_sent() {
         stranger.send_again(&altered, &format!("{HOSTS_INBOX}.2"));
     }
     assert!(stranger.next(&mut answers, NO_ANSWER_WAIT).is_none(), "the owner answers a repeated request");
-    assert_eq!(add_line(), position + 1);
+    assert_eq!(add_line("COFFEE"), position + 1);
     assert_eq!(other.get("/v1/main/events").lines().len(), 3);
     let log = hosts.hosts[owner].take().unwrap().stop();
     assert!(log.contains("a request of another host is refused") && log.contains("it was there before"), "{log}");

@@ -115,7 +115,11 @@ impl JetStream {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let http = reqwest::Client::builder().no_proxy().build()?;
         let put = |host: &ClusterHost, path: &str, body: Vec<u8>| {
-            let request = http.put(format!("{}{path}", host.process.address)).body(body).send();
+            let request = http
+                .put(format!("{}{path}", host.process.address))
+                .header("content-type", "application/wasm")
+                .body(body)
+                .send();
             runtime.block_on(request).and_then(reqwest::Response::error_for_status).map(drop)
         };
         let mut owner = ClusterHost::start(&servers, &folder.join("host-0"))?;

@@ -120,7 +120,13 @@ impl Tenants {
         for number in 0..self.tenants {
             let path = format!("/v1/{}/orders/order/o-{round}/draft-order", name(number));
             let began = Instant::now();
-            host.send(host.http.post(host.address(&path)).body(r#"{"customer":"c-1"}"#)).await?;
+            host.send(
+                host.http
+                    .post(host.address(&path))
+                    .header("content-type", "application/json")
+                    .body(r#"{"customer":"c-1"}"#),
+            )
+            .await?;
             times.push(began.elapsed());
         }
         Ok(Latency::of(times))
@@ -177,7 +183,10 @@ async fn fill(folder: &Path, tenants: usize, component: impl Fn(usize) -> Vec<u8
         let tenant = name(number);
         host.send(host.http.put(host.address(&format!("/v1/tenants/{tenant}")))).await?;
         let path = format!("/v1/{tenant}/domains/orders");
-        host.send(host.http.put(host.address(&path)).body(component(number))).await?;
+        host.send(
+            host.http.put(host.address(&path)).header("content-type", "application/wasm").body(component(number)),
+        )
+        .await?;
     }
     host.process.close()
 }

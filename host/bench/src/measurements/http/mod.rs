@@ -109,7 +109,12 @@ impl Http {
 
 async fn deploy(address: &str, component: Vec<u8>) -> anyhow::Result<()> {
     let http = reqwest::Client::builder().no_proxy().build()?;
-    let answer = http.put(format!("{address}/v1/main/domains/orders")).body(component).send().await?;
+    let answer = http
+        .put(format!("{address}/v1/main/domains/orders"))
+        .header("content-type", "application/wasm")
+        .body(component)
+        .send()
+        .await?;
     let (status, text) = (answer.status(), answer.text().await?);
     ensure!(status.is_success(), "the host answered {status}: {text}");
     Ok(())
