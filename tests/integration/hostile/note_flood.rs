@@ -15,9 +15,9 @@ const FLOOD: Duration = Duration::from_secs(4);
 /// Seconds of logging that a tenant, and all tenants together, have at once.
 const BURST_SECONDS: u64 = 4;
 
-/// The most bytes after this time at this rate. A line of the log has up to a half more bytes than are counted for it.
+/// The most bytes after this time at this rate. A line of the log has a few more bytes than are counted for it.
 fn bytes_max(rate: u64, elapsed: Duration) -> usize {
-    (rate * (BURST_SECONDS + elapsed.as_secs() + 1) * 3 / 2) as usize
+    (rate * (BURST_SECONDS + elapsed.as_secs() + 1) * 5 / 4) as usize
 }
 
 #[test]

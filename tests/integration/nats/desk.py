@@ -36,8 +36,8 @@ async def main(url):
     acks = await asyncio.gather(*(send(f"p-{number}", "draft-order", {"customer": "bob"}) for number in range(200)))
     assert all(ack["status"] == "accepted" for _, ack in acks)
 
-    # A view, answered directly and on its result subject.
-    question = json.dumps({"key": "o-1", "after": 3}).encode()
+    # A view, answered directly and on its result subject. After the last event, both answers have the same position.
+    question = json.dumps({"key": "o-1", "after": 203}).encode()
     answer = await client.request("main.query.orders.order-summary", question, timeout=10, headers={"Polder-Result": "reply"})
     straight = json.loads(answer.data)
     results = await client.subscribe("main.result.desk-7")

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use polder_core::{ByteRate, DomainName, Revision, TenantName};
 use polder_sandbox::{Note, NoteLevel};
@@ -17,8 +17,12 @@ pub const NOTE_LOG_BYTES_PER_SECOND_IN_ALL_MAX: u64 = 64 * KIB;
 const BURST_SECONDS: u64 = 4;
 /// Bytes of a failed call's text in the log. The rest is cut off.
 const FAILURE_BYTES_MAX: usize = 4 * 1024;
-/// Bytes of a log line in addition to the note.
+/// Bytes of a log line in addition to the note and the tenant's name.
 const LINE_OVERHEAD_BYTES: u64 = 64;
+/// Bytes of a character that the log escapes, at most.
+const ESCAPED_BYTES_MAX: u64 = 8;
+/// Shortest time between two lines about dropped notes of one tenant. These lines do not count, so there are few.
+const DROP_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The rate of all tenants together. There is one per process, because there is one log.
 static ALL: LazyLock<SharedRate> = LazyLock::new(|| shared(NOTE_LOG_BYTES_PER_SECOND_IN_ALL_MAX));
@@ -34,6 +38,8 @@ pub(crate) struct NoteLog {
     dropped: AtomicU64,
     /// Dropped notes that were not reported in the log yet.
     unreported: AtomicU64,
+    /// Time of the last line about dropped notes; `None` before the first.
+    reported_at: Mutex<Option<Instant>>,
 }
 
 impl NoteLog {
@@ -43,7 +49,14 @@ impl NoteLog {
 
     fn with(tenant: TenantName, all: SharedRate) -> Self {
         let own = shared(NOTE_LOG_BYTES_PER_SECOND_MAX);
-        Self { tenant, own, all, dropped: AtomicU64::new(0), unreported: AtomicU64::new(0) }
+        Self {
+            tenant,
+            own,
+            all,
+            dropped: AtomicU64::new(0),
+            unreported: AtomicU64::new(0),
+            reported_at: Mutex::default(),
+        }
     }
 
     /// Number of notes dropped since the host started.
@@ -54,18 +67,18 @@ impl NoteLog {
     /// Logs the failure of a guest call. Its text holds what the guest noted last, so it counts as notes do.
     pub(crate) fn log_failure(&self, domain: &DomainName, revision: Revision, failure: &str) {
         let failure = &failure[..failure.floor_char_boundary(FAILURE_BYTES_MAX)];
-        if self.may_log(failure.len(), Instant::now()) {
-            self.report_dropped();
+        let now = Instant::now();
+        if self.may_log(failure, now) {
             tracing::warn!(tenant = %self.tenant, %domain, revision = %revision.short(), failure, "a guest failed");
         } else {
-            self.drop_one();
+            self.drop_one(now);
         }
     }
 
     pub(crate) fn log(&self, notes: Vec<Note>) {
         for note in notes {
-            if self.may_log(note.message.len(), Instant::now()) {
-                self.report_dropped();
+            let now = Instant::now();
+            if self.may_log(&note.message, now) {
                 let (tenant, message) = (&self.tenant, note.message);
                 match note.level {
                     NoteLevel::Error => tracing::error!(target: "guest", %tenant, "{message}"),
@@ -74,36 +87,46 @@ impl NoteLog {
                     NoteLevel::Detail => tracing::debug!(target: "guest", %tenant, "{message}"),
                 }
             } else {
-                self.drop_one();
+                self.drop_one(now);
             }
         }
     }
 
     /// Whether a note may be logged. A tenant that exceeds its own rate does not use the shared one.
-    fn may_log(&self, text_bytes: usize, now: Instant) -> bool {
-        let bytes = text_bytes as u64 + LINE_OVERHEAD_BYTES;
+    fn may_log(&self, text: &str, now: Instant) -> bool {
+        let bytes = bytes_in_log(text) + self.tenant.as_str().len() as u64 + LINE_OVERHEAD_BYTES;
         let take = |rate: &Mutex<ByteRate>| rate.lock().unwrap_or_else(PoisonError::into_inner).take(bytes, now);
         take(&self.own) && take(&self.all)
     }
 
-    fn drop_one(&self) {
+    /// Counts a dropped note, and reports the dropped notes from time to time.
+    fn drop_one(&self, now: Instant) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
-        if self.unreported.fetch_add(1, Ordering::Relaxed) == 0 {
-            tracing::warn!(
-                target: "guest",
-                tenant = %self.tenant,
-                "notes are dropped: a tenant may log {NOTE_LOG_BYTES_PER_SECOND_MAX} bytes a second (note_log_bytes_per_second_max), all \
-                 together {NOTE_LOG_BYTES_PER_SECOND_IN_ALL_MAX}"
-            );
+        self.unreported.fetch_add(1, Ordering::Relaxed);
+        let mut reported_at = self.reported_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported_at.is_some_and(|at| now.saturating_duration_since(at) < DROP_REPORT_INTERVAL) {
+            return;
         }
+        *reported_at = Some(now);
+        drop(reported_at);
+        tracing::warn!(
+            target: "guest",
+            tenant = %self.tenant,
+            count = self.unreported.swap(0, Ordering::Relaxed),
+            "notes are dropped: a tenant may log {NOTE_LOG_BYTES_PER_SECOND_MAX} bytes a second (note_log_bytes_per_second_max), all \
+             together {NOTE_LOG_BYTES_PER_SECOND_IN_ALL_MAX}"
+        );
     }
+}
 
-    fn report_dropped(&self) {
-        if self.unreported.load(Ordering::Relaxed) > 0 {
-            let count = self.unreported.swap(0, Ordering::Relaxed);
-            tracing::warn!(target: "guest", tenant = %self.tenant, count, "notes were dropped before this one");
-        }
-    }
+/// The most bytes that the text takes in the log, where characters that could end a line are escaped.
+fn bytes_in_log(text: &str) -> u64 {
+    let is_escaped = |character: char| character.is_control() || ('\u{2028}'..='\u{2069}').contains(&character);
+    let bytes = |character: char| match is_escaped(character) {
+        true => ESCAPED_BYTES_MAX,
+        false => character.len_utf8() as u64,
+    };
+    text.chars().map(bytes).sum()
 }
 
 fn shared(bytes_per_second_max: u64) -> SharedRate {
@@ -127,21 +150,21 @@ mod tests {
     fn a_tenant_that_floods_the_log_does_not_use_the_rate_of_others() {
         let all = all();
         let (loud, quiet) = (log_of("loud", &all), log_of("quiet", &all));
-        let now = Instant::now();
-        let logged = (0..10_000).filter(|_| loud.may_log(1_000, now)).count() as u64;
+        let (now, text) = (Instant::now(), "x".repeat(1_000));
+        let logged = (0..10_000).filter(|_| loud.may_log(&text, now)).count() as u64;
         let burst = BURST_SECONDS * NOTE_LOG_BYTES_PER_SECOND_MAX;
-        assert_eq!(logged, burst / (1_000 + LINE_OVERHEAD_BYTES));
-        assert!(quiet.may_log(1_000, now));
+        assert_eq!(logged, burst / (1_000 + "loud".len() as u64 + LINE_OVERHEAD_BYTES));
+        assert!(quiet.may_log(&text, now));
     }
 
     #[test]
     fn all_tenants_together_are_bounded_too() {
         let all = all();
-        let now = Instant::now();
-        let logs: Vec<NoteLog> = (0..100).map(|number| log_of(&format!("t{number}"), &all)).collect();
-        let logged = logs.iter().flat_map(|log| (0..100).map(move |_| log)).filter(|log| log.may_log(1_000, now));
+        let (now, text) = (Instant::now(), "x".repeat(1_000));
+        let logs: Vec<NoteLog> = (0..100).map(|number| log_of(&format!("t{number:02}"), &all)).collect();
+        let logged = logs.iter().flat_map(|log| (0..100).map(move |_| log)).filter(|log| log.may_log(&text, now));
         let burst = BURST_SECONDS * NOTE_LOG_BYTES_PER_SECOND_IN_ALL_MAX;
-        assert_eq!(logged.count() as u64, burst / (1_000 + LINE_OVERHEAD_BYTES));
+        assert_eq!(logged.count() as u64, burst / (1_000 + "t00".len() as u64 + LINE_OVERHEAD_BYTES));
     }
 
     #[test]
@@ -158,6 +181,14 @@ mod tests {
         let note = || Note { level: NoteLevel::Information, message: "x".repeat(1_000) };
         log.log((0..200).map(|_| note()).collect());
         assert!(log.dropped() > 100 && log.dropped() < 200, "{}", log.dropped());
-        assert_eq!(log.dropped(), log.unreported.load(Ordering::Relaxed));
+        // The first one is reported at once, the others later.
+        assert_eq!(log.unreported.load(Ordering::Relaxed), log.dropped() - 1);
+        log.drop_one(Instant::now() + DROP_REPORT_INTERVAL);
+        assert_eq!(log.unreported.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn escaped_characters_count_as_they_are_written() {
+        assert_eq!(bytes_in_log("aé\n\u{1}\u{202e}"), 3 + 3 * ESCAPED_BYTES_MAX);
     }
 }
