@@ -76,7 +76,7 @@ async def main(url):
 
     info = json.loads((await client.request("$SRV.INFO.polder", timeout=10)).data)
     assert [endpoint["name"] for endpoint in info["endpoints"]] == ["commands", "batches", "queries", "catchups"], info
-    await client.drain()
+    await client.close()
     print("203 events")
 
 

@@ -109,10 +109,11 @@ impl NoteLog {
         }
         *reported_at = Some(now);
         drop(reported_at);
+        let count = self.unreported.swap(0, Ordering::Relaxed);
         tracing::warn!(
             target: "guest",
             tenant = %self.tenant,
-            count = self.unreported.swap(0, Ordering::Relaxed),
+            count,
             "notes are dropped: a tenant may log {NOTE_LOG_BYTES_PER_SECOND_MAX} bytes a second (note_log_bytes_per_second_max), all \
              together {NOTE_LOG_BYTES_PER_SECOND_IN_ALL_MAX}"
         );
