@@ -3,6 +3,7 @@
 
 mod age;
 mod audit;
+mod batch;
 mod commands;
 mod fill;
 mod growth;
@@ -12,6 +13,7 @@ mod jetstream;
 mod nats;
 mod neighbours;
 mod open_loop;
+mod pages;
 mod rebuild;
 mod replay;
 mod start;
@@ -29,6 +31,8 @@ pub(crate) enum Measurement {
     InFlight(in_flight::InFlight),
     OpenLoop(open_loop::OpenLoop),
     Http(http::Http),
+    Batch(batch::Batch),
+    Pages(pages::Pages),
     Age(age::Age),
     Growth(growth::Growth),
     Audit(audit::Audit),
@@ -52,6 +56,8 @@ impl Measurement {
             Self::InFlight(measurement) => measurement.run(output),
             Self::OpenLoop(measurement) => measurement.run(output),
             Self::Http(measurement) => measurement.run(output),
+            Self::Batch(measurement) => measurement.run(output),
+            Self::Pages(measurement) => measurement.run(output),
             Self::Age(measurement) => measurement.run(output),
             Self::Growth(measurement) => measurement.run(output),
             Self::Audit(measurement) => measurement.run(output),

@@ -62,7 +62,7 @@ struct Level {
 
 /// The end of a run.
 #[derive(Clone, Copy)]
-enum Span {
+pub(super) enum Span {
     Round(usize),
     For(Duration),
 }
@@ -107,7 +107,7 @@ impl Http {
     }
 }
 
-async fn deploy(address: &str, component: Vec<u8>) -> anyhow::Result<()> {
+pub(super) async fn deploy(address: &str, component: Vec<u8>) -> anyhow::Result<()> {
     let http = reqwest::Client::builder().no_proxy().build()?;
     let answer = http
         .put(format!("{address}/v1/main/domains/orders"))
@@ -121,7 +121,12 @@ async fn deploy(address: &str, component: Vec<u8>) -> anyhow::Result<()> {
 }
 
 /// Runs all connections on one thread: the callers should take little CPU time beside the host.
-async fn call(address: SocketAddr, orders: Rc<Orders>, connections: usize, span: Span) -> anyhow::Result<Sent> {
+pub(super) async fn call(
+    address: SocketAddr,
+    orders: Rc<Orders>,
+    connections: usize,
+    span: Span,
+) -> anyhow::Result<Sent> {
     let mut open = Vec::with_capacity(connections);
     for _ in 0..connections {
         open.push(Connection::open(address).await?);
