@@ -24,6 +24,7 @@ async fn a_domain_that_does_not_start_or_describe_itself_is_refused() {
         ("describe-name", "does not start with a small letter"),
         ("describe-reads", "the versions it reads must be listed once each, ascending"),
         ("describe-word", "a domain may not be named \"admin\""),
+        ("many-projections", "(limit projections_per_domain_max)"),
     ] {
         let refusal = yard.refusal(rogue(mode)).await;
         wrong.extend((!refusal.contains(reason)).then(|| format!("{mode}: {refusal}")));

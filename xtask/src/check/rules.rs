@@ -59,7 +59,7 @@ pub(crate) const ARROWS: &[Arrow] = &[
         ],
     },
     // The measurements also run native rules, as the floor of the sandbox. Therefore they may use the guest `orders`,
-    // and the SDK to run it.
+    // and the SDK to run it. The attacks use the hostile components of the tests.
     Arrow {
         folder: "host/bench",
         may_use: &[
@@ -72,11 +72,13 @@ pub(crate) const ARROWS: &[Arrow] = &[
             "host/server",
             "guests/orders",
             "sdk/polder-sdk",
+            "tests/components",
         ],
     },
     Arrow { folder: "sdk/", may_use: &["sdk/", "host/core"] },
     Arrow { folder: "guests/", may_use: &["sdk/"] },
     Arrow { folder: "tests", may_use: &["host/", "sdk/", "guests/"] },
+    Arrow { folder: "tests/components", may_use: &[] },
     Arrow { folder: "tests/fuzz", may_use: &[] },
     Arrow { folder: "tests/journal-contract", may_use: &["host/core", "host/journal"] },
     Arrow { folder: "tests/guests/", may_use: &["sdk/"] },

@@ -69,14 +69,17 @@ impl Guest for Rogue {
             "describe-reads" => DESCRIPTOR.replace("[1,2]", "[2,1]"),
             "describe-word" => DESCRIPTOR.replace("rogue", "admin"),
             // Fifty projections, as a hostile tenant might have.
-            "crowd" => {
-                let boards: Vec<String> =
-                    (0..50).map(|number| format!("\"board-{number}\":{{\"schema\":{{}}}}")).collect();
-                DESCRIPTOR.replace("\"board\":{\"schema\":{}}", &boards.join(","))
-            }
+            "crowd" => with_projections(50),
+            // Far more than a domain may have, in a descriptor that is not too long.
+            "many-projections" => with_projections(50_000),
             _ => DESCRIPTOR.into(),
         }
     }
+}
+
+fn with_projections(count: usize) -> String {
+    let boards: Vec<String> = (0..count).map(|number| format!("\"board-{number}\":{{\"schema\":{{}}}}")).collect();
+    DESCRIPTOR.replace("\"board\":{\"schema\":{}}", &boards.join(","))
 }
 
 pub(crate) fn hoard() {

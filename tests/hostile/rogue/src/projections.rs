@@ -19,14 +19,19 @@ pub struct Board {
     seen: u64,
 }
 
+impl Board {
+    fn with_text(&self, bytes: usize) -> String {
+        format!("{{\"seen\":{},\"text\":\"{}\"}}", self.seen, "x".repeat(bytes))
+    }
+}
+
 impl GuestDocument for Board {
     fn save(&self) -> Result<Option<Vec<u8>>, Fault> {
         fail_in("document", &self.key)?;
         let text = match self.key.as_str() {
             "document-text" => "no json".into(),
-            key if key.starts_with("wide-") => {
-                format!("{{\"seen\":{},\"text\":\"{}\"}}", self.seen, "x".repeat(WIDE_DOCUMENT_BYTES))
-            }
+            key if key.starts_with("wide-") => self.with_text(WIDE_DOCUMENT_BYTES),
+            key if key.starts_with("vast-") => self.with_text(VAST_DOCUMENT_BYTES),
             _ => format!("{{\"seen\":{}}}", self.seen),
         };
         Ok(Some(text.into_bytes()))
@@ -90,6 +95,8 @@ impl Guest for Rogue {
 
 /// Two of these documents are on one page.
 const WIDE_DOCUMENT_BYTES: usize = 1_500_000;
+/// A little less than a document may have by default.
+const VAST_DOCUMENT_BYTES: usize = 15 * 1024 * 1024;
 /// Effects of [`WIDE_EFFECT_BYTES`] each, more than one page of effects may have.
 const WIDE_EFFECTS: usize = 100;
 const WIDE_EFFECT_BYTES: usize = 60_000;
