@@ -86,7 +86,6 @@ impl Pages {
         runtime.block_on(host.deployments().deploy(&main, component.into(), DeployOptions::default()))?;
         fill(&host, self.events, 1)?;
         runtime.block_on(host.shutdown());
-        drop(host);
 
         let host = HostProcess::start(&data)?;
         let (mut history, mut feed) = (Duration::MAX, Duration::MAX);
