@@ -6,6 +6,6 @@ mod bombs;
 mod parasite;
 mod rogue;
 
-pub use bombs::{bomb, straight_bomb};
+pub use bombs::{bomb, bomb_with_long_code};
 pub use parasite::{leb, section, with_parasite};
 pub use rogue::with_mode;

@@ -94,7 +94,7 @@ impl Orders {
 
     /// The `step`-th command of an order: first those that make it and its lines, then a line more and a line less in
     /// turn.
-    fn command(&self, order: usize, step: usize) -> anyhow::Result<Command> {
+    pub(crate) fn command(&self, order: usize, step: usize) -> anyhow::Result<Command> {
         let (id, [draft, add, remove]) = (&self.ids[order], &self.names);
         let (name, payload) = match step.checked_sub(self.steps_to_prepare()) {
             None if step == 0 => (draft, Bytes::from_static(DRAFT)),

@@ -2,6 +2,7 @@
 //! measured part, from the same run. These are programs, not timed tests: they assert nothing about speed.
 
 mod age;
+mod attacks;
 mod audit;
 mod commands;
 mod fill;
@@ -37,6 +38,7 @@ pub(crate) enum Measurement {
     JetStream(jetstream::JetStream),
     State(state::State),
     Neighbours(neighbours::Neighbours),
+    Attacks(attacks::Attacks),
     Rebuild(rebuild::Rebuild),
     Start(start::Start),
     Replay(replay::Replay),
@@ -59,6 +61,7 @@ impl Measurement {
             Self::JetStream(measurement) => measurement.run(output),
             Self::State(measurement) => measurement.run(output),
             Self::Neighbours(measurement) => measurement.run(output),
+            Self::Attacks(measurement) => measurement.run(output),
             Self::Rebuild(measurement) => measurement.run(output),
             Self::Start(measurement) => measurement.run(output),
             Self::Replay(measurement) => measurement.run(output),
