@@ -16,7 +16,7 @@ use super::service::DeploymentService;
 use super::stop::StopOnDrop;
 use super::takeover::{Takeover, Why};
 use super::uploads::{Upload, UploadError, Uploaded};
-use crate::joined::{blocking, joined};
+use crate::joined::{blocking, blocking_behind_commands, joined};
 use crate::tenancy::{SYSTEM_TENANT, Tenant};
 
 /// A component that is checked and compiled, but not deployed yet.
@@ -53,10 +53,13 @@ impl DeploymentService {
         let stop = StopOnDrop(self.parts.components.new_stop());
         let (parts, name) = (Arc::clone(&self.parts), tenant.name.clone());
         let (component, seen) = (uploaded.clone(), stop.0.clone());
-        let loaded = blocking(move || parts.components.load(&parts.sandbox, Some(&name), &component, &seen)).await;
+        // The domain describes itself on this thread, however long that takes.
+        let load = move || parts.components.load(&parts.sandbox, Some(&name), &component, &seen);
+        let loaded = blocking_behind_commands("component", load).await;
         let error = match loaded {
-            Ok(component) => return Ok(Described { component, uploaded }),
-            Err(error) => error,
+            Ok(Ok(component)) => return Ok(Described { component, uploaded }),
+            Ok(Err(error)) => error,
+            Err(error) => CompileError::Failed(format!("there is no thread for it: {error}")),
         };
         if matches!(error, CompileError::Refused(_) | CompileError::Limit { .. }) {
             self.not_admitted(&tenant, options, uploaded.revision(), error.to_string()).await?;

@@ -1,4 +1,5 @@
-//! The threads that reads run on: a few for short reads, and two of the lowest priority for long ones.
+//! The threads that reads run on: a few for short reads, which only commands precede, and two of the lowest priority for
+//! long ones.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -127,8 +128,9 @@ impl Lanes {
     }
 
     fn serve(&self, lane: Lane) {
-        if lane == Lane::Slow {
-            priority::stand_back();
+        match lane {
+            Lane::Fast => priority::yield_to_commands(),
+            Lane::Slow => priority::stand_back(),
         }
         let mut queues = self.lock();
         while !queues.is_stopping {

@@ -12,7 +12,7 @@ use polder_core::Limits;
 use crate::scheduler::Lane;
 
 /// CPU time of one guest call on the fast lane, in milliseconds.
-pub(super) const CALL_SLICE_MS: u64 = 50;
+pub(super) const CALL_SLICE_MS: u64 = 10;
 /// CPU time after which a turn on the fast lane reads no further.
 const TURN_CPU_MAX: Duration = Duration::from_millis(100);
 /// CPU time after which a turn on the slow lane reads no further.

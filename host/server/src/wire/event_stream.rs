@@ -82,6 +82,11 @@ pub(crate) enum StreamItem {
 
 /// The most pages that one reader has not taken yet: the one that is being sent, and the next.
 const PAGES_AHEAD_MAX: usize = 2;
+/// The most pages of all readers that are written as text at a time. Readers wait for their turn here, in their order.
+/// If each of some hundred readers had a page ready, the runtime would write all of them before the next command.
+const PAGES_WRITTEN_AT_A_TIME_MAX: usize = 2;
+/// The turns to write a page. There is one for the process, because it has one runtime.
+static WRITING: Semaphore = Semaphore::const_new(PAGES_WRITTEN_AT_A_TIME_MAX);
 
 /// Sends the pages as they come. Reads a page only when the connection has taken all but the last page before it,
 /// whatever it buffers. If a page cannot be read, the response breaks off without its end mark, which every client sees
@@ -97,6 +102,7 @@ where
             loop {
                 let permit = Arc::clone(&permits).acquire_owned().await.expect("it is never closed");
                 let Some(item) = all.try_next().await? else { return Ok(None) };
+                let _turn = WRITING.acquire().await.expect("it is never closed");
                 if let Some(text) = format.write(item, id, permit) {
                     return Ok(Some((text, all)));
                 }

@@ -74,6 +74,9 @@ impl<'a> Session<'a> {
     pub(super) fn prepare(&mut self, attack: &Attack) -> anyhow::Result<(Site<'a>, Begin)> {
         let mut site = Site::open(self.address, &self.guests.rogue, &attack.name, attack.tenants)?;
         let begin = (attack.prepare)(&mut site)?;
+        // Otherwise the system writes the documents of the preparation half a minute later, and every sync of the host
+        // waits for that.
+        rustix::fs::sync();
         Ok((site, begin))
     }
 
