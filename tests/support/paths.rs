@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-/// The built command.
+/// The built command, of the same profile as the test program.
 pub fn polder_file() -> PathBuf {
-    made(target().join("debug").join("polder"), "`cargo build --package polder-cli`")
+    made(profile().join("polder"), "`cargo build --package polder-cli`")
 }
 
 /// The wasm file of a guest, such as `orders`.
@@ -46,9 +46,14 @@ fn root() -> PathBuf {
     tests.parent().expect("tests/ lies in the repository").to_owned()
 }
 
-/// Cargo's target folder: the test program is `target/debug/deps/integration-…`.
+/// Cargo's target folder.
 fn target() -> PathBuf {
+    profile().parent().expect("a profile's folder lies in the target folder").to_owned()
+}
+
+/// The folder of the profile: the test program is `target/debug/deps/integration-…`, or in `release` instead.
+fn profile() -> PathBuf {
     let program = std::env::current_exe().expect("a program knows its own file");
-    let target = program.ancestors().nth(3).expect("a test program lies in target/debug/deps");
-    target.to_owned()
+    let profile = program.ancestors().nth(2).expect("a test program lies in target/debug/deps");
+    profile.to_owned()
 }

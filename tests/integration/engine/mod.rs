@@ -9,6 +9,7 @@ pub(crate) mod door;
 mod hostile;
 mod kills;
 mod laws;
+mod new_versions;
 mod pages;
 mod repeats;
 mod restored;

@@ -348,22 +348,3 @@ async fn acts_and_their_actors_are_a_history() {
     door.close().await;
     polder_journal::verify(folder.path()).unwrap();
 }
-
-/// The old view cannot read the new version of the event: it neither sets it aside nor answers without it.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reader_of_its_own_writes_never_misses_an_event_of_a_new_version() {
-    let folder = tempfile::tempdir().unwrap();
-    let door = turned(folder.path()).await;
-    door.documents("switches", door.position()).await;
-    deploy(&door, component("lamps_next"), CheckOptions::default()).await.unwrap();
-    let mut times = 2 * TURNS;
-    for _ in 0..50 {
-        door.accept("l-3", "light-lamp", json!({})).await;
-        let written = door.accept("l-3", "darken-lamp", json!({})).await.position;
-        times += 2;
-        let documents = door.documents("switches", written).await;
-        let own = documents.into_iter().find(|(key, _)| key == "l-3").expect("a document of the lamp").1;
-        assert_eq!(own, json!({ "times": times }));
-        assert_eq!(door.projection("switches").await.parked, 0);
-    }
-}

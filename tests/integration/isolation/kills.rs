@@ -9,6 +9,7 @@ use std::sync::mpsc::{Sender, channel};
 use polder_tests::{Acknowledged, Client, Host, Operation, Random, Recorded, check_history};
 use serde_json::{Value, json};
 
+/// The number of kills in one run; `POLDER_KILLS` sets another one.
 const KILLS: u64 = 4;
 const MACHINES: u64 = 3;
 /// Much more than a time slice.
@@ -29,10 +30,11 @@ struct Request {
 
 #[test]
 fn nothing_is_lost_or_doubled_on_either_lane() {
+    let kills = std::env::var("POLDER_KILLS").map_or(KILLS, |kills| kills.parse().expect("POLDER_KILLS is a number"));
     let seed = std::env::var("POLDER_SEED").map_or(1, |seed| seed.parse().expect("POLDER_SEED is a number"));
     println!("POLDER_SEED={seed}");
     let (folder, sent, mut random) = (tempfile::tempdir().unwrap(), Sent::default(), Random::seeded(seed));
-    for kill in 0..KILLS {
+    for kill in 0..kills {
         let host = Host::start(folder.path());
         if kill == 0 {
             host.client().deploy("saboteur");

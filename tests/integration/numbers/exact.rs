@@ -30,7 +30,7 @@ const HARD: [&str; 12] = [
 ];
 
 /// Any finite number; often one of usual size.
-fn number(random: &mut Random) -> f64 {
+pub(super) fn number(random: &mut Random) -> f64 {
     match random.below(4) {
         0 => HARD[random.below(HARD.len() as u64) as usize].parse().unwrap(),
         1 => loop {

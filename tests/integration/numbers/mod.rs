@@ -3,6 +3,7 @@
 
 mod exact;
 mod finite;
+mod in_service;
 mod overflow;
 mod too_much;
 mod worn_out;
