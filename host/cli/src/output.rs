@@ -55,8 +55,7 @@ impl Output {
     pub(crate) fn failure(&self, failure: Failure) -> ExitCode {
         let code = failure.exit_code();
         match failure {
-            Failure::ReaderGone => return ExitCode::SUCCESS,
-            Failure::Reported | Failure::Rejected => {}
+            Failure::ReaderGone | Failure::Reported | Failure::Rejected => {}
             Failure::Problem(problem) => self.problem(problem.document(), &problem.to_string()),
             Failure::NoHost(error) | Failure::Failed(error) => {
                 let message = format!("{error:#}");

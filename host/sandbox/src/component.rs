@@ -42,6 +42,11 @@ impl Component {
         Instance::new(&self.loaded, limits)
     }
 
+    /// Size of the machine code in memory, in bytes.
+    pub fn code_bytes(&self) -> u64 {
+        self.loaded.code_memory.bytes()
+    }
+
     /// Runs the checks for which compiled code must be run, wherever that code came from.
     pub(crate) fn admit(
         platform: &Arc<Platform>,
@@ -71,8 +76,7 @@ impl Component {
             return Err(Refusal::DescriptorChanges);
         }
         let catalog = Catalog::new(&descriptor);
-        let loaded =
-            Arc::new(Loaded { ready, exports, catalog, platform: Arc::clone(platform), _code_memory: code_memory });
+        let loaded = Arc::new(Loaded { ready, exports, catalog, platform: Arc::clone(platform), code_memory });
         Ok(Self { revision, descriptor, origin, memory_bytes_needed, loaded })
     }
 }

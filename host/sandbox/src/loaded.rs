@@ -18,7 +18,7 @@ pub(crate) struct Loaded {
     pub(crate) catalog: Catalog,
     pub(crate) platform: Arc<Platform>,
     /// The memory of the code. It is released when the component and its last instance are gone.
-    pub(crate) _code_memory: MemoryReservation,
+    pub(crate) code_memory: MemoryReservation,
 }
 
 impl Loaded {

@@ -20,7 +20,7 @@ fn a_limit_can_be_set_looked_at_and_taken_back() {
         let own: Vec<_> = limits.iter().filter(|limit| limit["is_own"] == true).collect();
         assert_eq!(own.len(), 1, "{own:?}");
         assert_eq!((&own[0]["name"], &own[0]["value"]), (&json!("command_bytes_max"), &json!(40)));
-        assert_eq!(limits.len(), 16);
+        assert_eq!(limits.len(), 17);
         let problem = town.draft("acme", "o-1", &"x".repeat(60)).problem(413, "too-large");
         assert_detail_contains(&problem, "limit command_bytes_max");
         assert_eq!(problem["limit"], 40);
@@ -132,4 +132,31 @@ fn a_tenant_with_all_its_domains_is_refused_a_further_one_before_it_is_compiled(
     deploy("brook", "permits", permits.clone()).json(200);
     town.limit("acme", "domains_max", None).json(200);
     deploy("acme", "permits", permits).json(200);
+}
+
+#[test]
+fn a_tenant_whose_code_is_at_its_limit_keeps_it_and_gets_no_further_code() {
+    let mut town = Town::with(&["acme", "brook"]);
+    let permits = std::fs::read(guest_file("permits")).unwrap();
+    let deploy = |town: &Town, tenant: &str| town.client.put(&format!("/v1/{tenant}/domains/permits"), permits.clone());
+    town.limit("acme", "code_bytes_max", Some(1_024)).json(200);
+    let problem = deploy(&town, "acme").problem(422, "over-limit");
+    assert_eq!((&problem["limit_name"], &problem["limit"]), (&json!("code_bytes_max"), &json!(1_024)));
+    assert_detail_contains(&problem, "limit code_bytes_max");
+    town.client.get("/v1/acme/domains/permits").problem(404, "unknown-domain");
+    deploy(&town, "brook").json(200);
+
+    // The code of one domain fits exactly, and that of a second one does not fit beside it.
+    town.limit("acme", "code_bytes_max", problem["actual"].as_u64()).json(200);
+    deploy(&town, "acme").json(200);
+    let orders = std::fs::read(guest_file("orders")).unwrap();
+    let refused = town.client.put("/v1/acme/domains/orders", orders.clone()).problem(422, "over-limit");
+    assert!(refused["actual"].as_u64() > problem["actual"].as_u64(), "{refused}");
+
+    // A domain that is active stays so at a start, even below its size.
+    town.limit("acme", "code_bytes_max", Some(1_024)).json(200);
+    town.reopen();
+    assert_eq!(town.client.get("/v1/acme/domains/permits").json(200)["domain"], "permits");
+    town.limit("acme", "code_bytes_max", None).json(200);
+    town.client.put("/v1/acme/domains/orders", orders).json(200);
 }

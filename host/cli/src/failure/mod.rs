@@ -6,8 +6,9 @@ use problem::Problem;
 
 pub(crate) type Outcome = Result<(), Failure>;
 
-/// Exit codes of a command that failed; `docs/src/reference/command-line.md` has the same table. 0 means done, and 2
-/// (wrong usage) comes from clap.
+/// Exit codes of a command that ended early; `docs/src/reference/command-line.md` has the same table. 2 (wrong usage)
+/// comes from clap.
+const DONE: u8 = 0;
 const FAILED: u8 = 1;
 const REJECTED: u8 = 3;
 const NO_HOST: u8 = 4;
@@ -24,7 +25,7 @@ pub(crate) enum Failure {
     Failed(anyhow::Error),
     /// The command failed and has printed everything already.
     Reported,
-    /// The reader of the output has closed it, as in `polder events | head`.
+    /// The reader of the output has closed it, as in `polder events | head`. It has all that it wants.
     ReaderGone,
 }
 
@@ -35,7 +36,8 @@ impl Failure {
             Self::Problem(problem) if problem.is_callers_fault() => REJECTED,
             Self::Rejected => REJECTED,
             Self::NoHost(_) => NO_HOST,
-            Self::Problem(_) | Self::Failed(_) | Self::Reported | Self::ReaderGone => FAILED,
+            Self::Problem(_) | Self::Failed(_) | Self::Reported => FAILED,
+            Self::ReaderGone => DONE,
         }
     }
 }
@@ -56,6 +58,7 @@ mod tests {
         assert_eq!([422, 409, 404, 401].map(problem), [REJECTED; 4]);
         assert_eq!([429, 503].map(problem), [NO_HOST; 2]);
         assert_eq!([500, 507].map(problem), [FAILED; 2]);
+        assert_eq!(Failure::ReaderGone.exit_code(), DONE);
         assert_eq!(Failure::Rejected.exit_code(), REJECTED);
         assert_eq!(Failure::NoHost(anyhow::anyhow!("none")).exit_code(), NO_HOST);
         assert_eq!(Failure::Failed(anyhow::anyhow!("no file")).exit_code(), FAILED);

@@ -40,6 +40,12 @@ pub enum DeployError {
          nothing was changed"
     )]
     TooManyDomains { domain: DomainName, domains: u64, domains_max: u64 },
+    /// The author deploys a smaller component, or the operator raises the limit.
+    #[error(
+        "with this revision of {domain:?}, the machine code of the tenant's domains would have {code_bytes} bytes; at most {code_bytes_max} \
+         are allowed (limit code_bytes_max); nothing was changed"
+    )]
+    TooMuchCode { domain: DomainName, code_bytes: u64, code_bytes_max: u64 },
     /// The host has no memory left for this deployment.
     #[error("{0}: nothing was changed; try again in {MEMORY_RETRY_MS} ms")]
     MemoryExhausted(MemoryExhausted),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use polder_core::{DomainName, Revision, TenantName};
 use polder_journal::Reader;
-use polder_sandbox::Sandbox;
+use polder_sandbox::{Component, Sandbox};
 
 use super::check::RevisionCheck;
 use super::components::Components;
@@ -59,6 +59,18 @@ impl DeploymentParts {
             domains,
             domains_max,
         })
+    }
+
+    /// Checks that the tenant's active revisions hold at most `code_bytes_max` of machine code once this component
+    /// takes the place of its domain's present revision.
+    pub(super) fn check_code(&self, tenant: &Tenant, component: &Component) -> Result<(), DeployError> {
+        let (domain, code_bytes_max) = (&component.descriptor.domain, tenant.limits().code_bytes_max);
+        let others = tenant.domains().into_iter().filter(|other| other.name != *domain);
+        let code_bytes = others.map(|other| other.active().rules.code_bytes()).sum::<u64>() + component.code_bytes();
+        if code_bytes <= code_bytes_max {
+            return Ok(());
+        }
+        Err(DeployError::TooMuchCode { domain: domain.clone(), code_bytes, code_bytes_max })
     }
 }
 

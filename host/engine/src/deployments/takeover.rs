@@ -42,6 +42,13 @@ pub(super) enum Why {
     },
 }
 
+impl Why {
+    /// Whether the host itself takes a bad revision out of service. No limit of the tenant may prevent that.
+    fn withdraws(&self) -> bool {
+        matches!(self, Self::RolledBack { is_withdrawn: true, .. })
+    }
+}
+
 impl DeploymentService {
     pub(super) async fn take_over(&self, takeover: Takeover) -> Result<Deployed, DeployError> {
         let Takeover { tenant, component, why, gate } = takeover;
@@ -56,6 +63,9 @@ impl DeploymentService {
             // Opening the views may have failed when the revision was activated.
             self.open_views(&tenant, &component, asked).await?;
             return Ok(answer(DeployStatus::AlreadyActive, None));
+        }
+        if !why.withdraws() {
+            self.parts.check_code(&tenant, &component)?;
         }
         if let Why::Deployed { uploaded, .. } = &why
             && !gate.dry_run

@@ -1,5 +1,5 @@
-//! The threads that reads run on: a few for short reads, which only commands precede, and two of the lowest priority for
-//! long ones.
+//! The threads that reads run on: a few for short reads, which only commands precede, and two of the lowest priority
+//! for long ones.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -34,6 +34,10 @@ impl Rules for GuestRules {
         let (instance, notes) = (self.component.instantiate(limits)?, Arc::clone(&self.notes));
         Ok(Box::new(GuestInstance { instance, notes, states: Vec::new(), free: Vec::new() }))
     }
+
+    fn code_bytes(&self) -> u64 {
+        self.component.code_bytes()
+    }
 }
 
 /// Numbers the sandbox's handles, so that the pipeline need not know what a handle is.

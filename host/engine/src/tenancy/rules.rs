@@ -12,6 +12,11 @@ pub trait Rules: Send + Sync {
     fn revision(&self) -> Revision;
     fn descriptor(&self) -> &Descriptor;
     fn instantiate(&self, limits: &Limits) -> Result<Box<dyn RulesInstance>, CallError>;
+
+    /// Size of the machine code that is loaded for these rules, in bytes. Native rules are a part of the program.
+    fn code_bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// A state inside one instance. After an error in a call with the state, it is lost; the caller must keep track of

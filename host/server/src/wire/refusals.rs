@@ -169,6 +169,10 @@ impl From<DeployError> for Problem {
                 .with("domain", domain.as_str())
                 .with("actual", domains)
                 .with_limit("domains_max", domains_max),
+            E::TooMuchCode { domain, code_bytes, code_bytes_max } => Self::new(&http_status::OVER_LIMIT, detail)
+                .with("domain", domain.as_str())
+                .with("actual", code_bytes)
+                .with_limit("code_bytes_max", code_bytes_max),
             E::MemoryExhausted(exhausted) => memory_exhausted(detail, &exhausted),
             E::Busy { limit, value, .. } => {
                 Self::new(&http_status::BUSY, detail).with_limit(limit, value).retry_after_ms(DEPLOY_RETRY_MS)

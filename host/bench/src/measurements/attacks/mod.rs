@@ -4,6 +4,7 @@
 mod attack;
 mod clients;
 mod compilers;
+mod gallery;
 mod judge;
 mod kept_connection;
 mod loops;
@@ -65,7 +66,7 @@ pub(crate) struct Attacks {
 
 impl Attacks {
     pub(crate) fn run(self, output: &Output) -> anyhow::Result<()> {
-        let attacks = self.chosen(attack::all())?;
+        let attacks = self.chosen(gallery::all())?;
         if self.list {
             let list: Vec<_> = attacks.iter().map(|attack| (&attack.name, &attack.about)).collect();
             let lines = || list.iter().map(|(name, about)| format!("{name:<26}{about}\n")).collect();
