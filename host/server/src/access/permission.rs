@@ -11,8 +11,8 @@ pub(crate) enum Permission {
     /// The permission to publish to at least a part of the space. The handler then checks each resource of the request,
     /// or returns only those that the caller may see.
     PublishWithin(Pattern),
-    /// The permission to subscribe to at least a part of the space. The handler then checks each resource of the request,
-    /// or returns only those that the caller may see.
+    /// The permission to subscribe to at least a part of the space. The handler then checks each resource of the
+    /// request, or returns only those that the caller may see.
     SubscribeWithin(Pattern),
 }
 
