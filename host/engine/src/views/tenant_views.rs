@@ -271,7 +271,7 @@ impl TenantViews {
     }
 
     fn not_fed(&self, error: &ViewsError) -> Turned {
-        tracing::error!(%error, "the views of a tenant cannot be opened, so they receive no events; the host will try again");
+        tracing::error!(%error, "a tenant's views cannot be opened; the host will try again");
         Turned::Stuck
     }
 
