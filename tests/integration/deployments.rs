@@ -1,6 +1,6 @@
 //! Deployments over HTTP and with the command: a domain is accepted, any other upload is refused with the reason, and
-//! then the active revision stays. `engine/takeovers.rs` tests what the gate finds; this file tests its requests and
-//! reports.
+//! then the active revision stays. `engine/takeovers.rs` tests what the revision check finds; this file tests its
+//! requests and reports.
 
 use polder_tests::{Client, Host, guest_file};
 use serde_json::{Value, json};

@@ -31,8 +31,8 @@ pub(crate) fn build(folder: &Path, output: &Output) -> Result<BuiltComponent> {
     let package = package(folder)?;
     ensure!(
         is_wasm_target_present()?,
-        "the standard library for {WASM_TARGET} is missing: run `rustup target add {WASM_TARGET}`, or `cargo xtask setup` in \
-         Polder's source tree where rustup cannot"
+        "the standard library for {WASM_TARGET} is missing: run `rustup target add {WASM_TARGET}`; if rustup cannot download it, run \
+         `cargo xtask setup` in Polder's source tree"
     );
     output.note(&format!("building {} for {WASM_TARGET}", package.name));
     let built = cargo(folder)

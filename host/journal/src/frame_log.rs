@@ -17,9 +17,9 @@ pub trait FrameLog: Send {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// Another host owns the journal now. Catch up with it, and stop appending.
-    #[error("another host has put frame {number} before this one could")]
+    #[error("another host has already appended frame {number}: this host does not own the journal any more")]
     Overtaken { number: u64 },
     /// The frame may or may not have been kept; reading the log shows which.
-    #[error("the log of frames does not take frame {number}")]
+    #[error("the shared log did not confirm frame {number}")]
     Unavailable { number: u64, source: io::Error },
 }

@@ -229,7 +229,7 @@ impl Index {
         };
         let mut entries = store.history(key, after, limit)?;
         let stored_until = entries.last().map_or(after, |entry| entry.last);
-        // Entries of a memtable that was written just now are in both.
+        // A memtable that was written to disk just now has entries in `recent` and in `store`.
         entries.extend(recent.into_iter().filter(|entry| entry.first > stored_until));
         entries.truncate(limit);
         Ok(entries)
@@ -269,7 +269,7 @@ impl Index {
         let (mut ranges, exhausted) = store.ranges(tenant, after, bytes_max)?;
         if exhausted {
             let stored_until = ranges.last().map_or(0, FrameRange::end);
-            // Ranges of a memtable that was written just now are in both.
+            // A memtable that was written to disk just now has ranges in `recent` and in `store`.
             ranges.extend(recent.into_iter().filter(|recent| recent.address >= stored_until));
         }
         Ok(ranges)

@@ -20,7 +20,8 @@ pub enum ConnectError {
     )]
     NotLetIn { urls: String, problem: String },
     #[error(
-        "no trusted connection to the NATS server at {urls} ({problem}): name the authority that signed its certificate"
+        "no trusted connection to the NATS server at {urls} ({problem}): name a file with the certificate of the authority that signed the server's, \
+         with --nats-authorities"
     )]
     NotTrusted { urls: String, problem: String },
     #[error(

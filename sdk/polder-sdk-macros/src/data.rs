@@ -71,7 +71,7 @@ fn reads_otherwise(attribute: &Attribute) -> bool {
     words.contains("with") || words.contains("skip")
 }
 
-/// Whether a function of the author makes the value that is left out: `default = "function"`.
+/// Whether the author names a function for the value of a missing field: `default = "function"`.
 fn has_default_function(attribute: &Attribute) -> bool {
     serde_words(attribute).contains("default =")
 }

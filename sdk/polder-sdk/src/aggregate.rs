@@ -45,7 +45,8 @@ pub trait AggregateInfo: Sized {
     const DOC: &'static str;
     /// The field that holds the state of the chart; empty without a chart.
     const CHART_FIELD: &'static str;
-    /// The bound is here, and not at [`Aggregate`], so that a chart without its derive is reported once.
+    /// The bound `StateChart` is here, and not at [`Aggregate`], so that the compiler reports a chart without
+    /// `#[derive(StateChart)]` only once.
     type Chart: StateChart<Self>
     where
         Self: Aggregate;

@@ -28,7 +28,7 @@ pub struct Id<T> {
 impl<T> Id<T> {
     /// Makes an id of `text`.
     /// # Errors
-    /// Fails when it is empty, too long, or has another character.
+    /// Fails when `text` is empty, has more than 128 characters, or has a character that an id may not have.
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidValue> {
         let text = text.into();
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_:@=+~".contains(&byte);

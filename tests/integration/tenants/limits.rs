@@ -98,7 +98,7 @@ fn a_full_tenant_is_read_and_takes_no_commands() {
             town.reopen();
         }
         let problem = town.draft("acme", "o-x", "c").problem(507, "storage-full");
-        assert_detail_contains(&problem, &format!("storage_bytes_max, {bytes_max}"));
+        assert_detail_contains(&problem, &format!("storage_bytes_max is {bytes_max}"));
         assert!(problem["actual"].as_u64() >= Some(bytes_max), "{problem}");
         assert_eq!(town.client.get("/v1/acme/events").lines().len(), accepted as usize);
         let usage = town.client.get("/v1/tenants/acme").json(200);

@@ -119,7 +119,7 @@ impl Pages {
             count += events.count();
             last = Some(serde_json::from_slice(newest)?);
         }
-        ensure!(count == self.events, "{count} events were read, and there are {}", self.events);
+        ensure!(count == self.events, "{count} events were read, but the history has {}", self.events);
         Ok(began.elapsed())
     }
 }

@@ -66,7 +66,7 @@ impl Replay {
 
 fn text(report: &Report) -> String {
     format!(
-        "{} events of {} aggregates, {} differ\n\nreplay, both revisions{:>9} ms{:>12.0} events/s\nthe whole gate        {:>9} ms{:>12.0} events/s\n",
+        "{} events of {} aggregates, {} differ\n\nreplay, both revisions{:>9} ms{:>12.0} events/s\nthe whole check       {:>9} ms{:>12.0} events/s\n",
         report.events,
         report.aggregates,
         report.differing,

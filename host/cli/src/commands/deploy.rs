@@ -14,7 +14,7 @@ use crate::domain_crate;
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// Put a domain on a host; its revision becomes the active one once it has passed the gate.
+/// Put a domain on a host; its revision becomes the active one once it has passed the revision check.
 #[derive(Args)]
 pub(crate) struct Deploy {
     /// A wasm file, or the folder of a domain crate, which is built first.

@@ -16,7 +16,7 @@ const TEMPLATE: &str = "{bar:30} {percent:>3} %  {msg}  {elapsed}";
 
 #[derive(Debug, Args)]
 pub(crate) struct RevisionCheckArguments {
-    /// Run the gate, but change and record nothing.
+    /// Run the revision check, but change and record nothing.
     #[arg(long)]
     dry_run: bool,
     /// Accept states that differ from those of the revision before. Faults are never accepted.

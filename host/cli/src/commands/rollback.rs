@@ -10,7 +10,7 @@ use crate::commands::revision_check::RevisionCheckArguments;
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// Make an earlier revision of a domain the active one again, once it has passed the gate.
+/// Make an earlier revision of a domain the active one again, once it has passed the revision check.
 #[derive(Args)]
 pub(crate) struct Rollback {
     /// The domain, such as ticket-office. `polder domains` lists all domains.

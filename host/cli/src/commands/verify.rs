@@ -17,7 +17,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::text::times::rfc3339;
 
-/// Check every hash, link and event of a journal in a data folder, or of all journals of one name at NATS.
+/// Check every hash, link and event of a journal in a data folder, or of a set of journals at NATS.
 #[derive(Args)]
 pub(crate) struct Verify {
     /// The data folder that holds the journal.
@@ -25,7 +25,7 @@ pub(crate) struct Verify {
     data: Option<PathBuf>,
     #[command(flatten)]
     nats: NatsArguments,
-    /// Name of the journals at NATS.
+    /// Name of the set of journals at NATS.
     #[arg(long, value_name = "NAME", default_value = JOURNAL_NAME)]
     journal_name: String,
     /// The file with the secret of the journals' hosts. Without it, the writers of frames at NATS cannot be verified.

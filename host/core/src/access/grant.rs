@@ -35,17 +35,17 @@ impl Grant {
         self.scope.covers(subject) && self.permissions.may_subscribe(subject)
     }
 
-    /// Does the same as [`Permissions::may_publish_within`], within the scope.
+    /// Checks that the scope covers the space, and then [`Permissions::may_publish_within`].
     pub fn may_publish_within(&self, space: &Pattern) -> bool {
         self.scope.covers(space.as_str()) && self.permissions.may_publish_within(space)
     }
 
-    /// Does the same as [`Permissions::may_subscribe_within`], within the scope.
+    /// Checks that the scope covers the space, and then [`Permissions::may_subscribe_within`].
     pub fn may_subscribe_within(&self, space: &Pattern) -> bool {
         self.scope.covers(space.as_str()) && self.permissions.may_subscribe_within(space)
     }
 
-    /// Does the same as [`Permissions::may_subscribe_to_all`], within the scope.
+    /// Checks that the scope covers the space, and then [`Permissions::may_subscribe_to_all`].
     pub fn may_subscribe_to_all(&self, space: &Pattern) -> bool {
         self.scope.covers(space.as_str()) && self.permissions.may_subscribe_to_all(space)
     }

@@ -27,8 +27,8 @@ impl DeploymentService {
     }
 }
 
-/// Makes these rules active for all later commands. Returns the commands in flight that may still meet the rules
-/// before.
+/// Makes these rules active for all later commands. Returns the commands in flight that the former rules may still
+/// decide.
 pub(super) fn put_in_place(tenant: &Tenant, rules: Arc<dyn Rules>, probation: Probation) -> Option<Drained> {
     let name = rules.descriptor().domain.clone();
     tenant.is_loaded(&name);

@@ -24,7 +24,7 @@ pub struct Deployed {
     pub previous: Option<Revision>,
     /// The checks that were made before, each as a short text.
     pub checks: Vec<String>,
-    /// The result of the gate; `None` if there was nothing to check.
+    /// The result of the revision check; `None` if there was nothing to check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
 }

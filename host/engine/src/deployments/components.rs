@@ -51,7 +51,7 @@ pub(crate) enum ComponentError {
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
     /// The store that the hosts share does not answer.
-    #[error("it cannot be fetched from where the hosts keep their components: {0}")]
+    #[error("the component cannot be fetched from the store that the hosts share: {0}")]
     Unreachable(io::Error),
     #[error("{} is damaged: its content has another digest; restore it from a copy", path.display())]
     Damaged { path: PathBuf },

@@ -90,7 +90,7 @@ impl DeploymentService {
         joined(tokio::spawn(async move { service.take_described(tenant, described, options).await })).await
     }
 
-    /// Activates a former revision again. It must pass the gate like any other revision.
+    /// Activates a former revision again. It must pass the revision check like any other revision.
     pub async fn roll_back(
         &self,
         tenant: &TenantName,

@@ -18,7 +18,7 @@ pub struct CheckOptions {
     /// applied.
     pub accept_set_aside: bool,
     pub replay: ReplayScope,
-    /// Receives the progress of the gate.
+    /// Receives the progress of the revision check.
     pub progress: Option<watch::Sender<CheckProgress>>,
 }
 

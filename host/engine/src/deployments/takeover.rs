@@ -196,8 +196,8 @@ impl DeploymentService {
         judged.await?.map_err(|error: CheckError| error.into())
     }
 
-    /// Records the switch and activates the new revision for all later commands. Then waits until the commands that may
-    /// have met the old revision are durable.
+    /// Records the switch and activates the new revision for all later commands. Then waits until the commands that the
+    /// old revision may have decided are durable.
     async fn switch(
         &self,
         tenant: &Arc<Tenant>,
@@ -330,7 +330,7 @@ async fn beside<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send +
     let (done, answer) = oneshot::channel();
     let spawned = thread::Builder::new().name(name.into()).spawn(move || drop(done.send(work())));
     spawned.map_err(|error| DeployError::Storage(format!("a thread cannot be started: {error}")))?;
-    answer.await.map_err(|_| DeployError::Storage("the gate has panicked: see the log".into()))
+    answer.await.map_err(|_| DeployError::Storage("the revision check has panicked: see the log".into()))
 }
 
 /// The checks that the sandbox made before it accepted the component.

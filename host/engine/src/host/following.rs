@@ -94,7 +94,7 @@ impl Host {
 }
 
 impl Inner {
-    /// Reacts to new records in the tenant's history: its views are fed.
+    /// Reacts to new records in the tenant's history: wakes its views, which fold them in.
     fn grown(&self, tenant: &Tenant) {
         tenant.takes(self.reader.record_bytes(&tenant.name));
         self.projections.wake(&tenant.name);

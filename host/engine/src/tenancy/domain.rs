@@ -76,10 +76,10 @@ impl Domain {
         self.active.load()
     }
 
-    /// Activates a revision. Returns the commands in flight that may still meet the former one.
+    /// Activates a revision. Returns the commands in flight that the former revision may still decide.
     pub(crate) fn activate(&self, active: Arc<Active>) -> Drained {
         self.active.store(active);
-        // The order matters: commands that begin later meet the new revision.
+        // The order matters: the new revision decides all commands that begin later.
         self.in_flight.so_far()
     }
 }

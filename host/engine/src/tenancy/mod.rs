@@ -1,5 +1,5 @@
 //! A tenant, its domains and their active revisions: what commands, reads and views find when they look a tenant up.
-//! Nothing here knows how commands are decided, how views are fed or how revisions are deployed.
+//! Nothing here knows how commands are decided, how events are folded into views or how revisions are deployed.
 
 mod act;
 mod clock;

@@ -18,7 +18,7 @@ pub(crate) struct RuleSet {
     pub(crate) set: Act,
 }
 
-/// The rules of one tenant that are in effect.
+/// The translation rules of one tenant that are in effect.
 #[derive(Debug, Default)]
 pub(crate) struct Bridge {
     pub(crate) sets: Arc<Vec<RuleSet>>,

@@ -57,8 +57,8 @@ pub enum SubmitError {
     GuestFault { domain: DomainName, revision: Revision, reason: String },
     // The operator must look into the host.
     #[error(
-        "tenant {tenant:?} is full: its records and views take {bytes} bytes, at its limit storage_bytes_max, {storage_bytes_max}, or beyond; \
-         commands are taken again when the limit is raised, and reads go on"
+        "tenant {tenant:?} is full: its records and views take {bytes} bytes, and its limit storage_bytes_max is {storage_bytes_max}; \
+         it takes commands again when the limit is raised; reads go on"
     )]
     StorageFull { tenant: TenantName, bytes: u64, storage_bytes_max: u64 },
     /// Nothing of the command was recorded. Retry when there is room.

@@ -318,7 +318,7 @@ mod tests {
         assert!(refusal(tenant.admit(&Terms { is_suspended: true, ..slow })).contains("suspended"));
         tenant.takes(1_024);
         let full = terms(Limits { storage_bytes_max: 1_024, ..Limits::DEFAULT });
-        assert!(refusal(tenant.admit(&full)).contains("storage_bytes_max, 1024"));
+        assert!(refusal(tenant.admit(&full)).contains("storage_bytes_max is 1024"));
         assert_eq!(tenant.in_flight(), 0);
     }
 }

@@ -9,7 +9,7 @@ use super::store::StoreResult;
 use super::tenant_views::ViewsError;
 
 impl Projections {
-    /// Returns the number of events in the lines that are retried.
+    /// Returns the number of events in the queues of parked events that are retried.
     pub(crate) fn retry_parked(&self, tenant: &TenantName, filter: &ParkedFilter) -> Result<u64, ViewsError> {
         self.with_views(tenant, |open| {
             let count = open.store.retry(filter)?;

@@ -1,5 +1,5 @@
 //! One tenant's views, open or closed. Opens them when there is something to fold or a reader needs them; closes them
-//! after a period without use. Knows nothing of how they are fed.
+//! after a period without use. Does not know how events are folded into them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ pub(super) struct TenantViews {
     queued: Arc<AtomicBool>,
     /// Read by workers after each append, and therefore without a lock.
     open: ArcSwapOption<OpenViews>,
-    /// The components whose projections are fed. Locked while the views are opened, closed or changed.
+    /// The components whose projections receive events. Locked while the views are opened, closed or changed.
     wanted: Mutex<Wanted>,
 }
 
@@ -271,7 +271,7 @@ impl TenantViews {
     }
 
     fn not_fed(&self, error: &ViewsError) -> Turned {
-        tracing::error!(%error, "views are not fed; the host will try again");
+        tracing::error!(%error, "a tenant's views cannot be opened; the host will try again");
         Turned::Stuck
     }
 

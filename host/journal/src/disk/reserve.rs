@@ -53,7 +53,7 @@ impl DiskReserve {
     /// Measures the free space if the last measurement is too old. If the file system does not report it, assumes that
     /// there is space; the write itself fails otherwise.
     fn refresh(&self) {
-        // If another thread holds the lock, it is measuring for this one as well.
+        // If another thread holds the lock, that thread is measuring the free space, and this one uses the last figure.
         let Ok(mut refreshed) = self.refreshed.try_lock().or_else(|error| match error {
             std::sync::TryLockError::Poisoned(poisoned) => Ok(PoisonError::into_inner(poisoned)),
             std::sync::TryLockError::WouldBlock => Err(()),

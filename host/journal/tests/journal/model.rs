@@ -1,5 +1,5 @@
-//! Random histories on a failing disk, compared with a plain list. Every acknowledged record is there, in order, once.
-//! Of the records in a failed append the first ones may be there, and nothing else.
+//! Random histories on a failing disk, compared with a plain list. The journal must contain every acknowledged
+//! record once and in order. It may also contain the first records of a failed append, and nothing else.
 
 use std::hash::{BuildHasher as _, RandomState};
 

@@ -96,8 +96,8 @@ fn zeros_in_place_of_the_end_of_the_last_frame_lose_that_frame_only() {
     }
 }
 
-/// No part of the frame is missing, so no crash left it so. It may have been acknowledged, and cutting it off would
-/// lose it.
+/// No part of the frame is missing, so a crash is not the cause of the damage. The frame may have been acknowledged,
+/// and cutting it off would lose it.
 #[test]
 fn a_flip_in_the_last_frame_is_refused() {
     let sample = sample(false);

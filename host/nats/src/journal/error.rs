@@ -14,12 +14,12 @@ pub enum JournalError {
     Connect(#[from] ConnectError),
     /// Remedy: choose another name, or have the stream made anew.
     #[error(
-        "stream {stream} is there with other settings: {problem}; change it with `nats stream edit`, or give this journal another name"
+        "stream {stream} exists with other settings: {problem}; change it with `nats stream edit`, or give this journal another name"
     )]
     OtherSettings { stream: String, problem: String },
     /// Remedy: ask for as many journals as there are.
     #[error(
-        "{set} is divided into {}, for ever, and this host was given {asked}: use --journals {there}, or choose another set with --journal-name",
+        "journal set {set} is divided into {}, a number that cannot change, but this host was started with --journals {asked}: use --journals {there}, or choose another set with --journal-name",
         counted(.there, "journal")
     )]
     OtherCount { set: String, there: Journals, asked: Journals },
@@ -31,7 +31,7 @@ pub enum JournalError {
     )]
     NoSecret { set: String, file: PathBuf },
     #[error(
-        "the journals {set} have another secret than the one in {}: replace the file by a copy from a host that serves them, or choose another set \
+        "the secret in {} is not the secret of the journals {set}: replace the file by a copy from a host that serves them, or choose another set \
          with --journal-name",
         file.display()
     )]

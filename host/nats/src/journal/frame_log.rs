@@ -43,7 +43,7 @@ impl StreamLog {
         if matches!(put, Err(LogError::Overtaken { .. }))
             && let Err(error) = objects::remove(bucket, &name).await
         {
-            tracing::warn!(name, %error, "a frame that came too late is left behind as an object");
+            tracing::warn!(name, %error, "another host appended a frame first, and the object of this host's frame is left behind");
         }
         put
     }

@@ -27,7 +27,8 @@ pub(super) struct RequestHead {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AnswerKind {
     Answer,
-    /// The host remembers as many requests as it may. The payload is the reason.
+    /// The host refuses the request, because it already remembers the maximum number of requests. The payload is the
+    /// reason.
     Busy,
     /// The request is too old or too new by the host's clock. The payload is the reason.
     OtherTime,

@@ -86,7 +86,7 @@ fn may_know_projection(grant: &Grant, tenant: &TenantName, domain: &DomainName, 
     has_catalog(grant, tenant, domain) || grant.may_publish(&subject::view(tenant, domain, projection))
 }
 
-/// The catalog names everything in the domain.
+/// Whether the caller may read the domain's catalog, which names everything in the domain.
 fn has_catalog(grant: &Grant, tenant: &TenantName, domain: &DomainName) -> bool {
     grant.may_publish(&subject::catalog(tenant, domain))
 }

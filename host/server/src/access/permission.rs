@@ -8,9 +8,11 @@ use crate::wire::address::CommandAddress;
 #[derive(Debug)]
 pub(crate) enum Permission {
     Publish(String),
-    /// A permission to publish to at least a part of the space. The answer then holds only what is permitted.
+    /// The permission to publish to at least a part of the space. The handler then checks each resource of the request,
+    /// or returns only those that the caller may see.
     PublishWithin(Pattern),
-    /// A permission to subscribe to at least a part of the space. The answer then holds only what is permitted.
+    /// The permission to subscribe to at least a part of the space. The handler then checks each resource of the
+    /// request, or returns only those that the caller may see.
     SubscribeWithin(Pattern),
 }
 

@@ -62,7 +62,8 @@ pub(crate) fn roll_back(at: &PathParameters) -> Result<Permission, Problem> {
     Ok(Permission::Publish(subject::admin(&at.tenant()?, "rollback", &at.domain()?)))
 }
 
-/// A permission for at least one domain. The answer then holds only what is permitted.
+/// The permission to see the parked events of at least one domain. The answer contains only
+/// domains that the caller may see.
 pub(crate) fn show_parked(at: &PathParameters) -> Result<Permission, Problem> {
     Ok(Permission::PublishWithin(subject::admin_of_all(&at.tenant()?, "parked")))
 }

@@ -113,7 +113,7 @@ impl Head {
             match (name.to_ascii_lowercase().as_str(), value.trim()) {
                 ("content-length", length) => body_bytes = Some(length.parse()?),
                 ("connection", value) => is_kept = !value.eq_ignore_ascii_case("close"),
-                ("transfer-encoding", value) => bail!("an answer in pieces ({value}) is not expected here"),
+                ("transfer-encoding", value) => bail!("an answer with transfer encoding {value} is not expected"),
                 _ => {}
             }
         }

@@ -41,7 +41,7 @@ pub(crate) struct JournalArguments {
     /// NATS servers that each hold a copy of a journal.
     #[arg(long, value_name = "1|3", default_value_t = 1, value_parser = clap::builder::TypedValueParser::map(clap::builder::PossibleValuesParser::new(["1", "3"]), |text| text.parse::<usize>().expect("a number")))]
     replicas: usize,
-    /// Name of the journals at NATS. Hosts with the same name share the journals.
+    /// Name of the set of journals at NATS. Hosts that use the same name share these journals.
     #[arg(long, value_name = "NAME", default_value = JOURNAL_NAME)]
     journal_name: String,
     /// URL of the NATS server's monitoring, which reports whether it syncs; by default port 8222 of the server.

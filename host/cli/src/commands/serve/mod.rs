@@ -102,7 +102,7 @@ impl Serve {
         let opened = self.open(options, nats_options.as_ref(), (&signals, &end)).await?;
         let Some((partitions, cluster_threads)) = opened else { return Ok(()) };
         // This is logged only now: the folder exists and belongs to this host alone.
-        tracing::info!(descriptors_max, "open files and connections");
+        tracing::info!(descriptors_max, "limit of open files and connections");
         tracing::info!(memory_bytes_max, "requests, reads and guests share this memory");
         let partitions = with_first_key_proof(partitions, &self.data);
         let served = match self.start(&partitions, nats, nats_options.as_ref()).await {

@@ -92,7 +92,7 @@ impl Issue {
             [] => Err(anyhow!("{0} holds no private key: `polder token key new --data {0}` makes one", data.display())),
             several => {
                 let names: Vec<&str> = several.iter().map(KeyId::as_str).collect();
-                bail!("{} holds several private keys: name one with --key, of {}", data.display(), names.join(", "))
+                bail!("{} holds several private keys: choose one with --key: {}", data.display(), names.join(", "))
             }
         }
     }

@@ -4,8 +4,8 @@
 //! 2. It must fold the history without a fault.
 //! 3. It must arrive at the same states as the revision before, unless changes are accepted.
 //!
-//! The gate works beside the write path and never stops it. Events that are recorded meanwhile are checked too, and
-//! those recorded until the switch are checked right after it.
+//! The revision check works beside the write path and never stops it. Events that are recorded meanwhile are checked
+//! too, and those recorded until the switch are checked right after it.
 
 mod charts;
 mod check_error;

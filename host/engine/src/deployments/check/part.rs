@@ -241,8 +241,8 @@ impl Part {
             match self.fold(&group) {
                 Ok(()) => after = group.sequence,
                 Err(Trouble::Stop(stop)) => return Err(stop),
-                // Start again from the beginning: without the old revision if it has failed, or with this state alone
-                // if the guest was full.
+                // Start again from the beginning. If the old revision has failed, continue without it. If the guest's
+                // memory was full, hold this state alone.
                 Err(Trouble::Again | Trouble::Full) => {
                     self.clear();
                     after = Sequence::ZERO;

@@ -41,8 +41,8 @@ impl From<CheckError> for Stop {
 }
 
 impl Stop {
-    /// Chooses the reason to report when several parts stop: an error of the gate, otherwise the fault that is first in
-    /// the history.
+    /// Chooses the reason to report when several parts stop: an error of the revision check, otherwise the fault that
+    /// is first in the history.
     pub(super) fn first(stops: impl Iterator<Item = Self>) -> Option<Self> {
         stops.min_by_key(|stop| match stop {
             Self::Refused(CheckRefusal::Fault { place, .. }) => place.position,

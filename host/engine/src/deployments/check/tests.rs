@@ -1,5 +1,5 @@
-//! Tests of the gate on histories in a real journal, with rules that need no sandbox. The rules count the events of an
-//! aggregate, check that each event comes once and in order, and fail at configured events.
+//! Tests of the revision check on histories in a real journal, with rules that need no sandbox. The rules count the
+//! events of an aggregate, check that each event comes once and in order, and fail at configured events.
 
 use std::collections::HashMap;
 use std::sync::Arc;

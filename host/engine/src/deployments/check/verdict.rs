@@ -1,4 +1,4 @@
-//! The result of the gate. It is recorded with the deployment and returned to its caller.
+//! The result of the revision check. It is recorded with the deployment and returned to its caller.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::difference::Difference;
 use super::places::DifferingPlace;
 
-/// All results of the gate. A revision passes when there are no refusals.
+/// All results of the revision check. A revision passes when there are no refusals.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The position up to which the tenant's history was checked.

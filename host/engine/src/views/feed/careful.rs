@@ -21,7 +21,7 @@ use crate::views::store_thread::TurnStore;
 const FAILED_DOCUMENTS_MAX: usize = 4;
 /// CPU time after which an event that has failed on a document is set aside for all of its documents.
 const EVENT_CPU_MAX: Duration = Duration::from_secs(5);
-/// Events of one line per read, when they are retried.
+/// Events of one [`Line`] per read, when they are retried.
 const RETRIED_PER_READ: usize = 64;
 
 /// The reason why an event is folded.
@@ -29,7 +29,7 @@ const RETRIED_PER_READ: usize = 64;
 enum Origin<'a> {
     /// It is next in the history.
     History,
-    /// It is the first event of this line and was set aside before.
+    /// It is the first event of this queue of parked events and was set aside before.
     Line(&'a Line),
 }
 

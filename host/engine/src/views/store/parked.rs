@@ -10,7 +10,8 @@ use super::view_store::ViewStore;
 use crate::read::SetAside;
 use crate::views::answers::{ParkedEvent, ParkedFilter, ParkedKind};
 
-/// The first event of each line; the other columns are those of this event.
+/// Selects the first event of each [`Line`], which is a queue of parked events. The other columns are those of this
+/// event.
 const HEADS: &str = "SELECT key, aggregate, aggregate_id, kind, due, min(position) FROM parked
     WHERE view = ?1 AND kind <> 'discarded'
     GROUP BY key, CASE WHEN key = '' THEN aggregate END, CASE WHEN key = '' THEN aggregate_id END";

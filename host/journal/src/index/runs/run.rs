@@ -3,9 +3,11 @@
 //! ```text
 //! block …    about 4 KiB of entries, and their checksum
 //! blocks     for each block: its length, its first key
-//! filter     the filter of all keys' marks
+//! filter     a Bloom filter of the marks of all keys
 //! trailer    offsets of the two parts above, number of marks, format, checksum of all after the blocks, magic
 //! ```
+//!
+//! The mark of a key is the key without the sequence or position at its end, if it has one.
 //!
 //! An entry consists of the number of bytes that its key shares with the previous key in the block, the rest of its
 //! key, and its value. What follows the blocks is kept in memory while the run is open. A block is read and verified
