@@ -22,7 +22,7 @@ fn a_tenants_life_on_the_command_line() {
     assert!(limited.good().contains("7  default 40000; aggregates"), "{limited}");
     assert_eq!(polder(&["limits", "acme"]).good(), limited.good());
     let json = polder(&["limits", "acme", "--json"]).json();
-    assert_eq!((&json["tenant"], json["limits"].as_array().map(Vec::len)), (&json!("acme"), Some(16)));
+    assert_eq!((&json["tenant"], json["limits"].as_array().map(Vec::len)), (&json!("acme"), Some(17)));
 
     assert_eq!(polder(&["suspend", "acme"]).good(), "acme is suspended: its commands are refused, reads go on");
     let send = ["send", "orders/order/o-1", "draft-order", r#"{"customer":"c"}"#, "--tenant", "acme"];

@@ -137,26 +137,28 @@ fn a_tenant_with_all_its_domains_is_refused_a_further_one_before_it_is_compiled(
 #[test]
 fn a_tenant_whose_code_is_at_its_limit_keeps_it_and_gets_no_further_code() {
     let mut town = Town::with(&["acme", "brook"]);
-    let permits = std::fs::read(guest_file("permits")).unwrap();
-    let deploy = |town: &Town, tenant: &str| town.client.put(&format!("/v1/{tenant}/domains/permits"), permits.clone());
+    let deploy = |town: &Town, tenant: &str, guest: &str| {
+        let component = std::fs::read(guest_file(guest)).unwrap();
+        town.client.put(&format!("/v1/{tenant}/domains/{guest}"), component)
+    };
     town.limit("acme", "code_bytes_max", Some(1_024)).json(200);
-    let problem = deploy(&town, "acme").problem(422, "over-limit");
+    let problem = deploy(&town, "acme", "permits").problem(422, "over-limit");
     assert_eq!((&problem["limit_name"], &problem["limit"]), (&json!("code_bytes_max"), &json!(1_024)));
     assert_detail_contains(&problem, "limit code_bytes_max");
     town.client.get("/v1/acme/domains/permits").problem(404, "unknown-domain");
-    deploy(&town, "brook").json(200);
+    deploy(&town, "brook", "permits").json(200);
 
-    // The code of one domain fits exactly, and that of a second one does not fit beside it.
+    // The code of two domains fits exactly, and that of a third one does not fit beside it.
     town.limit("acme", "code_bytes_max", problem["actual"].as_u64()).json(200);
-    deploy(&town, "acme").json(200);
-    let orders = std::fs::read(guest_file("orders")).unwrap();
-    let refused = town.client.put("/v1/acme/domains/orders", orders.clone()).problem(422, "over-limit");
+    deploy(&town, "acme", "permits").json(200);
+    let refused = deploy(&town, "acme", "lamps").problem(422, "over-limit");
     assert!(refused["actual"].as_u64() > problem["actual"].as_u64(), "{refused}");
 
-    // A domain that is active stays so at a start, even below its size.
+    // Domains that are active stay so at a start, even if their code has become too much.
     town.limit("acme", "code_bytes_max", Some(1_024)).json(200);
     town.reopen();
-    assert_eq!(town.client.get("/v1/acme/domains/permits").json(200)["domain"], "permits");
+    town.draft("acme", "o-1", "c").json(200);
+    assert_eq!(deploy(&town, "acme", "permits").json(200)["status"], "already-active");
     town.limit("acme", "code_bytes_max", None).json(200);
-    town.client.put("/v1/acme/domains/orders", orders).json(200);
+    deploy(&town, "acme", "lamps").json(200);
 }
