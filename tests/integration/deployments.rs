@@ -249,7 +249,7 @@ fn a_domain_goes_back_and_lists_its_revisions() {
 
 /// The view of an author: differences are shown, and the list contains everything.
 #[test]
-fn the_command_shows_what_the_gate_found() {
+fn the_command_shows_what_the_check_found() {
     let site = Site::new();
     let host = site.host.as_ref().expect("it runs");
     let next = std::fs::read(guest_file("lamps_next")).unwrap();

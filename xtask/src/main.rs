@@ -5,6 +5,7 @@
 mod bench;
 mod check;
 mod demo;
+mod dev_build;
 mod guests;
 mod run;
 mod setup;

@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, ensure};
 
 use crate::workspace::Workspace;
-use crate::{guests, run, setup};
+use crate::{dev_build, guests, run, setup};
 
 pub(crate) const RUNNER_TASK: &str = "run-test";
 /// The SDK's test kit writes its cases to the folder in this variable.
@@ -36,10 +36,7 @@ pub(crate) fn test() -> Result<()> {
     }
     fs::create_dir_all(&cases).with_context(|| format!("cannot create {}", cases.display()))?;
 
-    // Always the whole workspace: another choice of packages would mean other features and a second build of
-    // everything.
-    let build = ["build", "--workspace", "--lib", "--bins", "--examples", "--tests"];
-    run::show(run::cargo().current_dir(&workspace.root).args(build))?;
+    dev_build::build(&workspace)?;
 
     let mut tally = Tally::default();
     let near =

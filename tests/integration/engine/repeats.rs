@@ -16,10 +16,10 @@ async fn an_acknowledged_command_is_repeated_though_its_kind_is_gone() {
     assert!(rejected.reason.is_some());
 
     let without = patched(&component("lamps"), "darken-lamp", "shadow-lamp");
-    let gate = CheckOptions { accept_changes: true, ..CheckOptions::default() };
+    let check = CheckOptions { accept_changes: true, ..CheckOptions::default() };
     door.host
         .deployments()
-        .deploy(&tenant(), without.into(), DeployOptions { gate, ..DeployOptions::default() })
+        .deploy(&tenant(), without.into(), DeployOptions { check, ..DeployOptions::default() })
         .await
         .unwrap();
     let repeated = |ack: CommandAck| CommandAck { repeated: true, ..ack };

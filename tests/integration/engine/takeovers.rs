@@ -45,15 +45,15 @@ fn domain() -> DomainName {
     DomainName::new("lamps").unwrap()
 }
 
-async fn deploy(door: &Door, component: Bytes, gate: CheckOptions) -> Result<Deployed, DeployError> {
+async fn deploy(door: &Door, component: Bytes, check: CheckOptions) -> Result<Deployed, DeployError> {
     door.host
         .deployments()
-        .deploy(&tenant(), component.into(), DeployOptions { gate, ..DeployOptions::default() })
+        .deploy(&tenant(), component.into(), DeployOptions { check, ..DeployOptions::default() })
         .await
 }
 
-async fn refused(door: &Door, component: Bytes, gate: CheckOptions) -> Verdict {
-    match deploy(door, component, gate).await {
+async fn refused(door: &Door, component: Bytes, check: CheckOptions) -> Verdict {
+    match deploy(door, component, check).await {
         Err(DeployError::Check(verdict)) => *verdict,
         other => panic!("{other:?}"),
     }
@@ -308,7 +308,7 @@ async fn a_revision_that_comes_back_knows_what_happened_meanwhile() {
 
 /// The newer revision has recorded events that the older one cannot read.
 #[tokio::test(flavor = "multi_thread")]
-async fn going_back_passes_the_gate_as_well() {
+async fn going_back_passes_the_check_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let door = turned(folder.path()).await;
     let next = deploy(&door, next("regular"), CheckOptions::default()).await.unwrap().revision;
@@ -326,7 +326,7 @@ async fn acts_and_their_actors_are_a_history() {
     let by = |actor: &str| CheckOptions { actor: Some(actor.into()), ..CheckOptions::default() };
     refused(&door, next("changes"), by("ann")).await;
     deploy(&door, next("regular"), by("bob")).await.unwrap();
-    let options = DeployOptions { gate: by("cem"), domain: Some(domain()), ..DeployOptions::default() };
+    let options = DeployOptions { check: by("cem"), domain: Some(domain()), ..DeployOptions::default() };
     door.host.deployments().deploy(&tenant(), "not wasm".into(), options).await.unwrap_err();
     assert_eq!(
         administered(&door).await,

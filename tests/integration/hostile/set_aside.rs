@@ -50,8 +50,8 @@ async fn until_parked(yard: &Yard, wanted: &[(u64, ParkedKind)]) {
 }
 
 async fn deploy(yard: &Yard, component: Vec<u8>, accept_set_aside: bool) -> Deployed {
-    let gate = CheckOptions { accept_set_aside, ..CheckOptions::default() };
-    let options = DeployOptions { gate, ..DeployOptions::default() };
+    let check = CheckOptions { accept_set_aside, ..CheckOptions::default() };
+    let options = DeployOptions { check, ..DeployOptions::default() };
     yard.host.deployments().deploy(&tenant(MAIN_TENANT), component.into(), options).await.unwrap()
 }
 

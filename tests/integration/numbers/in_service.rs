@@ -87,7 +87,7 @@ async fn a_correct_domain_of_numbers_stays_in_service_and_is_built_again_bit_for
     // Both revisions build every state from its first event, in instances of their own.
     let check = CheckOptions { replay: ReplayScope::All, ..CheckOptions::default() };
     let next = another_revision(&component("vault"), 1);
-    let options_of_deployment = DeployOptions { gate: check, ..DeployOptions::default() };
+    let options_of_deployment = DeployOptions { check, ..DeployOptions::default() };
     let deployed = door.host.deployments().deploy(&tenant(), next.into(), options_of_deployment).await.unwrap();
     let replay = deployed.verdict.unwrap().replay;
 

@@ -21,7 +21,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::workspace::Workspace;
-use crate::{guests, run};
+use crate::{dev_build, guests, run};
 use machine::Machine;
 use nats_server::nats_server;
 use programs::{NATS, PROGRAMS, Size};
@@ -29,13 +29,15 @@ use results::Results;
 
 /// The figures of the last full run on a quiet machine, committed for comparison.
 const COMMITTED: &str = "tests/bench";
+/// The profile whose build is measured at full size. Its folder has the same name.
+const DIST: &str = "dist";
 /// The output of a quick or a partial run.
 const PROVISIONAL: &str = "bench";
 
 #[derive(Args)]
 pub(crate) struct Bench {
-    /// Run with small counts, under a minute after the build, and compare ratios with the committed ones. Peers run
-    /// only if --only names them.
+    /// Measure the build of the tests with small counts, in one or two minutes, and compare ratios with the committed
+    /// ones. Peers run only if --only names them.
     #[arg(long)]
     quick: bool,
     /// Run only these benches or peers. The results then do not go to tests/bench.
@@ -108,11 +110,15 @@ impl Bench {
     fn polder(&self, workspace: &Workspace) -> Result<Polder> {
         let nats_server = self.is_wanted(NATS).then(|| nats_server(workspace)).transpose()?;
         guests::build()?;
-        // The link-time optimization of `dist` takes longer than all quick measurements together.
-        let profile = if self.quick { "release" } else { "dist" };
-        let build = ["build", "--profile", profile, "--package", "polder-cli", "--package", "polder-bench"];
-        run::show(run::cargo().current_dir(&workspace.root).args(build))?;
-        Ok(Polder { program: workspace.target.join(profile).join("polder-bench"), nats_server })
+        let folder = if self.quick {
+            dev_build::build(workspace)?;
+            dev_build::FOLDER
+        } else {
+            let build = ["build", "--profile", DIST, "--package", "polder-cli", "--package", "polder-bench"];
+            run::show(run::cargo().current_dir(&workspace.root).args(build))?;
+            DIST
+        };
+        Ok(Polder { program: workspace.target.join(folder).join("polder-bench"), nats_server })
     }
 
     fn measure(&self, polder: &Polder, peers: &[peers::Built], scratch: &Path, size: Size) -> Result<Results> {

@@ -65,7 +65,7 @@ impl Rest<'_> {
         });
         self.row(
             REPLAY,
-            "the gate's replay, events/s by both revisions",
+            "the revision check's replay, events/s by both revisions",
             self.value(REPLAY, "/replay_events_per_second"),
         );
         self.row(

@@ -28,8 +28,8 @@ struct Report {
     replay_ms: u64,
     replay_events_per_second: f64,
     /// Time of the whole revision check, which first finds out which events the history holds.
-    gate_ms: u64,
-    gate_events_per_second: f64,
+    check_ms: u64,
+    check_events_per_second: f64,
 }
 
 impl Replay {
@@ -43,8 +43,8 @@ impl Replay {
         host.deployments().attach(&tenant, host.deployments().load(&component)?)?;
         fill(&host, self.history.events, self.history.aggregates)?;
         output.note("replaying it …");
-        let gate = CheckOptions { dry_run: true, replay: ReplayScope::All, ..CheckOptions::default() };
-        let options = DeployOptions { gate, ..DeployOptions::default() };
+        let check = CheckOptions { dry_run: true, replay: ReplayScope::All, ..CheckOptions::default() };
+        let options = DeployOptions { check, ..DeployOptions::default() };
         let next = another_revision(&component, 1);
         let deployed = runtime.block_on(host.deployments().deploy(&tenant, next.into(), options))?;
         runtime.block_on(host.shutdown());
@@ -57,8 +57,8 @@ impl Replay {
             differing: replay.differing,
             replay_ms: replay.took_ms,
             replay_events_per_second: per_second(replay.took_ms),
-            gate_ms: verdict.took_ms,
-            gate_events_per_second: per_second(verdict.took_ms),
+            check_ms: verdict.took_ms,
+            check_events_per_second: per_second(verdict.took_ms),
         };
         output.report(&report, || text(&report))
     }
@@ -72,7 +72,7 @@ fn text(report: &Report) -> String {
         report.differing,
         report.replay_ms,
         report.replay_events_per_second,
-        report.gate_ms,
-        report.gate_events_per_second
+        report.check_ms,
+        report.check_events_per_second
     )
 }

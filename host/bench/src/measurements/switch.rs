@@ -121,13 +121,13 @@ fn switch(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut times = Vec::with_capacity(switches);
     for number in 0..switches {
-        let gate = CheckOptions { replay: ReplayScope::Events(REPLAY_EVENTS), ..CheckOptions::default() };
+        let check = CheckOptions { replay: ReplayScope::Events(REPLAY_EVENTS), ..CheckOptions::default() };
         let component = revisions[number % 2].clone().into();
         let set_out = began.elapsed();
         runtime.block_on(host.deployments().deploy(
             tenant,
             component,
-            DeployOptions { gate, ..DeployOptions::default() },
+            DeployOptions { check, ..DeployOptions::default() },
         ))?;
         times.push((set_out, began.elapsed() - set_out));
     }

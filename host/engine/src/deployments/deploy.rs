@@ -108,7 +108,7 @@ impl DeploymentService {
         described: Described,
         options: DeployOptions,
     ) -> Result<Deployed, DeployError> {
-        let DeployOptions { gate, domain: asked, release_quarantine } = options;
+        let DeployOptions { check, domain: asked, release_quarantine } = options;
         let domain = described.domain();
         if let Some(asked) = asked
             && asked != *domain
@@ -120,7 +120,7 @@ impl DeploymentService {
         self.parts.check_domains(&tenant, domain)?;
         let Described { component, uploaded } = described;
         let why = Why::Deployed { uploaded, release_quarantine };
-        self.take_over(Takeover { tenant, component, why, gate }).await
+        self.take_over(Takeover { tenant, component, why, check }).await
     }
 
     async fn go_back(
@@ -130,11 +130,11 @@ impl DeploymentService {
         options: RollBackOptions,
     ) -> Result<Deployed, DeployError> {
         let _turn = self.parts.turns.take(&tenant.name, &domain).await;
-        let RollBackOptions { gate, to } = options;
+        let RollBackOptions { check, to } = options;
         let target = self.target_of(&tenant, &domain, to.as_deref())?;
         let component = self.restored(target).await?;
         let why = Why::RolledBack { cause: "asked for".into(), is_withdrawn: false };
-        self.take_over(Takeover { tenant, component, why, gate }).await
+        self.take_over(Takeover { tenant, component, why, check }).await
     }
 
     pub(super) fn target_of(
@@ -178,12 +178,12 @@ impl DeploymentService {
         revision: Revision,
         problem: String,
     ) -> Result<(), DeployError> {
-        let DeployOptions { gate, domain, .. } = options;
-        let is_known = |domain: &&DomainName| !gate.dry_run && self.standing(tenant, domain).is_some();
+        let DeployOptions { check, domain, .. } = options;
+        let is_known = |domain: &&DomainName| !check.dry_run && self.standing(tenant, domain).is_some();
         let Some(domain) = domain.as_ref().filter(is_known).cloned() else { return Ok(()) };
         let verdict = Verdict { refusals: vec![CheckRefusal::NotAdmitted { problem }], ..Verdict::default() };
         let fact = DeploymentFact::RevisionRefused { tenant: tenant.name.clone(), domain, revision, verdict };
-        self.record_all(vec![fact], gate.actor.clone()).await
+        self.record_all(vec![fact], check.actor.clone()).await
     }
 
     pub(super) async fn record_all(

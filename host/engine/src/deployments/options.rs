@@ -24,7 +24,7 @@ pub struct CheckOptions {
 
 #[derive(Debug, Clone, Default)]
 pub struct DeployOptions {
-    pub gate: CheckOptions,
+    pub check: CheckOptions,
     /// Refuse a component that describes another domain than this one.
     pub domain: Option<DomainName>,
     /// Also deploy a revision that is in quarantine, and release it.
@@ -33,7 +33,7 @@ pub struct DeployOptions {
 
 #[derive(Debug, Clone, Default)]
 pub struct RollBackOptions {
-    pub gate: CheckOptions,
+    pub check: CheckOptions,
     /// The first digits of a revision that was active once. Without it, the domain goes back to the revision before.
     pub to: Option<String>,
 }

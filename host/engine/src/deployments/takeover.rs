@@ -27,7 +27,7 @@ pub(super) struct Takeover {
     pub(super) tenant: Arc<Tenant>,
     pub(super) component: Arc<Component>,
     pub(super) why: Why,
-    pub(super) gate: CheckOptions,
+    pub(super) check: CheckOptions,
 }
 
 pub(super) enum Why {
@@ -51,12 +51,12 @@ impl Why {
 
 impl DeploymentService {
     pub(super) async fn take_over(&self, takeover: Takeover) -> Result<Deployed, DeployError> {
-        let Takeover { tenant, component, why, gate } = takeover;
+        let Takeover { tenant, component, why, check } = takeover;
         let (domain, revision) = (component.descriptor.domain.clone(), component.revision);
         let old = tenant.domain(&domain).map(|domain| Arc::clone(&domain.active().rules));
         let previous = old.as_ref().map(|old| old.revision());
         let checks = checks_of(&component);
-        let asked = Asked { accept_set_aside: gate.accept_set_aside };
+        let asked = Asked { accept_set_aside: check.accept_set_aside };
         let answer = |status, verdict| Deployed { status, domain: domain.clone(), revision, previous, checks, verdict };
         let releases = self.check_quarantine(&tenant, &domain, revision, &why)?;
         if previous == Some(revision) && !releases {
@@ -68,29 +68,29 @@ impl DeploymentService {
             self.parts.check_code(&tenant, &component)?;
         }
         if let Why::Deployed { uploaded, .. } = &why
-            && !gate.dry_run
+            && !check.dry_run
         {
-            self.keep(&tenant, &domain, uploaded, &gate).await?;
+            self.keep(&tenant, &domain, uploaded, &check).await?;
         }
 
-        let (judged, ready) = self.judge(&tenant, &component, old.clone(), &why, &gate).await?;
+        let (judged, ready) = self.judge(&tenant, &component, old.clone(), &why, &check).await?;
         let verdict = judged.verdict.clone();
         if !verdict.passed() {
             self.parts.check.keep(judged);
-            if !gate.dry_run {
+            if !check.dry_run {
                 let (tenant, verdict) = (tenant.name.clone(), verdict.clone());
                 let fact = DeploymentFact::RevisionRefused { tenant, domain, revision, verdict };
-                self.record_all(vec![fact], gate.actor).await?;
+                self.record_all(vec![fact], check.actor).await?;
             }
             return Err(DeployError::Check(Box::new(verdict)));
         }
-        if gate.dry_run {
+        if check.dry_run {
             self.parts.check.keep(judged);
             return Ok(answer(DeployStatus::WouldPass, Some(verdict)));
         }
 
         let facts = facts(&tenant, &domain, (previous, revision), releases, why, &verdict);
-        self.switch(&tenant, &component, facts.0, ready, gate.actor.clone()).await?;
+        self.switch(&tenant, &component, facts.0, ready, check.actor.clone()).await?;
         self.judge_rest(&tenant, &domain, old, judged, revision).await?;
         self.open_views(&tenant, &component, asked).await?;
         Ok(answer(facts.1, Some(verdict)))
@@ -120,12 +120,12 @@ impl DeploymentService {
         tenant: &Tenant,
         domain: &DomainName,
         uploaded: &Uploaded,
-        gate: &CheckOptions,
+        check: &CheckOptions,
     ) -> Result<(), DeployError> {
         let revision = uploaded.revision();
         let is_known = self.standing(tenant, domain).is_some_and(|standing| standing.uploaded.contains(&revision));
         let (tenant, domain) = (tenant.name.clone(), domain.clone());
-        let (kept, actor) = (uploaded.clone(), gate.actor.clone());
+        let (kept, actor) = (uploaded.clone(), check.actor.clone());
         let fact = DeploymentFact::RevisionUploaded {
             tenant: tenant.clone(),
             domain: domain.clone(),
@@ -156,7 +156,7 @@ impl DeploymentService {
         component: &Arc<Component>,
         old: Option<Arc<dyn Rules>>,
         why: &Why,
-        gate: &CheckOptions,
+        check: &CheckOptions,
     ) -> Result<(Judged, Option<MakeReady>), DeployError> {
         let limits = tenant.limits();
         let is_withdrawn = matches!(why, Why::RolledBack { is_withdrawn: true, .. });
@@ -167,16 +167,16 @@ impl DeploymentService {
             // States of a bad revision are not a reference, and folding them could take long.
             old: old.filter(|_| !is_withdrawn),
             new: Arc::new(GuestRules::new(Arc::clone(component), Arc::clone(&tenant.notes))),
-            scope: gate.replay,
-            accept_changes: gate.accept_changes,
+            scope: check.replay,
+            accept_changes: check.accept_changes,
             memory_bytes_needed: component.memory_bytes_needed,
         };
-        let (parts, progress, dry_run) = (Arc::clone(&self.parts), gate.progress.clone(), gate.dry_run);
+        let (parts, progress, dry_run) = (Arc::clone(&self.parts), check.progress.clone(), check.dry_run);
         // The states that a quarantined revision left behind are not reused.
         let is_released = matches!(why, Why::Deployed { release_quarantine: true, .. });
         let kept_of = tenant.domain(&component.descriptor.domain).filter(|_| !is_released);
         let revision = component.revision;
-        let judged = beside("gate", move || {
+        let judged = beside("revision-check", move || {
             let report = |now: CheckProgress| {
                 if let Some(progress) = &progress {
                     progress.send_replace(now);
@@ -248,7 +248,7 @@ impl DeploymentService {
         revision: Revision,
     ) -> Result<(), DeployError> {
         let reader = self.parts.reader.clone();
-        let judged = beside("gate", move || judged.judge_rest(&reader).map(|()| judged)).await?;
+        let judged = beside("revision-check", move || judged.judge_rest(&reader).map(|()| judged)).await?;
         let judged = judged?;
         let verdict = judged.verdict.clone();
         self.parts.check.keep(judged);

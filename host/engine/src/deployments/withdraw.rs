@@ -64,9 +64,9 @@ impl DeploymentService {
         let component = self.restored(target).await?;
         // The states that the bad revision computed need not be preserved, but the events that it recorded must be
         // readable.
-        let gate = CheckOptions { actor: Some("polder".into()), accept_changes: true, ..CheckOptions::default() };
+        let check = CheckOptions { actor: Some("polder".into()), accept_changes: true, ..CheckOptions::default() };
         let why = Why::RolledBack { cause, is_withdrawn: true };
-        self.take_over(Takeover { tenant, component, why, gate }).await.map(Some)
+        self.take_over(Takeover { tenant, component, why, check }).await.map(Some)
     }
 
     /// Quarantines an active revision that has no predecessor. It stays active but takes no commands, even after a

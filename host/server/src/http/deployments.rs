@@ -60,10 +60,10 @@ async fn put(
 ) -> Result<Response, Problem> {
     let (parts, sent) = request.into_parts();
     let host = app.host(&tenant).clone();
-    let gate = gate(&query, caller.actor(&parts.headers, tenant.as_str())?)?;
+    let check = check_options(&query, caller.actor(&parts.headers, tenant.as_str())?)?;
     let release_quarantine = query.flag("release_quarantine")?;
     let uploaded = upload(&host, &tenant, sent).await?;
-    let options = DeployOptions { gate, domain, release_quarantine };
+    let options = DeployOptions { check, domain, release_quarantine };
     let (caller, closing) = (caller.clone(), app.closing.clone());
     deployment_progress::respond(&parts.headers, |progress| async move {
         let described = until_closed(closing, host.deployments().described(&tenant, uploaded, &options)).await?;
@@ -71,8 +71,8 @@ async fn put(
         if options.domain.is_none() {
             caller.check(&Permission::Publish(subject::admin(&tenant, "deploy", &domain)))?;
         }
-        let gate = CheckOptions { progress, ..options.gate };
-        let options = DeployOptions { gate, domain: options.domain.or(Some(domain)), release_quarantine };
+        let check = CheckOptions { progress, ..options.check };
+        let options = DeployOptions { check, domain: options.domain.or(Some(domain)), release_quarantine };
         Ok(host.deployments().deploy_described(&tenant, described, options).await?)
     })
     .await
@@ -110,12 +110,12 @@ pub(super) async fn roll_back(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (tenant, domain) = (path.tenant()?, path.domain()?);
-    let gate = gate(&query, caller.actor(&headers, tenant.as_str())?)?;
+    let check = check_options(&query, caller.actor(&headers, tenant.as_str())?)?;
     let (host, options) =
-        (app.host(&tenant).clone(), RollBackOptions { gate, to: query.one("to")?.map(str::to_owned) });
+        (app.host(&tenant).clone(), RollBackOptions { check, to: query.one("to")?.map(str::to_owned) });
     deployment_progress::respond(&headers, |progress| async move {
-        let gate = CheckOptions { progress, ..options.gate };
-        let rolled_back = host.deployments().roll_back(&tenant, &domain, RollBackOptions { gate, ..options }).await;
+        let check = CheckOptions { progress, ..options.check };
+        let rolled_back = host.deployments().roll_back(&tenant, &domain, RollBackOptions { check, ..options }).await;
         Ok(rolled_back.map_err(|error| error.for_caller(&caller, &tenant, &domain))?)
     })
     .await
@@ -167,7 +167,7 @@ pub(super) async fn one(
     Err(unknown.for_caller(&caller, &tenant, &domain).into())
 }
 
-fn gate(query: &Query, actor: Option<String>) -> Result<CheckOptions, Problem> {
+fn check_options(query: &Query, actor: Option<String>) -> Result<CheckOptions, Problem> {
     let replay = match query.one("replay")? {
         None => ReplayScope::default(),
         Some("all") => ReplayScope::All,

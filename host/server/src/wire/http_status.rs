@@ -52,8 +52,8 @@ pub(crate) const ID_REUSED: Kind =
     kind(StatusCode::UNPROCESSABLE_ENTITY, "id-reused", "The idempotency key belongs to another command");
 pub(crate) const COMPONENT_REFUSED: Kind =
     kind(StatusCode::UNPROCESSABLE_ENTITY, "component-refused", "The component cannot be deployed");
-pub(crate) const GATE_REFUSED: Kind =
-    kind(StatusCode::UNPROCESSABLE_ENTITY, "gate-refused", "The revision cannot take the domain over");
+pub(crate) const REVISION_REFUSED: Kind =
+    kind(StatusCode::UNPROCESSABLE_ENTITY, "revision-refused", "The revision cannot take the domain over");
 pub(crate) const QUESTION_TOO_SLOW: Kind =
     kind(StatusCode::UNPROCESSABLE_ENTITY, "question-too-slow", "The query reads too many documents");
 pub(crate) const QUARANTINED: Kind = kind(StatusCode::CONFLICT, "quarantined", "The revision is in quarantine");

@@ -153,7 +153,7 @@ impl From<DeployError> for Problem {
                 .with("actual", described.as_str()),
             E::Check(verdict) => {
                 let verdict = serde_json::to_value(&verdict).expect("names, numbers and texts always serialize");
-                Self::new(&http_status::GATE_REFUSED, detail).with("verdict", verdict)
+                Self::new(&http_status::REVISION_REFUSED, detail).with("verdict", verdict)
             }
             E::Quarantined { revision, cause } => {
                 Self::new(&http_status::QUARANTINED, detail).with("revision", revision.to_string()).with("cause", cause)

@@ -49,8 +49,8 @@ async fn renew(host: &Host, tenant: &TenantName, folder: &Path, output: Output) 
     let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let domain = component.descriptor.domain.clone();
     // An author who changes a rule wants other states, so they are accepted, and printed.
-    let gate = CheckOptions { actor: Some("watch".into()), accept_changes: true, ..CheckOptions::default() };
-    let options = DeployOptions { gate, domain: Some(domain.clone()), release_quarantine: false };
+    let check = CheckOptions { actor: Some("watch".into()), accept_changes: true, ..CheckOptions::default() };
+    let options = DeployOptions { check, domain: Some(domain.clone()), release_quarantine: false };
     let revision = component.revision.short();
     match host.deployments().deploy(tenant, bytes.into(), options).await {
         Ok(deployed) => {

@@ -377,8 +377,8 @@ fn states_kept_under_other_limits_are_rebuilt() {
 #[test]
 fn a_stopping_host_does_not_wait_for_a_verdict() {
     let history = History::filled(5, 2);
-    let gate = RevisionCheck::new(history.reader.clone());
-    gate.stop();
+    let check = RevisionCheck::new(history.reader.clone());
+    check.stop();
     let rules = counting(1, None);
     let candidate = Candidate {
         tenant: tenant(),
@@ -390,5 +390,5 @@ fn a_stopping_host_does_not_wait_for_a_verdict() {
         accept_changes: false,
         memory_bytes_needed: 0,
     };
-    assert!(matches!(gate.judge(candidate, &|_| ()), Err(CheckError::Stopping)));
+    assert!(matches!(check.judge(candidate, &|_| ()), Err(CheckError::Stopping)));
 }
