@@ -3,12 +3,13 @@
 #![forbid(unsafe_code)]
 
 /// Commands, records and acknowledgements are allocated on one thread and freed on another. The system's allocator is
-/// slow at that.
+/// slow at that. This one returns free memory to the system within seconds, by a thread of its own, even if the thread
+/// that used the memory sleeps. C code in the process uses it too, such as SQLite.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Turns huge pages off. The allocator asks for pages of 2 MiB. The first touch of such a page clears all of it, and on
-/// a virtual machine the hypervisor may have to find the memory first: a command that touched two or three of them took
+/// Turns huge pages off. The system may back memory by pages of 2 MiB. The first touch of such a page clears all of it,
+/// and on a virtual machine the hypervisor may have to find the memory first: a command that touched two or three of them took
 /// 12 ms. With small pages the throughput is the same, and an idle host uses a third less memory. Child processes
 /// inherit the setting.
 pub fn use_small_pages() {

@@ -19,6 +19,7 @@ const UNTESTED: &[(&str, &str)] = &[
         "work for callers that blocks and is not a read (compilers, uploads, administrative acts)",
         "the bounds of compilers and uploads are smaller",
     ),
+    ("threads of the allocator, which return free memory to the system", "the bound is the allocator's own"),
     (
         "texts of `/metrics` that are being made, or that their clients have not read",
         "its effect is on memory and time only",
