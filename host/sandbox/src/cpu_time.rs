@@ -1,16 +1,27 @@
 //! The processor time of a thread. It measures the duration of a call, and it is the basis for serving tenants fairly.
 //! Time that a thread waits for the disk or for the processor does not count.
 
+use std::time::{Duration, Instant};
+
 use rustix::time::{ClockId, clock_gettime};
 
 /// A stopwatch for the processor time of the thread that created it.
 pub struct CpuTime {
     last_ns: u64,
+    /// The wall-clock time of the same moment.
+    last: Instant,
 }
 
 impl CpuTime {
     pub fn now() -> Self {
-        Self { last_ns: thread_ns() }
+        Self { last_ns: thread_ns(), last: Instant::now() }
+    }
+
+    /// Whether at least `time` has elapsed since the stopwatch was created or its last lap. Much cheaper than
+    /// [`elapsed_ns`](Self::elapsed_ns) until then: a thread cannot use more processor time than has passed on the wall
+    /// clock, and reading that clock needs no system call.
+    pub fn has_reached(&self, time: Duration) -> bool {
+        self.last.elapsed() >= time && u128::from(self.elapsed_ns()) >= time.as_nanos()
     }
 
     /// Time since the stopwatch was created or its last lap, in nanoseconds.
@@ -21,6 +32,7 @@ impl CpuTime {
     /// Does the same as [`elapsed_ns`](Self::elapsed_ns), and starts a new lap.
     pub fn lap_ns(&mut self) -> u64 {
         let before_ns = std::mem::replace(&mut self.last_ns, thread_ns());
+        self.last = Instant::now();
         self.last_ns.saturating_sub(before_ns)
     }
 }
@@ -37,9 +49,12 @@ mod tests {
 
     #[test]
     fn processor_time_counts_work_and_not_waiting() {
-        let (began, mut cpu_time) = (std::time::Instant::now(), CpuTime::now());
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        let (began, mut cpu_time) = (Instant::now(), CpuTime::now());
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!cpu_time.has_reached(Duration::from_millis(10)));
         assert!(cpu_time.lap_ns() < 10_000_000);
+        while !cpu_time.has_reached(Duration::from_millis(1)) {}
+        assert!(cpu_time.lap_ns() >= 1_000_000);
         let mut worked_ns = 0;
         while worked_ns < 1_000_000 {
             worked_ns += cpu_time.lap_ns();

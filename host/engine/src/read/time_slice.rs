@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use polder_core::{Limits, MemoryBudget, MemoryPurpose, MemoryReservation};
 use polder_sandbox::CpuTime;
@@ -58,12 +59,12 @@ impl ReadTurn<'_> {
         if self.is_gone() {
             return Err(ReadStop::Gone);
         }
-        let turn_ms = self.cpu_time.elapsed_ns() / 1_000_000;
-        if self.used_ns / 1_000_000 + turn_ms >= READ_CPU_MS_MAX {
+        let left = Duration::from_millis(READ_CPU_MS_MAX).saturating_sub(Duration::from_nanos(self.used_ns));
+        if self.cpu_time.has_reached(left) {
             return Err(ReadError::TooLong { ms_max: READ_CPU_MS_MAX }.into());
         }
         let slice_ms = if self.is_slow() { SLOW_SLICE_MS } else { FAST_SLICE_MS };
-        if turn_ms >= slice_ms { Err(ReadStop::NextTurn) } else { Ok(()) }
+        if self.cpu_time.has_reached(Duration::from_millis(slice_ms)) { Err(ReadStop::NextTurn) } else { Ok(()) }
     }
 
     /// Whether the caller is gone.

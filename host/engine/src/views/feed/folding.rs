@@ -187,7 +187,7 @@ impl Feed {
         if is_interrupted() {
             return Err(Trouble::Interrupted);
         }
-        if self.used() > self.lane.stretch_cpu_max() {
+        if self.cpu_time.has_reached(self.lane.stretch_cpu_max()) {
             return Err(Trouble::Overran);
         }
         Ok(())
