@@ -1,5 +1,5 @@
-//! The build that the tests use. A quick run of the measurements uses it too, because a second build of everything would
-//! take longer than all tests.
+//! The build that the tests use. A quick run of the measurements uses it too, because a second build of everything
+//! would take longer than all tests.
 
 use anyhow::Result;
 

@@ -8,10 +8,10 @@
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Turns huge pages off. The system may back memory by pages of 2 MiB. The first touch of such a page clears all of it,
-/// and on a virtual machine the hypervisor may have to find the memory first: a command that touched two or three of them took
-/// 12 ms. With small pages the throughput is the same, and an idle host uses a third less memory. Child processes
-/// inherit the setting.
+/// Turns huge pages off. The system may back memory by pages of 2 MiB. The first touch of such a page clears all of
+/// it, and on a virtual machine the hypervisor may have to find the memory first: a command that touched two or three
+/// of them took 12 ms. With small pages the throughput is the same, and an idle host uses a third less memory. Child
+/// processes inherit the setting.
 pub fn use_small_pages() {
     // If the kernel does not know the setting, the host only uses more time and memory.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
