@@ -90,7 +90,7 @@ limits! {
     // hundred is far more than one business has, and small enough to list and to load at a start.
     /// domains of the tenant, counted from the first upload of a component
     domains_max: 100, 1, 10_000;
-    // All tenants together may use half of the host's memory for code. This leaves room for the others.
+    // All tenants together may use half of the host's memory for code. One tenant leaves room for the others.
     /// machine code of the active revisions of all the tenant's domains, in bytes
     code_bytes_max: 128 * MIB, KIB, 64 * GIB;
     /// diagnostics one guest call may emit, in bytes

@@ -36,8 +36,8 @@ const PROVISIONAL: &str = "bench";
 
 #[derive(Args)]
 pub(crate) struct Bench {
-    /// Measure the build of the tests with small counts, in one or two minutes, and compare ratios with the committed
-    /// ones. Peers run only if --only names them.
+    /// Measure the build of the tests with small counts, in a few minutes, and compare ratios with the committed ones.
+    /// Peers run only if --only names them.
     #[arg(long)]
     quick: bool,
     /// Run only these benches or peers. The results then do not go to tests/bench.

@@ -16,8 +16,8 @@ const SAME_MODULE: &str = "…";
 /// The bounds that no test reaches: the text of the row's first cell, and the reason.
 const UNTESTED: &[(&str, &str)] = &[
     (
-        "work for callers that blocks and is not a read (compilers, uploads, administrative acts)",
-        "the bounds of compilers and uploads are smaller",
+        "work for callers that blocks and is not a read (restored components, uploads, administrative acts)",
+        "the bounds of uploads and of compilers are smaller",
     ),
     ("threads of the allocator, which return free memory to the system", "the bound is the allocator's own"),
     (

@@ -30,8 +30,8 @@ use stage::{Stage, grouped};
 const SERVE: [&str; 5] = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
 /// Printed first, so that a long build does not look like a hanging one.
 const FIRST_BUILD: &str = "\
-The first run builds the host from some 400 crates, which takes minutes. Then it builds the guests (half a minute)
-and runs the demo (a minute). Later runs begin within seconds.
+The first run builds the host from some 400 crates, which takes ten to twenty minutes on two cores. Then it builds the
+guests (one or two minutes) and runs the demo (a minute). Later runs begin within seconds.
 ";
 const GENERATED_LOG: &str = "log.csv";
 const SEED: u64 = 1;
